@@ -1,0 +1,48 @@
+"""What the parts of a phantom share: signal of the tissues, the head's traits, its textures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from slicewise.data.phantom.geometry import Array, Cut, Vector, WaveField
+
+AIR, BONE, FLUID, GREY, WHITE = 0.02, 0.06, 0.11, 0.335, 0.395
+MUSCLE, FAT, MARROW, DURA, VESSEL, GLAND = 0.30, 0.82, 0.50, 0.42, 0.80, 0.60
+
+"""Signal of the tissues, T1 after contrast; 0 is air, about 1 the brightest fat and vessels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What differs from one phantom head to the next.
+
+    Args:
+        stretch: Width, length and height of the head relative to the standard one.
+        scalp_mm: Thickness of skin and fat over the skull, mm.
+        skull_mm: Thickness of the skull, mm.
+        sulci_mm: Half the width of an open sulcus, mm.
+        ventricles: Radius of the ventricles relative to the standard head.
+        contrast: Difference between white and grey matter relative to the standard head.
+        lopsided_mm: How far the brain surface departs from its smooth shape, mm.
+        texture_seed: Chooses the folds of the cortex and every other random texture.
+    """
+
+    stretch: Vector
+    scalp_mm: float
+    skull_mm: float
+    sulci_mm: float
+    ventricles: float
+    contrast: float
+    lopsided_mm: float
+    texture_seed: int
+
+
+FIELD_WAVELENGTHS_MM = {"coarse": 110.0, "fold": 24.0, "medium": 30.0, "fine": 7.0, "vessel": 34.0}
+
+
+def draw_fields(cut: Cut, texture_seed: int) -> dict[str, Array]:
+    """Random fields that give a head its texture, (H, W) float32 each."""
+    rng = np.random.default_rng(texture_seed)
+    return {name: WaveField.draw(rng, mm).on(cut) for name, mm in FIELD_WAVELENGTHS_MM.items()}

@@ -1,0 +1,157 @@
+"""Making probabilities mean what they say: temperature scaling and how to look at the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.checks import (
+    Floats,
+    Ints,
+    require_flags,
+    require_matrix,
+    require_scores,
+    require_targets,
+)
+
+TEMPERATURE_RANGE = (0.01, 100.0)
+"""Temperatures outside say that there is nothing to calibrate, not how."""
+
+BISECTIONS = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReliabilityBins:
+    """Confidence beside accuracy, in bins of equal mass; empty bins are left out.
+
+    Args:
+        confidence: (B,) mean confidence of each bin, rising.
+        accuracy: (B,) share of correct answers of each bin.
+        count: (B,) slices in each bin.
+    """
+
+    confidence: Floats
+    accuracy: Floats
+    count: Ints
+
+
+def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> ReliabilityBins:
+    """Group slices of similar confidence, equally many a bin.
+
+    Equal confidences stay together, so the result does not depend on the order of the slices.
+
+    Args:
+        confidence: (N,) probability of the predicted class.
+        correct: (N,) booleans, whether it is the true class.
+        bins: How many bins, at least 1.
+
+    Raises:
+        EvaluationError: If the shapes differ or `bins` is below 1.
+    """
+    if bins < 1:
+        raise EvaluationError(f"bins: expected at least 1; got {bins}")
+    right = require_flags("correct", correct)
+    values = require_scores(confidence, right.size)
+    _, tie, size = np.unique(values, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(size) - size / 2) / values.size
+    index = np.minimum((middle * bins).astype(np.int64), bins - 1)[tie]
+    count = np.bincount(index, minlength=bins)
+    used = count > 0
+    return ReliabilityBins(
+        confidence=(np.bincount(index, values, bins)[used] / count[used]),
+        accuracy=(np.bincount(index, right.astype(np.float64), bins)[used] / count[used]),
+        count=count[used].astype(np.int64),
+    )
+
+
+def nll(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    temperature: float = 1.0,
+    weights: ArrayLike | None = None,
+) -> float:
+    """Mean negative log likelihood of the true classes, in nats.
+
+    Args:
+        logits: (N, K) finite numbers.
+        targets: (N,) class indices.
+        temperature: Positive.
+        weights: (N,) not negative; how much each slice counts. None counts all alike.
+
+    Raises:
+        EvaluationError: If a shape or value is off.
+    """
+    matrix = require_matrix("logits", logits)
+    truth = require_targets(targets, *matrix.shape)
+    losses = -_log_softmax(matrix, temperature)[np.arange(truth.size), truth]
+    return float(np.sum(losses * _shares(weights, truth.size)))
+
+
+def fit_temperature(
+    logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> float:
+    """The temperature with the smallest negative log likelihood (Guo et al. 2017).
+
+    The loss is convex in the inverse temperature, so its slope has one root, found by bisection.
+
+    Args:
+        logits: (N, K) finite numbers, of slices the model was not trained on.
+        targets: (N,) class indices.
+        weights: (N,) not negative; how much each slice counts. None counts all alike.
+
+    Returns:
+        The temperature, a positive number.
+
+    Raises:
+        EvaluationError: If a shape or value is off, or no temperature in `TEMPERATURE_RANGE` is
+            best: every answer is right (any sharpening helps) or they are no better than chance.
+    """
+    matrix = require_matrix("logits", logits)
+    truth = require_targets(targets, *matrix.shape)
+    shares = _shares(weights, truth.size)
+    coolest, hottest = TEMPERATURE_RANGE
+    low, high = float(np.log(1 / hottest)), float(np.log(1 / coolest))
+    if _slope(matrix, truth, shares, np.exp(low)) >= 0:
+        raise EvaluationError(
+            f"temperature: expected logits better than chance; got {truth.size} slices whose loss "
+            f"falls up to temperature {hottest:g}"
+        )
+    if _slope(matrix, truth, shares, np.exp(high)) <= 0:
+        raise EvaluationError(
+            f"temperature: expected some wrong answers to learn from; got {truth.size} slices "
+            f"whose loss falls down to temperature {coolest:g}"
+        )
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        rising = _slope(matrix, truth, shares, np.exp(middle)) > 0
+        low, high = (low, middle) if rising else (middle, high)
+    return float(np.exp(-(low + high) / 2))
+
+
+def _slope(logits: Floats, targets: Ints, shares: Floats, inverse_temperature: float) -> float:
+    """Slope of the loss in the inverse temperature: mean expected logit minus mean true logit."""
+    probabilities = np.exp(_log_softmax(logits, 1 / inverse_temperature))
+    expected = np.sum(probabilities * logits, axis=1)
+    return float(np.sum(shares * (expected - logits[np.arange(targets.size), targets])))
+
+
+def _log_softmax(logits: Floats, temperature: float) -> Floats:
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise EvaluationError(f"temperature: expected a positive number; got {temperature}")
+    scaled = logits / temperature
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)))
+
+
+def _shares(weights: ArrayLike | None, n: int) -> Floats:
+    if weights is None:
+        return np.full(n, 1 / n)
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (n,) or not np.isfinite(values).all():
+        raise EvaluationError(f"weights: expected {n} finite numbers; got shape {values.shape}")
+    if values.min() < 0 or values.sum() <= 0:
+        raise EvaluationError("weights: expected none below 0 and some above; got otherwise")
+    return np.asarray(values / values.sum())

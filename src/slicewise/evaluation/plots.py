@@ -1,0 +1,177 @@
+"""Pictures of a prediction table: confusion, ROC, precision-recall and reliability.
+
+Colours are those of Okabe and Ito (2008), told apart with every common colour vision; each line
+also has its own dash pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from slicewise.errors import MissingExtraError
+from slicewise.evaluation.calibration import reliability_bins
+from slicewise.evaluation.checks import Bools, Floats, Ints
+from slicewise.evaluation.curves import pr_points, roc_points, threshold_counts
+from slicewise.evaluation.metrics import auprc, auroc, confusion_matrix, ece
+from slicewise.evaluation.predictions import PredictionTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LegendPlace = Literal["lower right", "lower left", "upper left"]
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (6, 2)), (0, (1, 1)), "-")
+DPI = 150
+
+
+def write_plots(table: PredictionTable, folder: Path, notice: str | None = None) -> list[Path]:
+    """Draw every picture the table allows.
+
+    The two-class matrix needs a negative class and a threshold; a curve needs both sides.
+
+    Args:
+        table: What was answered.
+        folder: Where the PNG files go; it must exist.
+        notice: A line of warning on every picture, such as that training slices are among them.
+
+    Returns:
+        The files written.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    drawn = {
+        "confusion_matrix.png": draw_confusion,
+        "roc.png": draw_roc,
+        "pr.png": draw_pr,
+        "reliability.png": draw_reliability,
+    }
+    if table.negative_class is not None and table.thresholds is not None:
+        drawn["confusion_matrix_binary.png"] = draw_binary_confusion
+    for name, draw in drawn.items():
+        with _figure(folder / name, table, notice) as axes:
+            draw(axes, table)
+    return [folder / name for name in drawn]
+
+
+def draw_confusion(axes: Axes, table: PredictionTable) -> None:
+    """Counts and row percentages of true against predicted class."""
+    counts = confusion_matrix(table.predicted, table.targets, len(table.classes))
+    _draw_matrix(axes, counts, list(table.classes))
+    axes.set_title("Confusion matrix")
+
+
+def draw_binary_confusion(axes: Axes, table: PredictionTable) -> None:
+    """Counts and row percentages of tumor against no tumor, at the threshold."""
+    counts = confusion_matrix(table.tumor_flag().astype(int), table.is_tumor().astype(int), 2)
+    _draw_matrix(axes, counts, ["no tumor", "any tumor"])
+    axes.set_title(f"Tumor flag at threshold {_threshold_text(table.thresholds)}")
+
+
+def draw_roc(axes: Axes, table: PredictionTable) -> None:
+    """ROC curve of every class against the rest, and of any tumor."""
+    for index, (name, scores, truth) in enumerate(_contests(table)):
+        if truth.all() or not truth.any():
+            continue
+        label = f"{name} (AUROC {auroc(scores, truth):.3f})"
+        axes.plot(*roc_points(threshold_counts(scores, truth)), label=label, **_line(index))
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    _finish_curve(axes, "1 - specificity", "Sensitivity", "lower right")
+    axes.set_title("ROC")
+
+
+def draw_pr(axes: Axes, table: PredictionTable) -> None:
+    """Precision against recall of every class, and of any tumor."""
+    for index, (name, scores, truth) in enumerate(_contests(table)):
+        if not truth.any():
+            continue
+        recall, precision = pr_points(threshold_counts(scores, truth))
+        label = f"{name} (AP {auprc(scores, truth):.3f}, prevalence {truth.mean():.2f})"
+        recall, precision = np.append(0.0, recall), np.append(precision[0], precision)
+        axes.step(recall, precision, where="pre", label=label, **_line(index))
+    _finish_curve(axes, "Recall (sensitivity)", "Precision (PPV)", "lower left")
+    axes.set_title("Precision and recall")
+
+
+def draw_reliability(axes: Axes, table: PredictionTable) -> None:
+    """Accuracy against confidence of the predicted class, in bins of equal mass."""
+    probabilities = table.probabilities()
+    confidence, correct = probabilities.max(axis=1), table.predicted == table.targets
+    bins = reliability_bins(confidence, correct)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="perfect")
+    label = f"{len(bins.count)} bins of about {int(np.median(bins.count))} slices"
+    axes.plot(bins.confidence, bins.accuracy, marker="o", label=label, **_line(0))
+    axes.hist(confidence, bins=50, range=(0, 1), weights=np.full(table.n, 1 / table.n),
+              color=COLOURS[5], alpha=0.5, label="share of slices")  # fmt: skip
+    _finish_curve(axes, "Confidence of the predicted class", "Accuracy", "upper left")
+    axes.set_title(f"Reliability (ECE {ece(probabilities, table.targets):.3f})")
+
+
+def _contests(table: PredictionTable) -> Iterator[tuple[str, Floats, Bools]]:
+    """Name, scores and truth of each class against the rest, then of any tumor."""
+    probabilities = table.probabilities()
+    for k, name in enumerate(table.classes):
+        yield name, probabilities[:, k], np.asarray(table.targets == k)
+    if table.negative_class is not None and len(table.classes) > 2:
+        yield "any tumor", table.tumor_probability(), table.is_tumor()
+
+
+def _draw_matrix(axes: Axes, counts: Ints, names: list[str]) -> None:
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        share = f"{100 * shares[row, column]:.1f} %" if totals[row, 0] else "none"
+        colour = "white" if shares[row, column] > 0.6 else "black"
+        axes.text(column, row, f"{count}\n{share}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=20, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("Predicted")
+    axes.set_ylabel("True")
+
+
+def _finish_curve(axes: Axes, x: str, y: str, legend: LegendPlace) -> None:
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.legend(loc=legend, fontsize=8, frameon=True)
+
+
+def _line(index: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index % len(DASHES)],
+        "linewidth": 1.8,
+    }
+
+
+def _threshold_text(thresholds: Floats | None) -> str:
+    values = np.unique(thresholds) if thresholds is not None else np.zeros(0)
+    if values.size == 1:
+        return f"{values[0]:.3f}"
+    return f"{values.min():.3f} to {values.max():.3f} ({values.size} models)"
+
+
+@contextmanager
+def _figure(path: Path, table: PredictionTable, notice: str | None) -> Iterator[Axes]:
+    """A figure to draw on, saved on leaving; no window system and no shared state is touched."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingExtraError("plots", "evaluate") from None
+    figure = Figure(figsize=(5.6, 5.4), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    yield axes
+    lines = [axes.get_title(), f"{table.n} slices of {table.n_groups} groups"]
+    axes.set_title("\n".join(lines), fontsize=10)
+    if notice is not None:
+        figure.suptitle(notice, color="#B00000", fontsize=9, fontweight="bold")
+    figure.savefig(path)

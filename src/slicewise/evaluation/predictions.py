@@ -1,0 +1,206 @@
+"""What a model answered for every slice of a split: the one input of all evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.checks import (
+    Bools,
+    Floats,
+    Ints,
+    Strings,
+    require_matrix,
+    require_targets,
+)
+from slicewise.inference.decision import probabilities_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionTable:
+    """Logits of slices whose class is known; every array has one row a slice.
+
+    Temperature and threshold stand beside each row, because pooled tables hold the answers of
+    several models, each with its own.
+
+    Args:
+        classes: Class names, in the order of the logits.
+        negative_class: The class that means no tumor, if the task has one.
+        logits: (N, K) float32, before the temperature.
+        targets: (N,) true class indices.
+        groups: (N,) leak-free unit of each slice; intervals resample these.
+        sources: (N,) data set each slice came from.
+        paths: (N,) what to call each slice.
+        temperatures: (N,) positive; None where none was fitted, and 1 is used.
+        thresholds: (N,) on the tumor probability; None where none was fitted.
+        embeddings: (N, D) float32 features before the head, where they were kept.
+    """
+
+    classes: tuple[str, ...]
+    negative_class: str | None
+    logits: NDArray[np.float32]
+    targets: Ints
+    groups: Strings
+    sources: Strings
+    paths: Strings
+    temperatures: Floats | None = None
+    thresholds: Floats | None = None
+    embeddings: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse columns that do not fit each other.
+
+        Raises:
+            EvaluationError: If a shape, an index, a temperature or the negative class is off.
+        """
+        n, k = require_matrix("logits", self.logits).shape
+        if k != len(self.classes) or len(set(self.classes)) != k:
+            raise EvaluationError(f"classes: expected {k} different names; got {self.classes}")
+        if self.negative_class is not None and self.negative_class not in self.classes:
+            raise EvaluationError(
+                f"negative_class: expected one of {self.classes}; got {self.negative_class}"
+            )
+        require_targets(self.targets, n, k)
+        for name in ("groups", "sources", "paths", "temperatures", "thresholds"):
+            column = getattr(self, name)
+            if column is not None and column.shape != (n,):
+                raise EvaluationError(f"{name}: expected shape ({n},); got {column.shape}")
+        if self.temperatures is not None and not (self.temperatures > 0).all():
+            raise EvaluationError("temperatures: expected positive numbers; got others")
+        if self.embeddings is not None and self.embeddings.shape[:1] != (n,):
+            raise EvaluationError(f"embeddings: expected {n} rows; got {self.embeddings.shape}")
+
+    @property
+    def n(self) -> int:
+        """Number of slices."""
+        return int(self.targets.size)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(np.unique(self.groups).size)
+
+    @property
+    def labels(self) -> Strings:
+        """True class names, (N,)."""
+        return np.array(self.classes)[self.targets]
+
+    @property
+    def predicted(self) -> Ints:
+        """Index of the most probable class, (N,)."""
+        return np.asarray(np.argmax(self.logits, axis=1), dtype=np.int64)
+
+    def probabilities(self) -> Floats:
+        """Calibrated probabilities, (N, K) float64."""
+        if self.temperatures is None:
+            return probabilities_of(self.logits, None)
+        result = np.empty(self.logits.shape)
+        for temperature in np.unique(self.temperatures):
+            rows = self.temperatures == temperature
+            result[rows] = probabilities_of(self.logits[rows], float(temperature))
+        return result
+
+    def tumor_probability(self) -> Floats:
+        """1 - calibrated probability of the negative class, (N,) float64.
+
+        Raises:
+            EvaluationError: If the task has no negative class.
+        """
+        return 1 - self.probabilities()[:, self._negative_index()]
+
+    def is_tumor(self) -> Bools:
+        """Whether the true class is another than the negative one, (N,).
+
+        Raises:
+            EvaluationError: If the task has no negative class.
+        """
+        return np.asarray(self.targets != self._negative_index(), dtype=np.bool_)
+
+    def tumor_flag(self) -> Bools:
+        """Whether the tumor probability reaches the threshold, (N,).
+
+        Raises:
+            EvaluationError: If the task has no negative class or no threshold was fitted.
+        """
+        scores = self.tumor_probability()
+        if self.thresholds is None:
+            raise EvaluationError("tumor flags need a threshold; none was fitted")
+        return np.asarray(scores >= self.thresholds, dtype=np.bool_)
+
+    def decided(self, temperature: float | None, threshold: float | None) -> PredictionTable:
+        """The same logits under one temperature and one threshold.
+
+        Args:
+            temperature: Positive, or None to take them away.
+            threshold: On the tumor probability, or None to take them away.
+        """
+        return replace(
+            self,
+            temperatures=None if temperature is None else np.full(self.n, float(temperature)),
+            thresholds=None if threshold is None else np.full(self.n, float(threshold)),
+        )
+
+    def take(self, rows: NDArray[np.int64] | Bools) -> PredictionTable:
+        """Some of the rows.
+
+        Args:
+            rows: Indices, or (N,) booleans.
+        """
+        return replace(
+            self,
+            logits=self.logits[rows],
+            targets=self.targets[rows],
+            groups=self.groups[rows],
+            sources=self.sources[rows],
+            paths=self.paths[rows],
+            temperatures=None if self.temperatures is None else self.temperatures[rows],
+            thresholds=None if self.thresholds is None else self.thresholds[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+        )
+
+    def _negative_index(self) -> int:
+        if self.negative_class is None:
+            raise EvaluationError(f"a tumor score needs a negative class; got {self.classes}")
+        return self.classes.index(self.negative_class)
+
+
+def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
+    """One table of several, such as the held-out predictions of every fold.
+
+    Each row keeps the temperature and threshold of the model that answered it. Embeddings are
+    dropped: those of different models cannot be compared.
+
+    Args:
+        tables: At least one, all of the same task, all or none with fitted values.
+
+    Raises:
+        EvaluationError: If there is none, their tasks differ, or only some have fitted values.
+    """
+    if not tables:
+        raise EvaluationError("tables: expected at least one to pool; got none")
+    first = tables[0]
+    for table in tables:
+        if (table.classes, table.negative_class) != (first.classes, first.negative_class):
+            raise EvaluationError(f"tables: expected the task {first.classes}; got {table.classes}")
+    return PredictionTable(
+        classes=first.classes,
+        negative_class=first.negative_class,
+        logits=np.concatenate([table.logits for table in tables]),
+        targets=np.concatenate([table.targets for table in tables]),
+        groups=np.concatenate([table.groups for table in tables]),
+        sources=np.concatenate([table.sources for table in tables]),
+        paths=np.concatenate([table.paths for table in tables]),
+        temperatures=_pooled_values("temperatures", [table.temperatures for table in tables]),
+        thresholds=_pooled_values("thresholds", [table.thresholds for table in tables]),
+    )
+
+
+def _pooled_values(name: str, columns: list[Floats | None]) -> Floats | None:
+    given = [column for column in columns if column is not None]
+    if given and len(given) < len(columns):
+        raise EvaluationError(f"{name}: expected all tables to have them; got {len(given)} that do")
+    return np.concatenate(given) if given else None

@@ -1,0 +1,56 @@
+"""The extent that a compressed image declares itself, read before any decoder allocates for it."""
+
+from __future__ import annotations
+
+_JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
+_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
+_NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)  # inside C0 to CF, but tables, not a start of frame
+_JPEG_LS_FRAME = 0xF7
+
+
+def declared_extent(codestream: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS, JPEG 2000 or HTJ2K codestream declares.
+
+    Args:
+        codestream: One compressed image.
+
+    Returns:
+        None where it is none of these, or where no frame header is found.
+    """
+    if codestream.startswith(_JP2_SIGNATURE):
+        start = codestream.find(_J2K_START)
+        return _j2k_extent(codestream[start:]) if start >= 0 else None
+    if codestream.startswith(_J2K_START):
+        return _j2k_extent(codestream)
+    return _jpeg_extent(codestream) if codestream.startswith(_JPEG_START) else None
+
+
+def _j2k_extent(codestream: bytes) -> tuple[int, int] | None:
+    """From the SIZ segment (ISO 15444-1 A.5.1): grid size less image offset."""
+    if len(codestream) < 24:
+        return None
+    right, bottom, left, top = (_number(codestream, at, 4) for at in (8, 12, 16, 20))
+    return bottom - top, right - left
+
+
+def _jpeg_extent(codestream: bytes) -> tuple[int, int] | None:
+    """From the first start-of-frame segment (ISO 10918-1 B.2.2, ISO 14495-1 C.2.2)."""
+    at = 2
+    while at + 9 <= len(codestream) and codestream[at] == 0xFF:
+        marker = codestream[at + 1]
+        if marker == 0xFF:  # fill byte before a marker
+            at += 1
+        elif _is_frame_header(marker):
+            return _number(codestream, at + 5, 2), _number(codestream, at + 7, 2)
+        else:
+            at += 2 + _number(codestream, at + 2, 2)
+    return None
+
+
+def _is_frame_header(marker: int) -> bool:
+    in_range = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER
+    return in_range or marker == _JPEG_LS_FRAME
+
+
+def _number(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "big")

@@ -1,0 +1,110 @@
+"""What a file holds, told from its first bytes and never from its name."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+from slicewise.errors import UnsupportedImageError
+
+Content = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM", "NIFTI", "ZIP"]
+
+HEAD_BYTES = 1024
+"""How many first bytes `content_of` wants to see."""
+
+_MAGIC: tuple[tuple[bytes, Content], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"PK\x05\x06", "ZIP"),
+)
+_GZIP = b"\x1f\x8b"
+_VALUE_REPRESENTATIONS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL UN US OB".split())
+
+
+def content_of(head: bytes) -> Content | None:
+    """The format of a file, None where it is none that is read here.
+
+    Args:
+        head: Its first `HEAD_BYTES` bytes, or all of them if it is shorter.
+    """
+    for magic, content in _MAGIC:
+        if head.startswith(magic):
+            return content
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
+        return "BMP"
+    if has_preamble(head) or _is_bare_dataset(head):
+        return "DICOM"
+    return "NIFTI" if _is_nifti(_inflated(head)) else None
+
+
+_BMP_HEADER_SIZES = frozenset(n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124))
+
+
+def has_preamble(head: bytes) -> bool:
+    """Whether a file starts as PS3.10 says: 128 bytes of preamble, then DICM."""
+    return head[128:132] == b"DICM"
+
+
+def is_gzip(head: bytes) -> bool:
+    """Whether a file is compressed with gzip."""
+    return head.startswith(_GZIP)
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether a file starts as readable text: UTF-8 without control characters."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # a character cut at the end of the head is still text
+            return False
+        text = head[: error.start].decode("utf-8")
+    return bool(text) and all(c.isprintable() or c.isspace() for c in text)
+
+
+def unknown_content(head: bytes) -> UnsupportedImageError:
+    """The error for a file whose format is not read here."""
+    got = "text" if looks_like_text(head) else "unknown content"
+    if is_gzip(head):
+        got = "gzip data that hold no NIfTI volume"
+    expected = "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or zip"
+    return UnsupportedImageError(f"expected {expected}, got {got}")
+
+
+def _is_bare_dataset(head: bytes) -> bool:
+    """Whether the bytes start with an element of group 0002 or 0008, with no preamble before it."""
+    if len(head) < 16:
+        return False
+    if head[:2] in (b"\x02\x00", b"\x08\x00"):
+        length = int.from_bytes(head[4:8], "little")
+        implicit = head[3] < 0x20 and length < len(head)
+        return head[4:6] in _VALUE_REPRESENTATIONS or (implicit and _second_group(head, length) >= 0)
+    return head[:2] == b"\x00\x08" and head[4:6] in _VALUE_REPRESENTATIONS
+
+
+def _second_group(head: bytes, length: int) -> int:
+    """How far the group of the second implicit element lies behind the first; -1 if unreadable."""
+    start = 8 + length
+    if len(head) < start + 8:
+        return -1
+    first, second = (int.from_bytes(head[at : at + 2], "little") for at in (0, start))
+    return second - first if second - first <= 0x20 else -1
+
+
+def _inflated(head: bytes) -> bytes:
+    if not is_gzip(head):
+        return head
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] in (b"n+1\x00", b"ni1\x00") or head[4:8] in (b"n+2\x00", b"ni2\x00")

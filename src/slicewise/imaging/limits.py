@@ -1,0 +1,80 @@
+"""How large an input may be, checked before anything of it is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slicewise.errors import InputError, LimitError
+
+MIN_SIDE = 16
+"""Fewest rows and columns that can show a head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest input that is decoded; whatever is larger is refused with `LimitError`.
+
+    Args:
+        max_bytes: Bytes of one file or archive member.
+        max_pixels: Pixels of one image: rows times columns.
+        max_frames: Images in one file, or in one series.
+        max_volume_pixels: Pixels of one file with several images, or of one series, together.
+        max_zip_entries: Members of one archive.
+        max_zip_bytes: Bytes of all members of one archive, expanded.
+        max_zip_ratio: Expanded bytes for each compressed byte of one archive; archives that expand
+            to less than 8 MiB are harmless and exempt.
+    """
+
+    max_bytes: int = 512 * 2**20
+    max_pixels: int = 64_000_000
+    max_frames: int = 4_096
+    max_volume_pixels: int = 256_000_000
+    max_zip_entries: int = 20_000
+    max_zip_bytes: int = 4 * 2**30
+    max_zip_ratio: float = 200.0
+
+    def check_bytes(self, size: int) -> None:
+        """Check the length of a file or member, in bytes.
+
+        Raises:
+            LimitError: It is longer than `max_bytes`.
+            InputError: It is empty.
+        """
+        if size == 0:
+            raise InputError("expected an image, got an empty file")
+        if size > self.max_bytes:
+            raise LimitError(f"expected at most {self.max_bytes:,} bytes, got {size:,}")
+
+    def check_image(self, rows: int, columns: int, frames: int = 1) -> None:
+        """Check the declared extent of an image, or of a stack of equal images.
+
+        Raises:
+            LimitError: It has too many pixels or too many frames.
+            InputError: It is too small to show a head.
+        """
+        if rows < MIN_SIDE or columns < MIN_SIDE:
+            expected = f"at least {MIN_SIDE} x {MIN_SIDE} pixels"
+            raise InputError(f"expected {expected}, got {rows} x {columns}")
+        if rows * columns > self.max_pixels:
+            raise LimitError(
+                f"expected at most {self.max_pixels:,} pixels, got {rows} x {columns}"
+            )
+        self.check_stack(rows * columns * frames, frames)
+
+    def check_stack(self, pixels: int, frames: int) -> None:
+        """Check how many pixels and how many frames a file or a series holds together.
+
+        Raises:
+            LimitError: There are too many of either.
+        """
+        if frames > self.max_frames:
+            raise LimitError(f"expected at most {self.max_frames:,} images, got {frames:,}")
+        if pixels > self.max_volume_pixels:
+            raise LimitError(
+                f"expected at most {self.max_volume_pixels:,} pixels in {frames:,} images, "
+                f"got {pixels:,}"
+            )
+
+
+DEFAULT_LIMITS = Limits()
+"""The limits that hold where none are given."""

@@ -1,0 +1,85 @@
+"""What a slice is: pixels in modality values and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A linear value-of-interest window (PS3.3 C.11.2.1.2), in modality values."""
+
+    center: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """One MRI slice.
+
+    Args:
+        pixels: (H, W) float32 modality values, finite, larger is brighter (photometric
+            interpretation applied), padding pixels set to the smallest real value.
+        source: What to call it in an answer: the path as given, then `!member` for an archive
+            member, then `#index` for one slice of a multi-slice file.
+        modality: DICOM Modality (0008,0060), None where the format has none.
+        patient_id: Patient ID (0010,0020). Used for grouping only, never printed.
+        study_uid: Study Instance UID.
+        series_uid: Series Instance UID.
+        instance_uid: SOP Instance UID.
+        position_mm: Image Position (Patient): centre of the first pixel, LPS, mm.
+        orientation: Image Orientation (Patient): row then column direction cosines.
+        pixel_spacing_mm: Between rows, between columns; mm.
+        slice_thickness_mm: Slice Thickness (0018,0050), mm.
+        window: VOI window that came with the slice, in modality values.
+        annotations: Free notes a file carries about itself (PNG text, DICOM image comments written
+            by SliceWise), such as how a phantom was drawn. Never patient data.
+    """
+
+    pixels: Array
+    source: str
+    modality: str | None = None
+    patient_id: str | None = field(default=None, repr=False)
+    study_uid: str | None = field(default=None, repr=False)
+    series_uid: str | None = field(default=None, repr=False)
+    instance_uid: str | None = field(default=None, repr=False)
+    position_mm: tuple[float, float, float] | None = None
+    orientation: tuple[float, float, float, float, float, float] | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    slice_thickness_mm: float | None = None
+    window: Window | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Slices that belong together, in order along the slice normal.
+
+    A single picture is a series of one. `is_volume` tells a series that deserves a study-level
+    answer (a DICOM series or a NIfTI volume) from pictures that merely share a folder.
+    """
+
+    slices: Sequence[Slice]
+    source: str
+    is_volume: bool = False
+    plane: str | None = None
+    """`axial`, `coronal`, `sagittal`, `oblique`, or None where the orientation is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be read, beside others that could."""
+
+    source: str
+    error: str

@@ -1,0 +1,194 @@
+"""The kernel: slices to answers by one forward pass of a bundle in ONNX Runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from slicewise.errors import BundleError
+from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
+from slicewise.imaging.slice import Array, Series, Slice
+from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
+from slicewise.inference.decision import (
+    Prediction,
+    StudyPrediction,
+    Threshold,
+    decide,
+    probabilities_of,
+    threshold_of,
+    tumor_probability_of,
+)
+from slicewise.inference.study import study_prediction
+from slicewise.inference.views import other_views
+
+OUTPUTS = ("logits", "cam", "embedding")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What the graph returns: logits (N, K), cam (N, K, h, w), embedding (N, D); float32."""
+
+    logits: Array
+    cam: Array
+    embedding: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A prediction with its evidence.
+
+    Args:
+        prediction: What is said about the slice.
+        cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
+        embedding: (D,) pooled features.
+        placement: Where the preprocessed square lies on the slice.
+    """
+
+    prediction: Prediction
+    cam: Array
+    embedding: Array
+    placement: Placement
+
+
+class Classifier:
+    """A loaded bundle. One instance may be used by several threads at once."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        """Start an ONNX Runtime session.
+
+        Args:
+            bundle: A verified bundle.
+            threads: Threads within one forward pass; one is the steady choice on shared machines.
+        """
+        self.bundle = bundle
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(
+            bundle.files[MODEL_NAME], options, providers=["CPUExecutionProvider"]
+        )
+        self._check_graph()
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, threads: int = 1) -> Classifier:
+        """Load a bundle folder or zip; the bundled model where no path is given.
+
+        Raises:
+            BundleError: It is missing, incomplete or changed.
+        """
+        return cls(load_bundle(bundled_model() if path is None else path), threads)
+
+    def predict(self, slices: Sequence[Slice], *, threshold: float | None = None,
+                tta: bool = False) -> list[Prediction]:  # fmt: skip
+        """Answers for slices, in their order.
+
+        Args:
+            slices: From `slicewise.imaging.read`.
+            threshold: Tumor threshold to use instead of the one in the bundle.
+            tta: Average the calibrated probabilities over a mirrored and slightly turned views.
+        """
+        return [answer.prediction for answer in self.answers(slices, threshold=threshold, tta=tta)]
+
+    def answers(self, slices: Sequence[Slice], *, threshold: float | None = None,
+                tta: bool = False) -> list[Answer]:  # fmt: skip
+        """Like `predict`, with heat maps and embeddings."""
+        if not slices:
+            return []
+        started = time.perf_counter()
+        prepared = [preprocess(slice_.pixels, self.bundle.info.preprocessing) for slice_ in slices]
+        outputs, probabilities = self._evidence(prepared, tta=tta)
+        limit = self.threshold(threshold)
+        each_ms = (time.perf_counter() - started) * 1000 / len(slices)
+        return [
+            Answer(
+                self._prediction(slice_.source, probabilities[i], limit, ready.blank, each_ms),
+                outputs.cam[i],
+                outputs.embedding[i],
+                ready.placement,
+            )
+            for i, (slice_, ready) in enumerate(zip(slices, prepared, strict=True))
+        ]
+
+    def study(self, series: Series, predictions: Sequence[Prediction], *,
+              threshold: float | None = None) -> StudyPrediction:  # fmt: skip
+        """One answer for a series from the answers for its slices."""
+        return study_prediction(
+            series.source, series.plane, predictions, self.bundle.negative_class,
+            self.bundle.info.decision, self.threshold(threshold),
+        )  # fmt: skip
+
+    def forward(self, slices: Sequence[Slice]) -> Outputs:
+        """Preprocess slices and run the graph once."""
+        spec = self.bundle.info.preprocessing
+        images = np.stack([preprocess(slice_.pixels, spec).image for slice_ in slices])
+        return self.run(to_batch(images))
+
+    def run(self, batch: Array) -> Outputs:
+        """One forward pass.
+
+        Args:
+            batch: (N, 1, size, size) float32 in [0, 1].
+        """
+        logits, cam, embedding = self._session.run(list(OUTPUTS), {"image": batch})
+        return Outputs(logits, cam, embedding)
+
+    def threshold(self, override: float | None = None) -> Threshold:
+        """The tumor threshold in force."""
+        return threshold_of(self.bundle.info.decision, self.bundle.negative_class, override)
+
+    def _evidence(
+        self, prepared: Sequence[Preprocessed], *, tta: bool
+    ) -> tuple[Outputs, NDArray[np.float64]]:
+        rule = self.bundle.info.decision
+        images = np.stack([ready.image for ready in prepared])
+        outputs = self.run(to_batch(images))
+        probabilities = probabilities_of(outputs.logits, rule.temperature)
+        if not tta:
+            return outputs, probabilities
+        views = [
+            probabilities_of(self.run(to_batch(view)).logits, rule.temperature)
+            for view in other_views(images)
+        ]
+        return outputs, np.mean([probabilities, *views], axis=0)
+
+    def _prediction(
+        self, source: str, probabilities: NDArray[np.float64], limit: Threshold, blank: bool,
+        timing_ms: float,
+    ) -> Prediction:  # fmt: skip
+        bundle = self.bundle
+        label = bundle.classes[int(probabilities.argmax())]
+        tumor = tumor_probability_of(probabilities, bundle.classes, bundle.negative_class)
+        flag = None if tumor is None or limit.value is None else tumor >= limit.value
+        verdict, reasons = decide(
+            label, bundle.negative_class, flag, bundle.info.decision, blank=blank
+        )
+        return Prediction(
+            source=source,
+            label=label,
+            probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
+            confidence=float(probabilities.max()),
+            tumor_probability=tumor,
+            tumor_flag=flag,
+            threshold=limit.value,
+            prediction_set=None,
+            decision=verdict,
+            reasons=[*reasons, *limit.reasons],
+            bundle=bundle.reference,
+            timing_ms=round(timing_ms, 3),
+        )
+
+    def _check_graph(self) -> None:
+        names = tuple(output.name for output in self._session.get_outputs())
+        inputs = tuple(entry.name for entry in self._session.get_inputs())
+        if inputs != ("image",) or set(OUTPUTS) - set(names):
+            raise BundleError(
+                f"{MODEL_NAME}: expected input image and outputs {', '.join(OUTPUTS)}; "
+                f"got {', '.join(inputs)} and {', '.join(names)}"
+            )

@@ -1,0 +1,71 @@
+"""What a run writes down while it trains."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 (Lightning's own name for it)
+
+COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
+    "val_macro_auroc", "lr", "epoch_seconds", "images_per_second", "data_wait_share",
+)  # fmt: skip
+
+
+class EpochLog(L.Callback):
+    """Appends one row an epoch to `log.csv`, with speed and the share of time spent on data."""
+
+    def __init__(self, path: Path) -> None:
+        """Write to `path`; rows of epochs that are repeated after a resume are replaced."""
+        self._path = path
+        self._began = self._batch_ended = 0.0
+        self._waited = 0.0
+        self._images = 0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clocks."""
+        self._began = self._batch_ended = time.perf_counter()
+        self._waited, self._images = 0.0, 0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count what was waited for this batch."""
+        self._waited += time.perf_counter() - self._batch_ended
+        self._images += len(batch[0])
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+        batch_idx: int,
+    ) -> None:  # fmt: skip
+        """Remember when the step ended."""
+        self._batch_ended = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the row."""
+        trained = self._batch_ended - self._began
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {
+            **measured,
+            "epoch": trainer.current_epoch,
+            "lr": trainer.optimizers[0].param_groups[-1]["lr"],
+            "epoch_seconds": round(time.perf_counter() - self._began, 2),
+            "images_per_second": round(self._images / trained, 2),
+            "data_wait_share": round(self._waited / trained, 4),
+        }
+        kept = [r for r in read_log(self._path) if int(r["epoch"]) < trainer.current_epoch]
+        with self._path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows([*kept, row])
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Rows of a log, none where it does not exist yet."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

@@ -1,0 +1,185 @@
+"""Networks: a backbone that ends in a feature map, average pooling and one linear layer.
+
+A new model is one builder in `BACKBONES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.layers import BatchNormAct2d, create_conv2d
+from timm.models.resnetv2 import ResNetV2
+from torch import Tensor, nn
+
+from slicewise.errors import ConfigError, TrainingError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A feature extractor and the normalisation that its weights expect.
+
+    Args:
+        module: (N, 1, H, W) normalised images to (N, channels, h, w) features.
+        channels: Features per position.
+        mean: Subtracted from images in [0, 1]; None where the training split decides.
+        std: Divided by afterwards; None where the training split decides.
+        stages: Parts from input to output, for freezing.
+    """
+
+    module: nn.Module
+    channels: int
+    mean: float | None
+    std: float | None
+    stages: tuple[nn.Module, ...]
+
+
+class SliceNet(nn.Module):
+    """Normalisation, backbone, global average pooling, dropout and a linear head."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, classes: int, dropout: float) -> None:
+        """Build around a backbone; `normalise_by` has to follow where it brings no statistics."""
+        super().__init__()
+        self.backbone = backbone.module
+        self.head = nn.Linear(backbone.channels, classes)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("mean", torch.tensor(backbone.mean or 0.0))
+        self.register_buffer("std", torch.tensor(backbone.std or 1.0))
+        self.needs_statistics = backbone.mean is None
+
+    def normalise_by(self, mean: float, std: float) -> None:
+        """Set the normalisation, in units of images in [0, 1]."""
+        self.mean.fill_(mean)
+        self.std.fill_(std)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) images in [0, 1] to the last feature map (N, D, h, w)."""
+        features: Tensor = self.backbone((images - self.mean) / self.std)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) images in [0, 1] to logits (N, K)."""
+        pooled = self.features(images).mean(dim=(2, 3))
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+
+def create_network(
+    name: str, classes: int, *, weights: Path | None, dropout: float, frozen_stages: int
+) -> SliceNet:
+    """Build a network by name.
+
+    Args:
+        name: A key of `BACKBONES`.
+        classes: Size of the output.
+        weights: safetensors file with the weights of the backbone, RGB stem as published.
+        dropout: Before the head.
+        frozen_stages: How many leading stages stay as they are.
+
+    Raises:
+        ConfigError: The name is unknown, or more stages are to be frozen than there are.
+        TrainingError: The weights do not fit the architecture.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"model.name {name!r}: expected one of {', '.join(sorted(BACKBONES))}")
+    backbone = BACKBONES[name](None if weights is None else _read_weights(weights))
+    if frozen_stages > len(backbone.stages):
+        raise ConfigError(
+            f"model.frozen_stages {frozen_stages}: {name} has {len(backbone.stages)} stages"
+        )
+    for stage in backbone.stages[:frozen_stages]:
+        stage.requires_grad_(False)
+    return SliceNet(backbone, classes, dropout)
+
+
+def parameter_counts(network: nn.Module) -> tuple[int, int]:
+    """All parameters and trainable ones."""
+    sizes = [(p.numel(), p.requires_grad) for p in network.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
+
+
+Weights = dict[str, Tensor]
+
+
+def _resnet18(weights: Weights | None) -> Backbone:
+    module = timm.create_model("resnet18", in_chans=1, num_classes=0, global_pool="")
+    if weights is not None:
+        kept = {key: value for key, value in weights.items() if not key.startswith("fc.")}
+        kept["conv1.weight"] = _one_channel(kept["conv1.weight"])
+        _load(module, kept, "resnet18")
+    stem = nn.ModuleList([module.conv1, module.bn1])
+    stages = (stem, module.layer1, module.layer2, module.layer3, module.layer4)
+    mean, std = (None, None) if weights is None else _grey(IMAGENET_MEAN, IMAGENET_STD)
+    return Backbone(module, 512, mean, std, stages)
+
+
+def _resnetv2_50_stages3(weights: Weights | None) -> Backbone:
+    """Stages 1 to 3 of a pre-activation ResNet-50 (He 2016b): stride 16, 1,024 features."""
+    module = ResNetV2(
+        layers=(3, 4, 6), channels=(256, 512, 1024), num_classes=0, global_pool="",
+        preact=True, norm_layer=BatchNormAct2d, conv_layer=create_conv2d, stem_type="",
+    )  # fmt: skip
+    stem = nn.Sequential()
+    stem.add_module("conv", nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False))
+    stem.add_module("norm", BatchNormAct2d(64))
+    stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
+    module.stem = stem
+    mean, std = (None, None)
+    if weights is not None:
+        mean, std = _load_with_input_norm(module, weights)
+    return Backbone(module, 1024, mean, std, (stem, *module.stages))
+
+
+BACKBONES: dict[str, Callable[[Weights | None], Backbone]] = {
+    "resnet18": _resnet18,
+    "resnetv2_50_stages3": _resnetv2_50_stages3,
+}
+
+
+def _load_with_input_norm(module: nn.Module, weights: Weights) -> tuple[float, float]:
+    """Load weights whose stem begins with a batch norm of the input, folded into mean and std."""
+    kept = {key: value for key, value in weights.items() if ".norm0." not in key}
+    kept["stem.conv.weight"] = _one_channel(kept["stem.conv.weight"])
+    new = {key: value for key, value in module.state_dict().items() if key.startswith("norm.")}
+    _load(module, {**new, **kept}, "resnetv2_50_stages3")
+    norm = {key.rsplit(".", 1)[1]: value for key, value in weights.items() if ".norm0." in key}
+    scale = norm["weight"] / (norm["running_var"] + 1e-5).sqrt()
+    std = [s / float(k) for s, k in zip(IMAGENET_STD, scale, strict=True)]
+    shift = norm["running_mean"] - norm["bias"] / scale
+    mean = [
+        m + s * float(k) for m, s, k in zip(IMAGENET_MEAN, IMAGENET_STD, shift, strict=True)
+    ]
+    return _grey(mean, std)
+
+
+def _one_channel(kernel: Tensor) -> Tensor:
+    """Sum an RGB stem over its input: the same as feeding grey three times."""
+    return kernel.sum(dim=1, keepdim=True)
+
+
+def _grey(mean: tuple[float, ...] | list[float], std: tuple[float, ...] | list[float]) -> tuple[float, float]:
+    return sum(mean) / len(mean), sum(std) / len(std)
+
+
+def _read_weights(path: Path) -> Weights:
+    try:
+        return {key: value.float() for key, value in load_file(path).items()}
+    except Exception as error:  # safetensors raises its own type, not a subclass of OSError
+        raise TrainingError(f"{path}: expected a safetensors file ({error})") from error
+
+
+def _load(module: nn.Module, weights: Weights, name: str) -> None:
+    try:
+        module.load_state_dict(weights)
+    except (RuntimeError, KeyError) as error:
+        raise TrainingError(f"the weights given do not fit {name}: {error}") from error

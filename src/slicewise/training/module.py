@@ -1,0 +1,174 @@
+"""The Lightning module: one step of training, one pass of validation, the optimizer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import lightning as L  # noqa: N812 (Lightning's own name for it)
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+from torch import Tensor
+from torch.optim.lr_scheduler import (
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+
+from slicewise.errors import TrainingError
+from slicewise.inference.decision import probabilities_of
+from slicewise.evaluation.metrics import accuracy, balanced_accuracy, macro_auroc
+from slicewise.training.augment import apply, draw, draw_mix, mix
+from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
+from slicewise.training.losses import loss
+from slicewise.training.model import SliceNet
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class SliceModule(L.LightningModule):
+    """Trains a `SliceNet` on uint8 batches; augmentation runs on whole batches on the device."""
+
+    def __init__(self, network: SliceNet, config: RunConfig, weights: Tensor) -> None:
+        """Wrap a network.
+
+        Args:
+            network: What is trained.
+            config: The run.
+            weights: (K,) class weights of the loss.
+        """
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.register_buffer("class_weights", weights, persistent=False)
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Augment, predict, and return the loss.
+
+        Raises:
+            TrainingError: The loss is no longer a finite number.
+        """
+        images, targets, _ = batch
+        generator = self._generator(batch_idx)
+        pixels = apply(
+            images.float() / 255, draw(self.config.augment, len(images), generator)
+        )
+        soft = F.one_hot(targets, self._classes).float()
+        blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
+        if blend is not None:
+            pixels, soft = mix(pixels, soft, blend)
+        logits = self.network(_layout(pixels)).float()
+        value = loss(logits, soft, self._weights, self.config.loss)
+        if not math.isfinite(value.item()):
+            raise TrainingError(
+                f"the loss became {value.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
+                "a lower optimizer.lr or a gradient_clip may help"
+            )
+        hits = (logits.argmax(1) == soft.argmax(1)).float().mean()
+        self.log("train_loss", value, on_epoch=True, on_step=False, prog_bar=True)
+        self.log("train_accuracy", hits, on_epoch=True, on_step=False)
+        return value
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect logits of one batch."""
+        images, targets, _ = batch
+        logits = self.network(_layout(images.float() / 255)).float()
+        self._seen.append((logits.cpu(), targets.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and AUROC of the whole validation split."""
+        logits = torch.cat([part for part, _ in self._seen])
+        targets = torch.cat([part for _, part in self._seen])
+        self._seen.clear()
+        value = F.cross_entropy(logits, targets)
+        present = np.unique(targets.numpy()).tolist()
+        predicted = logits.argmax(1).numpy()
+        self.log("val_loss", value, prog_bar=True)
+        self.log("val_accuracy", accuracy(predicted, targets.numpy()), prog_bar=True)
+        self.log(
+            "val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present)
+        )
+        if len(present) > 1:
+            auroc = macro_auroc(probabilities_of(logits.numpy(), None), targets.numpy(), present)
+            self.log("val_macro_auroc", auroc, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and schedule of the configuration."""
+        optimizer = _optimizer(self.network, self.config.optimizer)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = _scheduler(
+            optimizer, self.config.scheduler, steps, max(1, steps // self.config.trainer.epochs),
+            self.config.early_stopping.mode,
+        )
+        if scheduler is None:
+            return optimizer
+        if isinstance(scheduler, ReduceLROnPlateau):
+            plan = {"scheduler": scheduler, "monitor": self.config.early_stopping.monitor}
+        else:
+            plan = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": plan}
+
+    @property
+    def _classes(self) -> int:
+        return self.network.head.out_features
+
+    @property
+    def _weights(self) -> Tensor:
+        weights = self.class_weights
+        assert isinstance(weights, Tensor)
+        return weights
+
+    def _generator(self, batch: int) -> torch.Generator:
+        """Fresh numbers for every batch, the same ones after a resume."""
+        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch))
+        return torch.Generator().manual_seed(int(state.generate_state(1)[0]))
+
+
+def _layout(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Backbone and head with their own rates; no decay on norms and biases."""
+    groups = []
+    for part, scale in ((network.backbone, config.backbone_lr_scale), (network.head, 1.0)):
+        trained = [p for p in part.parameters() if p.requires_grad]
+        for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
+            chosen = [p for p in trained if (p.ndim > 1) is matrix]
+            if chosen:
+                rate = config.lr * scale
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adamax": torch.optim.Adamax}
+    return kinds[config.name](groups, lr=config.lr)
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, config: SchedulerConfig, steps: int, epoch_steps: int,
+    mode: Literal["min", "max"],
+) -> LRScheduler | ReduceLROnPlateau | None:
+    """Built over steps, except plateau, which watches the validation."""
+    if config.name == "none":
+        return None
+    if config.name == "plateau":
+        return ReduceLROnPlateau(optimizer, mode=mode, factor=config.factor, patience=config.patience)
+    if config.name == "step":
+        return StepLR(optimizer, config.step_epochs * epoch_steps, config.factor)
+    if config.name == "onecycle":
+        peaks = [float(group["lr"]) for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=0.1)
+    warmup = round(config.warmup_epochs * epoch_steps)
+    return LambdaLR(optimizer, lambda step: _cosine(step, warmup, steps, config.final_share))
+
+
+def _cosine(step: int, warmup: int, steps: int, final: float) -> float:
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+

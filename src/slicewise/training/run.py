@@ -1,0 +1,220 @@
+"""One training run: manifest and configuration to checkpoints, log, curves and the best network."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L  # noqa: N812 (Lightning's own name for it)
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.profilers import SimpleProfiler
+from numpy.typing import NDArray
+
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import Task
+from slicewise.errors import TrainingError
+from slicewise.training.callbacks import EpochLog
+from slicewise.training.config import RunConfig, load_config, save_config
+from slicewise.training.curves import plot_curves
+from slicewise.training.dataset import Images, load_images, ordered_loader, training_loader
+from slicewise.training.losses import class_weights
+from slicewise.training.model import SliceNet, create_network
+from slicewise.training.module import SliceModule
+
+CONFIG_NAME = "config.yaml"
+LOG_NAME = "log.csv"
+MANIFEST_NAME = "manifest.csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitData:
+    """The slices of one split: rows, (N, S, S) uint8 images, (N,) class indices."""
+
+    manifest: Manifest
+    images: Images
+    targets: NDArray[np.int64]
+
+
+def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, SplitData]:
+    """Decode every split of a manifest, or take it from the cache.
+
+    Raises:
+        TrainingError: The train or validation split is empty, or a label is none of the task's.
+    """
+    cache = config.data.cache or config.runs / "cache"
+    splits = {}
+    for name in ("train", "val", "test"):
+        part = manifest.subset(name)
+        if part.rows or name != "test":
+            images = load_images(part, config.preprocessing, cache)
+            splits[name] = SplitData(part, images, _targets(part, task, name))
+    return splits
+
+
+def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: Path) -> SliceNet:
+    """Train, or go on where an interrupted run stopped, and return the network to keep.
+
+    Args:
+        config: The run.
+        classes: Number of classes.
+        splits: From `prepare`.
+        folder: Where checkpoints, log and curves go.
+
+    Raises:
+        TrainingError: The folder holds a run with another configuration, or training diverged.
+    """
+    _claim(folder, config)
+    L.seed_everything(config.seed, verbose=False)
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    train, validation = splits["train"], splits["val"]
+    network = _network(config, classes, train.images)
+    weights = class_weights(train.targets, classes, config.loss.class_weights)
+    module = SliceModule(network, config, weights)
+    best = _best_checkpoint(config, folder)
+    trainer = _trainer(config, folder, [best, *_other_callbacks(config, folder)])
+    last = folder / "checkpoints" / "last.ckpt"
+    trainer.fit(
+        module,
+        training_loader(train.images, train.targets, config.data.batch_size, config.seed),
+        ordered_loader(validation.images, validation.targets, config.data.batch_size),
+        ckpt_path=str(last) if last.is_file() else None,
+        weights_only=True,
+    )
+    if trainer.interrupted:
+        raise TrainingError(f"interrupted; run the same command again to go on in {folder}")
+    plot_curves(folder / LOG_NAME, folder / "curves.png")
+    chosen = last if config.checkpoint.export == "last" else Path(best.best_model_path)
+    return restore(module, chosen)
+
+
+def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
+    """The network of a module with the weights of a checkpoint, in evaluation mode."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+    return module.network.cpu().float().eval()
+
+
+@torch.no_grad()
+def logits_of(network: SliceNet, images: Images, batch_size: int = 64) -> NDArray[np.float32]:
+    """(N, K) float32 logits of (N, S, S) uint8 images, in full precision."""
+    parts = [
+        network(torch.from_numpy(np.array(images[i : i + batch_size]))[:, None].float() / 255)
+        for i in range(0, len(images), batch_size)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
+    if not manifest.rows:
+        raise TrainingError(f"the manifest has no rows in split {split!r}")
+    unknown = {row.label for row in manifest.rows} - set(task.classes)
+    if unknown:
+        raise TrainingError(
+            f"labels {', '.join(sorted(unknown))} are none of the classes of task {task.name}: "
+            f"{', '.join(task.classes)}"
+        )
+    return np.array([task.classes.index(row.label) for row in manifest.rows], dtype=np.int64)
+
+
+def _claim(folder: Path, config: RunConfig) -> None:
+    """Make the run's folder, or check that it belongs to the same configuration."""
+    path = folder / CONFIG_NAME
+    if path.is_file():
+        if load_config(path) != config:
+            raise TrainingError(
+                f"{folder} holds a run with another configuration; choose another name, "
+                "or remove the folder"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, path)
+
+
+def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
+    model = config.model
+    network = create_network(
+        model.name, classes, weights=model.weights, dropout=model.dropout,
+        frozen_stages=model.frozen_stages,
+    )  # fmt: skip
+    if network.needs_statistics:
+        mean, std = pixel_statistics(images)
+        network.normalise_by(mean, std)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def pixel_statistics(images: Images) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels, in units of [0, 1], without a float copy."""
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(images), 256):
+        counts += np.bincount(np.asarray(images[start : start + 256]).ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float((counts * values).sum() / counts.sum())
+    return mean, float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+
+
+def _best_checkpoint(config: RunConfig, folder: Path) -> ModelCheckpoint:
+    stopping = config.early_stopping
+    return ModelCheckpoint(
+        folder / "checkpoints", filename="best", monitor=stopping.monitor, mode=stopping.mode,
+        save_top_k=1, save_last=True, enable_version_counter=False,
+    )  # fmt: skip
+
+
+def _other_callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
+    stopping = config.early_stopping
+    callbacks: list[L.Callback] = [
+        EarlyStopping(
+            stopping.monitor, stopping.min_delta, stopping.patience, mode=stopping.mode,
+            verbose=True,
+        ),
+        EpochLog(folder / LOG_NAME),
+        RichProgressBar(),
+    ]  # fmt: skip
+    if config.checkpoint.every:
+        callbacks.append(
+            ModelCheckpoint(
+                folder / "checkpoints", filename="epoch-{epoch:03d}", save_top_k=-1,
+                every_n_epochs=config.checkpoint.every, auto_insert_metric_name=False,
+            )  # fmt: skip
+        )
+    return callbacks
+
+
+def _trainer(config: RunConfig, folder: Path, callbacks: Iterable[L.Callback]) -> L.Trainer:
+    settings = config.trainer
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
+    accelerator = _device(settings.device)
+    return L.Trainer(
+        accelerator=accelerator, devices=1, max_epochs=settings.epochs,
+        precision=_precision(settings.precision, accelerator),
+        gradient_clip_val=settings.gradient_clip or None,
+        check_val_every_n_epoch=settings.validate_every, callbacks=list(callbacks),
+        deterministic=settings.deterministic, logger=False, profiler=profiler,
+        num_sanity_val_steps=0, enable_model_summary=False, default_root_dir=folder,
+        use_distributed_sampler=False,
+    )  # fmt: skip
+
+
+def _device(wanted: str) -> str:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
+                 "cpu": True}  # fmt: skip
+    if wanted == "auto":
+        return next(name for name, there in available.items() if there)
+    if not available[wanted]:
+        there = ", ".join(name for name, yes in available.items() if yes)
+        raise TrainingError(f"trainer.device {wanted}: not on this machine; available: {there}")
+    return wanted
+
+
+def _precision(wanted: str, device: str) -> str:
+    if wanted == "auto":
+        wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
+    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[wanted]

@@ -1,0 +1,93 @@
+"""Temperature and reliability on data whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.calibration import fit_temperature, nll, reliability_bins
+from slicewise.inference.decision import probabilities_of
+
+
+def calibrated_logits(n=4000, classes=4, seed=0):
+    """Logits whose softmax is the distribution the targets are drawn from."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2, size=(n, classes)).astype(np.float32)
+    cumulative = probabilities_of(logits, None).cumsum(axis=1)
+    targets = (rng.random((n, 1)) > cumulative).sum(axis=1).clip(max=classes - 1)
+    return logits, targets
+
+
+@pytest.mark.parametrize("sharpening", [0.25, 1.0, 3.0])
+def test_a_known_temperature_is_found(sharpening):
+    logits, targets = calibrated_logits()
+    fitted = fit_temperature(logits * sharpening, targets)
+    assert fitted == pytest.approx(sharpening, rel=0.06)
+
+
+def test_the_fitted_temperature_is_a_minimum():
+    logits, targets = calibrated_logits(n=300)
+    best = fit_temperature(logits * 2, targets)
+    around = [nll(logits * 2, targets, best * factor) for factor in (0.98, 1.0, 1.02)]
+    assert around[1] == min(around)
+
+
+def test_weights_equal_repeated_slices():
+    logits, targets = calibrated_logits(n=200)
+    weights = np.random.default_rng(1).integers(0, 4, 200)
+    repeated = np.repeat(np.arange(200), weights)
+    assert fit_temperature(logits, targets, weights) == pytest.approx(
+        fit_temperature(logits[repeated], targets[repeated])
+    )
+    assert nll(logits, targets, 1.5, weights) == pytest.approx(
+        nll(logits[repeated], targets[repeated], 1.5)
+    )
+
+
+def test_nll_agrees_with_sklearn():
+    logits, targets = calibrated_logits(n=500)
+    expected = log_loss(targets, probabilities_of(logits, 1.7), labels=range(4))
+    assert nll(logits, targets, 1.7) == pytest.approx(expected)
+
+
+def test_logits_without_a_best_temperature_are_refused():
+    right = 5 * np.eye(3)
+    with pytest.raises(EvaluationError, match="expected some wrong answers"):
+        fit_temperature(right, [0, 1, 2])
+    with pytest.raises(EvaluationError, match="better than chance"):
+        fit_temperature(right, [1, 2, 0])
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(EvaluationError, match="positive number; got 0"):
+        nll(np.eye(2), [0, 1], 0.0)
+    with pytest.raises(EvaluationError, match="2 finite numbers"):
+        nll(np.eye(2), [0, 1], weights=[1.0])
+    with pytest.raises(EvaluationError, match="none below 0"):
+        fit_temperature(np.eye(2), [0, 1], [1.0, -1.0])
+    with pytest.raises(EvaluationError, match="at least 1; got 0"):
+        reliability_bins([0.5], np.array([True]), 0)
+
+
+def test_bins_hold_equally_many_in_rising_order():
+    confidence = np.random.default_rng(0).permutation(np.linspace(0.3, 1, 60))
+    bins = reliability_bins(confidence, confidence > 0.5, 6)
+    np.testing.assert_array_equal(bins.count, [10] * 6)
+    ranked = np.sort(confidence).reshape(6, 10)
+    np.testing.assert_allclose(bins.confidence, ranked.mean(axis=1))
+    np.testing.assert_allclose(bins.accuracy, (ranked > 0.5).mean(axis=1))
+
+
+def test_equal_confidences_share_a_bin_whatever_their_order():
+    confidence = np.array([0.9] * 7 + [0.4, 0.5, 0.6])
+    correct = np.array([True, False] * 5)
+    order = np.random.default_rng(0).permutation(10)
+    one, other = (
+        reliability_bins(confidence, correct, 5),
+        reliability_bins(confidence[order], correct[order], 5),
+    )
+    np.testing.assert_array_equal(one.count, other.count)
+    np.testing.assert_allclose(one.accuracy, other.accuracy)
+    assert 7 in one.count

@@ -1,0 +1,92 @@
+"""Thresholds found by hand and by search."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.metrics import sensitivity, specificity
+from slicewise.evaluation.operating_points import (
+    target_sensitivity,
+    target_specificity,
+    youden_j,
+)
+
+SCORES = np.array([0.95, 0.9, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1])
+TRUTH = np.array([True, True, False, True, False, True, False, False])
+GROUPS = np.array(list("aabbccdd"))
+
+
+def random_case(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(300) < 0.6
+    scores = np.round(np.clip(rng.normal(0.4 + 0.25 * truth, 0.2), 0, 1), 2)
+    return scores, truth, rng.integers(0, 20, 300).astype(str)
+
+
+def test_youden_takes_the_most_sensitive_of_equals():
+    # J is 1/2 at 0.9, at 0.6 and at 0.3, and nowhere more.
+    point = youden_j(SCORES, TRUTH, GROUPS)
+    assert (point.sensitivity, point.specificity) == (1.0, 0.5)
+    assert point.threshold == pytest.approx(0.25)
+    assert (point.rule, point.n, point.groups) == ("youden_j", 8, 4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_youden_agrees_with_sklearn(seed):
+    scores, truth, groups = random_case(seed)
+    false_alarms, found, _ = roc_curve(truth, scores)
+    point = youden_j(scores, truth, groups)
+    assert point.sensitivity + point.specificity - 1 == pytest.approx((found - false_alarms).max())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("target", [0.55, 0.9, 0.95])
+def test_points_keep_their_promise_at_their_threshold(seed, target):
+    scores, truth, groups = random_case(seed)
+    sure = target_sensitivity(scores, truth, groups, target)
+    quiet = target_specificity(scores, truth, groups, target)
+    for point in (sure, quiet, youden_j(scores, truth, groups)):
+        flagged = scores >= point.threshold
+        assert point.sensitivity == pytest.approx(sensitivity(flagged, truth))
+        assert point.specificity == pytest.approx(specificity(flagged, truth))
+    assert sure.sensitivity >= target
+    assert quiet.specificity >= target
+    stricter = scores >= np.unique(scores[scores >= sure.threshold])[1]
+    assert sensitivity(stricter, truth) < target
+    looser = scores >= scores[scores < quiet.threshold].max()
+    assert specificity(looser, truth) < target
+
+
+def test_targets_by_hand():
+    sure = target_sensitivity(SCORES, TRUTH, GROUPS, 1.0)
+    assert (sure.threshold, sure.specificity) == (pytest.approx(0.25), 0.5)
+    assert sure.rule == "target_sensitivity=1"
+    quiet = target_specificity(SCORES, TRUTH, GROUPS, 1.0)
+    assert (quiet.threshold, quiet.sensitivity) == (pytest.approx(0.85), 0.5)
+
+
+def test_no_threshold_is_made_up():
+    backwards = SCORES[::-1]
+    with pytest.raises(EvaluationError, match="youden_j: no threshold qualifies among 8"):
+        youden_j(np.full(8, 0.5), TRUTH, GROUPS)
+    with pytest.raises(EvaluationError, match="target_specificity=1: no threshold"):
+        target_specificity(backwards, TRUTH, GROUPS, 1.0)
+    with pytest.raises(EvaluationError, match="target_sensitivity=1: no threshold"):
+        target_sensitivity(backwards, np.array([True] * 4 + [False] * 4), GROUPS, 1.0)
+    with pytest.raises(EvaluationError, match="needs a slice without a tumor"):
+        youden_j(SCORES, np.ones(8, bool), GROUPS)
+    with pytest.raises(EvaluationError, match=r"\(0, 1\]; got 1.5"):
+        target_sensitivity(SCORES, TRUTH, GROUPS, 1.5)
+    with pytest.raises(EvaluationError, match="groups: expected shape"):
+        youden_j(SCORES, TRUTH, GROUPS[:3])
+
+
+def test_neighbouring_floats_still_separate():
+    upper = 0.7
+    lower = np.nextafter(upper, 0)
+    scores, truth = np.array([upper, upper, lower, lower]), np.array([True, True, False, False])
+    assert youden_j(scores, truth, GROUPS[:4]).specificity == 1
+    assert youden_j(scores, truth, GROUPS[:4]).threshold == upper
