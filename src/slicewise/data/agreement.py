@@ -1,123 +1,150 @@
-"""How well two fingerprints agree in fine detail, after they have been laid upon each other."""
+"""How well two fingerprints agree in fine detail, once they are laid upon each other."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.fingerprint import SIDE, blur
+from slicewise.data.fingerprint import SIDE
+from slicewise.data.grid import blur, interpolation
 
 Array = NDArray[np.float32]
 
-BLOCK = 8
+_BLOCK = 8
+_PER_SIDE = SIDE // _BLOCK
 _FINE_SIGMA = 2.0
-_TEXTURE = 0.12
-_FEWEST_BLOCKS = 12
+_TEXTURE = 0.2
+_FLOOR = 0.05
+_FEWEST_BLOCKS = 8
 _LOWER_QUARTILE = 25
-_ROUNDS = ((2.5, 6), (1.2, 6))
+_INNER_RADIUS = 0.73
+"""Of the inner part of the coded region, whose half side is one. The rim is alike in all heads."""
+
+_ROUNDS = ((2.0, 5), (1.0, 5))
 """Blur (grid steps) and number of Gauss-Newton steps, coarse to fine."""
-_RIDGE = 1e-3
-_SCALE_RANGE = (0.6, 1.6)
+_LARGEST_RESCALE = 1.4
+_DAMPING = 1e-3
 
 
-def agreement(first: Array, second: Array, valid: NDArray[np.bool_] | None = None) -> Array:
-    """Lower quartile over 8 x 8 blocks of the correlation of fine detail.
+def agreement(first: Array, second: Array, valid: NDArray[np.bool_]) -> Array:
+    """Lower quartile, over the blocks inside the head, of the correlation of fine detail.
 
     Copies agree in nearly every block that has texture. Neighbouring slices share the outline of
     the head but differ in folds and vessels, so a quarter of their blocks or more disagree.
 
     Args:
-        first: (P, 64, 64) local contrast.
-        second: (P, 64, 64) local contrast, laid upon `first`.
-        valid: (P, 64, 64), where `second` has values; everywhere if not given.
+        first: (P, 56, 56) local contrast.
+        second: (P, 56, 56) local contrast, laid upon `first`.
+        valid: (P, 56, 56), where `second` has values.
 
     Returns:
-        (P,) in [-1, 1]; 0 where fewer than 12 blocks have texture in both.
+        (P,) in [-1, 1]; 0 where fewer than 8 blocks have texture in both.
     """
-    a, b = _blocks(first - blur(first, _FINE_SIGMA)), _blocks(second - blur(second, _FINE_SIGMA))
-    a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
-    power_a, power_b = (a * a).mean(axis=2), (b * b).mean(axis=2)
-    floor = _TEXTURE**2
-    correlation = (a * b).mean(axis=2) / np.sqrt((power_a + floor) * (power_b + floor))
-    used = (np.minimum(power_a, power_b) > floor) & (np.maximum(power_a, power_b) > 4 * floor)
-    if valid is not None:
-        used &= _blocks(valid.astype(np.float32)).min(axis=2) > 0
+    one, two = _fine_blocks(first), _fine_blocks(second)
+    power_one, power_two = (one * one).mean(axis=2), (two * two).mean(axis=2)
+    correlation = (one * two).mean(axis=2) / np.sqrt(
+        (power_one + _FLOOR**2) * (power_two + _FLOOR**2)
+    )
+    used = (np.minimum(power_one, power_two) > _TEXTURE**2) & _inner_blocks()
+    used &= _blocks(valid.astype(np.float32)).mean(axis=2) > 0.9
     values = np.where(used, correlation, np.nan)
     values[used.sum(axis=1) < _FEWEST_BLOCKS] = 0.0
     return np.asarray(np.nanpercentile(values, _LOWER_QUARTILE, axis=1), dtype=np.float32)
 
 
-def align(first: Array, second: Array, boxes_first: Array, boxes_second: Array) -> Array:
-    """Scale and shift that lay `second` upon `first`, refined from their heads.
-
-    Gauss-Newton on the squared difference (Lucas and Kanade 1981), four parameters.
+def same_picture(boxes_first: Array, boxes_second: Array) -> Array:
+    """The warp of two uncropped copies: equal places in the picture lie upon each other.
 
     Args:
-        first: (P, 64, 64) local contrast.
-        second: (P, 64, 64) local contrast.
-        boxes_first: (P, 4) left, top, right, bottom of the head, shares of the sides.
+        boxes_first: (P, 4) left, top, right, bottom of the coded region, shares of the sides.
         boxes_second: (P, 4) likewise.
 
     Returns:
-        (P, 4): a, b, c, d so that column x, row y of `first` lies at a*x + b, c*y + d of `second`.
+        (P, 4): a, b, c, d; column x, row y of the first code lies at a*x + b, c*y + d of the second.
     """
-    warp = _between(boxes_first, boxes_second)
-    start = warp.copy()
+    step_first = (boxes_first[:, 2:] - boxes_first[:, :2]) / SIDE
+    step_second = (boxes_second[:, 2:] - boxes_second[:, :2]) / SIDE
+    scale = step_first / step_second
+    shift = (boxes_first[:, :2] + step_first / 2 - boxes_second[:, :2]) / step_second - 0.5
+    warp = np.stack([scale[:, 0], shift[:, 0], scale[:, 1], shift[:, 1]], axis=1)
+    return warp.astype(np.float32)
+
+
+def same_head(count: int) -> Array:
+    """The warp of copies cropped or padded differently: head upon head. Shape (count, 4)."""
+    return np.tile(np.array([1, 0, 1, 0], dtype=np.float32), (count, 1))
+
+
+def refine(first: Array, second: Array, start: Array) -> Array:
+    """Scales and shifts that lay `second` upon `first` best, near `start`.
+
+    Gauss-Newton on the squared difference (Lucas and Kanade 1981). A pair that drifts off to
+    another scale keeps its start.
+
+    Args:
+        first: (P, 56, 56) local contrast.
+        second: (P, 56, 56) local contrast.
+        start: (P, 4) as from `same_picture` or `same_head`.
+    """
+    warp = start.copy()
     for sigma, steps in _ROUNDS:
         target, source = blur(first, sigma), blur(second, sigma)
         for _ in range(steps):
-            warp = warp + _step(target, source, warp)
-            lost = ~((warp[:, ::2] > _SCALE_RANGE[0]) & (warp[:, ::2] < _SCALE_RANGE[1])).all(axis=1)
-            warp[lost] = start[lost]
+            warp = warp + _gauss_newton_step(target, source, warp)
+            change = np.abs(np.log(np.maximum(warp[:, ::2], 1e-3) / start[:, ::2])).max(axis=1)
+            drifted = change > np.log(_LARGEST_RESCALE)
+            warp[drifted] = start[drifted]
     return warp
 
 
-def sample(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Images at the warped grid (bilinear), and which grid points fall inside.
+def laid_upon(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Images sampled at the warped grid (bilinear), and which grid points fall inside.
 
     Args:
-        images: (P, 64, 64).
-        warp: (P, 4) as from `align`.
+        images: (P, 56, 56) float32.
+        warp: (P, 4) as from `refine`.
     """
     grid = np.arange(SIDE, dtype=np.float32)
     x, y = warp[:, :1] * grid + warp[:, 1:2], warp[:, 2:3] * grid + warp[:, 3:4]
-    columns, rows = _hat(x), _hat(y)
-    inside_x, inside_y = (x >= 0) & (x <= SIDE - 1), (y >= 0) & (y <= SIDE - 1)
-    values = rows @ images @ columns.transpose(0, 2, 1)
-    return values.astype(np.float32), inside_y[:, :, None] & inside_x[:, None, :]
+    values = _linear(y) @ images @ _linear(x).transpose(0, 2, 1)
+    return values, _inside(y)[:, :, None] & _inside(x)[:, None, :]
 
 
-def _hat(positions: Array) -> Array:
-    """(P, 64, 64) linear interpolation weights of each position over the grid points."""
+def _linear(positions: Array) -> Array:
     clipped = np.clip(positions, 0, SIDE - 1)
-    distance = np.abs(clipped[:, :, None] - np.arange(SIDE, dtype=np.float32))
-    return np.asarray(np.maximum(1 - distance, 0), dtype=np.float32)
+    return interpolation(clipped, SIDE, np.ones(len(positions), dtype=np.float32))
 
 
-def _between(boxes_first: Array, boxes_second: Array) -> Array:
-    first, second = boxes_first.astype("f4") * SIDE - 0.5, boxes_second.astype("f4") * SIDE - 0.5
-    scale = (second[:, 2:] - second[:, :2]) / (first[:, 2:] - first[:, :2])
-    scale = np.clip(scale, 0.65, 1.55)
-    shift = (second[:, :2] + second[:, 2:]) / 2 - scale * (first[:, :2] + first[:, 2:]) / 2
-    return np.stack([scale[:, 0], shift[:, 0], scale[:, 1], shift[:, 1]], axis=1)
+def _inside(positions: Array) -> NDArray[np.bool_]:
+    return np.asarray((positions >= -0.5) & (positions <= SIDE - 0.5))
 
 
-def _step(target: Array, source: Array, warp: Array) -> Array:
-    values, inside = sample(source, warp)
-    dy, dx = np.gradient(values, axis=(1, 2))
-    # The gradient is taken on the warped picture; divide by the scale to get it in the source.
-    dx, dy = dx / warp[:, 0, None, None], dy / warp[:, 2, None, None]
+def _gauss_newton_step(target: Array, source: Array, warp: Array) -> Array:
+    values, inside = laid_upon(source, warp)
+    slope_y, slope_x = np.gradient(values, axis=(1, 2))
+    # Slopes are taken on the warped picture; the division brings them to the source's steps.
+    slope_x, slope_y = slope_x / warp[:, 0, None, None], slope_y / warp[:, 2, None, None]
     grid = np.arange(SIDE, dtype=np.float32)
-    jacobian = np.stack([dx * grid, dx, dy * grid[:, None], dy], axis=1) * inside[:, None]
-    jacobian = jacobian.reshape(len(values), 4, -1)
+    parts = np.stack([slope_x * grid, slope_x, slope_y * grid[:, None], slope_y], axis=1)
+    jacobian = (parts * inside[:, None]).reshape(len(values), 4, -1)
     residual = ((target - values) * inside).reshape(len(values), -1, 1)
     normal = jacobian @ jacobian.transpose(0, 2, 1)
-    trace = np.einsum("pii->pi", normal)
-    normal = normal + np.einsum("pi,ij->pij", trace * _RIDGE + 1e-6, np.eye(4, dtype=np.float32))
+    damping = np.einsum("pii->pi", normal) * _DAMPING + 1e-6
+    normal = normal + damping[:, :, None] * np.eye(4, dtype=np.float32)
     return np.asarray(np.linalg.solve(normal, jacobian @ residual)[..., 0], dtype=np.float32)
 
 
+def _fine_blocks(images: Array) -> Array:
+    cut = _blocks(images - blur(images, _FINE_SIGMA))
+    return np.asarray(cut - cut.mean(axis=2, keepdims=True), dtype=np.float32)
+
+
 def _blocks(images: Array) -> Array:
-    n, per_side = len(images), SIDE // BLOCK
-    cut = images.reshape(n, per_side, BLOCK, per_side, BLOCK)
-    return cut.transpose(0, 1, 3, 2, 4).reshape(n, per_side * per_side, BLOCK * BLOCK)
+    cut = images.reshape(-1, _PER_SIDE, _BLOCK, _PER_SIDE, _BLOCK)
+    return cut.transpose(0, 1, 3, 2, 4).reshape(-1, _PER_SIDE**2, _BLOCK**2)
+
+
+def _inner_blocks() -> NDArray[np.bool_]:
+    centres = (np.arange(_PER_SIDE) + 0.5) / _PER_SIDE * 2 - 1
+    squared = centres[:, None] ** 2 + centres[None] ** 2
+    return np.asarray(squared.ravel() < _INNER_RADIUS**2)

@@ -29,6 +29,18 @@ DASHES = ("-", "--", "-.", ":", (0, (6, 2)), (0, (1, 1)), "-")
 DPI = 150
 
 
+def require_plots() -> None:
+    """Find out early whether pictures can be drawn.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingExtraError("plots", "evaluate") from None
+
+
 def write_plots(table: PredictionTable, folder: Path, notice: str | None = None) -> list[Path]:
     """Draw every picture the table allows.
 
@@ -45,6 +57,7 @@ def write_plots(table: PredictionTable, folder: Path, notice: str | None = None)
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
+    require_plots()
     drawn = {
         "confusion_matrix.png": draw_confusion,
         "roc.png": draw_roc,
@@ -142,7 +155,10 @@ def _finish_curve(axes: Axes, x: str, y: str, legend: LegendPlace) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(color="0.9", linewidth=0.6)
-    axes.legend(loc=legend, fontsize=8, frameon=True)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc=legend, fontsize=8, frameon=True)
+    else:
+        axes.text(0.5, 0.5, "no curve: one side is empty", ha="center", va="bottom")
 
 
 def _line(index: int) -> dict[str, Any]:
@@ -163,10 +179,8 @@ def _threshold_text(thresholds: Floats | None) -> str:
 @contextmanager
 def _figure(path: Path, table: PredictionTable, notice: str | None) -> Iterator[Axes]:
     """A figure to draw on, saved on leaving; no window system and no shared state is touched."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtraError("plots", "evaluate") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5.6, 5.4), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     yield axes

@@ -17,7 +17,7 @@ from slicewise.evaluation.checks import (
     require_matrix,
     require_targets,
 )
-from slicewise.inference.decision import probabilities_of
+from slicewise.inference.decision import DecisionRule, probabilities_of, threshold_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,17 +131,18 @@ class PredictionTable:
             raise EvaluationError("tumor flags need a threshold; none was fitted")
         return np.asarray(scores >= self.thresholds, dtype=np.bool_)
 
-    def decided(self, temperature: float | None, threshold: float | None) -> PredictionTable:
-        """The same logits under one temperature and one threshold.
+    def decided(self, rule: DecisionRule) -> PredictionTable:
+        """The same logits under one decision rule, with the threshold the classifier would use.
 
         Args:
-            temperature: Positive, or None to take them away.
-            threshold: On the tumor probability, or None to take them away.
+            rule: Of the model that answered. Without an operating point its threshold is 0.5.
         """
+        temperature = rule.temperature
+        threshold = threshold_of(rule, self.negative_class, None).value
         return replace(
             self,
-            temperatures=None if temperature is None else np.full(self.n, float(temperature)),
-            thresholds=None if threshold is None else np.full(self.n, float(threshold)),
+            temperatures=None if temperature is None else np.full(self.n, temperature),
+            thresholds=None if threshold is None else np.full(self.n, threshold),
         )
 
     def take(self, rows: NDArray[np.int64] | Bools) -> PredictionTable:
@@ -175,10 +176,10 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     dropped: those of different models cannot be compared.
 
     Args:
-        tables: At least one, all of the same task, all or none with fitted values.
+        tables: At least one, all of the same task, all or none with thresholds.
 
     Raises:
-        EvaluationError: If there is none, their tasks differ, or only some have fitted values.
+        EvaluationError: If there is none, their tasks differ, or only some have thresholds.
     """
     if not tables:
         raise EvaluationError("tables: expected at least one to pool; got none")
@@ -194,13 +195,23 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
         groups=np.concatenate([table.groups for table in tables]),
         sources=np.concatenate([table.sources for table in tables]),
         paths=np.concatenate([table.paths for table in tables]),
-        temperatures=_pooled_values("temperatures", [table.temperatures for table in tables]),
-        thresholds=_pooled_values("thresholds", [table.thresholds for table in tables]),
+        temperatures=_pooled_temperatures(tables),
+        thresholds=_pooled_thresholds(tables),
     )
 
 
-def _pooled_values(name: str, columns: list[Floats | None]) -> Floats | None:
-    given = [column for column in columns if column is not None]
-    if given and len(given) < len(columns):
-        raise EvaluationError(f"{name}: expected all tables to have them; got {len(given)} that do")
+def _pooled_temperatures(tables: Sequence[PredictionTable]) -> Floats | None:
+    if all(table.temperatures is None for table in tables):
+        return None
+    return np.concatenate(
+        [np.ones(t.n) if t.temperatures is None else t.temperatures for t in tables]
+    )
+
+
+def _pooled_thresholds(tables: Sequence[PredictionTable]) -> Floats | None:
+    given = [table.thresholds for table in tables if table.thresholds is not None]
+    if given and len(given) < len(tables):
+        raise EvaluationError(
+            f"thresholds: expected all of {len(tables)} tables or none; got {len(given)}"
+        )
     return np.concatenate(given) if given else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,9 @@ LOGIT = "logit_"
 REQUIRED = ("path", "label", "source", "group", "temperature", "threshold")
 
 
-def write_predictions(table: PredictionTable, path: Path) -> None:
+def write_predictions(
+    table: PredictionTable, path: Path, seen: Collection[str] = frozenset()
+) -> None:
     """Write path, label, source, group, logits, calibrated probabilities and what follows of them.
 
     Logits are written so that reading gives the same float32 again. `tumor_probability` is empty
@@ -25,11 +27,12 @@ def write_predictions(table: PredictionTable, path: Path) -> None:
     Args:
         table: What to write; embeddings are left out.
         path: The file; its folder must exist.
+        seen: Paths of slices the model was trained on; their rows say so.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_header(table.classes))
-        writer.writerows(_rows(table))
+        writer.writerows(_rows(table, seen))
 
 
 def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
@@ -66,11 +69,11 @@ def _header(classes: tuple[str, ...]) -> list[str]:
         *("path", "label", "source", "group"),
         *(f"{LOGIT}{name}" for name in classes),
         *(f"p_{name}" for name in classes),
-        *("predicted", "correct", "tumor_probability", "temperature", "threshold"),
+        *("predicted", "correct", "tumor_probability", "temperature", "threshold", "seen"),
     ]
 
 
-def _rows(table: PredictionTable) -> Iterator[list[str]]:
+def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
     probabilities, predicted, labels = table.probabilities(), table.predicted, table.labels
     tumor = None if table.negative_class is None else table.tumor_probability()
     for i in range(table.n):
@@ -83,6 +86,7 @@ def _rows(table: PredictionTable) -> Iterator[list[str]]:
             "" if tumor is None else f"{tumor[i]:.6f}",
             _cell(table.temperatures, i),
             _cell(table.thresholds, i),
+            "yes" if str(table.paths[i]) in seen else "no",
         ]
 
 

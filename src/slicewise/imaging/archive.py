@@ -6,16 +6,16 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PureWindowsPath
 from typing import BinaryIO
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.decoding import decoding
 from slicewise.imaging.entry import Entry
+from slicewise.imaging.folder import is_foreign
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure
 
-_HARMLESS_BYTES = 8 * 2**20
 _ENCRYPTED = 0x1
 _END_RECORD, _END_BYTES, _COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _BYTES_PER_RECORD = 46 + 512  # of the directory: fixed part, then name and extra fields
@@ -47,14 +47,14 @@ def open_archive(archive: Entry, limits: Limits) -> Iterator[list[Entry | Failur
         yield [
             _member(opened, info, archive.source, limits)
             for info in infos
-            if not is_hidden(info.filename)
+            if not is_hidden(info.filename) and not is_foreign(info.filename)
         ]
 
 
 def is_hidden(name: str) -> bool:
     """Whether a member is a dotfile or lies in a hidden or `__MACOSX` folder."""
-    parts = PurePosixPath(name).parts
-    return any(p == "__MACOSX" or (p.startswith(".") and p != "..") for p in parts)
+    parts = PureWindowsPath(name).parts  # takes both kinds of slash, as the names in zips do
+    return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in parts)
 
 
 def _check_directory(stream: BinaryIO, limits: Limits) -> None:
@@ -84,11 +84,7 @@ def _check_expansion(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
         raise LimitError(
             f"expected a zip of at most {limits.max_zip_bytes:,} expanded bytes, got {expanded:,}"
         )
-    ratio = expanded / max(1, sum(info.compress_size for info in infos))
-    if expanded > _HARMLESS_BYTES and ratio > limits.max_zip_ratio:
-        raise LimitError(
-            f"expected a zip that expands at most {limits.max_zip_ratio:g} times, got {ratio:.0f}"
-        )
+    limits.check_expansion(expanded, sum(info.compress_size for info in infos))
 
 
 def _member(

@@ -32,6 +32,8 @@ def content_of(head: bytes) -> Content | None:
     Args:
         head: Its first `HEAD_BYTES` bytes, or all of them if it is shorter.
     """
+    if has_preamble(head):  # first, because the preamble may make the file a TIFF as well
+        return "DICOM"
     for magic, content in _MAGIC:
         if head.startswith(magic):
             return content
@@ -39,7 +41,7 @@ def content_of(head: bytes) -> Content | None:
         return "WEBP"
     if head[:2] == b"BM" and head[14:18] in _BMP_HEADER_SIZES:
         return "BMP"
-    if has_preamble(head) or _is_bare_dataset(head):
+    if _is_bare_dataset(head):
         return "DICOM"
     return "NIFTI" if _is_nifti(_inflated(head)) else None
 
@@ -84,7 +86,9 @@ def _is_bare_dataset(head: bytes) -> bool:
     if head[:2] in (b"\x02\x00", b"\x08\x00"):
         length = int.from_bytes(head[4:8], "little")
         implicit = head[3] < 0x20 and length < len(head)
-        return head[4:6] in _VALUE_REPRESENTATIONS or (implicit and _second_group(head, length) >= 0)
+        return head[4:6] in _VALUE_REPRESENTATIONS or (
+            implicit and _second_group(head, length) >= 0
+        )
     return head[:2] == b"\x00\x08" and head[4:6] in _VALUE_REPRESENTATIONS
 
 

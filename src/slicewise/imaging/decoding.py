@@ -23,13 +23,13 @@ def decoding(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except SliceWiseError:
+    except (SliceWiseError, ImportError):  # a broken installation is not a broken file
         raise
     except Exception as error:
         kind = type(error).__name__
-        raise InputError(f"expected a readable {what}, got broken or truncated data ({kind})") from (
-            error
-        )
+        raise InputError(
+            f"expected a readable {what}, got broken or truncated data ({kind})"
+        ) from (error)
 
 
 @contextmanager
@@ -46,5 +46,6 @@ def naming(source: str) -> Iterator[None]:
         with decoding("image"):
             yield
     except InputError as error:
-        prefix = f"{source}: "
-        raise type(error)(prefix + str(error).removeprefix(prefix)) from error
+        if str(error).startswith((f"{source}: ", f"{source}!")):  # already named, or a member of it
+            raise
+        raise type(error)(f"{source}: {error}") from error

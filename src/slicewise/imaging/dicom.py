@@ -1,35 +1,33 @@
-"""DICOM files to slices in modality values.
-
-Values quoted in pydicom's own warnings may be patient data, so they are kept from stderr and logs.
-"""
+"""DICOM images to slices in modality values."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.filereader import read_dataset
-from pydicom.pixels import apply_color_lut, pixel_array
-from pydicom.pixels.utils import get_expected_length
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
 )
 
-from slicewise.errors import InputError, LimitError, UnsupportedImageError
-from slicewise.imaging.codestream import declared_extent
-from slicewise.imaging.content import has_preamble
+from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.decoding import decoding
+from slicewise.imaging.dicom_dataset import frame_count, load_dataset, load_header
 from slicewise.imaging.dicom_frame import FrameHeader, number
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.modality import (
@@ -47,14 +45,17 @@ from slicewise.imaging.slice import Slice, Window
 PHANTOM_MANUFACTURER = "SliceWise phantom"
 """Manufacturer (0008,0070) of the synthetic series whose comments become annotations."""
 
+# One decoder for each syntax: others would be tried after it, and some of those end the whole process
+# on broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
+_DECODERS = {
+    RLELossless: "pydicom",
+    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys((JPEG2000Lossless, JPEG2000), "pylibjpeg"),
+    **dict.fromkeys((HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
+    **dict.fromkeys((JPEGLossless, JPEGLosslessSV1), "gdcm"),
+}
 _ANNOTATION_PREFIX = "slicewise:"
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-_REQUIRED = (
-    ("Rows", "(0028,0010)"),
-    ("Columns", "(0028,0011)"),
-    ("BitsAllocated", "(0028,0100)"),
-    ("PhotometricInterpretation", "(0028,0004)"),
-)
 _HEADER_TAGS = [
     "SeriesInstanceUID",
     "InstanceNumber",
@@ -63,9 +64,6 @@ _HEADER_TAGS = [
     "NumberOfFrames",
     "SpecificCharacterSet",
 ]
-
-warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
-logging.getLogger("pydicom").propagate = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +94,9 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
         InputError: It is broken, too small or too large, or has no image attributes.
     """
     with decoding("DICOM header"):
-        dataset = _read(stream, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        dataset = load_header(stream, limits, _HEADER_TAGS)
         instance = number(dataset.get("InstanceNumber"))
-        frames = _frame_count(dataset)
+        frames = frame_count(dataset)
         pixels = frames * int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
         uid = str(dataset.get("SeriesInstanceUID") or "") or None
         return DicomHeader(uid, None if instance is None else int(instance), frames, pixels)
@@ -118,106 +116,17 @@ def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
         InputError: It is broken, too small, or holds no pixels.
     """
     with decoding("DICOM file"):
-        _check_extent(_read(stream, limits, stop_before_pixels=True), limits)
-        dataset = _read(stream, limits)
-        _check_pixels(dataset, limits)
+        dataset = load_dataset(stream, limits)
         frames = _stored_frames(dataset)
         names = [source] if len(frames) == 1 else [f"{source}#{i}" for i in range(len(frames))]
         return [_slice(dataset, i, frames[i], name) for i, name in enumerate(names)]
-
-
-def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
-    stream.seek(0)
-    bare = not has_preamble(stream.read(132))
-    stream.seek(0)
-    if not bare:
-        _check_deflated(stream, limits)
-    dataset = pydicom.dcmread(stream, force=bare, **how)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
-    return dataset
-
-
-def _native_syntax(dataset: Dataset) -> Any:
-    """The uncompressed syntax that a file without file meta information was found to be in."""
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-
-
-def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
-    """Refuse a deflated data set that expands past the limit, before pydicom expands all of it."""
-    stream.seek(132)
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        size, rest = 0, stream.read()
-        while rest and not inflater.eof:
-            size += len(inflater.decompress(rest, 1 << 20))
-            rest = inflater.unconsumed_tail
-            if size > limits.max_bytes:
-                raise LimitError(f"expected at most {limits.max_bytes:,} bytes when inflated")
-    stream.seek(0)
-
-
-def _frame_count(dataset: Dataset) -> int:
-    count = number(dataset.get("NumberOfFrames"))
-    return 1 if count is None else int(count)
-
-
-def _check_extent(dataset: Dataset, limits: Limits) -> None:
-    if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
-        raise _no_pixels()
-    for keyword, tag in _REQUIRED:
-        if dataset.get(keyword) in (None, ""):
-            raise InputError(f"expected DICOM attribute {keyword} {tag}, got none")
-    frames = _frame_count(dataset)
-    if frames < 1:
-        raise InputError(f"expected Number of Frames (0028,0008) of 1 or more, got {frames}")
-    limits.check_image(int(dataset.Rows), int(dataset.Columns), frames)
-
-
-def _no_pixels() -> InputError:
-    return InputError("expected a DICOM image, got a data set without Pixel Data (7FE0,0010)")
-
-
-def _check_pixels(dataset: Dataset, limits: Limits) -> None:
-    """Refuse absent, short or oversized pixel data before a decoder allocates for them.
-
-    Raises:
-        LimitError: A compressed frame declares more pixels than the limits allow.
-        InputError: There are no pixel data, or fewer or other ones than the header declares.
-    """
-    keyword = next((name for name in _PIXELS if name in dataset), None)
-    if keyword is None:
-        raise _no_pixels()
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_codestreams(dataset, limits)
-        return
-    expected = get_expected_length(dataset)
-    got = len(dataset[keyword].value or b"")
-    if got < expected:
-        tag = f"{keyword} {dataset[keyword].tag}"
-        raise InputError(f"expected {expected:,} bytes of {tag}, got {got:,} (truncated)")
-
-
-def _check_codestreams(dataset: Dataset, limits: Limits) -> None:
-    expected = (int(dataset.Rows), int(dataset.Columns))
-    for frame in generate_frames(dataset.PixelData, number_of_frames=_frame_count(dataset)):
-        extent = declared_extent(frame)
-        if extent is None or extent == expected:
-            continue
-        limits.check_image(*extent)
-        got = f"{extent[0]} x {extent[1]} in the compressed image"
-        raise InputError(f"expected {expected[0]} x {expected[1]} pixels, got {got}")
 
 
 def _stored_frames(dataset: Dataset) -> Values:
     """(frames, rows, columns) grey or (frames, rows, columns, 3) colour stored values."""
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        stored = pixel_array(dataset)
+        stored = pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
     except (NotImplementedError, RuntimeError) as error:
         # pydicom raises these where no decoder took the syntax or the data.
         raise UnsupportedImageError(
@@ -226,7 +135,7 @@ def _stored_frames(dataset: Dataset) -> Values:
         ) from error
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
-    return stored if _frame_count(dataset) > 1 else stored[np.newaxis]
+    return stored if frame_count(dataset) > 1 else stored[np.newaxis]
 
 
 def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:

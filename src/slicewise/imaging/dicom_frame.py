@@ -134,8 +134,8 @@ def _item(sequence: Any, index: int) -> Dataset | None:
 
 def _is_orientation(values: tuple[float, ...]) -> bool:
     row, column = np.array(values[:3]), np.array(values[3:])
-    lengths = abs(np.linalg.norm(row) - 1), abs(np.linalg.norm(column) - 1)
-    return max(*lengths, abs(float(row @ column))) < _UNIT_TOLERANCE
+    lengths = (float(np.linalg.norm(part)) - 1 for part in (row, column))
+    return max(abs(float(row @ column)), *map(abs, lengths)) < _UNIT_TOLERANCE
 
 
 def _lut_entries(data: Any, count: int, little: bool) -> np.ndarray[Any, np.dtype[Any]]:

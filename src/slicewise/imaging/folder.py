@@ -11,14 +11,19 @@ from slicewise.imaging.content import looks_like_text
 from slicewise.imaging.entry import Entry, file_entry
 from slicewise.imaging.slice import Failure
 
-_IMAGE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .tif .tiff .bmp .webp .dcm .dicom .ima .nii .gz .zip".split()
-)
-_FOREIGN_SUFFIXES = frozenset(
-    ".avi .bat .bval .bvec .cfg .csv .css .dll .doc .docx .exe .h5 .html .htm .ini .ipynb .js .json "
-    ".jsonl .log .mat .md .mp4 .npy .npz .onnx .parquet .pdf .pkl .pptx .pt .pth .py .pyc .rst "
-    ".safetensors .sh .sql .svg .toml .tsv .txt .xls .xlsx .xml .yaml .yml".split()
-)
+
+def _suffixes(names: str) -> frozenset[str]:
+    return frozenset(f".{name}" for name in names.split())
+
+
+_IMAGE_SUFFIXES = _suffixes("""
+    png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip
+""")
+_FOREIGN_SUFFIXES = _suffixes("""
+    avi bat bval bvec cfg csv css dll doc docx exe h5 html htm ini ipynb js json jsonl log mat
+    md mp4 npy npz onnx parquet pdf pkl pptx pt pth py pyc rst safetensors sh sql svg toml tsv
+    txt xls xlsx xml yaml yml
+""")
 _FOREIGN_NAMES = frozenset(("DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"))
 
 
@@ -35,7 +40,7 @@ def walk(folder: Path) -> Iterator[Entry | Failure]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and not is_foreign(name):
-                yield _entry(Path(parent) / name)
+                yield entry_or_failure(Path(parent) / name)
         yield from (_folder_failure(error) for error in unreadable)
         unreadable.clear()
     yield from (_folder_failure(error) for error in unreadable)
@@ -47,17 +52,29 @@ def is_foreign(name: str) -> bool:
     return path.name in _FOREIGN_NAMES or path.suffix.lower() in _FOREIGN_SUFFIXES
 
 
-def is_bystander(name: str, head: bytes) -> bool:
-    """Whether a file of unknown format is text that merely lies beside images.
+def is_bystander(entry: Entry) -> bool:
+    """Whether a file is text that merely lies beside images, by its name and its first bytes.
 
     Args:
-        name: Its name; one that promises an image is never a bystander.
-        head: Its first bytes.
+        entry: The file. One whose name promises an image is never a bystander.
+
+    Raises:
+        InputError: It cannot be opened.
     """
-    return PurePosixPath(name).suffix.lower() not in _IMAGE_SUFFIXES and looks_like_text(head)
+    suffix = PurePosixPath(entry.source).suffix.lower()
+    return suffix not in _IMAGE_SUFFIXES and looks_like_text(entry.head())
 
 
-def _entry(path: Path) -> Entry | Failure:
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; one that cannot be looked at is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def entry_or_failure(path: Path) -> Entry | Failure:
+    """The entry of a file, or why it has none."""
     try:
         return file_entry(path)
     except InputError as error:

@@ -9,6 +9,8 @@ from slicewise.errors import InputError, LimitError
 MIN_SIDE = 16
 """Fewest rows and columns that can show a head."""
 
+_HARMLESS_BYTES = 8 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -21,8 +23,8 @@ class Limits:
         max_volume_pixels: Pixels of one file with several images, or of one series, together.
         max_zip_entries: Members of one archive.
         max_zip_bytes: Bytes of all members of one archive, expanded.
-        max_zip_ratio: Expanded bytes for each compressed byte of one archive; archives that expand
-            to less than 8 MiB are harmless and exempt.
+        max_zip_ratio: Expanded bytes for each compressed byte of an archive or of a deflated DICOM
+            file; what expands to at most 8 MiB is harmless and exempt.
     """
 
     max_bytes: int = 512 * 2**20
@@ -45,6 +47,22 @@ class Limits:
         if size > self.max_bytes:
             raise LimitError(f"expected at most {self.max_bytes:,} bytes, got {size:,}")
 
+    def check_expansion(self, expanded: int, compressed: int) -> None:
+        """Check how far compressed bytes expand.
+
+        Args:
+            expanded: Bytes that come out, or came out so far.
+            compressed: Bytes that go in.
+
+        Raises:
+            LimitError: It is more than `max_zip_ratio` allows.
+        """
+        if expanded > max(_HARMLESS_BYTES, self.max_zip_ratio * compressed):
+            raise LimitError(
+                f"expected data that expand at most {self.max_zip_ratio:g} times, "
+                f"got {expanded:,} bytes from {compressed:,}"
+            )
+
     def check_image(self, rows: int, columns: int, frames: int = 1) -> None:
         """Check the declared extent of an image, or of a stack of equal images.
 
@@ -56,9 +74,7 @@ class Limits:
             expected = f"at least {MIN_SIDE} x {MIN_SIDE} pixels"
             raise InputError(f"expected {expected}, got {rows} x {columns}")
         if rows * columns > self.max_pixels:
-            raise LimitError(
-                f"expected at most {self.max_pixels:,} pixels, got {rows} x {columns}"
-            )
+            raise LimitError(f"expected at most {self.max_pixels:,} pixels, got {rows} x {columns}")
         self.check_stack(rows * columns * frames, frames)
 
     def check_stack(self, pixels: int, frames: int) -> None:

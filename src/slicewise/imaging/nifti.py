@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import nibabel
 import numpy as np
-from nibabel.orientations import apply_orientation, inv_ornt_aff
 from numpy.typing import NDArray
 
 from slicewise.errors import InputError, UnsupportedImageError
@@ -19,8 +18,13 @@ from slicewise.imaging.limits import Limits
 from slicewise.imaging.pixels import fill_non_finite
 from slicewise.imaging.slice import Array, Slice
 
+Triple = tuple[float, float, float]
+Orientation = tuple[float, float, float, float, float, float]
+
+_orientations: Any = nibabel.orientations  # only some of nibabel is annotated
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS, DICOM's is LPS
 _NIFTI2_BYTES = 540
+_DEFLATE_AT_MOST = 1032  # bytes from one, by the format
 
 
 def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
@@ -35,25 +39,29 @@ def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
 
     Raises:
         LimitError: It is larger than the limits.
-        UnsupportedImageError: It has several volumes, no real numbers, or keeps its voxels elsewhere.
+        UnsupportedImageError: It has several volumes, no real numbers, or no voxels itself.
         InputError: It is broken, too small, or has no finite voxel.
     """
     with decoding("NIfTI volume"):
-        image = _load(_plain(stream), limits)
+        plain, available = _plain(stream)
+        image = _load(plain, available, limits)
         grid = _grid(image.header)
         with np.errstate(all="ignore"):
             stored = image.get_fdata(dtype=np.float32).reshape(grid.shape)
-        voxels = fill_non_finite(apply_orientation(stored, grid.orientation))
+        voxels = fill_non_finite(_orientations.apply_orientation(stored, grid.orientation))
         count = voxels.shape[2]
         names = [source] if count == 1 else [f"{source}#{i}" for i in range(count)]
         return [_slice(voxels, index, name, grid.affine) for index, name in enumerate(names)]
 
 
-def _plain(stream: BinaryIO) -> BinaryIO:
-    """The uncompressed stream; gzip is expanded only as far as it is read."""
-    start = stream.read(2)
+def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
+    """The uncompressed stream, expanded only as far as it is read, and the most it can hold."""
+    packed = is_gzip(stream.read(2))
+    size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    return gzip.open(stream) if is_gzip(start) else stream  # type: ignore[return-value]
+    if not packed:
+        return stream, size
+    return cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +89,10 @@ def _grid(header: Any) -> _Grid:
     if not (header["sform_code"] or header["qform_code"]):
         return _Grid(shape, np.array([[0, 1], [1, 1], [2, 1]]), None)
     affine = header.get_best_affine()
-    orientation = nibabel.io_orientation(affine)
+    orientation = _orientations.io_orientation(affine)
     if not np.isfinite(affine).all() or not np.isfinite(orientation).all():
         raise InputError("expected an invertible NIfTI affine (sform or qform), got another")
-    return _Grid(shape, orientation, affine @ inv_ornt_aff(orientation, shape))
+    return _Grid(shape, orientation, affine @ _orientations.inv_ornt_aff(orientation, shape))
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -102,8 +110,14 @@ def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return sizes[0], sizes[1], (sizes[2] if len(sizes) > 2 else 1)
 
 
-def _load(stream: BinaryIO, limits: Limits) -> Any:
-    """The image, its voxels in memory but not converted; only what its header declares is read."""
+def _load(stream: BinaryIO, available: int, limits: Limits) -> Any:
+    """The image, its voxels in memory but not converted; only what its header declares is read.
+
+    Args:
+        stream: The file, uncompressed.
+        available: The most bytes that the stream can hold, so that a lie is told without reading.
+        limits: What is refused before the voxels are read.
+    """
     head = stream.read(_NIFTI2_BYTES)
     kind = _image_class(head)
     header = kind.header_class.from_fileobj(io.BytesIO(head), check=True)
@@ -112,17 +126,20 @@ def _load(stream: BinaryIO, limits: Limits) -> Any:
     columns, rows, count = _grid(header).turned_shape()
     limits.check_image(rows, columns, count)
     voxel_bytes = int(header["bitpix"]) // 8 * rows * columns * count
-    wanted = max(int(header.get_data_offset()), len(head)) + voxel_bytes
+    wanted = int(header.get_data_offset()) + voxel_bytes
     limits.check_bytes(wanted)
-    data = head + stream.read(wanted - len(head))
-    if len(data) < int(header.get_data_offset()) + voxel_bytes:
-        raise InputError(f"expected {wanted:,} bytes of NIfTI, got {len(data):,} (truncated)")
+    data = head + stream.read(max(0, wanted - len(head))) if wanted <= available else b""
+    if len(data) < wanted:
+        got = len(data) or f"at most {available:,}"
+        raise InputError(f"expected {wanted:,} bytes of NIfTI, got {got} (truncated)")
     return kind.from_bytes(data)
 
 
 def _image_class(head: bytes) -> Any:
     if b"ni1\x00" in (head[344:348], head[4:8]) or head[4:8] == b"ni2\x00":
-        raise UnsupportedImageError("expected a single .nii file, got the header of a .hdr/.img pair")
+        raise UnsupportedImageError(
+            "expected a single .nii file, got the header of a .hdr/.img pair"
+        )
     return nibabel.Nifti2Image if head[4:8] == b"n+2\x00" else nibabel.Nifti1Image
 
 
@@ -132,14 +149,14 @@ def _slice(voxels: Array, index: int, source: str, affine: NDArray[Any] | None) 
     if affine is None:
         return Slice(pixels, source)
     corner = np.array([voxels.shape[0] - 1, voxels.shape[1] - 1, index, 1])
-    position = _LPS * (affine @ corner)[:3]
-    along_row, along_column = (-_LPS * affine[:3, axis] for axis in (0, 1))
+    position = _LPS * (affine @ corner)[:3] + 0.0  # no negative zero
+    along_row, along_column = (-_LPS * affine[:3, axis] + 0.0 for axis in (0, 1))
     column_mm, row_mm = (float(np.linalg.norm(along)) for along in (along_row, along_column))
     cosines = [*(along_row / column_mm), *(along_column / row_mm)]
     return Slice(
         pixels,
         source,
-        position_mm=tuple(float(part) for part in position),
-        orientation=tuple(float(part) for part in cosines),
+        position_mm=cast(Triple, tuple(position.tolist())),
+        orientation=cast(Orientation, tuple(float(part) for part in cosines)),
         pixel_spacing_mm=(row_mm, column_mm),
     )

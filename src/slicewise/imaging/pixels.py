@@ -40,7 +40,9 @@ def require_finite(pixels: NDArray[Any]) -> Array:
         values = pixels.astype(np.float32)
     wrong = int(values.size - np.count_nonzero(np.isfinite(values)))
     if wrong:
-        raise InputError(f"expected finite pixels, got {wrong:,} of {values.size:,} NaN or infinite")
+        raise InputError(
+            f"expected finite pixels, got {wrong:,} of {values.size:,} NaN or infinite"
+        )
     return values
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slicewise.errors import InputError, UnsupportedImageError
@@ -16,7 +16,7 @@ from slicewise.imaging.archive import open_archive
 from slicewise.imaging.content import Content, content_of, unknown_content
 from slicewise.imaging.decoding import naming
 from slicewise.imaging.entry import Entry, bytes_entry, file_entry
-from slicewise.imaging.folder import is_bystander, is_foreign, walk
+from slicewise.imaging.folder import entry_or_failure, is_bystander, is_folder, walk
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
 from slicewise.imaging.raster import read_raster
 from slicewise.imaging.series import plane_of, split_series
@@ -25,7 +25,6 @@ from slicewise.imaging.slice import Failure, Series, Slice
 Answer = Series | Failure
 
 _INDEX = re.compile(r"#(\d+)$")
-_NO_FOLDER = "expected a file, got a folder"
 
 
 def read_inputs(
@@ -45,17 +44,15 @@ def read_inputs(
     Yields:
         A series, or the failure of one input. Series are decoded one at a time, when asked for.
     """
-    named = _Gathering("named files", limits, searched=False)
+    named = _Gathering(None, limits)
     for path in map(Path, paths):
-        if path.is_dir():
-            yield from _read_folder(path, limits)
+        if is_folder(path):
+            yield from _read_place(walk(path), str(path), limits)
+            continue
+        entry = entry_or_failure(path)
+        if isinstance(entry, Failure):
+            yield entry
         else:
-            try:
-                with naming(str(path)):
-                    entry = file_entry(path)
-            except InputError as error:
-                yield _failure(str(path), error)
-                continue
             yield from named.read(entry)
     yield from named.read_series()
 
@@ -80,8 +77,9 @@ def read_slices(
     source = name or ("bytes" if isinstance(path_or_bytes, bytes) else str(path_or_bytes))
     with naming(source):
         entry = _entry_of(path_or_bytes, source)
-        if _content(entry, limits) != "ZIP":
-            return _decode(entry, limits)
+        content = _content(entry, limits)
+        if content != "ZIP":
+            return _decode(entry, content, limits)
         return [slice_ for series in _zip_series(entry, limits) for slice_ in series.slices]
 
 
@@ -104,3 +102,180 @@ def read_slice(reference: str) -> Slice:
     if int(match[1]) >= len(slices):
         raise InputError(f"{reference}: expected an index below {len(slices)}, got {match[1]}")
     return slices[int(match[1])]
+
+
+@dataclass(frozen=True, slots=True)
+class _DicomFile:
+    entry: Entry
+    instance_number: int | None
+    frames: int
+    pixels: int
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """What one place holds: pictures are given at once, DICOM files wait for their series.
+
+    Args:
+        place: The folder or zip that is searched; None for files that were named one by one. Text
+            beside images is no failure in a searched place.
+        limits: What is refused before decoding.
+    """
+
+    place: str | None
+    limits: Limits
+    by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
+
+    def read(self, entry: Entry) -> Iterator[Answer]:
+        """Answer a picture, a volume or a zip; keep a DICOM file for `read_series`."""
+        answer: Answer | Entry | None
+        try:
+            with naming(entry.source):
+                answer = self._take(entry)
+        except InputError as error:
+            answer = _failure(entry.source, error)
+        if isinstance(answer, Entry):
+            yield from _read_zip(answer, self.limits)
+        elif answer is not None:
+            yield answer
+
+    def read_series(self) -> Iterator[Answer]:
+        """Decode the DICOM files kept so far, one series after another."""
+        several = sum(len(files) > 1 for files in self.by_series.values()) > 1
+        for index, files in enumerate(self.by_series.values(), start=1):
+            label = f" [series {index}]" if several else ""
+            yield from _read_series(files, self._name(files, label), self.limits)
+
+    def _name(self, files: list[_DicomFile], label: str) -> str:
+        """What to call a series: its one file, or the place, or the first of the files named."""
+        first = files[0].entry.source
+        if len(files) == 1:
+            return first
+        if self.place is None:
+            return f"{first} (+{len(files) - 1} more)"
+        return self.place + label
+
+    def _take(self, entry: Entry) -> Series | Entry | None:
+        """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
+        if self.place is not None and is_bystander(entry):
+            return None
+        content = _content(entry, self.limits)
+        if content == "ZIP":
+            return entry
+        if content != "DICOM":
+            return _single(entry, content, self.limits)
+        self._keep(entry)
+        return None
+
+    def _keep(self, entry: Entry) -> None:
+        from slicewise.imaging.dicom import read_header
+
+        with entry.open() as stream:
+            header = read_header(stream, self.limits)
+        file = _DicomFile(entry, header.instance_number, header.frames, header.pixels)
+        self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
+
+
+def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
+    try:
+        with open_archive(entry, limits) as members:
+            yield from _read_place(members, entry.source, limits)
+    except InputError as error:
+        yield _failure(entry.source, error)
+
+
+def _read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -> Iterator[Answer]:
+    gathering = _Gathering(place, limits)
+    empty = True
+    for answer in _answers(entries, gathering):
+        empty = False
+        yield answer
+    if empty:
+        yield Failure(place, "expected at least one image, got none")
+
+
+def _answers(entries: Iterable[Entry | Failure], gathering: _Gathering) -> Iterator[Answer]:
+    for entry in entries:
+        if isinstance(entry, Failure):
+            yield entry
+        else:
+            yield from gathering.read(entry)
+    yield from gathering.read_series()
+
+
+def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterator[Answer]:
+    try:
+        with naming(source):
+            limits.check_stack(sum(f.pixels for f in files), sum(f.frames for f in files))
+    except InputError as error:
+        yield _failure(source, error)
+        return
+    slices: list[Slice] = []
+    for file in sorted(files, key=_acquisition_order):
+        try:
+            with naming(file.entry.source):
+                slices += _decode(file.entry, "DICOM", limits)
+        except InputError as error:
+            yield _failure(file.entry.source, error)
+    if slices:
+        yield from split_series(slices, source)
+
+
+def _acquisition_order(file: _DicomFile) -> tuple[bool, int]:
+    """By instance number; files without one come last, in the order they were met."""
+    return file.instance_number is None, file.instance_number or 0
+
+
+def _single(entry: Entry, content: Content, limits: Limits) -> Series:
+    """The series of a picture or of a NIfTI volume."""
+    slices = _decode(entry, content, limits)
+    is_volume = content == "NIFTI" and len(slices) > 1
+    plane = plane_of(slices[0].orientation)
+    return Series(slices, entry.source, is_volume=is_volume, plane=plane)
+
+
+def _zip_series(entry: Entry, limits: Limits) -> Iterator[Series]:
+    with open_archive(entry, limits) as members:
+        for answer in _read_place(members, entry.source, limits):
+            if isinstance(answer, Failure):
+                raise InputError(f"{answer.source}: {answer.error}")
+            yield answer
+
+
+def _entry_of(path_or_bytes: str | Path | bytes, source: str) -> Entry:
+    if isinstance(path_or_bytes, bytes):
+        return bytes_entry(path_or_bytes, source)
+    path = Path(path_or_bytes)
+    if path.is_dir():
+        raise InputError("expected a file, got a folder")
+    return replace(file_entry(path), source=source)
+
+
+def _content(entry: Entry, limits: Limits) -> Content:
+    limits.check_bytes(entry.size)
+    head = entry.head()
+    content = content_of(head)
+    if content is None:
+        raise unknown_content(head)
+    if content == "ZIP" and entry.is_member:
+        raise UnsupportedImageError("expected an image in the zip, got another zip")
+    return content
+
+
+def _decode(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
+    with entry.open() as stream:
+        if content == "DICOM":
+            from slicewise.imaging.dicom import read_dicom
+
+            return read_dicom(stream, entry.source, limits)
+        if content == "NIFTI":
+            from slicewise.imaging.nifti import read_nifti
+
+            return read_nifti(stream, entry.source, limits)
+        if content == "ZIP":
+            raise InputError("expected an image, got a zip")
+        return read_raster(stream, content, entry.source, limits)
+
+
+def _failure(source: str, error: InputError) -> Failure:
+    return Failure(source, str(error).removeprefix(f"{source}: "))

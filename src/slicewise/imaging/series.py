@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,26 +16,35 @@ _MOSTLY_ALONG = 0.8  # cosine of 37 degrees: tilted head scans still have a plan
 _PLANES = ("sagittal", "coronal", "axial")  # by the patient axis (L, P, S) of the normal
 
 
-def split_series(slices: Sequence[Slice], source: str, *, named: bool) -> list[Series]:
+def split_series(slices: Sequence[Slice], source: str) -> list[Series]:
     """Divide the slices of one series by orientation and order each part.
 
     Args:
         slices: Slices that share a Series Instance UID, in order of acquisition. That order stays
             where two slices have one position (echoes, time points) and where there is none.
-        source: What to call the series.
-        named: Whether the plane is added to the name even when there is a single part.
+        source: What to call the series; several parts add their plane to it.
 
     Returns:
         One series for each orientation, by the order of their first slices.
     """
     parts = _by_orientation(slices)
-    several = len(parts) > 1
-    built: list[Series] = []
-    for part in parts:
-        plane = plane_of(part[0].orientation)
-        name = f"{source} [{plane or 'unknown plane'}]" if several or named else source
-        built.append(Series(along_normal(part), name, is_volume=len(part) > 1, plane=plane))
-    return built
+    planes = [plane_of(part[0].orientation) for part in parts]
+    names = [source] if len(parts) == 1 else _numbered(source, planes)
+    return [
+        Series(along_normal(part), name, is_volume=len(part) > 1, plane=plane)
+        for part, name, plane in zip(parts, names, planes, strict=True)
+    ]
+
+
+def _numbered(source: str, planes: Sequence[str | None]) -> list[str]:
+    """A name for each part; several parts of one plane are counted."""
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for plane in planes:
+        label = plane or "unknown plane"
+        seen[label] += 1
+        names.append(f"{source} [{label}{f' {seen[label]}' if seen[label] > 1 else ''}]")
+    return names
 
 
 def along_normal(slices: Sequence[Slice]) -> list[Slice]:

@@ -71,9 +71,7 @@ class Classifier:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            bundle.files[MODEL_NAME], options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(bundle.files[MODEL_NAME], options)
         self._check_graph()
 
     @classmethod
@@ -85,8 +83,9 @@ class Classifier:
         """
         return cls(load_bundle(bundled_model() if path is None else path), threads)
 
-    def predict(self, slices: Sequence[Slice], *, threshold: float | None = None,
-                tta: bool = False) -> list[Prediction]:  # fmt: skip
+    def predict(
+        self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
+    ) -> list[Prediction]:
         """Answers for slices, in their order.
 
         Args:
@@ -96,8 +95,9 @@ class Classifier:
         """
         return [answer.prediction for answer in self.answers(slices, threshold=threshold, tta=tta)]
 
-    def answers(self, slices: Sequence[Slice], *, threshold: float | None = None,
-                tta: bool = False) -> list[Answer]:  # fmt: skip
+    def answers(
+        self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
+    ) -> list[Answer]:
         """Like `predict`, with heat maps and embeddings."""
         if not slices:
             return []
@@ -116,13 +116,18 @@ class Classifier:
             for i, (slice_, ready) in enumerate(zip(slices, prepared, strict=True))
         ]
 
-    def study(self, series: Series, predictions: Sequence[Prediction], *,
-              threshold: float | None = None) -> StudyPrediction:  # fmt: skip
+    def study(
+        self, series: Series, predictions: Sequence[Prediction], *, threshold: float | None = None
+    ) -> StudyPrediction:
         """One answer for a series from the answers for its slices."""
         return study_prediction(
-            series.source, series.plane, predictions, self.bundle.negative_class,
-            self.bundle.info.decision, self.threshold(threshold),
-        )  # fmt: skip
+            series.source,
+            series.plane,
+            predictions,
+            self.bundle.negative_class,
+            self.bundle.info.decision,
+            self.threshold(threshold),
+        )
 
     def forward(self, slices: Sequence[Slice]) -> Outputs:
         """Preprocess slices and run the graph once."""
@@ -159,9 +164,13 @@ class Classifier:
         return outputs, np.mean([probabilities, *views], axis=0)
 
     def _prediction(
-        self, source: str, probabilities: NDArray[np.float64], limit: Threshold, blank: bool,
+        self,
+        source: str,
+        probabilities: NDArray[np.float64],
+        limit: Threshold,
+        blank: bool,
         timing_ms: float,
-    ) -> Prediction:  # fmt: skip
+    ) -> Prediction:
         bundle = self.bundle
         label = bundle.classes[int(probabilities.argmax())]
         tumor = tumor_probability_of(probabilities, bundle.classes, bundle.negative_class)
@@ -192,3 +201,10 @@ class Classifier:
                 f"{MODEL_NAME}: expected input image and outputs {', '.join(OUTPUTS)}; "
                 f"got {', '.join(inputs)} and {', '.join(names)}"
             )
+
+
+def _session(graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own errors share no parent
+        raise BundleError(f"{MODEL_NAME}: not a graph that ONNX Runtime runs: {error}") from error

@@ -45,9 +45,14 @@ def study_prediction(
     blank = all(p.decision is Verdict.REJECT for p in predictions)
     decision, reasons = decide(answer.label, negative_class, flag, rule, blank=blank)
     return StudyPrediction(
-        source, plane, answer, threshold.value, decision,
-        [*reasons, *threshold.reasons], speaking[0].bundle,
-    )  # fmt: skip
+        source,
+        plane,
+        answer,
+        threshold.value,
+        decision,
+        [*reasons, *threshold.reasons],
+        speaking[0].bundle,
+    )
 
 
 def _answer(

@@ -15,14 +15,39 @@ Preset = Literal["none", "light", "standard", "strong"]
 
 PRESETS: dict[str, dict[str, float]] = {
     "none": {},
-    "light": {"flip": 0.5, "rotate": 7.5, "shift": 0.04, "zoom": 0.05, "brightness": 0.05,
-              "contrast": 0.05},
-    "standard": {"flip": 0.5, "rotate": 15.0, "shift": 0.08, "zoom": 0.15, "shear": 5.0,
-                 "brightness": 0.1, "contrast": 0.15, "gamma": 0.2, "noise": 0.02},
-    "strong": {"flip": 0.5, "rotate": 20.0, "shift": 0.12, "zoom": 0.2, "shear": 10.0,
-               "brightness": 0.15, "contrast": 0.25, "gamma": 0.35, "noise": 0.04, "blur": 0.3,
-               "erase": 0.25},
-}  # fmt: skip
+    "light": {
+        "flip": 0.5,
+        "rotate": 7.5,
+        "shift": 0.04,
+        "zoom": 0.05,
+        "brightness": 0.05,
+        "contrast": 0.05,
+    },
+    "standard": {
+        "flip": 0.5,
+        "rotate": 15.0,
+        "shift": 0.08,
+        "zoom": 0.15,
+        "shear": 5.0,
+        "brightness": 0.1,
+        "contrast": 0.15,
+        "gamma": 0.2,
+        "noise": 0.02,
+    },
+    "strong": {
+        "flip": 0.5,
+        "rotate": 20.0,
+        "shift": 0.12,
+        "zoom": 0.2,
+        "shear": 10.0,
+        "brightness": 0.15,
+        "contrast": 0.25,
+        "gamma": 0.35,
+        "noise": 0.04,
+        "blur": 0.3,
+        "erase": 0.25,
+    },
+}
 
 
 class AugmentConfig(BaseModel):
@@ -137,7 +162,12 @@ def draw_mix(
         return MixDraw(partner, share)
     half = int(side * math.sqrt(1 - share) / 2)
     row, column = (int(v) for v in torch.randint(0, side, (2,), generator=generator))
-    box = (max(0, row - half), max(0, column - half), min(side, row + half), min(side, column + half))
+    box = (
+        max(0, row - half),
+        max(0, column - half),
+        min(side, row + half),
+        min(side, column + half),
+    )
     area = (box[2] - box[0]) * (box[3] - box[1])
     return MixDraw(partner, 1 - area / side**2, box)
 
@@ -146,7 +176,9 @@ def mix(images: Tensor, targets: Tensor, numbers: MixDraw) -> tuple[Tensor, Tens
     """Blend (N, C, H, W) images and (N, K) soft targets with their partners."""
     blended_targets = numbers.share * targets + (1 - numbers.share) * targets[numbers.partner]
     if numbers.box is None:
-        return numbers.share * images + (1 - numbers.share) * images[numbers.partner], blended_targets
+        return numbers.share * images + (1 - numbers.share) * images[
+            numbers.partner
+        ], blended_targets
     top, left, bottom, right = numbers.box
     pasted = images.clone()
     pasted[:, :, top:bottom, left:right] = images[numbers.partner][:, :, top:bottom, left:right]

@@ -10,9 +10,18 @@ from typing import Any
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 
 COLUMNS = (
-    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
-    "val_macro_auroc", "lr", "epoch_seconds", "images_per_second", "data_wait_share",
-)  # fmt: skip
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_balanced_accuracy",
+    "val_macro_auroc",
+    "lr",
+    "epoch_seconds",
+    "images_per_second",
+    "data_wait_share",
+)
 
 
 class EpochLog(L.Callback):
@@ -38,9 +47,13 @@ class EpochLog(L.Callback):
         self._images += len(batch[0])
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
         batch_idx: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Remember when the step ended."""
         self._batch_ended = time.perf_counter()
 

@@ -75,10 +75,16 @@ def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            graph, (example,), dynamo=True, external_data=False, verbose=False, optimize=False,
-            input_names=["image"], output_names=["logits", "cam", "embedding"],
+            graph,
+            (example,),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            optimize=False,
+            input_names=["image"],
+            output_names=["logits", "cam", "embedding"],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
-        )  # fmt: skip
+        )
     if program is None:
         raise TrainingError("the network could not be exported to ONNX")
     # Constants are folded, but no batch norm into a kernel: that would round the weights twice.
@@ -88,7 +94,7 @@ def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
 
 
 def _store_as_float16(graph: onnx.GraphProto) -> None:
-    """Keep the float32 kernels and matrices as float16 and cast them back when the session starts."""
+    """Keep float32 kernels and matrices as float16; they are cast back when a session starts."""
     casts = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)

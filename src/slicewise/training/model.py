@@ -12,7 +12,8 @@ from pathlib import Path
 import timm
 import torch
 from safetensors.torch import load_file
-from timm.layers import BatchNormAct2d, create_conv2d
+from timm.layers.create_conv2d import create_conv2d
+from timm.layers.norm_act import BatchNormAct2d
 from timm.models.resnetv2 import ResNetV2
 from torch import Tensor, nn
 
@@ -117,8 +118,9 @@ def _resnet18(weights: Weights | None) -> Backbone:
         kept = {key: value for key, value in weights.items() if not key.startswith("fc.")}
         kept["conv1.weight"] = _one_channel(kept["conv1.weight"])
         _load(module, kept, "resnet18")
-    stem = nn.ModuleList([module.conv1, module.bn1])
-    stages = (stem, module.layer1, module.layer2, module.layer3, module.layer4)
+    parts = dict(module.named_children())
+    stem = nn.ModuleList([parts["conv1"], parts["bn1"]])
+    stages = (stem, *(parts[f"layer{i}"] for i in range(1, 5)))
     mean, std = (None, None) if weights is None else _grey(IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(module, 512, mean, std, stages)
 
@@ -126,9 +128,15 @@ def _resnet18(weights: Weights | None) -> Backbone:
 def _resnetv2_50_stages3(weights: Weights | None) -> Backbone:
     """Stages 1 to 3 of a pre-activation ResNet-50 (He 2016b): stride 16, 1,024 features."""
     module = ResNetV2(
-        layers=(3, 4, 6), channels=(256, 512, 1024), num_classes=0, global_pool="",
-        preact=True, norm_layer=BatchNormAct2d, conv_layer=create_conv2d, stem_type="",
-    )  # fmt: skip
+        layers=[3, 4, 6],
+        channels=[256, 512, 1024],
+        num_classes=0,
+        global_pool="",
+        preact=True,
+        norm_layer=BatchNormAct2d,
+        conv_layer=create_conv2d,
+        stem_type="",
+    )
     stem = nn.Sequential()
     stem.add_module("conv", nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False))
     stem.add_module("norm", BatchNormAct2d(64))
@@ -156,9 +164,7 @@ def _load_with_input_norm(module: nn.Module, weights: Weights) -> tuple[float, f
     scale = norm["weight"] / (norm["running_var"] + 1e-5).sqrt()
     std = [s / float(k) for s, k in zip(IMAGENET_STD, scale, strict=True)]
     shift = norm["running_mean"] - norm["bias"] / scale
-    mean = [
-        m + s * float(k) for m, s, k in zip(IMAGENET_MEAN, IMAGENET_STD, shift, strict=True)
-    ]
+    mean = [m + s * float(k) for m, s, k in zip(IMAGENET_MEAN, IMAGENET_STD, shift, strict=True)]
     return _grey(mean, std)
 
 
@@ -167,7 +173,9 @@ def _one_channel(kernel: Tensor) -> Tensor:
     return kernel.sum(dim=1, keepdim=True)
 
 
-def _grey(mean: tuple[float, ...] | list[float], std: tuple[float, ...] | list[float]) -> tuple[float, float]:
+def _grey(
+    mean: tuple[float, ...] | list[float], std: tuple[float, ...] | list[float]
+) -> tuple[float, float]:
     return sum(mean) / len(mean), sum(std) / len(std)
 
 

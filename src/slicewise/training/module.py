@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
@@ -19,8 +20,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from slicewise.errors import TrainingError
-from slicewise.inference.decision import probabilities_of
 from slicewise.evaluation.metrics import accuracy, balanced_accuracy, macro_auroc
+from slicewise.inference.decision import probabilities_of
 from slicewise.training.augment import apply, draw, draw_mix, mix
 from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
 from slicewise.training.losses import loss
@@ -31,6 +32,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 class SliceModule(L.LightningModule):
     """Trains a `SliceNet` on uint8 batches; augmentation runs on whole batches on the device."""
+
+    class_weights: Tensor
 
     def __init__(self, network: SliceNet, config: RunConfig, weights: Tensor) -> None:
         """Wrap a network.
@@ -54,15 +57,13 @@ class SliceModule(L.LightningModule):
         """
         images, targets, _ = batch
         generator = self._generator(batch_idx)
-        pixels = apply(
-            images.float() / 255, draw(self.config.augment, len(images), generator)
-        )
+        pixels = apply(images.float() / 255, draw(self.config.augment, len(images), generator))
         soft = F.one_hot(targets, self._classes).float()
         blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
         if blend is not None:
             pixels, soft = mix(pixels, soft, blend)
         logits = self.network(_layout(pixels)).float()
-        value = loss(logits, soft, self._weights, self.config.loss)
+        value = loss(logits, soft, self.class_weights, self.config.loss)
         if not math.isfinite(value.item()):
             raise TrainingError(
                 f"the loss became {value.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
@@ -89,9 +90,7 @@ class SliceModule(L.LightningModule):
         predicted = logits.argmax(1).numpy()
         self.log("val_loss", value, prog_bar=True)
         self.log("val_accuracy", accuracy(predicted, targets.numpy()), prog_bar=True)
-        self.log(
-            "val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present)
-        )
+        self.log("val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present))
         if len(present) > 1:
             auroc = macro_auroc(probabilities_of(logits.numpy(), None), targets.numpy(), present)
             self.log("val_macro_auroc", auroc, prog_bar=True)
@@ -101,26 +100,23 @@ class SliceModule(L.LightningModule):
         optimizer = _optimizer(self.network, self.config.optimizer)
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = _scheduler(
-            optimizer, self.config.scheduler, steps, max(1, steps // self.config.trainer.epochs),
+            optimizer,
+            self.config.scheduler,
+            steps,
+            max(1, steps // self.config.trainer.epochs),
             self.config.early_stopping.mode,
         )
         if scheduler is None:
             return optimizer
+        plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
-            plan = {"scheduler": scheduler, "monitor": self.config.early_stopping.monitor}
-        else:
-            plan = {"scheduler": scheduler, "interval": "step"}
+            watched = self.config.early_stopping.monitor
+            plan = {"scheduler": scheduler, "interval": "epoch", "monitor": watched}
         return {"optimizer": optimizer, "lr_scheduler": plan}
 
     @property
     def _classes(self) -> int:
         return self.network.head.out_features
-
-    @property
-    def _weights(self) -> Tensor:
-        weights = self.class_weights
-        assert isinstance(weights, Tensor)
-        return weights
 
     def _generator(self, batch: int) -> torch.Generator:
         """Fresh numbers for every batch, the same ones after a resume."""
@@ -144,19 +140,28 @@ def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimi
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adamax": torch.optim.Adamax}
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "adamax": torch.optim.Adamax,
+    }
     return kinds[config.name](groups, lr=config.lr)
 
 
 def _scheduler(
-    optimizer: torch.optim.Optimizer, config: SchedulerConfig, steps: int, epoch_steps: int,
+    optimizer: torch.optim.Optimizer,
+    config: SchedulerConfig,
+    steps: int,
+    epoch_steps: int,
     mode: Literal["min", "max"],
 ) -> LRScheduler | ReduceLROnPlateau | None:
     """Built over steps, except plateau, which watches the validation."""
     if config.name == "none":
         return None
     if config.name == "plateau":
-        return ReduceLROnPlateau(optimizer, mode=mode, factor=config.factor, patience=config.patience)
+        return ReduceLROnPlateau(
+            optimizer, mode=mode, factor=config.factor, patience=config.patience
+        )
     if config.name == "step":
         return StepLR(optimizer, config.step_epochs * epoch_steps, config.factor)
     if config.name == "onecycle":
@@ -171,4 +176,3 @@ def _cosine(step: int, warmup: int, steps: int, final: float) -> float:
         return (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
-

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
@@ -25,6 +26,8 @@ from slicewise.training.dataset import Images, load_images, ordered_loader, trai
 from slicewise.training.losses import class_weights
 from slicewise.training.model import SliceNet, create_network
 from slicewise.training.module import SliceModule
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 CONFIG_NAME = "config.yaml"
 LOG_NAME = "log.csv"
@@ -139,13 +142,16 @@ def _claim(folder: Path, config: RunConfig) -> None:
 def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
     model = config.model
     network = create_network(
-        model.name, classes, weights=model.weights, dropout=model.dropout,
+        model.name,
+        classes,
+        weights=model.weights,
+        dropout=model.dropout,
         frozen_stages=model.frozen_stages,
-    )  # fmt: skip
+    )
     if network.needs_statistics:
         mean, std = pixel_statistics(images)
         network.normalise_by(mean, std)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def pixel_statistics(images: Images) -> tuple[float, float]:
@@ -161,27 +167,38 @@ def pixel_statistics(images: Images) -> tuple[float, float]:
 def _best_checkpoint(config: RunConfig, folder: Path) -> ModelCheckpoint:
     stopping = config.early_stopping
     return ModelCheckpoint(
-        folder / "checkpoints", filename="best", monitor=stopping.monitor, mode=stopping.mode,
-        save_top_k=1, save_last=True, enable_version_counter=False,
-    )  # fmt: skip
+        folder / "checkpoints",
+        filename="best",
+        monitor=stopping.monitor,
+        mode=stopping.mode,
+        save_top_k=1,
+        save_last=True,
+        enable_version_counter=False,
+    )
 
 
 def _other_callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
     stopping = config.early_stopping
     callbacks: list[L.Callback] = [
         EarlyStopping(
-            stopping.monitor, stopping.min_delta, stopping.patience, mode=stopping.mode,
+            stopping.monitor,
+            stopping.min_delta,
+            stopping.patience,
+            mode=stopping.mode,
             verbose=True,
         ),
         EpochLog(folder / LOG_NAME),
         RichProgressBar(),
-    ]  # fmt: skip
+    ]
     if config.checkpoint.every:
         callbacks.append(
             ModelCheckpoint(
-                folder / "checkpoints", filename="epoch-{epoch:03d}", save_top_k=-1,
-                every_n_epochs=config.checkpoint.every, auto_insert_metric_name=False,
-            )  # fmt: skip
+                folder / "checkpoints",
+                filename="epoch-{epoch:03d}",
+                save_top_k=-1,
+                every_n_epochs=config.checkpoint.every,
+                auto_insert_metric_name=False,
+            )
         )
     return callbacks
 
@@ -193,19 +210,29 @@ def _trainer(config: RunConfig, folder: Path, callbacks: Iterable[L.Callback]) -
     profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
     accelerator = _device(settings.device)
     return L.Trainer(
-        accelerator=accelerator, devices=1, max_epochs=settings.epochs,
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=settings.epochs,
         precision=_precision(settings.precision, accelerator),
         gradient_clip_val=settings.gradient_clip or None,
-        check_val_every_n_epoch=settings.validate_every, callbacks=list(callbacks),
-        deterministic=settings.deterministic, logger=False, profiler=profiler,
-        num_sanity_val_steps=0, enable_model_summary=False, default_root_dir=folder,
+        check_val_every_n_epoch=settings.validate_every,
+        callbacks=list(callbacks),
+        deterministic=settings.deterministic,
+        logger=False,
+        profiler=profiler,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        default_root_dir=folder,
         use_distributed_sampler=False,
-    )  # fmt: skip
+    )
 
 
 def _device(wanted: str) -> str:
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
-                 "cpu": True}  # fmt: skip
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if wanted == "auto":
         return next(name for name, there in available.items() if there)
     if not available[wanted]:
@@ -214,7 +241,8 @@ def _device(wanted: str) -> str:
     return wanted
 
 
-def _precision(wanted: str, device: str) -> str:
+def _precision(wanted: str, device: str) -> Precision:
     if wanted == "auto":
         wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
-    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[wanted]
+    kinds: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+    return kinds[wanted]

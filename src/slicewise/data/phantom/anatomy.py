@@ -6,14 +6,14 @@ fits its neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from slicewise.data.phantom.brain import paint_brain, paint_vessels
 from slicewise.data.phantom.geometry import Array, Cut, Points, Vector, ellipsoid, ramp
 from slicewise.data.phantom.skull import cranial_cavity, paint_outside
-from slicewise.data.phantom.tissue import AIR, Head, draw_fields
+from slicewise.data.phantom.tissue import AIR, Head, Scene, draw_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +32,42 @@ class Mass:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Canvas:
-    """A picture in the making and the shapes that a lesion must know of.
+class Anatomy:
+    """A drawn head and what a lesion must know of it.
 
     Args:
-        image: (H, W) float32 signal.
-        points: Position of every pixel in the standard head, mm.
-        cavity: (H, W) float32 signed distance to the inside of the skull, mm.
-        brain: (H, W) float32 depth below the surface of the brain, sulci included, mm.
-        fields: Random fields on this cut by feature size: `coarse`, `fold`, `medium`, `fine`.
+        scene: The picture with its shapes, undisplaced.
+        brain: (H, W) float32 depth below the surface of the folded brain, mm.
     """
 
-    image: Array
-    points: Points
-    cavity: Array
+    scene: Scene
     brain: Array
-    fields: dict[str, Array]
 
 
-def paint_head(cut: Cut, head: Head, mass: Mass | None) -> Canvas:
-    """Draw a head without lesion on a cut."""
-    fields = draw_fields(cut, head.texture_seed)
+def paint_head(cut: Cut, head: Head, mass: Mass | None) -> Anatomy:
+    """Draw a head without lesion, its brain displaced by `mass`."""
     raw = cut.points()
     points = Points(raw.x / head.stretch[0], raw.y / head.stretch[1], raw.z / head.stretch[2])
-    cavity = cranial_cavity(points) + head.lopsided_mm * fields["coarse"]
-    image = np.full(points.x.shape, AIR, dtype=np.float32)
-    paint_outside(image, points, cavity, head, fields)
+    fields = draw_fields(cut, head.texture_seed)
+    scene = Scene(
+        image=np.full(points.x.shape, AIR, dtype=np.float32),
+        points=points,
+        folded=points.mirrored(),
+        cavity=cranial_cavity(points) + head.lopsided_mm * fields["coarse"],
+        open_sulci=_open_sulci(points, mass),
+        fields=fields,
+        head=head,
+    )
+    paint_outside(scene)
     moved = points if mass is None else points.pushed_from(mass.center, mass.push_mm, mass.reach_mm)
-    brain = paint_brain(image, moved, cavity, head, fields, _openness(points, mass))
-    paint_vessels(image, moved, cavity, fields)
-    return Canvas(image, points, cavity, brain, fields)
+    displaced = replace(scene, points=moved, folded=moved.mirrored())
+    brain = paint_brain(displaced)
+    paint_vessels(displaced)
+    return Anatomy(scene, brain)
 
 
-def _openness(points: Points, mass: Mass | None) -> float | Array:
-    """1 where sulci are open, towards 0 where a mass presses them shut."""
+def _open_sulci(points: Points, mass: Mass | None) -> Array:
     if mass is None:
-        return 1.0
+        return np.ones_like(points.x)
     away = ellipsoid(points, mass.center, (1.0, 1.0, 1.0))
     return ramp(away, 0.5 * mass.reach_mm, 1.6 * mass.reach_mm)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]
 Path = tuple[tuple[Vector, float], ...]
 """A tube: centre and radius of each station, mm."""
@@ -123,7 +125,8 @@ class WaveField:
         left = np.concatenate([np.cos(below), -np.sin(below)], axis=1)
         right = np.concatenate([np.cos(along), np.sin(along)], axis=1)
         scale = np.float32(np.sqrt(2 / len(self.phases)))
-        return (left @ right.T * scale).astype(np.float32)
+        values: Array = left @ right.T * scale
+        return values
 
 
 def ellipsoid(points: Points, center: Vector, radii: Vector) -> Array:
@@ -149,9 +152,7 @@ def capsule(points: Points, start: Vector, end: Vector, radii: tuple[float, floa
 
 def tube(points: Points, path: Path) -> Array:
     """Signed distance to a tube through the given (centre, radius) stations, mm."""
-    pieces = [
-        capsule(points, a, b, (ra, rb)) for (a, ra), (b, rb) in zip(path, path[1:], strict=False)
-    ]
+    pieces = [capsule(points, a, b, (ra, rb)) for (a, ra), (b, rb) in pairwise(path)]
     return reduce(np.minimum, pieces)
 
 

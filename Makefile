@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` (runtime alone, main job) and `make test` (everything, checked).
+PYTHON ?= python3
+RUNTIME := .venv
+DEV := .venv-dev
+STAMP := .installed
+
+.PHONY: demo test lint bench clean
+
+demo: $(RUNTIME)/$(STAMP)
+	$(RUNTIME)/bin/slicewise data phantom demo/phantoms --seed 7
+	$(RUNTIME)/bin/slicewise predict demo/phantoms demo/input --report demo/report.html
+	@echo "The answers with pictures and heat maps: open demo/report.html in a browser."
+	@echo "Put your own slices into demo/input/ and run make demo again."
+
+test: lint
+	$(DEV)/bin/pytest
+
+lint: $(DEV)/$(STAMP)
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+bench: $(DEV)/$(STAMP)
+	$(DEV)/bin/python -m benchmarks
+
+# Debian keeps Python's venv in a package of its own: fetch it where it is missing and we may.
+define new_venv
+@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+  apt-get install -qy python3-venv; } || { echo "missing: apt-get install python3-venv"; exit 1; }
+$(PYTHON) -m venv $(1)
+endef
+
+$(RUNTIME)/$(STAMP): pyproject.toml constraints/runtime.txt
+	$(call new_venv,$(RUNTIME))
+	$(RUNTIME)/bin/pip install -q --disable-pip-version-check -c constraints/runtime.txt -e .
+	@touch $@
+
+$(DEV)/$(STAMP): pyproject.toml constraints/dev.txt
+	$(call new_venv,$(DEV))
+	$(DEV)/bin/pip install -q --disable-pip-version-check -U 'pip>=25.1'
+	$(DEV)/bin/pip install -q --disable-pip-version-check -c constraints/dev.txt -e . --group dev
+	@touch $@
+
+clean:
+	rm -rf $(RUNTIME) $(DEV) demo/phantoms demo/report.html build dist

@@ -1,0 +1,178 @@
+"""What `slicewise predict` does with its answers: print them, draw them, report them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from slicewise.imaging.slice import Failure
+from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
+from slicewise.inference.envelope import DISCLAIMER, Envelope, json_line
+from slicewise.inference.pipeline import SeriesAnswers, answer_inputs
+
+Form = Literal["text", "json", "jsonl"]
+Item = SeriesAnswers | Failure
+_BAR = 20
+
+
+def run_predict(
+    paths: Sequence[str],
+    *,
+    bundle: Path | None,
+    explain: Path | None,
+    report: Path | None,
+    tta: bool,
+    threshold: float | None,
+    form: Form,
+    threads: int,
+) -> bool:
+    """Predict, print, draw; returns whether any input failed.
+
+    Args:
+        paths: What to read.
+        bundle: Folder or zip; None for the bundled model.
+        explain: Folder for one picture a slice, slice and heat map side by side.
+        report: HTML page of all answers.
+        tta: Average over test-time views.
+        threshold: Tumor threshold instead of the model's.
+        form: How to print.
+        threads: Of one forward pass.
+    """
+    classifier = Classifier.load(bundle, threads)
+    items = answer_inputs(paths, classifier, threshold=threshold, tta=tta)
+    envelope, kept = Envelope(), []
+    for item in _with_progress(items):
+        drawn = item if explain is None else _drawn(item, explain, len(envelope.predictions))
+        envelope.add(drawn)
+        if report is not None:
+            kept.append(drawn)
+        if form != "json":
+            _print(drawn, form)
+    if form == "json":
+        print(envelope.to_json())
+    elif form == "text":
+        print(DISCLAIMER)
+    if report is not None:
+        _report(kept, classifier, report)
+    return bool(envelope.errors)
+
+
+def _with_progress(items: Iterable[Item]) -> Iterator[Item]:
+    """Count series on stderr where a person watches and the answers go elsewhere."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} slices"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        for item in items:
+            yield item
+            progress.advance(task, len(item.answers) if isinstance(item, SeriesAnswers) else 1)
+
+
+def _drawn(item: Item, folder: Path, first: int) -> Item:
+    """Write the pictures of a series and name them in its predictions."""
+    if isinstance(item, Failure):
+        return item
+    from slicewise.explain.overlay import draw_answer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = []
+    for number, (slice_, answer) in enumerate(
+        zip(item.series.slices, item.answers, strict=True), first + 1
+    ):
+        path = folder / f"{number:04d}_{_safe(slice_.source)}.png"
+        draw_answer(slice_, answer).save(path)
+        answers.append(_naming(answer, path))
+    return replace(item, answers=answers)
+
+
+def _naming(answer: Answer, picture: Path) -> Answer:
+    return replace(answer, prediction=replace(answer.prediction, heatmap=str(picture)))
+
+
+def _safe(source: str) -> str:
+    """A file name from the last part of a source; nothing of its folders, nothing special."""
+    last = re.split(r"[/\\!]", source)[-1]
+    return re.sub(r"[^A-Za-z0-9._#-]+", "_", last).replace("#", "_")[-80:].lstrip(".")
+
+
+def _report(items: Sequence[Item], classifier: Classifier, path: Path) -> None:
+    from slicewise.explain.report import write_report
+
+    write_report(items, classifier.bundle, path)
+    print(f"report: {path}", file=sys.stderr)
+
+
+def _print(item: Item, form: Form) -> None:
+    if isinstance(item, Failure):
+        failed = json_line(item) if form == "jsonl" else f"{item.source}\n  error: {item.error}"
+        print(failed, file=sys.stdout if form == "jsonl" else sys.stderr)
+        return
+    text = form == "text"
+    for answer in item.answers:
+        print(_text(answer.prediction) if text else json_line(answer.prediction))
+    if item.study is not None:
+        print(_study_text(item.study) if text else json_line(item.study))
+
+
+def _text(prediction: Prediction) -> str:
+    lines = [prediction.source]
+    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    lines += [f"  {name:<12} {_bar(p)} {p:7.1%}" for name, p in ranked]
+    lines += _verdict(
+        prediction.label,
+        prediction.tumor_probability,
+        prediction.threshold,
+        prediction.decision,
+        prediction.reasons,
+    )
+    if prediction.heatmap:
+        lines.append(f"  heat map: {prediction.heatmap}")
+    return "\n".join(lines)
+
+
+def _study_text(prediction: StudyPrediction) -> str:
+    study = prediction.study
+    lines = [f"{prediction.source}: series of {study.slices_total} slices"]
+    if prediction.plane:
+        lines[0] += f", {prediction.plane}"
+    lines += _verdict(
+        study.label,
+        study.tumor_probability,
+        prediction.threshold,
+        prediction.decision,
+        prediction.reasons,
+    )
+    if study.slices_flagged is not None:
+        lines.append(f"  {study.slices_flagged} of {study.slices_total} slices reach the threshold")
+    lines.append("  key slices: " + ", ".join(study.key_slices))
+    return "\n".join(lines)
+
+
+def _verdict(
+    label: str,
+    tumor: float | None,
+    threshold: float | None,
+    decision: str,
+    reasons: Sequence[Reason],
+) -> list[str]:
+    answer = f"  answer: {label}"
+    if tumor is not None and threshold is not None:
+        side = "at or above" if tumor >= threshold else "below"
+        answer += f"; tumor probability {tumor:.1%}, {side} the threshold of {threshold:.1%}"
+    why = "; ".join(REASON_TEXTS[reason] for reason in reasons)
+    return [answer, f"  decision: {decision}" + (f" ({why})" if why else "")]
+
+
+def _bar(share: float) -> str:
+    filled = round(share * _BAR)
+    return "#" * filled + "." * (_BAR - filled)

@@ -1,0 +1,75 @@
+"""From the raw map of the network to a heat map on the slice: values, and where they peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from slicewise.errors import BundleError
+from slicewise.imaging.preprocess import Placement
+from slicewise.imaging.slice import Array, Slice
+from slicewise.inference.classifier import Answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Evidence for one class on a slice.
+
+    Args:
+        values: (H, W) float32 in [0, 1], relative to the strongest evidence on this slice.
+        peak: Row and column of the strongest evidence; None where there is no evidence at all.
+    """
+
+    values: Array
+    peak: tuple[int, int] | None
+
+
+def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMap:
+    """Lay a raw Grad-CAM over the slice it was computed for.
+
+    Args:
+        cam: (h, w) finite values of at least 0, on the preprocessed square.
+        placement: Where that square lies on the slice.
+        shape: Rows and columns of the slice.
+
+    Returns:
+        The map at slice size; 0 outside the square, all 0 where the raw map is.
+
+    Raises:
+        BundleError: `cam` is no map: wrong dimensions, negative or not finite.
+    """
+    if cam.ndim != 2 or not np.isfinite(cam).all() or (cam < 0).any():
+        raise BundleError(
+            f"heat map: expected (h, w) finite values of at least 0, got {cam.shape} values from "
+            f"{np.min(cam, initial=0)} to {np.max(cam, initial=0)}"
+        )
+    rows = _weights(shape[0], placement.top, placement.side, cam.shape[0])
+    columns = _weights(shape[1], placement.left, placement.side, cam.shape[1])
+    values = rows @ cam.astype(np.float64) @ columns.T
+    highest = values.max()
+    if highest <= 0:
+        return HeatMap(np.zeros(shape, dtype=np.float32), None)
+    row, column = np.unravel_index(int(values.argmax()), shape)
+    return HeatMap((values / highest).astype(np.float32), (int(row), int(column)))
+
+
+def heat_map_of(slice_: Slice, answer: Answer) -> HeatMap:
+    """Heat map of the answered class on the slice it was answered for."""
+    classes = list(answer.prediction.probabilities)
+    cam = answer.cam[classes.index(answer.prediction.label)]
+    return heat_map(cam, answer.placement, slice_.shape)
+
+
+def _weights(
+    pixels: int, start: int, side: int, cells: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """(pixels, cells) weights of linear interpolation; rows outside the square are 0."""
+    inside = np.flatnonzero((np.arange(pixels) >= start) & (np.arange(pixels) < start + side))
+    where = np.clip((inside - start + 0.5) * cells / side - 0.5, 0, cells - 1)
+    below = np.minimum(where.astype(int), max(cells - 2, 0))
+    above = np.minimum(below + 1, cells - 1)
+    weights = np.zeros((pixels, cells))
+    weights[inside, below] += 1 - (where - below)
+    weights[inside, above] += where - below
+    return weights

@@ -1,0 +1,67 @@
+"""Inputs of any kind to answers: read, predict in small batches, one study answer a series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slicewise.imaging.limits import Limits
+from slicewise.imaging.read import read_inputs
+from slicewise.imaging.slice import Failure, Series
+from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.decision import StudyPrediction
+
+BATCH = 8
+"""Slices in one forward pass: enough for throughput, little memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesAnswers:
+    """Answers for the slices of one series, and for the series where it is a volume."""
+
+    series: Series
+    answers: list[Answer]
+    study: StudyPrediction | None
+
+
+def answer_inputs(
+    paths: Iterable[str | Path],
+    classifier: Classifier,
+    *,
+    threshold: float | None = None,
+    tta: bool = False,
+    limits: Limits | None = None,
+) -> Iterator[SeriesAnswers | Failure]:
+    """Answer for every input, one series after the other; a bad input is a `Failure` among them.
+
+    Args:
+        paths: Files, folders and zips of any kind that `read_inputs` takes.
+        classifier: A loaded bundle.
+        threshold: Tumor threshold to use instead of the one in the bundle.
+        tta: Average over test-time views.
+        limits: What is refused before decoding; None for the defaults.
+    """
+    for item in read_inputs(paths, limits or Limits()):
+        if isinstance(item, Failure):
+            yield item
+        else:
+            yield answer_series(item, classifier, threshold=threshold, tta=tta)
+
+
+def answer_series(
+    series: Series, classifier: Classifier, *, threshold: float | None = None, tta: bool = False
+) -> SeriesAnswers:
+    """Answer for the slices of one series."""
+    answers = [
+        answer
+        for start in range(0, len(series.slices), BATCH)
+        for answer in classifier.answers(
+            series.slices[start : start + BATCH], threshold=threshold, tta=tta
+        )
+    ]
+    study = None
+    if series.is_volume:
+        predictions = [answer.prediction for answer in answers]
+        study = classifier.study(series, predictions, threshold=threshold)
+    return SeriesAnswers(series, answers, study)

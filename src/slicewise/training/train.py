@@ -1,0 +1,100 @@
+"""`slicewise train`: one run from a manifest to a bundle with its own figures inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import Task
+from slicewise.evaluation.evaluate import evaluate
+from slicewise.inference.bundle import INFO_NAME
+from slicewise.inference.classifier import Classifier
+from slicewise.training.bundling import draft, make_product, write_product
+from slicewise.training.config import RunConfig
+from slicewise.training.run import MANIFEST_NAME, fit, prepare
+
+Figures = Callable[[Classifier, Manifest], dict[str, Any]]
+"""Measures a finished model: classifier and manifest to the evaluation of its bundle."""
+
+VALIDATION_ONLY = (
+    "Measured on the validation split, which also chose the epoch and fitted temperature and "
+    "threshold: expect less on new patients."
+)
+HELD_OUT = "Measured once on the test split, whose groups took no part in training or fitting."
+
+
+def train(config: RunConfig, task: Task, command: str) -> Path:
+    """Train on the splits of the manifest and write `runs/NAME/bundle`; resumes by itself.
+
+    Args:
+        config: The run.
+        task: The classes.
+        command: The command that does this again.
+
+    Raises:
+        TrainingError: The data or the configuration do not allow it, or training diverged.
+    """
+    manifest = Manifest.read(config.data.manifest)
+    return train_manifest(config, task, manifest, config.folder, command, own_figures(command))
+
+
+def train_manifest(
+    config: RunConfig,
+    task: Task,
+    manifest: Manifest,
+    folder: Path,
+    command: str,
+    figures: Callable[[Path], Figures],
+) -> Path:
+    """Train on the splits of a manifest into a folder, unless its bundle is there already.
+
+    Args:
+        config: The run.
+        task: The classes.
+        manifest: With the splits to use.
+        folder: Where everything goes.
+        command: The command that does this again.
+        figures: Given the folder, measures the finished model.
+    """
+    bundle = folder / "bundle"
+    if (bundle / INFO_NAME).is_file():
+        return bundle
+    splits = prepare(config, task, manifest)
+    network = fit(config, len(task.classes), splits, folder)
+    manifest.write(folder / MANIFEST_NAME)
+    product = make_product(config, task, network, manifest, splits)
+    classifier = Classifier(draft(product, config, task, manifest))
+    evaluation = figures(folder)(classifier, manifest)
+    write_product(bundle, product, config, task, manifest, evaluation, {"Training": command})
+    return bundle
+
+
+def own_figures(command: str) -> Callable[[Path], Figures]:
+    """Figures from the test split, or from the validation split where there is no test split."""
+
+    def in_folder(folder: Path) -> Figures:
+        def measure(classifier: Classifier, manifest: Manifest) -> dict[str, Any]:
+            held_out = bool(manifest.subset("test").rows)
+            report = evaluate(
+                manifest,
+                classifier,
+                folder / "evaluation",
+                command=command,
+                split="test" if held_out else "val",
+                allow_seen=not held_out,
+            )
+            return summary(report, HELD_OUT if held_out else VALIDATION_ONLY)
+
+        return measure
+
+    return in_folder
+
+
+def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
+    """The part of `metrics.json` that a bundle carries: figures and what was refused, no paths."""
+    kept = {key: value for key, value in report.items() if key not in {"bundle", "refused"}}
+    kept.pop("seen_evaluated", None)
+    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
+    return {"description": description, **kept, "refused": refused}

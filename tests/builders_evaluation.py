@@ -1,0 +1,42 @@
+"""Prediction tables and decision rules made up for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from slicewise.evaluation.predictions import PredictionTable
+from slicewise.inference.decision import DecisionRule, OperatingPoint
+
+FOUR = ("glioma", "meningioma", "no_tumor", "pituitary")
+
+
+def table_of(
+    groups=40, per_group=5, seed=0, classes=FOUR, negative_class="no_tumor", skill=3.0
+) -> PredictionTable:
+    """Logits of groups of one class each; the first slices are tumors of `figshare`."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(groups), per_group)
+    targets = group % len(classes)
+    shared = rng.normal(size=(groups, len(classes)))[group]
+    noise = rng.normal(size=(group.size, len(classes)))
+    logits = skill * np.eye(len(classes))[targets] + shared + noise
+    labels = np.array(classes)[targets]
+    return PredictionTable(
+        classes=classes,
+        negative_class=negative_class,
+        logits=logits.astype(np.float32),
+        targets=targets.astype(np.int64),
+        groups=np.array([f"group-{i:03d}" for i in group]),
+        sources=np.where(labels == negative_class, "web", "figshare"),
+        paths=np.array([f"{label}/{i}.png" for i, label in enumerate(labels)]),
+    )
+
+
+def rule_of(temperature: float | None = 1.3, threshold: float | None = 0.4) -> DecisionRule:
+    """A decision rule with these numbers, made-up measurements beside them."""
+    if threshold is None:
+        return DecisionRule(temperature=temperature)
+    point = OperatingPoint(
+        threshold=threshold, rule="youden_j", sensitivity=0.9, specificity=0.8, n=50, groups=10
+    )
+    return DecisionRule(temperature=temperature, operating_point=point)

@@ -1,0 +1,179 @@
+"""Pictures, DICOM files, NIfTI volumes and archives built from arrays."""
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from PIL import Image
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+
+def ramp(rows=20, columns=24, dtype=np.uint16, scale=1):
+    """Every pixel differs from every other, so that a turned or shifted image is seen."""
+    return (np.arange(rows * columns).reshape(rows, columns) * scale).astype(dtype)
+
+
+def picture_bytes(pixels, kind="PNG", mode=None, **options):
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    if mode:
+        image = image.convert(mode)
+    stream = io.BytesIO()
+    image.save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def png_header(width, height):
+    """A PNG that declares an extent and holds nearly nothing."""
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(width + 1) * height, 9)
+    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def _chunk(kind, data):
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
+def dicom_dataset(array, **tags):
+    """A single-frame MR image, (frames, rows, columns) for a multi-frame one."""
+    dataset = Dataset()
+    dataset.SOPClassUID = MRImageStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.StudyInstanceUID = "1.2.3"
+    dataset.SeriesInstanceUID = "1.2.3.4"
+    dataset.Modality = "MR"
+    dataset.PatientID = "PATIENT-1"
+    dataset.PatientName = "Secret^Name"
+    colour = array.ndim >= 3 and array.shape[-1] == 3
+    frames = array.ndim - 2 - colour
+    if frames:
+        dataset.NumberOfFrames = array.shape[0]
+    dataset.Rows, dataset.Columns = array.shape[frames : frames + 2]
+    dataset.SamplesPerPixel = 3 if colour else 1
+    if colour:
+        dataset.PlanarConfiguration = 0
+    dataset.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = array.dtype.itemsize * 8
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(array.dtype.kind == "i")
+    dataset.PixelData = array.tobytes()
+    for keyword, value in tags.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def written(dataset, syntax=ExplicitVRLittleEndian):
+    """The bytes of a data set in a DICOM file; pixel data are encoded where pydicom can."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = FileDataset(
+        None,
+        dataset,
+        file_meta=meta,
+        preamble=bytes(128),
+        is_implicit_VR=syntax.is_implicit_VR,
+        is_little_endian=syntax.is_little_endian,
+    )
+    if syntax.is_encapsulated:
+        file.compress(syntax, generate_instance_uid=False)
+    meta.TransferSyntaxUID = syntax
+    if not syntax.is_little_endian:
+        swapped = np.frombuffer(file.PixelData, "<u2").astype(">u2")
+        file.PixelData = swapped.tobytes()
+    stream = io.BytesIO()
+    file.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def dicom_bytes(array, syntax=ExplicitVRLittleEndian, **tags):
+    return written(dicom_dataset(array, **tags), syntax)
+
+
+def encapsulated_bytes(array, codestream, syntax, **tags):
+    """A DICOM file around an image that something other than pydicom compressed."""
+    dataset = dicom_dataset(array, **tags)
+    dataset.PixelData = encapsulate([codestream])
+    dataset["PixelData"].is_undefined_length = True
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    stream = io.BytesIO()
+    file = FileDataset(None, dataset, file_meta=meta, preamble=bytes(128))
+    file.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def group(**tags):
+    """One item of a sequence."""
+    item = Dataset()
+    for keyword, value in tags.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def enhanced_bytes(volume, positions, slopes, orientation=AXIAL, **tags):
+    """An enhanced multi-frame MR image with the geometry and the rescale of each frame."""
+    per_frame = [
+        group(
+            PlanePositionSequence=Sequence([group(ImagePositionPatient=list(position))]),
+            PixelValueTransformationSequence=Sequence(
+                [group(RescaleSlope=slope, RescaleIntercept=0)]
+            ),
+        )
+        for position, slope in zip(positions, slopes, strict=True)
+    ]
+    shared = group(
+        PlaneOrientationSequence=Sequence([group(ImageOrientationPatient=list(orientation))]),
+        PixelMeasuresSequence=Sequence([group(PixelSpacing=[0.5, 0.25], SliceThickness=3)]),
+        FrameVOILUTSequence=Sequence([group(WindowCenter=100, WindowWidth=200)]),
+    )
+    return dicom_bytes(
+        volume,
+        PerFrameFunctionalGroupsSequence=Sequence(per_frame),
+        SharedFunctionalGroupsSequence=Sequence([shared]),
+        **tags,
+    )
+
+
+def dicom_series(folder: Path, volume, order=None, prefix="slice", **tags):
+    """One file a slice, 3 mm apart along z; `order` numbers the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tags = {"ImageOrientationPatient": list(AXIAL), "PixelSpacing": [1, 1], **tags}
+    for file, index in enumerate(order if order is not None else range(len(volume))):
+        position = [0, 0, 3 * index]
+        data = dicom_bytes(
+            volume[index], ImagePositionPatient=position, InstanceNumber=file + 1, **tags
+        )
+        (folder / f"{prefix}{file:03}.dcm").write_bytes(data)
+    return folder
+
+
+def nifti_bytes(voxels, affine=None, code=2):
+    image = nibabel.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
+    data = bytearray(image.to_bytes())
+    data[252:256] = struct.pack("<hh", 0, code)  # qform and sform: nibabel would never write 0
+    return bytes(data)
+
+
+def zip_bytes(members, compression=zipfile.ZIP_DEFLATED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
+    return stream.getvalue()

@@ -1,0 +1,93 @@
+"""Tables refuse what does not fit, and answer as the classifier does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders_evaluation import FOUR, rule_of, table_of
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.predictions import pooled
+from slicewise.inference.decision import probabilities_of
+
+
+def test_probabilities_are_those_of_the_classifier():
+    table = table_of().decided(rule_of(temperature=2.0))
+    np.testing.assert_array_equal(table.probabilities(), probabilities_of(table.logits, 2.0))
+    unfitted = table_of().decided(rule_of(temperature=None))
+    np.testing.assert_array_equal(unfitted.probabilities(), probabilities_of(table.logits, None))
+
+
+def test_tumor_flags_follow_the_threshold():
+    table = table_of().decided(rule_of(threshold=0.7))
+    expected = 1 - table.probabilities()[:, FOUR.index("no_tumor")]
+    np.testing.assert_allclose(table.tumor_probability(), expected)
+    np.testing.assert_array_equal(table.tumor_flag(), expected >= 0.7)
+    np.testing.assert_array_equal(table.is_tumor(), table.labels != "no_tumor")
+
+
+def test_an_unfitted_threshold_is_the_one_the_classifier_uses():
+    assert set(table_of().decided(rule_of(threshold=None)).thresholds) == {0.5}
+
+
+def test_a_task_without_negative_class_has_no_tumor_score():
+    table = table_of(classes=("a", "b"), negative_class=None).decided(rule_of())
+    assert table.thresholds is None
+    with pytest.raises(EvaluationError, match="needs a negative class"):
+        table.tumor_probability()
+
+
+def test_flags_need_a_threshold():
+    with pytest.raises(EvaluationError, match="need a threshold"):
+        table_of().tumor_flag()
+
+
+def test_rows_are_taken_together():
+    table = table_of().decided(rule_of())
+    chosen = table.take(table.targets == 1)
+    assert chosen.n == 50
+    assert set(chosen.labels) == {"meningioma"}
+    assert set(chosen.temperatures) == {1.3}
+
+
+def test_pooling_keeps_each_models_own_values():
+    first = table_of(seed=1).decided(rule_of(2.0, 0.3))
+    second = table_of(seed=2).decided(rule_of(0.5, 0.6))
+    third = table_of(seed=3).decided(rule_of(None, 0.6))
+    together = pooled([first, second, third])
+    assert together.n == 600
+    assert together.n_groups == 40
+    separate = [table.tumor_flag() for table in (first, second, third)]
+    np.testing.assert_array_equal(together.tumor_flag(), np.concatenate(separate))
+    np.testing.assert_array_equal(together.probabilities()[400:], third.probabilities())
+    assert pooled([table_of(), table_of()]).temperatures is None
+
+
+def test_unlike_tables_are_not_pooled():
+    with pytest.raises(EvaluationError, match="expected the task"):
+        pooled([table_of(), table_of(classes=("a", "b"), negative_class=None)])
+    with pytest.raises(EvaluationError, match="all of 2 tables or none; got 1"):
+        pooled([table_of(), table_of().decided(rule_of())])
+    with pytest.raises(EvaluationError, match="at least one"):
+        pooled([])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ("a", "b")}, "expected 4 different names"),
+        ({"classes": ("a", "b", "c", "c")}, "expected 4 different names"),
+        ({"negative_class": "healthy"}, "negative_class: expected one of"),
+        ({"targets": np.full(200, 4)}, "class indices in"),
+        ({"targets": np.zeros(3, int)}, r"expected shape \(200,\)"),
+        ({"groups": np.array(["a"])}, "groups: expected shape"),
+        ({"temperatures": np.zeros(200)}, "positive"),
+        ({"logits": np.full((200, 4), np.nan, np.float32)}, "finite"),
+        ({"embeddings": np.zeros((2, 8), np.float32)}, "embeddings: expected 200 rows"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(EvaluationError, match=message):
+        replace(table_of(), **change)

@@ -1,0 +1,148 @@
+"""The report folder: what is in it, and how it is stamped."""
+
+from __future__ import annotations
+
+import builtins
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders_evaluation import rule_of, table_of
+from slicewise.errors import MissingExtraError
+from slicewise.evaluation import plots
+from slicewise.evaluation.bootstrap import Bootstrap
+from slicewise.evaluation.predictions import pooled
+from slicewise.evaluation.predictions_csv import read_predictions
+from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
+from slicewise.imaging.slice import Failure
+from slicewise.inference.decision import BundleReference
+
+QUICK = Bootstrap(resamples=20)
+PICTURES = {
+    "confusion_matrix.png",
+    "confusion_matrix_binary.png",
+    "pr.png",
+    "reliability.png",
+    "roc.png",
+}
+
+
+def context_of(**refusals):
+    fields = {"seen": (), "seen_check": "compared with 10 training slices", **refusals}
+    return ReportContext(
+        split="test",
+        command="slicewise evaluate m.csv",
+        bundle=BundleReference("demo", "1.0.0", "ab" * 32),
+        threshold_rule="youden_j",
+        refusals=Refusals(**fields),
+    )
+
+
+def report(table, folder, *, plots=False, **refusals):
+    return report_from_predictions(
+        table,
+        folder,
+        context_of(**refusals),
+        neighbour="not measured",
+        bootstrap=QUICK,
+        plots=plots,
+    )
+
+
+def test_all_files_are_written(tmp_path):
+    table = table_of().decided(rule_of())
+    returned = report(table, tmp_path / "out", plots=True)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == PICTURES | {"metrics.json", "predictions.csv"}
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert written == returned
+    assert written["bundle"] == {"name": "demo", "version": "1.0.0", "sha256": "ab" * 32}
+    assert (written["split"], written["command"]) == ("test", "slicewise evaluate m.csv")
+    assert written["tumor"]["threshold"] == {
+        "value": 0.4,
+        "ci_low": None,
+        "ci_high": None,
+        "reason": "set before this evaluation; youden_j",
+    }
+    assert written["interval"]["resamples"] == 20
+    back = read_predictions(tmp_path / "out" / "predictions.csv", "no_tumor")
+    np.testing.assert_array_equal(back.tumor_flag(), table.tumor_flag())
+    for name in PICTURES:
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert min(picture.size) > 500
+
+
+def test_the_same_table_gives_the_same_file(tmp_path):
+    table = table_of().decided(rule_of())
+    report(table, tmp_path / "a")
+    report(table, tmp_path / "b")
+    one, other = (tmp_path / name / "metrics.json" for name in "ab")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_refused_slices_are_listed(tmp_path):
+    written = report(
+        table_of(), tmp_path, seen=("a.png", "b.png"), failed=(Failure("c.png", "truncated"),)
+    )
+    assert written["allow_seen"] is False
+    assert written["refused"]["seen"]["count"] == 2
+    assert written["refused"]["seen"]["paths"] == ["a.png", "b.png"]
+    assert written["refused"]["failed"]["errors"] == [{"source": "c.png", "error": "truncated"}]
+    assert "seen_evaluated" not in written
+
+
+def test_allowed_seen_slices_stamp_every_file(tmp_path, monkeypatch):
+    notices = []
+    real = plots._figure
+
+    def watched(path, table, notice):
+        notices.append(notice)
+        return real(path, table, notice)
+
+    monkeypatch.setattr(plots, "_figure", watched)
+    written = report(table_of(), tmp_path, plots=True, seen=("glioma/0.png",), allow_seen=True)
+    assert written["allow_seen"] is True
+    assert written["seen_evaluated"]["paths"] == ["glioma/0.png"]
+    assert written["refused"]["seen"]["count"] == 0
+    assert notices
+    assert all("trained on" in notice for notice in notices)
+    first = (tmp_path / "predictions.csv").read_text().splitlines()[1]
+    assert first.endswith(",yes")
+
+
+def test_thresholds_of_several_models_are_told_as_a_range(tmp_path):
+    folds = [table_of(seed=s).decided(rule_of(threshold=t)) for s, t in ((1, 0.2), (2, 0.6))]
+    threshold = report(pooled(folds), tmp_path, plots=True)["tumor"]["threshold"]
+    assert threshold["value"] is None
+    assert threshold["reason"] == "2 models, 0.200 to 0.600; youden_j"
+
+
+def test_tasks_without_negative_class_have_no_binary_matrix(tmp_path):
+    table = table_of(classes=("a", "b", "c"), negative_class=None).decided(rule_of())
+    written = report(table, tmp_path, plots=True)
+    assert not (tmp_path / "confusion_matrix_binary.png").exists()
+    assert written["tumor"]["threshold"]["value"] is None
+
+
+def test_a_split_of_one_class_still_reports(tmp_path):
+    table = table_of().decided(rule_of())
+    written = report(table.take(table.targets == 0), tmp_path, plots=True)
+    assert written["macro_auroc"]["value"] is None
+    assert written["accuracy"]["value"] > 0.5
+
+
+def test_pictures_without_matplotlib_name_the_extra_and_write_nothing(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without_matplotlib(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    with pytest.raises(MissingExtraError, match=r"plots needs an extra.*slicewise\[evaluate\]"):
+        report(table_of(), tmp_path / "out", plots=True)
+    assert not (tmp_path / "out").exists()
+    assert report(table_of(), tmp_path / "out")["n"] == 200

@@ -1,0 +1,87 @@
+"""The figures of a report, each where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from builders_evaluation import FOUR, rule_of, table_of
+from slicewise.evaluation.bootstrap import Bootstrap
+from slicewise.evaluation.summary import summarise
+
+QUICK = Bootstrap(resamples=40)
+OVERALL = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1", "ece", "brier")
+
+
+def test_every_figure_stands_with_an_interval_round_it():
+    table = table_of().decided(rule_of())
+    found = summarise(table, QUICK, table.targets == 0)
+    classes = [found["per_class"][name] for name in FOUR]
+    figures = [found[name] for name in (*OVERALL, "memorisation_1nn")]
+    figures += [row[k] for row in classes for k in row if k not in ("n", "groups")]
+    figures += list(found["tumor"].values())
+    assert len(figures) == 7 + 4 * 6 + 6
+    for figure in figures:
+        assert figure["ci_low"] <= figure["ci_high"]
+    assert (found["n"], found["groups"], found["macro_over"]) == (200, 40, list(FOUR))
+    assert [row["n"] for row in classes] == [50] * 4
+    assert [row["groups"] for row in classes] == [10] * 4
+    assert found["memorisation_1nn"]["value"] == 0.25
+
+
+def test_values_agree_with_sklearn():
+    table = table_of().decided(rule_of(threshold=0.3))
+    found = summarise(table, QUICK, "not measured")
+    truth, scores = table.labels != "no_tumor", table.tumor_probability()
+    expected = {
+        "sensitivity": reference.recall_score(truth, scores >= 0.3),
+        "specificity": reference.recall_score(truth, scores >= 0.3, pos_label=False),
+        "auroc": reference.roc_auc_score(truth, scores),
+        "auprc": reference.average_precision_score(truth, scores),
+    }
+    assert {k: found["tumor"][k]["value"] for k in expected} == pytest.approx(expected)
+    glioma = found["per_class"]["glioma"]
+    answers = np.array(FOUR)[table.predicted]
+    assert glioma["precision"]["value"] == pytest.approx(
+        reference.precision_score(table.labels, answers, labels=["glioma"], average=None)[0]
+    )
+
+
+def test_a_class_without_slices_is_named_and_left_out_of_averages():
+    table = table_of().decided(rule_of())
+    found = summarise(table.take(table.targets != 3), QUICK, "not measured")
+    assert found["macro_over"] == ["glioma", "meningioma", "no_tumor"]
+    missing = found["per_class"]["pituitary"]
+    assert missing["sensitivity"]["value"] is None
+    assert "needs a positive; got 0 among 150" in missing["sensitivity"]["reason"]
+    assert missing["specificity"]["value"] > 0.5
+    assert found["balanced_accuracy"]["value"] is not None
+
+
+def test_what_is_not_there_is_null_with_a_reason():
+    three = table_of(classes=("a", "b", "c"), negative_class=None).decided(rule_of())
+    found = summarise(three, QUICK, "the training slices are not at hand")
+    assert found["memorisation_1nn"] == {
+        "value": None,
+        "ci_low": None,
+        "ci_high": None,
+        "reason": "the training slices are not at hand",
+    }
+    for figure in found["tumor"].values():
+        assert figure["value"] is None
+        assert "negative class" in figure["reason"]
+    bare = summarise(table_of(), QUICK, "not measured")["tumor"]
+    assert bare["sensitivity"]["reason"] == "no tumor threshold was fitted"
+    assert bare["auroc"]["value"] > 0.5
+
+
+def test_sources_are_reported_apart():
+    table = table_of().decided(rule_of())
+    found = summarise(table, QUICK, "not measured")["per_source"]
+    assert set(found) == {"figshare", "web"}
+    assert found["web"]["slices"] == {"glioma": 0, "meningioma": 0, "no_tumor": 50, "pituitary": 0}
+    assert found["web"]["tumor"]["sensitivity"]["value"] is None
+    assert found["web"]["tumor"]["specificity"]["value"] is not None
+    weighted = sum(found[s]["accuracy"]["value"] * found[s]["n"] for s in found) / 200
+    assert weighted == pytest.approx(np.mean(table.predicted == table.targets))

@@ -1,0 +1,75 @@
+"""Heat maps: the peak must be where the evidence was put."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from builders_explain import answer
+from slicewise.errors import BundleError
+from slicewise.explain.heatmap import heat_map, heat_map_of
+from slicewise.imaging.preprocess import Placement, PreprocessSpec, preprocess
+from slicewise.imaging.slice import Slice
+
+
+def hot(cells: tuple[int, int], row: int, column: int, value: float = 2.0) -> np.ndarray:
+    cam = np.zeros(cells, dtype=np.float32)
+    cam[row, column] = value
+    return cam
+
+
+class TestHeatMap:
+    @pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (6, 1), (6, 6)])
+    def test_peak_lies_where_placement_says(self, row: int, column: int) -> None:
+        placement = Placement(top=20, left=-15, side=210)
+        heat = heat_map(hot((7, 7), row, column), placement, (260, 190))
+        wanted = placement.to_slice(row, column, 7)
+        assert heat.peak is not None
+        if 0 <= wanted[1] < 190:
+            assert heat.peak == pytest.approx(wanted, abs=16)  # edge cells are flat to the border
+            if 0 < row < 6 and 0 < column < 6:
+                assert heat.peak == pytest.approx(wanted, abs=1)
+
+    def test_values_are_relative_to_the_strongest(self) -> None:
+        heat = heat_map(hot((7, 7), 3, 3, value=40.0), Placement(0, 0, 70), (70, 70))
+        assert heat.values.dtype == np.float32
+        assert heat.values.max() == 1.0
+        assert heat.values.min() == 0.0
+
+    def test_linear_between_cells(self) -> None:
+        cam = np.array([[0.0, 1.0]], dtype=np.float32)
+        heat = heat_map(cam, Placement(0, 0, 4), (4, 4))
+        assert heat.values[0] == pytest.approx([0.0, 0.25, 0.75, 1.0])
+
+    def test_nothing_outside_the_square(self) -> None:
+        heat = heat_map(np.ones((3, 3), dtype=np.float32), Placement(10, 5, 20), (40, 40))
+        inside = np.zeros((40, 40), dtype=bool)
+        inside[10:30, 5:25] = True
+        assert np.array_equal(heat.values > 0, inside)
+
+    def test_no_evidence_is_no_map(self) -> None:
+        heat = heat_map(np.zeros((7, 7), dtype=np.float32), Placement(0, 0, 32), (32, 32))
+        assert heat.peak is None
+        assert not heat.values.any()
+
+    @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+    def test_values_that_are_no_map_are_refused(self, bad: float) -> None:
+        with pytest.raises(BundleError, match="finite values of at least 0"):
+            heat_map(hot((2, 2), 0, 0, bad), Placement(0, 0, 8), (8, 8))
+
+    def test_a_bright_spot_is_found_through_the_pixel_pipeline(self) -> None:
+        pixels = np.zeros((300, 220), dtype=np.float32)
+        pixels[60:280, 30:190] = 100
+        rows, columns = np.mgrid[:300, :220]
+        pixels += 200 * np.exp(-((rows - 155) ** 2 + (columns - 125) ** 2) / 800)
+        ready = preprocess(pixels, PreprocessSpec(size=112))
+        cells = ready.image.reshape(28, 4, 28, 4).mean(axis=(1, 3)).astype(np.float32)
+        heat = heat_map(cells, ready.placement, (300, 220))
+        assert heat.peak == pytest.approx((155, 125), abs=6)
+
+
+def test_the_map_is_that_of_the_answered_class() -> None:
+    slice_ = Slice(np.zeros((70, 70), dtype=np.float32), "s")
+    said = answer(slice_, (0.1, 0.7, 0.1, 0.1), (2, 5))
+    said.cam[0, 6, 6] = 99.0
+    assert heat_map_of(slice_, said).peak == pytest.approx((24.5, 54.5), abs=1)

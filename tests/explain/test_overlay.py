@@ -1,0 +1,109 @@
+"""Overlays: what is drawn where, and what is left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders_explain import answer, prediction
+from slicewise.errors import ConfigError
+from slicewise.explain.heatmap import HeatMap, heat_map
+from slicewise.explain.overlay import (
+    OverlayStyle,
+    caption_of,
+    display,
+    draw_answer,
+    overlay,
+    side_by_side,
+)
+from slicewise.imaging.preprocess import Placement
+from slicewise.imaging.slice import Slice, Window
+
+SHARES = (0.7, 0.1, 0.15, 0.05)
+
+
+def ramp_slice(window: Window | None = None) -> Slice:
+    return Slice(np.tile(np.arange(128, dtype=np.float32), (128, 1)), "s.png", window=window)
+
+
+def map_at(row: int, column: int) -> HeatMap:
+    cam = np.zeros((8, 8), dtype=np.float32)
+    cam[row, column] = 1
+    return heat_map(cam, Placement(0, 0, 128), (128, 128))
+
+
+class TestDisplay:
+    def test_window_as_the_standard_says(self) -> None:
+        shown = display(ramp_slice(Window(center=50.5, width=21)))
+        assert shown[0, :41].max() == 0
+        assert shown[0, 60:].min() == 255
+        assert shown[0, 50] == 128
+
+    def test_percentiles_without_a_window(self) -> None:
+        shown = display(ramp_slice())
+        assert (shown.min(), shown.max()) == (0, 255)
+        assert np.all(np.diff(shown[0].astype(int)) >= 0)
+
+    def test_a_flat_slice_is_black(self) -> None:
+        flat = Slice(np.full((8, 8), 7, dtype=np.float32), "s.png")
+        assert not display(flat).any()
+
+
+class TestOverlay:
+    def test_colour_where_the_evidence_is_and_grey_elsewhere(self) -> None:
+        picture = np.asarray(overlay(ramp_slice(), map_at(2, 5))).astype(int)
+        spread = picture.max(axis=2) - picture.min(axis=2)
+        assert spread[36:45, 84:93].max() > 60
+        assert spread[80:, :].max() == 0
+
+    def test_the_ring_is_centred_on_the_peak(self) -> None:
+        heat = map_at(2, 5)
+        with_ring = np.asarray(overlay(ramp_slice(), heat)).astype(int)
+        rows, columns = np.nonzero((with_ring == 255).all(axis=2) & (heat.values > 0))
+        assert heat.peak is not None
+        assert (rows.mean(), columns.mean()) == pytest.approx(heat.peak, abs=0.5)
+
+    def test_no_evidence_leaves_no_tint(self) -> None:
+        slice_ = ramp_slice()
+        empty = HeatMap(np.zeros((128, 128), dtype=np.float32), None)
+        picture = np.asarray(overlay(slice_, empty))
+        assert np.array_equal(picture[..., 0], picture[..., 1])
+        assert np.array_equal(picture[:96, :, 0], display(slice_)[:96])
+        assert not np.array_equal(picture[96:, :, 0], display(slice_)[96:])  # the words
+
+    def test_alpha_and_colormap_are_obeyed(self) -> None:
+        heat = map_at(4, 4)
+        plain = np.asarray(overlay(ramp_slice(), heat, OverlayStyle("lagoon", 0.05))).astype(int)
+        strong = np.asarray(overlay(ramp_slice(), heat, OverlayStyle("ember", 1.0))).astype(int)
+        assert np.ptp(plain[72, 72]) < 15
+        assert np.ptp(strong[72, 72]) > 60
+
+    @pytest.mark.parametrize(("colormap", "alpha"), [("jet", 0.5), ("ember", 0.0), ("ember", 1.5)])
+    def test_a_style_out_of_range_is_refused(self, colormap: str, alpha: float) -> None:
+        with pytest.raises(ConfigError, match="expected"):
+            OverlayStyle(colormap, alpha)
+
+
+class TestSideBySide:
+    def test_both_pictures_stand_beside_each_other(self) -> None:
+        left, right = (Image.new("RGB", (400, 300), colour) for colour in ("#ff0000", "#0000ff"))
+        sheet = np.asarray(side_by_side(left, right, ["caption"]))
+        assert sheet.shape[1] == 2 * 400 + 3 * 12
+        assert sheet[150, 200].tolist() == [255, 0, 0]
+        assert sheet[150, 620].tolist() == [0, 0, 255]
+
+    def test_small_pictures_are_enlarged(self) -> None:
+        tiny = Image.new("RGB", (40, 20))
+        assert side_by_side(tiny, tiny, []).width == 2 * 360 + 3 * 12
+
+    def test_the_caption_holds_the_answer_and_the_disclaimer(self) -> None:
+        text = " ".join(caption_of(prediction("s.png", SHARES)))
+        for part in ("glioma", "70.0%", "review", "85.0%", "40.0%", "Not a medical device"):
+            assert part in text
+
+    def test_an_answer_is_drawn_whole(self) -> None:
+        slice_ = ramp_slice()
+        sheet = draw_answer(slice_, answer(slice_, SHARES, (2, 2)))
+        assert sheet.mode == "RGB"
+        assert sheet.width == 2 * 360 + 3 * 12

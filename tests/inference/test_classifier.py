@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders import CLASSES, head_with_spot, make_slice, tiny_bundle
+from slicewise.errors import BundleError
+from slicewise.imaging.preprocess import preprocess, to_batch
+from slicewise.imaging.slice import Series
+from slicewise.inference.bundle import MODEL_NAME, Bundle, TaskInfo
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import Reason, Verdict, probabilities_of
+from slicewise.inference.views import other_views
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    return Classifier(tiny_bundle(tmp_path_factory.mktemp("b") / "tiny"))
+
+
+def spots(count: int = 8) -> list:
+    return [
+        make_slice(head_with_spot(i % 4, seed=100 + i), source=f"{i}.png") for i in range(count)
+    ]
+
+
+def test_answers_what_the_network_learnt(classifier: Classifier) -> None:
+    predictions = classifier.predict(spots())
+    assert [p.label for p in predictions] == [CLASSES[i % 4] for i in range(8)]
+    assert [p.source for p in predictions] == [f"{i}.png" for i in range(8)]
+
+
+def test_every_field_follows_from_the_probabilities(classifier: Classifier) -> None:
+    for prediction in classifier.predict(spots()):
+        p = prediction.probabilities
+        assert sum(p.values()) == pytest.approx(1)
+        assert prediction.confidence == max(p.values()) == p[prediction.label]
+        assert prediction.tumor_probability == pytest.approx(1 - p["no_tumor"])
+        assert prediction.threshold == 0.4
+        assert prediction.tumor_flag is (prediction.tumor_probability >= 0.4)
+        assert prediction.bundle.sha256 == classifier.bundle.identity
+        assert prediction.decision is Verdict.REVIEW
+        assert prediction.prediction_set is None
+
+
+def test_temperature_of_the_bundle_is_applied(classifier: Classifier) -> None:
+    slice_ = spots(1)[0]
+    logits = classifier.forward([slice_]).logits[0].astype(float) / 1.5
+    expected = np.exp(logits) / np.exp(logits).sum()
+    found = list(classifier.predict([slice_])[0].probabilities.values())
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_batch_gives_what_single_slices_give(classifier: Classifier) -> None:
+    together = classifier.answers(spots())
+    for slice_, answer in zip(spots(), together, strict=True):
+        alone = classifier.answers([slice_])[0]
+        np.testing.assert_allclose(
+            list(alone.prediction.probabilities.values()),
+            list(answer.prediction.probabilities.values()),
+            atol=1e-5,
+        )
+        np.testing.assert_allclose(alone.cam, answer.cam, atol=1e-5)
+
+
+def test_threads_never_mix_answers(classifier: Classifier) -> None:
+    slices = spots(4) * 12
+    alone = [classifier.predict([s])[0].probabilities for s in slices[:4]] * 12
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda s: classifier.predict([s])[0].probabilities, slices))
+    assert found == alone
+
+
+def test_threshold_override_moves_the_flag_and_says_so(classifier: Classifier) -> None:
+    slice_ = spots(1)
+    low, high = (classifier.predict(slice_, threshold=t)[0] for t in (0.0, 1.0))
+    assert (low.tumor_flag, high.tumor_flag) == (True, False)
+    assert Reason.THRESHOLD_OVERRIDDEN in low.reasons
+
+
+def test_views_are_averaged(classifier: Classifier) -> None:
+    slice_ = make_slice(head_with_spot(1, at=(0.4, 0.35)))
+    image = preprocess(slice_.pixels, classifier.bundle.info.preprocessing).image[None]
+    views = [image, *other_views(image)]
+    expected = np.mean(
+        [probabilities_of(classifier.run(to_batch(v)).logits[0], 1.5) for v in views], axis=0
+    )
+    found = classifier.predict([slice_], tta=True)[0].probabilities
+    assert len(views) == 6
+    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-6)
+    assert found != classifier.predict([slice_])[0].probabilities
+
+
+def test_blank_slice_is_rejected(classifier: Classifier) -> None:
+    prediction = classifier.predict([make_slice(np.zeros((64, 64)))])[0]
+    assert (prediction.decision, prediction.reasons) == (Verdict.REJECT, [Reason.BLANK_IMAGE])
+
+
+def test_task_without_negative_class_has_no_tumor_fields(tmp_path: Path) -> None:
+    task = TaskInfo(name="letters", classes=("a", "b", "c", "d"))
+    prediction = Classifier(tiny_bundle(tmp_path / "t", task=task)).predict(spots(1))[0]
+    assert prediction.tumor_probability is None
+    assert prediction.tumor_flag is None
+    assert prediction.threshold is None
+
+
+def test_nothing_in_nothing_out(classifier: Classifier) -> None:
+    assert classifier.predict([]) == []
+
+
+def test_study_of_a_series(classifier: Classifier) -> None:
+    corners = [2, 2, 2, 0, 0, 0, 2, 2]
+    slices = [make_slice(head_with_spot(c, seed=i), source=f"s#{i}") for i, c in enumerate(corners)]
+    series = Series(slices, "s", is_volume=True, plane="axial")
+    study = classifier.study(series, classifier.predict(slices))
+    assert study.study.label == "glioma"
+    assert study.study.key_slices == ["s#3", "s#4", "s#5"]
+    assert (study.study.slices_flagged, study.study.slices_total) == (3, 8)
+
+
+def test_foreign_graph_is_refused(classifier: Classifier) -> None:
+    import onnx
+
+    graph = onnx.load_from_string(classifier.bundle.files[MODEL_NAME])
+    graph.graph.output[1].name = graph.graph.node[-1].output[0]
+    del graph.graph.output[1]
+    files = {**classifier.bundle.files, MODEL_NAME: graph.SerializeToString()}
+    with pytest.raises(BundleError, match="outputs logits, cam, embedding"):
+        Classifier(Bundle(classifier.bundle.info, "x", files))
+
+
+def test_unreadable_graph_is_refused(classifier: Classifier) -> None:
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        Classifier(Bundle(classifier.bundle.info, "x", {MODEL_NAME: b"not a graph"}))

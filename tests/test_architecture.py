@@ -1,0 +1,101 @@
+"""The rules of the layout: which folder may import which, and what a fresh process may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import slicewise
+
+ROOT = Path(slicewise.__file__).parent
+BELOW = {
+    "errors": set(),
+    "imaging": set(),
+    "data": {"imaging"},
+    "inference": {"imaging"},
+    "explain": {"inference", "imaging"},
+    "evaluation": {"data", "explain", "inference", "imaging"},
+    "training": {"evaluation", "data", "explain", "inference", "imaging"},
+}
+TRAINING_ONLY = {"torch", "torchvision", "timm", "lightning", "optuna", "onnx", "safetensors"}
+MODULES = sorted(ROOT.rglob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def layer_of(path: Path) -> str:
+    first = path.relative_to(ROOT).parts[0]
+    return "cli" if first.startswith("cli") else first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_point_down_the_layers(path: Path) -> None:
+    layer = layer_of(path)
+    if layer in {"cli", "__init__", "__main__"}:
+        return
+    allowed = BELOW[layer] | {layer, "errors"}
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "slicewise" and len(parts) > 1:
+            assert parts[1] in allowed, f"{layer} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_only_training_knows_torch(path: Path) -> None:
+    if layer_of(path) != "training":
+        assert not {name.split(".")[0] for name in imports_of(path)} & TRAINING_ONLY
+
+
+def test_every_folder_is_known() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders - {"models"} <= set(BELOW)
+
+
+def test_package_faces_hold_no_logic() -> None:
+    for path in ROOT.rglob("__init__.py"):
+        kinds = {type(node) for node in ast.parse(path.read_text(encoding="utf-8")).body}
+        assert kinds <= {ast.Expr, ast.Assign}, f"{path} holds more than a docstring"
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    assert not [name for name in NAMES if Path(name).stem in {"utils", "helpers", "common"}]
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level modules loaded in a fresh process after a statement."""
+    code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_slicewise_loads_nothing_heavy() -> None:
+    heavy = {"numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "typer", "torch", "matplotlib"}
+    assert not modules_after("import slicewise") & heavy
+
+
+def test_help_loads_no_numbers_library() -> None:
+    loaded = modules_after("import slicewise.cli")
+    assert not loaded & {"numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "torch"}
+
+
+def test_prediction_never_loads_torch_and_reads_dicom_late() -> None:
+    loaded = modules_after("import slicewise.cli_predict")
+    assert "onnxruntime" in loaded
+    assert not loaded & {"torch", "matplotlib", "sklearn", "pydicom", "nibabel", "jinja2", "rich"}
+
+
+def test_evaluation_imports_no_plots_by_itself() -> None:
+    assert not modules_after("import slicewise.evaluation.metrics") & {"matplotlib", "sklearn"}

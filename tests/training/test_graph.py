@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+from builders import SIZE, spot_batch, trained_network
+from slicewise.training.graph import BundleGraph, onnx_bytes, rounded
+from slicewise.training.model import SliceNet, create_network
+
+OUTPUTS = ["logits", "cam", "embedding"]
+
+
+def run(graph: bytes, images: torch.Tensor) -> list[np.ndarray]:
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    return session.run(OUTPUTS, {"image": images.numpy()})
+
+
+def grad_cam(network: SliceNet, images: torch.Tensor, target: int) -> np.ndarray:
+    """Unscaled maps of an independent implementation."""
+
+    class Raw(GradCAM):
+        def aggregate_multi_layers(self, per_layer: list[np.ndarray]) -> np.ndarray:
+            return per_layer[0][:, 0]
+
+        def compute_cam_per_layer(self, *arguments: object) -> list[np.ndarray]:
+            activations, gradients = (
+                store[0].cpu().data.numpy()
+                for store in (
+                    self.activations_and_grads.activations,
+                    self.activations_and_grads.gradients,
+                )
+            )
+            weights = self.get_cam_weights(None, None, None, activations, gradients)
+            maps = (weights[:, :, None, None] * activations).sum(axis=1)
+            return [np.maximum(maps, 0)[:, None]]
+
+    with Raw(model=network, target_layers=[network.backbone]) as method:
+        targets = [ClassifierOutputTarget(target)] * len(images)
+        return method(input_tensor=images, targets=targets)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_parity_with_torch(storage: str, count: int) -> None:
+    network = rounded(trained_network(), storage)
+    images, _ = spot_batch(count)
+    with torch.no_grad():
+        expected = BundleGraph(network)(images)
+    for name, found, wanted in zip(
+        OUTPUTS, run(onnx_bytes(network, SIZE, storage), images), expected, strict=True
+    ):
+        assert np.abs(found - wanted.numpy()).max() < 1e-4, name
+        assert found.shape == tuple(wanted.shape)
+
+
+def test_float16_halves_the_file_and_says_what_rounding_costs() -> None:
+    whole = create_network("resnet18", 4, weights=None, dropout=0, frozen_stages=0)
+    half = onnx_bytes(rounded(whole, "float16"), SIZE, "float16")
+    assert len(half) < 0.52 * len(onnx_bytes(rounded(whole, "float32"), SIZE, "float32"))
+    kinds = {t.data_type for t in onnx.load_from_string(half).graph.initializer if len(t.dims) > 1}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("target", range(4))
+def test_heat_map_is_grad_cam(target: int) -> None:
+    network = trained_network()
+    images, _ = spot_batch(8)
+    found = run(onnx_bytes(rounded(network, "float32"), SIZE, "float32"), images)[1][:, target]
+    expected = grad_cam(network, images.requires_grad_(), target)
+    assert expected.max() > 0, "an empty map proves nothing"
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+
+
+def test_resnet_heat_map_is_grad_cam_after_a_few_steps() -> None:
+    torch.manual_seed(1)
+    network = create_network("resnet18", 4, weights=None, dropout=0, frozen_stages=0)
+    network.normalise_by(0.3, 0.25)
+    images, targets = spot_batch(16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    for _ in range(6):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(images), targets).backward()
+        optimizer.step()
+    network.eval()
+    maps = run(onnx_bytes(rounded(network, "float32"), SIZE, "float32"), images)[1]
+    for target in range(4):
+        expected = grad_cam(network, images.clone().requires_grad_(), target)
+        if expected.max() > 0:
+            assert np.corrcoef(maps[:, target].ravel(), expected.ravel())[0, 1] > 0.999
+    assert (maps.max(axis=(0, 2, 3)) > 0).sum() >= 2
+
+
+def test_heat_map_peaks_on_the_spot() -> None:
+    from builders import head_with_spot
+    from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
+
+    graph = onnx_bytes(rounded(trained_network(), "float32"), SIZE, "float32")
+    for at in ((0.4, 0.4), (0.6, 0.6), (0.4, 0.6)):
+        ready = preprocess(head_with_spot(0, at=at), PreprocessSpec(size=SIZE))
+        image = torch.from_numpy(to_batch(ready.image[None]))
+        cam = run(graph, image)[1][0, 0]
+        row, column = np.unravel_index(cam.argmax(), cam.shape)
+        found = ready.placement.to_slice(float(row), float(column), cam.shape[0])
+        assert np.hypot(found[0] / 128 - at[0], found[1] / 128 - at[1]) < 0.17
