@@ -67,6 +67,12 @@ def predict(
         Path | None, typer.Option(help="Write slice and heat map side by side here.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page of all answers.")] = None,
+    colormap: Annotated[
+        str, typer.Option(help="Colours of heat maps: ember, lagoon or grey.")
+    ] = "ember",
+    alpha: Annotated[
+        float, typer.Option(help="Opacity of heat maps where they are strongest.")
+    ] = 0.6,
     tta: Annotated[bool, typer.Option("--tta", help="Average over test-time views.")] = False,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Tumor threshold instead of the model's.")
@@ -76,19 +82,76 @@ def predict(
     threads: Annotated[int, typer.Option(min=1, help="Threads of one forward pass.")] = 1,
 ) -> None:
     """Answer for slices and series: label, probabilities, heat map, decision."""
-    from slicewise.cli_predict import run_predict
+    from slicewise.cli_predict import Output, run_predict
 
     if json_ and jsonl:
         raise typer.BadParameter("give --json or --jsonl, not both")
     form: Literal["text", "json", "jsonl"] = "json" if json_ else "jsonl" if jsonl else "text"
+    output = Output(form, explain, report, colormap, alpha)
     failed = run_predict(
-        paths,
-        bundle=bundle,
-        explain=explain,
-        report=report,
-        tta=tta,
-        threshold=threshold,
-        form=form,
-        threads=threads,
+        paths, output, bundle=bundle, tta=tta, threshold=threshold, threads=threads
     )
     raise typer.Exit(1 if failed else 0)
+
+
+@data.command("phantom")
+def data_phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to write into.", metavar="OUT")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures of each class.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 42,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of a picture, pixels.")] = 512,
+) -> None:
+    """Draw synthetic slices for demos and tests; never for training or figures."""
+    from slicewise.data.phantom.files import write_phantoms
+
+    paths = write_phantoms(out, count, seed, size)
+    typer.echo(f"{len(paths)} synthetic files in {out}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of the run.", metavar="CONFIG")],
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Hold out each fold once, then train on all.")
+    ] = False,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Only hold out this fold; may be repeated.")
+    ] = None,
+) -> None:
+    """Train a model and write its bundle; run the same command again to go on."""
+    _require_extra("training", "train", "torch")
+    from slicewise.cli_train import run_train
+
+    for bundle in run_train(config, folds=folds, only=fold or []):
+        typer.echo(f"bundle: {bundle}")
+
+
+@app.command()
+def evaluate(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option(help="Folder for figures, tables and plots.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle folder or zip; default the bundled model.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Keep slices the model was trained on; stamped.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
+) -> None:
+    """Measure a bundle on one split of a manifest, with intervals by group."""
+    _require_extra("evaluation with plots", "evaluate", "matplotlib")
+    from slicewise.cli_evaluate import run_evaluate
+
+    typer.echo(
+        run_evaluate(manifest, out, bundle, split=split, allow_seen=allow_seen, as_json=json_)
+    )
+
+
+def _require_extra(what: str, extra: str, module: str) -> None:
+    from importlib.util import find_spec
+
+    from slicewise.errors import MissingExtraError
+
+    if find_spec(module) is None:
+        raise MissingExtraError(what, extra)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,45 +20,59 @@ Item = SeriesAnswers | Failure
 _BAR = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where answers go and how they look.
+
+    Args:
+        form: How to print.
+        explain: Folder for one picture a slice, slice and heat map side by side.
+        report: HTML page of all answers.
+        colormap: Colours of heat maps.
+        alpha: Opacity of heat maps where they are strongest.
+    """
+
+    form: Form
+    explain: Path | None
+    report: Path | None
+    colormap: str
+    alpha: float
+
+
 def run_predict(
     paths: Sequence[str],
+    output: Output,
     *,
     bundle: Path | None,
-    explain: Path | None,
-    report: Path | None,
     tta: bool,
     threshold: float | None,
-    form: Form,
     threads: int,
 ) -> bool:
     """Predict, print, draw; returns whether any input failed.
 
     Args:
         paths: What to read.
+        output: Where answers go.
         bundle: Folder or zip; None for the bundled model.
-        explain: Folder for one picture a slice, slice and heat map side by side.
-        report: HTML page of all answers.
         tta: Average over test-time views.
         threshold: Tumor threshold instead of the model's.
-        form: How to print.
         threads: Of one forward pass.
     """
     classifier = Classifier.load(bundle, threads)
     items = answer_inputs(paths, classifier, threshold=threshold, tta=tta)
     envelope, kept = Envelope(), []
     for item in _with_progress(items):
-        drawn = item if explain is None else _drawn(item, explain, len(envelope.predictions))
+        drawn = _drawn(item, output, len(envelope.predictions))
         envelope.add(drawn)
-        if report is not None:
+        if output.report is not None:
             kept.append(drawn)
-        if form != "json":
-            _print(drawn, form)
-    if form == "json":
+        if output.form != "json":
+            _print(drawn, output.form)
+    if output.form == "json":
         print(envelope.to_json())
-    elif form == "text":
+    elif output.form == "text":
         print(DISCLAIMER)
-    if report is not None:
-        _report(kept, classifier, report)
+    _report(kept, classifier, output)
     return bool(envelope.errors)
 
 
@@ -78,19 +92,21 @@ def _with_progress(items: Iterable[Item]) -> Iterator[Item]:
             progress.advance(task, len(item.answers) if isinstance(item, SeriesAnswers) else 1)
 
 
-def _drawn(item: Item, folder: Path, first: int) -> Item:
-    """Write the pictures of a series and name them in its predictions."""
-    if isinstance(item, Failure):
+def _drawn(item: Item, output: Output, first: int) -> Item:
+    """Write the pictures of a series, where wanted, and name them in its predictions."""
+    folder = output.explain
+    if folder is None or isinstance(item, Failure):
         return item
-    from slicewise.explain.overlay import draw_answer
+    from slicewise.explain.overlay import OverlayStyle, draw_answer
 
+    style = OverlayStyle(output.colormap, output.alpha)
     folder.mkdir(parents=True, exist_ok=True)
     answers = []
     for number, (slice_, answer) in enumerate(
         zip(item.series.slices, item.answers, strict=True), first + 1
     ):
         path = folder / f"{number:04d}_{_safe(slice_.source)}.png"
-        draw_answer(slice_, answer).save(path)
+        draw_answer(slice_, answer, style).save(path)
         answers.append(_naming(answer, path))
     return replace(item, answers=answers)
 
@@ -102,14 +118,19 @@ def _naming(answer: Answer, picture: Path) -> Answer:
 def _safe(source: str) -> str:
     """A file name from the last part of a source; nothing of its folders, nothing special."""
     last = re.split(r"[/\\!]", source)[-1]
-    return re.sub(r"[^A-Za-z0-9._#-]+", "_", last).replace("#", "_")[-80:].lstrip(".")
+    stem = re.sub(r"\.(png|jpe?g|tiff?|bmp|webp|dcm)\b", "", last, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[-80:]
 
 
-def _report(items: Sequence[Item], classifier: Classifier, path: Path) -> None:
+def _report(items: Sequence[Item], classifier: Classifier, output: Output) -> None:
+    if output.report is None:
+        return
+    from slicewise.explain.overlay import OverlayStyle
     from slicewise.explain.report import write_report
 
-    write_report(items, classifier.bundle, path)
-    print(f"report: {path}", file=sys.stderr)
+    style = OverlayStyle(output.colormap, output.alpha)
+    write_report(items, classifier.bundle, output.report, style)
+    print(f"report: {output.report}", file=sys.stderr)
 
 
 def _print(item: Item, form: Form) -> None:

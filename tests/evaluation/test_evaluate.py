@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from slicewise.data.manifest import Manifest
 
+from builders import bundle_info, head_with_spot, write_tiny_bundle
 from builders_evaluation import FOUR, rule_of
 from slicewise.data.fingerprint import fingerprints
+from slicewise.data.manifest import Manifest
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.evaluate import evaluate
-from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import Bundle, BundleInfo, Origin, TaskInfo
-from slicewise.inference.classifier import Outputs
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.classifier import Classifier, Outputs
 
 QUICK = Bootstrap(resamples=20)
 
@@ -41,28 +41,7 @@ class NamedClassifier:
 
 
 def bundle_of(seen: bytes | None, rule) -> Bundle:
-    info = BundleInfo(
-        name="named",
-        version="1.0.0",
-        task=TaskInfo(name="four_class", classes=FOUR, negative_class="no_tumor"),
-        preprocessing=PreprocessSpec(),
-        decision=rule,
-        evaluation={},
-        origin=Origin(
-            run_id="none",
-            architecture="none",
-            started_from="nothing",
-            manifest_sha256="0" * 64,
-            training_slices=0,
-            training_groups=0,
-            created="2026-01-01T00:00:00Z",
-            slicewise_version="0",
-        ),
-        weight_storage="float32",
-        licences={},
-        intended_use="tests",
-        files={},
-    )
+    info = bundle_info(name="named", version="1.0.0", decision=rule)
     return Bundle(info, "cd" * 32, {} if seen is None else {"seen.npz": seen})
 
 
@@ -227,3 +206,26 @@ def test_a_label_the_model_does_not_know_is_an_error(folder):
     (folder / "m.csv").write_text(text.replace(",glioma,", ",abscess,"))
     with pytest.raises(EvaluationError, match=r"the model knows glioma.*abscess"):
         run(folder)
+
+
+def test_a_real_bundle_scores_what_its_predictions_score(folder):
+    for i in range(12, 24):
+        pixels = head_with_spot((i // 2) % 4, seed=i) / 6
+        path = folder / FOUR[(i // 2) % 4] / f"{i}.png"
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    seen = seen_bytes(folder, [folder / FOUR[2] / "12.png"])
+    write_tiny_bundle(folder / "bundle", {"seen.npz": seen})
+    classifier = Classifier.load(folder / "bundle")
+    manifest = Manifest.read(folder / "m.csv")
+    report = evaluate(
+        manifest, classifier, folder / "out", command="x", bootstrap=QUICK, allow_seen=True
+    )
+    rows = manifest.subset("test").rows
+    answers = classifier.predict([read_slice(manifest.resolve(row)) for row in rows])
+    hits = [answer.label == row.label for answer, row in zip(answers, rows, strict=True)]
+    assert report["accuracy"]["value"] == np.mean(hits)
+    assert "no_tumor/12.png" in report["seen_evaluated"]["paths"]
+    with (folder / "out/predictions.csv").open(newline="") as file:
+        written = [float(row["tumor_probability"]) for row in csv.DictReader(file)]
+    asked = [answer.tumor_probability for answer in answers]
+    np.testing.assert_allclose(written, asked, atol=2e-6)

@@ -73,6 +73,15 @@ class TestTransferSyntaxes:
         pixels = one(encapsulated_bytes(stored, codestream, uid.JPEGBaseline8Bit)).pixels
         assert np.abs(pixels - stored).max() < 8
 
+    def test_jpeg_baseline_in_colour(self):
+        grey = np.linspace(20, 220, 480).reshape(20, 24).astype(np.uint8)
+        rgb = np.repeat(grey[..., None], 3, axis=2)
+        codestream = picture_bytes(rgb, "JPEG", quality=95)
+        data = encapsulated_bytes(
+            rgb, codestream, uid.JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL_422"
+        )
+        assert np.abs(one(data).pixels - grey).max() < 8
+
     def test_signed_values(self):
         stored = ramp(dtype=np.int16) - 200
         np.testing.assert_array_equal(one(dicom_bytes(stored)).pixels, stored)

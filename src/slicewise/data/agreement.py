@@ -60,7 +60,8 @@ def same_picture(boxes_first: Array, boxes_second: Array) -> Array:
         boxes_second: (P, 4) likewise.
 
     Returns:
-        (P, 4): a, b, c, d; column x, row y of the first code lies at a*x + b, c*y + d of the second.
+        (P, 4): a, b, c, d. Column x, row y of the first code lies at column a*x + b, row c*y + d
+        of the second.
     """
     step_first = (boxes_first[:, 2:] - boxes_first[:, :2]) / SIDE
     step_second = (boxes_second[:, 2:] - boxes_second[:, :2]) / SIDE
@@ -107,7 +108,7 @@ def laid_upon(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool_]]:
     grid = np.arange(SIDE, dtype=np.float32)
     x, y = warp[:, :1] * grid + warp[:, 1:2], warp[:, 2:3] * grid + warp[:, 3:4]
     values = _linear(y) @ images @ _linear(x).transpose(0, 2, 1)
-    return values, _inside(y)[:, :, None] & _inside(x)[:, None, :]
+    return np.asarray(values, dtype=np.float32), _inside(y)[:, :, None] & _inside(x)[:, None, :]
 
 
 def _linear(positions: Array) -> Array:

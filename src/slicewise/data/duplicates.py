@@ -8,34 +8,29 @@ neighbouring slices of one patient do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.data.agreement import agreement, laid_upon, refine, same_head, same_picture
+from slicewise.data.candidates import (
+    POSES,
+    Candidates,
+    Progress,
+    find_candidates,
+    likeliest_first,
+)
 from slicewise.data.clusters import UnionFind, clusters
-from slicewise.data.fingerprint import SIDE, Fingerprints
-from slicewise.data.grid import blur, interpolation
+from slicewise.data.fingerprint import Fingerprints
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done and how much there is."""
 
-CANDIDATE_CORRELATION = 0.80
 SAME_AGREEMENT = 0.75
 """Fixed on Figshare folds 1 and 2; docs/data.md tells how."""
 _WORTH_REFINING = 0.2
-
-_PICTURE_SIDE = 32
-_HEAD_SIDE = 24
-_SMOOTHING = 1.05
-_QUERIES = 512
-_PAIRS = 512
-_POSES = ((1, 1), (1, -1), (-1, -1), (-1, 1))
-"""Row and column direction: as is, mirrored, turned by 180 degrees, both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +50,6 @@ class Pair:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
-    first: Ints
-    second: Ints
-    correlation: Array
-    pose: Ints
-    by_head: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def take(self, indices: Ints | NDArray[np.bool_]) -> _Candidates:
-        return _Candidates(
-            self.first[indices],
-            self.second[indices],
-            self.correlation[indices],
-            self.pose[indices],
-            self.by_head[indices],
-        )
-
-
 def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[Pair]:
     """Pairs that connect every group of copies within one collection.
 
@@ -92,8 +66,8 @@ def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[P
         sets.join(pair.first, pair.second)
     distinct = np.flatnonzero(sets.roots() == np.arange(len(prints)))
     chosen = prints.take(distinct)
-    found = _candidates(chosen, chosen, progress, within=True)
-    for part in _likeliest_first(found, progress):
+    found = find_candidates(chosen, None, progress)
+    for part in likeliest_first(found, progress):
         apart = [
             sets.root(int(distinct[one])) != sets.root(int(distinct[two]))
             for one, two in zip(part.first, part.second, strict=True)
@@ -131,8 +105,8 @@ def match(
         by_digest.setdefault(digest.tobytes(), []).append(index)
     for index, digest in enumerate(queries.digests):
         hits[index].update(by_digest.get(digest.tobytes(), ()))
-    found = _candidates(queries, references, progress, within=False)
-    for part in _likeliest_first(found, progress):
+    found = find_candidates(queries, references, progress)
+    for part in likeliest_first(found, progress):
         scores = _verify(queries, references, part)
         for index in np.flatnonzero(scores >= SAME_AGREEMENT):
             hits[part.first[index]].add(int(part.second[index]))
@@ -147,117 +121,18 @@ def _equal_pixels(prints: Fingerprints) -> Iterator[tuple[int, int]]:
             yield earlier, index
 
 
-def _candidates(
-    queries: Fingerprints, references: Fingerprints, progress: Progress | None, *, within: bool
-) -> _Candidates:
-    """Pairs whose coarse contrast correlates; of a pair only its best pose and frame."""
-    views = [
-        (_coarse_picture, _PICTURE_SIDE, False),
-        (_coarse_head, _HEAD_SIDE, True),
-    ]
-    asked = [view(queries) for view, _, _ in views]
-    known = asked if within else [view(references) for view, _, _ in views]
-    parts: list[_Candidates] = []
-    for start in range(0, len(queries), _QUERIES):
-        block: list[_Candidates] = []
-        for number, (_, side, by_head) in enumerate(views):
-            images = asked[number][start : start + _QUERIES].reshape(-1, side, side)
-            first_known = start if within else 0
-            targets = known[number][first_known:]
-            for pose, (down, across) in enumerate(_POSES):
-                posed = np.ascontiguousarray(images[:, ::down, ::across]).reshape(len(images), -1)
-                similar = posed @ targets.T
-                one, two = np.nonzero(similar >= CANDIDATE_CORRELATION)
-                block.append(
-                    _Candidates(
-                        one + start,
-                        two + first_known,
-                        similar[one, two],
-                        np.full(len(one), pose),
-                        np.full(len(one), by_head),
-                    )
-                )
-        parts.append(_best_of_each(_joined(block), within=within))
-        if progress:
-            progress("comparing", min(start + _QUERIES, len(queries)), len(queries))
-    return _joined(parts)
-
-
-def _joined(parts: list[_Candidates]) -> _Candidates:
-    empty = np.zeros(0, dtype=np.int64)
-    none = _Candidates(empty, empty, empty.astype(np.float32), empty, empty.astype(bool))
-    every = [none, *parts]
-    return _Candidates(
-        np.concatenate([part.first for part in every]),
-        np.concatenate([part.second for part in every]),
-        np.concatenate([part.correlation for part in every]),
-        np.concatenate([part.pose for part in every]),
-        np.concatenate([part.by_head for part in every]),
-    )
-
-
-def _best_of_each(found: _Candidates, *, within: bool) -> _Candidates:
-    if within:
-        found = found.take(found.first < found.second)
-    order = np.lexsort((-found.correlation, found.second, found.first))
-    ordered = found.take(order)
-    fresh = np.ones(len(ordered), dtype=bool)
-    fresh[1:] = (np.diff(ordered.first) != 0) | (np.diff(ordered.second) != 0)
-    return ordered.take(fresh)
-
-
-def _likeliest_first(found: _Candidates, progress: Progress | None) -> Iterator[_Candidates]:
-    ordered = found.take(np.argsort(-found.correlation, kind="stable"))
-    for start in range(0, len(ordered), _PAIRS):
-        yield ordered.take(np.arange(start, min(start + _PAIRS, len(ordered))))
-        if progress:
-            progress("verifying", min(start + _PAIRS, len(ordered)), len(ordered))
-
-
-def _coarse_picture(prints: Fingerprints) -> Array:
-    """(N, 1024) unit vectors: contrast over the whole picture."""
-    boxes = prints.boxes.astype(np.float32)
-    steps = (np.arange(_PICTURE_SIDE, dtype=np.float32) + 0.5) / _PICTURE_SIDE
-    size = (boxes[:, 2:] - boxes[:, :2]) * _PICTURE_SIDE
-    x = (steps - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * SIDE - 0.5
-    y = (steps - boxes[:, 1:2]) / (boxes[:, 3:4] - boxes[:, 1:2]) * SIDE - 0.5
-    columns, rows = _faded(x, SIDE / size[:, 0]), _faded(y, SIDE / size[:, 1])
-    return _unit(rows @ blur(prints.contrast(), _SMOOTHING) @ columns.transpose(0, 2, 1))
-
-
-def _faded(positions: Array, reach: Array) -> Array:
-    """Interpolation weights that fade to nothing outside of the coded region."""
-    inside = (positions >= -0.5) & (positions <= SIDE - 0.5)
-    weights = interpolation(np.clip(positions, 0, SIDE - 1), SIDE, np.maximum(reach, 1))
-    return np.asarray(weights * inside[:, :, None], dtype=np.float32)
-
-
-def _coarse_head(prints: Fingerprints) -> Array:
-    """(N, 576) unit vectors: contrast over the head."""
-    steps = (np.arange(_HEAD_SIDE, dtype=np.float32) + 0.5) / _HEAD_SIDE * SIDE - 0.5
-    shrink = interpolation(steps[None], SIDE, np.array([SIDE / _HEAD_SIDE], dtype=np.float32))[0]
-    return _unit(shrink @ blur(prints.contrast(), _SMOOTHING) @ shrink.T)
-
-
-def _unit(images: Array) -> Array:
-    rows = images.reshape(len(images), -1)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(length, 1e-3), dtype=np.float32)
-
-
-def _verify(queries: Fingerprints, references: Fingerprints, part: _Candidates) -> Array:
+def _verify(queries: Fingerprints, references: Fingerprints, part: Candidates) -> Array:
     """(P,) agreement of each candidate pair, refined where it is worth it."""
     scores = np.zeros(len(part), dtype=np.float32)
-    for pose in range(len(_POSES)):
+    for pose in range(len(POSES)):
         chosen = np.flatnonzero(part.pose == pose)
         if len(chosen):
-            scores[chosen] = _verify_pose(queries, references, part.take(chosen), _POSES[pose])
+            scores[chosen] = _verify_pose(queries, references, part.take(chosen), POSES[pose])
     return scores
 
 
 def _verify_pose(
-    queries: Fingerprints, references: Fingerprints, part: _Candidates, pose: tuple[int, int]
+    queries: Fingerprints, references: Fingerprints, part: Candidates, pose: tuple[int, int]
 ) -> Array:
     down, across = pose
     one, two = queries.take(part.first), references.take(part.second)

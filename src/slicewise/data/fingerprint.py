@@ -220,4 +220,5 @@ def _local_contrast(heads: Array) -> Array:
 
 
 def _encode(contrast: Array) -> NDArray[np.uint8]:
-    return np.clip(np.rint(contrast / _STEP + _ZERO), 0, _LEVELS - 1).astype(np.uint8)
+    steps = np.rint(contrast / _STEP + _ZERO)
+    return np.asarray(np.clip(steps, 0, _LEVELS - 1), dtype=np.uint8)

@@ -167,7 +167,7 @@ def _readable(
     """Slices in order; those that cannot be read go to `failed`."""
     for row in rows:
         try:
-            yield row, read_slice(str(manifest.resolve(row)))
+            yield row, read_slice(manifest.resolve(row))
         except InputError as error:
             failed.append(Failure(row.path, str(error)))
         step()

@@ -45,8 +45,8 @@ from slicewise.imaging.slice import Slice, Window
 PHANTOM_MANUFACTURER = "SliceWise phantom"
 """Manufacturer (0008,0070) of the synthetic series whose comments become annotations."""
 
-# One decoder for each syntax: others would be tried after it, and some of those end the whole process
-# on broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
+# One decoder for each syntax: others would be tried after it, and some of those end the process on
+# broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
 _DECODERS = {
     RLELossless: "pydicom",
     **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),

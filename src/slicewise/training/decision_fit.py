@@ -34,9 +34,17 @@ def fit_decision(validation: PredictionTable) -> DecisionRule:
     Args:
         validation: Slices that no weight was trained on.
     """
-    temperature = fit_temperature(validation.logits, validation.targets)
+    temperature = _temperature(validation)
     calibrated = validation.decided(DecisionRule(temperature=temperature))
     return DecisionRule(temperature=temperature, operating_point=_operating_point(calibrated))
+
+
+def _temperature(validation: PredictionTable) -> float | None:
+    """None where the validation split cannot give one, as when every answer in it is right."""
+    try:
+        return fit_temperature(validation.logits, validation.targets)
+    except EvaluationError:
+        return None
 
 
 def _operating_point(calibrated: PredictionTable) -> OperatingPoint | None:

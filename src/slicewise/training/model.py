@@ -129,7 +129,7 @@ def _resnetv2_50_stages3(weights: Weights | None) -> Backbone:
     """Stages 1 to 3 of a pre-activation ResNet-50 (He 2016b): stride 16, 1,024 features."""
     module = ResNetV2(
         layers=[3, 4, 6],
-        channels=[256, 512, 1024],
+        channels=(256, 512, 1024),
         num_classes=0,
         global_pool="",
         preact=True,

@@ -1,0 +1,6 @@
+"""Run every benchmark and print its table. Run it with nothing else running."""
+
+from benchmarks import cold_start, kernel
+
+for benchmark in (kernel, cold_start):
+    benchmark.main()

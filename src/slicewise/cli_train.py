@@ -1,0 +1,29 @@
+"""What `slicewise train` does with its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from slicewise.data.tasks import parse_task
+from slicewise.training.config import load_config
+from slicewise.training.folds import cross_validate, train_fold
+from slicewise.training.train import train
+
+
+def run_train(path: Path, *, folds: bool, only: Sequence[str]) -> list[Path]:
+    """Train one model, some folds, or all folds and a final model; returns the bundles.
+
+    Args:
+        path: YAML of the run.
+        folds: Every fold, then a model on all of them.
+        only: Just these folds.
+    """
+    config = load_config(path)
+    task = parse_task(config.data.task)
+    command = f"slicewise train {path}"
+    if only:
+        return [train_fold(config, task, fold, f"{command} --fold {fold}") for fold in only]
+    if folds:
+        return [cross_validate(config, task, f"{command} --folds")]
+    return [train(config, task, command)]

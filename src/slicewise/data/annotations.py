@@ -1,0 +1,204 @@
+"""What a user knows about slices beside their folders: a table, or a pattern on the path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from slicewise.data.tables import read_table
+from slicewise.errors import ConfigError, ManifestError
+
+FIELDS = ("patient", "group", "fold")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a user says of one slice; empty where nothing is said.
+
+    Args:
+        patient: Patient id, unique within its source.
+        group: Leak-free unit, unique within its source.
+        fold: Fold, the same name meaning the same fold in every source.
+        excluded: Why the slice is to be left out, or empty.
+    """
+
+    patient: str = ""
+    group: str = ""
+    fold: str = ""
+    excluded: str = ""
+
+
+NOTHING_KNOWN = Known()
+
+
+class TableSpec(BaseModel):
+    """Where a table is and what its columns mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(description="As given, or else below the root that is built from.")
+    key: str = Field(
+        description="Column that names the slice: relative path, file name with or without suffix."
+    )
+    patient_column: str | None = Field(None, description="Column of patient ids.")
+    group_column: str | None = Field(None, description="Column of leak-free groups.")
+    fold_column: str | None = Field(None, description="Column of folds.")
+    keep_column: str | None = Field(None, description="Column of yes or no; no is left out.")
+    reason_column: str | None = Field(None, description="Column that says why it is left out.")
+
+    def columns(self) -> list[str]:
+        """The columns that must be there."""
+        wanted = (
+            self.key,
+            self.patient_column,
+            self.group_column,
+            self.fold_column,
+            self.keep_column,
+            self.reason_column,
+        )
+        return [name for name in wanted if name]
+
+
+class Table:
+    """A user's table, looked up by slice.
+
+    Args:
+        spec: Where it is and what its columns mean.
+        root: Folder of the slices.
+
+    Raises:
+        ManifestError: If it is missing, lacks a column or names a slice twice.
+    """
+
+    def __init__(self, spec: TableSpec, root: Path) -> None:
+        self.spec = spec
+        self.path = _located(spec.path, root)
+        self._root_name = root.resolve().name
+        rows = read_table(self.path)
+        missing = [name for name in spec.columns() if rows and name not in rows[0]]
+        if missing or not rows:
+            has = ", ".join(rows[0]) if rows else "no rows"
+            raise ManifestError(
+                f"{self.path}: expected columns {', '.join(spec.columns())}; got {has}"
+            )
+        self._rows: dict[str, Known] = {}
+        for row in rows:
+            key = PurePath(row[spec.key]).as_posix()
+            if key in self._rows:
+                raise ManifestError(f"{self.path}, column {spec.key}: {key!r} stands there twice")
+            self._rows[key] = self._known(row)
+
+    def find(self, inner: PurePath) -> Known | None:
+        """What the table says of a file.
+
+        Args:
+            inner: The file's path relative to the root.
+        """
+        path = inner.as_posix()
+        without = inner.with_suffix("").as_posix()
+        names = (path, f"{self._root_name}/{path}", without, inner.name, inner.stem)
+        return next((self._rows[name] for name in names if name in self._rows), None)
+
+    def require_all(self, inner: Iterable[PurePath]) -> None:
+        """Check that every file has a row.
+
+        Raises:
+            ManifestError: Names how many have none, and the first few.
+        """
+        lost = [path.as_posix() for path in inner if self.find(path) is None]
+        if lost:
+            raise ManifestError(
+                f"{self.path}, column {self.spec.key}: {len(lost)} slices have no row; expected "
+                f"their relative path, file name or file name without suffix, such as "
+                f"{', '.join(lost[:_SHOWN])}"
+            )
+
+    def _known(self, row: Mapping[str, str]) -> Known:
+        spec = self.spec
+
+        def value(column: str | None) -> str:
+            return row[column].strip() if column else ""
+
+        kept = self._keeps(value(spec.keep_column)) if spec.keep_column else True
+        reason = value(spec.reason_column) or f"{spec.keep_column} is no in {self.path.name}"
+        return Known(
+            value(spec.patient_column),
+            value(spec.group_column),
+            value(spec.fold_column),
+            "" if kept else reason,
+        )
+
+    def _keeps(self, text: str) -> bool:
+        if text.lower() not in {"yes", "no"}:
+            raise ManifestError(
+                f"{self.path}, column {self.spec.keep_column}: expected yes or no; got {text!r}"
+            )
+        return text.lower() == "yes"
+
+
+class PathPattern:
+    """A regular expression on the relative path with groups named patient, group or fold.
+
+    Args:
+        text: Such as `(?P<patient>sub-[0-9]+)`; searched for, not matched from the start.
+
+    Raises:
+        ConfigError: If it is no regular expression or names none of these groups.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._pattern = re.compile(text)
+        except re.error as error:
+            raise ConfigError(f"pattern {text!r}: {error}") from error
+        names = set(self._pattern.groupindex)
+        if not names or not names <= set(FIELDS):
+            raise ConfigError(
+                f"pattern {text!r}: expected groups named (?P<patient>...), (?P<group>...) or "
+                f"(?P<fold>...); got {', '.join(sorted(names)) or 'none'}"
+            )
+
+    def find(self, inner: PurePath) -> Known:
+        """What the pattern finds in a path.
+
+        Raises:
+            ManifestError: If the path does not match.
+        """
+        match = self._pattern.search(inner.as_posix())
+        if match is None:
+            raise ManifestError(
+                f"{inner}: expected a path in which {self._pattern.pattern!r} is found"
+            )
+        return Known(**{name: value or "" for name, value in match.groupdict().items()})
+
+
+def merged(first: Known, second: Known, where: str) -> Known:
+    """Both, where they do not contradict each other.
+
+    Args:
+        first: One.
+        second: The other.
+        where: What to call the slice in an error.
+
+    Raises:
+        ManifestError: If both say something, and not the same.
+    """
+    values = {}
+    for name in (*FIELDS, "excluded"):
+        one, two = getattr(first, name), getattr(second, name)
+        if one and two and one != two:
+            raise ManifestError(f"{where}: {name} is {one!r} by the table and {two!r} by the path")
+        values[name] = one or two
+    return Known(**values)
+
+
+def _located(path: Path, root: Path) -> Path:
+    for candidate in (path, root / path):
+        if candidate.is_file():
+            return candidate
+    raise ManifestError(f"{path}: expected a table there or at {root / path}")

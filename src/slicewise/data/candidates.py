@@ -1,0 +1,176 @@
+"""Pairs of slices that may be copies: their coarse contrast correlates in one of four poses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicewise.data.fingerprint import SIDE, Fingerprints
+from slicewise.data.grid import blur, interpolation
+
+Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done and how much there is."""
+
+POSES = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+"""Row and column direction: as is, mirrored, turned by 180 degrees, both."""
+CORRELATION = 0.80
+
+_PICTURE_SIDE = 32
+_HEAD_SIDE = 24
+_SMOOTHING = 1.05
+_QUERIES = 512
+_PAIRS = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """P candidate pairs.
+
+    Args:
+        first: (P,) index among the queries.
+        second: (P,) index among the references.
+        correlation: (P,) of coarse contrast.
+        pose: (P,) index into `POSES`: how the query is turned.
+        by_head: (P,) whether heads were compared, or else whole pictures.
+    """
+
+    first: Ints
+    second: Ints
+    correlation: Array
+    pose: Ints
+    by_head: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def take(self, indices: Ints | NDArray[np.bool_]) -> Candidates:
+        """The pairs at `indices`."""
+        return Candidates(
+            self.first[indices],
+            self.second[indices],
+            self.correlation[indices],
+            self.pose[indices],
+            self.by_head[indices],
+        )
+
+
+def find_candidates(
+    queries: Fingerprints, references: Fingerprints | None, progress: Progress | None
+) -> Candidates:
+    """Pairs whose coarse contrast correlates; of each pair its best pose and frame.
+
+    Args:
+        queries: Fingerprints of N slices.
+        references: Fingerprints of M slices; None to compare the queries among themselves.
+        progress: Told of each block of queries.
+    """
+    asked = _views(queries)
+    known = asked if references is None else _views(references)
+    parts: list[Candidates] = []
+    for start in range(0, len(queries), _QUERIES):
+        stop = min(start + _QUERIES, len(queries))
+        first_known = start if references is None else 0
+        block = [
+            _correlated(one[start:stop], two[first_known:], by_head=by_head)
+            for one, two, by_head in zip(asked, known, (False, True), strict=True)
+        ]
+        found = _shifted(_joined(block), start, first_known)
+        if references is None:
+            found = found.take(found.first < found.second)
+        parts.append(_best_of_each(found))
+        if progress:
+            progress("comparing", stop, len(queries))
+    return _joined(parts)
+
+
+def likeliest_first(found: Candidates, progress: Progress | None) -> Iterator[Candidates]:
+    """Candidates by falling correlation, 512 at a time.
+
+    Args:
+        found: All of them.
+        progress: Told after each part was dealt with.
+    """
+    ordered = found.take(np.argsort(-found.correlation, kind="stable"))
+    for start in range(0, len(ordered), _PAIRS):
+        stop = min(start + _PAIRS, len(ordered))
+        yield ordered.take(np.arange(start, stop))
+        if progress:
+            progress("verifying", stop, len(ordered))
+
+
+def _views(prints: Fingerprints) -> tuple[Array, Array]:
+    return _coarse_picture(prints), _coarse_head(prints)
+
+
+def _correlated(queries: Array, references: Array, *, by_head: bool) -> Candidates:
+    side = _HEAD_SIDE if by_head else _PICTURE_SIDE
+    images = queries.reshape(-1, side, side)
+    parts = []
+    for pose, (down, across) in enumerate(POSES):
+        posed = np.ascontiguousarray(images[:, ::down, ::across]).reshape(len(images), -1)
+        similar = posed @ references.T
+        one, two = np.nonzero(similar >= CORRELATION)
+        poses, heads = np.full(len(one), pose), np.full(len(one), by_head)
+        parts.append(Candidates(one, two, similar[one, two], poses, heads))
+    return _joined(parts)
+
+
+def _shifted(found: Candidates, first: int, second: int) -> Candidates:
+    return replace(found, first=found.first + first, second=found.second + second)
+
+
+def _joined(parts: list[Candidates]) -> Candidates:
+    empty = np.zeros(0, dtype=np.int64)
+    none = Candidates(empty, empty, empty.astype(np.float32), empty, empty.astype(bool))
+    every = [none, *parts]
+    return Candidates(
+        np.concatenate([part.first for part in every]),
+        np.concatenate([part.second for part in every]),
+        np.concatenate([part.correlation for part in every]),
+        np.concatenate([part.pose for part in every]),
+        np.concatenate([part.by_head for part in every]),
+    )
+
+
+def _best_of_each(found: Candidates) -> Candidates:
+    ordered = found.take(np.lexsort((-found.correlation, found.second, found.first)))
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = (np.diff(ordered.first) != 0) | (np.diff(ordered.second) != 0)
+    return ordered.take(fresh)
+
+
+def _coarse_picture(prints: Fingerprints) -> Array:
+    """(N, 1024) unit vectors: contrast over the whole picture."""
+    boxes = prints.boxes.astype(np.float32)
+    steps = (np.arange(_PICTURE_SIDE, dtype=np.float32) + 0.5) / _PICTURE_SIDE
+    size = (boxes[:, 2:] - boxes[:, :2]) * _PICTURE_SIDE
+    x = (steps - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * SIDE - 0.5
+    y = (steps - boxes[:, 1:2]) / (boxes[:, 3:4] - boxes[:, 1:2]) * SIDE - 0.5
+    columns, rows = _faded(x, SIDE / size[:, 0]), _faded(y, SIDE / size[:, 1])
+    return _unit(rows @ blur(prints.contrast(), _SMOOTHING) @ columns.transpose(0, 2, 1))
+
+
+def _faded(positions: Array, reach: Array) -> Array:
+    """Interpolation weights that fade to nothing outside of the coded region."""
+    inside = (positions >= -0.5) & (positions <= SIDE - 0.5)
+    weights = interpolation(np.clip(positions, 0, SIDE - 1), SIDE, np.maximum(reach, 1))
+    return np.asarray(weights * inside[:, :, None], dtype=np.float32)
+
+
+def _coarse_head(prints: Fingerprints) -> Array:
+    """(N, 576) unit vectors: contrast over the head."""
+    steps = (np.arange(_HEAD_SIDE, dtype=np.float32) + 0.5) / _HEAD_SIDE * SIDE - 0.5
+    shrink = interpolation(steps[None], SIDE, np.array([SIDE / _HEAD_SIDE], dtype=np.float32))[0]
+    return _unit(shrink @ blur(prints.contrast(), _SMOOTHING) @ shrink.T)
+
+
+def _unit(images: Array) -> Array:
+    rows = images.reshape(len(images), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-3), dtype=np.float32)

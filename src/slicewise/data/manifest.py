@@ -1,0 +1,205 @@
+"""The manifest: one row a slice, and the promise that no group stands in two splits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from slicewise.data.tables import read_table, write_table
+from slicewise.errors import LeakageError, ManifestError
+
+SPLITS = ("train", "val", "test")
+COLUMNS = (
+    "path",
+    "label",
+    "source",
+    "patient_id",
+    "group",
+    "split",
+    "sha256",
+    "width",
+    "height",
+)
+_REQUIRED = ("path", "label", "source", "group", "sha256")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One slice.
+
+    Args:
+        path: File, or `file#index` for one slice of several; relative to the manifest's folder.
+        label: Class name.
+        source: The data set it comes from.
+        patient_id: Empty where unknown. A DICOM patient is a pseudonym.
+        group: The leak-free unit; never in two splits.
+        split: `train`, `val`, `test`, or empty where none was made.
+        sha256: Of the file's bytes, in hexadecimal.
+        width: Pixels.
+        height: Pixels.
+        extra: The user's own columns.
+    """
+
+    path: str
+    label: str
+    source: str
+    patient_id: str
+    group: str
+    split: str
+    sha256: str
+    width: int
+    height: int
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Rows, and the folder that their paths start from.
+
+    Args:
+        rows: In the order of the file.
+        folder: Where the manifest lies, or will lie.
+    """
+
+    rows: tuple[ManifestRow, ...]
+    folder: Path
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what the rows say, whatever their order and wherever the files lie."""
+        lines = sorted(json.dumps(_content(row), sort_keys=True) for row in self.rows)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def subset(self, split: str) -> Manifest:
+        """The rows of one split.
+
+        Args:
+            split: `train`, `val` or `test`.
+
+        Raises:
+            ManifestError: If it is none of these.
+        """
+        if split not in SPLITS:
+            raise ManifestError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+        return replace(self, rows=tuple(row for row in self.rows if row.split == split))
+
+    def resolve(self, row: ManifestRow) -> str:
+        """Absolute reference to a row's slice, for `slicewise.imaging.read.read_slice`."""
+        return os.path.normpath(self.folder.absolute() / row.path)
+
+    def write(self, path: Path) -> None:
+        """Write as CSV or Parquet, by the suffix; paths become relative to the file's folder.
+
+        Args:
+            path: Ends in `.csv` or `.parquet`; missing folders are made.
+
+        Raises:
+            LeakageError: If a group stands in two splits.
+            ManifestError: If the suffix is another one.
+            MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+        """
+        require_no_leak(self.rows, str(path))
+        folder = path.absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        records = [
+            _record(replace(row, path=os.path.relpath(self.resolve(row), folder)))
+            for row in self.rows
+        ]
+        write_table(path, records, [*COLUMNS, *_extra_columns(self.rows)])
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read and check a manifest.
+
+        Args:
+            path: Ends in `.csv` or `.parquet`.
+
+        Raises:
+            LeakageError: If a group stands in two splits.
+            ManifestError: If a column is missing or a value is off; names row and column.
+            MissingExtraError: If it is Parquet and pyarrow is not installed.
+        """
+        records = read_table(path)
+        if not records:
+            raise ManifestError(f"{path}: expected at least one row; got none")
+        missing = [name for name in COLUMNS if name not in records[0]]
+        if missing:
+            raise ManifestError(f"{path}: expected columns {', '.join(COLUMNS)}; missing {missing}")
+        rows = tuple(_row(record, f"{path}, row {i}") for i, record in enumerate(records, start=1))
+        require_no_leak(rows, str(path))
+        return cls(rows, path.absolute().parent)
+
+
+def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
+    """Check that no group stands in two splits.
+
+    Args:
+        rows: All rows.
+        name: What to call them in the error.
+
+    Raises:
+        LeakageError: Names how many groups do, and the first few.
+    """
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        splits.setdefault(row.group, set()).add(row.split)
+    leaking = [f"{group} in {sorted(found)}" for group, found in splits.items() if len(found) > 1]
+    if leaking:
+        raise LeakageError(
+            f"{name}: expected every group in one split; {len(leaking)} groups are in several: "
+            f"{'; '.join(leaking[:_SHOWN])}"
+        )
+
+
+def _content(row: ManifestRow) -> dict[str, object]:
+    file, mark, index = row.path.rpartition("#")
+    return {**_record(row), "path": index if mark and file and index.isdigit() else ""}
+
+
+def _extra_columns(rows: Iterable[ManifestRow]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.extra))
+
+
+def _record(row: ManifestRow) -> dict[str, str]:
+    own = {name: str(getattr(row, name)) for name in COLUMNS}
+    return {**own, **row.extra}
+
+
+def _row(record: Mapping[str, str], where: str) -> ManifestRow:
+    for name in _REQUIRED:
+        if not record[name]:
+            raise ManifestError(f"{where}, column {name}: expected a value; got none")
+    if record["split"] not in (*SPLITS, ""):
+        raise ManifestError(
+            f"{where}, column split: expected {', '.join(SPLITS)} or nothing; "
+            f"got {record['split']!r}"
+        )
+    if not _SHA256.fullmatch(record["sha256"]):
+        raise ManifestError(
+            f"{where}, column sha256: expected 64 hexadecimal digits; got {record['sha256']!r}"
+        )
+    return ManifestRow(
+        path=record["path"],
+        label=record["label"],
+        source=record["source"],
+        patient_id=record["patient_id"],
+        group=record["group"],
+        split=record["split"],
+        sha256=record["sha256"],
+        width=_positive(record["width"], f"{where}, column width"),
+        height=_positive(record["height"], f"{where}, column height"),
+        extra={name: value for name, value in record.items() if name not in COLUMNS},
+    )
+
+
+def _positive(text: str, where: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ManifestError(f"{where}: expected a positive whole number; got {text!r}")
+    return int(text)

@@ -1,0 +1,190 @@
+"""Folders of slices: which files there are, what their folders say, and what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from slicewise.data.tasks import Task, normal_name
+from slicewise.errors import InputError, ManifestError
+from slicewise.imaging.folder import walk
+from slicewise.imaging.read import read_slices
+from slicewise.imaging.slice import Failure, Slice
+
+PUBLISHED_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder names that publishers use for splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRules:
+    """How folder names are read.
+
+    Args:
+        task: Its classes.
+        aliases: Further names, from folder name to class.
+        skip: Names of class folders to leave out.
+    """
+
+    task: Task
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    skip: Collection[str] = ()
+
+    def skips(self, folder: str) -> bool:
+        """Whether a class folder is to be left out."""
+        return normal_name(folder) in {normal_name(name) for name in self.skip}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One slice in a folder, before it is a manifest row.
+
+    Args:
+        file: Where it lies.
+        inner: The file's path relative to its root.
+        index: Which slice of the file; None where the file holds one.
+        label: Class, from the folder.
+        source: Name of the data set.
+        published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
+        patient: A pseudonym of the DICOM patient or study; empty where there is none.
+        sha256: Of the file.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    file: Path
+    inner: PurePath
+    index: int | None
+    label: str
+    source: str
+    published_split: str
+    patient: str
+    sha256: str
+    width: int
+    height: int
+
+    @property
+    def reference(self) -> str:
+        """`file`, or `file#index`."""
+        return str(self.file) if self.index is None else f"{self.file}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    inner: PurePath
+    label: str
+    published_split: str
+
+
+def list_files(root: Path, rules: FolderRules) -> list[_File | Failure]:
+    """Every file below a root with its class, in sorted order; nothing is decoded.
+
+    Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
+    like a class. Folders below the class folder are free.
+
+    Args:
+        root: A folder.
+        rules: How names are read.
+
+    Raises:
+        ManifestError: If the root is no folder, or a folder's name means no class of the task.
+    """
+    if not root.is_dir():
+        raise ManifestError(f"{root}: expected a folder of class folders")
+    files: list[_File | Failure] = []
+    for entry in walk(root):
+        if isinstance(entry, Failure):
+            files.append(entry)
+            continue
+        path = Path(entry.source)
+        file = _classified(path, path.relative_to(root), root, rules)
+        if file is not None:
+            files.append(file)
+    return files
+
+
+def read_file(file: _File, source: str) -> Iterator[tuple[Found, Slice]]:
+    """The slices of one file with all that is known of them.
+
+    Args:
+        file: From `list_files`.
+        source: Name of the data set.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    slices = read_slices(file.path)
+    digest = _sha256(file.path)
+    for index, slice_ in enumerate(slices):
+        height, width = slice_.shape
+        yield (
+            Found(
+                file=file.path,
+                inner=file.inner,
+                index=index if len(slices) > 1 else None,
+                label=file.label,
+                source=source,
+                published_split=file.published_split,
+                patient=_pseudonym(slice_),
+                sha256=digest,
+                width=width,
+                height=height,
+            ),
+            slice_,
+        )
+
+
+def source_name(root: Path, task: Task) -> str:
+    """What to call a data set: its folder's name, or the parent's where the root is a class folder."""
+    resolved = root.resolve()
+    return resolved.parent.name if _is_class(resolved.name, task) else resolved.name
+
+
+def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> _File | None:
+    folders = list(inner.parts[:-1])
+    published = PUBLISHED_SPLITS.get(normal_name(folders[0]), "") if folders else ""
+    if published:
+        folders = folders[1:]
+    if folders:
+        name = folders[0]
+    elif _is_class(root.resolve().name, rules.task):
+        name = root.resolve().name
+    else:
+        raise ManifestError(
+            f"{path}: expected it in a class folder ({', '.join(rules.task.classes)}) below {root}"
+        )
+    if rules.skips(name):
+        return None
+    return _File(path, inner, rules.task.label_of(name, rules.aliases), published)
+
+
+def _is_class(name: str, task: Task) -> bool:
+    try:
+        task.label_of(name)
+    except ManifestError:
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: expected a readable file; {error.strerror}") from error
+
+
+def _pseudonym(slice_: Slice) -> str:
+    """Tells patients apart without naming them."""
+    known = slice_.patient_id or slice_.study_uid or slice_.series_uid
+    return f"dicom_{hashlib.sha256(known.encode()).hexdigest()[:12]}" if known else ""

@@ -1,0 +1,84 @@
+"""Tables of text on disk: CSV, or Parquet where pyarrow is installed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from slicewise.errors import ManifestError, MissingExtraError
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """All rows of a table with a header, every value as text.
+
+    Args:
+        path: `.csv` (UTF-8, with or without a byte order mark) or `.parquet`.
+
+    Raises:
+        ManifestError: If it cannot be read, or a row has more or fewer values than the header.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
+    """
+    return _read_parquet(path) if _is_parquet(path) else _read_csv(path)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    """Write rows of text; what a row lacks is empty.
+
+    Args:
+        path: `.csv` or `.parquet`.
+        rows: From column name to value.
+        columns: In this order.
+
+    Raises:
+        ManifestError: If the suffix is another one.
+        MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+    """
+    if _is_parquet(path):
+        _write_parquet(path, rows, columns)
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _is_parquet(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        raise ManifestError(f"{path}: expected a table named .csv or .parquet")
+    return suffix == ".parquet"
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path}: expected a CSV table; {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ManifestError(f"{path}, row {number}: expected as many values as columns")
+    return rows
+
+
+def _read_parquet(path: Path) -> list[dict[str, str]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise MissingExtraError("Parquet", "evaluate") from error
+    try:
+        records = parquet.read_table(path).to_pylist()
+    except (OSError, ArrowException) as error:
+        raise ManifestError(f"{path}: expected a Parquet table; {error}") from error
+    return [{k: "" if v is None else str(v) for k, v in record.items()} for record in records]
+
+
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("Parquet", "evaluate") from error
+    values = {name: [row.get(name, "") for row in rows] for name in columns}
+    parquet.write_table(pyarrow.table(values), path)
