@@ -117,12 +117,15 @@ def train(
     fold: Annotated[
         list[str] | None, typer.Option(help="Only hold out this fold; may be repeated.")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="safetensors to start from; instead of model.weights.")
+    ] = None,
 ) -> None:
     """Train a model and write its bundle; run the same command again to go on."""
     _require_extra("training", "train", "torch")
     from slicewise.cli_train import run_train
 
-    for bundle in run_train(config, folds=folds, only=fold or []):
+    for bundle in run_train(config, folds=folds, only=fold or [], weights=weights):
         typer.echo(f"bundle: {bundle}")
 
 

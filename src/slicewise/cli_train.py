@@ -11,17 +11,23 @@ from slicewise.training.folds import cross_validate, train_fold
 from slicewise.training.train import train
 
 
-def run_train(path: Path, *, folds: bool, only: Sequence[str]) -> list[Path]:
+def run_train(path: Path, *, folds: bool, only: Sequence[str], weights: Path | None) -> list[Path]:
     """Train one model, some folds, or all folds and a final model; returns the bundles.
 
     Args:
         path: YAML of the run.
         folds: Every fold, then a model on all of them.
         only: Just these folds.
+        weights: Start weights instead of those in the configuration.
     """
     config = load_config(path)
     task = parse_task(config.data.task)
     command = f"slicewise train {path}"
+    if weights is not None:
+        config = config.model_copy(
+            update={"model": config.model.model_copy(update={"weights": weights})}
+        )
+        command += f" --weights {weights.name}"
     if only:
         return [train_fold(config, task, fold, f"{command} --fold {fold}") for fold in only]
     if folds:

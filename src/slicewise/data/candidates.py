@@ -146,30 +146,31 @@ def _best_of_each(found: Candidates) -> Candidates:
 
 def _coarse_picture(prints: Fingerprints) -> Array:
     """(N, 1024) unit vectors: contrast over the whole picture."""
-    boxes = prints.boxes.astype(np.float32)
-    steps = (np.arange(_PICTURE_SIDE, dtype=np.float32) + 0.5) / _PICTURE_SIDE
-    size = (boxes[:, 2:] - boxes[:, :2]) * _PICTURE_SIDE
-    x = (steps - boxes[:, 0:1]) / (boxes[:, 2:3] - boxes[:, 0:1]) * SIDE - 0.5
-    y = (steps - boxes[:, 1:2]) / (boxes[:, 3:4] - boxes[:, 1:2]) * SIDE - 0.5
-    columns, rows = _faded(x, SIDE / size[:, 0]), _faded(y, SIDE / size[:, 1])
+    left, top, right, bottom = prints.boxes.astype(np.float32).T
+    columns, rows = _across(left, right), _across(top, bottom)
     return _unit(rows @ blur(prints.contrast(), _SMOOTHING) @ columns.transpose(0, 2, 1))
 
 
-def _faded(positions: Array, reach: Array) -> Array:
-    """Interpolation weights that fade to nothing outside of the coded region."""
+def _across(start: Array, stop: Array) -> Array:
+    """Weights from the coded span to the whole picture; nothing outside of the span."""
+    steps = (np.arange(_PICTURE_SIDE) + 0.5) / _PICTURE_SIDE
+    span = (stop - start)[:, None]
+    positions = ((steps - start[:, None]) / span * SIDE - 0.5).astype(np.float32)
+    reach = np.maximum(SIDE / (span[:, 0] * _PICTURE_SIDE), 1).astype(np.float32)
     inside = (positions >= -0.5) & (positions <= SIDE - 0.5)
-    weights = interpolation(np.clip(positions, 0, SIDE - 1), SIDE, np.maximum(reach, 1))
+    weights = interpolation(np.clip(positions, 0, SIDE - 1), SIDE, reach)
     return np.asarray(weights * inside[:, :, None], dtype=np.float32)
 
 
 def _coarse_head(prints: Fingerprints) -> Array:
     """(N, 576) unit vectors: contrast over the head."""
-    steps = (np.arange(_HEAD_SIDE, dtype=np.float32) + 0.5) / _HEAD_SIDE * SIDE - 0.5
-    shrink = interpolation(steps[None], SIDE, np.array([SIDE / _HEAD_SIDE], dtype=np.float32))[0]
+    steps = ((np.arange(_HEAD_SIDE) + 0.5) / _HEAD_SIDE * SIDE - 0.5).astype(np.float32)
+    reach = np.array([SIDE / _HEAD_SIDE], dtype=np.float32)
+    shrink = interpolation(steps[None], SIDE, reach)[0]
     return _unit(shrink @ blur(prints.contrast(), _SMOOTHING) @ shrink.T)
 
 
-def _unit(images: Array) -> Array:
+def _unit(images: NDArray[np.floating]) -> Array:
     rows = images.reshape(len(images), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)

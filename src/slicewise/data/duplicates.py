@@ -107,9 +107,9 @@ def match(
         hits[index].update(by_digest.get(digest.tobytes(), ()))
     found = find_candidates(queries, references, progress)
     for part in likeliest_first(found, progress):
-        scores = _verify(queries, references, part)
-        for index in np.flatnonzero(scores >= SAME_AGREEMENT):
-            hits[part.first[index]].add(int(part.second[index]))
+        same = part.take(_verify(queries, references, part) >= SAME_AGREEMENT)
+        for query, reference in zip(same.first.tolist(), same.second.tolist(), strict=True):
+            hits[query].add(reference)
     return [np.array(sorted(found_for), dtype=np.int64) for found_for in hits]
 
 

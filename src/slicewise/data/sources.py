@@ -79,14 +79,23 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class File:
+    """A file and what its folders say of it.
+
+    Args:
+        path: Where it lies.
+        inner: Relative to its root.
+        label: Class, from the folder.
+        published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
+    """
+
     path: Path
     inner: PurePath
     label: str
     published_split: str
 
 
-def list_files(root: Path, rules: FolderRules) -> list[_File | Failure]:
+def list_files(root: Path, rules: FolderRules) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
@@ -101,7 +110,7 @@ def list_files(root: Path, rules: FolderRules) -> list[_File | Failure]:
     """
     if not root.is_dir():
         raise ManifestError(f"{root}: expected a folder of class folders")
-    files: list[_File | Failure] = []
+    files: list[File | Failure] = []
     for entry in walk(root):
         if isinstance(entry, Failure):
             files.append(entry)
@@ -113,7 +122,7 @@ def list_files(root: Path, rules: FolderRules) -> list[_File | Failure]:
     return files
 
 
-def read_file(file: _File, source: str) -> Iterator[tuple[Found, Slice]]:
+def read_file(file: File, source: str) -> Iterator[tuple[Found, Slice]]:
     """The slices of one file with all that is known of them.
 
     Args:
@@ -145,12 +154,12 @@ def read_file(file: _File, source: str) -> Iterator[tuple[Found, Slice]]:
 
 
 def source_name(root: Path, task: Task) -> str:
-    """What to call a data set: its folder's name, or the parent's where the root is a class folder."""
+    """Name of a data set: its folder's, or the parent's where the root is a class folder."""
     resolved = root.resolve()
     return resolved.parent.name if _is_class(resolved.name, task) else resolved.name
 
 
-def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> _File | None:
+def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> File | None:
     folders = list(inner.parts[:-1])
     published = PUBLISHED_SPLITS.get(normal_name(folders[0]), "") if folders else ""
     if published:
@@ -165,7 +174,7 @@ def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> 
         )
     if rules.skips(name):
         return None
-    return _File(path, inner, rules.task.label_of(name, rules.aliases), published)
+    return File(path, inner, rules.task.label_of(name, rules.aliases), published)
 
 
 def _is_class(name: str, task: Task) -> bool:

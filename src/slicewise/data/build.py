@@ -1,0 +1,176 @@
+"""Folders to a manifest: read, find copies, group, split; and a report of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slicewise.data.boundaries import (
+    boundary,
+    fold_column,
+    keys_of,
+    split_names,
+    within_folds,
+)
+from slicewise.data.build_config import BuildConfig
+from slicewise.data.build_report import BuildReport, Excluded
+from slicewise.data.candidates import Progress
+from slicewise.data.clusters import clusters
+from slicewise.data.collection import Collected, Item, collect
+from slicewise.data.duplicates import find_pairs
+from slicewise.data.groups import group_names
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.sources import Found
+from slicewise.data.tables import write_table
+from slicewise.data.tasks import parse_task
+from slicewise.errors import ManifestError
+
+EXCLUDED_COLUMNS = ("path", "label", "source", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A manifest, what was left out and the report on both."""
+
+    manifest: Manifest
+    report: BuildReport
+
+    def write(self, path: Path) -> None:
+        """Write the manifest, and beside it what was left out as `<name>.excluded.csv`.
+
+        Args:
+            path: Ends in `.csv` or `.parquet`.
+
+        Raises:
+            ManifestError: If the suffix is another one.
+            MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+        """
+        self.manifest.write(path)
+        rows = [
+            {"path": e.path, "label": e.label, "source": e.source, "reason": e.reason}
+            for e in self.report.excluded
+        ]
+        write_table(path.with_suffix(".excluded.csv"), rows, EXCLUDED_COLUMNS)
+
+
+def build(config: BuildConfig, progress: Progress | None = None) -> Built:
+    """Build a manifest in memory; its paths are absolute until it is written.
+
+    Args:
+        config: Sources and rules.
+        progress: Told of each step.
+
+    Raises:
+        LeakageError: If a group stands in several of the user's folds, unless told what to do.
+        ManifestError: If a folder or table is not as expected, or nothing is left.
+        ConfigError: If the task or a pattern is not as expected.
+    """
+    collected = collect(config, parse_task(config.task), progress)
+    pairs = find_pairs(collected.prints, progress)
+    copy_of = clusters(len(collected.items), ((pair.first, pair.second) for pair in pairs))
+    items, excluded = _without_conflicts(_clustered(collected.items, copy_of.tolist()))
+    if config.copies == "one":
+        items, more = _one_of_each(items)
+        excluded += more
+    _require_some(items, collected)
+    items, more, moved = within_folds(items, config)
+    rows = _rows(items, config)
+    report = BuildReport(
+        rows=rows,
+        excluded=(*collected.excluded, *excluded, *more),
+        exact_copies=sum(pair.exact for pair in pairs),
+        near_copies=sum(not pair.exact for pair in pairs),
+        moved=moved,
+        boundary=boundary(items, config),
+    )
+    return Built(Manifest(rows, Path.cwd()), report)
+
+
+def _clustered(items: Sequence[Item], copy_of: Sequence[int]) -> list[Item]:
+    """Items with their set of copies, named by the smallest hash in it, whatever the order."""
+    smallest: dict[int, str] = {}
+    for item, cluster in zip(items, copy_of, strict=True):
+        name = item.found.sha256[:12] + ("" if item.found.index is None else f"#{item.found.index}")
+        smallest[cluster] = min(name, smallest.get(cluster, name))
+    return [
+        replace(item, cluster=cluster, cluster_name=smallest[cluster])
+        for item, cluster in zip(items, copy_of, strict=True)
+    ]
+
+
+def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
+    """Copies of one slice under different labels are left out, all of them."""
+    labels: dict[int, dict[str, Item]] = {}
+    for item in items:
+        labels.setdefault(item.cluster, {}).setdefault(item.found.label, item)
+    kept, excluded = [], []
+    for item in items:
+        other = next(
+            (o for label, o in labels[item.cluster].items() if label != item.found.label), None
+        )
+        if other is None:
+            kept.append(item)
+        else:
+            reason = f"label conflict: {other.found.label} in {other.found.reference}"
+            excluded.append(item.excluded(reason))
+    return kept, excluded
+
+
+def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
+    """The largest of each set of copies; of equals the first."""
+    best: dict[int, Item] = {}
+    for item in items:
+        rival = best.setdefault(item.cluster, item)
+        if _area(item.found) > _area(rival.found):
+            best[item.cluster] = item
+    kept = [item for item in items if best[item.cluster] is item]
+    return kept, [
+        item.excluded(f"copy of {best[item.cluster].found.reference}")
+        for item in items
+        if best[item.cluster] is not item
+    ]
+
+
+def _rows(items: Sequence[Item], config: BuildConfig) -> tuple[ManifestRow, ...]:
+    groups = group_names([keys_of(item) for item in items])
+    splits = split_names(items, groups, config)
+    fold_name = fold_column(config)
+    return tuple(
+        _row(item, group, split, fold_name)
+        for item, group, split in zip(items, groups, splits, strict=True)
+    )
+
+
+def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
+    found, known = item.found, item.known
+    extra = {"published_split": found.published_split} if found.published_split else {}
+    if known.fold:
+        extra[fold_name] = item.fold
+    return ManifestRow(
+        path=str(found.file.resolve()) + ("" if found.index is None else f"#{found.index}"),
+        label=found.label,
+        source=found.source,
+        patient_id=known.patient or found.patient,
+        group=group,
+        split=split,
+        sha256=found.sha256,
+        width=found.width,
+        height=found.height,
+        extra=extra,
+    )
+
+
+def _require_some(items: Sequence[Item], collected: Collected) -> None:
+    if not items:
+        first = collected.excluded[0] if collected.excluded else None
+        why = (
+            f"; {len(collected.excluded)} left out, first {first.path}: {first.reason}"
+            if first
+            else ""
+        )
+        raise ManifestError(f"expected at least one readable slice{why}")
+
+
+def _area(found: Found) -> int:
+    return found.width * found.height

@@ -1,0 +1,108 @@
+"""What to build a manifest from, and how: given on the command line or in one YAML file."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slicewise.data.annotations import TableSpec
+from slicewise.errors import ConfigError
+
+
+class SourceConfig(BaseModel):
+    """One folder of slices and what is known of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(description="Folder of class folders, perhaps below train, val and test.")
+    name: str | None = Field(None, description="Name of the data set; default the folder's.")
+    skip: tuple[str, ...] = Field((), description="Class folders to leave out.")
+    table: TableSpec | None = Field(None, description="Patients, groups, folds by slice.")
+    pattern: str | None = Field(
+        None, description="Regular expression on the path: (?P<patient>...), (?P<group>...)."
+    )
+
+
+class BuildConfig(BaseModel):
+    """Everything that decides what a manifest holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="Data sets.")
+    task: str = Field("four_class", description="four_class, three_class, binary or a class list.")
+    aliases: dict[str, str] = Field({}, description="Further folder names, each with its class.")
+    copies: Literal["all", "one"] = Field(
+        "all", description="Keep all copies of a slice (in one group), or only the largest."
+    )
+    published_splits: bool = Field(False, description="Keep the split folders as boundaries.")
+    test_fold: str | None = Field(None, description="Fold to test on; default the first.")
+    val_fold: str | None = Field(None, description="Fold to validate on; default the next.")
+    on_conflict: Literal["refuse", "drop", "move"] = Field(
+        "refuse", description="What to do where a group stands in several folds."
+    )
+    seed: int = Field(42, description="Of the order in which groups are dealt.")
+
+
+def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
+    """Read a YAML file.
+
+    Args:
+        path: The file. Tables are looked for beside it, then below their root.
+        base: Folder that the roots start from; None for the file's own.
+
+    Raises:
+        ConfigError: If it cannot be read, has an unknown key (the nearest known one is named) or
+            a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a YAML file; {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys {', '.join(BuildConfig.model_fields)}")
+    config = validated(content, str(path))
+    return config.model_copy(
+        update={
+            "sources": tuple(
+                _anchored(source, base or path.parent, path.parent) for source in config.sources
+            )
+        }
+    )
+
+
+def validated(content: dict[str, Any], name: str) -> BuildConfig:
+    """A checked configuration from plain values.
+
+    Args:
+        content: As in the YAML file.
+        name: What to call it in an error.
+
+    Raises:
+        ConfigError: If a key is unknown or a value of the wrong kind.
+    """
+    try:
+        return BuildConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{place}: {problem['msg']}"
+    models = (BuildConfig, SourceConfig, TableSpec)
+    known = [name for model in models for name in model.model_fields]
+    nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)[0]
+    return f"{place}: unknown key; the nearest known one is {nearest}"
+
+
+def _anchored(source: SourceConfig, base: Path, beside: Path) -> SourceConfig:
+    table = source.table
+    if table is not None and (beside / table.path).is_file():
+        table = table.model_copy(update={"path": beside / table.path})
+    return source.model_copy(update={"root": base / source.root, "table": table})

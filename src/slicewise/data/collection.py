@@ -1,0 +1,156 @@
+"""All slices of all sources, read once: what is known of each, and its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, merged
+from slicewise.data.build_config import BuildConfig, SourceConfig
+from slicewise.data.build_report import Excluded
+from slicewise.data.candidates import Progress
+from slicewise.data.fingerprint import Fingerprints, fingerprints
+from slicewise.data.sources import (
+    File,
+    FolderRules,
+    Found,
+    list_files,
+    read_file,
+    source_name,
+)
+from slicewise.data.tasks import Task
+from slicewise.errors import InputError, ManifestError
+from slicewise.imaging.slice import Array, Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One slice on its way into a manifest.
+
+    Args:
+        found: What its file and folder say.
+        known: What the user says.
+        fold: The fold or published split that is kept as a boundary; empty where there is none.
+        cluster: Index of the first of its copies; -1 before copies were looked for.
+        cluster_name: Name of its set of copies.
+    """
+
+    found: Found
+    known: Known
+    fold: str
+    cluster: int = -1
+    cluster_name: str = ""
+
+    def in_fold(self, fold: str) -> Item:
+        """The same slice in another fold."""
+        return replace(self, fold=fold)
+
+    def excluded(self, reason: str) -> Excluded:
+        """The record of leaving it out."""
+        found = self.found
+        return Excluded(found.reference, found.label, found.source, reason)
+
+
+@dataclass(slots=True)
+class Collected:
+    """Slices in order, their fingerprints in the same order, and what was left out."""
+
+    items: list[Item] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    prints: Fingerprints = field(default_factory=lambda: fingerprints([]))
+
+
+def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
+    """Read every source.
+
+    Args:
+        config: Sources and rules.
+        task: Classes that folders may name.
+        progress: Told after each file.
+
+    Raises:
+        ManifestError: If a folder or table is not as expected.
+        ConfigError: If a pattern is not as expected.
+    """
+    collected = Collected()
+    work = [
+        planned
+        for source in config.sources
+        for planned in _planned(source, config, task, collected)
+    ]
+    _require_different(config, work)
+    collected.prints = fingerprints(_read_all(work, collected, progress))
+    if config.published_splits:
+        published = [replace(item, fold=item.found.published_split) for item in collected.items]
+        collected.items = published
+    return collected
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    file: File
+    source: str
+    known: Known
+
+
+def _planned(
+    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected
+) -> list[_Planned]:
+    """The files of one source that are to be read."""
+    rules = FolderRules(task, config.aliases, source.skip)
+    name = source.name or source_name(source.root, task)
+    files = []
+    for file in list_files(source.root, rules):
+        if isinstance(file, Failure):
+            collected.excluded.append(Excluded(file.source, "", name, file.error))
+        else:
+            files.append(file)
+    planned = []
+    for file, known in zip(files, _known_of([f.inner for f in files], source), strict=True):
+        if known.excluded:
+            excluded = Excluded(str(file.path), file.label, name, known.excluded)
+            collected.excluded.append(excluded)
+        else:
+            planned.append(_Planned(file, name, known))
+    return planned
+
+
+def _known_of(inner: list[PurePath], source: SourceConfig) -> list[Known]:
+    table = Table(source.table, source.root) if source.table else None
+    pattern = PathPattern(source.pattern) if source.pattern else None
+    if table:
+        table.require_all(inner)
+    found = []
+    for path in inner:
+        by_table = (table.find(path) if table else None) or NOTHING_KNOWN
+        by_path = pattern.find(path) if pattern else NOTHING_KNOWN
+        found.append(merged(by_table, by_path, path.as_posix()))
+    return found
+
+
+def _require_different(config: BuildConfig, work: list[_Planned]) -> None:
+    """No file twice, as when a root lies inside of another."""
+    seen: set[str] = set()
+    for planned in work:
+        path = str(planned.file.path.resolve())
+        if path in seen:
+            roots = ", ".join(str(source.root) for source in config.sources)
+            raise ManifestError(f"{path} is below more than one of the roots {roots}")
+        seen.add(path)
+
+
+def _read_all(
+    work: list[_Planned], collected: Collected, progress: Progress | None
+) -> Iterator[Array]:
+    for done, planned in enumerate(work, start=1):
+        try:
+            for found, slice_ in read_file(planned.file, planned.source):
+                collected.items.append(Item(found, planned.known, planned.known.fold))
+                yield slice_.pixels
+        except InputError as error:
+            file = planned.file
+            excluded = Excluded(str(file.path), file.label, planned.source, str(error))
+            collected.excluded.append(excluded)
+        if progress:
+            progress("reading", done, len(work))

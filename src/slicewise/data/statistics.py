@@ -1,0 +1,133 @@
+"""Mean and standard deviation of the training split, after the pixel pipeline.
+
+Computed once on the training split only, saved as JSON beside the manifest, and checked again
+whenever somebody doubts them. No figure of another data set (such as ImageNet's) is used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slicewise.data.candidates import Progress
+from slicewise.data.manifest import Manifest
+from slicewise.errors import InputError, ManifestError
+from slicewise.imaging.preprocess import PreprocessSpec, preprocess
+from slicewise.imaging.read import read_slice
+
+_TOLERANCE = 1e-6
+
+
+class Statistics(BaseModel):
+    """Of the pixels a model is trained on, scaled to [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float = Field(ge=0, le=1, description="Of all pixels of all training slices.")
+    std: float = Field(ge=0, le=1, description="Standard deviation, over all pixels.")
+    slices: int = Field(gt=0, description="Number of training slices.")
+    split: str = Field("train", pattern="^train$", description="Always the training split.")
+    manifest_sha256: str = Field(description="Hash of the manifest's content.")
+    preprocessing: PreprocessSpec = Field(description="The pixel pipeline that was used.")
+
+    def summary(self) -> str:
+        """As text for people."""
+        spec = self.preprocessing
+        return (
+            f"mean {self.mean:.6f}, standard deviation {self.std:.6f} (pixels in [0, 1])\n"
+            f"training split, {self.slices} slices, {spec.size} px, crop {spec.crop}\n"
+            f"manifest {self.manifest_sha256[:12]}"
+        )
+
+
+def compute_statistics(
+    manifest: Manifest, spec: PreprocessSpec, progress: Progress | None = None
+) -> Statistics:
+    """Read the training split and measure it.
+
+    Args:
+        manifest: Its training split is used, nothing else.
+        spec: The pixel pipeline.
+        progress: Told after each slice.
+
+    Raises:
+        ManifestError: If the training split is empty or a slice cannot be read.
+    """
+    rows = manifest.subset("train").rows
+    if not rows:
+        raise ManifestError("statistics: expected slices in the training split; got none")
+    histogram = np.zeros(256, dtype=np.int64)
+    for done, row in enumerate(rows, start=1):
+        try:
+            image = preprocess(read_slice(manifest.resolve(row)).pixels, spec).image
+        except InputError as error:
+            raise ManifestError(f"statistics: {error}") from error
+        histogram += np.bincount(image.ravel(), minlength=256)
+        if progress:
+            progress("measuring", done, len(rows))
+    mean, std = _moments(histogram)
+    return Statistics(
+        mean=mean,
+        std=std,
+        slices=len(rows),
+        manifest_sha256=manifest.sha256,
+        preprocessing=spec,
+    )
+
+
+def save_statistics(statistics: Statistics, path: Path) -> None:
+    """Write as JSON."""
+    path.write_text(statistics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_statistics(path: Path) -> Statistics:
+    """Read what `save_statistics` wrote.
+
+    Raises:
+        ManifestError: If it cannot be read or holds something else.
+    """
+    try:
+        return Statistics.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
+        raise ManifestError(f"{path}: expected saved statistics; {error}") from error
+
+
+def verify_statistics(
+    saved: Statistics, manifest: Manifest, progress: Progress | None = None
+) -> Statistics:
+    """Compute again and compare.
+
+    Args:
+        saved: From `load_statistics`.
+        manifest: The one they are said to be of.
+        progress: Told after each slice.
+
+    Returns:
+        What was computed.
+
+    Raises:
+        ManifestError: If the manifest is another one, or a number differs.
+    """
+    if saved.manifest_sha256 != manifest.sha256:
+        raise ManifestError(
+            f"statistics: expected those of manifest {manifest.sha256[:12]}; "
+            f"got those of {saved.manifest_sha256[:12]}"
+        )
+    again = compute_statistics(manifest, saved.preprocessing, progress)
+    for name in ("mean", "std", "slices"):
+        expected, got = getattr(again, name), getattr(saved, name)
+        if not math.isclose(expected, got, rel_tol=0, abs_tol=_TOLERANCE):
+            raise ManifestError(f"statistics: expected {name} {expected:.8g}; got {got:.8g}")
+    return again
+
+
+def _moments(histogram: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, float]:
+    """Exact mean and standard deviation from counts of the values 0 to 255, scaled by 255."""
+    values = np.arange(256, dtype=np.float64) / 255
+    share = histogram / histogram.sum()
+    mean = float(values @ share)
+    return mean, float(np.sqrt(((values - mean) ** 2) @ share))
