@@ -20,6 +20,7 @@ app = typer.Typer(
 data = typer.Typer(help="Folders to manifests; statistics; synthetic slices.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+StatsMode = Literal["save", "verify", "display"]
 Manifest = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.", metavar="M")]
 
 
@@ -92,6 +93,96 @@ def predict(
         paths, output, bundle=bundle, tta=tta, threshold=threshold, threads=threads
     )
     raise typer.Exit(1 if failed else 0)
+
+
+@data.command("build")
+def data_build(
+    roots: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of class folders, or one YAML of sources.", metavar="ROOT..."),
+    ],
+    out: Annotated[Path, typer.Option(help="Manifest to write, .csv or .parquet.")],
+    base: Annotated[
+        Path | None, typer.Option(help="Folder that the roots of a YAML start from.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="four_class (default), three_class, binary or classes with commas."),
+    ] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(help="Another folder name of a class, folder=class.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Class folder to leave out.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="CSV or Parquet with a row a slice, here or below the root.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Its column with path, file name or stem.")
+    ] = None,
+    patient_column: Annotated[str | None, typer.Option(help="Its column of patients.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Its column of groups.")] = None,
+    fold_column: Annotated[str | None, typer.Option(help="Its column of folds.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Regular expression on the path, (?P<patient>...).")
+    ] = None,
+    test_fold: Annotated[str | None, typer.Option(help="Fold to test on.")] = None,
+    val_fold: Annotated[str | None, typer.Option(help="Fold to validate on.")] = None,
+    on_conflict: Annotated[
+        str | None, typer.Option(help="A group in several folds: refuse (default), drop or move.")
+    ] = None,
+    copies: Annotated[
+        str | None, typer.Option(help="Keep all copies of a slice in one group, or one.")
+    ] = None,
+    published_splits: Annotated[
+        bool, typer.Option("--published-splits", help="Keep Training/Testing folders as splits.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the split; default 42.")] = None,
+) -> None:
+    """Folders to a manifest: classes, duplicates, leak-free groups, split."""
+    from slicewise.cli_data import run_build
+    from slicewise.data.build_config import config_of, read_build_config
+
+    if len(roots) == 1 and roots[0].suffix in {".yaml", ".yml"}:
+        config = read_build_config(roots[0], base)
+    else:
+        known = {
+            "path": table,
+            "key": key,
+            "patient_column": patient_column,
+            "group_column": group_column,
+            "fold_column": fold_column,
+        }
+        config = config_of(
+            roots,
+            skip=skip or (),
+            table=known,
+            pattern=pattern,
+            aliases=alias or (),
+            task=task,
+            test_fold=test_fold,
+            val_fold=val_fold,
+            on_conflict=on_conflict,
+            copies=copies,
+            published_splits=published_splits,
+            seed=seed,
+        )
+    typer.echo(run_build(config, out))
+
+
+@data.command("stats")
+def data_stats(
+    manifest: Manifest,
+    mode: Annotated[
+        StatsMode, typer.Option(help="save beside the manifest, verify, or display.")
+    ] = "save",
+    size: Annotated[
+        int, typer.Option(min=32, max=1024, help="Side of the square, for save.")
+    ] = 224,
+) -> None:
+    """Mean and standard deviation of the training split, after the pixel pipeline."""
+    from slicewise.cli_data import run_stats
+
+    typer.echo(run_stats(manifest, mode, size))
 
 
 @data.command("phantom")

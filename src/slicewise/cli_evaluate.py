@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
+from slicewise.cli_progress import steps
 from slicewise.data.manifest import Manifest
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.classifier import Classifier
@@ -42,8 +40,7 @@ def run_evaluate(
     """
     classifier = Classifier.load(bundle)
     command = shlex.join(["slicewise", *sys.argv[1:]])
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with steps() as progress:
         report = evaluate(
             Manifest.read(manifest),
             classifier,
@@ -51,9 +48,7 @@ def run_evaluate(
             command=command,
             split=split,
             allow_seen=allow_seen,
-            progress=lambda text, done, total: bar.update(
-                task, description=text, completed=done, total=total
-            ),
+            progress=progress,
         )
     if as_json:
         return json.dumps(report, indent=2, ensure_ascii=False)

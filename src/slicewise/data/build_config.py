@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +75,41 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     )
 
 
+def config_of(
+    roots: Sequence[Path],
+    *,
+    skip: Sequence[str] = (),
+    table: Mapping[str, str | None] | None = None,
+    pattern: str | None = None,
+    aliases: Sequence[str] = (),
+    **rest: str | int | bool | None,
+) -> BuildConfig:
+    """A configuration from command-line options, the same table and pattern for every root.
+
+    Args:
+        roots: Folders of slices.
+        skip: Class folders to leave out.
+        table: Fields of `TableSpec`; left out where its path is None.
+        pattern: Regular expression on the path.
+        aliases: Each `folder=class`.
+        rest: Further fields of `BuildConfig`; None means the default.
+
+    Raises:
+        ConfigError: If a value is not as expected.
+    """
+    spec = None
+    if table is not None and table.get("path"):
+        spec = {name: value for name, value in table.items() if value is not None}
+    source = {"skip": tuple(skip), "table": spec, "pattern": pattern}
+    given = {name: value for name, value in rest.items() if value is not None}
+    content = {
+        "sources": [{"root": root, **source} for root in roots],
+        "aliases": _parsed_aliases(aliases),
+        **given,
+    }
+    return validated(content, "options")
+
+
 def validated(content: dict[str, Any], name: str) -> BuildConfig:
     """A checked configuration from plain values.
 
@@ -99,6 +135,16 @@ def _first_problem(error: ValidationError) -> str:
     known = [name for model in models for name in model.model_fields]
     nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)[0]
     return f"{place}: unknown key; the nearest known one is {nearest}"
+
+
+def _parsed_aliases(aliases: Sequence[str]) -> dict[str, str]:
+    parsed = {}
+    for alias in aliases:
+        folder, equals, class_ = alias.partition("=")
+        if not (folder and equals and class_):
+            raise ConfigError(f"alias {alias!r}: expected folder=class")
+        parsed[folder] = class_
+    return parsed
 
 
 def _anchored(source: SourceConfig, base: Path, beside: Path) -> SourceConfig:

@@ -68,16 +68,15 @@ class BuildReport:
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:
     """A table of slices by source and class (down) and split (across), with groups."""
-    splits = [split for split in (*SPLITS, "") if any(row.split == split for row in rows)]
     kinds = sorted({(row.source, row.label) for row in rows})
     counts = Counter((row.source, row.label, row.split) for row in rows)
     groups = Counter((source, label) for source, label, _ in {_group(row) for row in rows})
-    header = ["source", "class", *(split or "no split" for split in splits), "groups"]
+    header = ["source", "class", *SPLITS, "groups"]
     body = [
-        [*kind, *(str(counts[*kind, split]) for split in splits), str(groups[kind])]
+        [*kind, *(str(counts[*kind, split]) for split in SPLITS), str(groups[kind])]
         for kind in kinds
     ]
-    totals = [str(sum(row.split == split for row in rows)) for split in splits]
+    totals = [str(sum(row.split == split for row in rows)) for split in SPLITS]
     body.append(["all", "", *totals, str(len({row.group for row in rows}))])
     return _aligned([header, *body])
 

@@ -171,7 +171,7 @@ def _coarse_head(prints: Fingerprints) -> Array:
 
 
 def _unit(images: NDArray[np.floating]) -> Array:
-    rows = images.reshape(len(images), -1)
+    rows = images.reshape(len(images), images.shape[1] * images.shape[2])
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(length, 1e-3), dtype=np.float32)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rich.console import Console
 from rich.progress import track
 
 from slicewise import __version__
@@ -73,7 +74,7 @@ def seen_fingerprints(manifest: Manifest) -> bytes:
     rows = [row for name in DEVELOPMENT for row in manifest.subset(name).rows]
     prints = [
         fingerprint(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(rows, "Fingerprinting")
+        for row in track(rows, "Fingerprinting", console=Console(stderr=True))
     ]
     with TemporaryDirectory() as folder:
         path = Path(folder) / SEEN_NAME

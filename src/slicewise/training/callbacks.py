@@ -1,4 +1,4 @@
-"""What a run writes down while it trains."""
+"""What a run writes down while it trains, so that it can be followed and taken up again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 COLUMNS = (
     "epoch",
@@ -33,11 +34,12 @@ class EpochLog(L.Callback):
         self._began = self._batch_ended = 0.0
         self._waited = 0.0
         self._images = 0
+        self._validated = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clocks."""
         self._began = self._batch_ended = time.perf_counter()
-        self._waited, self._images = 0.0, 0
+        self._waited, self._images, self._validated = 0.0, 0, False
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -57,10 +59,18 @@ class EpochLog(L.Callback):
         """Remember when the step ended."""
         self._batch_ended = time.perf_counter()
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Remember that the validation figures are of this epoch."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the row."""
         trained = self._batch_ended - self._began
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if self._validated or not name.startswith("val_")
+        }
         row = {
             **measured,
             "epoch": trainer.current_epoch,
@@ -74,6 +84,29 @@ class EpochLog(L.Callback):
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows([*kept, row])
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps the state after every epoch in one file, replaced in one step."""
+
+    def __init__(self, path: Path) -> None:
+        """Write to `path`; a run that is killed while it writes leaves the epoch before."""
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save, after the best checkpoint and early stopping have noted this epoch."""
+        partial = self._path.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self._path)
+
+
+class LastingEarlyStopping(EarlyStopping):
+    """Early stopping that is not forgotten when a run that it ended is taken up again."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop at once where the run had been stopped."""
+        if self.stopped_epoch:
+            trainer.should_stop = True
 
 
 def read_log(path: Path) -> list[dict[str, str]]:

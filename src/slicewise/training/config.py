@@ -142,6 +142,12 @@ class RunConfig(_Section):
     bundle: BundleConfig = BundleConfig()
 
     @model_validator(mode="after")
+    def _some_epoch_is_validated(self) -> RunConfig:
+        if self.trainer.validate_every > self.trainer.epochs:
+            raise ValueError("trainer.validate_every is larger than trainer.epochs")
+        return self
+
+    @model_validator(mode="after")
     def _plateau_needs_validation(self) -> RunConfig:
         if self.scheduler.name == "plateau" and self.trainer.validate_every != 1:
             raise ValueError("scheduler plateau needs trainer.validate_every 1")
@@ -195,7 +201,8 @@ def _explain(item: dict[str, Any]) -> str:
     if item["type"] != "extra_forbidden":
         got = item.get("input")
         shown = f" (got {got!r})" if isinstance(got, str | int | float | bool) else ""
-        return f"{where}: {item['msg']}{shown}"
+        message = f"{item['msg']}{shown}".removeprefix("Value error, ")
+        return f"{where}: {message}" if where else message
     known = _known_keys(location[:-1])
     near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
     return f"unknown key {where}; nearest known key: {'.'.join([*location[:-1], *near])}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -51,7 +52,7 @@ def load_images(manifest: Manifest, spec: PreprocessSpec, cache: Path) -> Images
 def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
     images = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
     failures: list[str] = []
-    for i, row in enumerate(track(manifest.rows, "Decoding slices")):
+    for i, row in enumerate(track(manifest.rows, "Decoding slices", console=Console(stderr=True))):
         try:
             images[i] = preprocess(read_slice(manifest.resolve(row)).pixels, spec).image
         except SliceWiseError as error:

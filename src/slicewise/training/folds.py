@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -152,7 +153,7 @@ def _neighbours(
     manifest = Manifest.read(config.data.manifest)
     small = {
         row.path: thumbnail(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(manifest.rows, "Nearest neighbours")
+        for row in track(manifest.rows, "Nearest neighbours", console=Console(stderr=True))
     }
     labels = {row.path: row.label for row in manifest.rows}
     parts = []

@@ -28,6 +28,8 @@ from slicewise.training.losses import loss
 from slicewise.training.model import SliceNet
 
 Batch = tuple[Tensor, Tensor, Tensor]
+_BY_ITSELF = 2**31
+"""Epochs between Lightning's own steps of a schedule: never, the module steps it."""
 
 
 class SliceModule(L.LightningModule):
@@ -57,6 +59,7 @@ class SliceModule(L.LightningModule):
         """
         images, targets, _ = batch
         generator = self._generator(batch_idx)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
         pixels = apply(images.float() / 255, draw(self.config.augment, len(images), generator))
         soft = F.one_hot(targets, self._classes).float()
         blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
@@ -111,8 +114,15 @@ class SliceModule(L.LightningModule):
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             watched = self.config.early_stopping.monitor
-            plan = {"scheduler": scheduler, "interval": "epoch", "monitor": watched}
+            plan |= {"interval": "epoch", "monitor": watched, "frequency": _BY_ITSELF}
         return {"optimizer": optimizer, "lr_scheduler": plan}
+
+    def on_train_epoch_end(self) -> None:
+        """Step a plateau schedule, which Lightning would do only after the epoch is saved."""
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            watched = self.config.early_stopping.monitor
+            scheduler.step(self.trainer.callback_metrics[watched])
 
     @property
     def _classes(self) -> int:

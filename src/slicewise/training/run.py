@@ -12,14 +12,14 @@ from typing import Literal
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.profilers import SimpleProfiler
 from numpy.typing import NDArray
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.training.callbacks import EpochLog
+from slicewise.training.callbacks import EpochLog, LastCheckpoint, LastingEarlyStopping
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.curves import plot_curves
 from slicewise.training.dataset import Images, load_images, ordered_loader, training_loader
@@ -31,6 +31,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 CONFIG_NAME = "config.yaml"
 LOG_NAME = "log.csv"
+CHECKPOINTS = "checkpoints"
 MANIFEST_NAME = "manifest.csv"
 
 
@@ -47,15 +48,17 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
     """Decode every split of a manifest, or take it from the cache.
 
     Raises:
-        TrainingError: The train or validation split is empty, or a label is none of the task's.
+        TrainingError: The train or validation split is too small, a label is none of the task's,
+            or a file cannot be read.
     """
     cache = config.data.cache or config.runs / "cache"
     splits = {}
     for name in ("train", "val", "test"):
         part = manifest.subset(name)
         if part.rows or name != "test":
+            targets = _targets(part, task, name)
             images = load_images(part, config.preprocessing, cache)
-            splits[name] = SplitData(part, images, _targets(part, task, name))
+            splits[name] = SplitData(part, images, targets)
     return splits
 
 
@@ -69,9 +72,11 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
         folder: Where checkpoints, log and curves go.
 
     Raises:
-        TrainingError: The folder holds a run with another configuration, or training diverged.
+        TrainingError: The folder holds a run with another configuration, the validation split
+            cannot give what early stopping watches, training diverged, or it was interrupted.
     """
-    _claim(folder, config)
+    claim(folder, config)
+    _require_monitored(config, splits["val"])
     L.seed_everything(config.seed, verbose=False)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -79,21 +84,22 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
     network = _network(config, classes, train.images)
     weights = class_weights(train.targets, classes, config.loss.class_weights)
     module = SliceModule(network, config, weights)
-    best = _best_checkpoint(config, folder)
-    trainer = _trainer(config, folder, [best, *_other_callbacks(config, folder)])
-    last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        module,
-        training_loader(train.images, train.targets, config.data.batch_size, config.seed),
-        ordered_loader(validation.images, validation.targets, config.data.batch_size),
-        ckpt_path=str(last) if last.is_file() else None,
-        weights_only=True,
-    )
-    if trainer.interrupted:
-        raise TrainingError(f"interrupted; run the same command again to go on in {folder}")
+    trainer = _trainer(config, folder, _callbacks(config, folder))
+    checkpoints = folder / CHECKPOINTS
+    last = checkpoints / "last.ckpt"
+    try:
+        trainer.fit(
+            module,
+            training_loader(train.images, train.targets, config.data.batch_size, config.seed),
+            ordered_loader(validation.images, validation.targets, config.data.batch_size),
+            ckpt_path=str(last) if last.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit as error:  # what Lightning makes of Ctrl+C and SIGTERM
+        text = f"interrupted; run the same command again to go on in {folder}"
+        raise TrainingError(text) from error
     plot_curves(folder / LOG_NAME, folder / "curves.png")
-    chosen = last if config.checkpoint.export == "last" else Path(best.best_model_path)
-    return restore(module, chosen)
+    return restore(module, checkpoints / f"{config.checkpoint.export}.ckpt")
 
 
 def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
@@ -114,8 +120,12 @@ def logits_of(network: SliceNet, images: Images, batch_size: int = 64) -> NDArra
 
 
 def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
-    if not manifest.rows:
-        raise TrainingError(f"the manifest has no rows in split {split!r}")
+    needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
+    if len(manifest.rows) < needed:
+        raise TrainingError(
+            f"split {split!r}: expected at least {needed} slices in the manifest; "
+            f"got {len(manifest.rows)}"
+        )
     unknown = {row.label for row in manifest.rows} - set(task.classes)
     if unknown:
         raise TrainingError(
@@ -125,8 +135,22 @@ def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
     return np.array([task.classes.index(row.label) for row in manifest.rows], dtype=np.int64)
 
 
-def _claim(folder: Path, config: RunConfig) -> None:
-    """Make the run's folder, or check that it belongs to the same configuration."""
+def _require_monitored(config: RunConfig, validation: SplitData) -> None:
+    """Check that the quantity that chooses the epoch can be measured."""
+    monitor = config.early_stopping.monitor
+    if monitor == "val_macro_auroc" and np.unique(validation.targets).size < 2:
+        raise TrainingError(
+            f"early_stopping.monitor {monitor}: expected validation slices of at least two "
+            "classes; got one class"
+        )
+
+
+def claim(folder: Path, config: RunConfig) -> None:
+    """Make the run's folder, or check that it belongs to the same configuration.
+
+    Raises:
+        TrainingError: It holds a run with another one.
+    """
     path = folder / CONFIG_NAME
     if path.is_file():
         if load_config(path) != config:
@@ -164,23 +188,22 @@ def pixel_statistics(images: Images) -> tuple[float, float]:
     return mean, float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
 
 
-def _best_checkpoint(config: RunConfig, folder: Path) -> ModelCheckpoint:
+def _best_checkpoint(config: RunConfig, checkpoints: Path) -> ModelCheckpoint:
     stopping = config.early_stopping
     return ModelCheckpoint(
-        folder / "checkpoints",
+        checkpoints,
         filename="best",
         monitor=stopping.monitor,
         mode=stopping.mode,
         save_top_k=1,
-        save_last=True,
         enable_version_counter=False,
     )
 
 
-def _other_callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
-    stopping = config.early_stopping
+def _callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
+    stopping, checkpoints = config.early_stopping, folder / CHECKPOINTS
     callbacks: list[L.Callback] = [
-        EarlyStopping(
+        LastingEarlyStopping(
             stopping.monitor,
             stopping.min_delta,
             stopping.patience,
@@ -188,19 +211,21 @@ def _other_callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
             verbose=True,
         ),
         EpochLog(folder / LOG_NAME),
-        RichProgressBar(),
+        RichProgressBar(console_kwargs={"stderr": True}),
+        _best_checkpoint(config, checkpoints),
     ]
     if config.checkpoint.every:
         callbacks.append(
             ModelCheckpoint(
-                folder / "checkpoints",
+                checkpoints,
                 filename="epoch-{epoch:03d}",
                 save_top_k=-1,
                 every_n_epochs=config.checkpoint.every,
+                save_on_train_epoch_end=True,
                 auto_insert_metric_name=False,
             )
         )
-    return callbacks
+    return [*callbacks, LastCheckpoint(checkpoints / "last.ckpt")]
 
 
 def _trainer(config: RunConfig, folder: Path, callbacks: Iterable[L.Callback]) -> L.Trainer:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
+from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
 from slicewise.training.bundling import draft, make_product, write_product
 from slicewise.training.config import RunConfig
-from slicewise.training.run import MANIFEST_NAME, fit, prepare
+from slicewise.training.run import MANIFEST_NAME, claim, fit, prepare
 
 Figures = Callable[[Classifier, Manifest], dict[str, Any]]
 """Measures a finished model: classifier and manifest to the evaluation of its bundle."""
@@ -57,18 +59,38 @@ def train_manifest(
         folder: Where everything goes.
         command: The command that does this again.
         figures: Given the folder, measures the finished model.
+
+    Raises:
+        LeakageError: A group stands in two splits.
+        TrainingError: The folder holds a run of another configuration or of other slices, or
+            training failed.
     """
+    claim(folder, config)
+    _keep_manifest(manifest, folder / MANIFEST_NAME)
     bundle = folder / "bundle"
     if (bundle / INFO_NAME).is_file():
         return bundle
     splits = prepare(config, task, manifest)
     network = fit(config, len(task.classes), splits, folder)
-    manifest.write(folder / MANIFEST_NAME)
     product = make_product(config, task, network, manifest, splits)
     classifier = Classifier(draft(product, config, task, manifest))
     evaluation = figures(folder)(classifier, manifest)
-    write_product(bundle, product, config, task, manifest, evaluation, {"Training": command})
+    partial = folder / "bundle.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
+    write_product(partial, product, config, task, manifest, evaluation, {"Training": command})
+    partial.rename(bundle)
     return bundle
+
+
+def _keep_manifest(manifest: Manifest, path: Path) -> None:
+    """Write the slices of a new run beside it; a run is not taken up again with other slices."""
+    if not path.is_file():
+        manifest.write(path)
+    elif Manifest.read(path).sha256 != manifest.sha256:
+        raise TrainingError(
+            f"{path.parent} holds a run on other slices, labels, groups or splits; choose another "
+            "name, or remove the folder"
+        )
 
 
 def own_figures(command: str) -> Callable[[Path], Figures]:

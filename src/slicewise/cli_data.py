@@ -1,0 +1,49 @@
+"""What the `slicewise data` commands do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from slicewise.cli_progress import steps
+from slicewise.data.build import build
+from slicewise.data.build_config import BuildConfig
+from slicewise.data.manifest import Manifest
+from slicewise.data.statistics import (
+    compute_statistics,
+    load_statistics,
+    save_statistics,
+    verify_statistics,
+)
+from slicewise.imaging.preprocess import PreprocessSpec
+
+Mode = Literal["save", "verify", "display"]
+
+
+def run_build(config: BuildConfig, out: Path) -> str:
+    """Build and write a manifest; returns the report in words."""
+    with steps() as progress:
+        built = build(config, progress)
+    built.write(out)
+    left_out = out.with_suffix(".excluded.csv")
+    return f"{built.report.summary()}\n\nmanifest: {out}\nleft out: {left_out}"
+
+
+def run_stats(manifest: Path, mode: Mode, size: int) -> str:
+    """Save, verify or show mean and standard deviation of the training split.
+
+    Args:
+        manifest: CSV or Parquet; the figures lie beside it as `NAME.stats.json`.
+        mode: What to do.
+        size: Side of the preprocessed square, for `save`.
+    """
+    path = manifest.with_suffix(".stats.json")
+    if mode == "display":
+        return load_statistics(path).summary()
+    with steps() as progress:
+        rows = Manifest.read(manifest)
+        if mode == "verify":
+            return verify_statistics(load_statistics(path), rows, progress).summary() + "\nverified"
+        found = compute_statistics(rows, PreprocessSpec(size=size), progress)
+    save_statistics(found, path)
+    return f"{found.summary()}\nsaved: {path}"

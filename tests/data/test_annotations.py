@@ -1,0 +1,72 @@
+"""Tables and patterns: what they say of a slice, and how they are matched to it."""
+
+from pathlib import PurePath
+
+import pytest
+
+from slicewise.data.annotations import Known, PathPattern, Table, TableSpec, merged
+from slicewise.errors import ConfigError, ManifestError
+
+
+def table(tmp_path, text, **spec) -> Table:
+    (tmp_path / "t.csv").write_text(text)
+    return Table(TableSpec(path="t.csv", **{"key": "key", **spec}), tmp_path)
+
+
+@pytest.mark.parametrize("key", ["glioma/12.jpg", "glioma/12", "12.jpg", "12"])
+def test_a_slice_is_named_by_path_name_or_stem(tmp_path, key):
+    found = table(tmp_path, f"key,p,g,f\n{key},7,a,2\n", patient_column="p", group_column="g")
+    assert found.find(PurePath("glioma/12.jpg")) == Known("7", "a", "")
+    assert found.find(PurePath("glioma/13.jpg")) is None
+
+
+def test_the_root_may_be_part_of_the_key(tmp_path):
+    found = table(tmp_path, f"key,f\n{tmp_path.name}/no/1.jpg,2\n", fold_column="f")
+    assert found.find(PurePath("no/1.jpg")) == Known(fold="2")
+
+
+def test_slices_are_kept_or_left_out_with_a_reason(tmp_path):
+    text = "key,kept,why\na,yes,\nb,no,CT\n"
+    found = table(tmp_path, text, keep_column="kept", reason_column="why")
+    assert found.find(PurePath("a.png")).excluded == ""
+    assert found.find(PurePath("b.png")).excluded == "CT"
+    plain = table(tmp_path, text, keep_column="kept")
+    assert plain.find(PurePath("b.png")).excluded == "kept is no in t.csv"
+    with pytest.raises(ManifestError, match="expected yes or no; got 'perhaps'"):
+        table(tmp_path, "key,kept\na,perhaps\n", keep_column="kept")
+
+
+def test_every_slice_needs_a_row(tmp_path):
+    found = table(tmp_path, "key\na\n")
+    found.require_all([PurePath("x/a.png")])
+    with pytest.raises(ManifestError, match=r"1 slices have no row.*x/b\.png"):
+        found.require_all([PurePath("x/a.png"), PurePath("x/b.png")])
+
+
+def test_bad_tables_are_refused(tmp_path):
+    with pytest.raises(ManifestError, match="expected columns key, fold; got key"):
+        table(tmp_path, "key\na\n", fold_column="fold")
+    with pytest.raises(ManifestError, match="'a' stands there twice"):
+        table(tmp_path, "key\na\na\n")
+    with pytest.raises(ManifestError, match="expected a table there or at"):
+        Table(TableSpec(path="none.csv", key="key"), tmp_path)
+
+
+def test_a_pattern_finds_named_groups():
+    pattern = PathPattern(r"(?P<patient>sub-\d+)(_(?P<fold>f\d))?")
+    assert pattern.find(PurePath("no/sub-12_f3.png")) == Known("sub-12", "", "f3")
+    assert pattern.find(PurePath("no/sub-12.png")) == Known("sub-12")
+    with pytest.raises(ManifestError, match="expected a path in which"):
+        pattern.find(PurePath("no/x.png"))
+
+
+@pytest.mark.parametrize("text", ["(", "sub", "(?P<person>x)"])
+def test_bad_patterns_are_refused(text):
+    with pytest.raises(ConfigError, match="pattern"):
+        PathPattern(text)
+
+
+def test_table_and_pattern_must_not_contradict():
+    assert merged(Known("1"), Known(fold="2"), "x") == Known("1", "", "2")
+    with pytest.raises(ManifestError, match="x: patient is '1' by the table and '2' by the path"):
+        merged(Known("1"), Known("2"), "x")

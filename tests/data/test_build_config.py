@@ -1,0 +1,57 @@
+"""Build settings from options and from YAML, with errors that name the key."""
+
+from pathlib import Path
+
+import pytest
+
+from slicewise.data.build_config import config_of, read_build_config
+from slicewise.errors import ConfigError
+
+
+def test_options_become_one_source_a_root():
+    config = config_of(
+        [Path("a"), Path("b")],
+        skip=["yes"],
+        table={"path": "t.csv", "key": "k", "fold_column": None},
+        aliases=["mass=glioma"],
+        test_fold=None,
+    )
+    assert [source.root for source in config.sources] == [Path("a"), Path("b")]
+    assert config.sources[1].table.key == "k"
+    assert config.aliases == {"mass": "glioma"}
+    assert (config.seed, config.on_conflict, config.task) == (42, "refuse", "four_class")
+    assert config_of([Path("a")], table={"path": None, "key": None}).sources[0].table is None
+
+
+def test_bad_options_are_named():
+    with pytest.raises(ConfigError, match="alias 'mass': expected folder=class"):
+        config_of([Path("a")], aliases=["mass"])
+    with pytest.raises(ConfigError, match="sources"):
+        config_of([])
+    with pytest.raises(ConfigError, match="on_conflict"):
+        config_of([Path("a")], on_conflict="ignore")
+
+
+def test_paths_of_a_file_start_from_it_or_from_a_base(tmp_path):
+    (tmp_path / "t.csv").write_text("key\n")
+    path = tmp_path / "data.yaml"
+    path.write_text("sources:\n- {root: x, table: {path: t.csv, key: key}}\n- {root: y}\n")
+    config = read_build_config(path)
+    assert config.sources[0].root == tmp_path / "x"
+    assert config.sources[0].table.path == tmp_path / "t.csv"
+    assert read_build_config(path, Path("/data")).sources[1].root == Path("/data/y")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: [{root: x}]\ncopy: one\n", "copy: unknown key; the nearest known one is copies"),
+        ("sources: [{rot: x}]\n", "sources.0.root"),
+        ("just words\n", "expected keys sources"),
+        ("a: [\n", "expected a YAML file"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, text, message):
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_build_config(tmp_path / "data.yaml")

@@ -1,0 +1,106 @@
+"""Manifests: round trips, hashes, errors that name row and column, and no leaks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slicewise.data.manifest import COLUMNS, Manifest, ManifestRow
+from slicewise.errors import LeakageError, ManifestError
+
+
+def row(number: int, split: str = "train", **extra: str) -> ManifestRow:
+    return ManifestRow(
+        path=f"slices/{number}.png",
+        label="glioma",
+        source="made",
+        patient_id="",
+        group=f"g{number}",
+        split=split,
+        sha256=f"{number:064x}",
+        width=20,
+        height=30,
+        extra=extra,
+    )
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Manifest:
+    return Manifest((row(1, fold="a"), row(2, "val", fold="b"), row(3, "test", fold="")), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+def test_what_was_written_is_read(manifest, tmp_path, name):
+    manifest.write(tmp_path / name)
+    assert Manifest.read(tmp_path / name) == manifest
+
+
+def test_paths_start_from_the_file_wherever_it_is_written(manifest, tmp_path):
+    manifest.write(tmp_path / "deep" / "down" / "m.csv")
+    moved = Manifest.read(tmp_path / "deep" / "down" / "m.csv")
+    assert moved.rows[0].path == "../../slices/1.png"
+    assert moved.resolve(moved.rows[0]) == str(tmp_path / "slices" / "1.png")
+    assert moved.sha256 == manifest.sha256
+
+
+def test_the_hash_is_of_what_rows_say(manifest):
+    backwards = replace(manifest, rows=manifest.rows[::-1])
+    assert backwards.sha256 == manifest.sha256
+    changed = replace(manifest, rows=(replace(manifest.rows[0], label="x"), *manifest.rows[1:]))
+    assert changed.sha256 != manifest.sha256
+
+
+def test_slices_of_one_file_differ_in_the_hash(tmp_path):
+    one, two = (replace(row(1), path=f"v.nii#{i}") for i in (0, 1))
+    assert Manifest((one,), tmp_path).sha256 != Manifest((two,), tmp_path).sha256
+
+
+def test_a_subset_is_of_one_split(manifest):
+    assert [r.path for r in manifest.subset("val").rows] == ["slices/2.png"]
+    with pytest.raises(ManifestError, match="'validation': expected one of train, val, test"):
+        manifest.subset("validation")
+
+
+def test_a_group_in_two_splits_is_neither_written_nor_read(manifest, tmp_path):
+    leaking = replace(manifest, rows=(row(1), replace(row(2, "test"), group="g1")))
+    with pytest.raises(LeakageError, match=r"1 groups are in several: g1 in \['test', 'train'\]"):
+        leaking.write(tmp_path / "m.csv")
+    replace(manifest, rows=(row(1), row(2, "test"))).write(tmp_path / "m.csv")
+    text = (tmp_path / "m.csv").read_text().replace("g2", "g1")
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(LeakageError, match="expected every group in one split"):
+        Manifest.read(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("split", "dev", "row 2, column split: expected train, val, test or nothing; got 'dev'"),
+        ("sha256", "12", "row 2, column sha256: expected 64 hexadecimal digits"),
+        ("width", "0", "row 2, column width: expected a positive whole number; got '0'"),
+        ("height", "1.5", "row 2, column height"),
+        ("label", "", "row 2, column label: expected a value"),
+        ("group", "", "row 2, column group: expected a value"),
+    ],
+)
+def test_a_wrong_value_is_named_by_row_and_column(tmp_path, column, value, message):
+    rows = [
+        dict(zip(COLUMNS, ("1.png", "a", "s", "", "g", "", "0" * 64, "1", "1"), strict=True))
+        for _ in range(2)
+    ]
+    rows[1][column] = value
+    lines = [",".join(COLUMNS), *(",".join(r.values()) for r in rows)]
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ManifestError, match=message):
+        Manifest.read(tmp_path / "m.csv")
+
+
+def test_missing_columns_and_rows_are_named(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label\nx,y\n")
+    with pytest.raises(ManifestError, match=r"missing \['source'"):
+        Manifest.read(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_text("path,label\n")
+    with pytest.raises(ManifestError, match="at least one row"):
+        Manifest.read(tmp_path / "m.csv")
+    with pytest.raises(ManifestError, match=r"named \.csv or \.parquet"):
+        Manifest.read(Path("m.json"))

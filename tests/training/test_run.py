@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import lightning as L  # noqa: N812
+import numpy as np
+import pytest
+import torch
+
+from builders_training import run_config, write_heads
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import FOUR_CLASS
+from slicewise.errors import ConfigError, TrainingError
+from slicewise.evaluation.metrics import accuracy
+from slicewise.training import run
+from slicewise.training.callbacks import COLUMNS, read_log
+from slicewise.training.config import RunConfig
+from slicewise.training.model import SliceNet
+from slicewise.training.run import fit, logits_of, pixel_statistics, prepare
+
+LAST = {"export": "last"}
+
+
+class BrokenError(Exception):
+    """Stands for a machine that is switched off."""
+
+
+class Breaking(L.Callback):
+    def __init__(self, epoch: int, error: type[BaseException]) -> None:
+        self.epoch, self.error = epoch, error
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise self.error
+
+
+def fitted(folder: Path, name: str = "quick", **sections) -> SliceNet:
+    config = run_config(folder, name=name, **sections)
+    splits = prepare(config, FOUR_CLASS, Manifest.read(folder / "manifest.csv"))
+    return fit(config, 4, splits, config.folder)
+
+
+def broken_off(monkeypatch, folder: Path, epoch: int, error: type[BaseException], **sections):
+    """Like `fitted`, but an epoch does not begin."""
+    usual = run._callbacks
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_callbacks", lambda *given: [*usual(*given), Breaking(epoch, error)])
+        fitted(folder, **sections)
+
+
+def same(one: SliceNet, other: SliceNet) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def saved_epoch(folder: Path, name: str = "last") -> int:
+    path = folder / "checkpoints" / f"{name}.ckpt"
+    return torch.load(path, weights_only=True)["epoch"]
+
+
+def log_of(config_name: str, folder: Path) -> list[dict[str, str]]:
+    return read_log(folder / "runs" / config_name / "log.csv")
+
+
+def test_a_run_leaves_log_curves_configuration_and_checkpoints(heads):
+    fitted(heads)
+    folder = heads / "runs" / "quick"
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml",
+        "log.csv",
+        "curves.png",
+        "checkpoints",
+    }
+    assert {p.name for p in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    rows = read_log(folder / "log.csv")
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert tuple(rows[0]) == COLUMNS
+    assert all(float(value) >= 0 for row in rows for value in row.values())
+    assert float(rows[-1]["lr"]) == pytest.approx(0.01 * 0.01, rel=0.2)
+
+
+def test_only_the_figures_of_the_validation_split_stand_in_the_log(heads):
+    network = fitted(heads, checkpoint=LAST)
+    config = run_config(heads)
+    splits = prepare(config, FOUR_CLASS, Manifest.read(heads / "manifest.csv"))
+    logits = logits_of(network, splits["val"].images)
+    expected = accuracy(logits.argmax(1), splits["val"].targets)
+    assert float(log_of("quick", heads)[-1]["val_accuracy"]) == pytest.approx(expected)
+
+
+def test_same_seed_same_weights_other_seed_other_weights(heads):
+    first = fitted(heads, "first", model={"dropout": 0.2})
+    assert same(first, fitted(heads, "again", model={"dropout": 0.2}))
+    assert not same(first, fitted(heads, "other", model={"dropout": 0.2}, seed=8))
+
+
+RESUMED = {
+    "dropout and mixing": {"model": {"dropout": 0.3}, "augment": {"mixup": 0.4, "cutmix": 1.0}},
+    "bf16": {"trainer": {"precision": "bf16"}},
+    "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "optimizer": {"lr": 0.05}},
+    "onecycle": {"scheduler": {"name": "onecycle"}, "optimizer": {"name": "sgd"}},
+    "best": {"checkpoint": {"export": "best"}},
+    "validated every second epoch": {"trainer": {"validate_every": 2}},
+}
+
+
+@pytest.mark.parametrize("sections", RESUMED.values(), ids=RESUMED.keys())
+def test_a_run_that_broke_off_ends_with_the_same_weights(heads, monkeypatch, sections):
+    trainer = {"epochs": 4, **sections.get("trainer", {})}
+    sections = {"checkpoint": LAST, **sections, "trainer": trainer}
+    whole = fitted(heads, "whole", **sections)
+    with pytest.raises(BrokenError):
+        broken_off(monkeypatch, heads, 3, BrokenError, name="parts", **sections)
+    assert len(log_of("parts", heads)) == 3
+    assert same(whole, fitted(heads, "parts", **sections))
+    compared = [[row["epoch"], row["train_loss"]] for row in log_of("parts", heads)]
+    assert compared == [[row["epoch"], row["train_loss"]] for row in log_of("whole", heads)]
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_and_the_best_of_the_best(heads):
+    """The score does not rise in every epoch, so that the two differ."""
+    sections = {"trainer": {"epochs": 5}, "optimizer": {"lr": 0.05}}
+    fitted(heads, **sections)
+    scores = [float(row["val_macro_auroc"]) for row in log_of("quick", heads)]
+    best = int(np.argmax(scores))
+    folder = heads / "runs" / "quick"
+    assert best < 4
+    assert (saved_epoch(folder, "best"), saved_epoch(folder)) == (best, 4)
+
+
+def test_checkpoints_in_between_are_kept_where_wanted(heads):
+    fitted(heads, trainer={"epochs": 4}, checkpoint={"every": 2})
+    kept = {path.name for path in (heads / "runs/quick/checkpoints").iterdir()}
+    assert kept == {"best.ckpt", "last.ckpt", "epoch-001.ckpt", "epoch-003.ckpt"}
+
+
+def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(TrainingError, match="interrupted; run the same command again"):
+            broken_off(monkeypatch, heads, 1, KeyboardInterrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert saved_epoch(heads / "runs/quick") == 0
+
+
+def test_early_stopping_stops_and_stays_stopped(heads):
+    sections = {
+        "trainer": {"epochs": 20},
+        "early_stopping": {"monitor": "val_loss", "patience": 2, "min_delta": 10},
+        "checkpoint": LAST,
+    }
+    first = fitted(heads, **sections)
+    assert len(log_of("quick", heads)) == 3
+    assert same(first, fitted(heads, **sections))
+    assert len(log_of("quick", heads)) == 3
+
+
+def test_a_finished_run_is_not_trained_again(heads, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    first = fitted(heads)
+    monkeypatch.setattr(run.SliceModule, "training_step", refuse)
+    assert same(first, fitted(heads))
+
+
+def test_another_configuration_in_the_same_folder_is_refused(heads):
+    fitted(heads)
+    with pytest.raises(TrainingError, match="another configuration"):
+        fitted(heads, optimizer={"lr": 0.02})
+    assert len(log_of("quick", heads)) == 2
+
+
+def test_epochs_without_validation_have_no_figures_of_it(heads):
+    fitted(heads, trainer={"epochs": 3, "validate_every": 2})
+    rows = log_of("quick", heads)
+    assert [bool(row["val_loss"]) for row in rows] == [False, True, False]
+    assert all(row["train_loss"] for row in rows)
+
+
+def test_plateau_lowers_the_rate_where_torch_would(heads):
+    fitted(
+        heads,
+        trainer={"epochs": 6},
+        scheduler={"name": "plateau", "patience": 0, "factor": 0.5},
+        optimizer={"lr": 0.05},
+    )
+    rows = log_of("quick", heads)
+    twin = torch.optim.SGD([torch.zeros(1)], lr=0.05)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(twin, "max", 0.5, 0)
+    expected = []
+    for row in rows:
+        expected.append(twin.param_groups[0]["lr"])
+        schedule.step(float(row["val_macro_auroc"]))
+    assert [float(row["lr"]) for row in rows] == pytest.approx(expected)
+    assert expected[-1] < 0.05
+
+
+def test_frozen_stages_keep_their_weights(heads):
+    sections = {"model": {"frozen_stages": 1}, "optimizer": {"lr": 0.1}}
+    after = fitted(heads, checkpoint=LAST, **sections).backbone
+    config = run_config(heads, **sections)
+    torch.manual_seed(0)
+    L.seed_everything(config.seed, verbose=False)
+    before = run.create_network("small", 4, weights=None, dropout=0, frozen_stages=1).backbone
+    assert torch.equal(before.first[0].weight, after.first[0].weight)
+    assert not torch.equal(before.second[0].weight, after.second[0].weight)
+
+
+def test_diverging_is_an_error(heads):
+    with pytest.raises(TrainingError, match=r"loss became nan in epoch .*optimizer\.lr"):
+        fitted(heads, optimizer={"lr": 1e30}, trainer={"epochs": 3})
+
+
+def test_where_the_time_of_a_step_goes(heads):
+    fitted(heads, trainer={"epochs": 1, "profile": True})
+    (profile,) = (heads / "runs/quick").glob("*profile*.txt")
+    assert "optimizer_step" in profile.read_text()
+
+
+def test_progress_does_not_mix_with_the_answer(heads, capfd):
+    fitted(heads)
+    out, progress = capfd.readouterr()
+    assert out == ""
+    assert "Decoding" in progress
+
+
+def without(folder: Path, unwanted) -> Manifest:
+    manifest = Manifest.read(folder / "manifest.csv")
+    kept = tuple(row for row in manifest.rows if not unwanted(row))
+    return Manifest(kept, manifest.folder)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_missing_split_is_named_each_time(heads, split):
+    manifest = without(heads, lambda row: row.split == split)
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=f"split '{split}': expected at least .*got 0"):
+            prepare(run_config(heads), FOUR_CLASS, manifest)
+
+
+def test_one_slice_is_too_few_to_train_on(heads):
+    first = Manifest.read(heads / "manifest.csv").subset("train").rows[0]
+    manifest = without(heads, lambda row: row.split == "train" and row.path != first.path)
+    with pytest.raises(TrainingError, match=r"split 'train': expected at least 2 .*got 1"):
+        prepare(run_config(heads), FOUR_CLASS, manifest)
+
+
+def test_a_missing_test_split_is_fine(heads):
+    manifest = without(heads, lambda row: row.split == "test")
+    assert set(prepare(run_config(heads), FOUR_CLASS, manifest)) == {"train", "val"}
+
+
+def test_a_label_that_is_no_class_is_named_before_anything_is_decoded(tmp_path):
+    manifest = write_heads(tmp_path, classes=("glioma", "abscess"))
+    with pytest.raises(TrainingError, match=r"labels abscess are none of .*four_class: glioma"):
+        prepare(run_config(tmp_path), FOUR_CLASS, manifest)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_validation_split_of_one_class_cannot_choose_an_epoch_by_auroc(heads):
+    manifest = without(heads, lambda row: row.split == "val" and row.label != "glioma")
+    config = run_config(heads)
+    splits = prepare(config, FOUR_CLASS, manifest)
+    with pytest.raises(TrainingError, match=r"val_macro_auroc: expected .* at least two classes"):
+        fit(config, 4, splits, config.folder)
+    by_loss = run_config(heads, name="loss", early_stopping={"monitor": "val_loss"})
+    fit(by_loss, 4, splits, by_loss.folder)
+
+
+def test_a_device_that_is_not_there_is_named(heads):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(TrainingError, match=r"trainer.device cuda: .*available: .*cpu"):
+        fitted(heads, trainer={"device": "cuda"})
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"model": {"name": "resnet9000"}}, "model.name 'resnet9000': expected one of"),
+        ({"model": {"frozen_stages": 3}}, "small has 2 stages"),
+    ],
+)
+def test_an_impossible_model_is_named(heads, sections, message):
+    with pytest.raises(ConfigError, match=message):
+        fitted(heads, **sections)
+
+
+def test_pixel_statistics():
+    images = np.random.default_rng(0).integers(0, 256, (300, 5, 5), dtype=np.uint8)
+    mean, std = pixel_statistics(images)
+    assert mean == pytest.approx((images / 255).mean())
+    assert std == pytest.approx((images / 255).std())
+
+
+def test_the_network_is_normalised_by_the_training_split(heads):
+    network = fitted(heads)
+    manifest = Manifest.read(heads / "manifest.csv")
+    config: RunConfig = run_config(heads)
+    images = prepare(config, FOUR_CLASS, manifest)["train"].images
+    assert (float(network.mean), float(network.std)) == pytest.approx(pixel_statistics(images))
