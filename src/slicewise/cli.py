@@ -68,6 +68,9 @@ def predict(
         Path | None, typer.Option(help="Write slice and heat map side by side here.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page of all answers.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Class whose heat map is drawn; default the answered one.")
+    ] = None,
     colormap: Annotated[
         str, typer.Option(help="Colours of heat maps: ember, lagoon or grey.")
     ] = "ember",
@@ -88,7 +91,7 @@ def predict(
     if json_ and jsonl:
         raise typer.BadParameter("give --json or --jsonl, not both")
     form: Literal["text", "json", "jsonl"] = "json" if json_ else "jsonl" if jsonl else "text"
-    output = Output(form, explain, report, colormap, alpha)
+    output = Output(form, explain, report, target, colormap, alpha)
     failed = run_predict(
         paths, output, bundle=bundle, tta=tta, threshold=threshold, threads=threads
     )

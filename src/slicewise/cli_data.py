@@ -15,6 +15,7 @@ from slicewise.data.statistics import (
     save_statistics,
     verify_statistics,
 )
+from slicewise.data.tables import is_parquet
 from slicewise.imaging.preprocess import PreprocessSpec
 
 Mode = Literal["save", "verify", "display"]
@@ -22,6 +23,7 @@ Mode = Literal["save", "verify", "display"]
 
 def run_build(config: BuildConfig, out: Path) -> str:
     """Build and write a manifest; returns the report in words."""
+    is_parquet(out)  # a wrong suffix should not show after minutes of work
     with steps() as progress:
         built = build(config, progress)
     built.write(out)

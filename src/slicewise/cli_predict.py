@@ -28,6 +28,7 @@ class Output:
         form: How to print.
         explain: Folder for one picture a slice, slice and heat map side by side.
         report: HTML page of all answers.
+        target: Class whose heat map is drawn in `explain`; None for the answered one.
         colormap: Colours of heat maps.
         alpha: Opacity of heat maps where they are strongest.
     """
@@ -35,6 +36,7 @@ class Output:
     form: Form
     explain: Path | None
     report: Path | None
+    target: str | None
     colormap: str
     alpha: float
 
@@ -106,7 +108,7 @@ def _drawn(item: Item, output: Output, first: int) -> Item:
         zip(item.series.slices, item.answers, strict=True), first + 1
     ):
         path = folder / f"{number:04d}_{_safe(slice_.source)}.png"
-        draw_answer(slice_, answer, style).save(path)
+        draw_answer(slice_, answer, style, output.target).save(path)
         answers.append(_naming(answer, path))
     return replace(item, answers=answers)
 

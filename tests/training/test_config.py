@@ -77,3 +77,13 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ConfigError, match="cannot be read as YAML"):
         load_config(tmp_path / "bytes.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*Path("docs/configs").glob("*.yaml"), Path("models/four_class/train.yaml")]),
+    ids=str,
+)  # fmt: skip
+def test_configurations_that_ship_are_valid(path: Path) -> None:
+    from slicewise.data.tasks import parse_task
+
+    assert len(parse_task(load_config(path).data.task).classes) >= 2

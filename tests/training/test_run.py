@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import lightning as L  # noqa: N812
@@ -116,6 +118,42 @@ def test_a_run_that_broke_off_ends_with_the_same_weights(heads, monkeypatch, sec
     assert same(whole, fitted(heads, "parts", **sections))
     compared = [[row["epoch"], row["train_loss"]] for row in log_of("parts", heads)]
     assert compared == [[row["epoch"], row["train_loss"]] for row in log_of("whole", heads)]
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import pytest
+from builders_training import register_small, run_config
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import FOUR_CLASS
+from slicewise.training import run
+from slicewise.training.callbacks import EpochLog
+
+def killed(self, trainer, module):
+    if trainer.current_epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+EpochLog.on_validation_end = killed
+register_small(pytest.MonkeyPatch())
+folder = Path(sys.argv[2])
+config = run_config(folder, name="killed", trainer={"epochs": 4}, checkpoint={"export": "last"})
+splits = run.prepare(config, FOUR_CLASS, Manifest.read(folder / "manifest.csv"))
+run.fit(config, 4, splits, config.folder)
+"""
+
+
+def test_a_killed_process_is_taken_up_by_another_one(heads):
+    """Killed within the third epoch; the second is the last that was saved."""
+    tests = str(Path(__file__).parent.parent)
+    words = [sys.executable, "-c", KILLED, tests, str(heads)]
+    found = subprocess.run(words, capture_output=True, check=False)
+    assert found.returncode == -signal.SIGKILL
+    assert saved_epoch(heads / "runs/killed") == 1
+    sections = {"trainer": {"epochs": 4}, "checkpoint": LAST}
+    whole = fitted(heads, "whole", **sections)
+    assert same(whole, fitted(heads, "killed", **sections))
 
 
 def test_the_last_checkpoint_is_of_the_last_epoch_and_the_best_of_the_best(heads):

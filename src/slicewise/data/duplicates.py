@@ -29,7 +29,7 @@ Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 SAME_AGREEMENT = 0.75
-"""Fixed on Figshare folds 1 and 2; docs/data.md tells how."""
+"""No two slices of Figshare folds 1 and 2 are joined; docs/data.md tells how it was chosen."""
 _WORTH_REFINING = 0.2
 
 

@@ -69,7 +69,7 @@ def compute_statistics(
         histogram += np.bincount(image.ravel(), minlength=256)
         if progress:
             progress("measuring", done, len(rows))
-    mean, std = _moments(histogram)
+    mean, std = moments(histogram)
     return Statistics(
         mean=mean,
         std=std,
@@ -125,7 +125,7 @@ def verify_statistics(
     return again
 
 
-def _moments(histogram: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, float]:
+def moments(histogram: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, float]:
     """Exact mean and standard deviation from counts of the values 0 to 255, scaled by 255."""
     values = np.arange(256, dtype=np.float64) / 255
     share = histogram / histogram.sum()

@@ -19,7 +19,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         ManifestError: If it cannot be read, or a row has more or fewer values than the header.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
-    return _read_parquet(path) if _is_parquet(path) else _read_csv(path)
+    return _read_parquet(path) if is_parquet(path) else _read_csv(path)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence
         ManifestError: If the suffix is another one.
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
-    if _is_parquet(path):
+    if is_parquet(path):
         _write_parquet(path, rows, columns)
         return
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -43,7 +43,12 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence
         writer.writerows(rows)
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a table is Parquet, by its suffix; otherwise it is CSV.
+
+    Raises:
+        ManifestError: If the suffix is neither.
+    """
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
         raise ManifestError(f"{path}: expected a table named .csv or .parquet")

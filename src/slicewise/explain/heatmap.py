@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.errors import BundleError
+from slicewise.errors import BundleError, ConfigError
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.classifier import Answer
@@ -54,11 +54,22 @@ def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMa
     return HeatMap((values / highest).astype(np.float32), (int(row), int(column)))
 
 
-def heat_map_of(slice_: Slice, answer: Answer) -> HeatMap:
-    """Heat map of the answered class on the slice it was answered for."""
+def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> HeatMap:
+    """Heat map of one class on the slice it was answered for.
+
+    Args:
+        slice_: The slice.
+        answer: What was answered for it.
+        target: Class to explain; None for the answered one.
+
+    Raises:
+        ConfigError: The model has no such class.
+    """
     classes = list(answer.prediction.probabilities)
-    cam = answer.cam[classes.index(answer.prediction.label)]
-    return heat_map(cam, answer.placement, slice_.shape)
+    wanted = target or answer.prediction.label
+    if wanted not in classes:
+        raise ConfigError(f"class {wanted!r}: expected one of {', '.join(classes)}")
+    return heat_map(answer.cam[classes.index(wanted)], answer.placement, slice_.shape)
 
 
 def _weights(

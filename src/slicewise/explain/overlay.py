@@ -115,11 +115,26 @@ def caption_of(prediction: Prediction) -> list[str]:
     return [*lines, DISCLAIMER]
 
 
-def draw_answer(slice_: Slice, answer: Answer, style: OverlayStyle = DEFAULT_STYLE) -> Image.Image:
-    """Slice and heat map of the answered class side by side with the answer below, RGB."""
+def draw_answer(
+    slice_: Slice, answer: Answer, style: OverlayStyle = DEFAULT_STYLE, target: str | None = None
+) -> Image.Image:
+    """Slice and heat map side by side with the answer below, RGB.
+
+    Args:
+        slice_: The slice.
+        answer: What was answered for it.
+        style: How the overlay is drawn.
+        target: Class to explain; None for the answered one.
+
+    Raises:
+        ConfigError: The model has no such class.
+    """
     plain = Image.fromarray(display(slice_))
-    drawn = overlay(slice_, heat_map_of(slice_, answer), style)
-    return side_by_side(plain, drawn, caption_of(answer.prediction))
+    drawn = overlay(slice_, heat_map_of(slice_, answer, target), style)
+    caption = caption_of(answer.prediction)
+    if target is not None:
+        caption.insert(1, f"heat map of {target.replace('_', ' ')}")
+    return side_by_side(plain, drawn, caption)
 
 
 def panel_sized(picture: Image.Image) -> Image.Image:

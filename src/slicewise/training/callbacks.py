@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,50 @@ class LastingEarlyStopping(EarlyStopping):
         """Stop at once where the run had been stopped."""
         if self.stopped_epoch:
             trainer.should_stop = True
+
+
+class Milestones(L.Callback):
+    """Says on stderr when an epoch is the best so far and when a run stops early."""
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        """Watch one quantity; `mode` is `min` or `max`."""
+        self._monitor, self._sign = monitor, 1 if mode == "max" else -1
+        self._best: float | None = None
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compare with the best."""
+        value = trainer.callback_metrics.get(self._monitor)
+        if value is None:
+            return
+        if self._best is None or self._sign * (float(value) - self._best) > 0:
+            self._best = float(value)
+            announce(
+                f"epoch {trainer.current_epoch + 1}: {self._monitor} {self._best:.4f}, best so far"
+            )
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say why the run ended before its last epoch, if it did."""
+        if (
+            trainer.should_stop
+            and trainer.max_epochs
+            and trainer.current_epoch < trainer.max_epochs
+        ):
+            announce(
+                f"stopped early after epoch {trainer.current_epoch}: {self._monitor} got no better"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value, so that a resumed run goes on comparing with it."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the best value of the interrupted run."""
+        self._best = state_dict["best"]
+
+
+def announce(text: str) -> None:
+    """One line for the person who watches a run, on stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def read_log(path: Path) -> list[dict[str, str]]:

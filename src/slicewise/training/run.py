@@ -17,14 +17,21 @@ from lightning.pytorch.profilers import SimpleProfiler
 from numpy.typing import NDArray
 
 from slicewise.data.manifest import Manifest
+from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.training.callbacks import EpochLog, LastCheckpoint, LastingEarlyStopping
+from slicewise.training.callbacks import (
+    EpochLog,
+    LastCheckpoint,
+    LastingEarlyStopping,
+    Milestones,
+    announce,
+)
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.curves import plot_curves
 from slicewise.training.dataset import Images, load_images, ordered_loader, training_loader
 from slicewise.training.losses import class_weights
-from slicewise.training.model import SliceNet, create_network
+from slicewise.training.model import SliceNet, create_network, parameter_counts
 from slicewise.training.module import SliceModule
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -82,6 +89,7 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
         torch.set_num_threads(config.trainer.threads)
     train, validation = splits["train"], splits["val"]
     network = _network(config, classes, train.images)
+    announce(_description(config, network, splits))
     weights = class_weights(train.targets, classes, config.loss.class_weights)
     module = SliceModule(network, config, weights)
     trainer = _trainer(config, folder, _callbacks(config, folder))
@@ -178,14 +186,23 @@ def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
     return network.to(memory_format=torch.channels_last)
 
 
+def _description(config: RunConfig, network: SliceNet, splits: dict[str, SplitData]) -> str:
+    everything, trained = parameter_counts(network)
+    origin = "training split" if network.needs_statistics else "start weights"
+    counts = ", ".join(f"{len(data.targets)} {name}" for name, data in splits.items())
+    return (
+        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
+        f"slices: {counts}; normalisation of the {origin}: "
+        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
+    )
+
+
 def pixel_statistics(images: Images) -> tuple[float, float]:
     """Mean and standard deviation over all pixels, in units of [0, 1], without a float copy."""
     counts = np.zeros(256, dtype=np.int64)
     for start in range(0, len(images), 256):
         counts += np.bincount(np.asarray(images[start : start + 256]).ravel(), minlength=256)
-    values = np.arange(256) / 255
-    mean = float((counts * values).sum() / counts.sum())
-    return mean, float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+    return moments(counts)
 
 
 def _best_checkpoint(config: RunConfig, checkpoints: Path) -> ModelCheckpoint:
@@ -208,9 +225,9 @@ def _callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
             stopping.min_delta,
             stopping.patience,
             mode=stopping.mode,
-            verbose=True,
         ),
         EpochLog(folder / LOG_NAME),
+        Milestones(stopping.monitor, stopping.mode),
         RichProgressBar(console_kwargs={"stderr": True}),
         _best_checkpoint(config, checkpoints),
     ]

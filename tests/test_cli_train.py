@@ -1,0 +1,149 @@
+"""`slicewise train` and `slicewise evaluate` on a few synthetic heads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from builders_training import register_small, run_values, write_heads
+from slicewise.cli import app
+from slicewise.errors import BundleError, ConfigError, ManifestError, TrainingError
+from slicewise.inference.bundle import load_bundle
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        register_small(patch)
+        yield
+    torch.use_deterministic_algorithms(False)
+
+
+def write_config(folder: Path, **sections) -> Path:
+    path = folder / f"{sections.get('name', 'quick')}.yaml"
+    values = run_values(folder, trainer={"epochs": 1}, **sections)
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, _small: None) -> Path:
+    """A folder with heads, a configuration and the run that it made."""
+    folder = tmp_path_factory.mktemp("project")
+    write_heads(folder)
+    result = run("train", write_config(folder))
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"bundle: {folder / 'runs/quick/bundle'}\n"
+    return folder
+
+
+def test_the_bundle_is_whole_and_says_how_it_was_made(project):
+    bundle = load_bundle(project / "runs/quick/bundle")
+    assert f"slicewise train {project / 'quick.yaml'}" in bundle.files["MODEL_CARD.md"].decode()
+
+
+def test_the_same_command_again_changes_nothing(project):
+    before = load_bundle(project / "runs/quick/bundle").identity
+    assert run("train", project / "quick.yaml").exit_code == 0
+    assert load_bundle(project / "runs/quick/bundle").identity == before
+
+
+def test_an_unknown_fold_is_named(project):
+    result = run("train", project / "quick.yaml", "--fold", "z")
+    assert isinstance(result.exception, TrainingError)
+    assert "fold 'z': the manifest has a, b, c" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--folds"], [("cross_validate", "--folds")]),
+        (
+            ["--fold", "a", "--fold", "c"],
+            [("train_fold", "a", "--fold a"), ("train_fold", "c", "--fold c")],
+        ),
+        ([], [("train", "")]),
+    ],
+    ids=["all folds", "two folds", "none"],
+)
+def test_folds_are_asked_for(project, monkeypatch, options, expected):
+    asked = []
+
+    def record(name: str):
+        def called(config, task, *rest):
+            asked.append((name, *rest[:-1], rest[-1].partition("quick.yaml")[2].strip()))
+            return Path(name)
+
+        monkeypatch.setattr(f"slicewise.cli_train.{name}", called)
+
+    for name in ("cross_validate", "train_fold", "train"):
+        record(name)
+    result = run("train", project / "quick.yaml", *options)
+    assert asked == expected
+    assert result.stdout.splitlines() == [f"bundle: {call[0]}" for call in expected]
+
+
+def test_start_weights_replace_those_of_the_configuration(project, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "slicewise.cli_train.train", lambda config, *_: asked.append(config.model) or Path("x")
+    )
+    run("train", project / "quick.yaml", "--weights", "start.safetensors")
+    assert asked[0].weights == Path("start.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("sections", "error", "message"),
+    [
+        ({"optimiser": {}}, ConfigError, "nearest known key: optimizer"),
+        ({"data": {"task": "six_class"}}, ConfigError, "task 'six_class'"),
+        ({"data": {"manifest": "gone.csv"}}, ManifestError, "gone.csv"),
+        ({"model": {"name": "resnet9"}}, ConfigError, "model.name 'resnet9'"),
+    ],
+)
+def test_a_wrong_configuration_is_named(project, sections, error, message):
+    result = run("train", write_config(project, name="wrong", **sections))
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+    assert result.exit_code == 1
+
+
+def test_evaluate_measures_the_test_split(project):
+    bundle = project / "runs/quick/bundle"
+    out = project / "out"
+    words = ("evaluate", project / "manifest.csv", "--bundle", bundle, "--out", out)
+    result = run(*words, "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report == json.loads((out / "metrics.json").read_text())
+    own = load_bundle(bundle).info.evaluation
+    assert (report["accuracy"], report["n"]) == (own["accuracy"], 8)
+    assert {path.name for path in out.iterdir()} >= {"predictions.csv", "roc.png"}
+
+
+def test_evaluate_refuses_what_the_model_has_seen(project):
+    bundle = project / "runs/quick/bundle"
+    words = ("evaluate", project / "manifest.csv", "--bundle", bundle, "--out", project / "seen")
+    refused = run(*words, "--split", "train")
+    assert refused.exit_code == 1
+    assert "--allow-seen" in str(refused.exception)
+    allowed = run(*words, "--split", "train", "--allow-seen")
+    assert allowed.exit_code == 0
+    assert "16 slices in 8 groups" in allowed.stdout
+
+
+def test_evaluate_needs_a_bundle_that_is_one(project):
+    result = run(
+        "evaluate", project / "manifest.csv", "--bundle", project, "--out", project / "none"
+    )
+    assert isinstance(result.exception, BundleError)
