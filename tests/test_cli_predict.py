@@ -222,3 +222,12 @@ def test_wrong_use_from_a_shell(tmp_path):
     result = slicewise("predict", "--what", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert "--what" in result.stderr
+
+
+def test_colours_offered_are_the_colours_there_are() -> None:
+    from typing import get_args
+
+    from slicewise.cli import Colormap
+    from slicewise.explain.colormap import COLORMAPS
+
+    assert set(get_args(Colormap)) == set(COLORMAPS)

@@ -20,6 +20,7 @@ app = typer.Typer(
 data = typer.Typer(help="Folders to manifests; statistics; synthetic slices.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+Colormap = Literal["ember", "lagoon", "grey"]
 StatsMode = Literal["save", "verify", "display"]
 Manifest = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.", metavar="M")]
 
@@ -31,11 +32,14 @@ def main() -> None:
     except SliceWiseError as error:
         typer.echo(f"slicewise: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("slicewise: interrupted", err=True)
-        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        typer.echo(f"slicewise: {error.filename or 'a file'}: {error.strerror}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("slicewise: interrupted", err=True)
         sys.exit(1)
 
 
@@ -71,11 +75,10 @@ def predict(
     target: Annotated[
         str | None, typer.Option(help="Class whose heat map is drawn; default the answered one.")
     ] = None,
-    colormap: Annotated[
-        str, typer.Option(help="Colours of heat maps: ember, lagoon or grey.")
-    ] = "ember",
+    colormap: Annotated[Colormap, typer.Option(help="Colours of heat maps.")] = "ember",
     alpha: Annotated[
-        float, typer.Option(help="Opacity of heat maps where they are strongest.")
+        float,
+        typer.Option(min=0.05, max=1, help="Opacity of heat maps where they are strongest."),
     ] = 0.6,
     tta: Annotated[bool, typer.Option("--tta", help="Average over test-time views.")] = False,
     threshold: Annotated[

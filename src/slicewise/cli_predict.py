@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from slicewise.errors import ConfigError, InputError
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
@@ -40,6 +41,22 @@ class Output:
     colormap: str
     alpha: float
 
+    def prepare(self, classes: Sequence[str]) -> None:
+        """Fail before the first forward pass where a picture or the page could not be written.
+
+        Raises:
+            InputError: A folder is a file or cannot be made.
+            ConfigError: The model has no class of that name.
+        """
+        if self.target is not None and self.target not in classes:
+            raise ConfigError(f"--target {self.target!r}: expected one of {', '.join(classes)}")
+        for folder in (self.explain, self.report and self.report.parent):
+            try:
+                if folder is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"{folder}: expected a folder to write to; {error}") from error
+
 
 def run_predict(
     paths: Sequence[str],
@@ -61,6 +78,7 @@ def run_predict(
         threads: Of one forward pass.
     """
     classifier = Classifier.load(bundle, threads)
+    output.prepare(classifier.bundle.classes)
     items = answer_inputs(paths, classifier, threshold=threshold, tta=tta)
     envelope, kept = Envelope(), []
     for item in _with_progress(items):
@@ -102,7 +120,6 @@ def _drawn(item: Item, output: Output, first: int) -> Item:
     from slicewise.explain.overlay import OverlayStyle, draw_answer
 
     style = OverlayStyle(output.colormap, output.alpha)
-    folder.mkdir(parents=True, exist_ok=True)
     answers = []
     for number, (slice_, answer) in enumerate(
         zip(item.series.slices, item.answers, strict=True), first + 1

@@ -28,6 +28,9 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.pipeline import BATCH, SeriesAnswers, answer_inputs
 
+# What the reader silences when it is imported, pytest shows again.
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 MB = 2**20
 RESET, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 HEAD = (head_with_spot(0) / 6).clip(0, 255).astype(np.uint8)
