@@ -134,3 +134,9 @@ def test_cutmix_share_is_the_area_kept() -> None:
 
 def test_mixing_off_draws_nothing() -> None:
     assert draw_mix(AugmentConfig(preset="none"), 4, 32, generator()) is None
+
+
+def test_numbers_follow_the_images_to_their_device() -> None:
+    images = torch.rand(4, 1, 16, 16).to("meta")
+    found = apply(images, draw(AugmentConfig(preset="strong"), 4, generator()))
+    assert (found.device.type, found.shape) == ("meta", images.shape)

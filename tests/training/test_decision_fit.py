@@ -38,7 +38,7 @@ def test_temperature_then_threshold_on_calibrated_scores(tmp_path):
     logits = logits_of(FOUR_CLASS, 3.0, wrong=1)
     logits[6] += np.array([0.5, 0, 0, 0], np.float32)
     table = table_of(tmp_path, FOUR_CLASS, logits)
-    rule = fit_decision(table)
+    rule = fit_decision(table, "the validation split")
     assert rule.temperature == pytest.approx(fit_temperature(logits, table.targets))
     point = rule.operating_point
     assert (point.rule, point.sensitivity, point.specificity) == ("youden_j", 1.0, 1.0)
@@ -49,7 +49,7 @@ def test_temperature_then_threshold_on_calibrated_scores(tmp_path):
 
 
 def test_a_task_without_a_negative_class_has_no_threshold(tmp_path):
-    rule = fit_decision(table_of(tmp_path, THREE_CLASS, logits_of(THREE_CLASS, 3.0, wrong=1)))
+    rule = fit_decision(table_of(tmp_path, THREE_CLASS, logits_of(THREE_CLASS, 3.0, wrong=1)), "here")
     assert rule.operating_point is None
     assert rule.temperature is not None
 
@@ -57,8 +57,8 @@ def test_a_task_without_a_negative_class_has_no_threshold(tmp_path):
 def test_what_cannot_be_fitted_stays_unfitted(tmp_path):
     """All right, so no temperature is best; all scores alike, so no threshold is."""
     flat = np.zeros((4, 2), np.float32)
-    assert fit_decision(table_of(tmp_path, BINARY, flat)).operating_point is None
-    perfect = fit_decision(table_of(tmp_path, BINARY, logits_of(BINARY, 3.0)))
+    assert fit_decision(table_of(tmp_path, BINARY, flat), "here").operating_point is None
+    perfect = fit_decision(table_of(tmp_path, BINARY, logits_of(BINARY, 3.0)), "here")
     assert perfect.temperature is None
     assert perfect.operating_point is not None
     assert perfect != DecisionRule()

@@ -67,6 +67,16 @@ def test_frozen_stages_do_not_train() -> None:
     assert 0 < trained < everything
 
 
+def test_frozen_stages_keep_their_batch_norm_statistics() -> None:
+    network = build(frozen=2).train()
+    before = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
+    network(torch.rand(4, 1, 64, 64))
+    after = network.state_dict()
+    drifted = {k for k, v in before.items() if not torch.equal(v, after[k])}
+    assert drifted
+    assert not {k for k in drifted if k.startswith(("backbone.bn1", "backbone.layer1"))}
+
+
 def test_unknown_name_and_too_many_stages() -> None:
     with pytest.raises(ConfigError, match=r"'resnet99'.*resnet18"):
         build("resnet99")

@@ -65,6 +65,7 @@ class DecisionRule(BaseModel):
 
     temperature: float | None = Field(None, gt=0, description="Logits are divided by it.")
     operating_point: OperatingPoint | None = None
+    fitted_on: str | None = Field(None, description="Which answers both were fitted on, in words.")
     conformal: None = Field(None, description="Conformal quantiles; none are fitted yet.")
     out_of_distribution: None = Field(None, description="Distance limits; none are fitted yet.")
 

@@ -136,14 +136,14 @@ def draw(config: AugmentConfig, count: int, generator: torch.Generator) -> Augme
 def apply(images: Tensor, numbers: AugmentDraw) -> Tensor:
     """Apply drawn numbers to (N, C, H, W) float images in [0, 1]; the result is in [0, 1]."""
     warped = _warp(images, numbers)
-    blurred = torch.where(_each(numbers.blur), F.avg_pool2d(warped, 3, 1, 1), warped)
-    erased = blurred * _border_mask(numbers.erase, images.shape[-2], images.shape[-1])
-    lit = erased.clamp(0, 1) ** _each(numbers.gamma)
-    lit = lit * _each(numbers.contrast) + _each(numbers.brightness)
+    blurred = torch.where(_each(numbers.blur, images), F.avg_pool2d(warped, 3, 1, 1), warped)
+    erased = blurred * _border_mask(numbers.erase, images.shape[-2], images.shape[-1]).to(images)
+    lit = erased.clamp(0, 1) ** _each(numbers.gamma, images)
+    lit = lit * _each(numbers.contrast, images) + _each(numbers.brightness, images)
     noise = torch.randn(
         images.shape, generator=torch.Generator().manual_seed(numbers.noise_seed)
     ).to(images)
-    return (lit + noise * _each(numbers.noise_sigma)).clamp(0, 1)
+    return (lit + noise * _each(numbers.noise_sigma, images)).clamp(0, 1)
 
 
 def draw_mix(
@@ -216,5 +216,6 @@ def _border_mask(erase: Tensor, height: int, width: int) -> Tensor:
     return (keep_rows[:, None, :, None] & keep_columns[:, None, None, :]).float()
 
 
-def _each(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
+def _each(values: Tensor, images: Tensor) -> Tensor:
+    """(N,) numbers drawn on the CPU, shaped to act on (N, C, H, W) images where these are."""
+    return values[:, None, None, None].to(images.device)

@@ -45,7 +45,7 @@ class Product:
 
     Args:
         graph: Content of `model.onnx`.
-        decision: Fitted on the validation split.
+        decision: Temperature and operating point.
         seen: Content of `seen.npz`.
     """
 
@@ -60,13 +60,25 @@ def make_product(
     network: SliceNet,
     manifest: Manifest,
     splits: dict[str, SplitData],
+    decision: DecisionRule | None = None,
 ) -> Product:
-    """Export a network and fit its decision rule with the weights as they will be stored."""
+    """Export a network and fit its decision rule with the weights as they will be stored.
+
+    Args:
+        config: The run.
+        task: Its classes.
+        network: What was trained.
+        manifest: With the splits that were used.
+        splits: The same slices, decoded.
+        decision: Fitted elsewhere; None to fit it on the validation split.
+    """
     stored = rounded(network, config.bundle.weight_storage)
-    validation = splits["val"]
-    table = prediction_table(task, validation, logits_of(stored, validation.images))
+    if decision is None:
+        validation = splits["val"]
+        table = prediction_table(task, validation, logits_of(stored, validation.images))
+        decision = fit_decision(table, "the validation split")
     graph = onnx_bytes(stored, config.preprocessing.size, config.bundle.weight_storage)
-    return Product(graph, fit_decision(table), seen_fingerprints(manifest))
+    return Product(graph, decision, seen_fingerprints(manifest))
 
 
 def seen_fingerprints(manifest: Manifest) -> bytes:
@@ -140,10 +152,17 @@ def _origin(config: RunConfig, manifest: Manifest) -> Origin:
     return Origin(
         run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
         architecture=config.model.name,
-        started_from=config.bundle.started_from,
+        started_from=_start(config),
         manifest_sha256=manifest.sha256,
         training_slices=len(training),
         training_groups=len({row.group for row in training}),
         created=now.isoformat(timespec="seconds"),
         slicewise_version=__version__,
     )
+
+
+def _start(config: RunConfig) -> str:
+    if config.bundle.started_from:
+        return config.bundle.started_from
+    weights = config.model.weights
+    return "random initialisation" if weights is None else f"the weights of {weights.name}"

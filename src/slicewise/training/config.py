@@ -84,7 +84,9 @@ class TrainerConfig(_Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; default all.")
     deterministic: bool = True
-    profile: bool = Field(False, description="Write profile.txt: where the time of a step goes.")
+    profile: bool = Field(
+        False, description="Write fit-profile.txt: where the time of a step goes."
+    )
 
 
 class EarlyStoppingConfig(_Section):
@@ -115,7 +117,9 @@ class BundleConfig(_Section):
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
     weight_storage: Literal["float32", "float16"] = "float32"
     operating_point: Literal["youden_j"] = "youden_j"
-    started_from: str = Field("random initialisation", description="Start weights, in words.")
+    started_from: str | None = Field(
+        None, description="Start weights in words; default the name of the weights file."
+    )
     licences: dict[str, str] = Field(default_factory=lambda: {"model": "MIT"})
     intended_use: str = (
         "Research on brain MRI slices. Not a medical device; not for diagnosis or patient care."

@@ -1,4 +1,4 @@
-"""What turns logits into answers, fitted on the validation groups of a run."""
+"""What turns logits into answers, fitted on groups that no weight was trained on."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ def prediction_table(task: Task, data: SplitData, logits: NDArray[np.float32]) -
     )
 
 
-def fit_decision(validation: PredictionTable) -> DecisionRule:
+def fit_decision(held_out: PredictionTable, described: str) -> DecisionRule:
     """Temperature by likelihood, then the tumor threshold by Youden's J on calibrated scores.
 
     Args:
-        validation: Slices that no weight was trained on.
+        held_out: Answers for slices that no weight behind them was trained on.
+        described: What these slices are, in words.
     """
-    temperature = _temperature(validation)
-    calibrated = validation.decided(DecisionRule(temperature=temperature))
-    return DecisionRule(temperature=temperature, operating_point=_operating_point(calibrated))
+    temperature = _temperature(held_out)
+    calibrated = held_out.decided(DecisionRule(temperature=temperature))
+    point = _operating_point(calibrated)
+    return DecisionRule(temperature=temperature, operating_point=point, fitted_on=described)
 
 
-def _temperature(validation: PredictionTable) -> float | None:
-    """None where the validation split cannot give one, as when every answer in it is right."""
+def _temperature(held_out: PredictionTable) -> float | None:
+    """None where the held-out answers cannot give one, as when every answer in it is right."""
     try:
-        return fit_temperature(validation.logits, validation.targets)
+        return fit_temperature(held_out.logits, held_out.targets)
     except EvaluationError:
         return None
 
 
 def _operating_point(calibrated: PredictionTable) -> OperatingPoint | None:
-    """None where the task has no negative class, or the validation split cannot give a threshold.
+    """None where the task has no negative class, or the held-out answers cannot give a threshold.
 
     A bundle without one answers at 0.5 and says so with every prediction.
     """

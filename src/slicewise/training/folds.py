@@ -24,12 +24,14 @@ from slicewise.evaluation.report import Refusals, ReportContext, report_from_pre
 from slicewise.imaging.read import read_slice
 from slicewise.inference.classifier import Classifier
 from slicewise.training.config import RunConfig
+from slicewise.training.decision_fit import fit_decision
 from slicewise.training.train import Figures, own_figures, summary, train_manifest
 
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
     "temperature and threshold were fitted on groups of those folds too; predictions are pooled. "
-    "The model in this bundle was trained by the same recipe on all folds together."
+    "The model in this bundle was trained by the same recipe on all folds together; its own "
+    "temperature and threshold were fitted on the pooled held-out answers."
 )
 
 
@@ -67,22 +69,35 @@ def train_fold(config: RunConfig, task: Task, fold: str, command: str) -> Path:
 def cross_validate(config: RunConfig, task: Task, command: str) -> Path:
     """Train every fold and a final model on all; finished parts are not trained again.
 
-    The bundle of the final model carries the pooled figures of the folds.
+    The bundle of the final model carries the pooled figures of the folds, in which each fold was
+    decided by what was fitted on the others. Its own temperature and threshold are fitted on all
+    pooled answers, which are many more than one validation split has.
     """
     manifest = Manifest.read(config.data.manifest)
     names = fold_names(config, manifest)
     for name in names:
         train_fold(config, task, name, command)
-    report = pool(config, task, names, command)
-    final = held_out(config, manifest, None)
+    tables = held_out_answers(config, task, names)
+    report = pool(config, tables, names, command)
     return train_manifest(
         config,
         task,
-        final,
+        held_out(config, manifest, None),
         config.folder / "final",
         command,
         lambda _: _given(summary(report, POOLED)),
+        fit_decision(pooled(tables), "the pooled held-out answers of cross-validation"),
     )
+
+
+def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> list[PredictionTable]:
+    """What the model of each fold answered for the fold it was not trained on."""
+    return [
+        read_predictions(
+            config.folder / f"fold-{name}" / "evaluation" / "predictions.csv", task.negative_class
+        )
+        for name in names
+    ]
 
 
 def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
@@ -105,14 +120,10 @@ def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifes
     return replace(manifest, rows=tuple(replace(row, split=split_of(row)) for row in rows))
 
 
-def pool(config: RunConfig, task: Task, names: Sequence[str], command: str) -> dict[str, Any]:
-    """One report over the held-out predictions of every fold, in `runs/NAME/cross_validation`."""
-    folders = [config.folder / f"fold-{name}" for name in names]
-    tables = [
-        read_predictions(folder / "evaluation" / "predictions.csv", task.negative_class)
-        for folder in folders
-    ]
-    table = pooled(tables)
+def pool(
+    config: RunConfig, tables: Sequence[PredictionTable], names: Sequence[str], command: str
+) -> dict[str, Any]:
+    """One report over the held-out answers of every fold, in `runs/NAME/cross_validation`."""
     context = ReportContext(
         split=f"cross-validation over {config.folds.column} {', '.join(names)}",
         command=command,
@@ -121,10 +132,10 @@ def pool(config: RunConfig, task: Task, names: Sequence[str], command: str) -> d
         refusals=Refusals((), "every fold was checked against its own training slices"),
     )
     return report_from_predictions(
-        table,
+        pooled(tables),
         config.folder / "cross_validation",
         context,
-        neighbour=_neighbours(config, tables, folders),
+        neighbour=_neighbours(config, tables),
     )
 
 
@@ -137,18 +148,18 @@ def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> 
     generator = np.random.default_rng(seed)
     for label in sorted(sizes):
         groups = sorted(sizes[label])
-        wanted = share * sum(sizes[label].values())
+        taken = sum(size for group, size in sizes[label].items() if group in chosen)
+        wanted = share * sum(sizes[label].values()) - taken
         for index in generator.permutation(len(groups)):
             if wanted <= 0:
                 break
-            wanted -= sizes[label][groups[index]]
-            chosen.add(groups[index])
+            if groups[index] not in chosen:
+                wanted -= sizes[label][groups[index]]
+                chosen.add(groups[index])
     return chosen
 
 
-def _neighbours(
-    config: RunConfig, tables: Sequence[PredictionTable], folders: Sequence[Path]
-) -> Bools:
+def _neighbours(config: RunConfig, tables: Sequence[PredictionTable]) -> Bools:
     """Whether the nearest slice of the other folds has the same label, fold by fold."""
     manifest = Manifest.read(config.data.manifest)
     small = {

@@ -5,7 +5,7 @@ A new model is one builder in `BACKBONES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +57,25 @@ class SliceNet(nn.Module):
         self.register_buffer("mean", torch.tensor(backbone.mean or 0.0))
         self.register_buffer("std", torch.tensor(backbone.std or 1.0))
         self.needs_statistics = backbone.mean is None
+        self._frozen: tuple[nn.Module, ...] = ()
 
     def normalise_by(self, mean: float, std: float) -> None:
         """Set the normalisation, in units of images in [0, 1]."""
         self.mean.fill_(mean)
         self.std.fill_(std)
+
+    def freeze(self, stages: Sequence[nn.Module]) -> None:
+        """Keep stages as they are: neither weights nor batch-norm statistics change."""
+        self._frozen = tuple(stages)
+        for stage in stages:
+            stage.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> SliceNet:
+        """Training mode for all but the frozen stages."""
+        super().train(mode)
+        for stage in self._frozen:
+            stage.eval()
+        return self
 
     def features(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) images in [0, 1] to the last feature map (N, D, h, w)."""
@@ -98,9 +112,9 @@ def create_network(
         raise ConfigError(
             f"model.frozen_stages {frozen_stages}: {name} has {len(backbone.stages)} stages"
         )
-    for stage in backbone.stages[:frozen_stages]:
-        stage.requires_grad_(False)
-    return SliceNet(backbone, classes, dropout)
+    network = SliceNet(backbone, classes, dropout)
+    network.freeze(backbone.stages[:frozen_stages])
+    return network
 
 
 def parameter_counts(network: nn.Module) -> tuple[int, int]:

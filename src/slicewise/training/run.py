@@ -140,6 +140,12 @@ def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
             f"labels {', '.join(sorted(unknown))} are none of the classes of task {task.name}: "
             f"{', '.join(task.classes)}"
         )
+    missing = set(task.classes) - {row.label for row in manifest.rows}
+    if split == "train" and missing:
+        raise TrainingError(
+            f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
+            f"of task {task.name}"
+        )
     return np.array([task.classes.index(row.label) for row in manifest.rows], dtype=np.int64)
 
 
@@ -286,5 +292,7 @@ def _device(wanted: str) -> str:
 def _precision(wanted: str, device: str) -> Precision:
     if wanted == "auto":
         wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
+    if wanted == "fp16" and device != "cuda":
+        raise TrainingError(f"trainer.precision fp16: expected device cuda, got {device}; use bf16")
     kinds: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     return kinds[wanted]

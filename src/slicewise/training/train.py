@@ -13,6 +13,7 @@ from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import DecisionRule
 from slicewise.training.bundling import draft, make_product, write_product
 from slicewise.training.config import RunConfig
 from slicewise.training.run import MANIFEST_NAME, claim, fit, prepare
@@ -49,6 +50,7 @@ def train_manifest(
     folder: Path,
     command: str,
     figures: Callable[[Path], Figures],
+    decision: DecisionRule | None = None,
 ) -> Path:
     """Train on the splits of a manifest into a folder, unless its bundle is there already.
 
@@ -59,6 +61,7 @@ def train_manifest(
         folder: Where everything goes.
         command: The command that does this again.
         figures: Given the folder, measures the finished model.
+        decision: Fitted elsewhere; None to fit it on the validation split.
 
     Raises:
         LeakageError: A group stands in two splits.
@@ -72,7 +75,7 @@ def train_manifest(
         return bundle
     splits = prepare(config, task, manifest)
     network = fit(config, len(task.classes), splits, folder)
-    product = make_product(config, task, network, manifest, splits)
+    product = make_product(config, task, network, manifest, splits, decision)
     classifier = Classifier(draft(product, config, task, manifest))
     evaluation = figures(folder)(classifier, manifest)
     partial = folder / "bundle.partial"
