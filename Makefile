@@ -7,8 +7,11 @@ STAMP := .installed
 .PHONY: demo test lint bench clean
 
 demo: $(RUNTIME)/$(STAMP)
+	@rm -f demo/report.html
 	$(RUNTIME)/bin/slicewise data phantom demo/phantoms --seed 7
-	$(RUNTIME)/bin/slicewise predict demo/phantoms demo/input --report demo/report.html
+	$(RUNTIME)/bin/slicewise predict demo/phantoms \
+	  $$(ls demo/input | grep -qvx README.md && echo demo/input) --report demo/report.html || \
+	  test -f demo/report.html
 	@echo "The answers with pictures and heat maps: open demo/report.html in a browser."
 	@echo "Put your own slices into demo/input/ and run make demo again."
 

@@ -159,7 +159,8 @@ def _print(item: Item, form: Form) -> None:
         return
     text = form == "text"
     for answer in item.answers:
-        print(_text(answer.prediction) if text else json_line(answer.prediction))
+        shown = _line if item.series.is_volume else _text
+        print(shown(answer.prediction) if text else json_line(answer.prediction))
     if item.study is not None:
         print(_study_text(item.study) if text else json_line(item.study))
 
@@ -178,6 +179,14 @@ def _text(prediction: Prediction) -> str:
     if prediction.heatmap:
         lines.append(f"  heat map: {prediction.heatmap}")
     return "\n".join(lines)
+
+
+def _line(prediction: Prediction) -> str:
+    """One slice of a series: the answer for the series follows in full."""
+    tumor = prediction.tumor_probability
+    text = f"{prediction.source}: {prediction.label} {prediction.confidence:.1%}"
+    text += "" if tumor is None else f", tumor probability {tumor:.1%}"
+    return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 
 def _study_text(prediction: StudyPrediction) -> str:
