@@ -75,7 +75,9 @@ def test_temperature_and_threshold_come_from_the_validation_split(finished, mani
     splits = prepare(config, FOUR_CLASS, manifest)
     stored = rounded(trained_weights(finished), "float16")
     logits = logits_of(stored, splits["val"].images)
-    again = fit_decision(prediction_table(FOUR_CLASS, splits["val"], logits), "the validation split")
+    again = fit_decision(
+        prediction_table(FOUR_CLASS, splits["val"], logits), "the validation split"
+    )
     assert again.temperature == pytest.approx(rule.temperature, rel=1e-3)
     found = again.operating_point
     assert found.threshold == pytest.approx(rule.operating_point.threshold, abs=1e-3)

@@ -49,7 +49,9 @@ def test_temperature_then_threshold_on_calibrated_scores(tmp_path):
 
 
 def test_a_task_without_a_negative_class_has_no_threshold(tmp_path):
-    rule = fit_decision(table_of(tmp_path, THREE_CLASS, logits_of(THREE_CLASS, 3.0, wrong=1)), "here")
+    rule = fit_decision(
+        table_of(tmp_path, THREE_CLASS, logits_of(THREE_CLASS, 3.0, wrong=1)), "here"
+    )
     assert rule.operating_point is None
     assert rule.temperature is not None
 
