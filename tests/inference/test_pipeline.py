@@ -250,8 +250,9 @@ def test_no_inputs_no_answers(classifier):
 
 def test_the_measurement_of_memory_sees_what_is_allocated():
     """The limit of the bad inputs above rests on it, as on the size of the bomb."""
-    _, grown = peak_of(lambda: [np.ones(30 * MB, np.uint8)])
-    assert 25 * MB < grown < 60 * MB
+    # Larger than any block the allocator keeps for later, so that it must come from the system.
+    _, grown = peak_of(lambda: [np.ones(120 * MB, np.uint8)])
+    assert 100 * MB < grown < 150 * MB
     with zipfile.ZipFile(io.BytesIO(BOMB)) as archive:
         assert archive.infolist()[0].file_size == 64 * MB
     assert len(BOMB) < MB
