@@ -23,3 +23,11 @@ def test_the_summary_counts_slices_groups_and_reasons():
     assert ["made", "glioma", "2", "0", "0", "1"] in [line.split() for line in text]
     assert ["all", "2", "0", "1", "2"] in [line.split() for line in text]
     assert "       2  copy of" in text
+
+
+def test_sources_without_patients_are_named():
+    known, unknown = row("glioma", "patient:a", "train"), row("glioma", "copies:ab", "test")
+    assert "caution" not in BuildReport((known,), (), 0, 0, 0, "x").summary()
+    assert "caution: no patients or groups are known in made." in (
+        BuildReport((known, unknown), (), 0, 0, 0, "x").summary()
+    )

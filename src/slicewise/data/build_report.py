@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, ManifestRow
 
 _SHOWN_REASONS = 12
@@ -63,7 +64,21 @@ class BuildReport:
             lines[3:3] = [f"moved to another fold: {self.moved} slices"]
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
+        lines += _caution(self.rows)
         return "\n".join(lines)
+
+
+def _caution(rows: Sequence[ManifestRow]) -> list[str]:
+    """Sources of which nothing is known but copies: their splits may run through patients."""
+    unknown = sorted({row.source for row in rows if row.group.startswith(COPIES_PREFIX)})
+    if not unknown:
+        return []
+    return [
+        "",
+        f"caution: no patients or groups are known in {', '.join(unknown)}. Slices of one patient",
+        "may stand in several splits, and figures on them will be too good. --table or --pattern",
+        "with patients or groups prevents it.",
+    ]
 
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:

@@ -66,5 +66,9 @@ def group_names(keys: Sequence[Sequence[Key]]) -> list[str]:
     return [_written(smallest[root]) for root in roots]
 
 
+COPIES_PREFIX = f"{Bond.COPIES.name.lower()}:"
+"""Begins the name of a group of which nothing but copies of one slice is known."""
+
+
 def _written(key: Key) -> str:
     return key.name if key.bond == Bond.GROUP else f"{key.bond.name.lower()}:{key.name}"
