@@ -85,20 +85,6 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
-def test_interruptions_are_exit_1(monkeypatch, error):
-    def interrupted() -> None:
-        raise error
-
-    monkeypatch.setattr("slicewise.cli.app", interrupted)
-    closed = []
-    monkeypatch.setattr(sys, "stderr", type("E", (), {"close": lambda _: closed.append(1)})())
-    monkeypatch.setattr("typer.echo", lambda *_, **__: None)
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 1
-
-
 def test_a_missing_extra_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     code, _, err = called(monkeypatch, capsys, "train", "c.yaml")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from builders import head_with_spot, tiny_bundle, write_tiny_bundle
 from builders_imaging import dicom_series, picture_bytes
-from slicewise.cli import app
+from slicewise.cli import app, main
 from slicewise.inference.bundle import load_bundle, pack_bundle
 from slicewise.inference.decision import DecisionRule
 from slicewise.inference.envelope import DISCLAIMER
@@ -231,3 +231,17 @@ def test_colours_offered_are_the_colours_there_are() -> None:
     from slicewise.explain.colormap import COLORMAPS
 
     assert set(get_args(Colormap)) == set(COLORMAPS)
+
+
+def test_options_that_would_change_nothing_are_wrong_use(bundle, inputs):
+    for words in (["--target", "glioma"], ["--colormap", "grey"], ["--alpha", "0.3"]):
+        assert predict(bundle, inputs / "a.png", *words).exit_code == 2
+
+
+def test_a_folder_is_no_report(bundle, inputs, tmp_path, monkeypatch, capsys):
+    words = ["slicewise", "predict", str(inputs / "a.png"), "--bundle", str(bundle)]
+    monkeypatch.setattr(sys, "argv", [*words, "--report", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "expected a file to write the page to, got a folder" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +51,29 @@ def project(tmp_path_factory: pytest.TempPathFactory, _small: None) -> Path:
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(project):
     bundle = load_bundle(project / "runs/quick/bundle")
-    assert f"slicewise train {project / 'quick.yaml'}" in bundle.files["MODEL_CARD.md"].decode()
+    card = bundle.files["MODEL_CARD.md"].decode()
+    assert "```\nslicewise train quick.yaml\n```" in card
+    assert str(project) not in card
+    assert str(project) not in json.dumps(bundle.info.model_dump(mode="json"))
+
+
+def test_the_report_of_a_run_names_its_bundle(project):
+    run_folder = project / "runs/quick"
+    report = json.loads((run_folder / "evaluation/metrics.json").read_text())
+    assert report["bundle"]["sha256"] == load_bundle(run_folder / "bundle").identity
+
+
+def test_the_command_can_be_pasted(project, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "slicewise.cli_train.train_fold", lambda *given: asked.append(given[-1]) or Path("x")
+    )
+    path = Path(shutil.copy(project / "quick.yaml", project / "my run.yaml"))
+    run("train", path, "--fold", "a b", "--weights", project / "start 1.safetensors")
+    assert shlex.split(asked[0]) == [
+        *("slicewise", "train", "my run.yaml"),
+        *("--weights", "start 1.safetensors", "--fold", "a b"),
+    ]
 
 
 def test_the_same_command_again_changes_nothing(project):

@@ -26,20 +26,14 @@ Manifest = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.", me
 
 
 def main() -> None:
-    """Run the command line: exit 0 done, 1 the work failed, 2 wrong use."""
+    """Run the command line: exit 0 done, 1 the work failed, 2 wrong use, 130 interrupted."""
     try:
         app()
     except SliceWiseError as error:
         typer.echo(f"slicewise: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
     except OSError as error:
         typer.echo(f"slicewise: {error.filename or 'a file'}: {error.strerror}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("slicewise: interrupted", err=True)
         sys.exit(1)
 
 
@@ -75,11 +69,13 @@ def predict(
     target: Annotated[
         str | None, typer.Option(help="Class whose heat map is drawn; default the answered one.")
     ] = None,
-    colormap: Annotated[Colormap, typer.Option(help="Colours of heat maps.")] = "ember",
+    colormap: Annotated[
+        Colormap | None, typer.Option(help="Colours of heat maps; default ember.")
+    ] = None,
     alpha: Annotated[
-        float,
-        typer.Option(min=0.05, max=1, help="Opacity of heat maps where they are strongest."),
-    ] = 0.6,
+        float | None,
+        typer.Option(min=0.05, max=1, help="Opacity of heat maps at their peak; default 0.6."),
+    ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over test-time views.")] = False,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Tumor threshold instead of the model's.")
@@ -94,7 +90,11 @@ def predict(
     if json_ and jsonl:
         raise typer.BadParameter("give --json or --jsonl, not both")
     form: Literal["text", "json", "jsonl"] = "json" if json_ else "jsonl" if jsonl else "text"
-    output = Output(form, explain, report, target, colormap, alpha)
+    if explain is None and target is not None:
+        raise typer.BadParameter("--target needs --explain DIR")
+    if explain is None and report is None and (colormap or alpha):
+        raise typer.BadParameter("--colormap and --alpha need --explain DIR or --report FILE")
+    output = Output(form, explain, report, target, colormap or "ember", alpha or 0.6)
     failed = run_predict(
         paths, output, bundle=bundle, tta=tta, threshold=threshold, threads=threads
     )
@@ -145,33 +145,27 @@ def data_build(
     seed: Annotated[int | None, typer.Option(help="Of the split; default 42.")] = None,
 ) -> None:
     """Folders to a manifest: classes, duplicates, leak-free groups, split."""
-    from slicewise.cli_data import run_build
-    from slicewise.data.build_config import config_of, read_build_config
+    from slicewise.cli_data import build_config, run_build
 
-    if len(roots) == 1 and roots[0].suffix in {".yaml", ".yml"}:
-        config = read_build_config(roots[0], base)
-    else:
-        known = {
-            "path": table,
-            "key": key,
-            "patient_column": patient_column,
-            "group_column": group_column,
-            "fold_column": fold_column,
-        }
-        config = config_of(
-            roots,
-            skip=skip or (),
-            table=known,
-            pattern=pattern,
-            aliases=alias or (),
-            task=task,
-            test_fold=test_fold,
-            val_fold=val_fold,
-            on_conflict=on_conflict,
-            copies=copies,
-            published_splits=published_splits,
-            seed=seed,
-        )
+    table_fields = {
+        "path": table,
+        "key": key,
+        "patient_column": patient_column,
+        "group_column": group_column,
+        "fold_column": fold_column,
+    }
+    rules = {
+        "task": task,
+        "test_fold": test_fold,
+        "val_fold": val_fold,
+        "on_conflict": on_conflict,
+        "copies": copies,
+        "published_splits": published_splits or None,
+        "seed": seed,
+    }
+    config = build_config(
+        roots, base, table_fields, rules, aliases=alias or (), skip=skip or (), pattern=pattern
+    )
     typer.echo(run_build(config, out))
 
 

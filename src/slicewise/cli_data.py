@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from slicewise.cli_progress import steps
 from slicewise.data.build import build
-from slicewise.data.build_config import BuildConfig
+from slicewise.data.build_config import BuildConfig, config_of, read_build_config
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import (
     compute_statistics,
@@ -16,9 +17,35 @@ from slicewise.data.statistics import (
     verify_statistics,
 )
 from slicewise.data.tables import is_parquet
+from slicewise.errors import ConfigError
 from slicewise.imaging.preprocess import PreprocessSpec
 
 Mode = Literal["save", "verify", "display"]
+
+
+def build_config(
+    roots: Sequence[Path],
+    base: Path | None,
+    table: Mapping[str, str | None],
+    rules: Mapping[str, str | int | bool | None],
+    *,
+    aliases: Sequence[str],
+    skip: Sequence[str],
+    pattern: str | None,
+) -> BuildConfig:
+    """What `data build` is to do: one YAML file by itself, or folders with options.
+
+    Raises:
+        ConfigError: A YAML file is mixed with options, or an option would change nothing.
+    """
+    if len(roots) == 1 and roots[0].suffix in {".yaml", ".yml"}:
+        given = [name for name, value in {**table, **rules}.items() if value is not None]
+        if given or aliases or skip or pattern:
+            raise ConfigError(f"{roots[0]}: put options into the file, only --base goes with it")
+        return read_build_config(roots[0], base)
+    if base is not None:
+        raise ConfigError("--base goes with a YAML file of sources only")
+    return config_of(roots, skip=skip, table=table, pattern=pattern, aliases=aliases, **rules)
 
 
 def run_build(config: BuildConfig, out: Path) -> str:

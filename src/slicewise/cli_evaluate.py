@@ -11,6 +11,7 @@ from typing import Any
 from slicewise.cli_progress import steps
 from slicewise.data.manifest import Manifest
 from slicewise.evaluation.evaluate import evaluate
+from slicewise.evaluation.report import SEEN_NOTICE, figure_text
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.envelope import DISCLAIMER
 
@@ -61,10 +62,6 @@ def _headlines(report: dict[str, Any]) -> list[str]:
         f"{report['n']} slices in {report['groups']} groups; refused: "
         + ", ".join(f"{count} {kind}" for kind, count in refused.items())
     ]
-    return lines + [f"  {name:<20} {_figure(report[name])}" for name in HEADLINES]
-
-
-def _figure(estimate: dict[str, Any]) -> str:
-    if estimate["value"] is None:
-        return f"none: {estimate.get('reason', 'undefined')}"
-    return f"{estimate['value']:.3f}  ({estimate['ci_low']:.3f} to {estimate['ci_high']:.3f})"
+    if report["allow_seen"]:
+        lines.append(f"{SEEN_NOTICE}: {report['seen_evaluated']['count']}")
+    return lines + [f"  {name:<20} {figure_text(report[name])}" for name in HEADLINES]

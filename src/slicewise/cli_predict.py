@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from slicewise.errors import ConfigError, InputError
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
-from slicewise.inference.envelope import DISCLAIMER, Envelope, json_line
+from slicewise.inference.envelope import DISCLAIMER, Envelope, json_line, printable
 from slicewise.inference.pipeline import SeriesAnswers, answer_inputs
 
 Form = Literal["text", "json", "jsonl"]
@@ -51,11 +52,19 @@ class Output:
         if self.target is not None and self.target not in classes:
             raise ConfigError(f"--target {self.target!r}: expected one of {', '.join(classes)}")
         for folder in (self.explain, self.report and self.report.parent):
-            try:
-                if folder is not None:
-                    folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"{folder}: expected a folder to write to; {error}") from error
+            if folder is not None:
+                _require_writable(folder)
+        if self.report is not None and self.report.is_dir():
+            raise InputError(f"{self.report}: expected a file to write the page to, got a folder")
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: expected a folder to write to; {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: expected a folder to write to; it may not be written")
 
 
 def run_predict(
@@ -78,12 +87,16 @@ def run_predict(
         threads: Of one forward pass.
     """
     classifier = Classifier.load(bundle, threads)
+    classifier.threshold(threshold)
     output.prepare(classifier.bundle.classes)
     items = answer_inputs(paths, classifier, threshold=threshold, tta=tta)
-    envelope, kept = Envelope(), []
+    envelope, kept, answered, failed = Envelope(), [], 0, False
     for item in _with_progress(items):
-        drawn = _drawn(item, output, len(envelope.predictions))
-        envelope.add(drawn)
+        drawn = _drawn(item, output, answered)
+        answered += 0 if isinstance(drawn, Failure) else len(drawn.answers)
+        failed |= isinstance(drawn, Failure)
+        if output.form == "json":
+            envelope.add(drawn)
         if output.report is not None:
             kept.append(drawn)
         if output.form != "json":
@@ -93,7 +106,7 @@ def run_predict(
     elif output.form == "text":
         print(DISCLAIMER)
     _report(kept, classifier, output)
-    return bool(envelope.errors)
+    return failed
 
 
 def _with_progress(items: Iterable[Item]) -> Iterator[Item]:
@@ -154,7 +167,11 @@ def _report(items: Sequence[Item], classifier: Classifier, output: Output) -> No
 
 def _print(item: Item, form: Form) -> None:
     if isinstance(item, Failure):
-        failed = json_line(item) if form == "jsonl" else f"{item.source}\n  error: {item.error}"
+        failed = (
+            json_line(item)
+            if form == "jsonl"
+            else printable(item.source) + "\n  error: " + printable(item.error)
+        )
         print(failed, file=sys.stdout if form == "jsonl" else sys.stderr)
         return
     text = form == "text"
@@ -166,7 +183,7 @@ def _print(item: Item, form: Form) -> None:
 
 
 def _text(prediction: Prediction) -> str:
-    lines = [prediction.source]
+    lines = [printable(prediction.source)]
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     lines += [f"  {name:<12} {_bar(p)} {p:7.1%}" for name, p in ranked]
     lines += _verdict(
@@ -184,14 +201,14 @@ def _text(prediction: Prediction) -> str:
 def _line(prediction: Prediction) -> str:
     """One slice of a series: the answer for the series follows in full."""
     tumor = prediction.tumor_probability
-    text = f"{prediction.source}: {prediction.label} {prediction.confidence:.1%}"
+    text = f"{printable(prediction.source)}: {prediction.label} {prediction.confidence:.1%}"
     text += "" if tumor is None else f", tumor probability {tumor:.1%}"
     return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 
 def _study_text(prediction: StudyPrediction) -> str:
     study = prediction.study
-    lines = [f"{prediction.source}: series of {study.slices_total} slices"]
+    lines = [f"{printable(prediction.source)}: series of {study.slices_total} slices"]
     if prediction.plane:
         lines[0] += f", {prediction.plane}"
     lines += _verdict(
@@ -203,7 +220,7 @@ def _study_text(prediction: StudyPrediction) -> str:
     )
     if study.slices_flagged is not None:
         lines.append(f"  {study.slices_flagged} of {study.slices_total} slices reach the threshold")
-    lines.append("  key slices: " + ", ".join(study.key_slices))
+    lines.append("  key slices: " + ", ".join(map(printable, study.key_slices)))
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,17 +20,21 @@ def run_train(path: Path, *, folds: bool, only: Sequence[str], weights: Path | N
         folds: Every fold, then a model on all of them.
         only: Just these folds.
         weights: Start weights instead of those in the configuration.
+
+    The command that reports and card carry names files only, not the folders of this machine.
     """
     config = load_config(path)
     task = parse_task(config.data.task)
-    command = f"slicewise train {path}"
+    command = ["slicewise", "train", path.name]
     if weights is not None:
         config = config.model_copy(
             update={"model": config.model.model_copy(update={"weights": weights})}
         )
-        command += f" --weights {weights.name}"
+        command += ["--weights", weights.name]
     if only:
-        return [train_fold(config, task, fold, f"{command} --fold {fold}") for fold in only]
+        return [
+            train_fold(config, task, fold, shlex.join([*command, "--fold", fold])) for fold in only
+        ]
     if folds:
-        return [cross_validate(config, task, f"{command} --folds")]
-    return [train(config, task, command)]
+        return [cross_validate(config, task, shlex.join([*command, "--folds"]))]
+    return [train(config, task, shlex.join(command))]

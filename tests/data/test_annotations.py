@@ -68,5 +68,28 @@ def test_bad_patterns_are_refused(text):
 
 def test_table_and_pattern_must_not_contradict():
     assert merged(Known("1"), Known(fold="2"), "x") == Known("1", "", "2")
-    with pytest.raises(ManifestError, match="x: patient is '1' by the table and '2' by the path"):
-        merged(Known("1"), Known("2"), "x")
+    with pytest.raises(ManifestError, match="x: fold is '1' by the table and '2' by the path"):
+        merged(Known(fold="1"), Known(fold="2"), "x")
+    with pytest.raises(ManifestError, match="x: the table and the path name different patients"):
+        merged(Known("Doe-1"), Known("Doe-2"), "x")
+
+
+@pytest.mark.parametrize("key", ["0", "0.png"])
+def test_a_row_that_serves_two_slices_by_a_bare_name_is_refused(tmp_path, key):
+    found = table(tmp_path, f"key,p\n{key},7\n", patient_column="p")
+    files = [PurePath("glioma/0.png"), PurePath("no_tumor/0.png")]
+    with pytest.raises(ManifestError, match=r"one slice for row '0.*glioma.0\.png and .*no_tumor"):
+        found.require_one_each(files, {})
+    found.require_one_each(files[:1], {})
+
+
+def test_a_row_serves_one_slice_of_all_roots(tmp_path):
+    (tmp_path / "t.csv").write_text("key\n0\none/1.png\ntwo/1.png\n")
+    spec = TableSpec(path=tmp_path / "t.csv", key="key")
+    one, two = (Table(spec, tmp_path / name) for name in ("one", "two"))
+    taken = {}
+    for part in (one, two):
+        part.require_one_each([PurePath("1.png")], taken)
+    one.require_one_each([PurePath("0.png")], taken)
+    with pytest.raises(ManifestError, match="expected one slice for row '0'"):
+        two.require_one_each([PurePath("0.png")], taken)

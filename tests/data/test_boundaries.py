@@ -3,14 +3,15 @@
 import pytest
 
 from builders_data import item
-from slicewise.data.boundaries import boundary, keys_of, split_names, within_folds
+from slicewise.data.boundaries import boundary, inherit, keys_of, split_names, within_folds
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.groups import Bond, group_names
-from slicewise.errors import LeakageError, ManifestError
+from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 
 def config(**fields) -> BuildConfig:
-    return BuildConfig(sources=[{"root": "x"}], **fields)
+    source = {"root": "x", "pattern": fields.pop("pattern", None)}
+    return BuildConfig(sources=[source], **fields)
 
 
 ITEMS = [
@@ -53,9 +54,29 @@ def test_crossing_groups_are_moved_whole():
     assert (dropped, moved) == ([], 2)
 
 
+def test_what_was_left_out_goes_on_tying():
+    kept = [item(0, patient="p"), item(1, cluster="7"), item(2, patient="q"), item(3)]
+    chain = [item(7, cluster="7", patient="p"), item(8, cluster="8", patient="p", group="g")]
+    end = item(9, cluster="8", source="other", patient="q")
+    names = group_names([keys_of(i) for i in inherit(kept, [*chain, end])])
+    assert names == ["patient:made:p", "patient:made:p", "patient:made:q", "copies:3"]
+    other = item(2, patient="q", source="other")
+    names = group_names([keys_of(i) for i in inherit([*kept[:2], other], [*chain, end])])
+    assert set(names) == {"patient:made:p"}
+
+
+def test_a_tie_through_a_slice_that_was_left_out_crosses_a_fold():
+    kept = [item(0, patient="p", fold="1"), item(1, cluster="7", fold="2", group="b")]
+    items = inherit(kept, [item(7, cluster="7", patient="p", fold="1")])
+    with pytest.raises(LeakageError, match="1 x copies"):
+        within_folds(items, config())
+
+
 def test_without_folds_nothing_crosses():
     items = [item(0), item(1)]
     assert within_folds(items, config()) == (items, [], 0)
+    with pytest.raises(ConfigError, match="expected slices with folds, got none"):
+        split_names(items, ["a", "b"], config(pattern="(?P<fold>x)?", test_fold="1"))
     assert boundary(items, config()) == "70/15/15 by group, stratified by class and source, seed 42"
 
 

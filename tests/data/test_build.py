@@ -9,6 +9,7 @@ from builders_data import COPIES, head, save
 from slicewise.data.build import build
 from slicewise.data.build_config import config_of
 from slicewise.data.manifest import Manifest
+from slicewise.data.phantom.files import write_phantoms
 from slicewise.errors import LeakageError, ManifestError
 
 
@@ -63,6 +64,49 @@ def test_one_of_each_copy_can_be_kept(folder, tmp_path):
         excluded = list(csv.DictReader(file))
     assert len(excluded) == 10
     assert all(row["reason"].startswith("copy of ") for row in excluded)
+
+
+def two_hospitals(root: Path, label: str) -> list[Path]:
+    """Six slices of one patient in A; in B larger copies of three of them, under a label."""
+    for i in range(6):
+        save(head(i, side=128), root / "A" / "glioma" / f"pat1_{i}.png")
+    for i in range(8):
+        save(head(i + 20, side=128), root / "A" / "glioma" / f"pat{i + 2}_0.png")
+    for i in range(3):
+        save(COPIES["mirrored"](head(i, side=160)), root / "B" / label / f"pat{i + 50}_0.png")
+        save(head(i + 40, side=160), root / "B" / label / f"pat{i + 50}_1.png")
+    return [root / "A", root / "B"]
+
+
+@pytest.mark.parametrize("label", ["glioma", "pituitary"])
+def test_slices_left_out_go_on_tying_their_patient(tmp_path, label):
+    """With one of each copy, or after a label conflict, patients stay as tied as they were."""
+    roots, pattern = two_hospitals(tmp_path, label), r"(?P<patient>pat\d+)"
+    rows = build(config_of(roots, copies="one", pattern=pattern)).manifest.rows
+    one_person = {"pat1", "pat50", "pat51", "pat52"}
+    tied = [row for row in rows if row.patient_id in one_person]
+    assert len(tied) == (9 if label == "glioma" else 6)
+    assert len({(row.group, row.split) for row in tied}) == 1
+
+
+def test_a_copy_without_a_patient_stays_with_the_patient_it_shows(tmp_path):
+    roots = two_hospitals(tmp_path, "glioma")
+    config = config_of([roots[0]], copies="one", pattern=r"(?P<patient>pat\d+)")
+    sources = (*config.sources, config_of([roots[1]]).sources[0])
+    rows = build(config.model_copy(update={"sources": sources})).manifest.rows
+    tied = [r for r in rows if r.patient_id == "pat1" or ("_0.png" in r.path and r.source == "B")]
+    assert len(tied) == 6
+    assert {row.group for row in tied} == {"patient:A:pat1"}
+
+
+def test_synthetic_slices_are_left_out(tmp_path):
+    save(head(1, side=64), tmp_path / "data" / "glioma" / "good.png")
+    write_phantoms(tmp_path / "phantoms", 1, 42, 64)
+    for path in sorted((tmp_path / "phantoms").rglob("*.png")):
+        path.rename(tmp_path / "data" / "glioma" / path.name)
+    report = build(config_of([tmp_path / "data"])).report
+    assert [Path(row.path).name for row in report.rows] == ["good.png"]
+    assert {entry.reason for entry in report.excluded} == {"synthetic"}
 
 
 def test_published_splits_that_leak_are_refused_or_repaired(tmp_path):

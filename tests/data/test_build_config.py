@@ -32,6 +32,33 @@ def test_bad_options_are_named():
         config_of([Path("a")], on_conflict="ignore")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"table": {"path": None, "key": "k"}}, "key: expected a table"),
+        ({"table": {"path": None, "fold_column": "f"}}, "fold_column: expected a table"),
+        ({"test_fold": "1"}, "expected folds by fold_column"),
+        ({"val_fold": "1", "pattern": "(?P<patient>x)"}, "expected folds by fold_column"),
+        ({"test_fold": "1", "published_splits": True}, "expected folds by fold_column"),
+        (
+            {"table": {"path": "t", "key": "k", "fold_column": "f"}, "published_splits": True},
+            "published_splits: expected no folds",
+        ),
+        ({"pattern": "(?P<fold>x)", "published_splits": True}, "published_splits: expected no"),
+        *(
+            (
+                {"table": {"path": "t", "key": "k", "fold_column": name}},
+                f"table.fold_column: expected a name that is no manifest column; got '{name}'",
+            )
+            for name in ("split", "group", "path", "published_split")
+        ),
+    ],
+)
+def test_options_that_would_be_ignored_or_overwritten_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        config_of([Path("a")], **options)
+
+
 def test_paths_of_a_file_start_from_it_or_from_a_base(tmp_path):
     (tmp_path / "t.csv").write_text("key\n")
     path = tmp_path / "data.yaml"

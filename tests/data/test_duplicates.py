@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from builders_data import COPIES, as_pixels, head
-from slicewise.data.duplicates import find_groups, find_pairs, match
+from slicewise.data.clusters import clusters
+from slicewise.data.duplicates import find_pairs, match
 from slicewise.data.fingerprint import fingerprints
 
 HEADS = range(12)
@@ -38,14 +39,16 @@ def test_groups_are_joined_through_chains_and_exact_copies():
     one, two = head(1), head(2)
     images = [one, two, COPIES["mirrored"](one), one, COPIES["jpeg"](COPIES["mirrored"](one))]
     prints = fingerprints([as_pixels(image) for image in images])
-    assert find_groups(prints).tolist() == [0, 1, 0, 0, 0]
-    exact = [pair for pair in find_pairs(prints) if pair.exact]
+    pairs = find_pairs(prints)
+    joined = clusters(len(prints), ((pair.first, pair.second) for pair in pairs))
+    assert joined.tolist() == [0, 1, 0, 0, 0]
+    exact = [pair for pair in pairs if pair.exact]
     assert [(pair.first, pair.second, pair.agreement) for pair in exact] == [(0, 3, 1.0)]
 
 
 def test_equal_pixels_match_even_without_contrast():
     blank = fingerprints([np.zeros((32, 32), np.float32)] * 2)
-    assert find_groups(blank).tolist() == [0, 0]
+    assert [(pair.first, pair.second) for pair in find_pairs(blank)] == [(0, 1)]
     assert [hits.tolist() for hits in match(blank, blank)] == [[0, 1], [0, 1]]
 
 

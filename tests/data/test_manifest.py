@@ -104,3 +104,13 @@ def test_missing_columns_and_rows_are_named(tmp_path):
         Manifest.read(tmp_path / "m.csv")
     with pytest.raises(ManifestError, match=r"named \.csv or \.parquet"):
         Manifest.read(Path("m.json"))
+
+
+@pytest.mark.parametrize("group", ["patient:made:Doe-7", "Doe-7", "made:Doe-7"])
+def test_a_leak_is_told_without_the_patient(manifest, tmp_path, group):
+    rows = [
+        replace(row(i, s), group=group, patient_id="Doe-7") for i, s in ((1, "train"), (2, "test"))
+    ]
+    with pytest.raises(LeakageError, match=r"a patient in \['test', 'train'\]") as caught:
+        replace(manifest, rows=tuple(rows)).write(tmp_path / "m.csv")
+    assert "Doe" not in str(caught.value)

@@ -7,7 +7,7 @@ import pytest
 
 from slicewise.data.groups import Bond, Key
 from slicewise.data.splits import SHARES, crossings, deal, named_folds, refuse
-from slicewise.errors import LeakageError, ManifestError
+from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 
 def cohort(seed=0, groups=120):
@@ -56,13 +56,42 @@ def test_folds_by_name_and_by_default():
     [
         (["1", "2"], None, None, "at least three"),
         (["1", "2", "3", ""], None, None, "a fold for every slice"),
-        (["1", "2", "3"], "9", None, "fold '9': expected one of 1, 2, 3"),
-        (["1", "2", "3"], "2", "2", "cannot be both"),
     ],
 )
 def test_bad_folds_are_refused(folds, test, val, message):
     with pytest.raises(ManifestError, match=message):
         named_folds(folds, test, val)
+
+
+def test_folds_named_like_splits_are_these_splits():
+    folds = ["train", "val", "test"]
+    assert named_folds(folds, None, None) == ["train", "val", "test"]
+    assert named_folds(["a", "b", "train"], None, None) == ["test", "val", "train"]
+    assert named_folds(["a", "b", "val"], None, None) == ["test", "train", "val"]
+    assert named_folds(["a", "test", "train"], None, None) == ["val", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("folds", "test", "val", "message"),
+    [
+        (["1", "2", "3"], "9", None, "fold '9': expected one of 1, 2, 3"),
+        (["1", "2", "3"], "2", "2", "cannot be both"),
+        (["train", "val", "test"], "train", None, "fold 'train' cannot be test"),
+        (["train", "val", "a"], None, "a", "fold 'a' cannot be val"),
+    ],
+)
+def test_folds_that_are_not_there_or_mean_another_split(folds, test, val, message):
+    with pytest.raises(ConfigError, match=message):
+        named_folds(folds, test, val)
+
+
+def test_a_crossing_patient_is_not_named():
+    keys = [[Key(Bond.PATIENT, "made:Doe-7")]] * 2
+    with pytest.raises(
+        LeakageError, match=r"1 x patient\): a patient \(1 in 1, 1 in 2\)"
+    ) as caught:
+        refuse(crossings(keys, ["1", "2"]))
+    assert "Doe" not in str(caught.value)
 
 
 def test_crossings_name_the_fold_that_holds_most():

@@ -146,3 +146,12 @@ def test_pictures_without_matplotlib_name_the_extra_and_write_nothing(tmp_path, 
         report(table_of(), tmp_path / "out", plots=True)
     assert not (tmp_path / "out").exists()
     assert report(table_of(), tmp_path / "out")["n"] == 200
+
+
+def test_figures_in_words() -> None:
+    from slicewise.evaluation.report import figure_text
+
+    assert figure_text({"value": 0.9, "ci_low": 0.8, "ci_high": 0.95}) == "0.900 (0.800-0.950)"
+    alone = {"value": 0.9, "ci_low": None, "ci_high": None, "reason": "one group"}
+    assert figure_text(alone) == "0.900 (no interval: one group)"
+    assert figure_text({"value": None, "reason": "no tumor"}) == "not available: no tumor"

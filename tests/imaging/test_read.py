@@ -9,10 +9,12 @@ from pydicom.uid import RLELossless
 from builders_imaging import (
     CORONAL,
     dicom_bytes,
+    dicom_dataset,
     dicom_series,
     nifti_bytes,
     picture_bytes,
     ramp,
+    written,
     zip_bytes,
 )
 from slicewise.errors import InputError, LimitError, SliceWiseError, UnsupportedImageError
@@ -207,6 +209,43 @@ class TestDicomSeries:
             (tmp_path / f"{3 - instance}.dcm").write_bytes(data)
         (series,), _ = split(read_inputs([tmp_path]))
         assert [s.pixels[0, 0] for s in series.slices] == [10, 20, 30]
+
+    def test_an_instance_is_counted_once(self, tmp_path):
+        path = tmp_path / "a.dcm"
+        path.write_bytes(dicom_bytes(ramp()))
+        (series,), (failure,) = split(read_inputs([path, path]))
+        assert (len(series.slices), series.is_volume, series.source) == (1, False, str(path))
+        assert failure.error == f"expected each instance once, got the same as {path}"
+
+    def test_a_copied_file_is_named_beside_its_series(self, tmp_path):
+        dicom_series(tmp_path, self.volume())
+        copy = tmp_path / "z.dcm"
+        copy.write_bytes((tmp_path / "slice001.dcm").read_bytes())
+        (series,), (failure,) = split(read_inputs([tmp_path]))
+        assert [s.pixels[0, 0] for s in series.slices] == [0, 1, 2, 3]
+        assert failure.source == str(copy)
+
+    def test_a_good_copy_stands_in_for_a_bad_one(self, tmp_path):
+        data = dicom_bytes(ramp())
+        (tmp_path / "a.dcm").write_bytes(data[:-10])
+        (tmp_path / "b.dcm").write_bytes(data)
+        (series,), (failure,) = split(read_inputs([tmp_path]))
+        assert len(series.slices) == 1
+        assert "truncated" in failure.error
+
+    def test_frames_of_one_instance_are_no_repetition(self, tmp_path):
+        (tmp_path / "a.dcm").write_bytes(dicom_bytes(np.stack([ramp(), ramp()])))
+        (series,), failures = split(read_inputs([tmp_path]))
+        assert (len(series.slices), failures) == (2, [])
+
+    def test_without_an_instance_uid_the_file_tells(self, tmp_path):
+        for name in ("a.dcm", "b.dcm"):
+            dataset = dicom_dataset(ramp())
+            data = written(dataset)
+            uid = str(dataset.SOPInstanceUID).encode()
+            (tmp_path / name).write_bytes(data.replace(uid, bytes(len(uid))))
+        (series,), failures = split(read_inputs([tmp_path]))
+        assert (len(series.slices), failures) == (2, [])
 
 
 class TestReadSlices:

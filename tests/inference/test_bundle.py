@@ -96,3 +96,23 @@ def test_description_holds_no_surprises(folder: Path) -> None:
     content = json.loads((folder / INFO_NAME).read_text())
     assert set(content["files"]) == {"model.onnx", "MODEL_CARD.md", "seen.npz"}
     assert content["task"]["classes"] == ["glioma", "meningioma", "no_tumor", "pituitary"]
+
+
+def test_a_file_twice_in_a_zip_is_refused(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as out:
+        for path in [*folder.iterdir(), folder / "seen.npz"]:
+            out.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
+    with pytest.raises(BundleError, match=r"seen\.npz twice"):
+        load_bundle(tmp_path / "b.zip")
+
+
+def test_a_zip_that_does_not_decompress_is_refused(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        for path in folder.iterdir():
+            out.write(path, path.name)
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    for index in range(200, 260):
+        content[index] ^= 0xFF
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(BundleError, match=r"b\.zip"):
+        load_bundle(tmp_path / "b.zip")

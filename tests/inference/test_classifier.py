@@ -135,3 +135,16 @@ def test_foreign_graph_is_refused(classifier: Classifier) -> None:
 def test_unreadable_graph_is_refused(classifier: Classifier) -> None:
     with pytest.raises(BundleError, match=r"model\.onnx"):
         Classifier(Bundle(classifier.bundle.info, "x", {MODEL_NAME: b"not a graph"}))
+
+
+def test_graph_of_another_task_is_refused(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "t")
+    task = TaskInfo(name="two", classes=("a", "b"))
+    info = bundle.info.model_copy(update={"task": task})
+    with pytest.raises(BundleError, match=r"logits: expected \(N, 2\).*got \(N, 4\)"):
+        Classifier(Bundle(info, "x", bundle.files))
+    spec = bundle.info.preprocessing.model_copy(update={"size": 96})
+    with pytest.raises(BundleError, match=r"image: expected \(N, 1, 96, 96\)"):
+        Classifier(
+            Bundle(bundle.info.model_copy(update={"preprocessing": spec}), "x", bundle.files)
+        )

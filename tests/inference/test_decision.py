@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from builders import decision_rule
+from slicewise.errors import ConfigError
 from slicewise.inference.decision import (
     REASON_TEXTS,
     DecisionRule,
@@ -50,7 +51,9 @@ class TestThreshold:
         assert (found.value, found.reasons) == (0.5, (Reason.THRESHOLD_NOT_FITTED,))
 
     def test_none_without_negative_class(self) -> None:
-        assert threshold_of(decision_rule(), None, 0.3).value is None
+        assert threshold_of(decision_rule(), None, None).value is None
+        with pytest.raises(ConfigError, match="no class without a tumor"):
+            threshold_of(decision_rule(), None, 0.3)
 
 
 class TestDecide:

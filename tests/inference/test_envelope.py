@@ -64,3 +64,11 @@ def test_names_stay_readable_and_lines_are_single(envelope):
 
 def test_the_disclaimer_says_what_it_must():
     assert "Not a medical device" in DISCLAIMER
+
+
+def test_odd_names_are_shown_as_escapes_and_stay_valid_json() -> None:
+    from slicewise.inference.envelope import printable
+
+    assert printable("a\x1b[31m\n\udce9é.png") == "a\\x1b[31m\\n\\udce9é.png"
+    line = json_line(Failure("\udce9é\x1b.png", "broken"))
+    assert json.loads(line.encode("utf-8"))["source"] == "\udce9é\x1b.png"

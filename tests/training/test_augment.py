@@ -8,6 +8,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from builders_training import run_config
+from slicewise.errors import ConfigError
 from slicewise.training.augment import (
     AugmentConfig,
     AugmentDraw,
@@ -140,3 +142,9 @@ def test_numbers_follow_the_images_to_their_device() -> None:
     images = torch.rand(4, 1, 16, 16).to("meta")
     found = apply(images, draw(AugmentConfig(preset="strong"), 4, generator()))
     assert (found.device.type, found.shape) == ("meta", images.shape)
+
+
+@pytest.mark.parametrize("preset", [["standard"], {"name": "light"}, None, "wild"])
+def test_a_preset_that_is_none_is_a_configuration_error(tmp_path, preset):
+    with pytest.raises(ConfigError, match=r"augment\.preset"):
+        run_config(tmp_path, augment={"preset": preset})

@@ -22,6 +22,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.training.bundling import draft, make_product, seen_fingerprints
+from slicewise.training.dataset import load_images
 from slicewise.training.decision_fit import fit_decision, prediction_table
 from slicewise.training.graph import rounded
 from slicewise.training.model import create_network
@@ -61,7 +62,9 @@ def test_matrices_are_stored_as_float16(finished):
 
 def test_the_bundle_answers_with_the_weights_of_the_best_epoch(finished, manifest):
     config = run_config(finished.parent.parent)
-    images = np.asarray(prepare(config, FOUR_CLASS, manifest)["test"].images)
+    images = np.asarray(
+        load_images(manifest.subset("test"), config.preprocessing, finished / "cache")
+    )
     found = Classifier.load(finished / "bundle").run(to_batch(images)).logits
     network = trained_weights(finished)
     np.testing.assert_allclose(found, logits_of(rounded(network, "float16"), images), atol=1e-4)

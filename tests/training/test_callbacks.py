@@ -50,6 +50,22 @@ def test_figures_of_an_earlier_validation_are_not_repeated(tmp_path):
     assert [row["val_loss"] for row in read_log(tmp_path / "log.csv")] == ["0.25", ""]
 
 
+def test_a_run_killed_while_it_writes_a_row_keeps_the_rows_before(tmp_path, monkeypatch):
+    log = EpochLog(tmp_path / "log.csv")
+    an_epoch(log, 0, train_loss=1.0)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("csv.DictWriter.writerows", killed)
+        with pytest.raises(KeyboardInterrupt):
+            an_epoch(log, 1, train_loss=2.0)
+    an_epoch(log, 1, train_loss=3.0)
+    rows = read_log(tmp_path / "log.csv")
+    assert [(row["epoch"], row["train_loss"]) for row in rows] == [("0", "1.0"), ("1", "3.0")]
+
+
 def test_no_log_no_rows(tmp_path):
     assert read_log(tmp_path / "log.csv") == []
 

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from builders import bundle_info
-from builders_training import write_heads
-from slicewise.inference.bundle import load_bundle
+from builders import CLASSES, bundle_info
+from builders_training import run_config, run_values, write_heads
+from slicewise.cli_train import run_train
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.tasks import FOUR_CLASS
+from slicewise.inference.bundle import TaskInfo, load_bundle
 from slicewise.inference.decision import DecisionRule
 from slicewise.training.card import model_card
+from slicewise.training.train import train
 
 
 @pytest.fixture
@@ -56,10 +63,17 @@ def test_it_says_that_it_is_no_medical_device(card):
     assert "every answer asks for review" in card
 
 
-def test_nothing_of_the_machine_is_told(finished, card):
-    assert str(finished) not in card
-    assert "{{" not in card
-    assert "None" not in card
+def test_nothing_of_the_machine_is_told(tmp_path):
+    """The card of a run whose configuration and weights lie in folders of this machine."""
+    write_heads(tmp_path)
+    path = tmp_path / "quick.yaml"
+    path.write_text(yaml.safe_dump(run_values(tmp_path, trainer={"epochs": 1})))
+    (bundle,) = run_train(path, folds=False, only=[], weights=None)
+    for file in ("MODEL_CARD.md", "bundle.json"):
+        text = (bundle / file).read_text()
+        assert "slicewise train quick.yaml" in text
+        assert str(tmp_path) not in text
+        assert "{{" not in text
 
 
 def test_what_is_missing_is_said_to_be(tmp_path, finished):
@@ -75,3 +89,69 @@ def test_what_is_missing_is_said_to_be(tmp_path, finished):
     assert "| Brier score | 0.250 |" in card
     assert "No tumor threshold was fitted" in card
     assert "Temperature" not in card
+    assert "No temperature was fitted" in card
+
+
+def written(manifest: Manifest, finished: Path, frozen_stages: int = 0, **changes: Any) -> str:
+    evaluation = load_bundle(finished / "bundle").info.evaluation
+    info = bundle_info(**{"evaluation": evaluation, **changes})
+    return model_card(info, manifest, {}, frozen_stages)
+
+
+def with_sources(manifest: Manifest, source_of: Callable[[ManifestRow], str]) -> Manifest:
+    rows = tuple(replace(row, source=source_of(row)) for row in manifest.rows)
+    return replace(manifest, rows=rows)
+
+
+def test_frozen_stages_are_not_said_to_be_trained(tmp_path, finished):
+    manifest = write_heads(tmp_path)
+    assert "All weights were trained afterwards" in written(manifest, finished)
+    card = written(manifest, finished, frozen_stages=2)
+    assert "The first 2 stages kept the start weights" in card
+    assert "All weights" not in card
+
+
+def test_the_card_of_a_run_knows_its_frozen_stages(tmp_path):
+    write_heads(tmp_path)
+    config = run_config(tmp_path, model={"frozen_stages": 1}, trainer={"epochs": 1})
+    card = (train(config, FOUR_CLASS, "x") / "MODEL_CARD.md").read_text()
+    assert "The first stage kept the start weights" in card
+
+
+def test_a_task_without_a_negative_class_has_no_word_on_thresholds(tmp_path, finished):
+    task = TaskInfo(name="three_class", classes=CLASSES[:3], negative_class=None)
+    card = written(write_heads(tmp_path), finished, task=task, decision=DecisionRule())
+    assert "Tumor threshold" not in card
+    assert "No tumor threshold" not in card
+    assert "different sources" not in card
+
+
+@pytest.mark.parametrize(
+    ("source_of", "expected"),
+    [
+        (lambda row: "b" if row.label == "no_tumor" else "a", "come from different sources"),
+        (
+            lambda row: "b" if row.label == "no_tumor" and row.group[-1] != "0" else "a",
+            "come mostly from different sources",
+        ),
+        (lambda _: "a", None),
+    ],
+    ids=["disjoint", "mostly", "one source"],
+)
+def test_sources_are_a_limit_only_where_they_differ(tmp_path, finished, source_of, expected):
+    card = written(with_sources(write_heads(tmp_path), source_of), finished)
+    assert (expected in card) if expected else ("different sources" not in card)
+
+
+def test_what_was_held_out_is_told_from_what_watched(tmp_path, finished):
+    manifest = write_heads(tmp_path)
+    assert "8 others watched over training, and 8 were held out" in written(manifest, finished)
+    rows = tuple(row for row in manifest.rows if row.split != "test")
+    assert "8 others watched over training.\n" in written(replace(manifest, rows=rows), finished)
+
+
+def test_the_figures_of_the_threshold_are_not_taken_for_held_out_ones(tmp_path, finished, card):
+    assert "Measured on the slices that fitted it: expect the held-out figures above." in card
+    evaluation = load_bundle(finished / "bundle").info.evaluation | {"allow_seen": True}
+    own = written(write_heads(tmp_path), finished, evaluation=evaluation)
+    assert "Measured on the slices that fitted it: expect less on new patients." in own

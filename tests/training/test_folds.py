@@ -4,14 +4,20 @@ import csv
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from builders import CLASSES, decision_rule, write_tiny_bundle
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
+from slicewise.evaluation.predictions import PredictionTable
 from slicewise.inference.bundle import load_bundle
-from slicewise.training.folds import cross_validate, fold_names, held_out, train_fold
+from slicewise.inference.decision import DecisionRule
+from slicewise.training import folds
+from slicewise.training.config import RunConfig
+from slicewise.training.folds import cross_validate, fold_names, held_out, pool, train_fold
 
 
 @pytest.fixture
@@ -103,7 +109,12 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
         found = sorted(line["path"] for line in csv.DictReader(stream))
     assert len(set(found)) == 32
     info = load_bundle(bundle).info
+    final = held_out(config, manifest, None)
+    trained, watching = (len(final.subset(name).rows) for name in ("train", "val"))
+    assert watching > 0
     assert info.evaluation["description"].startswith("Cross-validation")
+    assert f"on {trained} of the 32 slices" in info.evaluation["description"]
+    assert f"the other {watching}, in whole groups" in info.evaluation["description"]
     assert info.evaluation["accuracy"] == report["accuracy"]
     assert info.origin.training_slices == len(held_out(config, manifest, None).subset("train").rows)
     own = load_bundle(config.folder / "fold-1/bundle").info
@@ -114,3 +125,50 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr("slicewise.training.train.fit", refuse)
     assert cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds") == bundle
+
+
+def fold_files(config: RunConfig, name: str, seen: list[str], decision: DecisionRule) -> None:
+    folder = config.folder / f"fold-{name}"
+    (folder / "evaluation").mkdir(parents=True)
+    refused = {
+        "seen": {"count": len(seen), "paths": seen, "check": f"compared in {name}"},
+        "failed": {"count": 1, "errors": [{"source": f"{name}.png", "error": "empty"}]},
+    }
+    (folder / "evaluation/metrics.json").write_text(json.dumps({"refused": refused}))
+    write_tiny_bundle(folder / "bundle", decision=decision)
+
+
+def test_the_pooled_report_adds_up_what_the_folds_refused(tmp_path, manifest, monkeypatch):
+    config = run_config(tmp_path)
+    fold_files(config, "a", ["x.png"], decision_rule())
+    fold_files(config, "b", ["y.png", "z.png"], DecisionRule())
+    given = []
+    monkeypatch.setattr(folds, "_neighbours", lambda *_: "not asked")
+    monkeypatch.setattr(
+        folds, "report_from_predictions", lambda _, __, context, **___: given.append(context)
+    )
+    pool(config, [answers("a"), answers("b")], ["a", "b"], "x")
+    refused = given[0].refusals.as_json()["refused"]
+    assert refused["seen"]["count"] == 3
+    assert refused["seen"]["paths"] == ["x.png", "y.png", "z.png"]
+    assert refused["seen"]["check"] == "fold a: compared in a; fold b: compared in b"
+    assert [each["source"] for each in refused["failed"]["errors"]] == ["a.png", "b.png"]
+    assert given[0].threshold_rule == "youden_j; not fitted in fold b: 0.5 assumed"
+
+
+def answers(fold: str) -> PredictionTable:
+    table = PredictionTable(
+        classes=CLASSES,
+        negative_class="no_tumor",
+        logits=np.eye(4, dtype=np.float32),
+        targets=np.arange(4),
+        groups=np.array(list("abcd")),
+        sources=np.array(["s"] * 4),
+        paths=np.array([f"{fold}{i}" for i in range(4)]),
+    )
+    return table.decided(DecisionRule())
+
+
+def test_a_fold_without_its_report_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"fold-a.*expected the report of fold a"):
+        pool(run_config(tmp_path), [answers("a")], ["a"], "x")

@@ -93,6 +93,42 @@ def test_wrong_weights_are_refused(tmp_path: Path) -> None:
         build(weights=tmp_path / "w.safetensors")
 
 
+def fine_weights(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Weights in the layout of `resnetv2_50_stages3`; keys of `stem.norm0` changed or left out."""
+    state = build("resnetv2_50_stages3").backbone.state_dict()
+    kept = {name: value for name, value in state.items() if not name.startswith("norm.")}
+    norm = {
+        name: torch.ones(3) for name in ("weight", "bias", "running_mean", "running_var")
+    } | changes
+    kept |= {f"stem.norm0.{name}": value for name, value in norm.items() if value is not None}
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "message"),
+    [
+        ("resnet18", {"head": torch.ones(1)}, "resnet18: conv1.weight is missing"),
+        ("resnet18", {"conv1.weight": torch.ones(1)}, "conv1.weight has 1 dim"),
+        ("resnetv2_50_stages3", {"fc.weight": torch.ones(1)}, "stem.conv.weight is missing"),
+        (
+            "resnetv2_50_stages3",
+            fine_weights(bias=None),
+            "stem.norm0.bias is missing",
+        ),
+        (
+            "resnetv2_50_stages3",
+            fine_weights(running_var=torch.ones(64)),
+            r"stem.norm0.running_var has shape \(64,\)",
+        ),
+    ],
+    ids=["other names", "no kernel", "another network", "part of the norm", "a wide norm"],
+)
+def test_weights_of_another_network_are_refused(tmp_path, name, weights, message) -> None:
+    save_file(weights, tmp_path / "w.safetensors")
+    with pytest.raises(TrainingError, match=f"do not fit .*{message}"):
+        build(name, tmp_path / "w.safetensors")
+
+
 @pytest.mark.realdata
 def test_pretrained_start_loads_and_sees_something(real_data: Path) -> None:
     path = real_data.parent / "weights" / "resnetv2_50-gluon-stages1-3.safetensors"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L  # noqa: N812
@@ -284,6 +285,24 @@ def test_one_slice_is_too_few_to_train_on(heads):
     manifest = without(heads, lambda row: row.split == "train" and row.path != first.path)
     with pytest.raises(TrainingError, match=r"split 'train': expected at least 2 .*got 1"):
         prepare(run_config(heads), FOUR_CLASS, manifest)
+
+
+def test_the_test_split_is_counted_but_not_read(heads, capsys):
+    manifest = Manifest.read(heads / "manifest.csv")
+    for row in manifest.subset("test").rows:
+        Path(manifest.resolve(row)).unlink()
+    assert set(prepare(run_config(heads), FOUR_CLASS, manifest)) == {"train", "val"}
+    assert "slices: 16 train, 8 val, 8 test" in capsys.readouterr().err
+
+
+def test_a_label_of_the_test_split_that_is_no_class_is_named_before_anything_is_decoded(heads):
+    manifest = Manifest.read(heads / "manifest.csv")
+    rows = tuple(
+        replace(row, label="abscess") if row.split == "test" else row for row in manifest.rows
+    )
+    with pytest.raises(TrainingError, match="labels abscess are none of"):
+        prepare(run_config(heads), FOUR_CLASS, replace(manifest, rows=rows))
+    assert not (heads / "runs").exists()
 
 
 def test_a_missing_test_split_is_fine(heads):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def test_a_finished_run_is_left_as_it_is(finished, monkeypatch):
     assert bundle_bytes(finished / "bundle") == before
 
 
+def test_the_report_of_an_older_run_is_given_the_identity_of_its_bundle(finished, tmp_path):
+    config, manifest = run_of(finished)
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    path = folder / "evaluation/metrics.json"
+    report = json.loads(path.read_text())
+    identity = load_bundle(finished / "bundle").identity
+    assert report["bundle"]["sha256"] == identity
+    path.write_text(json.dumps({**report, "bundle": {**report["bundle"], "sha256": "draft"}}))
+    own = Manifest(manifest.rows, finished)
+    module.train_manifest(config, FOUR_CLASS, own, folder, "x", module.own_figures("x"))
+    assert json.loads(path.read_text()) == report
+    assert not list(path.parent.glob("*.partial"))
+
+
 def test_a_finished_run_is_not_given_out_for_another_one(finished):
     config, manifest = run_of(finished)
     with pytest.raises(TrainingError, match="another configuration"):
@@ -124,11 +140,13 @@ def test_the_bundle_carries_no_paths():
     report = {
         "accuracy": {"value": 1.0},
         "bundle": {"name": "draft"},
+        "command": "slicewise train run.yaml",
         "seen_evaluated": {"paths": ["/home/a.png"]},
         "refused": {"seen": {"count": 1, "paths": ["/home/b.png"], "check": "x"}},
     }
     assert summary(report, "words") == {
         "description": "words",
+        "command": "slicewise train run.yaml",
         "accuracy": {"value": 1.0},
         "refused": {"seen": 1},
     }

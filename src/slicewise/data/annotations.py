@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from slicewise.data.manifest import COLUMNS, PUBLISHED_COLUMN
 from slicewise.data.tables import read_table
 from slicewise.errors import ConfigError, ManifestError
 
@@ -35,6 +36,9 @@ class Known:
 
 NOTHING_KNOWN = Known()
 
+Taken = dict[tuple[Path, str], Path]
+"""Which file took which row: from table and key to the file."""
+
 
 class TableSpec(BaseModel):
     """Where a table is and what its columns mean."""
@@ -50,6 +54,14 @@ class TableSpec(BaseModel):
     fold_column: str | None = Field(None, description="Column of folds.")
     keep_column: str | None = Field(None, description="Column of yes or no; no is left out.")
     reason_column: str | None = Field(None, description="Column that says why it is left out.")
+
+    @field_validator("fold_column")
+    @classmethod
+    def _no_column_of_the_manifest(cls, name: str | None) -> str | None:
+        """The fold keeps its column's name in the manifest, which must have none such."""
+        if name in (*COLUMNS, PUBLISHED_COLUMN):
+            raise ValueError(f"expected a name that is no manifest column; got {name!r}: rename it")
+        return name
 
     def columns(self) -> list[str]:
         """The columns that must be there."""
@@ -78,7 +90,7 @@ class Table:
     def __init__(self, spec: TableSpec, root: Path) -> None:
         self.spec = spec
         self.path = _located(spec.path, root)
-        self._root_name = root.resolve().name
+        self._root = root.resolve()
         rows = read_table(self.path)
         missing = [name for name in spec.columns() if rows and name not in rows[0]]
         if missing or not rows:
@@ -99,10 +111,8 @@ class Table:
         Args:
             inner: The file's path relative to the root.
         """
-        path = inner.as_posix()
-        without = inner.with_suffix("").as_posix()
-        names = (path, f"{self._root_name}/{path}", without, inner.name, inner.stem)
-        return next((self._rows[name] for name in names if name in self._rows), None)
+        key = self._key(inner)
+        return None if key is None else self._rows[key]
 
     def require_all(self, inner: Iterable[PurePath]) -> None:
         """Check that every file has a row.
@@ -117,6 +127,36 @@ class Table:
                 f"their relative path, file name or file name without suffix, such as "
                 f"{', '.join(lost[:_SHOWN])}"
             )
+
+    def require_one_each(self, inner: Iterable[PurePath], taken: Taken) -> None:
+        """Check that no row serves two files, as a bare name may that stands in two folders.
+
+        Args:
+            inner: Paths relative to the root, each with a row.
+            taken: Rows that other roots took; those of this one are added.
+
+        Raises:
+            ManifestError: Names the row and both files.
+        """
+        table = self.path.resolve()
+        for path in inner:
+            key = self._key(path)
+            if key is None:
+                continue
+            file = self._root / path
+            other = taken.setdefault((table, key), file)
+            if other != file:
+                raise ManifestError(
+                    f"{self.path}, column {self.spec.key}: expected one slice for row {key!r}; "
+                    f"got {other} and {file}. Name slices by relative path, where need be with the "
+                    "root's name before it"
+                )
+
+    def _key(self, inner: PurePath) -> str | None:
+        path = inner.as_posix()
+        without = inner.with_suffix("").as_posix()
+        names = (f"{self._root.name}/{path}", path, without, inner.name, inner.stem)
+        return next((name for name in names if name in self._rows), None)
 
     def _known(self, row: Mapping[str, str]) -> Known:
         spec = self.spec
@@ -192,6 +232,8 @@ def merged(first: Known, second: Known, where: str) -> Known:
     for name in (*FIELDS, "excluded"):
         one, two = getattr(first, name), getattr(second, name)
         if one and two and one != two:
+            if name == "patient":
+                raise ManifestError(f"{where}: the table and the path name different patients")
             raise ManifestError(f"{where}: {name} is {one!r} by the table and {two!r} by the path")
         values[name] = one or two
     return Known(**values)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.build_report import Excluded
 from slicewise.data.collection import Item
-from slicewise.data.groups import Bond, Key, group_names
-from slicewise.data.splits import SHARES, Crossing, crossings, deal, named_folds, refuse
-from slicewise.errors import ManifestError
+from slicewise.data.groups import Bond, Key, connected, group_names
+from slicewise.data.splits import SHARES, Crossing, crossings, deal, held_out, named_folds, refuse
+from slicewise.errors import ConfigError, ManifestError
 
 
 def keys_of(item: Item) -> list[Key]:
@@ -27,7 +28,33 @@ def keys_of(item: Item) -> list[Key]:
         keys.append(Key(Bond.VOLUME, found.sha256[:12]))
     if known.fold and len(keys) == 1:
         keys.append(Key(Bond.FOLD, item.fold))
-    return keys
+    return [*keys, *item.inherited]
+
+
+def inherit(kept: Sequence[Item], left_out: Sequence[Item]) -> list[Item]:
+    """The kept items, tied to each other where only a slice that was left out tied them.
+
+    Args:
+        kept: Items that stay.
+        left_out: Items that go. What shares a copy, patient, group or volume with one of them, or
+            with several that are connected, must not be torn apart for their sake.
+    """
+    keys = [[key for key in keys_of(item) if key.bond != Bond.FOLD] for item in left_out]
+    ties: dict[Key, Key] = {}
+    names: dict[int, Key] = {}
+    roots = connected(keys)
+    for root, own in zip(roots, keys, strict=True):
+        copies = min(key for key in own if key.bond == Bond.COPIES)
+        names[root] = min(copies, names.get(root, copies))
+    for root, own in zip(roots, keys, strict=True):
+        ties.update((key, names[root]) for key in own)
+    return [_tied(item, ties) for item in kept]
+
+
+def _tied(item: Item, ties: Mapping[Key, Key]) -> Item:
+    own = keys_of(item)
+    more = sorted({ties[key] for key in own if key in ties} - set(own))
+    return replace(item, inherited=(*item.inherited, *more)) if more else item
 
 
 def within_folds(
@@ -65,6 +92,7 @@ def split_names(items: Sequence[Item], groups: Sequence[str], config: BuildConfi
 
     Raises:
         ManifestError: If folds or published splits are not as expected.
+        ConfigError: If a fold is named that is not there.
     """
     labels = [item.found.label for item in items]
     sources = [item.found.source for item in items]
@@ -73,6 +101,8 @@ def split_names(items: Sequence[Item], groups: Sequence[str], config: BuildConfi
         return _published(groups, labels, sources, folds, config.seed)
     if any(folds):
         return named_folds(folds, config.test_fold, config.val_fold)
+    if config.test_fold or config.val_fold:
+        raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
     return deal(groups, labels, sources, shares=SHARES, seed=config.seed)
 
 
@@ -82,8 +112,7 @@ def boundary(items: Sequence[Item], config: BuildConfig) -> str:
         return "as published in the folders"
     folds = sorted({item.fold for item in items})
     if any(folds):
-        test = config.test_fold or next(fold for fold in folds if fold != config.val_fold)
-        val = config.val_fold or next(fold for fold in folds if fold != test)
+        test, val = held_out(folds, config.test_fold, config.val_fold)
         return f"by {fold_column(config)} (test {test}, validation {val}, train the others)"
     return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
 
@@ -105,7 +134,7 @@ def _dropped(
     for item, own, fold in zip(items, keys, folds, strict=True):
         stray = [key for key in own if home.get(key, fold) != fold]
         if stray:
-            reason = f"in fold {fold}, but {stray[0].name} is mostly in fold {home[stray[0]]}"
+            reason = f"in fold {fold}, but {stray[0].shown} is mostly in fold {home[stray[0]]}"
             dropped.append(item.excluded(reason))
         else:
             kept.append(item)

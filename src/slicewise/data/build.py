@@ -9,6 +9,7 @@ from pathlib import Path
 from slicewise.data.boundaries import (
     boundary,
     fold_column,
+    inherit,
     keys_of,
     split_names,
     within_folds,
@@ -20,7 +21,7 @@ from slicewise.data.clusters import clusters
 from slicewise.data.collection import Collected, Item, collect
 from slicewise.data.duplicates import find_pairs
 from slicewise.data.groups import group_names
-from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.manifest import PUBLISHED_COLUMN, Manifest, ManifestRow
 from slicewise.data.sources import Found
 from slicewise.data.tables import write_table
 from slicewise.data.tasks import parse_task
@@ -69,11 +70,14 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     collected = collect(config, parse_task(config.task), progress)
     pairs = find_pairs(collected.prints, progress)
     copy_of = clusters(len(collected.items), ((pair.first, pair.second) for pair in pairs))
-    items, excluded = _without_conflicts(_clustered(collected.items, copy_of.tolist()))
+    clustered = _clustered(collected.items, copy_of.tolist())
+    items, excluded = _without_conflicts(clustered)
     if config.copies == "one":
         items, more = _one_of_each(items)
         excluded += more
     _require_some(items, collected)
+    kept = {item.found.reference for item in items}
+    items = inherit(items, [item for item in clustered if item.found.reference not in kept])
     items, more, moved = within_folds(items, config)
     rows = _rows(items, config)
     report = BuildReport(
@@ -144,7 +148,7 @@ def _rows(items: Sequence[Item], config: BuildConfig) -> tuple[ManifestRow, ...]
 
 def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
     found, known = item.found, item.known
-    extra = {"published_split": found.published_split} if found.published_split else {}
+    extra = {PUBLISHED_COLUMN: found.published_split} if found.published_split else {}
     if known.fold:
         extra[fold_name] = item.fold
     return ManifestRow(

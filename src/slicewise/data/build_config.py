@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slicewise.data.annotations import TableSpec
 from slicewise.errors import ConfigError
@@ -26,6 +26,12 @@ class SourceConfig(BaseModel):
     pattern: str | None = Field(
         None, description="Regular expression on the path: (?P<patient>...), (?P<group>...)."
     )
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether a column or the pattern gives folds."""
+        by_column = self.table is not None and self.table.fold_column is not None
+        return by_column or "(?P<fold>" in (self.pattern or "")
 
 
 class BuildConfig(BaseModel):
@@ -46,6 +52,20 @@ class BuildConfig(BaseModel):
         "refuse", description="What to do where a group stands in several folds."
     )
     seed: int = Field(42, description="Of the order in which groups are dealt.")
+
+    @model_validator(mode="after")
+    def _one_kind_of_fold(self) -> Self:
+        """Folds come from the user or from published folders, and are named where there are any."""
+        folds = any(source.has_folds for source in self.sources)
+        if self.published_splits and folds:
+            raise ValueError(
+                "published_splits: expected no folds by a column or pattern beside it; drop one"
+            )
+        if not folds and (self.test_fold is not None or self.val_fold is not None):
+            raise ValueError(
+                "test_fold, val_fold: expected folds by fold_column or (?P<fold>...); got none"
+            )
+        return self
 
 
 def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
@@ -89,7 +109,7 @@ def config_of(
     Args:
         roots: Folders of slices.
         skip: Class folders to leave out.
-        table: Fields of `TableSpec`; left out where its path is None.
+        table: Fields of `TableSpec`; no table where all of them are None.
         pattern: Regular expression on the path.
         aliases: Each `folder=class`.
         rest: Further fields of `BuildConfig`; None means the default.
@@ -98,8 +118,10 @@ def config_of(
         ConfigError: If a value is not as expected.
     """
     spec = None
-    if table is not None and table.get("path"):
-        spec = {name: value for name, value in table.items() if value is not None}
+    if table is not None:
+        spec = {name: value for name, value in table.items() if value is not None} or None
+    if spec and not spec.get("path"):
+        raise ConfigError(f"{', '.join(spec)}: expected a table whose columns these are; got none")
     source = {"skip": tuple(skip), "table": spec, "pattern": pattern}
     given = {name: value for name, value in rest.items() if value is not None}
     content = {
@@ -130,7 +152,8 @@ def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        return f"{place}: {problem['msg']}"
+        said = problem["msg"].removeprefix("Value error, ")
+        return f"{place}: {said}" if place else said
     models = (BuildConfig, SourceConfig, TableSpec)
     known = [name for model in models for name in model.model_fields]
     nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)[0]

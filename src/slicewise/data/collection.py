@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, merged
+from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, Taken, merged
 from slicewise.data.build_config import BuildConfig, SourceConfig
 from slicewise.data.build_report import Excluded
 from slicewise.data.candidates import Progress
 from slicewise.data.fingerprint import Fingerprints, fingerprints
+from slicewise.data.groups import Key
 from slicewise.data.sources import (
     File,
     FolderRules,
@@ -21,7 +22,7 @@ from slicewise.data.sources import (
 )
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
-from slicewise.imaging.slice import Array, Failure
+from slicewise.imaging.slice import Array, Failure, is_synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Item:
         fold: The fold or published split that is kept as a boundary; empty where there is none.
         cluster: Index of the first of its copies; -1 before copies were looked for.
         cluster_name: Name of its set of copies.
+        inherited: What slices that were left out shared with it and with others.
     """
 
     found: Found
@@ -41,6 +43,7 @@ class Item:
     fold: str
     cluster: int = -1
     cluster_name: str = ""
+    inherited: tuple[Key, ...] = ()
 
     def in_fold(self, fold: str) -> Item:
         """The same slice in another fold."""
@@ -74,10 +77,11 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
         ConfigError: If a pattern is not as expected.
     """
     collected = Collected()
+    taken: Taken = {}
     work = [
         planned
         for source in config.sources
-        for planned in _planned(source, config, task, collected)
+        for planned in _planned(source, config, task, collected, taken)
     ]
     _require_different(config, work)
     collected.prints = fingerprints(_read_all(work, collected, progress))
@@ -95,7 +99,7 @@ class _Planned:
 
 
 def _planned(
-    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected
+    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: Taken
 ) -> list[_Planned]:
     """The files of one source that are to be read."""
     rules = FolderRules(task, config.aliases, source.skip)
@@ -107,7 +111,8 @@ def _planned(
         else:
             files.append(file)
     planned = []
-    for file, known in zip(files, _known_of([f.inner for f in files], source), strict=True):
+    inner = [file.inner for file in files]
+    for file, known in zip(files, _known_of(inner, source, taken), strict=True):
         if known.excluded:
             excluded = Excluded(str(file.path), file.label, name, known.excluded)
             collected.excluded.append(excluded)
@@ -116,11 +121,12 @@ def _planned(
     return planned
 
 
-def _known_of(inner: list[PurePath], source: SourceConfig) -> list[Known]:
+def _known_of(inner: list[PurePath], source: SourceConfig, taken: Taken) -> list[Known]:
     table = Table(source.table, source.root) if source.table else None
     pattern = PathPattern(source.pattern) if source.pattern else None
     if table:
         table.require_all(inner)
+        table.require_one_each(inner, taken)
     found = []
     for path in inner:
         by_table = (table.find(path) if table else None) or NOTHING_KNOWN
@@ -146,7 +152,11 @@ def _read_all(
     for done, planned in enumerate(work, start=1):
         try:
             for found, slice_ in read_file(planned.file, planned.source):
-                collected.items.append(Item(found, planned.known, planned.known.fold))
+                item = Item(found, planned.known, planned.known.fold)
+                if is_synthetic(slice_):
+                    collected.excluded.append(item.excluded("synthetic"))
+                    continue
+                collected.items.append(item)
                 yield slice_.pixels
         except InputError as error:
             file = planned.file

@@ -22,7 +22,7 @@ from slicewise.data.candidates import (
     find_candidates,
     likeliest_first,
 )
-from slicewise.data.clusters import UnionFind, clusters
+from slicewise.data.clusters import UnionFind
 from slicewise.data.fingerprint import Fingerprints
 
 Array = NDArray[np.float32]
@@ -81,12 +81,6 @@ def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[P
             if sets.join(one, two):
                 pairs.append(Pair(one, two, float(scores[index]), False))
     return pairs
-
-
-def find_groups(prints: Fingerprints, progress: Progress | None = None) -> Ints:
-    """(N,) for each slice the smallest index among its copies, itself included."""
-    pairs = find_pairs(prints, progress)
-    return clusters(len(prints), ((pair.first, pair.second) for pair in pairs))
 
 
 def match(

@@ -32,6 +32,11 @@ class Key:
     bond: Bond
     name: str
 
+    @property
+    def shown(self) -> str:
+        """What to call it in a message, which never names a patient."""
+        return "a patient" if self.bond == Bond.PATIENT else self.name
+
 
 def members_of(keys: Sequence[Sequence[Key]]) -> dict[Key, list[int]]:
     """Which slices have each key.
@@ -46,6 +51,19 @@ def members_of(keys: Sequence[Sequence[Key]]) -> dict[Key, list[int]]:
     return dict(members)
 
 
+def connected(keys: Sequence[Sequence[Key]]) -> list[int]:
+    """For each slice the smallest index that shared keys connect it with, itself included.
+
+    Args:
+        keys: The keys of each of N slices.
+    """
+    sets = UnionFind(len(keys))
+    for members in members_of(keys).values():
+        for member in members[1:]:
+            sets.join(members[0], member)
+    return [int(root) for root in sets.roots()]
+
+
 def group_names(keys: Sequence[Sequence[Key]]) -> list[str]:
     """Name of the group of each slice: slices that share a key, directly or through others.
 
@@ -55,11 +73,7 @@ def group_names(keys: Sequence[Sequence[Key]]) -> list[str]:
     Returns:
         N names; that of the smallest key in the group.
     """
-    sets = UnionFind(len(keys))
-    for members in members_of(keys).values():
-        for member in members[1:]:
-            sets.join(members[0], member)
-    roots = sets.roots().tolist()
+    roots = connected(keys)
     smallest: dict[int, Key] = {}
     for root, own in zip(roots, keys, strict=True):
         smallest[root] = min([*own, *([smallest[root]] if root in smallest else [])])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from slicewise.data.groups import Bond
 from slicewise.data.tables import read_table, write_table
 from slicewise.errors import LeakageError, ManifestError
 
@@ -25,8 +26,11 @@ COLUMNS = (
     "width",
     "height",
 )
+PUBLISHED_COLUMN = "published_split"
+"""Extra column: the split that a publisher's folder names."""
 _REQUIRED = ("path", "label", "source", "group", "sha256")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATIENT_PREFIX = f"{Bond.PATIENT.name.lower()}:"
 _SHOWN = 3
 
 
@@ -145,17 +149,29 @@ def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
         name: What to call them in the error.
 
     Raises:
-        LeakageError: Names how many groups do, and the first few.
+        LeakageError: Names how many groups do, and the first few; none that names a patient.
     """
     splits: dict[str, set[str]] = {}
+    private: set[str] = set()
     for row in rows:
         splits.setdefault(row.group, set()).add(row.split)
-    leaking = [f"{group} in {sorted(found)}" for group, found in splits.items() if len(found) > 1]
+        if _names_patient(row):
+            private.add(row.group)
+    leaking = [
+        f"{'a patient' if group in private else group} in {sorted(found)}"
+        for group, found in splits.items()
+        if len(found) > 1
+    ]
     if leaking:
         raise LeakageError(
             f"{name}: expected every group in one split; {len(leaking)} groups are in several: "
             f"{'; '.join(leaking[:_SHOWN])}"
         )
+
+
+def _names_patient(row: ManifestRow) -> bool:
+    known = bool(row.patient_id) and row.patient_id in row.group
+    return known or row.group.startswith(_PATIENT_PREFIX)
 
 
 def _content(row: ManifestRow) -> dict[str, object]:

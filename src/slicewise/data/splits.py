@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slicewise.data.groups import Bond, Key, members_of
-from slicewise.errors import LeakageError, ManifestError
+from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 _SOURCE_WEIGHT = 0.25
@@ -74,11 +74,21 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
 
     Args:
         folds: (N) names.
-        test_fold: Name of the test fold; None for the first in sorted order.
-        val_fold: Name of the validation fold; None for the first that is left.
+        test_fold: Name of the test fold; None for `test`, or else the first in sorted order.
+        val_fold: Name of the validation fold; None for `val`, or else the first that is left.
 
     Raises:
-        ManifestError: If there are fewer than three folds, or none of that name.
+        ManifestError: If there are fewer than three folds.
+        ConfigError: If none has that name.
+    """
+    test, val = held_out(folds, test_fold, val_fold)
+    return ["test" if fold == test else "val" if fold == val else "train" for fold in folds]
+
+
+def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
+    """The names of the test and of the validation fold; arguments and errors as `named_folds`.
+
+    A fold that is named like a split is that split.
     """
     names = sorted(set(folds))
     if len(names) < 3 or "" in names:
@@ -86,14 +96,30 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
             f"expected a fold for every slice and at least three of them; got "
             f"{dict(sorted(Counter(folds).items()))}"
         )
-    for name in (test_fold, val_fold):
-        if name is not None and name not in names:
-            raise ManifestError(f"fold {name!r}: expected one of {', '.join(names)}")
-    test = test_fold or next(name for name in names if name != val_fold)
-    val = val_fold or next(name for name in names if name != test)
+    for split, name in (("test", test_fold), ("val", val_fold)):
+        _require_fold(name, names, split)
+    free = [name for name in names if name not in SHARES and name not in (test_fold, val_fold)]
+    test = test_fold or _first("test", names, free)
+    val = val_fold or _first("val", names, [name for name in free if name != test])
     if test == val:
-        raise ManifestError(f"fold {test!r} cannot be both test and validation")
-    return ["test" if fold == test else "val" if fold == val else "train" for fold in folds]
+        raise ConfigError(f"fold {test!r} cannot be both test and validation")
+    return test, val
+
+
+def _require_fold(name: str | None, names: Sequence[str], split: str) -> None:
+    if name is None:
+        return
+    if name not in names:
+        raise ConfigError(f"fold {name!r}: expected one of {', '.join(names)}")
+    if name != split and (name in SHARES or split in names):
+        raise ConfigError(
+            f"fold {name!r} cannot be {split}: a fold named train, val or test is that split"
+        )
+
+
+def _first(split: str, names: Sequence[str], free: Sequence[str]) -> str:
+    """The fold named like the split, else the first of those that mean no other split."""
+    return split if split in names else free[0]
 
 
 def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Crossing]:
@@ -122,7 +148,7 @@ def refuse(found: Sequence[Crossing]) -> None:
         return
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)
     counted = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
-    shown = "; ".join(f"{c.key.name} ({_sides(c.sides)})" for c in found[:_SHOWN])
+    shown = "; ".join(f"{c.key.shown} ({_sides(c.sides)})" for c in found[:_SHOWN])
     stray = sum(sum(c.sides.values()) - c.sides[c.home] for c in found)
     raise LeakageError(
         f"{len(found)} leak-free units stand in more than one fold ({counted}): {shown}. "

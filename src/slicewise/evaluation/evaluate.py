@@ -21,11 +21,12 @@ from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
 from slicewise.evaluation.seen import SeenCheck, find_seen
 from slicewise.imaging.read import read_slice
-from slicewise.imaging.slice import Failure, Slice
+from slicewise.imaging.slice import Failure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 
 BATCH = 32
+SYNTHETIC = "synthetic slices are never measured on"
 TRAIN = "train"
 
 Progress = Callable[[str, int, int], None]
@@ -92,7 +93,9 @@ def evaluate(
     kept = np.ones_like(check.seen) if allow_seen else ~check.seen
     _require_rest(kept, split)
     table = answers.table.take(kept)
-    neighbour = _neighbour(manifest, training, table.labels, answers.thumbnails[kept], step)
+    neighbour: Bools | str = f"the {TRAIN} split is its own neighbour"
+    if split != TRAIN:
+        neighbour = _neighbour(manifest, training, table.labels, answers.thumbnails[kept], step)
     context = _context(classifier.bundle, answers, check, command, split, allow_seen=allow_seen)
     return report_from_predictions(
         table, out_dir, context, neighbour=neighbour, bootstrap=bootstrap, plots=plots
@@ -167,9 +170,14 @@ def _readable(
     """Slices in order; those that cannot be read go to `failed`."""
     for row in rows:
         try:
-            yield row, read_slice(manifest.resolve(row))
+            slice_ = read_slice(manifest.resolve(row))
         except InputError as error:
             failed.append(Failure(row.path, str(error)))
+        else:
+            if is_synthetic(slice_):
+                failed.append(Failure(row.path, SYNTHETIC))
+            else:
+                yield row, slice_
         step()
 
 

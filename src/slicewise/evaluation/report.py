@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,15 @@ def report_from_predictions(
     if plots:
         write_plots(table, out_dir, SEEN_NOTICE if refusals.allow_seen else None)
     return report
+
+
+def figure_text(estimate: Mapping[str, Any]) -> str:
+    """A figure of `metrics.json` for people: `0.912 (0.890-0.931)`, or why there is none."""
+    if estimate["value"] is None:
+        return f"not available: {estimate.get('reason', 'undefined')}"
+    if estimate["ci_low"] is None:
+        return f"{estimate['value']:.3f} (no interval: {estimate.get('reason', 'undefined')})"
+    return f"{estimate['value']:.3f} ({estimate['ci_low']:.3f}-{estimate['ci_high']:.3f})"
 
 
 def _threshold(table: PredictionTable, rule: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def write_report(
     page = render_report(items, bundle, style)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"{path}: cannot write the report there: {error.strerror}") from error
 

@@ -58,6 +58,7 @@ _DECODERS = {
 _ANNOTATION_PREFIX = "slicewise:"
 _HEADER_TAGS = [
     "SeriesInstanceUID",
+    "SOPInstanceUID",
     "InstanceNumber",
     "Rows",
     "Columns",
@@ -72,12 +73,14 @@ class DicomHeader:
 
     Args:
         series_uid: Series Instance UID (0020,000E), None where there is none.
+        instance_uid: SOP Instance UID (0008,0018), None where there is none.
         instance_number: Instance Number (0020,0013), None where there is none.
         frames: How many images the file holds.
         pixels: How many pixels they hold together.
     """
 
     series_uid: str | None
+    instance_uid: str | None
     instance_number: int | None
     frames: int
     pixels: int
@@ -98,8 +101,13 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
         instance = number(dataset.get("InstanceNumber"))
         frames = frame_count(dataset)
         pixels = frames * int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
-        uid = str(dataset.get("SeriesInstanceUID") or "") or None
-        return DicomHeader(uid, None if instance is None else int(instance), frames, pixels)
+        return DicomHeader(
+            series_uid=_text(dataset, "SeriesInstanceUID"),
+            instance_uid=_text(dataset, "SOPInstanceUID"),
+            instance_number=None if instance is None else int(instance),
+            frames=frames,
+            pixels=pixels,
+        )
 
 
 def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:

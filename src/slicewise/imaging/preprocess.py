@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.imaging.slice import Array
 
+PIPELINE_VERSION = 1
+"""Part of the name of cached pixels: raise it whenever the same file would give other pixels."""
+
 _MASK_SIDE = 96
 _PERCENTILE_SAMPLES = 65_536
 _BAND = 5

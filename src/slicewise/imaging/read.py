@@ -7,7 +7,7 @@ answered without waiting for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,6 +107,7 @@ def read_slice(reference: str) -> Slice:
 @dataclass(frozen=True, slots=True)
 class _DicomFile:
     entry: Entry
+    instance: str
     instance_number: int | None
     frames: int
     pixels: int
@@ -141,7 +142,7 @@ class _Gathering:
 
     def read_series(self) -> Iterator[Answer]:
         """Decode the DICOM files kept so far, one series after another."""
-        several = sum(len(files) > 1 for files in self.by_series.values()) > 1
+        several = sum(_count(files) > 1 for files in self.by_series.values()) > 1
         for index, files in enumerate(self.by_series.values(), start=1):
             label = f" [series {index}]" if several else ""
             yield from _read_series(files, self._name(files, label), self.limits)
@@ -149,10 +150,11 @@ class _Gathering:
     def _name(self, files: list[_DicomFile], label: str) -> str:
         """What to call a series: its one file, or the place, or the first of the files named."""
         first = files[0].entry.source
-        if len(files) == 1:
+        count = _count(files)
+        if count == 1:
             return first
         if self.place is None:
-            return f"{first} (+{len(files) - 1} more)"
+            return f"{first} (+{count - 1} more)"
         return self.place + label
 
     def _take(self, entry: Entry) -> Series | Entry | None:
@@ -172,7 +174,9 @@ class _Gathering:
 
         with entry.open() as stream:
             header = read_header(stream, self.limits)
-        file = _DicomFile(entry, header.instance_number, header.frames, header.pixels)
+        instance = header.instance_uid or entry.source
+        number, frames = header.instance_number, header.frames
+        file = _DicomFile(entry, instance, number, frames, header.pixels)
         self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
 
 
@@ -211,14 +215,27 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
         yield _failure(source, error)
         return
     slices: list[Slice] = []
+    read: dict[str, str] = {}
     for file in sorted(files, key=_acquisition_order):
         try:
             with naming(file.entry.source):
+                _require_new(file, read)
                 slices += _decode(file.entry, "DICOM", limits)
+                read[file.instance] = file.entry.source
         except InputError as error:
             yield _failure(file.entry.source, error)
     if slices:
         yield from split_series(slices, source)
+
+
+def _require_new(file: _DicomFile, read: Mapping[str, str]) -> None:
+    """Refuse an instance that was read: counted twice, it would weigh twice in a study."""
+    if file.instance in read:
+        raise InputError(f"expected each instance once, got the same as {read[file.instance]}")
+
+
+def _count(files: list[_DicomFile]) -> int:
+    return len({file.instance for file in files})
 
 
 def _acquisition_order(file: _DicomFile) -> tuple[bool, int]:

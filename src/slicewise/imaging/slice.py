@@ -83,3 +83,8 @@ class Failure:
 
     source: str
     error: str
+
+
+def is_synthetic(slice_: Slice) -> bool:
+    """Whether a slice says of itself that it was drawn: for demos and tests, never for figures."""
+    return slice_.annotations.get("synthetic") == "true"

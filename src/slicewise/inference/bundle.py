@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +26,14 @@ INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 SEEN_NAME = "seen.npz"
 CARD_NAME = "MODEL_CARD.md"
-WEIGHTS_NAME = "weights.safetensors"
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+)
 _MAX_BYTES = 2 * 2**30
 _MAX_FILES = 64
 
@@ -188,9 +197,16 @@ def _read_zip(archive: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
             _limit(archive, len(entries), sum(entry.file_size for entry in entries))
+            _require_unique([entry.filename for entry in entries], archive)
             return {entry.filename: _read_entry(opened, entry) for entry in entries}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (*_ZIP_ERRORS, OSError) as error:
         raise BundleError(f"{archive}: expected a folder or a readable .zip ({error})") from error
+
+
+def _require_unique(names: Sequence[str], archive: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BundleError(f"{archive}: expected every file once, got {', '.join(twice)} twice")
 
 
 def _read_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -194,13 +194,28 @@ class Classifier:
         )
 
     def _check_graph(self) -> None:
-        names = tuple(output.name for output in self._session.get_outputs())
-        inputs = tuple(entry.name for entry in self._session.get_inputs())
-        if inputs != ("image",) or set(OUTPUTS) - set(names):
+        """Names and sizes, so that a graph of another task fails here and not in an answer."""
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
+        if set(inputs) != {"image"} or set(OUTPUTS) - set(shapes):
             raise BundleError(
                 f"{MODEL_NAME}: expected input image and outputs {', '.join(OUTPUTS)}; "
-                f"got {', '.join(inputs)} and {', '.join(names)}"
+                f"got {', '.join(inputs)} and {', '.join(shapes)}"
             )
+        classes, size = len(self.bundle.classes), self.bundle.info.preprocessing.size
+        for name, found, expected in (
+            ("image", inputs["image"][1:], [1, size, size]),
+            ("logits", shapes["logits"][1:], [classes]),
+            ("cam", shapes["cam"][1:2], [classes]),
+        ):
+            known = [
+                e if isinstance(f, str | None) else f for f, e in zip(found, expected, strict=False)
+            ]
+            if len(found) != len(expected) or known != expected:
+                raise BundleError(
+                    f"{MODEL_NAME}: {name}: expected (N, {', '.join(map(str, expected))}) "
+                    f"by the description; got (N, {', '.join(map(str, found))})"
+                )
 
 
 def _session(graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:

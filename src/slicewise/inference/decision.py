@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from slicewise.errors import ConfigError
 from slicewise.imaging.slice import Array
 
 DEFAULT_THRESHOLD = 0.5
@@ -149,8 +150,16 @@ def tumor_probability_of(
 def threshold_of(
     rule: DecisionRule, negative_class: str | None, override: float | None
 ) -> Threshold:
-    """The override, else the fitted operating point, else 0.5 with the reason saying so."""
+    """The override, else the fitted operating point, else 0.5 with the reason saying so.
+
+    Raises:
+        ConfigError: A threshold is given for a task without a negative class.
+    """
     if negative_class is None:
+        if override is not None:
+            raise ConfigError(
+                "threshold: the model has no class without a tumor"
+            )
         return Threshold(None)
     if override is not None:
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))

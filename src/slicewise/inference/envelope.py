@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import Prediction, StudyPrediction
@@ -32,9 +33,21 @@ class Envelope:
 
     def to_json(self) -> str:
         """One JSON object, indented."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+        return _dumps(dataclasses.asdict(self), indent=2)
 
 
 def json_line(item: Prediction | StudyPrediction | Failure) -> str:
     """One answer on one line."""
-    return json.dumps(dataclasses.asdict(item), ensure_ascii=False, allow_nan=False)
+    return _dumps(dataclasses.asdict(item), indent=None)
+
+
+def printable(text: str) -> str:
+    """A source as it may be shown: control characters and undecodable bytes as escapes."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return visible.encode("utf-8", "backslashreplace").decode()
+
+
+def _dumps(content: dict[str, Any], indent: int | None) -> str:
+    """JSON in UTF-8; a lone surrogate of an undecodable file name becomes its JSON escape."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()

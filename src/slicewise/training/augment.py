@@ -75,7 +75,9 @@ class AugmentConfig(BaseModel):
     def _fill_from_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        return {**PRESETS.get(given.get("preset", "standard"), {}), **given}
+        preset = given.get("preset", "standard")
+        values = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+        return {**values, **given}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import SliceNet
 from slicewise.training.run import SplitData, logits_of
 
+DRAFT = "draft"
+"""Identity of a bundle that is not written yet."""
+
 DEVELOPMENT = ("train", "val")
 """Splits a model has seen: one trained its weights, the other chose epoch and threshold."""
 
@@ -116,7 +119,7 @@ def write_product(
         commands: What reproduces model and figures, by what it does.
     """
     info = _info(product, config, task, manifest, evaluation)
-    card = model_card(info, manifest, commands)
+    card = model_card(info, manifest, commands, config.model.frozen_stages)
     files = {MODEL_NAME: product.graph, SEEN_NAME: product.seen, CARD_NAME: card.encode()}
     return write_bundle(folder, info, files)
 
@@ -124,7 +127,7 @@ def write_product(
 def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -> Bundle:
     """The same bundle in memory before its figures are known, to measure them with."""
     info = _info(product, config, task, manifest, {})
-    return Bundle(info, "draft", {MODEL_NAME: product.graph, SEEN_NAME: product.seen})
+    return Bundle(info, DRAFT, {MODEL_NAME: product.graph, SEEN_NAME: product.seen})
 
 
 def _info(

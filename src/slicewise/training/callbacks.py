@@ -81,10 +81,12 @@ class EpochLog(L.Callback):
             "data_wait_share": round(self._waited / trained, 4),
         }
         kept = [r for r in read_log(self._path) if int(r["epoch"]) < trainer.current_epoch]
-        with self._path.open("w", newline="", encoding="utf-8") as stream:
+        partial = self._path.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows([*kept, row])
+        partial.replace(self._path)
 
 
 class LastCheckpoint(Checkpoint):

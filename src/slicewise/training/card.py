@@ -20,14 +20,20 @@ HEADLINES = (
     ("memorisation_1nn", "Pixel 1-NN accuracy on the same split (no learning)"),
 )
 
+_MOSTLY = 0.5
+"""Sources of two kinds of slices are mostly different where they share less than this."""
 
-def model_card(info: BundleInfo, manifest: Manifest, commands: dict[str, str]) -> str:
+
+def model_card(
+    info: BundleInfo, manifest: Manifest, commands: dict[str, str], frozen_stages: int = 0
+) -> str:
     """Markdown for `MODEL_CARD.md`.
 
     Args:
         info: Description of the bundle, evaluation included.
         manifest: The slices it was made from.
         commands: What reproduces the model and its figures, by what it does.
+        frozen_stages: How many leading stages of the network were not trained.
     """
     environment = Environment(
         loader=PackageLoader("slicewise.training", "."),
@@ -38,8 +44,52 @@ def model_card(info: BundleInfo, manifest: Manifest, commands: dict[str, str]) -
     )
     environment.filters["figure"] = _figure
     return environment.get_template("card.md.j2").render(
-        info=info, headlines=HEADLINES, counts=_counts(manifest), commands=commands
+        info=info,
+        headlines=HEADLINES,
+        counts=_counts(manifest),
+        commands=commands,
+        trained=_trained(frozen_stages),
+        others=_others(manifest),
+        expected=_expected(info),
+        sources_differ=_sources_differ(manifest, info.task.negative_class),
     )
+
+
+def _trained(frozen_stages: int) -> str:
+    if not frozen_stages:
+        return "All weights were trained afterwards."
+    first = "stage" if frozen_stages == 1 else f"{frozen_stages} stages"
+    return f"The first {first} kept the start weights; all other weights were trained afterwards."
+
+
+def _others(manifest: Manifest) -> str:
+    """What the slices that trained no weight were for."""
+    validation, test = (len(manifest.subset(name).rows) for name in ("val", "test"))
+    watched = f"{validation} others watched over training"
+    if not test:
+        return f"{watched}."
+    return f"{watched}, and {test} were held out for the figures below."
+
+
+def _expected(info: BundleInfo) -> str:
+    if info.evaluation.get("allow_seen"):  # measured on the validation split
+        return "expect less on new patients"
+    return "expect the held-out figures above"
+
+
+def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
+    """How the sources of slices with and without a tumor differ; None where they hardly do."""
+    with_tumor = Counter(row.source for row in manifest.rows if row.label != negative)
+    without = Counter(row.source for row in manifest.rows if row.label == negative)
+    if not (with_tumor and without):
+        return None
+    shared = sum(
+        min(with_tumor[name] / with_tumor.total(), without[name] / without.total())
+        for name in with_tumor
+    )
+    if not shared:
+        return "from different sources throughout"
+    return "mostly from different sources" if shared < _MOSTLY else None
 
 
 def _figure(estimate: dict[str, Any] | None) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
@@ -20,8 +22,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import SliceWiseError, TrainingError
-from slicewise.imaging.preprocess import PreprocessSpec, preprocess
+from slicewise.imaging.preprocess import PIPELINE_VERSION, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice, is_synthetic
 
 Images = NDArray[np.uint8]
 _SHOWN_FAILURES = 5
@@ -36,35 +39,69 @@ def load_images(manifest: Manifest, spec: PreprocessSpec, cache: Path) -> Images
         cache: Folder for `.npy` files named by the hash of what is in them.
 
     Raises:
-        TrainingError: Some files cannot be read; the first few are named.
+        TrainingError: Some files cannot be read, are not those the manifest was made of, or are
+            synthetic; the first few are named.
     """
     path = cache / f"{_cache_key(manifest.rows, spec)}.npy"
     if path.is_file():
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     images = _decode(manifest, spec)
     cache.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, images, allow_pickle=False)
-    partial.rename(path)
+    _save(images, path)
     return images
+
+
+def _save(images: Images, path: Path) -> None:
+    """Under a name of its own first: two runs may decode the same slices at once."""
+    with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as partial:
+        try:
+            np.save(partial, images, allow_pickle=False)
+            partial.close()
+            Path(partial.name).replace(path)
+        finally:
+            Path(partial.name).unlink(missing_ok=True)
 
 
 def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
     images = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
     failures: list[str] = []
+    digest = lru_cache(maxsize=1)(_digest)  # rows of one volume stand together
     for i, row in enumerate(track(manifest.rows, "Decoding slices", console=Console(stderr=True))):
         try:
-            images[i] = preprocess(read_slice(manifest.resolve(row)).pixels, spec).image
+            slice_ = read_slice(manifest.resolve(row))
+            _require_allowed(row, slice_, digest(_file_of(manifest, row)))
+            images[i] = preprocess(slice_.pixels, spec).image
         except SliceWiseError as error:
             failures.append(str(error))
     if failures:
         shown = "; ".join(failures[:_SHOWN_FAILURES])
-        raise TrainingError(f"{len(failures)} of {len(images)} slices cannot be read: {shown}")
+        raise TrainingError(f"{len(failures)} of {len(images)} slices cannot be used: {shown}")
     return images
 
 
+def _file_of(manifest: Manifest, row: ManifestRow) -> Path:
+    """The file that holds a slice, which may be one of several in it (`FILE#INDEX`)."""
+    whole = Path(manifest.resolve(row))
+    return whole if whole.is_file() else Path(str(whole).rpartition("#")[0])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_allowed(row: ManifestRow, slice_: Slice, digest: str) -> None:
+    if digest != row.sha256:
+        raise TrainingError(
+            f"{row.path}: expected the file of SHA-256 {row.sha256[:12]}..., as the manifest says; "
+            f"got {digest[:12]}..., so it was changed since"
+        )
+    if is_synthetic(slice_):
+        raise TrainingError(f"{row.path}: expected a real slice; got a synthetic one")
+
+
 def _cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec) -> str:
-    digest = hashlib.sha256(spec.model_dump_json().encode())
+    digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}".encode())
     for row in rows:
         index = row.path.rpartition("#")[2] if "#" in row.path else ""
         digest.update(f"{row.sha256}#{index}\n".encode())

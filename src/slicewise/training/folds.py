@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,8 @@ from slicewise.evaluation.predictions import PredictionTable, pooled
 from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
 from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Failure
+from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.training.config import RunConfig
 from slicewise.training.decision_fit import fit_decision
@@ -30,8 +33,9 @@ from slicewise.training.train import Figures, own_figures, summary, train_manife
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
     "temperature and threshold were fitted on groups of those folds too; predictions are pooled. "
-    "The model in this bundle was trained by the same recipe on all folds together; its own "
-    "temperature and threshold were fitted on the pooled held-out answers."
+    "The model in this bundle was trained by the same recipe on {trained} of the {everything} "
+    "slices of all folds; the other {watching}, in whole groups, watched over its training. Its "
+    "own temperature and threshold were fitted on the pooled held-out answers."
 )
 
 
@@ -67,7 +71,7 @@ def train_fold(config: RunConfig, task: Task, fold: str, command: str) -> Path:
 
 
 def cross_validate(config: RunConfig, task: Task, command: str) -> Path:
-    """Train every fold and a final model on all; finished parts are not trained again.
+    """Train every fold and a final model on all of them; finished parts are not trained again.
 
     The bundle of the final model carries the pooled figures of the folds, in which each fold was
     decided by what was fitted on the others. Its own temperature and threshold are fitted on all
@@ -79,15 +83,22 @@ def cross_validate(config: RunConfig, task: Task, command: str) -> Path:
         train_fold(config, task, name, command)
     tables = held_out_answers(config, task, names)
     report = pool(config, tables, names, command)
+    everything = held_out(config, manifest, None)
     return train_manifest(
         config,
         task,
-        held_out(config, manifest, None),
+        everything,
         config.folder / "final",
         command,
-        lambda _: _given(summary(report, POOLED)),
+        lambda _: _given(summary(report, pooled_words(everything))),
         fit_decision(pooled(tables), "the pooled held-out answers of cross-validation"),
     )
+
+
+def pooled_words(final: Manifest) -> str:
+    """How the pooled figures came about and on how much the final model was trained."""
+    everything, trained = len(final.rows), len(final.subset("train").rows)
+    return POOLED.format(trained=trained, everything=everything, watching=everything - trained)
 
 
 def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> list[PredictionTable]:
@@ -124,12 +135,13 @@ def pool(
     config: RunConfig, tables: Sequence[PredictionTable], names: Sequence[str], command: str
 ) -> dict[str, Any]:
     """One report over the held-out answers of every fold, in `runs/NAME/cross_validation`."""
+    reports = [_fold_report(config, name) for name in names]
     context = ReportContext(
         split=f"cross-validation over {config.folds.column} {', '.join(names)}",
         command=command,
         bundle=None,
-        threshold_rule=config.bundle.operating_point,
-        refusals=Refusals((), "every fold was checked against its own training slices"),
+        threshold_rule=_threshold_rule(config, tables[0].negative_class, names),
+        refusals=_refusals(reports, names),
     )
     return report_from_predictions(
         pooled(tables),
@@ -137,6 +149,37 @@ def pool(
         context,
         neighbour=_neighbours(config, tables),
     )
+
+
+def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
+    """What was written when a fold was evaluated."""
+    path = config.folder / f"fold-{name}" / "evaluation" / "metrics.json"
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: expected the report of fold {name}; got {error}") from error
+    return report
+
+
+def _refusals(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Refusals:
+    """What the folds left out, together."""
+    refused = [report["refused"] for report in reports]
+    checks = (f"fold {n}: {each['seen']['check']}" for n, each in zip(names, refused, strict=True))
+    return Refusals(
+        tuple(path for each in refused for path in each["seen"]["paths"]),
+        "; ".join(checks),
+        tuple(Failure(**error) for each in refused for error in each["failed"]["errors"]),
+    )
+
+
+def _threshold_rule(config: RunConfig, negative: str | None, names: Sequence[str]) -> str:
+    """The rule, and the folds whose validation slices could not give a threshold."""
+    if negative is None:
+        return "the task has no class without a tumor"
+    rule = config.bundle.operating_point
+    bundles = {name: load_bundle(config.folder / f"fold-{name}" / "bundle") for name in names}
+    unfitted = [n for n, b in bundles.items() if b.info.decision.operating_point is None]
+    return f"{rule}; not fitted in fold {', '.join(unfitted)}: 0.5 assumed" if unfitted else rule
 
 
 def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:

@@ -21,6 +21,7 @@ from slicewise.errors import ConfigError, TrainingError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_FINE = "resnetv2_50_stages3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,12 @@ def _resnet18(weights: Weights | None) -> Backbone:
     module = timm.create_model("resnet18", in_chans=1, num_classes=0, global_pool="")
     if weights is not None:
         kept = {key: value for key, value in weights.items() if not key.startswith("fc.")}
-        kept["conv1.weight"] = _one_channel(kept["conv1.weight"])
-        _load(module, kept, "resnet18")
+        kept["conv1.weight"] = one_channel(kept, "conv1.weight", "resnet18")
+        load_into(module, kept, "resnet18")
     parts = dict(module.named_children())
     stem = nn.ModuleList([parts["conv1"], parts["bn1"]])
     stages = (stem, *(parts[f"layer{i}"] for i in range(1, 5)))
-    mean, std = (None, None) if weights is None else _grey(IMAGENET_MEAN, IMAGENET_STD)
+    mean, std = (None, None) if weights is None else grey(IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(module, 512, mean, std, stages)
 
 
@@ -164,33 +165,66 @@ def _resnetv2_50_stages3(weights: Weights | None) -> Backbone:
 
 BACKBONES: dict[str, Callable[[Weights | None], Backbone]] = {
     "resnet18": _resnet18,
-    "resnetv2_50_stages3": _resnetv2_50_stages3,
+    _FINE: _resnetv2_50_stages3,
 }
 
 
 def _load_with_input_norm(module: nn.Module, weights: Weights) -> tuple[float, float]:
     """Load weights whose stem begins with a batch norm of the input, folded into mean and std."""
     kept = {key: value for key, value in weights.items() if ".norm0." not in key}
-    kept["stem.conv.weight"] = _one_channel(kept["stem.conv.weight"])
+    kept["stem.conv.weight"] = one_channel(kept, "stem.conv.weight", _FINE)
     new = {key: value for key, value in module.state_dict().items() if key.startswith("norm.")}
-    _load(module, {**new, **kept}, "resnetv2_50_stages3")
-    norm = {key.rsplit(".", 1)[1]: value for key, value in weights.items() if ".norm0." in key}
-    scale = norm["weight"] / (norm["running_var"] + 1e-5).sqrt()
+    load_into(module, {**new, **kept}, _FINE)
+    weight, bias, centre, variance = (
+        _of_three(weights, f"stem.norm0.{part}")
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = weight / (variance + 1e-5).sqrt()
     std = [s / float(k) for s, k in zip(IMAGENET_STD, scale, strict=True)]
-    shift = norm["running_mean"] - norm["bias"] / scale
+    shift = centre - bias / scale
     mean = [m + s * float(k) for m, s, k in zip(IMAGENET_MEAN, IMAGENET_STD, shift, strict=True)]
-    return _grey(mean, std)
+    return grey(mean, std)
 
 
-def _one_channel(kernel: Tensor) -> Tensor:
-    """Sum an RGB stem over its input: the same as feeding grey three times."""
+def _of_three(weights: Weights, key: str) -> Tensor:
+    """(3,) one value for each colour."""
+    found = _taken(weights, key, _FINE)
+    if found.shape != (3,):
+        raise TrainingError(
+            f"the weights given do not fit {_FINE}: {key} has shape {tuple(found.shape)}, "
+            "expected (3,)"
+        )
+    return found
+
+
+def one_channel(weights: Weights, key: str, name: str) -> Tensor:
+    """Sum an RGB stem over its input, (D, 3, h, w) to (D, 1, h, w): as if fed grey three times.
+
+    Args:
+        weights: All weights of a network.
+        key: The kernel of its stem.
+        name: What to call the network in an error.
+
+    Raises:
+        TrainingError: There is no such kernel.
+    """
+    kernel = _taken(weights, key, name)
+    if kernel.ndim != 4:
+        raise TrainingError(
+            f"the weights given do not fit {name}: {key} has {kernel.ndim} dimensions, expected 4"
+        )
     return kernel.sum(dim=1, keepdim=True)
 
 
-def _grey(
-    mean: tuple[float, ...] | list[float], std: tuple[float, ...] | list[float]
-) -> tuple[float, float]:
+def grey(mean: Sequence[float], std: Sequence[float]) -> tuple[float, float]:
+    """One mean and standard deviation for those of three channels: their averages."""
     return sum(mean) / len(mean), sum(std) / len(std)
+
+
+def _taken(weights: Weights, key: str, name: str) -> Tensor:
+    if key not in weights:
+        raise TrainingError(f"the weights given do not fit {name}: {key} is missing")
+    return weights[key]
 
 
 def _read_weights(path: Path) -> Weights:
@@ -200,7 +234,17 @@ def _read_weights(path: Path) -> Weights:
         raise TrainingError(f"{path}: expected a safetensors file ({error})") from error
 
 
-def _load(module: nn.Module, weights: Weights, name: str) -> None:
+def load_into(module: nn.Module, weights: Weights, name: str) -> None:
+    """Load weights that must name every parameter of a backbone and nothing else.
+
+    Args:
+        module: The backbone.
+        weights: By the names of its parameters.
+        name: What to call the network in an error.
+
+    Raises:
+        TrainingError: Names or shapes differ.
+    """
     try:
         module.load_state_dict(weights)
     except (RuntimeError, KeyError) as error:

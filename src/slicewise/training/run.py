@@ -52,20 +52,23 @@ class SplitData:
 
 
 def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, SplitData]:
-    """Decode every split of a manifest, or take it from the cache.
+    """Decode the train and validation split, or take them from the cache; of test check labels.
 
     Raises:
         TrainingError: The train or validation split is too small, a label is none of the task's,
-            or a file cannot be read.
+            or a file cannot be used.
     """
     cache = config.data.cache or config.runs / "cache"
     splits = {}
-    for name in ("train", "val", "test"):
+    if (test := manifest.subset("test")).rows:  # nothing in training looks at its pixels
+        _targets(test, task, "test")
+    for name in ("train", "val"):
         part = manifest.subset(name)
-        if part.rows or name != "test":
-            targets = _targets(part, task, name)
-            images = load_images(part, config.preprocessing, cache)
-            splits[name] = SplitData(part, images, targets)
+        targets = _targets(part, task, name)
+        images = load_images(part, config.preprocessing, cache)
+        splits[name] = SplitData(part, images, targets)
+    counts = ", ".join(f"{len(data.targets)} {name}" for name, data in splits.items())
+    announce(f"slices: {counts}, {len(test.rows)} test")
     return splits
 
 
@@ -89,12 +92,11 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
         torch.set_num_threads(config.trainer.threads)
     train, validation = splits["train"], splits["val"]
     network = _network(config, classes, train.images)
-    announce(_description(config, network, splits))
+    announce(_description(config, network))
     weights = class_weights(train.targets, classes, config.loss.class_weights)
     module = SliceModule(network, config, weights)
     trainer = _trainer(config, folder, _callbacks(config, folder))
-    checkpoints = folder / CHECKPOINTS
-    last = checkpoints / "last.ckpt"
+    last = folder / CHECKPOINTS / "last.ckpt"
     try:
         trainer.fit(
             module,
@@ -107,7 +109,7 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
         text = f"interrupted; run the same command again to go on in {folder}"
         raise TrainingError(text) from error
     plot_curves(folder / LOG_NAME, folder / "curves.png")
-    return restore(module, checkpoints / f"{config.checkpoint.export}.ckpt")
+    return restore(module, folder / CHECKPOINTS / f"{config.checkpoint.export}.ckpt")
 
 
 def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
@@ -192,13 +194,12 @@ def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
     return network.to(memory_format=torch.channels_last)
 
 
-def _description(config: RunConfig, network: SliceNet, splits: dict[str, SplitData]) -> str:
+def _description(config: RunConfig, network: SliceNet) -> str:
     everything, trained = parameter_counts(network)
     origin = "training split" if network.needs_statistics else "start weights"
-    counts = ", ".join(f"{len(data.targets)} {name}" for name, data in splits.items())
     return (
         f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
-        f"slices: {counts}; normalisation of the {origin}: "
+        f"normalisation of the {origin}: "
         f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +16,14 @@ from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import DecisionRule
-from slicewise.training.bundling import draft, make_product, write_product
+from slicewise.training.bundling import DRAFT, draft, make_product, write_product
 from slicewise.training.config import RunConfig
 from slicewise.training.run import MANIFEST_NAME, claim, fit, prepare
 
 Figures = Callable[[Classifier, Manifest], dict[str, Any]]
 """Measures a finished model: classifier and manifest to the evaluation of its bundle."""
+
+METRICS_NAME = "metrics.json"
 
 VALIDATION_ONLY = (
     "Measured on the validation split, which also chose the epoch and fitted temperature and "
@@ -72,6 +76,7 @@ def train_manifest(
     _keep_manifest(manifest, folder / MANIFEST_NAME)
     bundle = folder / "bundle"
     if (bundle / INFO_NAME).is_file():
+        _stamp(folder / "evaluation" / METRICS_NAME, bundle)
         return bundle
     splits = prepare(config, task, manifest)
     network = fit(config, len(task.classes), splits, folder)
@@ -82,7 +87,22 @@ def train_manifest(
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     write_product(partial, product, config, task, manifest, evaluation, {"Training": command})
     partial.rename(bundle)
+    _stamp(folder / "evaluation" / METRICS_NAME, bundle)
     return bundle
+
+
+def _stamp(report: Path, bundle: Path) -> None:
+    """Write the identity of a bundle into the report that was made before it had one."""
+    if not report.is_file():
+        return
+    content = json.loads(report.read_text(encoding="utf-8"))
+    if content["bundle"]["sha256"] != DRAFT:
+        return
+    content["bundle"]["sha256"] = hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    partial = report.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(report)
 
 
 def _keep_manifest(manifest: Manifest, path: Path) -> None:
