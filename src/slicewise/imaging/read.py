@@ -174,9 +174,8 @@ class _Gathering:
 
         with entry.open() as stream:
             header = read_header(stream, self.limits)
-        instance = header.instance_uid or entry.source
-        number, frames = header.instance_number, header.frames
-        file = _DicomFile(entry, instance, number, frames, header.pixels)
+        instance, number = header.instance_uid or entry.source, header.instance_number
+        file = _DicomFile(entry, instance, number, header.frames, header.pixels)
         self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
 
 

@@ -157,9 +157,7 @@ def threshold_of(
     """
     if negative_class is None:
         if override is not None:
-            raise ConfigError(
-                "threshold: the model has no class without a tumor"
-            )
+            raise ConfigError("threshold: the model has no class without a tumor")
         return Threshold(None)
     if override is not None:
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))
