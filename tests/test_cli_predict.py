@@ -245,3 +245,19 @@ def test_a_folder_is_no_report(bundle, inputs, tmp_path, monkeypatch, capsys):
         main()
     assert stopped.value.code == 1
     assert "expected a file to write the page to, got a folder" in capsys.readouterr().err
+
+
+def test_a_report_never_replaces_a_picture(bundle, inputs, monkeypatch, capsys):
+    picture = inputs / "a.png"
+    before = picture.read_bytes()
+    words = ["slicewise", "predict", str(picture), "--bundle", str(bundle)]
+    monkeypatch.setattr(sys, "argv", [*words, "--report", str(picture)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "expected a page named .html" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+def test_an_empty_path_is_wrong_use(bundle):
+    assert predict(bundle, "").exit_code == 2

@@ -87,6 +87,8 @@ def predict(
     """Answer for slices and series: label, probabilities, heat map, decision."""
     from slicewise.cli_predict import Output, run_predict
 
+    if "" in paths:
+        raise typer.BadParameter("a path is empty")
     if json_ and jsonl:
         raise typer.BadParameter("give --json or --jsonl, not both")
     form: Literal["text", "json", "jsonl"] = "json" if json_ else "jsonl" if jsonl else "text"

@@ -13,7 +13,7 @@ from typing import Literal
 from slicewise.errors import ConfigError, InputError
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction, Verdict
 from slicewise.inference.envelope import DISCLAIMER, Envelope, json_line, printable
 from slicewise.inference.pipeline import SeriesAnswers, answer_inputs
 
@@ -56,6 +56,10 @@ class Output:
                 _require_writable(folder)
         if self.report is not None and self.report.is_dir():
             raise InputError(f"{self.report}: expected a file to write the page to, got a folder")
+        if self.report is not None and self.report.suffix.lower() not in {".html", ".htm"}:
+            raise InputError(
+                f"{self.report}: expected a page named .html; nothing else is replaced"
+            )
 
 
 def _require_writable(folder: Path) -> None:
@@ -202,7 +206,10 @@ def _line(prediction: Prediction) -> str:
     """One slice of a series: the answer for the series follows in full."""
     tumor = prediction.tumor_probability
     text = f"{printable(prediction.source)}: {prediction.label} {prediction.confidence:.1%}"
-    text += "" if tumor is None else f", tumor probability {tumor:.1%}"
+    if prediction.decision is Verdict.REJECT:
+        text = f"{printable(prediction.source)}: {_why(prediction.reasons)}"
+    elif tumor is not None:
+        text += f", tumor probability {tumor:.1%}"
     return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 
@@ -235,8 +242,12 @@ def _verdict(
     if tumor is not None and threshold is not None:
         side = "at or above" if tumor >= threshold else "below"
         answer += f"; tumor probability {tumor:.1%}, {side} the threshold of {threshold:.1%}"
-    why = "; ".join(REASON_TEXTS[reason] for reason in reasons)
+    why = _why(reasons)
     return [answer, f"  decision: {decision}" + (f" ({why})" if why else "")]
+
+
+def _why(reasons: Sequence[Reason]) -> str:
+    return "; ".join(REASON_TEXTS[reason] for reason in reasons)
 
 
 def _bar(share: float) -> str:

@@ -148,3 +148,7 @@ def test_graph_of_another_task_is_refused(tmp_path: Path) -> None:
         Classifier(
             Bundle(bundle.info.model_copy(update={"preprocessing": spec}), "x", bundle.files)
         )
+
+
+def test_blank_slice_raises_no_flag(classifier: Classifier) -> None:
+    assert classifier.predict([make_slice(np.zeros((64, 64)))], threshold=0)[0].tumor_flag is None

@@ -20,9 +20,10 @@ _IMAGE_SUFFIXES = _suffixes("""
     png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip
 """)
 _FOREIGN_SUFFIXES = _suffixes("""
-    avi bat bval bvec cfg csv css dll doc docx exe h5 html htm ini ipynb js json jsonl log mat
+    avi bat bval bvec cfg ckpt csv css dll doc docx exe h5 html htm ini ipynb jar js json jsonl log
+    mat
     md mp4 npy npz onnx parquet pdf pkl pptx pt pth py pyc rst safetensors sh sql svg toml tsv
-    txt xls xlsx xml yaml yml
+    txt whl xls xlsx xml yaml yml
 """)
 _FOREIGN_NAMES = frozenset(("DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"))
 

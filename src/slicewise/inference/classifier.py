@@ -174,7 +174,9 @@ class Classifier:
         bundle = self.bundle
         label = bundle.classes[int(probabilities.argmax())]
         tumor = tumor_probability_of(probabilities, bundle.classes, bundle.negative_class)
-        flag = None if tumor is None or limit.value is None else tumor >= limit.value
+        flag = None
+        if tumor is not None and limit.value is not None and not blank:
+            flag = tumor >= limit.value
         verdict, reasons = decide(
             label, bundle.negative_class, flag, bundle.info.decision, blank=blank
         )

@@ -77,7 +77,7 @@ def _answer(
     return StudyAnswer(
         label=label,
         tumor_probability=probability,
-        slices_flagged=int((tumor >= threshold).sum()),
+        slices_flagged=sum(p.tumor_flag is True for p in speaking),
         slices_total=total,
         key_slices=[speaking[i].source for i in _top(tumor)],
     )
