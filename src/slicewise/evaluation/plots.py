@@ -36,7 +36,7 @@ def require_plots() -> None:
         MissingExtraError: If matplotlib is not installed.
     """
     try:
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401 (only asks whether it is there)
     except ModuleNotFoundError:
         raise MissingExtraError("plots", "evaluate") from None
 

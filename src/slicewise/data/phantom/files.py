@@ -114,6 +114,7 @@ def _dataset(phantom: Phantom, index: int, gap_mm: float, seed: int) -> FileData
     meta.MediaStorageSOPClassUID = MRImageStorage
     meta.MediaStorageSOPInstanceUID = uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    # pydicom takes None for a dataset that has no file yet; its annotation does not say so.
     dataset = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)  # type: ignore[arg-type]
     dataset.SOPClassUID = MRImageStorage
     dataset.SOPInstanceUID = uid
