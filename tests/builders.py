@@ -23,7 +23,13 @@ from slicewise.inference.bundle import (
     load_bundle,
     write_bundle,
 )
-from slicewise.inference.decision import DecisionRule, OperatingPoint
+from slicewise.inference.decision import (
+    Acceptance,
+    Conformal,
+    DecisionRule,
+    OperatingPoint,
+    OutOfDistribution,
+)
 from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import Backbone, SliceNet
 
@@ -108,6 +114,37 @@ def decision_rule(threshold: float = 0.4, temperature: float = 1.5) -> DecisionR
         threshold=threshold, rule="youden_j", sensitivity=0.9, specificity=0.8, n=40, groups=20
     )
     return DecisionRule(temperature=temperature, operating_point=point)
+
+
+def fitted_rule(
+    threshold: float = 0.4,
+    *,
+    smallest: dict[str, float] | None = None,
+    confidence: float = 0.8,
+    review_above: float = 0.0,
+    reject_above: float = 2.0,
+) -> DecisionRule:
+    """A rule with every limit in it; the numbers measured beside them are made up."""
+    fitted = {"n": 40, "groups": 20}
+    return decision_rule(threshold).model_copy(
+        update={
+            "conformal": Conformal(
+                coverage=0.95, smallest=smallest or dict.fromkeys(CLASSES, 0.3), **fitted
+            ),
+            "acceptance": Acceptance(
+                confidence=confidence, target=0.99, accuracy=0.99, coverage=0.7, **fitted
+            ),
+            "out_of_distribution": OutOfDistribution(
+                method="made up",
+                review_above=review_above,
+                reject_above=reject_above,
+                reviewed=0.03,
+                rejected=0.01,
+                fitted_on_kinds=("noise",),
+                **fitted,
+            ),
+        }
+    )
 
 
 def bundle_info(**changes: Any) -> BundleInfo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from slicewise.evaluation.predictions import PredictionTable
@@ -40,3 +42,15 @@ def rule_of(temperature: float | None = 1.3, threshold: float | None = 0.4) -> D
         threshold=threshold, rule="youden_j", sensitivity=0.9, specificity=0.8, n=50, groups=10
     )
     return DecisionRule(temperature=temperature, operating_point=point)
+
+
+def decided_table() -> PredictionTable:
+    """Forty groups of five slices: the first five slices are rejected, the next ten reviewed."""
+    table = table_of().decided(rule_of())
+    verdicts = np.full(table.n, "accept")
+    verdicts[:5], verdicts[5:15] = "reject", "review"
+    reasons = np.full(table.n, "", dtype="U60")
+    reasons[:5], reasons[5:15] = "colour_picture", "low_confidence;several_classes_possible"
+    probabilities = table.probabilities()
+    sets = probabilities >= np.minimum(0.2, probabilities.max(axis=1, keepdims=True))
+    return replace(table, verdicts=verdicts, reasons=reasons, sets=sets)

@@ -76,7 +76,10 @@ def answer(slice_: Slice, shares: tuple[float, float, float, float], hot: tuple[
     if hot is not None:
         cam[int(np.argmax(shares)), hot[0], hot[1]] = 3.5
     placement = Placement(0, 0, max(slice_.shape))
-    return Answer(prediction(slice_.source, shares), cam, np.zeros(4, np.float32), placement)
+    logits = np.log(np.maximum(np.array(shares, np.float32), 1e-6))
+    return Answer(
+        prediction(slice_.source, shares), logits, cam, np.zeros(4, np.float32), placement
+    )
 
 
 def single(slice_: Slice, shares: tuple[float, float, float, float],

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import nn
 
 from builders import CLASSES, SPOTS
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.training.config import RunConfig, parse_config
-from slicewise.training.model import BACKBONES, Backbone, Weights
+from slicewise.training.model import BACKBONES, Backbone, SliceNet, Weights
 
 SPLIT_CYCLE = ("train", "val", "train", "test")
 
@@ -112,3 +113,13 @@ def run_values(folder: Path, **sections: Any) -> dict[str, Any]:
 def run_config(folder: Path, **sections: Any) -> RunConfig:
     """A quick run over `folder/manifest.csv`."""
     return parse_config(run_values(folder, **sections), "test")
+
+
+@torch.no_grad()
+def logits_of(network: SliceNet, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """(N, K) float32 logits of (N, S, S) uint8 images, in full precision."""
+    parts = [
+        network(torch.from_numpy(np.array(images[i : i + batch_size]))[:, None].float() / 255)
+        for i in range(0, len(images), batch_size)
+    ]
+    return torch.cat(parts).numpy()

@@ -85,11 +85,23 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_is_told(monkeypatch, capsys):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("slicewise.cli_predict.run_predict", interrupted)
+    monkeypatch.setattr(sys, "argv", ["slicewise", "predict", "x.png"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "slicewise: interrupted\n"
+
+
 def test_a_missing_extra_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     code, _, err = called(monkeypatch, capsys, "train", "c.yaml")
     assert code == 1
-    assert err == "slicewise: training needs an extra: pip install 'slicewise[train]'\n"
+    assert err.startswith("slicewise: training needs an extra: pip install 'slicewise[train]' (or ")
 
 
 def test_help_imports_nothing_heavy():

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from builders_training import register_small, run_values, write_heads
 from slicewise.cli import app
 from slicewise.errors import BundleError, ConfigError, ManifestError, TrainingError
+from slicewise.evaluation.figures import figure_text
 from slicewise.inference.bundle import load_bundle
 
 
@@ -45,8 +46,25 @@ def project(tmp_path_factory: pytest.TempPathFactory, _small: None) -> Path:
     write_heads(folder)
     result = run("train", write_config(folder))
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"bundle: {folder / 'runs/quick/bundle'}\n"
+    assert result.stdout.startswith(f"bundle: {folder / 'runs/quick/bundle'}\n")
+    (folder / "told.txt").write_text(result.stdout)
     return folder
+
+
+def test_the_figures_are_told_with_their_intervals(project):
+    lines = (project / "told.txt").read_text().splitlines()
+    report = json.loads((project / "runs/quick/evaluation/metrics.json").read_text())
+    assert lines[1] == f"report: {project / 'runs/quick/evaluation'}"
+    assert lines[2] == "test: 8 slices in 4 groups; 95 % intervals resample groups"
+    figures = dict(line.strip().split("  ", 1) for line in lines[3:])
+    assert figures["accuracy"].strip() == figure_text(report["accuracy"])
+    assert figures["tumor sensitivity"].strip() == figure_text(report["tumor"]["sensitivity"])
+
+
+@pytest.fixture
+def untold(monkeypatch) -> None:
+    """Bundles that are only names are told by their names."""
+    monkeypatch.setattr("slicewise.cli_train.told", lambda bundle: f"bundle: {bundle}")
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(project):
@@ -63,10 +81,10 @@ def test_the_report_of_a_run_names_its_bundle(project):
     assert report["bundle"]["sha256"] == load_bundle(run_folder / "bundle").identity
 
 
-def test_the_command_can_be_pasted(project, monkeypatch):
+def test_the_command_can_be_pasted(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli_train.train_fold", lambda *given: asked.append(given[-1]) or Path("x")
+        "slicewise.cli_train.train_fold", lambda *given, refit: asked.append(given[-1]) or Path("x")
     )
     path = Path(shutil.copy(project / "quick.yaml", project / "my run.yaml"))
     run("train", path, "--fold", "a b", "--weights", project / "start 1.safetensors")
@@ -100,11 +118,12 @@ def test_an_unknown_fold_is_named(project):
     ],
     ids=["all folds", "two folds", "none"],
 )
-def test_folds_are_asked_for(project, monkeypatch, options, expected):
+def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
     asked = []
 
     def record(name: str):
-        def called(config, task, *rest):
+        def called(config, task, *rest, refit):
+            assert not refit
             asked.append((name, *rest[:-1], rest[-1].partition("quick.yaml")[2].strip()))
             return Path(name)
 
@@ -117,10 +136,11 @@ def test_folds_are_asked_for(project, monkeypatch, options, expected):
     assert result.stdout.splitlines() == [f"bundle: {call[0]}" for call in expected]
 
 
-def test_start_weights_replace_those_of_the_configuration(project, monkeypatch):
+def test_start_weights_replace_those_of_the_configuration(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli_train.train", lambda config, *_: asked.append(config.model) or Path("x")
+        "slicewise.cli_train.train",
+        lambda config, *_, refit: asked.append(config.model) or Path("x"),
     )
     run("train", project / "quick.yaml", "--weights", "start.safetensors")
     assert asked[0].weights == Path("start.safetensors")

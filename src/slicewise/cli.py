@@ -17,8 +17,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Folders to manifests; statistics; synthetic slices.", no_args_is_help=True)
+data = typer.Typer(
+    help="Folders to manifests; audits; statistics; synthetic slices.", no_args_is_help=True
+)
 app.add_typer(data, name="data")
+
+INTERRUPTED = 130
+"""Exit code after Ctrl+C."""
 
 Colormap = Literal["ember", "lagoon", "grey"]
 StatsMode = Literal["save", "verify", "display"]
@@ -35,6 +40,10 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"slicewise: {error.filename or 'a file'}: {error.strerror}", err=True)
         sys.exit(1)
+    except SystemExit as ended:  # what Typer makes of Ctrl+C has the code of a killed process
+        if ended.code == INTERRUPTED:
+            typer.echo("slicewise: interrupted", err=True)
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -171,6 +180,48 @@ def data_build(
     typer.echo(run_build(config, out))
 
 
+@data.command("audit")
+def data_audit(
+    roots: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of class folders, or one YAML of sources, or one manifest.",
+            metavar="ROOT...|MANIFEST",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for audit.html, audit.json and clean.csv.")],
+    task: Annotated[
+        str | None,
+        typer.Option(help="four_class (default), three_class, binary or classes with commas."),
+    ] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(help="Another folder name of a class, folder=class.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Class folder to leave out.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Regular expression on the path, (?P<patient>...).")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Folder that the roots of a YAML start from.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print audit.json.")] = False,
+) -> None:
+    """Find copies, leaks, contradictions, memory, shortcuts and strangers in a data set."""
+    _require_extra("an audit", "evaluate", "sklearn")
+    from slicewise.cli_data import build_config
+    from slicewise.cli_data_audit import is_manifest, run_audit
+
+    if is_manifest(roots):
+        if any((task, alias, skip, pattern, base)):
+            raise typer.BadParameter("a manifest is audited as it is: only --out and --json go")
+        typer.echo(run_audit(roots[0], out, as_json=json_))
+        return
+    config = build_config(
+        roots, base, {}, {"task": task}, aliases=alias or (), skip=skip or (), pattern=pattern
+    )
+    typer.echo(run_audit(config, out, as_json=json_))
+
+
 @data.command("stats")
 def data_stats(
     manifest: Manifest,
@@ -213,35 +264,87 @@ def train(
     weights: Annotated[
         Path | None, typer.Option(help="safetensors to start from; instead of model.weights.")
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Of finished runs: fit the decision, write bundles anew."),
+    ] = False,
 ) -> None:
     """Train a model and write its bundle; run the same command again to go on."""
     _require_extra("training", "train", "torch")
-    from slicewise.cli_train import run_train
+    from slicewise.cli_train import run_train, told
 
-    for bundle in run_train(config, folds=folds, only=fold or [], weights=weights):
-        typer.echo(f"bundle: {bundle}")
+    for bundle in run_train(config, folds=folds, only=fold or [], weights=weights, refit=refit):
+        typer.echo(told(bundle))
 
 
 @app.command()
 def evaluate(
     manifest: Manifest,
-    out: Annotated[Path, typer.Option(help="Folder for figures, tables and plots.")],
+    out: Annotated[Path, typer.Option(help="Folder for report, figures, tables and plots.")],
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle folder or zip; default the bundled model.")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, val, test or all; default test, or all where no row has a split."
+        ),
+    ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Keep slices the model was trained on; stamped.")
     ] = False,
+    gate: Annotated[
+        Path | None, typer.Option(help="YAML of limits; exit code 1 where one is missed.")
+    ] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="Another bundle on the same slices; repeatable.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="What a label means, LABEL=CLASS; repeatable.")
+    ] = None,
+    gallery: Annotated[
+        int, typer.Option(min=0, max=9999, help="Pictures of wrong and of right answers; 0 none.")
+    ] = 16,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Ask again with worse slices, strange pictures.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Slices, and strange pictures of a kind, for it; default 300."),
+    ] = None,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Test the heat maps.")
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="CSV of tumor boxes to test heat maps against; masks: the manifest's."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Resamples for intervals.")] = 1000,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one forward pass.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
 ) -> None:
     """Measure a bundle on one split of a manifest, with intervals by group."""
     _require_extra("evaluation with plots", "evaluate", "matplotlib")
-    from slicewise.cli_evaluate import run_evaluate
+    from slicewise.cli_evaluate import Wanted, run_evaluate
+    from slicewise.cli_evaluate_parts import Extras
 
-    typer.echo(
-        run_evaluate(manifest, out, bundle, split=split, allow_seen=allow_seen, as_json=json_)
+    if limit is not None and not robustness:
+        raise typer.BadParameter("--limit needs --robustness")
+    extras = Extras(gallery, (limit or 300) if robustness else 0, explanations, boxes)
+    wanted = Wanted(
+        bundle=bundle,
+        split=split,
+        allow_seen=allow_seen,
+        resamples=resamples,
+        gate=gate,
+        compare=compare or (),
+        label_names=map_ or (),
+        threads=threads,
+        extras=extras,
     )
+    text, passed = run_evaluate(manifest, out, wanted, as_json=json_)
+    typer.echo(text)
+    raise typer.Exit(0 if passed else 1)
 
 
 def _require_extra(what: str, extra: str, module: str) -> None:

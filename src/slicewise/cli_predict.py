@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from slicewise.errors import ConfigError, InputError
+from slicewise.evaluation.figures import percent_text
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction, Verdict
@@ -189,7 +190,7 @@ def _print(item: Item, form: Form) -> None:
 def _text(prediction: Prediction) -> str:
     lines = [printable(prediction.source)]
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    lines += [f"  {name:<12} {_bar(p)} {p:7.1%}" for name, p in ranked]
+    lines += [f"  {name:<12} {_bar(p)} {_percent(p):>7}" for name, p in ranked]
     lines += _verdict(
         prediction.label,
         prediction.tumor_probability,
@@ -197,19 +198,26 @@ def _text(prediction: Prediction) -> str:
         prediction.decision,
         prediction.reasons,
     )
+    if prediction.prediction_set is not None and len(prediction.prediction_set) > 1:
+        lines.append("  cannot be ruled out: " + ", ".join(prediction.prediction_set))
     if prediction.heatmap:
         lines.append(f"  heat map: {prediction.heatmap}")
     return "\n".join(lines)
 
 
+def _percent(share: float) -> str:
+    """A share in percent that is never rounded to certainty."""
+    return percent_text(share).replace(" ", "")
+
+
 def _line(prediction: Prediction) -> str:
     """One slice of a series: the answer for the series follows in full."""
     tumor = prediction.tumor_probability
-    text = f"{printable(prediction.source)}: {prediction.label} {prediction.confidence:.1%}"
+    text = f"{printable(prediction.source)}: {prediction.label} {_percent(prediction.confidence)}"
     if prediction.decision is Verdict.REJECT:
-        text = f"{printable(prediction.source)}: {_why(prediction.reasons)}"
+        text = f"{printable(prediction.source)}: withheld, {_why(prediction.reasons)}"
     elif tumor is not None:
-        text += f", tumor probability {tumor:.1%}"
+        text += f", tumor probability {_percent(tumor)}"
     return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 
@@ -238,10 +246,11 @@ def _verdict(
     decision: str,
     reasons: Sequence[Reason],
 ) -> list[str]:
-    answer = f"  answer: {label}"
-    if tumor is not None and threshold is not None:
+    withheld = decision == Verdict.REJECT
+    answer = "  answer: withheld" if withheld else f"  answer: {label}"
+    if tumor is not None and threshold is not None and not withheld:
         side = "at or above" if tumor >= threshold else "below"
-        answer += f"; tumor probability {tumor:.1%}, {side} the threshold of {threshold:.1%}"
+        answer += f"; tumor probability {_percent(tumor)}, {side} the threshold of {threshold:.1%}"
     why = _why(reasons)
     return [answer, f"  decision: {decision}" + (f" ({why})" if why else "")]
 

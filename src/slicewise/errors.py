@@ -48,4 +48,7 @@ class MissingExtraError(SliceWiseError):
     """An optional part of SliceWise is not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra: pip install 'slicewise[{extra}]'")
+        super().__init__(
+            f"{feature} needs an extra: pip install 'slicewise[{extra}]' "
+            f"(or '.[{extra}]' in a checkout)"
+        )

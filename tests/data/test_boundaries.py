@@ -8,6 +8,9 @@ from slicewise.data.build_config import BuildConfig
 from slicewise.data.groups import Bond, group_names
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 
+FOLDED = "(?P<fold>x)"
+"""A pattern that gives folds."""
+
 
 def config(**fields) -> BuildConfig:
     source = {"root": "x", "pattern": fields.pop("pattern", None)}
@@ -42,14 +45,14 @@ def test_crossing_groups_are_refused():
 
 
 def test_crossing_slices_are_dropped():
-    kept, dropped, moved = within_folds(ITEMS, config(on_conflict="drop"))
+    kept, dropped, moved = within_folds(ITEMS, config(on_conflict="drop", pattern=FOLDED))
     assert [i.cluster_name for i in kept] == ["0", "1", "3"]
     assert "in fold 2, but made:a is mostly in fold 1" in dropped[0].reason
     assert moved == 0
 
 
 def test_crossing_groups_are_moved_whole():
-    kept, dropped, moved = within_folds(ITEMS, config(on_conflict="move"))
+    kept, dropped, moved = within_folds(ITEMS, config(on_conflict="move", pattern=FOLDED))
     assert [i.fold for i in kept] == ["1", "1", "1", "2", "2"]
     assert (dropped, moved) == ([], 2)
 

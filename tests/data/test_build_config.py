@@ -44,6 +44,8 @@ def test_bad_options_are_named():
             {"table": {"path": "t", "key": "k", "fold_column": "f"}, "published_splits": True},
             "published_splits: expected no folds",
         ),
+        ({"on_conflict": "drop"}, "on_conflict: expected folds or published_splits beside it"),
+        ({"seed": 1, "pattern": "(?P<fold>x)"}, "seed: expected no folds beside it"),
         ({"pattern": "(?P<fold>x)", "published_splits": True}, "published_splits: expected no"),
         *(
             (
@@ -72,7 +74,7 @@ def test_paths_of_a_file_start_from_it_or_from_a_base(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sources: [{root: x}]\ncopy: one\n", "copy: unknown key; the nearest known one is copies"),
+        ("sources: [{root: x}]\ncopy: one\n", "unknown key copy; nearest known key: copies"),
         ("sources: [{rot: x}]\n", "sources.0.root"),
         ("just words\n", "expected keys sources"),
         ("a: [\n", "expected a YAML file"),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from builders_data import COPIES, as_pixels, head
+from slicewise.data import candidates
 from slicewise.data.candidates import POSES, find_candidates, likeliest_first
 from slicewise.data.fingerprint import fingerprints
 
@@ -33,3 +34,15 @@ def test_likeliest_come_first_and_progress_is_told():
     assert (np.diff(parts[0].correlation) <= 0).all()
     assert told == [("comparing", 3, 3), ("verifying", len(found), len(found))]
     assert list(likeliest_first(found.take(np.zeros(0, np.int64)), None)) == []
+
+
+def test_correlations_of_all_poses_come_from_one_set_of_products():
+    """The even and odd parts give what turning each picture and multiplying would give."""
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(5, 64)), rng.normal(size=(7, 64))
+    parts_one, parts_two = (candidates._parts(v.astype(np.float32)) for v in (one, two))
+    products = [parts_one[k] @ parts_two[k].T for k in range(4)]
+    for down, across in POSES:
+        turned = one.reshape(5, 8, 8)[:, ::down, ::across].reshape(5, 64)
+        found = candidates._signed_sum(products, (1, across, down, down * across))
+        np.testing.assert_allclose(found, turned @ two.T, atol=1e-4)

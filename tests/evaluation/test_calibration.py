@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.metrics import log_loss
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.calibration import fit_temperature, nll, reliability_bins
+from slicewise.evaluation.calibration import (
+    RIDGE,
+    fit_bias_corrected,
+    fit_temperature,
+    nll,
+    reliability_bins,
+)
 from slicewise.inference.decision import probabilities_of
 
 
@@ -44,6 +52,51 @@ def test_weights_equal_repeated_slices():
     assert nll(logits, targets, 1.5, weights) == pytest.approx(
         nll(logits[repeated], targets[repeated], 1.5)
     )
+
+
+def shifted_case(n=3000, seed=0):
+    """Logits of which softmax(logits / 2 + bias) is the truth; the last class is rare."""
+    bias = np.array([0.8, -0.3, 0.5, -1.0])
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=4, size=(n, 4)).astype(np.float32)
+    cumulative = probabilities_of(logits, 2.0, bias).cumsum(axis=1)
+    targets = (rng.random((n, 1)) > cumulative).sum(axis=1).clip(max=3)
+    return logits, targets, bias
+
+
+def test_known_biases_are_found():
+    logits, targets, bias = shifted_case(n=20_000)
+    temperature, biases = fit_bias_corrected(logits, targets)
+    assert temperature == pytest.approx(2.0, rel=0.05)
+    np.testing.assert_allclose(biases, bias, atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_biases_agree_with_scipy(seed):
+    logits, targets, _ = shifted_case(n=400, seed=seed)
+
+    def loss(at):
+        losses = -log_softmax(at[0] * logits.astype(float) + at[1:], axis=1)
+        return losses[np.arange(400), targets].mean() + RIDGE / 2 * np.sum(at[1:] ** 2)
+
+    found = minimize(loss, np.array([1.0, 0, 0, 0, 0]), method="BFGS", options={"gtol": 1e-8})
+    temperature, biases = fit_bias_corrected(logits, targets)
+    np.testing.assert_allclose(np.append(1 / temperature, biases), found.x, atol=1e-5)
+    assert biases.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_biases_never_fit_worse_than_the_temperature_alone():
+    logits, targets, _ = shifted_case(n=200, seed=5)
+    temperature, biases = fit_bias_corrected(logits, targets)
+    alone = nll(logits, targets, fit_temperature(logits, targets))
+    assert nll(logits / temperature + biases, targets) < alone
+
+
+def test_biases_need_every_class_and_some_wrong_answers():
+    with pytest.raises(EvaluationError, match="expected a slice of every class; got none of class"):
+        fit_bias_corrected(np.eye(3)[[0, 1, 0]], [0, 1, 1])
+    with pytest.raises(EvaluationError, match="expected some wrong answers"):
+        fit_bias_corrected(5 * np.eye(3), [0, 1, 2])
 
 
 def test_nll_agrees_with_sklearn():

@@ -15,29 +15,53 @@ from builders import bundle_info, head_with_spot, write_tiny_bundle
 from builders_evaluation import FOUR, rule_of
 from slicewise.data.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
-from slicewise.errors import EvaluationError
+from slicewise.errors import ConfigError, EvaluationError
 from slicewise.evaluation.bootstrap import Bootstrap
-from slicewise.evaluation.evaluate import evaluate
+from slicewise.evaluation.evaluate import default_split, evaluate
+from slicewise.evaluation.gate import Gate
+from slicewise.evaluation.section import Section
+from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import Bundle
-from slicewise.inference.classifier import Classifier, Outputs
+from slicewise.inference.bundle import Bundle, TaskInfo
+from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.decision import Prediction, Reason, Verdict, probabilities_of
 
 QUICK = Bootstrap(resamples=20)
 
 
 class NamedClassifier:
-    """Answers with the class of the folder a slice lies in, so that the right answer is known."""
+    """Answers right, by the number in the file name, and keeps count."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self.threads = 1
         self.answered: list[str] = []
 
-    def forward(self, slices):
-        names = [Path(slice_.source).parent.name for slice_ in slices]
+    def answers(self, slices):
         self.answered += [slice_.source for slice_ in slices]
-        logits = np.array([[4.0 * (name == c) for c in FOUR] for name in names], np.float32)
-        n = len(slices)
-        return Outputs(logits, np.zeros((n, 4, 2, 2), np.float32), np.zeros((n, 8), np.float32))
+        return [self.answer(slice_) for slice_ in slices]
+
+    def answer(self, slice_):
+        rule, reference = self.bundle.info.decision, self.bundle.reference
+        truth = FOUR[int(Path(slice_.source).stem) // 2 % 4]
+        logits = np.array([4.0 * (truth == name) for name in FOUR], np.float32)
+        shares = probabilities_of(logits[None], rule.temperature, None)[0]
+        prediction = Prediction(
+            source=slice_.source,
+            label=truth,
+            probabilities=dict(zip(FOUR, map(float, shares), strict=True)),
+            confidence=float(shares.max()),
+            tumor_probability=1 - float(shares[2]),
+            tumor_flag=truth != "no_tumor",
+            threshold=0.4,
+            prediction_set=None,
+            decision=Verdict.REVIEW,
+            reasons=[Reason.NOT_CALIBRATED],
+            bundle=reference,
+            timing_ms=1.0,
+        )
+        maps = np.zeros((4, 2, 2), np.float32)
+        return Answer(prediction, logits, maps, np.zeros(8, np.float32), Placement(0, 0, 128))
 
 
 def bundle_of(seen: bytes | None, rule) -> Bundle:
@@ -229,3 +253,111 @@ def test_a_real_bundle_scores_what_its_predictions_score(folder):
         written = [float(row["tumor_probability"]) for row in csv.DictReader(file)]
     asked = [answer.tumor_probability for answer in answers]
     np.testing.assert_allclose(written, asked, atol=2e-6)
+
+
+def test_a_manifest_without_splits_is_measured_as_a_whole(folder):
+    rows = [{**row, "split": ""} for row in csv.DictReader((folder / "m.csv").open())]
+    write_manifest(folder, rows)
+    assert default_split(Manifest.read(folder / "m.csv")) == "all"
+    report, _ = run(folder, split="all")
+    assert (report["split"], report["n"], report["groups"]) == ("all", 24, 12)
+    assert "none is left to compare" in report["memorisation_1nn"]["reason"]
+
+
+def test_a_manifest_with_splits_is_measured_on_its_test_split(folder):
+    assert default_split(Manifest.read(folder / "m.csv")) == "test"
+
+
+def test_other_label_names_are_told(folder):
+    text = (folder / "m.csv").read_text().replace(",no_tumor,", ",healthy,")
+    (folder / "m.csv").write_text(text.replace(",glioma,", ",astro,"))
+    report, _ = run(folder, label_names={"astro": "glioma"})
+    assert report["accuracy"]["value"] == 1.0
+    assert report["labels"]["read_as"] == {"astro": "glioma", "healthy": "no_tumor"}
+    assert report["memorisation_1nn"]["value"] is not None
+
+
+def test_a_manifest_of_tumor_or_not_measures_a_model_of_four_classes(folder):
+    text = (folder / "m.csv").read_text()
+    for name in ("glioma", "meningioma", "pituitary"):
+        text = text.replace(f",{name},", ",tumor,")
+    (folder / "m.csv").write_text(text)
+    report, _ = run(folder)
+    assert list(report["per_class"]) == ["no_tumor", "tumor"]
+    assert report["labels"]["collapsed"] is True
+    assert report["tumor"]["sensitivity"]["value"] == 1.0
+    assert report["tumor"]["threshold"]["value"] == 0.4
+    assert any("only tumor from no tumor" in sentence for sentence in report["cautions"])
+    with (folder / "out/predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    shares = probabilities_of(np.array([[4.0, 0, 0, 0]], np.float32), 1.3, None)[0]
+    expected = [shares[0] if row["label"] == "no_tumor" else shares[1] for row in rows]
+    assert [float(row["p_no_tumor"]) for row in rows] == pytest.approx(expected, abs=1e-6)
+
+
+def test_slices_that_any_of_several_models_has_seen_are_refused(folder):
+    write_tiny_bundle(folder / "one")
+    seen = seen_bytes(folder, [folder / FOUR[2] / "12.png"])
+    write_tiny_bundle(folder / "other", {"seen.npz": seen}, name="other")
+    report = evaluate(
+        Manifest.read(folder / "m.csv"),
+        Classifier.load(folder / "one"),
+        folder / "out",
+        command="x",
+        bootstrap=QUICK,
+        plots=False,
+        rivals=[Classifier.load(folder / "other")],
+    )
+    assert report["refused"]["seen"]["paths"] == ["no_tumor/12.png"]
+    assert "other: compared with the 1 training slices" in report["refused"]["seen"]["check"]
+    compared = json.loads((folder / "out/compare.json").read_text())
+    assert compared["n"] == report["n"] == 11
+    right = compared["against_first"]["other 0.1.0"]["right"]
+    assert right["both"] == round(11 * report["accuracy"]["value"])
+    assert right["first_only"] == right["other_only"] == 0
+    assert "Models side by side" in (folder / "out/report.html").read_text()
+
+
+def test_a_rival_of_other_classes_is_refused(folder):
+    info = bundle_info(
+        name="binary",
+        task=TaskInfo(name="binary", classes=("no_tumor", "tumor"), negative_class="no_tumor"),
+    )
+    rival = NamedClassifier(Bundle(info, "ef" * 32, {}))
+    with pytest.raises(EvaluationError, match="binary cannot be compared with named: expected"):
+        run(folder, rivals=[rival])
+
+
+def test_a_gate_is_judged_and_written(folder):
+    run(folder, gate=Gate.model_validate({"minimum": {"groups": 7}}))
+    written = json.loads((folder / "out/gate.json").read_text())
+    assert written["words"] == "research gate failed"
+    assert "research gate failed" in (folder / "out/report.html").read_text()
+
+
+def test_a_gate_on_an_unknown_class_stops_before_anything_is_answered(folder):
+    with pytest.raises(ConfigError, match="nearest: glioma"):
+        run(folder, gate=Gate.model_validate({"per_class": {"gliom": {"f1": 0.5}}}))
+    assert not (folder / "out").exists()
+
+
+def test_further_parts_stand_in_the_report(folder):
+    given = []
+
+    def part(evaluated):
+        given.append(evaluated)
+        return [Section("A part of its own", "Says so.")]
+
+    run(folder, parts=[part])
+    assert "A part of its own" in (folder / "out/report.html").read_text()
+    assert [row.path for row in given[0].rows] == given[0].table.paths.tolist()
+    assert len(given[0].rows) == 12
+
+
+def test_a_part_that_fails_does_not_cost_the_report(folder):
+    def broken(_):
+        raise EvaluationError("a part failed")
+
+    with pytest.raises(EvaluationError, match="a part failed"):
+        run(folder, parts=[broken])
+    assert "Each class" in (folder / "out/report.html").read_text()

@@ -7,8 +7,10 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.bootstrap import draw_groups
 from slicewise.evaluation.metrics import sensitivity, specificity
 from slicewise.evaluation.operating_points import (
+    least_cost,
     target_sensitivity,
     target_specificity,
     youden_j,
@@ -68,7 +70,68 @@ def test_targets_by_hand():
     assert (quiet.threshold, quiet.sensitivity) == (pytest.approx(0.85), 0.5)
 
 
+def test_cost_by_hand():
+    # Expected cost of a slice at 0.9: 1.5 * 0.5 = 0.75; at 0.6: 0.375 + 0.125; at 0.3: 0.25.
+    point = least_cost(SCORES, TRUTH, GROUPS, missed=3, false_alarm=1, prevalence=0.5)
+    assert (point.threshold, point.sensitivity, point.specificity) == (0.25, 1.0, 0.5)
+    assert point.rule == "cost: missed=3, false_alarm=1, prevalence=0.5"
+    # A dear false alarm: at 0.9 nothing is flagged wrongly.
+    point = least_cost(SCORES, TRUTH, GROUPS, missed=1, false_alarm=3, prevalence=0.5)
+    assert (point.sensitivity, point.specificity) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("missed", "prevalence"), [(1, 0.5), (4, 0.3), (10, 0.05)])
+def test_no_threshold_costs_less(seed, missed, prevalence):
+    scores, truth, groups = random_case(seed)
+
+    def cost(threshold):
+        flagged = scores >= threshold
+        alarms = (1 - prevalence) * (1 - specificity(flagged, truth))
+        return prevalence * missed * (1 - sensitivity(flagged, truth)) + alarms
+
+    try:
+        point = least_cost(
+            scores, truth, groups, missed=missed, false_alarm=1, prevalence=prevalence
+        )
+    except EvaluationError:
+        nothing = min(prevalence * missed, 1 - prevalence)
+        assert all(cost(value) >= nothing - 1e-9 for value in np.unique(scores))
+    else:
+        assert cost(point.threshold) == pytest.approx(min(map(cost, np.unique(scores))))
+
+
+def test_equal_weights_are_youdens_rule():
+    for seed in range(4):
+        case = random_case(seed)
+        cheap = least_cost(*case, missed=1, false_alarm=1, prevalence=0.5)
+        assert cheap.threshold == youden_j(*case).threshold
+
+
+def test_intervals_resample_groups_at_the_threshold():
+    scores, truth, groups = random_case(3)
+    point = target_sensitivity(scores, truth, groups, 0.9)
+    names = np.unique(groups)
+    values = []
+    for drawn in draw_groups(names.size, np.zeros(names.size), 1000, 42):
+        rows = np.concatenate([np.flatnonzero(groups == names[g]) for g in drawn])
+        values.append(np.mean(scores[rows][truth[rows]] >= point.threshold))
+    low, high = np.quantile(values, [0.025, 0.975])
+    assert point.sensitivity_ci == pytest.approx((low, high))
+    assert low < point.sensitivity < high
+    assert point.specificity_ci[0] < point.specificity < point.specificity_ci[1]
+
+
+def test_one_group_has_no_interval():
+    point = youden_j(SCORES, TRUTH, np.array(["one"] * 8))
+    assert (point.sensitivity_ci, point.specificity_ci) == (None, None)
+
+
 def test_no_threshold_is_made_up():
+    with pytest.raises(EvaluationError, match=r"cost: missed=1, .* no threshold qualifies"):
+        least_cost(SCORES[::-1], TRUTH, GROUPS, missed=1, false_alarm=1, prevalence=0.01)
+    with pytest.raises(EvaluationError, match=r"costs above 0 .* got 0, 1 and 0.5"):
+        least_cost(SCORES, TRUTH, GROUPS, missed=0, false_alarm=1, prevalence=0.5)
     backwards = SCORES[::-1]
     with pytest.raises(EvaluationError, match="youden_j: no threshold qualifies among 8"):
         youden_j(np.full(8, 0.5), TRUTH, GROUPS)

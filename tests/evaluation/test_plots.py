@@ -7,6 +7,9 @@ import pytest
 
 from builders_evaluation import rule_of, table_of
 from slicewise.evaluation import metrics, plots
+from slicewise.evaluation.bootstrap import Bootstrap
+from slicewise.evaluation.pictures import write_plots
+from slicewise.evaluation.summary import summarise
 
 figure = pytest.importorskip("matplotlib.figure")
 
@@ -22,7 +25,12 @@ def test_the_matrix_shows_counts_and_row_percentages(axes):
     counts = metrics.confusion_matrix(table.predicted, table.targets, 4)
     shown = [text.get_text() for text in axes.texts]
     assert shown == [f"{c}\n{100 * c / 50:.1f} %" for c in counts.ravel()]
-    assert [t.get_text() for t in axes.get_yticklabels()] == list(table.classes)
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        "glioma",
+        "meningioma",
+        "no tumor",
+        "pituitary",
+    ]
 
 
 def test_an_empty_row_is_called_none(axes):
@@ -65,7 +73,9 @@ def test_reliability_names_the_ece(axes):
 
 def test_files_are_the_same_twice(tmp_path):
     table = table_of().decided(rule_of())
+    report = summarise(table, Bootstrap(resamples=5), "not measured")
+    report["tumor"]["threshold"] = {"rule": "youden_j"}
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        plots.write_plots(table, tmp_path / name)
+        write_plots(table, report, tmp_path / name)
     assert (tmp_path / "a/roc.png").read_bytes() == (tmp_path / "b/roc.png").read_bytes()

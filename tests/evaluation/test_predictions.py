@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders_evaluation import FOUR, rule_of, table_of
+from builders_evaluation import FOUR, decided_table, rule_of, table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions import pooled
 from slicewise.inference.decision import probabilities_of
@@ -65,6 +65,27 @@ def test_pooling_keeps_each_models_own_values():
     assert pooled([table_of(), table_of()]).temperatures is None
 
 
+def test_a_rule_takes_what_followed_of_the_former_one_away():
+    again = decided_table().decided(rule_of(threshold=0.7))
+    assert again.verdicts is again.reasons is again.sets is None
+    assert set(again.thresholds) == {0.7}
+
+
+def test_an_answer_that_is_not_the_most_probable_class_is_kept():
+    table = table_of(groups=4, per_group=2, classes=("no_tumor", "tumor"))
+    likely = table.predicted
+    joined = replace(table, answered=1 - likely)
+    np.testing.assert_array_equal(joined.predicted, 1 - likely)
+    np.testing.assert_allclose(joined.confidence, 1 - table.confidence)
+    np.testing.assert_allclose(table.confidence, table.probabilities().max(axis=1))
+    np.testing.assert_array_equal(joined.take(np.array([3, 0])).answered, (1 - likely)[[3, 0]])
+    together = pooled([joined, table])
+    np.testing.assert_array_equal(together.predicted, np.concatenate([1 - likely, likely]))
+    assert pooled([table, table]).answered is None
+    with pytest.raises(EvaluationError, match="joined classes"):
+        joined.decided(rule_of())
+
+
 def test_unlike_tables_are_not_pooled():
     with pytest.raises(EvaluationError, match="expected the task"):
         pooled([table_of(), table_of(classes=("a", "b"), negative_class=None)])
@@ -84,6 +105,8 @@ def test_unlike_tables_are_not_pooled():
         ({"targets": np.zeros(3, int)}, r"expected shape \(200,\)"),
         ({"groups": np.array(["a"])}, "groups: expected shape"),
         ({"temperatures": np.zeros(200)}, "positive"),
+        ({"answered": np.full(200, 4)}, r"answered: expected class indices in \[0, 4\)"),
+        ({"answered": np.zeros(3, int)}, "answered: expected shape"),
         ({"logits": np.full((200, 4), np.nan, np.float32)}, "finite"),
         ({"embeddings": np.zeros((2, 8), np.float32)}, "embeddings: expected 200 rows"),
     ],

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from builders_evaluation import rule_of, table_of
+from builders_evaluation import decided_table, rule_of, table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions_csv import read_predictions, write_predictions
+
+
+def without(table, path, columns):
+    """The file of a table with some of its columns left out."""
+    write_predictions(table, path)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [name for name in rows[0] if name not in columns]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def test_a_table_survives_the_file(tmp_path):
@@ -70,6 +83,70 @@ def test_broken_files_are_refused_by_name(tmp_path, content, message):
         read_predictions(path, None)
 
 
+@pytest.mark.parametrize(("cells", "got"), [(-3, "fewer"), (None, "more")])
+def test_a_row_that_is_cut_off_or_too_long_is_named(tmp_path, cells, got):
+    path = tmp_path / "cut.csv"
+    write_predictions(decided_table(), path)
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3] + ",x" if cells is None else ",".join(lines[3].split(",")[:cells])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(EvaluationError, match=rf"cut\.csv: row 3 below the header.*got {got}"):
+        read_predictions(path, "no_tumor")
+
+
+@pytest.mark.parametrize("name", ["decision", "reasons"])
+def test_decisions_and_reasons_stand_together(tmp_path, name):
+    without(decided_table(), tmp_path / "half.csv", {name})
+    with pytest.raises(EvaluationError, match=r"half\.csv: expected both or none of the columns"):
+        read_predictions(tmp_path / "half.csv", "no_tumor")
+
+
+def test_answers_of_joined_classes_survive_the_file(tmp_path):
+    table = table_of(groups=4, per_group=2, classes=("no_tumor", "tumor"))
+    table = replace(table, answered=1 - table.predicted)
+    write_predictions(table, tmp_path / "p.csv")
+    back = read_predictions(tmp_path / "p.csv", "no_tumor")
+    np.testing.assert_array_equal(back.answered, table.answered)
+    with (tmp_path / "p.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert row["predicted"] == row["answered"] == table.classes[table.answered[0]]
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(EvaluationError, match=r"none\.csv"):
         read_predictions(tmp_path / "none.csv", None)
+
+
+def test_decisions_sets_and_biases_survive_the_file(tmp_path):
+    table = decided_table()
+    table = replace(table, biases=np.tile([0.5, -0.25, 1 / 3, 0.0], (table.n, 1)))
+    write_predictions(table, tmp_path / "p.csv")
+    back = read_predictions(tmp_path / "p.csv", "no_tumor")
+    for name in ("verdicts", "reasons", "sets", "biases"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(table, name))
+    np.testing.assert_array_equal(back.probabilities(), table.probabilities())
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["decision"], rows[0]["reasons"]) == ("reject", "colour_picture")
+    assert rows[5]["reasons"] == "low_confidence;several_classes_possible"
+    assert rows[0]["bias_meningioma"] == "-0.25"
+    classes = np.array(table.classes)
+    assert rows[20]["prediction_set"].split(";") == classes[table.sets[20]].tolist()
+
+
+def test_decisions_without_any_reason_stay_decisions(tmp_path):
+    table = replace(table_of(), verdicts=np.full(200, "accept"), reasons=np.full(200, ""))
+    write_predictions(table, tmp_path / "p.csv")
+    back = read_predictions(tmp_path / "p.csv", "no_tumor")
+    assert set(back.verdicts) == {"accept"}
+    assert set(back.reasons) == {""}
+    assert back.sets is None
+    assert back.biases is None
+
+
+def test_a_file_of_an_older_version_has_no_decisions(tmp_path):
+    without(decided_table(), tmp_path / "old.csv", {"prediction_set", "decision", "reasons"})
+    back = read_predictions(tmp_path / "old.csv", "no_tumor")
+    assert back.verdicts is None
+    assert back.reasons is None
+    assert back.sets is None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import MissingExtraError
-from slicewise.evaluation import plots
+from slicewise.evaluation import pictures
 from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.predictions import pooled
 from slicewise.evaluation.predictions_csv import read_predictions
@@ -20,12 +20,17 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 
 QUICK = Bootstrap(resamples=20)
+WORDS = {"report.html", "evaluation_report.txt"}
 PICTURES = {
+    "confidence.png",
     "confusion_matrix.png",
     "confusion_matrix_binary.png",
+    "per_class_metrics.png",
     "pr.png",
     "reliability.png",
+    "risk_coverage.png",
     "roc.png",
+    "threshold_sweep.png",
 }
 
 
@@ -55,7 +60,7 @@ def test_all_files_are_written(tmp_path):
     table = table_of().decided(rule_of())
     returned = report(table, tmp_path / "out", plots=True)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == PICTURES | {"metrics.json", "predictions.csv"}
+    assert names == PICTURES | WORDS | {"metrics.json", "predictions.csv"}
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert written == returned
     assert written["bundle"] == {"name": "demo", "version": "1.0.0", "sha256": "ab" * 32}
@@ -65,6 +70,7 @@ def test_all_files_are_written(tmp_path):
         "ci_low": None,
         "ci_high": None,
         "reason": "set before this evaluation; youden_j",
+        "rule": "youden_j",
     }
     assert written["interval"]["resamples"] == 20
     back = read_predictions(tmp_path / "out" / "predictions.csv", "no_tumor")
@@ -95,13 +101,13 @@ def test_refused_slices_are_listed(tmp_path):
 
 def test_allowed_seen_slices_stamp_every_file(tmp_path, monkeypatch):
     notices = []
-    real = plots._figure
+    real = pictures.figure
 
-    def watched(path, table, notice):
+    def watched(path, table, notice, size):
         notices.append(notice)
-        return real(path, table, notice)
+        return real(path, table, notice, size)
 
-    monkeypatch.setattr(plots, "_figure", watched)
+    monkeypatch.setattr(pictures, "figure", watched)
     written = report(table_of(), tmp_path, plots=True, seen=("glioma/0.png",), allow_seen=True)
     assert written["allow_seen"] is True
     assert written["seen_evaluated"]["paths"] == ["glioma/0.png"]
@@ -146,12 +152,3 @@ def test_pictures_without_matplotlib_name_the_extra_and_write_nothing(tmp_path, 
         report(table_of(), tmp_path / "out", plots=True)
     assert not (tmp_path / "out").exists()
     assert report(table_of(), tmp_path / "out")["n"] == 200
-
-
-def test_figures_in_words() -> None:
-    from slicewise.evaluation.report import figure_text
-
-    assert figure_text({"value": 0.9, "ci_low": 0.8, "ci_high": 0.95}) == "0.900 (0.800-0.950)"
-    alone = {"value": 0.9, "ci_low": None, "ci_high": None, "reason": "one group"}
-    assert figure_text(alone) == "0.900 (no interval: one group)"
-    assert figure_text({"value": None, "reason": "no tumor"}) == "not available: no tumor"

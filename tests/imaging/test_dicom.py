@@ -180,6 +180,22 @@ class TestValues:
         exact = rgb @ np.array([0.299, 0.587, 0.114])
         assert np.abs(one(dicom_bytes(rgb)).pixels - exact).max() <= 0.51
 
+    @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 4095)])
+    def test_colour_is_measured_as_in_pictures(self, dtype, top):
+        rgb = np.zeros((20, 24, 3), dtype)
+        rgb[:10, :, 0] = top
+        bits = {} if top == 255 else {"BitsStored": 12, "HighBit": 11}
+        found = one(dicom_bytes(rgb, Modality="MR", **bits))
+        assert found.modality == "MR"
+        assert found.colour == pytest.approx(0.5)
+        png = read_slices(picture_bytes((rgb // (top // 255)).clip(0, 255).astype(np.uint8)))[0]
+        assert found.colour == png.colour
+
+    def test_grey_in_colour_is_grey_and_grey_has_no_colour(self):
+        grey = np.repeat((ramp() % 256).astype(np.uint8)[..., None], 3, axis=2)
+        assert one(dicom_bytes(grey)).colour == 0
+        assert one(dicom_bytes(ramp())).colour is None
+
     def test_ybr_keeps_its_brightness(self):
         ybr = np.full((20, 24, 3), 128, np.uint8)
         ybr[..., 0] = ramp() % 251
@@ -194,6 +210,7 @@ class TestValues:
             setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
             setattr(dataset, f"{colour}PaletteColorLookupTableData", table)
         np.testing.assert_array_equal(one(written(dataset)).pixels, ramp() % 256 * 257)
+        assert one(written(dataset)).colour == 0
 
     def test_float_pixels_that_are_no_numbers_are_refused(self):
         stored = ramp(dtype=np.float32)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from builders import decision_rule
+from builders import decision_rule, fitted_rule
 from slicewise.errors import ConfigError
 from slicewise.inference.decision import (
     REASON_TEXTS,
@@ -11,6 +13,7 @@ from slicewise.inference.decision import (
     Reason,
     Verdict,
     decide,
+    prediction_set_of,
     probabilities_of,
     threshold_of,
     tumor_probability_of,
@@ -56,18 +59,79 @@ class TestThreshold:
             threshold_of(decision_rule(), None, 0.3)
 
 
+def verdict(
+    label: str,
+    *,
+    flag: bool,
+    rule: DecisionRule | None = None,
+    confidence: float = 0.9,
+    possible: list[str] | None = None,
+    concerns: Sequence[Reason] = (),
+) -> tuple[Verdict, list[Reason]]:
+    return decide(
+        label,
+        "no_tumor",
+        flag,
+        rule or decision_rule(),
+        confidence=confidence,
+        possible=possible,
+        concerns=concerns,
+    )
+
+
+class TestPredictionSet:
+    def test_keeps_classes_at_their_own_limit(self) -> None:
+        rule = fitted_rule(smallest={"glioma": 0.3, "meningioma": 0.3, "no_tumor": 0.05})
+        shares = np.array([0.29, 0.61, 0.1])
+        found = prediction_set_of(shares, ("glioma", "meningioma", "no_tumor"), rule)
+        assert found == ["meningioma", "no_tumor"]
+
+    def test_never_empty(self) -> None:
+        rule = fitted_rule(smallest={"glioma": 0.9, "no_tumor": 0.9})
+        found = prediction_set_of(np.array([0.6, 0.4]), ("glioma", "no_tumor"), rule)
+        assert found == ["glioma"]
+
+    def test_none_where_not_fitted(self) -> None:
+        assert prediction_set_of(np.array([0.6, 0.4]), ("a", "b"), decision_rule()) is None
+
+
+def test_bias_is_added_after_the_temperature() -> None:
+    found = probabilities_of(np.array([2.0, 0.0], np.float32), 2.0, np.array([0.0, 1.0]))
+    assert found == pytest.approx([0.5, 0.5])
+
+
 class TestDecide:
     def test_unfitted_limits_ask_for_review(self) -> None:
-        found = decide("glioma", "no_tumor", True, decision_rule(), blank=False)
+        found = verdict("glioma", flag=True)
         assert found == (Verdict.REVIEW, [Reason.NOT_CALIBRATED])
 
     def test_blank_is_rejected(self) -> None:
-        found = decide("glioma", "no_tumor", True, decision_rule(), blank=True)
+        found = verdict("glioma", flag=True, concerns=[Reason.BLANK_IMAGE])
         assert found == (Verdict.REJECT, [Reason.BLANK_IMAGE])
+
+    def test_all_limits_met_is_accepted(self) -> None:
+        found = verdict("glioma", flag=True, rule=fitted_rule(), possible=["glioma"])
+        assert found == (Verdict.ACCEPT, [])
+
+    def test_several_classes_and_low_confidence_ask_for_review(self) -> None:
+        both = ["glioma", "no_tumor"]
+        found = verdict("glioma", flag=True, rule=fitted_rule(), confidence=0.79, possible=both)
+        expected = [Reason.SEVERAL_CLASSES_POSSIBLE, Reason.LOW_CONFIDENCE]
+        assert found == (Verdict.REVIEW, expected)
+
+    def test_unlike_training_is_reviewed_and_strange_is_rejected(self) -> None:
+        for reason, expected in (
+            (Reason.UNLIKE_TRAINING, Verdict.REVIEW),
+            (Reason.NOT_A_HEAD_SLICE, Verdict.REJECT),
+            (Reason.COLOUR_PICTURE, Verdict.REJECT),
+            (Reason.NOT_MR, Verdict.REJECT),
+        ):
+            found = verdict("glioma", flag=True, rule=fitted_rule(), concerns=[reason])
+            assert found == (expected, [reason])
 
     @pytest.mark.parametrize(("label", "flag"), [("no_tumor", True), ("glioma", False)])
     def test_label_against_flag(self, label: str, flag: bool) -> None:
-        _, reasons = decide(label, "no_tumor", flag, decision_rule(), blank=False)
+        _, reasons = verdict(label, flag=flag)
         assert Reason.LABEL_AND_FLAG_DISAGREE in reasons
 
 

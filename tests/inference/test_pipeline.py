@@ -26,6 +26,7 @@ from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import Reason, Verdict
 from slicewise.inference.pipeline import BATCH, SeriesAnswers, answer_inputs
 
 # What the reader silences when it is imported, pytest shows again.
@@ -215,6 +216,20 @@ def test_large_series_are_answered_in_small_batches(classifier, tmp_path, monkey
     for answer, alone in zip(item.answers, whole, strict=True):
         assert answer.prediction.source == alone.source
         assert answer.prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+def test_the_ends_of_a_padded_volume_are_those_of_what_it_shows(classifier, tmp_path):
+    real = [head_with_spot(i % 4, 64, i) / 6 for i in range(20)]
+    empty = [np.zeros_like(real[0])] * 8
+    volume = np.stack(empty + real + empty, axis=2).astype(np.float32)
+    (tmp_path / "v.nii").write_bytes(nifti_bytes(volume))
+    (item,) = answer_inputs([tmp_path / "v.nii"], classifier)
+    predictions = [answer.prediction for answer in item.answers]
+    marked = [i for i, p in enumerate(predictions) if Reason.END_OF_SERIES in p.reasons]
+    assert marked == [8, 9, 10, 25, 26, 27]
+    assert [p.decision for p in predictions].count(Verdict.REJECT) == 16
+    assert not set(item.study.study.key_slices) & {predictions[i].source for i in marked}
+    assert Reason.END_OF_SERIES not in item.study.reasons
 
 
 def test_threshold_and_views_reach_every_answer(classifier, tmp_path):

@@ -1,71 +1,210 @@
+"""Slices of a series to one answer: which slices speak, what they say, and when it stands."""
+
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pytest
 
 from builders import decision_rule
 from slicewise.inference.decision import (
+    Acceptance,
     BundleReference,
+    Conformal,
     DecisionRule,
+    OutOfDistribution,
     Prediction,
     Reason,
     StudyPrediction,
     Threshold,
     Verdict,
 )
-from slicewise.inference.study import study_prediction
+from slicewise.inference.study import study_prediction, with_ends_marked
+
+CLASSES = ("glioma", "no_tumor", "pituitary")
 
 
-def prediction(tumor: float, name: str, decision: Verdict = Verdict.REVIEW) -> Prediction:
+def said(
+    glioma: float,
+    pituitary: float = 0.0,
+    decision: Verdict = Verdict.ACCEPT,
+    reasons: Sequence[Reason] = (),
+    possible: Sequence[str] | None = None,
+) -> Prediction:
+    shares = dict(zip(CLASSES, (glioma, 1 - glioma - pituitary, pituitary), strict=True))
+    label = max(shares, key=lambda name: shares[name])
     return Prediction(
-        source=name,
-        label="glioma" if tumor > 0.5 else "no_tumor",
-        probabilities={"glioma": tumor, "no_tumor": 1 - tumor},
-        confidence=max(tumor, 1 - tumor),
-        tumor_probability=tumor,
-        tumor_flag=tumor >= 0.5,
+        source="",
+        label=label,
+        probabilities=shares,
+        confidence=max(shares.values()),
+        tumor_probability=glioma + pituitary,
+        tumor_flag=glioma + pituitary >= 0.5,
         threshold=0.5,
-        prediction_set=None,
+        prediction_set=list(possible) if possible else [label],
         decision=decision,
-        reasons=[],
+        reasons=list(reasons),
         bundle=BundleReference("m", "1.0.0", "0" * 64),
         timing_ms=1.0,
     )
 
 
-def study(*tumors: float, rule: DecisionRule | None = None) -> StudyPrediction:
-    answers = [prediction(t, str(i)) for i, t in enumerate(tumors)]
-    return study_prediction("s", None, answers, "no_tumor", rule or decision_rule(), Threshold(0.5))
+def full_rule() -> DecisionRule:
+    """A rule under which answers can be accepted."""
+    shares = dict.fromkeys(CLASSES, 0.1)
+    return decision_rule().model_copy(
+        update={
+            "conformal": Conformal(coverage=0.9, smallest=shares, n=9, groups=9),
+            "acceptance": Acceptance(
+                confidence=0.6, target=0.9, accuracy=0.9, coverage=0.5, n=9, groups=9
+            ),
+            "out_of_distribution": OutOfDistribution(
+                method="m", review_above=1, reject_above=2, reviewed=0, rejected=0,
+                fitted_on_kinds=("noise",), n=9, groups=9,
+            ),
+        }
+    )  # fmt: skip
 
 
-def test_neighbours_are_averaged() -> None:
+def study(*answers: Prediction | float, negative: str | None = "no_tumor") -> StudyPrediction:
+    given = [said(a) if isinstance(a, float | int) else a for a in answers]
+    named = [
+        Prediction(**{**{f: getattr(p, f) for f in Prediction.__slots__}, "source": str(i)})
+        for i, p in enumerate(given)
+    ]
+    threshold = Threshold(None if negative is None else 0.5)
+    return study_prediction("s", None, named, negative, full_rule(), threshold)
+
+
+def test_neighbours_are_averaged_over_a_quarter_of_the_series() -> None:
     assert study(0, 0.9, 0.9, 0.6, 0).study.tumor_probability == pytest.approx(0.8)
+    twenty = [0.0] * 8 + [1.0, 1.0] + [0.0] * 10
+    assert study(*twenty).study.tumor_probability == pytest.approx(2 / 4)  # a quarter of 14
 
 
-def test_one_false_alarm_is_not_a_tumor() -> None:
-    answer = study(0.0, 0.0, 1.0, 0.0, 0.0).study
-    assert answer.label == "no_tumor"
-    assert answer.slices_flagged == 1
+def test_one_false_alarm_is_not_a_tumor_but_is_looked_at() -> None:
+    answer = study(0.0, 0.0, 1.0, 0.0, 0.0)
+    assert answer.study.label == "no_tumor"
+    assert answer.study.slices_flagged == 1
+    assert answer.decision is Verdict.REVIEW
+    assert set(answer.reasons) == {
+        Reason.SEVERAL_CLASSES_POSSIBLE,
+        Reason.LABEL_AND_FLAG_DISAGREE,
+    }
 
 
 def test_three_in_a_row_are() -> None:
-    answer = study(0.0, 0.9, 0.9, 0.9, 0.0).study
+    answer = study(0.0, 0.9, 0.9, 0.9, 0.0)
+    assert answer.study.label == "glioma"
+    assert answer.study.key_slices == ["1", "2", "3"]
+    assert answer.decision is Verdict.ACCEPT
+    assert answer.reasons == []
+
+
+def test_the_type_is_what_most_flagged_slices_show() -> None:
+    strong, broad = [said(0.0, 1.0)] * 3, [said(0.7)] * 6
+    answer = study(0.0, *strong, 0.0, *broad, 0.0).study
+    assert answer.tumor_probability == pytest.approx(1.0)
     assert answer.label == "glioma"
-    assert answer.key_slices == ["1", "2", "3"]
+    assert answer.key_slices == ["5", "6", "7"]
+
+
+def test_the_ends_of_a_series_do_not_speak() -> None:
+    answers = [said(0.0, 1.0)] * 3 + [said(0.0)] * 14 + [said(1.0)] * 3
+    found = study(*answers)
+    assert found.study.label == "no_tumor"
+    assert found.study.tumor_probability == pytest.approx(0.0)
+    assert found.study.slices_flagged == 6
+    assert found.decision is Verdict.REVIEW
+    assert Reason.LABEL_AND_FLAG_DISAGREE in found.reasons
+
+
+def test_a_quiet_series_is_accepted() -> None:
+    found = study(*[0.0] * 20)
+    assert (found.study.label, found.decision, found.reasons) == ("no_tumor", Verdict.ACCEPT, [])
 
 
 def test_short_series_use_what_there_is() -> None:
     assert study(0.9).study.tumor_probability == pytest.approx(0.9)
+    assert study(0.9, 0.7).study.key_slices == ["0", "1"]
 
 
 def test_rejected_slices_do_not_speak() -> None:
-    answers = [prediction(0.1, "a"), prediction(1.0, "b", Verdict.REJECT)]
-    found = study_prediction("s", None, answers, "no_tumor", decision_rule(), Threshold(0.5))
+    rejected = said(1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+    found = study(0.1, 0.1, 0.1, rejected)
     assert found.study.tumor_probability == pytest.approx(0.1)
-    assert found.study.slices_total == 2
+    assert (found.study.slices_total, found.study.slices_flagged) == (4, 0)
+    assert found.decision is Verdict.ACCEPT
 
 
-def test_all_rejected_is_rejected() -> None:
-    answers = [prediction(0.1, "a", Verdict.REJECT)]
-    found = study_prediction("s", None, answers, "no_tumor", decision_rule(), Threshold(0.5))
+def test_all_rejected_is_rejected_with_their_reasons() -> None:
+    blank = said(0.1, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.NOT_A_HEAD_SLICE])
+    found = study(blank, strange, blank)
     assert found.decision is Verdict.REJECT
-    assert found.reasons == [Reason.BLANK_IMAGE]
+    assert found.reasons == [Reason.BLANK_IMAGE, Reason.NOT_A_HEAD_SLICE]
+
+
+def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
+    unsure = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.UNLIKE_TRAINING])
+    found = study(0.0, 0.9, unsure, 0.9, 0.0)
+    assert (found.decision, found.reasons) == (Verdict.REVIEW, [Reason.UNLIKE_TRAINING])
+    elsewhere = study(unsure, *[0.0] * 8, 0.9, 0.9, 0.9, *[0.0] * 8)
+    assert elsewhere.decision is Verdict.ACCEPT
+
+
+def test_key_slices_that_disagree_ask_for_review() -> None:
+    found = study(0.0, 0.9, said(0.2, 0.7), 0.9, 0.0)
+    assert found.decision is Verdict.REVIEW
+    assert Reason.SEVERAL_CLASSES_POSSIBLE in found.reasons
+    open_ = said(0.9, possible=["glioma", "pituitary"])
+    assert study(0.0, 0.9, open_, 0.9, 0.0).decision is Verdict.REVIEW
+
+
+def test_without_a_negative_class_the_mean_speaks() -> None:
+    found = study(said(0.0, 0.9), said(0.9), said(0.8, 0.1), negative=None)
+    assert (found.study.label, found.study.tumor_probability) == ("glioma", None)
+    assert (found.study.slices_flagged, found.threshold) == (None, None)
+
+
+def test_remarks_on_the_threshold_are_told_once() -> None:
+    remark = Reason.THRESHOLD_OVERRIDDEN
+    answers = [said(0.9, reasons=[remark])] * 3
+    found = study_prediction(
+        "s", "axial", answers, "no_tumor", full_rule(), Threshold(0.3, (remark,))
+    )
+    assert (found.decision, found.reasons, found.plane) == (Verdict.ACCEPT, [remark], "axial")
+    uncalibrated = study_prediction("s", None, answers, "no_tumor", decision_rule(), Threshold(0.3))
+    assert uncalibrated.reasons == [Reason.NOT_CALIBRATED]
+
+
+def test_ends_of_a_series_are_left_for_review() -> None:
+    answers = [said(0.9) for _ in range(8)] + [said(0.9, decision=Verdict.REJECT)]
+    found = with_ends_marked(answers)
+    assert [p.decision for p in found[:2]] == [Verdict.REVIEW, Verdict.ACCEPT]
+    assert found[0].reasons == [Reason.END_OF_SERIES]
+    assert [p.decision for p in found[6:]] == [Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT]
+    assert with_ends_marked(answers[:3]) == answers[:3]
+
+
+def blank() -> Prediction:
+    return said(0.0, 1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+
+
+def test_padding_takes_nothing_from_the_ends() -> None:
+    real = [said(1.0)] * 17 + [said(0.0)] * 40 + [blank()] + [said(0.0)] * 40 + [said(1.0)] * 17
+    answers = [blank()] * 20 + real + [blank()] * 20
+    marked = [
+        i for i, p in enumerate(with_ends_marked(answers)) if p.reasons == [Reason.END_OF_SERIES]
+    ]
+    assert marked == [*range(20, 37), *range(118, 135)]
+    found = study(*with_ends_marked(answers)).study
+    assert (found.label, found.tumor_probability) == ("no_tumor", pytest.approx(0.0))
+    assert not {int(source) for source in found.key_slices} & {*marked, 77}
+
+
+def test_where_only_the_ends_are_not_rejected_they_speak_but_are_looked_at() -> None:
+    answers = with_ends_marked([said(0.9)] + [blank()] * 8 + [said(0.9)])
+    found = study(*answers)
+    assert found.study.key_slices == ["0", "9"]
+    assert (found.decision, found.reasons) == (Verdict.REVIEW, [Reason.END_OF_SERIES])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import onnx
 import pytest
 import torch
 
-from builders_training import run_config, write_heads
+from builders_training import logits_of, run_config, write_heads
 from slicewise.data.duplicates import match
 from slicewise.data.fingerprint import Fingerprints, fingerprints
 from slicewise.data.manifest import Manifest
@@ -21,12 +22,14 @@ from slicewise.imaging.preprocess import to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.bundling import draft, make_product, seen_fingerprints
+from slicewise.training.bundling import draft, exported, make_product, seen_fingerprints
+from slicewise.training.config import BundleConfig
 from slicewise.training.dataset import load_images
-from slicewise.training.decision_fit import fit_decision, prediction_table
+from slicewise.training.decision_fit import fit_decision
+from slicewise.training.evidence import evidence_of
 from slicewise.training.graph import rounded
 from slicewise.training.model import create_network
-from slicewise.training.run import logits_of, prepare
+from slicewise.training.run import prepare
 
 
 @pytest.fixture
@@ -78,9 +81,8 @@ def test_temperature_and_threshold_come_from_the_validation_split(finished, mani
     splits = prepare(config, FOUR_CLASS, manifest)
     stored = rounded(trained_weights(finished), "float16")
     logits = logits_of(stored, splits["val"].images)
-    again = fit_decision(
-        prediction_table(FOUR_CLASS, splits["val"], logits), "the validation split"
-    )
+    found = evidence_of(Classifier.load(finished / "bundle"), manifest, "val").table
+    again = fit_decision(replace(found, logits=logits), "here", BundleConfig())
     assert again.temperature == pytest.approx(rule.temperature, rel=1e-3)
     found = again.operating_point
     assert found.threshold == pytest.approx(rule.operating_point.threshold, abs=1e-3)
@@ -99,10 +101,9 @@ def test_train_and_validation_slices_are_remembered_and_no_others(finished, mani
 def test_a_draft_answers_before_its_figures_are_known(tmp_path):
     manifest = write_heads(tmp_path)
     config = run_config(tmp_path)
-    splits = prepare(config, FOUR_CLASS, manifest)
     torch.manual_seed(0)
     network = create_network("small", 4, weights=None, dropout=0, frozen_stages=0)
-    product = make_product(config, FOUR_CLASS, network, manifest, splits)
+    product = make_product(config, FOUR_CLASS, exported(config, network), manifest)
     bundle = draft(product, config, FOUR_CLASS, manifest)
     (answer,) = Classifier(bundle).predict([read_slice(manifest.resolve(manifest.rows[0]))])
     assert answer.bundle.sha256 == "draft"

@@ -6,7 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from slicewise.training.callbacks import EpochLog, LastCheckpoint, LastingEarlyStopping, read_log
+from slicewise.training.callbacks import (
+    EpochBar,
+    EpochLog,
+    LastCheckpoint,
+    LastingEarlyStopping,
+    Milestones,
+    read_log,
+)
 
 
 def an_epoch(log: EpochLog, number: int, *, validated: bool = True, **metrics: float) -> None:
@@ -90,3 +97,24 @@ def test_a_stopped_run_stays_stopped(stopped_epoch):
     trainer = SimpleNamespace(should_stop=False)
     callback.on_train_start(trainer, None)
     assert trainer.should_stop == (stopped_epoch > 0)
+
+
+def test_the_bar_counts_epochs_from_one_as_the_messages_do(capsys):
+    bar = EpochBar()
+    bar._trainer = SimpleNamespace(max_epochs=12)
+    assert [bar._get_train_description(number).strip() for number in (0, 11)] == [
+        *("Epoch 1/12", "Epoch 12/12"),
+    ]
+    told = Milestones("val_loss", "min")
+    metrics = {"val_loss": torch.tensor(0.5)}
+    told.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, current_epoch=0), None)
+    assert capsys.readouterr().err.startswith("epoch 1: ")
+
+
+@pytest.mark.parametrize(
+    ("finished", "told"), [(0, ""), (4, "going on after epoch 4 of 12\n")], ids=["new", "resumed"]
+)
+def test_a_resumed_run_says_where_it_goes_on(capsys, finished, told):
+    trainer = SimpleNamespace(current_epoch=finished, max_epochs=12)
+    Milestones("val_loss", "min").on_train_start(trainer, None)
+    assert capsys.readouterr().err == told

@@ -1,74 +1,29 @@
+"""Cross-validation from folds to a final model."""
+
 from __future__ import annotations
 
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from builders import CLASSES, decision_rule, write_tiny_bundle
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
-from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.inference.bundle import load_bundle
-from slicewise.inference.decision import DecisionRule
-from slicewise.training import folds
-from slicewise.training.config import RunConfig
-from slicewise.training.folds import cross_validate, fold_names, held_out, pool, train_fold
+from slicewise.training.config import OperatingPointConfig, load_config
+from slicewise.training.fold_split import held_out
+from slicewise.training.folds import cross_validate, train_fold
 
 
 @pytest.fixture
 def manifest(tmp_path) -> Manifest:
     return write_heads(tmp_path, groups=9, per_group=1)
-
-
-def groups_of(manifest: Manifest, split: str) -> set[str]:
-    return {row.group for row in manifest.subset(split).rows}
-
-
-@pytest.mark.parametrize("fold", ["a", "b", "c"])
-def test_one_fold_is_the_test_split(tmp_path, manifest, fold):
-    split = held_out(run_config(tmp_path, folds={"validation_share": 0.2}), manifest, fold)
-    assert {row.extra["fold"] for row in split.subset("test").rows} == {fold}
-    assert len(split.subset("test").rows) == 12
-    assert [row.path for row in split.rows] == [row.path for row in manifest.rows]
-    parts = [groups_of(split, name) for name in ("train", "val", "test")]
-    assert sum(map(len, parts)) == len(set.union(*parts)) == 36
-
-
-def test_validation_has_about_its_share_of_every_class(tmp_path):
-    manifest = write_heads(tmp_path, groups=12, per_group=1)
-    split = held_out(run_config(tmp_path, folds={"validation_share": 0.25}), manifest, "a")
-    counts = dict.fromkeys(FOUR_CLASS.classes, 0)
-    for row in split.subset("val").rows:
-        counts[row.label] += 1
-    assert set(counts.values()) == {2}
-
-
-def test_validation_groups_depend_on_the_seed_alone(tmp_path, manifest):
-    def chosen(seed: int, rows: Manifest) -> set[str]:
-        return groups_of(held_out(run_config(tmp_path, seed=seed), rows, "a"), "val")
-
-    shuffled = replace(manifest, rows=manifest.rows[::-1])
-    assert chosen(1, manifest) == chosen(1, shuffled)
-    assert len({frozenset(chosen(seed, manifest)) for seed in range(5)}) > 1
-
-
-def test_nothing_is_held_out_for_the_final_model(tmp_path, manifest):
-    split = held_out(run_config(tmp_path), manifest, None)
-    assert {row.split for row in split.rows} == {"train", "val"}
-
-
-def test_folds_are_those_of_the_column(tmp_path, manifest):
-    assert fold_names(run_config(tmp_path), manifest) == ["a", "b", "c"]
-    with pytest.raises(TrainingError, match=r"folds.column 'site': expected .* got none"):
-        fold_names(run_config(tmp_path, folds={"column": "site"}), manifest)
-    rows = tuple(replace(row, extra={"fold": "a"}) for row in manifest.rows)
-    with pytest.raises(TrainingError, match=r"at least two folds; got a"):
-        fold_names(run_config(tmp_path), replace(manifest, rows=rows))
 
 
 def test_an_unknown_fold_is_named(tmp_path, manifest):
@@ -96,13 +51,22 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
     )
     manifest = replace(manifest, rows=rows)
     manifest.write(tmp_path / "manifest.csv")
-    monkeypatch.setattr("slicewise.evaluation.report.write_plots", lambda *_: None)
+    without_pictures(monkeypatch)
     config = run_config(tmp_path, trainer={"epochs": 1}, folds={"validation_share": 0.3})
     bundle = cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds")
     assert bundle == config.folder / "final/bundle"
     pooled = config.folder / "cross_validation"
     report = json.loads((pooled / "metrics.json").read_text())
     assert (report["n"], report["groups"]) == (32, 16)
+    alone = json.loads((config.folder / "fold-1/evaluation/metrics.json").read_text())
+    assert report["folds"]["1"]["accuracy"] == alone["accuracy"]
+    assert [report["folds"][name]["n"] for name in "12"] == [16, 16]
+    values = [report["folds"][name]["accuracy"]["value"] for name in "12"]
+    assert report["over_folds"]["accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert set(report["calibration_comparison"]["methods"]) == {
+        *("uncalibrated", "temperature", "bias_corrected"),
+    }
+    assert (pooled / "calibration.png").is_file()
     assert report["split"] == "cross-validation over fold 1, 2"
     assert report["memorisation_1nn"]["value"] is not None
     with (pooled / "predictions.csv").open(newline="") as stream:
@@ -117,6 +81,9 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
     assert f"the other {watching}, in whole groups" in info.evaluation["description"]
     assert info.evaluation["accuracy"] == report["accuracy"]
     assert info.origin.training_slices == len(held_out(config, manifest, None).subset("train").rows)
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "By fold, each answered by a model that was trained without it" in card
+    assert "| Accuracy | " in card
     own = load_bundle(config.folder / "fold-1/bundle").info
     assert own.evaluation["n"] == 16
 
@@ -126,49 +93,65 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
     monkeypatch.setattr("slicewise.training.train.fit", refuse)
     assert cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds") == bundle
 
-
-def fold_files(config: RunConfig, name: str, seen: list[str], decision: DecisionRule) -> None:
-    folder = config.folder / f"fold-{name}"
-    (folder / "evaluation").mkdir(parents=True)
-    refused = {
-        "seen": {"count": len(seen), "paths": seen, "check": f"compared in {name}"},
-        "failed": {"count": 1, "errors": [{"source": f"{name}.png", "error": "empty"}]},
-    }
-    (folder / "evaluation/metrics.json").write_text(json.dumps({"refused": refused}))
-    write_tiny_bundle(folder / "bundle", decision=decision)
-
-
-def test_the_pooled_report_adds_up_what_the_folds_refused(tmp_path, manifest, monkeypatch):
-    config = run_config(tmp_path)
-    fold_files(config, "a", ["x.png"], decision_rule())
-    fold_files(config, "b", ["y.png", "z.png"], DecisionRule())
-    given = []
-    monkeypatch.setattr(folds, "_neighbours", lambda *_: "not asked")
-    monkeypatch.setattr(
-        folds, "report_from_predictions", lambda _, __, context, **___: given.append(context)
+    changed = config.bundle.model_copy(
+        update={
+            "calibration": "bias_corrected",
+            "operating_point": OperatingPointConfig(rule="target_sensitivity", value=0.5),
+        }
     )
-    pool(config, [answers("a"), answers("b")], ["a", "b"], "x")
-    refused = given[0].refusals.as_json()["refused"]
-    assert refused["seen"]["count"] == 3
-    assert refused["seen"]["paths"] == ["x.png", "y.png", "z.png"]
-    assert refused["seen"]["check"] == "fold a: compared in a; fold b: compared in b"
-    assert [each["source"] for each in refused["failed"]["errors"]] == ["a.png", "b.png"]
-    assert given[0].threshold_rule == "youden_j; not fitted in fold b: 0.5 assumed"
+    config = config.model_copy(update={"bundle": changed})
+    assert cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds") == bundle
+    for part in ("fold-1", "fold-2", "final"):
+        rule = load_bundle(config.folder / part / "bundle").info.decision
+        assert rule.operating_point.rule == "target_sensitivity=0.5"
+        written = load_config(config.folder / part / "config.yaml").bundle
+        assert written.calibration == "bias_corrected"
 
 
-def answers(fold: str) -> PredictionTable:
-    table = PredictionTable(
-        classes=CLASSES,
-        negative_class="no_tumor",
-        logits=np.eye(4, dtype=np.float32),
-        targets=np.arange(4),
-        groups=np.array(list("abcd")),
-        sources=np.array(["s"] * 4),
-        paths=np.array([f"{fold}{i}" for i in range(4)]),
-    )
-    return table.decided(DecisionRule())
+def test_folds_without_a_column_are_dealt_and_kept(tmp_path, monkeypatch):
+    manifest = write_heads(tmp_path, groups=4)
+    rows = tuple(replace(row, split="", extra={}) for row in manifest.rows)
+    replace(manifest, rows=rows).write(tmp_path / "manifest.csv")
+    without_pictures(monkeypatch)
+    folds = {"validation_share": 0.3, "count": 2}
+    config = run_config(tmp_path, trainer={"epochs": 1}, folds=folds)
+    bundle = cross_validate(config, FOUR_CLASS, "x")
+    report = load_bundle(bundle).info.evaluation
+    assert sum(report["folds"][name]["n"] for name in "12") == report["n"] == 32
+    kept = Manifest.read(config.folder / "fold-1/manifest.csv")
+    assert {row.extra["fold"] for row in kept.subset("test").rows} == {"1"}
 
 
-def test_a_fold_without_its_report_is_named(tmp_path):
-    with pytest.raises(TrainingError, match=r"fold-a.*expected the report of fold a"):
-        pool(run_config(tmp_path), [answers("a")], ["a"], "x")
+def test_labels_of_the_held_out_fold_change_nothing_that_is_fitted(tmp_path, monkeypatch):
+    """Turning all labels of the held-out fold round leaves weights, temperature and threshold."""
+    without_pictures(monkeypatch)
+    turned = dict(zip(FOUR_CLASS.classes, FOUR_CLASS.classes[::-1], strict=True))
+
+    def fitted(folder: Path, turn: bool) -> tuple[object, ...]:
+        manifest = write_heads(folder, groups=6)
+        rows = tuple(
+            replace(
+                row,
+                split="",
+                label=turned[row.label] if turn and row.extra["fold"] == "a" else row.label,
+            )
+            for row in manifest.rows
+        )
+        replace(manifest, rows=rows).write(folder / "manifest.csv")
+        config = run_config(folder, trainer={"epochs": 2}, folds={"validation_share": 0.3})
+        bundle = load_bundle(train_fold(config, FOUR_CLASS, "a", "x"))
+        answers = config.folder / "fold-a/evaluation/predictions.csv"
+        table = read_predictions(answers, "no_tumor")
+        return bundle.info.decision, bundle.files["model.onnx"], table
+
+    decision, graph, table = fitted(tmp_path / "straight", False)
+    other, same, flipped = fitted(tmp_path / "turned", True)
+    assert decision.temperature is not None
+    assert other == decision
+    assert same == graph
+    np.testing.assert_array_equal(table.logits, flipped.logits)
+    assert (table.targets == 3 - flipped.targets).all()
+
+
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicewise.evaluation.report.write_plots", lambda *_: None)

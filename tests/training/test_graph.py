@@ -9,7 +9,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from builders import SIZE, spot_batch, trained_network
-from slicewise.training.graph import BundleGraph, onnx_bytes, rounded
+from slicewise.training.graph import BundleGraph, onnx_bytes, rounded, without_origin
 from slicewise.training.model import SliceNet, create_network
 
 OUTPUTS = ["logits", "cam", "embedding"]
@@ -108,3 +108,14 @@ def test_heat_map_peaks_on_the_spot() -> None:
         row, column = np.unravel_index(cam.argmax(), cam.shape)
         found = ready.placement.to_slice(float(row), float(column), cam.shape[0])
         assert np.hypot(found[0] / 128 - at[0], found[1] / 128 - at[1]) < 0.17
+
+
+def test_the_file_does_not_say_where_it_was_made() -> None:
+    graph = onnx_bytes(rounded(trained_network(), "float16"), SIZE, "float16")
+    for word in (b".py", b"stack_trace", b"slicewise"):
+        assert word not in graph
+    assert without_origin(graph) == graph
+    noted = onnx.load_model_from_string(graph)
+    noted.graph.node[0].metadata_props.add(key="made in", value="/home/somebody/run.py")
+    noted.graph.node[1].doc_string = "/home/somebody"
+    assert without_origin(noted.SerializeToString()) == graph

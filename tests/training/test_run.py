@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders_training import run_config, write_heads
+from builders_training import logits_of, run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import ConfigError, TrainingError
@@ -20,7 +20,7 @@ from slicewise.training import run
 from slicewise.training.callbacks import COLUMNS, read_log
 from slicewise.training.config import RunConfig
 from slicewise.training.model import SliceNet
-from slicewise.training.run import fit, logits_of, pixel_statistics, prepare
+from slicewise.training.run import fit, pixel_statistics, prepare
 
 LAST = {"export": "last"}
 

@@ -8,7 +8,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+import torch
+import yaml
+from onnx import numpy_helper
 from PIL import Image
 
 from builders_training import run_config
@@ -18,8 +23,9 @@ from slicewise.errors import LeakageError, TrainingError
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle, pack_bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import DecisionRule
 from slicewise.training import train as module
-from slicewise.training.config import RunConfig, load_config
+from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.train import summary, train
 
 QUICK = {"trainer": {"epochs": 1}}
@@ -96,7 +102,7 @@ def test_a_finished_run_is_not_given_out_for_another_one(finished):
 def test_a_run_killed_while_it_writes_the_bundle_is_finished_later(heads, finished):
     config = run_config(heads, **QUICK)
     figures = load_bundle(finished / "bundle").info.evaluation
-    partial = config.folder / "bundle.partial"
+    partial = config.folder / "partial/bundle"
     partial.mkdir(parents=True)
     (partial / "model.onnx").write_bytes(b"half of it")
     bundle = module.train_manifest(
@@ -108,7 +114,136 @@ def test_a_run_killed_while_it_writes_the_bundle_is_finished_later(heads, finish
         lambda _: lambda *_: figures,
     )
     assert load_bundle(bundle).info.evaluation == figures
-    assert not partial.exists()
+    assert not partial.parent.exists()
+
+
+@pytest.fixture
+def trained(finished, tmp_path, monkeypatch) -> RunConfig:
+    """A copy of a finished run that may be changed; training again is an error."""
+    folder = tmp_path / "runs/quick"
+    shutil.copytree(finished, folder)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(module, "fit", refuse)
+    config = load_config(folder / "config.yaml").model_copy(update={"runs": tmp_path / "runs"})
+    save_config(config, folder / "config.yaml")
+    return config
+
+
+def with_bundle(config: RunConfig, **values: object) -> RunConfig:
+    return config.model_copy(update={"bundle": config.bundle.model_copy(update=values)})
+
+
+def test_a_changed_bundle_section_is_written_without_training(trained, capsys):
+    before = load_bundle(trained.folder / "bundle")
+    changed = with_bundle(trained, version="2.2.0", intended_use="Research on phantoms.")
+    bundle = load_bundle(train(changed, FOUR_CLASS, "x"))
+    assert (bundle.info.version, bundle.info.intended_use) == ("2.2.0", "Research on phantoms.")
+    assert bundle.info.decision == before.info.decision
+    for name in ("model.onnx", "seen.npz"):
+        assert bundle.files[name] == before.files[name]
+    report = json.loads((trained.folder / "evaluation/metrics.json").read_text())
+    assert report["bundle"]["sha256"] == bundle.identity != before.identity
+    assert "bundle.version, bundle.intended_use changed" in capsys.readouterr().err
+    assert load_config(trained.folder / "config.yaml") == changed
+    assert not (trained.folder / "partial").exists()
+    train(changed, FOUR_CLASS, "x")
+    assert load_bundle(trained.folder / "bundle").identity == bundle.identity
+
+
+def test_a_refit_needs_no_start_weights(trained):
+    model = trained.model.model_copy(update={"weights": Path("gone.safetensors")})
+    config = trained.model_copy(update={"model": model})
+    save_config(config, trained.folder / "config.yaml")
+    before = load_bundle(trained.folder / "bundle")
+    train(config, FOUR_CLASS, "x", refit=True)
+    after = load_bundle(trained.folder / "bundle")
+    assert after.identity != before.identity
+    assert after.files["model.onnx"] == before.files["model.onnx"]
+
+
+def test_a_refit_that_fails_leaves_the_bundle(trained, monkeypatch):
+    before = load_bundle(trained.folder / "bundle").identity
+
+    def fail(*_: object, **__: object) -> None:
+        raise TrainingError("no room")
+
+    monkeypatch.setattr(module, "write_product", fail)
+    changed = with_bundle(trained, version="2.2.0")
+    with pytest.raises(TrainingError, match="no room"):
+        train(changed, FOUR_CLASS, "x")
+    assert load_bundle(trained.folder / "bundle").identity == before
+    assert load_config(trained.folder / "config.yaml") == trained
+
+
+def test_a_kill_between_report_and_bundle_is_mended_later(trained, monkeypatch, capsys):
+    folder, usual = trained.folder, module._put
+    before = load_bundle(folder / "bundle").identity
+
+    def killed(new: Path, *places: Path) -> None:
+        if new.name == "bundle":
+            raise KeyboardInterrupt
+        usual(new, *places)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(trained, FOUR_CLASS, "x", refit=True)
+    path = folder / "evaluation/metrics.json"
+    assert load_bundle(folder / "bundle").identity == before
+    assert json.loads(path.read_text())["bundle"]["sha256"] != before
+    train(trained, FOUR_CLASS, "x")
+    after = load_bundle(folder / "bundle").identity
+    assert json.loads(path.read_text())["bundle"]["sha256"] == after
+    assert "its report is of another bundle" in capsys.readouterr().err
+    train(trained, FOUR_CLASS, "x")
+    assert load_bundle(folder / "bundle").identity == after
+
+
+def test_a_decision_fitted_elsewhere_is_written_where_it_changed(trained):
+    manifest = Manifest.read(trained.data.manifest)
+    given = DecisionRule(temperature=1.25, fitted_on="elsewhere")
+
+    def once(decision: DecisionRule) -> str:
+        folder, figures = trained.folder, module.own_figures("x")
+        module.train_manifest(trained, FOUR_CLASS, manifest, folder, "x", figures, decision)
+        return load_bundle(folder / "bundle").identity
+
+    first = once(given)
+    assert load_bundle(trained.folder / "bundle").info.decision == given
+    assert once(given) == first
+    assert once(given.model_copy(update={"temperature": 1.5})) != first
+
+
+def test_a_refit_without_a_checkpoint_names_it(trained):
+    (trained.folder / "checkpoints/best.ckpt").unlink()
+    with pytest.raises(TrainingError, match=r"best\.ckpt: expected the checkpoint"):
+        train(with_bundle(trained, weight_storage="float32"), FOUR_CLASS, "x")
+
+
+def test_weights_are_stored_otherwise_from_the_checkpoint(trained):
+    before = load_bundle(trained.folder / "bundle")
+    bundle = load_bundle(train(with_bundle(trained, weight_storage="float32"), FOUR_CLASS, "x"))
+    assert (before.info.weight_storage, bundle.info.weight_storage) == ("float16", "float32")
+    kernels = [
+        numpy_helper.to_array(tensor)
+        for tensor in onnx.load_model_from_string(bundle.files["model.onnx"]).graph.initializer
+        if tensor.name == "network.backbone.first.0.weight"
+    ]
+    state = torch.load(trained.folder / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    np.testing.assert_array_equal(kernels[0], state["network.backbone.first.0.weight"].numpy())
+
+
+def test_a_run_of_an_older_version_is_taken_as_it_is(trained):
+    path = trained.folder / "config.yaml"
+    content = yaml.safe_load(path.read_text())
+    del content["bundle"]["operating_point"], content["trainer"]["profile"], content["folds"]
+    path.write_text(yaml.safe_dump(content))
+    before = load_bundle(trained.folder / "bundle").identity
+    assert train(trained, FOUR_CLASS, "x") == trained.folder / "bundle"
+    assert load_bundle(trained.folder / "bundle").identity == before
 
 
 def test_a_leak_is_refused_before_anything_is_trained(heads):

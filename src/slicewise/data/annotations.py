@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from slicewise.data.manifest import COLUMNS, PUBLISHED_COLUMN
+from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN
 from slicewise.data.tables import read_table
 from slicewise.errors import ConfigError, ManifestError
 
@@ -59,7 +59,7 @@ class TableSpec(BaseModel):
     @classmethod
     def _no_column_of_the_manifest(cls, name: str | None) -> str | None:
         """The fold keeps its column's name in the manifest, which must have none such."""
-        if name in (*COLUMNS, PUBLISHED_COLUMN):
+        if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN):
             raise ValueError(f"expected a name that is no manifest column; got {name!r}: rename it")
         return name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from slicewise.data.build_report import BuildReport, Excluded
 from slicewise.data.candidates import Progress
 from slicewise.data.clusters import clusters
 from slicewise.data.collection import Collected, Item, collect
-from slicewise.data.duplicates import find_pairs
+from slicewise.data.duplicates import Pair, find_pairs
 from slicewise.data.groups import group_names
-from slicewise.data.manifest import PUBLISHED_COLUMN, Manifest, ManifestRow
+from slicewise.data.manifest import MASK_COLUMN, PUBLISHED_COLUMN, Manifest, ManifestRow
 from slicewise.data.sources import Found
 from slicewise.data.tables import write_table
 from slicewise.data.tasks import parse_task
@@ -68,16 +68,49 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
         ConfigError: If the task or a pattern is not as expected.
     """
     collected = collect(config, parse_task(config.task), progress)
-    pairs = find_pairs(collected.prints, progress)
-    copy_of = clusters(len(collected.items), ((pair.first, pair.second) for pair in pairs))
-    clustered = _clustered(collected.items, copy_of.tolist())
-    items, excluded = _without_conflicts(clustered)
+    return assembled(collected, find_pairs(collected.prints, progress), config)
+
+
+def clustered(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Item]:
+    """Items with their set of copies.
+
+    Args:
+        items: (N) slices.
+        pairs: Which of them are copies, by index.
+    """
+    copy_of = clusters(len(items), ((pair.first, pair.second) for pair in pairs))
+    return _clustered(items, copy_of.tolist())
+
+
+def assembled(
+    collected: Collected,
+    pairs: Sequence[Pair],
+    config: BuildConfig,
+    unwanted: Mapping[str, str] | None = None,
+) -> Built:
+    """A manifest from slices whose copies are known.
+
+    Args:
+        collected: Slices and what was left out so far.
+        pairs: Which of the slices are copies, by index.
+        config: Rules.
+        unwanted: From a slice's reference to the reason why it is left out.
+
+    Raises:
+        LeakageError: If a group stands in several of the user's folds, unless told what to do.
+        ManifestError: If folds are not as expected, or nothing is left.
+        ConfigError: If a fold is named that is not there.
+    """
+    everything = clustered(collected.items, pairs)
+    items, excluded = _without_conflicts(everything)
+    items, more = _without(items, unwanted or {})
+    excluded += more
     if config.copies == "one":
         items, more = _one_of_each(items)
         excluded += more
     _require_some(items, collected)
     kept = {item.found.reference for item in items}
-    items = inherit(items, [item for item in clustered if item.found.reference not in kept])
+    items = inherit(items, [item for item in everything if item.found.reference not in kept])
     items, more, moved = within_folds(items, config)
     rows = _rows(items, config)
     report = BuildReport(
@@ -121,6 +154,15 @@ def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded
     return kept, excluded
 
 
+def _without(
+    items: Sequence[Item], unwanted: Mapping[str, str]
+) -> tuple[list[Item], list[Excluded]]:
+    """Items that are wanted, and those that are not with their reasons."""
+    kept = [item for item in items if item.found.reference not in unwanted]
+    gone = [item for item in items if item.found.reference in unwanted]
+    return kept, [item.excluded(unwanted[item.found.reference]) for item in gone]
+
+
 def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     """The largest of each set of copies; of equals the first."""
     best: dict[int, Item] = {}
@@ -151,6 +193,8 @@ def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
     extra = {PUBLISHED_COLUMN: found.published_split} if found.published_split else {}
     if known.fold:
         extra[fold_name] = item.fold
+    if found.mask:
+        extra[MASK_COLUMN] = str(Path(found.mask).resolve())
     return ManifestRow(
         path=str(found.file.resolve()) + ("" if found.index is None else f"#{found.index}"),
         label=found.label,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from slicewise.config_errors import problems
 from slicewise.data.annotations import TableSpec
+from slicewise.data.masks import MaskSpec
 from slicewise.errors import ConfigError
 
 
@@ -26,6 +27,16 @@ class SourceConfig(BaseModel):
     pattern: str | None = Field(
         None, description="Regular expression on the path: (?P<patient>...), (?P<group>...)."
     )
+    masks: MaskSpec | None = Field(
+        None, description="Labels by tumor masks of volumes, instead of by class folders."
+    )
+
+    @model_validator(mode="after")
+    def _masks_know_no_class_folders(self) -> Self:
+        """Where masks give the labels there is no class folder to skip."""
+        if self.masks is not None and self.skip:
+            raise ValueError("skip: expected no masks beside it, which need no class folders")
+        return self
 
     @property
     def has_folds(self) -> bool:
@@ -65,6 +76,16 @@ class BuildConfig(BaseModel):
             raise ValueError(
                 "test_fold, val_fold: expected folds by fold_column or (?P<fold>...); got none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        """What would change nothing is more likely a mistake than a wish."""
+        given, folds = self.model_fields_set, any(source.has_folds for source in self.sources)
+        if "on_conflict" in given and not (folds or self.published_splits):
+            raise ValueError("on_conflict: expected folds or published_splits beside it; got none")
+        if "seed" in given and folds:
+            raise ValueError("seed: expected no folds beside it, which leave nothing to draw")
         return self
 
 
@@ -145,19 +166,7 @@ def validated(content: dict[str, Any], name: str) -> BuildConfig:
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{name}: {_first_problem(error)}") from error
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        said = problem["msg"].removeprefix("Value error, ")
-        return f"{place}: {said}" if place else said
-    models = (BuildConfig, SourceConfig, TableSpec)
-    known = [name for model in models for name in model.model_fields]
-    nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)[0]
-    return f"{place}: unknown key; the nearest known one is {nearest}"
+        raise ConfigError(f"{name}: " + "; ".join(problems(error, BuildConfig))) from error
 
 
 def _parsed_aliases(aliases: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from slicewise.data.grid import blur, interpolation
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Parts = NDArray[np.float32]
+"""(4, N, D / 4): the even and odd parts of N pictures of an even side."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is."""
 
@@ -24,6 +26,7 @@ _PICTURE_SIDE = 32
 _HEAD_SIDE = 24
 _SMOOTHING = 1.05
 _QUERIES = 512
+_VIEWED = 2048
 _PAIRS = 512
 
 
@@ -76,7 +79,7 @@ def find_candidates(
         stop = min(start + _QUERIES, len(queries))
         first_known = start if references is None else 0
         block = [
-            _correlated(one[start:stop], two[first_known:], by_head=by_head)
+            _correlated(one[:, start:stop], two[:, first_known:], by_head=by_head)
             for one, two, by_head in zip(asked, known, (False, True), strict=True)
         ]
         found = _shifted(_joined(block), start, first_known)
@@ -103,21 +106,52 @@ def likeliest_first(found: Candidates, progress: Progress | None) -> Iterator[Ca
             progress("verifying", stop, len(ordered))
 
 
-def _views(prints: Fingerprints) -> tuple[Array, Array]:
-    return _coarse_picture(prints), _coarse_head(prints)
+def _views(prints: Fingerprints) -> tuple[Parts, Parts]:
+    """Whole pictures and heads; made of some slices at a time, which bounds the memory."""
+    starts = range(0, max(len(prints), 1), _VIEWED)
+    blocks = [prints.take(np.arange(at, min(at + _VIEWED, len(prints)))) for at in starts]
+    pictures = [_parts(_coarse_picture(block)) for block in blocks]
+    heads = [_parts(_coarse_head(block)) for block in blocks]
+    return np.concatenate(pictures, axis=1), np.concatenate(heads, axis=1)
 
 
-def _correlated(queries: Array, references: Array, *, by_head: bool) -> Candidates:
-    side = _HEAD_SIDE if by_head else _PICTURE_SIDE
-    images = queries.reshape(-1, side, side)
+def _correlated(queries: Parts, references: Parts, *, by_head: bool) -> Candidates:
+    """Pairs above the limit, of all four poses.
+
+    Turning a query changes the sign of its odd parts and nothing else, so the products of the parts
+    are computed once and added up with other signs for each pose.
+    """
+    products = [queries[k] @ references[k].T for k in range(len(POSES))]
     parts = []
     for pose, (down, across) in enumerate(POSES):
-        posed = np.ascontiguousarray(images[:, ::down, ::across]).reshape(len(images), -1)
-        similar = posed @ references.T
-        one, two = np.nonzero(similar >= CORRELATION)
+        similar = _signed_sum(products, (1, across, down, down * across))
+        one, two = np.divmod(np.flatnonzero(similar >= CORRELATION), similar.shape[1])
         poses, heads = np.full(len(one), pose), np.full(len(one), by_head)
         parts.append(Candidates(one, two, similar[one, two], poses, heads))
     return _joined(parts)
+
+
+def _signed_sum(products: list[Array], signs: tuple[int, ...]) -> Array:
+    total = products[0].copy()
+    for product, sign in zip(products[1:], signs[1:], strict=True):
+        (np.add if sign > 0 else np.subtract)(total, product, out=total)
+    return total
+
+
+def _parts(vectors: Array) -> Parts:
+    """(4, N, D / 4) of (N, D) pictures: even or odd under mirroring, even or odd upside down.
+
+    The parts are orthogonal: products of pictures are the sums of the products of their parts.
+    """
+    side = round(vectors.shape[1] ** 0.5)
+    half = side // 2
+    images = vectors.reshape(len(vectors), side, side)
+    found = np.empty((len(POSES), len(vectors), half * half), dtype=np.float32)
+    for k, (down, across) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
+        rows = images[:, :half] + down * images[:, : half - 1 : -1]
+        both = rows[:, :, :half] + across * rows[:, :, : half - 1 : -1]
+        found[k] = both.reshape(len(vectors), half * half) / 2
+    return found
 
 
 def _shifted(found: Candidates, first: int, second: int) -> Candidates:

@@ -12,6 +12,7 @@ from slicewise.data.build_report import Excluded
 from slicewise.data.candidates import Progress
 from slicewise.data.fingerprint import Fingerprints, fingerprints
 from slicewise.data.groups import Key
+from slicewise.data.masks import STAR, MaskSpec
 from slicewise.data.sources import (
     File,
     FolderRules,
@@ -77,13 +78,7 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
         ConfigError: If a pattern is not as expected.
     """
     collected = Collected()
-    taken: Taken = {}
-    work = [
-        planned
-        for source in config.sources
-        for planned in _planned(source, config, task, collected, taken)
-    ]
-    _require_different(config, work)
+    work = plan(config, task, collected)
     collected.prints = fingerprints(_read_all(work, collected, progress))
     if config.published_splits:
         published = [replace(item, fold=item.found.published_split) for item in collected.items]
@@ -92,17 +87,47 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
+class Planned:
+    """A file that is to be read.
+
+    Args:
+        file: Where it lies and what its folders say.
+        source: Name of the data set.
+        known: What the user says.
+    """
+
     file: File
     source: str
     known: Known
 
 
+def plan(config: BuildConfig, task: Task, collected: Collected) -> list[Planned]:
+    """The files of every source, none of them decoded yet.
+
+    Args:
+        config: Sources and rules.
+        task: Classes that folders may name.
+        collected: Told what is left out.
+
+    Raises:
+        ManifestError: If a folder or table is not as expected.
+        ConfigError: If a pattern is not as expected.
+    """
+    taken: Taken = {}
+    work = [
+        planned
+        for source in config.sources
+        for planned in _planned(source, config, task, collected, taken)
+    ]
+    _require_different(config, work)
+    return work
+
+
 def _planned(
     source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: Taken
-) -> list[_Planned]:
+) -> list[Planned]:
     """The files of one source that are to be read."""
-    rules = FolderRules(task, config.aliases, source.skip)
+    rules = FolderRules(task, config.aliases, source.skip, source.masks)
     name = source.name or source_name(source.root, task)
     files = []
     for file in list_files(source.root, rules):
@@ -117,7 +142,7 @@ def _planned(
             excluded = Excluded(str(file.path), file.label, name, known.excluded)
             collected.excluded.append(excluded)
         else:
-            planned.append(_Planned(file, name, known))
+            planned.append(Planned(file, name, known))
     return planned
 
 
@@ -131,11 +156,25 @@ def _known_of(inner: list[PurePath], source: SourceConfig, taken: Taken) -> list
     for path in inner:
         by_table = (table.find(path) if table else None) or NOTHING_KNOWN
         by_path = pattern.find(path) if pattern else NOTHING_KNOWN
-        found.append(merged(by_table, by_path, path.as_posix()))
+        known = merged(by_table, by_path, path.as_posix())
+        found.append(_in_folder(known, path, source.masks) if source.masks else known)
     return found
 
 
-def _require_different(config: BuildConfig, work: list[_Planned]) -> None:
+def _in_folder(known: Known, path: PurePath, masks: MaskSpec) -> Known:
+    """A volume of which no patient or group is known belongs to its top folder.
+
+    All below it are one group, such as the visits of a person. Folders that the pattern of the
+    volumes itself names before its star are no persons: there it is the first folder below them.
+    """
+    named = masks.volume.partition(STAR)[0].count("/")
+    folders = path.parts[:-1][: named + 1]
+    if known.patient or known.group or not folders:
+        return known
+    return replace(known, group="/".join(folders))
+
+
+def _require_different(config: BuildConfig, work: list[Planned]) -> None:
     """No file twice, as when a root lies inside of another."""
     seen: set[str] = set()
     for planned in work:
@@ -147,14 +186,15 @@ def _require_different(config: BuildConfig, work: list[_Planned]) -> None:
 
 
 def _read_all(
-    work: list[_Planned], collected: Collected, progress: Progress | None
+    work: list[Planned], collected: Collected, progress: Progress | None
 ) -> Iterator[Array]:
     for done, planned in enumerate(work, start=1):
         try:
             for found, slice_ in read_file(planned.file, planned.source):
                 item = Item(found, planned.known, planned.known.fold)
-                if is_synthetic(slice_):
-                    collected.excluded.append(item.excluded("synthetic"))
+                unwanted = "synthetic" if is_synthetic(slice_) else found.unfit
+                if unwanted:
+                    collected.excluded.append(item.excluded(unwanted))
                     continue
                 collected.items.append(item)
                 yield slice_.pixels

@@ -28,6 +28,8 @@ COLUMNS = (
 )
 PUBLISHED_COLUMN = "published_split"
 """Extra column: the split that a publisher's folder names."""
+MASK_COLUMN = "mask"
+"""Extra column: the tumor mask of the slice, `file` or `file#index`, relative like `path`."""
 _REQUIRED = ("path", "label", "source", "group", "sha256")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATIENT_PREFIX = f"{Bond.PATIENT.name.lower()}:"
@@ -96,7 +98,15 @@ class Manifest:
 
     def resolve(self, row: ManifestRow) -> str:
         """Absolute reference to a row's slice, for `slicewise.imaging.read.read_slice`."""
-        return os.path.normpath(self.folder.absolute() / row.path)
+        return self._absolute(row.path)
+
+    def resolve_mask(self, row: ManifestRow) -> str | None:
+        """Absolute reference to the tumor mask of a row's slice; None where it has none."""
+        mask = row.extra.get(MASK_COLUMN)
+        return self._absolute(mask) if mask else None
+
+    def _absolute(self, reference: str) -> str:
+        return os.path.normpath(self.folder.absolute() / reference)
 
     def write(self, path: Path) -> None:
         """Write as CSV or Parquet, by the suffix; paths become relative to the file's folder.
@@ -112,11 +122,14 @@ class Manifest:
         require_no_leak(self.rows, str(path))
         folder = path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
-        records = [
-            _record(replace(row, path=os.path.relpath(self.resolve(row), folder)))
-            for row in self.rows
-        ]
+        records = [_record(self._seen_from(folder, row)) for row in self.rows]
         write_table(path, records, [*COLUMNS, *_extra_columns(self.rows)])
+
+    def _seen_from(self, folder: Path, row: ManifestRow) -> ManifestRow:
+        """A row with references relative to another folder."""
+        path, mask = os.path.relpath(self.resolve(row), folder), self.resolve_mask(row)
+        own = {} if mask is None else {MASK_COLUMN: os.path.relpath(mask, folder)}
+        return replace(row, path=path, extra={**row.extra, **own})
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -175,8 +188,15 @@ def _names_patient(row: ManifestRow) -> bool:
 
 
 def _content(row: ManifestRow) -> dict[str, object]:
-    file, mark, index = row.path.rpartition("#")
-    return {**_record(row), "path": index if mark and file and index.isdigit() else ""}
+    record = _record(row)
+    references = {name: _index(record[name]) for name in ("path", MASK_COLUMN) if name in record}
+    return {**record, **references}
+
+
+def _index(reference: str) -> str:
+    """Which slice of its file a reference names; empty where the file holds one."""
+    file, mark, index = reference.rpartition("#")
+    return index if mark and file and index.isdigit() else ""
 
 
 def _extra_columns(rows: Iterable[ManifestRow]) -> list[str]:

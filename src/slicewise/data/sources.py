@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from slicewise.data.masks import MaskedSlice, MaskSpec, TumorMask, read_mask
 from slicewise.data.tasks import Task, normal_name
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.folder import walk
@@ -33,11 +34,13 @@ class FolderRules:
         task: Its classes.
         aliases: Further names, from folder name to class.
         skip: Names of class folders to leave out.
+        masks: Labels by tumor masks instead of by class folders; None for class folders.
     """
 
     task: Task
     aliases: Mapping[str, str] = field(default_factory=dict)
     skip: Collection[str] = ()
+    masks: MaskSpec | None = None
 
     def skips(self, folder: str) -> bool:
         """Whether a class folder is to be left out."""
@@ -59,6 +62,8 @@ class Found:
         sha256: Of the file.
         width: Pixels.
         height: Pixels.
+        mask: Reference of its tumor mask; empty where there is none.
+        unfit: Why the slice can have no label; empty where it has one.
     """
 
     file: Path
@@ -71,6 +76,8 @@ class Found:
     sha256: str
     width: int
     height: int
+    mask: str = ""
+    unfit: str = ""
 
     @property
     def reference(self) -> str:
@@ -87,19 +94,22 @@ class File:
         inner: Relative to its root.
         label: Class, from the folder.
         published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
+        mask: The mask that says what its slices show; None where the folder says it.
     """
 
     path: Path
     inner: PurePath
     label: str
     published_split: str
+    mask: TumorMask | None = None
 
 
 def list_files(root: Path, rules: FolderRules) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
-    like a class. Folders below the class folder are free.
+    like a class. Folders below the class folder are free. Where masks give the labels, every
+    layout is free; files that are neither volume nor mask are told as failures.
 
     Args:
         root: A folder.
@@ -110,6 +120,8 @@ def list_files(root: Path, rules: FolderRules) -> list[File | Failure]:
     """
     if not root.is_dir():
         raise ManifestError(f"{root}: expected a folder of class folders")
+    if rules.masks is not None:
+        return _masked_files(root, rules, rules.masks)
     files: list[File | Failure] = []
     for entry in walk(root):
         if isinstance(entry, Failure):
@@ -134,6 +146,7 @@ def read_file(file: File, source: str) -> Iterator[tuple[Found, Slice]]:
     """
     slices = read_slices(file.path)
     digest = _sha256(file.path)
+    said = _said(file, slices)
     for index, slice_ in enumerate(slices):
         height, width = slice_.shape
         yield (
@@ -141,13 +154,15 @@ def read_file(file: File, source: str) -> Iterator[tuple[Found, Slice]]:
                 file=file.path,
                 inner=file.inner,
                 index=index if len(slices) > 1 else None,
-                label=file.label,
+                label=said[index].label,
                 source=source,
                 published_split=file.published_split,
                 patient=_pseudonym(slice_),
                 sha256=digest,
                 width=width,
                 height=height,
+                mask=said[index].reference,
+                unfit=said[index].unfit,
             ),
             slice_,
         )
@@ -157,6 +172,36 @@ def source_name(root: Path, task: Task) -> str:
     """Name of a data set: its folder's, or the parent's where the root is a class folder."""
     resolved = root.resolve()
     return resolved.parent.name if _is_class(resolved.name, task) else resolved.name
+
+
+def _said(file: File, slices: Sequence[Slice]) -> list[MaskedSlice]:
+    """What mask or folder says of each slice."""
+    if file.mask is None:
+        return [MaskedSlice(file.label, "")] * len(slices)
+    return read_mask(file.mask, slices)
+
+
+def _masked_files(root: Path, rules: FolderRules, spec: MaskSpec) -> list[File | Failure]:
+    """Volumes with their masks; a mask is no volume itself."""
+    found = list(walk(root))
+    files: list[File | Failure] = [entry for entry in found if isinstance(entry, Failure)]
+    paths = [Path(entry.source) for entry in found if not isinstance(entry, Failure)]
+    inner: dict[PurePath, Path] = {path.relative_to(root): path for path in paths}
+    mask_of = {path: mask for path in inner if (mask := spec.mask_of(path)) is not None}
+    masks = set(mask_of.values())
+    if not set(mask_of) - masks:
+        raise ManifestError(f"{root}: expected volumes named {spec.volume}; got none")
+    label = rules.task.label_of(spec.label, rules.aliases)
+    for path in sorted(set(inner) - masks):
+        wanted = mask_of.get(path)
+        if wanted is None:
+            files.append(Failure(str(inner[path]), f"neither a volume {spec.volume} nor its mask"))
+        elif wanted not in inner:
+            files.append(Failure(str(inner[path]), f"expected its mask {spec.mask}; got none"))
+        else:
+            own = TumorMask(inner[wanted], label, rules.task.negative_class, spec.minimum_voxels)
+            files.append(File(inner[path], path, label, "", own))
+    return files
 
 
 def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> File | None:

@@ -78,7 +78,8 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
         val_fold: Name of the validation fold; None for `val`, or else the first that is left.
 
     Raises:
-        ManifestError: If there are fewer than three folds.
+        ManifestError: If there are fewer than three folds. Two will do where both are named: then
+            nothing is left to train on.
         ConfigError: If none has that name.
     """
     test, val = held_out(folds, test_fold, val_fold)
@@ -91,7 +92,8 @@ def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) 
     A fold that is named like a split is that split.
     """
     names = sorted(set(folds))
-    if len(names) < 3 or "" in names:
+    both_named = bool(test_fold and val_fold) or {"test", "val"} <= set(names)
+    if len(names) < (2 if both_named else 3) or "" in names:
         raise ManifestError(
             f"expected a fold for every slice and at least three of them; got "
             f"{dict(sorted(Counter(folds).items()))}"

@@ -1,4 +1,4 @@
-"""Making probabilities mean what they say: temperature scaling and how to look at the result."""
+"""Making probabilities mean what they say: temperature, class biases, and a look at the result."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures outside say that there is nothing to calibrate, not how."""
 
 BISECTIONS = 60
+
+RIDGE = 1e-4
+"""On the squared biases, beside a mean loss in nats: keeps them finite, moves them little."""
+
+NEWTON_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +134,97 @@ def fit_temperature(
         rising = _slope(matrix, truth, shares, np.exp(middle)) > 0
         low, high = (low, middle) if rising else (middle, high)
     return float(np.exp(-(low + high) / 2))
+
+
+def fit_bias_corrected(logits: ArrayLike, targets: ArrayLike) -> tuple[float, Floats]:
+    """Temperature and one bias a class with the smallest negative log likelihood.
+
+    Bias-corrected temperature scaling (Alexandari et al., ICML 2020): softmax of logits /
+    temperature + bias. The loss is convex in the inverse temperature and the biases; damped
+    Newton steps find its minimum, with `RIDGE` on the biases, which makes them sum to zero.
+
+    Args:
+        logits: (N, K) finite numbers, of slices the model was not trained on.
+        targets: (N,) class indices; every class has a slice.
+
+    Returns:
+        The temperature, and (K,) biases that sum to zero.
+
+    Raises:
+        EvaluationError: If a shape or value is off, a class has no slice, or no temperature is
+            best, as for `fit_temperature`.
+    """
+    matrix = require_matrix("logits", logits)
+    truth = require_targets(targets, *matrix.shape)
+    missing = np.setdiff1d(np.arange(matrix.shape[1]), truth)
+    if missing.size:
+        raise EvaluationError(
+            f"class biases: expected a slice of every class; got none of class {missing[0]}"
+        )
+    centred = matrix - matrix.mean(axis=1, keepdims=True)
+    start = np.append(1 / fit_temperature(matrix, truth), np.zeros(matrix.shape[1]))
+    fitted = _newton(_BiasCorrected(centred, truth), start)
+    coolest, hottest = TEMPERATURE_RANGE
+    if not 1 / hottest < fitted[0] < 1 / coolest:
+        raise EvaluationError(
+            f"temperature: expected one from {coolest:g} to {hottest:g} beside class biases; "
+            f"got an inverse of {fitted[0]:g} for {truth.size} slices"
+        )
+    return float(1 / fitted[0]), fitted[1:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _BiasCorrected:
+    """Mean loss, slope and curvature in (1 + K,) inverse temperature and biases.
+
+    Args:
+        logits: (N, K).
+        targets: (N,) class indices.
+    """
+
+    logits: Floats
+    targets: Ints
+
+    def loss(self, at: Floats) -> float:
+        """Mean negative log likelihood with the ridge."""
+        losses = -_log_softmax(at[0] * self.logits + at[1:], 1.0)
+        rows = np.arange(self.targets.size)
+        return float(losses[rows, self.targets].mean() + RIDGE / 2 * np.sum(at[1:] ** 2))
+
+    def slope_and_curvature(self, at: Floats) -> tuple[Floats, Floats]:
+        """(1 + K,) gradient and (1 + K, 1 + K) Hessian of the loss."""
+        n, k = self.logits.shape
+        p = np.exp(_log_softmax(at[0] * self.logits + at[1:], 1.0))
+        residual = p.copy()
+        residual[np.arange(n), self.targets] -= 1
+        expected = np.sum(p * self.logits, axis=1, keepdims=True)
+        slope = np.append(np.sum(residual * self.logits), residual.sum(axis=0)) / n
+        curvature = np.empty((k + 1, k + 1))
+        curvature[0, 0] = np.sum(p * (self.logits - expected) ** 2) / n
+        curvature[0, 1:] = curvature[1:, 0] = np.sum(p * (self.logits - expected), axis=0) / n
+        curvature[1:, 1:] = np.diag(p.mean(axis=0)) - p.T @ p / n + RIDGE * np.eye(k)
+        slope[1:] += RIDGE * at[1:]
+        return slope, curvature
+
+
+def _newton(problem: _BiasCorrected, start: Floats) -> Floats:
+    """The minimum of a convex function, by Newton steps that are halved until they go down."""
+    at, value = start, problem.loss(start)
+    for _ in range(NEWTON_STEPS):
+        slope, curvature = problem.slope_and_curvature(at)
+        step = np.linalg.solve(curvature, -slope)
+        gain = -float(slope @ step)
+        if gain < 1e-14:
+            return at
+        share = 1.0
+        while problem.loss(at + share * step) > value - 1e-4 * share * gain and share > 1e-10:
+            share /= 2
+        at = at + share * step
+        value = problem.loss(at)
+    raise EvaluationError(
+        f"class biases: expected a minimum within {NEWTON_STEPS} steps; got none for "
+        f"{problem.targets.size} slices"
+    )
 
 
 def _slope(logits: Floats, targets: Ints, shares: Floats, inverse_temperature: float) -> float:

@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.errors import EvaluationError, InputError
+from slicewise.data.neighbour import thumbnail
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
 from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.checks import Bools
-from slicewise.evaluation.neighbour import neighbour_correct, thumbnail
+from slicewise.evaluation.compare import require_same_task
+from slicewise.evaluation.compare_report import comparison
+from slicewise.evaluation.gate import Gate, judge, require_known
+from slicewise.evaluation.gate_report import write_gate
+from slicewise.evaluation.labels import Labels, read_labels
+from slicewise.evaluation.neighbour import neighbour_correct
 from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.predictions import PredictionTable
-from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
+from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
+from slicewise.evaluation.section import Section
 from slicewise.evaluation.seen import SeenCheck, find_seen
-from slicewise.imaging.read import read_slice
-from slicewise.imaging.slice import Failure, Slice, is_synthetic
-from slicewise.inference.bundle import Bundle
+from slicewise.evaluation.timing import sample_slices
+from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
 
-BATCH = 32
-SYNTHETIC = "synthetic slices are never measured on"
-TRAIN = "train"
+TRAIN, TEST, ALL = "train", "test", "all"
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done and how much there is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SplitAnswers:
-    """What a classifier says about the readable slices of a split.
+class Evaluated:
+    """What was measured, for the parts of a report that look at the slices again.
 
     Args:
-        table: Logits beside what the manifest knows; N rows.
-        thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
-        prints: N fingerprints.
-        failed: Slices that could not be read.
+        manifest: Knows where the files are.
+        rows: The N slices, labels as the evaluation reads them.
+        table: N rows in the same order.
+        classifier: The model.
+        labels: How labels were read.
+        out_dir: Folder of the report.
+        bootstrap: How intervals are made.
+        notice: What every picture has to say, such as that training slices are among them.
+        progress: To tell what is being done.
     """
 
+    manifest: Manifest
+    rows: tuple[ManifestRow, ...]
     table: PredictionTable
-    thumbnails: NDArray[np.float32]
-    prints: Fingerprints
-    failed: tuple[Failure, ...]
+    classifier: Classifier
+    labels: Labels
+    out_dir: Path
+    bootstrap: Bootstrap
+    notice: str | None
+    progress: Progress | None
+
+
+Part = Callable[[Evaluated], Sequence[Section]]
+"""Writes files of its own into the folder of the report and says what stands in them."""
 
 
 def evaluate(
@@ -56,10 +75,14 @@ def evaluate(
     out_dir: Path,
     *,
     command: str,
-    split: str = "test",
+    split: str = TEST,
     allow_seen: bool = False,
     bootstrap: Bootstrap | None = None,
     plots: bool = True,
+    label_names: Mapping[str, str] | None = None,
+    gate: Gate | None = None,
+    rivals: Sequence[Classifier] = (),
+    parts: Sequence[Part] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure a classifier on one split and write the report.
@@ -69,10 +92,14 @@ def evaluate(
         classifier: The model.
         out_dir: Folder for the files; made where missing.
         command: The command that makes this report again; it is written into it.
-        split: Which slices to evaluate.
-        allow_seen: Evaluate slices the model was trained on too, and stamp every file with it.
+        split: Which slices to evaluate; `all` for every row, whatever its split.
+        allow_seen: Evaluate slices a model was trained on too, and stamp every file with it.
         bootstrap: How intervals are made; the default of `Bootstrap` where None.
         plots: Whether to draw the pictures.
+        label_names: What labels of the manifest mean, where they are no class of the model.
+        gate: Limits to hold the figures to.
+        rivals: Models to compare with, on the same slices.
+        parts: Further parts of the report, in the order in which they stand there.
         progress: Told after every slice read.
 
     Returns:
@@ -80,153 +107,104 @@ def evaluate(
 
     Raises:
         EvaluationError: If the split is empty, has a label the model does not know, or nothing of
-            it is left once unreadable and seen slices are taken out.
+            it is left once unreadable and seen slices are taken out; if a rival has other classes.
+        ConfigError: If the gate names a class or source that was not evaluated.
         MissingExtraError: If pictures are wanted and matplotlib is not installed.
     """
     if plots:
         require_plots()
-    rows = _rows_of(manifest, split, classifier.bundle.classes)
-    training = manifest.subset(TRAIN).rows
+    models = (classifier, *rivals)
+    require_same_task([model.bundle for model in models])
+    rows, labels = _rows_of(manifest, split, classifier, label_names or {})
+    if gate is not None:
+        require_known(gate, labels.classes, sorted({row.source for row in rows}))
+    training = () if split == ALL else labels.read(manifest.subset(TRAIN).rows)
     step = _counter(progress, len(rows) + len(training))
-    answers = answer_split(manifest, rows, classifier, step)
-    check = find_seen(classifier.bundle, answers.prints)
-    kept = np.ones_like(check.seen) if allow_seen else ~check.seen
-    _require_rest(kept, split)
-    table = answers.table.take(kept)
-    neighbour: Bools | str = f"the {TRAIN} split is its own neighbour"
-    if split != TRAIN:
-        neighbour = _neighbour(manifest, training, table.labels, answers.thumbnails[kept], step)
-    context = _context(classifier.bundle, answers, check, command, split, allow_seen=allow_seen)
-    return report_from_predictions(
-        table, out_dir, context, neighbour=neighbour, bootstrap=bootstrap, plots=plots
+    answers = answer_split(manifest, rows, models, labels, step)
+    checks = [find_seen(model.bundle, answers.prints) for model in models]
+    kept = _kept(checks, split, allow_seen=allow_seen)
+    tables = [table.take(kept) for table in answers.tables]
+    neighbour = _neighbour(
+        manifest, split, training, tables[0].labels, answers.thumbnails[kept], step
     )
-
-
-def answer_split(
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    classifier: Classifier,
-    step: Callable[[], None],
-) -> SplitAnswers:
-    """Read slices and run the model on them, a batch at a time.
-
-    Args:
-        manifest: Knows where the files of its rows are.
-        rows: The slices, with labels the model knows.
-        classifier: The model.
-        step: Called after every slice.
-
-    Raises:
-        EvaluationError: If not one slice can be read.
-    """
-    read: list[ManifestRow] = []
-    failed: list[Failure] = []
-    logits, embeddings, thumbnails, prints = [], [], [], []
-    for batch in _batches(_readable(manifest, rows, failed, step)):
-        pixels = [slice_.pixels for _, slice_ in batch]
-        outputs = classifier.forward([slice_ for _, slice_ in batch])
-        read += [row for row, _ in batch]
-        logits.append(outputs.logits)
-        embeddings.append(outputs.embedding)
-        thumbnails.append(np.stack([thumbnail(values) for values in pixels]))
-        prints.append(fingerprints(pixels))
-    if not read:
-        raise EvaluationError(
-            f"none of {len(rows)} slices can be read; the first: {failed[0].error}"
-        )
-    return SplitAnswers(
-        _table(read, classifier.bundle, np.concatenate(logits), np.concatenate(embeddings)),
-        np.concatenate(thumbnails),
-        concatenate(prints),
-        tuple(failed),
+    context = _context(models, labels, answers, checks, command, split, allow_seen=allow_seen)
+    method = bootstrap or Bootstrap()
+    report = write_figures(
+        tables[0], out_dir, context, neighbour=neighbour, bootstrap=method, plots=plots
     )
+    read = tuple(row for row, keep in zip(answers.rows, kept, strict=True) if keep)
+    evaluated = Evaluated(
+        manifest, read, tables[0], classifier, labels, out_dir, method,
+        context.refusals.notice, progress,
+    )  # fmt: skip
+    standing: str | None = None
+    first: tuple[Section, ...] = ()
+    if gate is not None:
+        judgement = judge(gate, report)
+        standing, first = judgement.words, (write_gate(judgement, gate, out_dir),)
+    tell = partial(
+        write_words, tables[0], report, out_dir, plots=plots, standing=standing, first=first
+    )
+    tell()  # so that a part that fails, or is broken off, does not cost the report
+    more = [_compared(evaluated, models, tables, plots=plots)] if rivals else []
+    more += [section for part in parts for section in part(evaluated)]
+    if more:
+        tell(more=more)
+    return report
 
 
-def _rows_of(manifest: Manifest, split: str, classes: tuple[str, ...]) -> Sequence[ManifestRow]:
-    rows = manifest.subset(split).rows
+def default_split(manifest: Manifest) -> str:
+    """`test`, or `all` where no slice of the manifest has a split: an external set."""
+    return TEST if any(row.split for row in manifest.rows) else ALL
+
+
+def _rows_of(
+    manifest: Manifest, split: str, classifier: Classifier, names: Mapping[str, str]
+) -> tuple[list[ManifestRow], Labels]:
+    rows = manifest.rows if split == ALL else manifest.subset(split).rows
     if not rows:
         known = sorted({row.split for row in manifest.rows if row.split})
         raise EvaluationError(f"split {split!r}: expected slices; the manifest has {known}")
-    strange = sorted({row.label for row in rows} - set(classes))
-    if strange:
-        raise EvaluationError(f"labels: the model knows {', '.join(classes)}; got {strange}")
-    return rows
+    labels = read_labels([row.label for row in rows], classifier.bundle.info.task, names)
+    return labels.read(rows), labels
 
 
-def _require_rest(kept: Bools, split: str) -> None:
-    if not kept.any():
+def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools:
+    """(N,) which slices are evaluated: those that no model was trained on."""
+    seen = _seen_by_any(checks)
+    if allow_seen:
+        return np.ones_like(seen)
+    if seen.all():
         raise EvaluationError(
-            f"split {split!r}: all {kept.size} slices are ones the model was trained on, or copies "
+            f"split {split!r}: all {seen.size} slices are ones the model was trained on, or copies "
             "of them; --allow-seen evaluates them all the same and stamps every file"
         )
+    return ~seen
 
 
-def _readable(
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    failed: list[Failure],
-    step: Callable[[], None],
-) -> Iterator[tuple[ManifestRow, Slice]]:
-    """Slices in order; those that cannot be read go to `failed`."""
-    for row in rows:
-        try:
-            slice_ = read_slice(manifest.resolve(row))
-        except InputError as error:
-            failed.append(Failure(row.path, str(error)))
-        else:
-            if is_synthetic(slice_):
-                failed.append(Failure(row.path, SYNTHETIC))
-            else:
-                yield row, slice_
-        step()
-
-
-def _batches(
-    slices: Iterator[tuple[ManifestRow, Slice]],
-) -> Iterator[list[tuple[ManifestRow, Slice]]]:
-    batch: list[tuple[ManifestRow, Slice]] = []
-    for pair in slices:
-        batch.append(pair)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _table(
-    rows: Sequence[ManifestRow],
-    bundle: Bundle,
-    logits: NDArray[np.float32],
-    embeddings: NDArray[np.float32],
-) -> PredictionTable:
-    table = PredictionTable(
-        classes=bundle.classes,
-        negative_class=bundle.negative_class,
-        logits=logits,
-        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
-        groups=np.array([row.group for row in rows], dtype=np.str_),
-        sources=np.array([row.source for row in rows], dtype=np.str_),
-        paths=np.array([row.path for row in rows], dtype=np.str_),
-        embeddings=embeddings,
-    )
-    return table.decided(bundle.info.decision)
+def _seen_by_any(checks: Sequence[SeenCheck]) -> Bools:
+    return np.asarray(np.any([check.seen for check in checks], axis=0))
 
 
 def _neighbour(
     manifest: Manifest,
+    split: str,
     training: Sequence[ManifestRow],
     labels: NDArray[np.str_],
     thumbnails: NDArray[np.float32],
     step: Callable[[], None],
 ) -> Bools | str:
     """Whether the nearest training slice has the same label, or why that is not known."""
+    if split == TRAIN:
+        return f"the {TRAIN} split is its own neighbour"
+    if split == ALL:
+        return "all slices are evaluated; none is left to compare them with"
     if not training:
         return f"the manifest has no {TRAIN} split"
     failed: list[Failure] = []
     known = [
         (row.label, thumbnail(slice_.pixels))
-        for row, slice_ in _readable(manifest, training, failed, step)
+        for row, slice_ in readable(manifest, training, failed, step)
     ]
     if failed:
         return f"{len(failed)} of {len(training)} training slices cannot be read"
@@ -235,22 +213,48 @@ def _neighbour(
 
 
 def _context(
-    bundle: Bundle,
+    models: Sequence[Classifier],
+    labels: Labels,
     answers: SplitAnswers,
-    check: SeenCheck,
+    checks: Sequence[SeenCheck],
     command: str,
     split: str,
     *,
     allow_seen: bool,
 ) -> ReportContext:
-    point = bundle.info.decision.operating_point
-    seen = tuple(str(path) for path in answers.table.paths[check.seen])
+    bundle = models[0].bundle
+    point, sets = bundle.info.decision.operating_point, bundle.info.decision.conformal
+    seen = tuple(str(path) for path in answers.tables[0].paths[_seen_by_any(checks)])
+    described = [
+        check.described if len(models) == 1 else f"{model.bundle.info.name}: {check.described}"
+        for model, check in zip(models, checks, strict=True)
+    ]
     return ReportContext(
         split=split,
         command=command,
         bundle=bundle.reference,
         threshold_rule="not fitted, 0.5 assumed" if point is None else point.rule,
-        refusals=Refusals(seen, check.described, answers.failed, allow_seen),
+        refusals=Refusals(seen, "; ".join(described), answers.failed, allow_seen),
+        promised_coverage=None if sets is None else sets.coverage,
+        labels=labels,
+    )
+
+
+def _compared(
+    evaluated: Evaluated,
+    models: Sequence[Classifier],
+    tables: Sequence[PredictionTable],
+    *,
+    plots: bool,
+) -> Section:
+    return comparison(
+        models,
+        tables,
+        sample_slices(evaluated.manifest, evaluated.rows),
+        evaluated.out_dir,
+        evaluated.bootstrap,
+        notice=evaluated.notice,
+        plots=plots,
     )
 
 

@@ -212,9 +212,23 @@ def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
     """
     scores = require_probabilities(probabilities)
     truth = require_targets(targets, scores.shape[0], scores.shape[1])
-    found = reliability_bins(scores.max(axis=1), scores.argmax(axis=1) == truth, bins)
+    return ece_of(scores.max(axis=1), scores.argmax(axis=1) == truth, bins)
+
+
+def ece_of(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
+    """The same of answers that need not be the most probable class.
+
+    Args:
+        confidence: (N,) probability of the answered class, in [0, 1].
+        correct: (N,) whether the answer was right.
+        bins: How many bins of equal mass.
+
+    Raises:
+        EvaluationError: If a shape or value is off.
+    """
+    found = reliability_bins(confidence, correct, bins)
     gaps = np.abs(found.accuracy - found.confidence)
-    return float(np.sum(gaps * found.count) / truth.size)
+    return float(np.sum(gaps * found.count) / np.sum(found.count))
 
 
 def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, classes: int) -> Ints:

@@ -1,18 +1,26 @@
-"""Choosing the tumor threshold: three rules, each with what it costs where it was fitted.
+"""Choosing the tumor threshold: four rules, each with what it gives where it was fitted.
 
 A slice is flagged where its tumor probability is at least the threshold. A threshold that flags
-every slice is none: it is never offered.
+every slice is none: it is never offered. Intervals of sensitivity and specificity are group
+bootstrap percentiles at the chosen threshold, on the slices that chose it.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Ints, require_some
+from slicewise.evaluation.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.evaluation.checks import Bools, Floats, Ints, Strings, require_some
 from slicewise.evaluation.curves import ThresholdCounts, threshold_counts
+from slicewise.evaluation.metrics import sensitivity, specificity
 from slicewise.inference.decision import OperatingPoint
+
+_SAME = 1e-9
+"""Costs that differ by less than this share are equal but for rounding."""
 
 
 def youden_j(scores: ArrayLike, positives: ArrayLike, groups: ArrayLike) -> OperatingPoint:
@@ -26,11 +34,12 @@ def youden_j(scores: ArrayLike, positives: ArrayLike, groups: ArrayLike) -> Oper
     Raises:
         EvaluationError: If a shape is off, a side is empty, or no threshold beats chance.
     """
-    counts = _counts(scores, positives)
+    case = _case(scores, positives, groups)
+    counts = case.counts
     # Kept in whole numbers, so that equal thresholds are equal whatever the rounding.
     gain = counts.true_positives * counts.negatives - counts.false_positives * counts.positives
     qualified = np.flatnonzero((gain == gain.max()) & (gain > 0))
-    return _point("youden_j", counts, qualified[-1:], groups)
+    return _point("youden_j", case, qualified[-1:])
 
 
 def target_sensitivity(
@@ -48,9 +57,10 @@ def target_sensitivity(
         EvaluationError: If a shape is off, a side is empty, or no threshold qualifies.
     """
     _require_share(target)
-    counts = _counts(scores, positives)
+    case = _case(scores, positives, groups)
+    counts = case.counts
     qualified = np.flatnonzero(counts.true_positives / counts.positives >= target)
-    return _point(f"target_sensitivity={target:g}", counts, qualified[:1], groups)
+    return _point(f"target_sensitivity={target:g}", case, qualified[:1])
 
 
 def target_specificity(
@@ -68,18 +78,76 @@ def target_specificity(
         EvaluationError: If a shape is off, a side is empty, or no threshold qualifies.
     """
     _require_share(target)
-    counts = _counts(scores, positives)
+    case = _case(scores, positives, groups)
+    counts = case.counts
     kept = (counts.negatives - counts.false_positives) / counts.negatives
     qualified = np.flatnonzero((kept >= target) & (counts.true_positives > 0))
-    return _point(f"target_specificity={target:g}", counts, qualified[-1:], groups)
+    return _point(f"target_specificity={target:g}", case, qualified[-1:])
 
 
-def _counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts:
+def least_cost(
+    scores: ArrayLike,
+    positives: ArrayLike,
+    groups: ArrayLike,
+    *,
+    missed: float,
+    false_alarm: float,
+    prevalence: float,
+) -> OperatingPoint:
+    """Where the expected cost of a slice is least; of equals the most sensitive.
+
+    The cost is `prevalence * missed * (1 - sensitivity) + (1 - prevalence) * false_alarm *
+    (1 - specificity)` (Metz 1978). A threshold that costs as much as flagging every slice, or
+    none, is not offered.
+
+    Args:
+        scores: (N,) calibrated tumor probabilities, in [0, 1].
+        positives: (N,) booleans, whether the slice shows a tumor.
+        groups: (N,) group names.
+        missed: Cost of a missed tumor; only its ratio to `false_alarm` matters.
+        false_alarm: Cost of a false alarm.
+        prevalence: Share of slices with a tumor where the threshold is to be used.
+
+    Raises:
+        EvaluationError: If a shape or number is off, a side is empty, or no threshold qualifies.
+    """
+    if not (missed > 0 and false_alarm > 0 and 0 < prevalence < 1):
+        raise EvaluationError(
+            "cost: expected costs above 0 and a prevalence in (0, 1); "
+            f"got {missed}, {false_alarm} and {prevalence}"
+        )
+    case = _case(scores, positives, groups)
+    counts = case.counts
+    of_missed, of_alarms = prevalence * missed, (1 - prevalence) * false_alarm
+    cost = of_missed * (1 - counts.true_positives / counts.positives) + (
+        of_alarms * counts.false_positives / counts.negatives
+    )
+    least = cost.min()
+    better = least < min(of_missed, of_alarms) * (1 - _SAME)
+    qualified = np.flatnonzero(better & (cost <= least * (1 + _SAME)))
+    rule = f"cost: missed={missed:g}, false_alarm={false_alarm:g}, prevalence={prevalence:g}"
+    return _point(rule, case, qualified[-1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """Scores, truth and groups of N slices, and what every threshold flags of them."""
+
+    scores: Floats
+    positives: Bools
+    groups: Strings
+    counts: ThresholdCounts
+
+
+def _case(scores: ArrayLike, positives: ArrayLike, groups: ArrayLike) -> _Case:
     counts = threshold_counts(scores, positives)
     n = counts.positives + counts.negatives
     require_some("an operating point", counts.positives, n, "a slice with a tumor")
     require_some("an operating point", counts.negatives, n, "a slice without a tumor")
-    return counts
+    names = np.asarray(groups)
+    if names.shape != (n,):
+        raise EvaluationError(f"groups: expected shape ({n},); got {names.shape}")
+    return _Case(np.asarray(scores, np.float64), np.asarray(positives, np.bool_), names, counts)
 
 
 def _require_share(target: float) -> None:
@@ -87,23 +155,45 @@ def _require_share(target: float) -> None:
         raise EvaluationError(f"target: expected a share in (0, 1]; got {target}")
 
 
-def _point(rule: str, counts: ThresholdCounts, chosen: Ints, groups: ArrayLike) -> OperatingPoint:
+def _point(rule: str, case: _Case, chosen: Ints) -> OperatingPoint:
     """Build the point; `chosen` holds the index of one threshold, or nothing."""
-    n = counts.positives + counts.negatives
-    names = np.asarray(groups)
-    if names.shape != (n,):
-        raise EvaluationError(f"groups: expected shape ({n},); got {names.shape}")
+    counts, n = case.counts, case.positives.size
     if chosen.size == 0 or chosen[0] == counts.thresholds.size - 1:
         raise EvaluationError(f"{rule}: no threshold qualifies among {n} slices")
     index = int(chosen[0])
+    threshold = _between(counts, index)
+    found, spared = _intervals(case, threshold)
     return OperatingPoint(
-        threshold=_between(counts, index),
+        threshold=threshold,
         sensitivity=int(counts.true_positives[index]) / counts.positives,
         specificity=(counts.negatives - int(counts.false_positives[index])) / counts.negatives,
         rule=rule,
         n=n,
-        groups=np.unique(names).size,
+        groups=np.unique(case.groups).size,
+        sensitivity_ci=_ends(found),
+        specificity_ci=_ends(spared),
     )
+
+
+def _intervals(case: _Case, threshold: float) -> tuple[Estimate, Estimate]:
+    """Sensitivity and specificity at a threshold."""
+    flagged, truth = case.scores >= threshold, case.positives
+    estimates = group_intervals(
+        {
+            ("sensitivity",): lambda i: sensitivity(flagged[i], truth[i]),
+            ("specificity",): lambda i: specificity(flagged[i], truth[i]),
+        },
+        case.groups,
+        truth,
+        Bootstrap(),
+    )
+    return estimates["sensitivity",], estimates["specificity",]
+
+
+def _ends(estimate: Estimate) -> tuple[float, float] | None:
+    if estimate.ci_low is None or estimate.ci_high is None:
+        return None
+    return estimate.ci_low, estimate.ci_high
 
 
 def _between(counts: ThresholdCounts, index: int) -> float:

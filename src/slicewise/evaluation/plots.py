@@ -1,4 +1,4 @@
-"""Pictures of a prediction table: confusion, ROC, precision-recall and reliability.
+"""Drawing on axes: confusion, ROC, precision-recall and reliability of a prediction table.
 
 Colours are those of Okabe and Ito (2008), told apart with every common colour vision; each line
 also has its own dash pattern.
@@ -17,7 +17,8 @@ from slicewise.errors import MissingExtraError
 from slicewise.evaluation.calibration import reliability_bins
 from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.curves import pr_points, roc_points, threshold_counts
-from slicewise.evaluation.metrics import auprc, auroc, confusion_matrix, ece
+from slicewise.evaluation.figures import class_text, number_text
+from slicewise.evaluation.metrics import auprc, auroc, confusion_matrix, ece_of
 from slicewise.evaluation.predictions import PredictionTable
 
 if TYPE_CHECKING:
@@ -41,41 +42,10 @@ def require_plots() -> None:
         raise MissingExtraError("plots", "evaluate") from None
 
 
-def write_plots(table: PredictionTable, folder: Path, notice: str | None = None) -> list[Path]:
-    """Draw every picture the table allows.
-
-    The two-class matrix needs a negative class and a threshold; a curve needs both sides.
-
-    Args:
-        table: What was answered.
-        folder: Where the PNG files go; it must exist.
-        notice: A line of warning on every picture, such as that training slices are among them.
-
-    Returns:
-        The files written.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
-    require_plots()
-    drawn = {
-        "confusion_matrix.png": draw_confusion,
-        "roc.png": draw_roc,
-        "pr.png": draw_pr,
-        "reliability.png": draw_reliability,
-    }
-    if table.negative_class is not None and table.thresholds is not None:
-        drawn["confusion_matrix_binary.png"] = draw_binary_confusion
-    for name, draw in drawn.items():
-        with _figure(folder / name, table, notice) as axes:
-            draw(axes, table)
-    return [folder / name for name in drawn]
-
-
 def draw_confusion(axes: Axes, table: PredictionTable) -> None:
     """Counts and row percentages of true against predicted class."""
     counts = confusion_matrix(table.predicted, table.targets, len(table.classes))
-    _draw_matrix(axes, counts, list(table.classes))
+    _draw_matrix(axes, counts, [class_text(name) for name in table.classes])
     axes.set_title("Confusion matrix")
 
 
@@ -83,7 +53,7 @@ def draw_binary_confusion(axes: Axes, table: PredictionTable) -> None:
     """Counts and row percentages of tumor against no tumor, at the threshold."""
     counts = confusion_matrix(table.tumor_flag().astype(int), table.is_tumor().astype(int), 2)
     _draw_matrix(axes, counts, ["no tumor", "any tumor"])
-    axes.set_title(f"Tumor flag at threshold {_threshold_text(table.thresholds)}")
+    axes.set_title(f"Tumor flag at threshold {threshold_text(table.thresholds)}")
 
 
 def draw_roc(axes: Axes, table: PredictionTable) -> None:
@@ -91,8 +61,8 @@ def draw_roc(axes: Axes, table: PredictionTable) -> None:
     for index, (name, scores, truth) in enumerate(_contests(table)):
         if truth.all() or not truth.any():
             continue
-        label = f"{name} (AUROC {auroc(scores, truth):.3f})"
-        axes.plot(*roc_points(threshold_counts(scores, truth)), label=label, **_line(index))
+        label = f"{name} (AUROC {number_text(auroc(scores, truth))})"
+        axes.plot(*roc_points(threshold_counts(scores, truth)), label=label, **line_style(index))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     _finish_curve(axes, "1 - specificity", "Sensitivity", "lower right")
     axes.set_title("ROC")
@@ -104,32 +74,31 @@ def draw_pr(axes: Axes, table: PredictionTable) -> None:
         if not truth.any():
             continue
         recall, precision = pr_points(threshold_counts(scores, truth))
-        label = f"{name} (AP {auprc(scores, truth):.3f}, prevalence {truth.mean():.2f})"
+        label = f"{name} (AP {number_text(auprc(scores, truth))}, prevalence {truth.mean():.2f})"
         recall, precision = np.append(0.0, recall), np.append(precision[0], precision)
-        axes.step(recall, precision, where="pre", label=label, **_line(index))
+        axes.step(recall, precision, where="pre", label=label, **line_style(index))
     _finish_curve(axes, "Recall (sensitivity)", "Precision (PPV)", "lower left")
     axes.set_title("Precision and recall")
 
 
 def draw_reliability(axes: Axes, table: PredictionTable) -> None:
     """Accuracy against confidence of the predicted class, in bins of equal mass."""
-    probabilities = table.probabilities()
-    confidence, correct = probabilities.max(axis=1), table.predicted == table.targets
+    confidence, correct = table.confidence, table.predicted == table.targets
     bins = reliability_bins(confidence, correct)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="perfect")
     label = f"{len(bins.count)} bins of about {int(np.median(bins.count))} slices"
-    axes.plot(bins.confidence, bins.accuracy, marker="o", label=label, **_line(0))
+    axes.plot(bins.confidence, bins.accuracy, marker="o", label=label, **line_style(0))
     axes.hist(confidence, bins=50, range=(0, 1), weights=np.full(table.n, 1 / table.n),
               color=COLOURS[5], alpha=0.5, label="share of slices")  # fmt: skip
     _finish_curve(axes, "Confidence of the predicted class", "Accuracy", "upper left")
-    axes.set_title(f"Reliability (ECE {ece(probabilities, table.targets):.3f})")
+    axes.set_title(f"Reliability (ECE {number_text(ece_of(confidence, correct))})")
 
 
 def _contests(table: PredictionTable) -> Iterator[tuple[str, Floats, Bools]]:
     """Name, scores and truth of each class against the rest, then of any tumor."""
     probabilities = table.probabilities()
     for k, name in enumerate(table.classes):
-        yield name, probabilities[:, k], np.asarray(table.targets == k)
+        yield class_text(name), probabilities[:, k], np.asarray(table.targets == k)
     if table.negative_class is not None and len(table.classes) > 2:
         yield "any tumor", table.tumor_probability(), table.is_tumor()
 
@@ -161,7 +130,8 @@ def _finish_curve(axes: Axes, x: str, y: str, legend: LegendPlace) -> None:
         axes.text(0.5, 0.5, "no curve: one side is empty", ha="center", va="bottom")
 
 
-def _line(index: int) -> dict[str, Any]:
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and dashes of the line of that number."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],
@@ -169,7 +139,8 @@ def _line(index: int) -> dict[str, Any]:
     }
 
 
-def _threshold_text(thresholds: Floats | None) -> str:
+def threshold_text(thresholds: Floats | None) -> str:
+    """The threshold of a table, or the range of several models."""
     values = np.unique(thresholds) if thresholds is not None else np.zeros(0)
     if values.size == 1:
         return f"{values[0]:.3f}"
@@ -177,11 +148,20 @@ def _threshold_text(thresholds: Floats | None) -> str:
 
 
 @contextmanager
-def _figure(path: Path, table: PredictionTable, notice: str | None) -> Iterator[Axes]:
-    """A figure to draw on, saved on leaving; no window system and no shared state is touched."""
+def figure(
+    path: Path, table: PredictionTable, notice: str | None, size: tuple[float, float] = (5.6, 5.4)
+) -> Iterator[Axes]:
+    """A figure to draw on, saved on leaving; no window system and no shared state is touched.
+
+    Args:
+        path: PNG to write.
+        table: What is drawn; its slices and groups stand under the title.
+        notice: A line of warning above.
+        size: Inches.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.6, 5.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     yield axes
     lines = [axes.get_title(), f"{table.n} slices of {table.n_groups} groups"]

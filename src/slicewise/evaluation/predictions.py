@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from slicewise.evaluation.checks import (
     require_targets,
 )
 from slicewise.inference.decision import DecisionRule, probabilities_of, threshold_of
+
+JOINT = ";"
+"""Between the reasons of one slice."""
+_PER_SLICE = ("temperatures", "thresholds", "verdicts", "reasons")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +42,13 @@ class PredictionTable:
         paths: (N,) what to call each slice.
         temperatures: (N,) positive; None where none was fitted, and 1 is used.
         thresholds: (N,) on the tumor probability; None where none was fitted.
+        biases: (N, K) added to logits / temperature; None where none were fitted.
         embeddings: (N, D) float32 features before the head, where they were kept.
+        verdicts: (N,) accept, review or reject; None where no decisions were made.
+        reasons: (N,) reasons of each verdict, joined by semicolons.
+        sets: (N, K) whether a class is in the prediction set; None where none was fitted.
+        answered: (N,) index of the class that was answered, where that is not simply the most
+            probable one: classes were joined after the model had answered.
     """
 
     classes: tuple[str, ...]
@@ -49,7 +60,12 @@ class PredictionTable:
     paths: Strings
     temperatures: Floats | None = None
     thresholds: Floats | None = None
+    biases: Floats | None = None
     embeddings: NDArray[np.float32] | None = None
+    verdicts: Strings | None = None
+    reasons: Strings | None = None
+    sets: Bools | None = None
+    answered: Ints | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit each other.
@@ -65,12 +81,18 @@ class PredictionTable:
                 f"negative_class: expected one of {self.classes}; got {self.negative_class}"
             )
         require_targets(self.targets, n, k)
-        for name in ("groups", "sources", "paths", "temperatures", "thresholds"):
+        for name in ("groups", "sources", "paths", *_PER_SLICE, "answered"):
             column = getattr(self, name)
             if column is not None and column.shape != (n,):
                 raise EvaluationError(f"{name}: expected shape ({n},); got {column.shape}")
+        if self.answered is not None and not np.isin(self.answered, np.arange(k)).all():
+            raise EvaluationError(f"answered: expected class indices in [0, {k}); got others")
         if self.temperatures is not None and not (self.temperatures > 0).all():
             raise EvaluationError("temperatures: expected positive numbers; got others")
+        for name in ("biases", "sets"):
+            column = getattr(self, name)
+            if column is not None and column.shape != (n, k):
+                raise EvaluationError(f"{name}: expected shape ({n}, {k}); got {column.shape}")
         if self.embeddings is not None and self.embeddings.shape[:1] != (n,):
             raise EvaluationError(f"embeddings: expected {n} rows; got {self.embeddings.shape}")
 
@@ -91,17 +113,25 @@ class PredictionTable:
 
     @property
     def predicted(self) -> Ints:
-        """Index of the most probable class, (N,)."""
-        return np.asarray(np.argmax(self.logits, axis=1), dtype=np.int64)
+        """Index of the answered class, (N,): the most probable one unless `answered` says else."""
+        if self.answered is not None:
+            return self.answered
+        return np.asarray(np.argmax(self.probabilities(), axis=1), dtype=np.int64)
+
+    @property
+    def confidence(self) -> Floats:
+        """Calibrated probability of the answered class, (N,) float64."""
+        return np.asarray(self.probabilities()[np.arange(self.n), self.predicted])
 
     def probabilities(self) -> Floats:
         """Calibrated probabilities, (N, K) float64."""
         if self.temperatures is None:
-            return probabilities_of(self.logits, None)
+            return probabilities_of(self.logits, None, self.biases)
         result = np.empty(self.logits.shape)
         for temperature in np.unique(self.temperatures):
             rows = self.temperatures == temperature
-            result[rows] = probabilities_of(self.logits[rows], float(temperature))
+            bias = None if self.biases is None else self.biases[rows]
+            result[rows] = probabilities_of(self.logits[rows], float(temperature), bias)
         return result
 
     def tumor_probability(self) -> Floats:
@@ -134,15 +164,27 @@ class PredictionTable:
     def decided(self, rule: DecisionRule) -> PredictionTable:
         """The same logits under one decision rule, with the threshold the classifier would use.
 
+        Verdicts, reasons and sets follow from a rule: those of the former one are dropped.
+
         Args:
             rule: Of the model that answered. Without an operating point its threshold is 0.5.
+
+        Raises:
+            EvaluationError: If the answers do not follow from the logits (see `answered`).
         """
+        if self.answered is not None:
+            raise EvaluationError("decided: expected logits of a model; got joined classes")
         temperature = rule.temperature
         threshold = threshold_of(rule, self.negative_class, None).value
+        bias = rule.bias_of(self.classes)
         return replace(
             self,
             temperatures=None if temperature is None else np.full(self.n, temperature),
             thresholds=None if threshold is None else np.full(self.n, threshold),
+            biases=None if bias is None else np.tile(bias, (self.n, 1)),
+            verdicts=None,
+            reasons=None,
+            sets=None,
         )
 
     def take(self, rows: NDArray[np.int64] | Bools) -> PredictionTable:
@@ -151,6 +193,10 @@ class PredictionTable:
         Args:
             rows: Indices, or (N,) booleans.
         """
+
+        def part(column: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if column is None else column[rows]
+
         return replace(
             self,
             logits=self.logits[rows],
@@ -158,9 +204,14 @@ class PredictionTable:
             groups=self.groups[rows],
             sources=self.sources[rows],
             paths=self.paths[rows],
-            temperatures=None if self.temperatures is None else self.temperatures[rows],
-            thresholds=None if self.thresholds is None else self.thresholds[rows],
-            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            temperatures=part(self.temperatures),
+            thresholds=part(self.thresholds),
+            biases=part(self.biases),
+            embeddings=part(self.embeddings),
+            verdicts=part(self.verdicts),
+            reasons=part(self.reasons),
+            sets=part(self.sets),
+            answered=part(self.answered),
         )
 
     def _negative_index(self) -> int:
@@ -196,7 +247,12 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
         sources=np.concatenate([table.sources for table in tables]),
         paths=np.concatenate([table.paths for table in tables]),
         temperatures=_pooled_temperatures(tables),
-        thresholds=_pooled_thresholds(tables),
+        thresholds=_pooled(tables, "thresholds"),
+        biases=_pooled_biases(tables),
+        verdicts=_pooled(tables, "verdicts"),
+        reasons=_pooled(tables, "reasons"),
+        sets=_pooled(tables, "sets"),
+        answered=_pooled_answered(tables),
     )
 
 
@@ -208,10 +264,25 @@ def _pooled_temperatures(tables: Sequence[PredictionTable]) -> Floats | None:
     )
 
 
-def _pooled_thresholds(tables: Sequence[PredictionTable]) -> Floats | None:
-    given = [table.thresholds for table in tables if table.thresholds is not None]
+def _pooled_biases(tables: Sequence[PredictionTable]) -> Floats | None:
+    if all(table.biases is None for table in tables):
+        return None
+    return np.concatenate(
+        [np.zeros(t.logits.shape) if t.biases is None else t.biases for t in tables]
+    )
+
+
+def _pooled_answered(tables: Sequence[PredictionTable]) -> Ints | None:
+    if all(table.answered is None for table in tables):
+        return None
+    return np.concatenate([table.predicted for table in tables])
+
+
+def _pooled(tables: Sequence[PredictionTable], name: str) -> NDArray[Any] | None:
+    """A column that all tables have or none."""
+    given = [column for table in tables if (column := getattr(table, name)) is not None]
     if given and len(given) < len(tables):
         raise EvaluationError(
-            f"thresholds: expected all of {len(tables)} tables or none; got {len(given)}"
+            f"{name}: expected all of {len(tables)} tables or none; got {len(given)}"
         )
     return np.concatenate(given) if given else None

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Floats
-from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
+from slicewise.evaluation.predictions import JOINT, PredictionTable
 
 LOGIT = "logit_"
+BIAS = "bias_"
 REQUIRED = ("path", "label", "source", "group", "temperature", "threshold")
+TOGETHER = ("decision", "reasons")
 
 
 def write_predictions(
@@ -22,7 +24,10 @@ def write_predictions(
     """Write path, label, source, group, logits, calibrated probabilities and what follows of them.
 
     Logits are written so that reading gives the same float32 again. `tumor_probability` is empty
-    for a task without a negative class, `temperature` and `threshold` where none was fitted.
+    for a task without a negative class, `temperature` and `threshold` where none was fitted,
+    `prediction_set` (classes joined by semicolons), `decision` and `reasons` where none were made.
+    There are `bias_<class>` columns where biases were fitted, and a column `answered` where the
+    answer is not simply the most probable class.
 
     Args:
         table: What to write; embeddings are left out.
@@ -31,7 +36,7 @@ def write_predictions(
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_header(table.classes))
+        writer.writerow(_header(table))
         writer.writerows(_rows(table, seen))
 
 
@@ -43,7 +48,7 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
         negative_class: The class that means no tumor, if the task has one; the file does not say.
 
     Raises:
-        EvaluationError: If the file is missing, empty, or a column or a value is off.
+        EvaluationError: If the file is missing, empty, or a column, a row or a value is off.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -58,18 +63,35 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
     missing = [name for name in REQUIRED if name not in rows[0]]
     if missing or not classes:
         raise EvaluationError(f"{path}: expected columns {REQUIRED} and logits; missing {missing}")
+    _require_whole(path, rows)
     try:
         return _table(rows, classes, negative_class)
     except (ValueError, TypeError) as problem:
         raise EvaluationError(f"{path}: expected numbers and known labels; {problem}") from None
 
 
-def _header(classes: tuple[str, ...]) -> list[str]:
+def _require_whole(path: Path, rows: list[dict[str, str]]) -> None:
+    """Refuse rows with too few or too many cells, and decisions without their reasons."""
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise EvaluationError(
+                f"{path}: row {number} below the header: expected a cell for each column; got "
+                f"{'more' if None in row else 'fewer'}"
+            )
+    given = [name for name in TOGETHER if name in rows[0]]
+    if len(given) == 1:
+        raise EvaluationError(f"{path}: expected both or none of the columns {TOGETHER}: {given}")
+
+
+def _header(table: PredictionTable) -> list[str]:
     return [
         *("path", "label", "source", "group"),
-        *(f"{LOGIT}{name}" for name in classes),
-        *(f"p_{name}" for name in classes),
-        *("predicted", "correct", "tumor_probability", "temperature", "threshold", "seen"),
+        *(f"{LOGIT}{name}" for name in table.classes),
+        *(f"p_{name}" for name in table.classes),
+        *("predicted", "correct", "tumor_probability", "temperature", "threshold"),
+        *(f"{BIAS}{name}" for name in table.classes if table.biases is not None),
+        *(("answered",) if table.answered is not None else ()),
+        *("prediction_set", "decision", "reasons", "seen"),
     ]
 
 
@@ -86,8 +108,19 @@ def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
             "" if tumor is None else f"{tumor[i]:.6f}",
             _cell(table.temperatures, i),
             _cell(table.thresholds, i),
+            *(repr(float(value)) for value in (() if table.biases is None else table.biases[i])),
+            *(() if table.answered is None else (table.classes[table.answered[i]],)),
+            _set_text(table, i),
+            "" if table.verdicts is None else str(table.verdicts[i]),
+            "" if table.reasons is None else str(table.reasons[i]),
             "yes" if str(table.paths[i]) in seen else "no",
         ]
+
+
+def _set_text(table: PredictionTable, row: int) -> str:
+    if table.sets is None:
+        return ""
+    return JOINT.join(np.array(table.classes)[table.sets[row]].tolist())
 
 
 def _cell(column: Floats | None, row: int) -> str:
@@ -107,7 +140,38 @@ def _table(
         paths=np.array([row["path"] for row in rows]),
         temperatures=_column(rows, "temperature"),
         thresholds=_column(rows, "threshold"),
+        biases=_biases(rows, classes),
+        verdicts=_words(rows, "decision"),
+        reasons=_words(rows, "reasons", beside="decision"),
+        sets=_sets(rows, classes),
+        answered=_answered(rows, classes),
     )
+
+
+def _biases(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Floats | None:
+    if BIAS + classes[0] not in rows[0]:
+        return None
+    return np.array([[row[BIAS + name] for name in classes] for row in rows], np.float64)
+
+
+def _answered(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Ints | None:
+    if "answered" not in rows[0]:
+        return None
+    return np.array([classes.index(row["answered"]) for row in rows], np.int64)
+
+
+def _words(rows: list[dict[str, str]], name: str, beside: str | None = None) -> Strings | None:
+    """A column of words; None where it (or the one beside it, which is never empty) is empty."""
+    if all(row.get(beside or name, "") == "" for row in rows):
+        return None
+    return np.array([row[name] for row in rows])
+
+
+def _sets(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Bools | None:
+    if all(row.get("prediction_set", "") == "" for row in rows):
+        return None
+    named = [row["prediction_set"].split(JOINT) for row in rows]
+    return np.array([[name in inside for name in classes] for inside in named])
 
 
 def _column(rows: list[dict[str, str]], name: str) -> Floats | None:

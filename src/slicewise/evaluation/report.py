@@ -1,21 +1,28 @@
-"""The files of an evaluation: `metrics.json`, `predictions.csv` and the pictures."""
+"""The files of an evaluation: figures, answers, pictures, and the words that tell of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from slicewise.evaluation.advice import cautions
 from slicewise.evaluation.bootstrap import Bootstrap, Estimate
+from slicewise.evaluation.chapters import chapters
 from slicewise.evaluation.checks import Bools
-from slicewise.evaluation.plots import require_plots, write_plots
+from slicewise.evaluation.labels import Labels
+from slicewise.evaluation.page import render_page
+from slicewise.evaluation.pictures import write_plots
+from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.predictions_csv import write_predictions
+from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import summarise
+from slicewise.evaluation.text_report import render_text
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 
@@ -38,6 +45,11 @@ class Refusals:
     failed: tuple[Failure, ...] = ()
     allow_seen: bool = False
 
+    @property
+    def notice(self) -> str | None:
+        """What every file has to say; None where nothing has to be said."""
+        return SEEN_NOTICE if self.allow_seen else None
+
     def as_json(self) -> dict[str, Any]:
         """The fields of `metrics.json` that tell of them."""
         listed = {"count": len(self.seen), "paths": list(self.seen), "check": self.seen_check}
@@ -59,6 +71,9 @@ class ReportContext:
         bundle: The model that answered; None where several did.
         threshold_rule: How the thresholds of the table were chosen, in words.
         refusals: What was left out.
+        promised_coverage: Share of the prediction sets that are to hold the true class; None where
+            nothing is promised.
+        labels: How the labels of the manifest were read; None where they are the model's own.
     """
 
     split: str
@@ -66,6 +81,8 @@ class ReportContext:
     bundle: BundleReference | None
     threshold_rule: str
     refusals: Refusals
+    promised_coverage: float | None = None
+    labels: Labels | None = None
 
 
 def report_from_predictions(
@@ -77,7 +94,7 @@ def report_from_predictions(
     bootstrap: Bootstrap | None = None,
     plots: bool = True,
 ) -> dict[str, Any]:
-    """Measure a table and write its report.
+    """Measure a table and write its whole report.
 
     Args:
         table: What was answered, with fitted temperatures and thresholds where there are any.
@@ -95,6 +112,23 @@ def report_from_predictions(
         MissingExtraError: If pictures are wanted and matplotlib is not installed; nothing is
             written then.
     """
+    report = write_figures(
+        table, out_dir, context, neighbour=neighbour, bootstrap=bootstrap, plots=plots
+    )
+    write_words(table, report, out_dir, plots=plots)
+    return report
+
+
+def write_figures(
+    table: PredictionTable,
+    out_dir: Path,
+    context: ReportContext,
+    *,
+    neighbour: Bools | str,
+    bootstrap: Bootstrap | None = None,
+    plots: bool = True,
+) -> dict[str, Any]:
+    """Write `metrics.json`, `predictions.csv` and the pictures; see `report_from_predictions`."""
     if plots:
         require_plots()
     method = bootstrap or Bootstrap()
@@ -103,35 +137,57 @@ def report_from_predictions(
         "split": context.split,
         "command": context.command,
         "bundle": None if context.bundle is None else asdict(context.bundle),
+        "labels": None if context.labels is None else context.labels.as_json(),
         **refusals.as_json(),
         "interval": {"method": "group bootstrap, percentiles", **asdict(method)},
         **summarise(table, method, neighbour),
     }
     report["tumor"]["threshold"] = _threshold(table, context.threshold_rule)
+    report["conformal"]["promised"] = context.promised_coverage
+    report["cautions"] = cautions(report)
     out_dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (out_dir / "metrics.json").write_text(text, encoding="utf-8")
     write_predictions(table, out_dir / "predictions.csv", seen=frozenset(refusals.seen))
     if plots:
-        write_plots(table, out_dir, SEEN_NOTICE if refusals.allow_seen else None)
+        write_plots(table, report, out_dir, refusals.notice)
     return report
 
 
-def figure_text(estimate: Mapping[str, Any]) -> str:
-    """A figure of `metrics.json` for people: `0.912 (0.890-0.931)`, or why there is none."""
-    if estimate["value"] is None:
-        return f"not available: {estimate.get('reason', 'undefined')}"
-    if estimate["ci_low"] is None:
-        return f"{estimate['value']:.3f} (no interval: {estimate.get('reason', 'undefined')})"
-    return f"{estimate['value']:.3f} ({estimate['ci_low']:.3f}-{estimate['ci_high']:.3f})"
+def write_words(
+    table: PredictionTable,
+    report: dict[str, Any],
+    out_dir: Path,
+    *,
+    plots: bool,
+    standing: str | None = None,
+    first: Sequence[Section] = (),
+    more: Sequence[Section] = (),
+) -> None:
+    """Write `report.html` and `evaluation_report.txt`.
+
+    Args:
+        table: What was answered.
+        report: Its figures, as `write_figures` returned them.
+        out_dir: Where the files of `write_figures` are.
+        plots: Whether its pictures were drawn.
+        standing: Whether a gate was passed, in its words; None where none was asked.
+        first: Parts that stand before all others.
+        more: Parts that stand after those that every report has.
+    """
+    parts = [*first, *chapters(table, report, out_dir if plots else None), *more]
+    (out_dir / "report.html").write_text(render_page(report, parts, standing), encoding="utf-8")
+    text = render_text(report, parts, standing, out_dir)
+    (out_dir / "evaluation_report.txt").write_text(text, encoding="utf-8")
 
 
 def _threshold(table: PredictionTable, rule: str) -> dict[str, Any]:
     """The threshold, in the shape of the other figures; it is given, so it has no interval."""
     if table.negative_class is None or table.thresholds is None:
-        return Estimate(None, reason=rule).as_json()
+        return {**Estimate(None, reason=rule).as_json(), "rule": rule}
     values = np.unique(table.thresholds)
     if values.size > 1:
         spread = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
-        return Estimate(None, reason=spread).as_json()
-    return Estimate(float(values[0]), reason=f"set before this evaluation; {rule}").as_json()
+        return {**Estimate(None, reason=spread).as_json(), "rule": rule}
+    reason = f"set before this evaluation; {rule}"
+    return {**Estimate(float(values[0]), reason=reason).as_json(), "rule": rule}

@@ -12,7 +12,10 @@ from slicewise.errors import EvaluationError
 from slicewise.evaluation import metrics
 from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints
+from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
+from slicewise.evaluation.patterns import patterns
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.sweep import best_here
 
 BinaryMetric = Callable[[Bools, Bools], float]
 
@@ -48,10 +51,12 @@ def summarise(
             that is not known.
     """
     quantities = {
-        **_overall(table),
+        **overall_quantities(table),
         **_per_class(table),
-        **_tumor(table),
+        **tumor_quantities(table),
         **_neighbour(neighbour),
+        **decision_quantities(table),
+        **set_quantities(table),
     }
     report: dict[str, Any] = {
         "n": table.n,
@@ -62,6 +67,9 @@ def summarise(
     for k, name in enumerate(table.classes):
         mine = table.targets == k
         report["per_class"][name] |= _counts(table, mine)
+    report["decisions"] |= decision_counts(table)
+    report["threshold_sweep"] = best_here(table)
+    report["patterns"] = patterns(table)
     report["per_source"] = {
         str(source): _source_summary(table.take(table.sources == source), bootstrap)
         for source in np.unique(table.sources)
@@ -82,8 +90,8 @@ def nested(estimates: Mapping[Key, Estimate]) -> dict[str, Any]:
 
 def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
     wanted = (("accuracy",), ("balanced_accuracy",))
-    overall = _overall(table)
-    quantities = {key: overall[key] for key in wanted} | _tumor(table)
+    overall = overall_quantities(table)
+    quantities = {key: overall[key] for key in wanted} | tumor_quantities(table)
     per_class = {name: int(np.sum(table.targets == k)) for k, name in enumerate(table.classes)}
     return {
         "n": table.n,
@@ -93,15 +101,17 @@ def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, A
     }
 
 
-def _overall(table: PredictionTable) -> dict[Key, Quantity]:
+def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
+    """Figures of all slices together, averages over the classes that have a slice."""
     probabilities, predicted, targets = table.probabilities(), table.predicted, table.targets
+    confidence, correct = table.confidence, predicted == targets
     present = _present(table)
     quantities: dict[str, Quantity] = {
         "accuracy": lambda i: metrics.accuracy(predicted[i], targets[i]),
         "balanced_accuracy": lambda i: metrics.balanced_accuracy(predicted[i], targets[i], present),
         "macro_auroc": lambda i: metrics.macro_auroc(probabilities[i], targets[i], present),
         "macro_f1": lambda i: metrics.macro_f1(predicted[i], targets[i], present),
-        "ece": lambda i: metrics.ece(probabilities[i], targets[i]),
+        "ece": lambda i: metrics.ece_of(confidence[i], correct[i]),
         "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
     }
     return {(name,): quantity for name, quantity in quantities.items()}
@@ -117,7 +127,8 @@ def _per_class(table: PredictionTable) -> dict[Key, Quantity]:
     return quantities
 
 
-def _tumor(table: PredictionTable) -> dict[Key, Quantity]:
+def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
+    """Figures of any tumor against none; each says why where the table has no such figure."""
     where = ("tumor",)
     try:
         scores, truth = table.tumor_probability(), table.is_tumor()

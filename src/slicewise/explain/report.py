@@ -19,7 +19,13 @@ from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, over
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
+from slicewise.inference.decision import (
+    REASON_TEXTS,
+    Prediction,
+    Reason,
+    StudyPrediction,
+    Verdict,
+)
 from slicewise.inference.envelope import DISCLAIMER
 from slicewise.inference.pipeline import SeriesAnswers
 
@@ -52,6 +58,11 @@ class Card:
     drawn: ClassLook | None
     peak_in_drawing: bool | None
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the input was rejected, so that no answer is shown."""
+        return self.prediction.decision is Verdict.REJECT
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -72,6 +83,11 @@ class StudyCard:
     steps: list[Step]
     cards: list[Card]
     drawn: ClassLook | None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether every slice was rejected, so that no answer is shown."""
+        return self.prediction.decision is Verdict.REJECT
 
 
 def write_report(

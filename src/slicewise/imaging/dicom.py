@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
@@ -39,7 +40,7 @@ from slicewise.imaging.modality import (
     rescale,
     stored_range,
 )
-from slicewise.imaging.pixels import luminance, require_finite
+from slicewise.imaging.pixels import colour_difference, eight_bits, luminance, require_finite
 from slicewise.imaging.slice import Slice, Window
 
 PHANTOM_MANUFACTURER = "SliceWise phantom"
@@ -162,6 +163,7 @@ def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:
         pixel_spacing_mm=frame.pixel_spacing(),
         slice_thickness_mm=frame.slice_thickness(),
         window=window,
+        colour=_colour(dataset, stored),
         annotations=_annotations(dataset),
     )
 
@@ -181,6 +183,16 @@ def _modality_pixels(
         values = invert(values, low, high)
         window = None if window is None else invert_window(window, low, high)
     return fill_padding(values, _padding(dataset, stored)), window
+
+
+def _colour(dataset: Dataset, stored: Values) -> float | None:
+    """How far from grey a frame is; None where it can only be grey."""
+    if stored.ndim < 3:
+        return None
+    palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
+    bits = dataset.RedPaletteColorLookupTableDescriptor[2] if palette else dataset.BitsStored
+    top = max((1 << int(bits)) - 1, int(stored.max()))  # some palettes declare too few bits
+    return colour_difference(Image.fromarray(eight_bits(stored, top)))
 
 
 def _modality(frame: FrameHeader, stored: Values) -> Values:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from slicewise.errors import LimitError, UnsupportedImageError
 from slicewise.imaging.decoding import decoding
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.pixels import require_finite
+from slicewise.imaging.pixels import colour_difference, require_finite
 from slicewise.imaging.slice import Slice
 
 Picture = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
@@ -55,12 +55,13 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
     """
     with decoding(f"{kind} picture"), _opened(stream, kind) as image:
         pages = _tiff_pages(image, limits) if kind == "TIFF" else [_only_page(image, limits)]
+        colour = _colour(image)
         if not pages:
             raise UnsupportedImageError("expected a full-resolution page, got only thumbnails")
         notes = _annotations(image)
         names = [source] if len(pages) == 1 else [f"{source}#{i}" for i in range(len(pages))]
         return [
-            Slice(require_finite(page), name, annotations=dict(notes))
+            Slice(require_finite(page), name, colour=colour, annotations=dict(notes))
             for page, name in zip(pages, names, strict=True)
         ]
 
@@ -108,6 +109,13 @@ def _grey(image: Image.Image) -> NDArray[Any]:
     elif image.mode == "P":
         image = image.convert("RGB")
     return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _colour(image: Image.Image) -> float | None:
+    """How far from grey the page is that was read last; None where it can only be grey."""
+    if image.mode in (*_DEEP_MODES, "L", "LA", "1"):
+        return None
+    return colour_difference(image.convert("RGB"))
 
 
 def _deep(image: Image.Image) -> NDArray[Any]:

@@ -38,6 +38,9 @@ class Slice:
         pixel_spacing_mm: Between rows, between columns; mm.
         slice_thickness_mm: Slice Thickness (0018,0050), mm.
         window: VOI window that came with the slice, in modality values.
+        colour: Mean difference between the brightest and the darkest colour channel, in [0, 1];
+            0 for a grey picture or DICOM image saved in colour, None where the file holds grey
+            values only.
         annotations: Free notes a file carries about itself (PNG text, DICOM image comments written
             by SliceWise), such as how a phantom was drawn. Never patient data.
     """
@@ -54,6 +57,7 @@ class Slice:
     pixel_spacing_mm: tuple[float, float] | None = None
     slice_thickness_mm: float | None = None
     window: Window | None = None
+    colour: float | None = None
     annotations: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -25,6 +25,7 @@ from slicewise.inference.decision import BundleReference, DecisionRule
 INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 SEEN_NAME = "seen.npz"
+OUTLIERS_NAME = "outliers.npz"
 CARD_NAME = "MODEL_CARD.md"
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -89,6 +90,21 @@ class BundleInfo(_Strict):
     licences: dict[str, str] = Field(description="What each licence covers, by part.")
     intended_use: str
     files: dict[str, str] = Field(description="SHA-256 of every other file, by name.")
+
+    @model_validator(mode="after")
+    def _rule_knows_the_classes(self) -> BundleInfo:
+        rule = self.decision
+        named = {
+            "class_bias": rule.class_bias,
+            "conformal.smallest": None if rule.conformal is None else rule.conformal.smallest,
+        }
+        for name, numbers in named.items():
+            if numbers is not None and set(numbers) != set(self.task.classes):
+                raise ValueError(
+                    f"decision.{name}: expected one number for each of "
+                    f"{', '.join(self.task.classes)}; got {', '.join(numbers)}"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,16 @@ from slicewise.imaging.slice import Array, Series, Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.decision import (
     Prediction,
+    Reason,
     StudyPrediction,
     Threshold,
     decide,
+    prediction_set_of,
     probabilities_of,
     threshold_of,
     tumor_probability_of,
 )
+from slicewise.inference.outliers import input_concerns, load_outliers, looks_of
 from slicewise.inference.study import study_prediction
 from slicewise.inference.views import other_views
 
@@ -45,12 +48,14 @@ class Answer:
 
     Args:
         prediction: What is said about the slice.
+        logits: (K,) as the graph gave them, of the slice as it is.
         cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
         embedding: (D,) pooled features.
         placement: Where the preprocessed square lies on the slice.
     """
 
     prediction: Prediction
+    logits: Array
     cam: Array
     embedding: Array
     placement: Placement
@@ -67,12 +72,15 @@ class Classifier:
             threads: Threads within one forward pass; one is the steady choice on shared machines.
         """
         self.bundle = bundle
+        self.threads = threads
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = _session(bundle.files[MODEL_NAME], options)
         self._check_graph()
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        self._outliers = load_outliers(bundle, shapes["embedding"][-1])
 
     @classmethod
     def load(cls, path: str | Path | None = None, threads: int = 1) -> Classifier:
@@ -105,10 +113,12 @@ class Classifier:
         prepared = [preprocess(slice_.pixels, self.bundle.info.preprocessing) for slice_ in slices]
         outputs, probabilities = self._evidence(prepared, tta=tta)
         limit = self.threshold(threshold)
+        concerns = self._concerns(slices, prepared, outputs)
         each_ms = (time.perf_counter() - started) * 1000 / len(slices)
         return [
             Answer(
-                self._prediction(slice_.source, probabilities[i], limit, ready.blank, each_ms),
+                self._prediction(slice_.source, probabilities[i], limit, concerns[i], each_ms),
+                outputs.logits[i],
                 outputs.cam[i],
                 outputs.embedding[i],
                 ready.placement,
@@ -154,31 +164,56 @@ class Classifier:
         rule = self.bundle.info.decision
         images = np.stack([ready.image for ready in prepared])
         outputs = self.run(to_batch(images))
-        probabilities = probabilities_of(outputs.logits, rule.temperature)
+        bias = rule.bias_of(self.bundle.classes)
+        probabilities = probabilities_of(outputs.logits, rule.temperature, bias)
         if not tta:
             return outputs, probabilities
         views = [
-            probabilities_of(self.run(to_batch(view)).logits, rule.temperature)
+            probabilities_of(self.run(to_batch(view)).logits, rule.temperature, bias)
             for view in other_views(images)
         ]
         return outputs, np.mean([probabilities, *views], axis=0)
+
+    def _concerns(
+        self, slices: Sequence[Slice], prepared: Sequence[Preprocessed], outputs: Outputs
+    ) -> list[list[Reason]]:
+        """What speaks against answering for each slice, apart from the answer itself."""
+        scores = None
+        if self._outliers is not None:
+            scores = self._outliers.scores(outputs.embedding, looks_of(slices))
+        return [
+            input_concerns(
+                slice_,
+                self.bundle.info.decision.out_of_distribution,
+                None if scores is None else float(scores[i]),
+                blank=prepared[i].blank,
+            )
+            for i, slice_ in enumerate(slices)
+        ]
 
     def _prediction(
         self,
         source: str,
         probabilities: NDArray[np.float64],
         limit: Threshold,
-        blank: bool,
+        concerns: Sequence[Reason],
         timing_ms: float,
     ) -> Prediction:
-        bundle = self.bundle
+        bundle, rule = self.bundle, self.bundle.info.decision
         label = bundle.classes[int(probabilities.argmax())]
         tumor = tumor_probability_of(probabilities, bundle.classes, bundle.negative_class)
         flag = None
-        if tumor is not None and limit.value is not None and not blank:
+        if tumor is not None and limit.value is not None and Reason.BLANK_IMAGE not in concerns:
             flag = tumor >= limit.value
+        possible = prediction_set_of(probabilities, bundle.classes, rule)
         verdict, reasons = decide(
-            label, bundle.negative_class, flag, bundle.info.decision, blank=blank
+            label,
+            bundle.negative_class,
+            flag,
+            rule,
+            confidence=float(probabilities.max()),
+            possible=possible,
+            concerns=concerns,
         )
         return Prediction(
             source=source,
@@ -188,7 +223,7 @@ class Classifier:
             tumor_probability=tumor,
             tumor_flag=flag,
             threshold=limit.value,
-            prediction_set=None,
+            prediction_set=possible,
             decision=verdict,
             reasons=[*reasons, *limit.reasons],
             bundle=bundle.reference,

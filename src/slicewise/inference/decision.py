@@ -5,12 +5,13 @@ Plain arithmetic on numbers; nothing here knows of files, sessions or pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.errors import ConfigError
 from slicewise.imaging.slice import Array
@@ -34,6 +35,13 @@ class Reason(StrEnum):
     THRESHOLD_NOT_FITTED = "threshold_not_fitted"
     THRESHOLD_OVERRIDDEN = "threshold_overridden"
     LABEL_AND_FLAG_DISAGREE = "label_and_flag_disagree"
+    SEVERAL_CLASSES_POSSIBLE = "several_classes_possible"
+    LOW_CONFIDENCE = "low_confidence"
+    UNLIKE_TRAINING = "unlike_training"
+    NOT_A_HEAD_SLICE = "not_a_head_slice"
+    COLOUR_PICTURE = "colour_picture"
+    NOT_MR = "not_mr"
+    END_OF_SERIES = "end_of_series"
 
 
 REASON_TEXTS = {
@@ -42,8 +50,23 @@ REASON_TEXTS = {
     Reason.THRESHOLD_NOT_FITTED: "the model brings no fitted threshold; 0.5 was used",
     Reason.THRESHOLD_OVERRIDDEN: "the threshold was given with the request, not by the model",
     Reason.LABEL_AND_FLAG_DISAGREE: "the most probable class and the tumor threshold disagree",
+    Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
+    Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
+    Reason.UNLIKE_TRAINING: "the picture is unlike those the model was measured on",
+    Reason.NOT_A_HEAD_SLICE: "the picture does not look like an MR slice of a head",
+    Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
+    Reason.NOT_MR: "the file says that it is no MR image",
+    Reason.END_OF_SERIES: "the slice lies at an end of its series",
 }
 """Each reason in words, for reports and pages."""
+
+REJECTING = frozenset(
+    {Reason.BLANK_IMAGE, Reason.NOT_A_HEAD_SLICE, Reason.COLOUR_PICTURE, Reason.NOT_MR}
+)
+"""Reasons not to answer at all."""
+
+REMARKS = frozenset({Reason.THRESHOLD_NOT_FITTED, Reason.THRESHOLD_OVERRIDDEN})
+"""Reasons that are told, but do not change the decision."""
 
 
 class OperatingPoint(BaseModel):
@@ -57,6 +80,58 @@ class OperatingPoint(BaseModel):
     specificity: float = Field(ge=0, le=1)
     n: int = Field(ge=1, description="Validation slices it was fitted on.")
     groups: int = Field(ge=1, description="Groups those slices come from.")
+    sensitivity_ci: tuple[float, float] | None = Field(None, description="95 %, by groups.")
+    specificity_ci: tuple[float, float] | None = Field(None, description="95 %, by groups.")
+
+
+class Conformal(BaseModel):
+    """Which classes stay possible, so that the true one is among them as often as promised.
+
+    Split conformal prediction, one quantile a class (Vovk 2012; Sadinle et al. 2019).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    coverage: float = Field(gt=0, lt=1, description="Promised share of sets with the true class.")
+    smallest: dict[str, float] = Field(
+        description="By class: the smallest probability with which it stays in the set."
+    )
+    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
+    groups: int = Field(ge=1, description="Groups those slices come from.")
+
+
+class Acceptance(BaseModel):
+    """The confidence from which on answers stand by themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confidence: float = Field(ge=0, le=1, description="Least confidence of an accepted answer.")
+    target: float = Field(gt=0, lt=1, description="Wanted share of right answers among accepted.")
+    accuracy: float = Field(ge=0, le=1, description="Reached where it was fitted.")
+    coverage: float = Field(ge=0, le=1, description="Share of slices accepted there.")
+    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
+    groups: int = Field(ge=1, description="Groups those slices come from.")
+
+
+class OutOfDistribution(BaseModel):
+    """Limits on how unlike the measured slices a picture may be; statistics in `outliers.npz`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    method: str = Field(description="How the score is made, in words.")
+    review_above: float = Field(description="Score from which on an answer is not accepted.")
+    reject_above: float = Field(description="Score from which on there is no answer.")
+    reviewed: float = Field(ge=0, le=1, description="Share of held-out slices above the first.")
+    rejected: float = Field(ge=0, le=1, description="Share of held-out slices above the second.")
+    fitted_on_kinds: tuple[str, ...] = Field(description="Kinds of strange pictures used.")
+    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
+    groups: int = Field(ge=1, description="Groups those slices come from.")
+
+    @model_validator(mode="after")
+    def _review_before_reject(self) -> OutOfDistribution:
+        if self.reject_above < self.review_above:
+            raise ValueError("reject_above: expected at least review_above")
+        return self
 
 
 class DecisionRule(BaseModel):
@@ -65,10 +140,20 @@ class DecisionRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float | None = Field(None, gt=0, description="Logits are divided by it.")
+    class_bias: dict[str, float] | None = Field(
+        None, description="Added to logits / temperature, by class."
+    )
     operating_point: OperatingPoint | None = None
-    fitted_on: str | None = Field(None, description="Which answers both were fitted on, in words.")
-    conformal: None = Field(None, description="Conformal quantiles; none are fitted yet.")
-    out_of_distribution: None = Field(None, description="Distance limits; none are fitted yet.")
+    fitted_on: str | None = Field(None, description="Which answers it was fitted on, in words.")
+    conformal: Conformal | None = None
+    acceptance: Acceptance | None = None
+    out_of_distribution: OutOfDistribution | None = None
+
+    def bias_of(self, classes: Sequence[str]) -> NDArray[np.float64] | None:
+        """(K,) biases in the order of `classes`; None where none were fitted."""
+        if self.class_bias is None:
+            return None
+        return np.array([self.class_bias[name] for name in classes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +216,19 @@ class Threshold:
     reasons: tuple[Reason, ...] = ()
 
 
-def probabilities_of(logits: Array, temperature: float | None) -> NDArray[np.float64]:
-    """Softmax of (..., K) logits divided by the temperature (Guo et al. 2017); 1 where unfitted."""
+def probabilities_of(
+    logits: Array, temperature: float | None, bias: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Calibrated probabilities: softmax of logits / temperature + bias.
+
+    Args:
+        logits: (..., K) of any scale.
+        temperature: Guo et al. 2017; None for 1.
+        bias: (K,) or (..., K) one number a class (Alexandari et al. 2020); None for 0.
+    """
     scaled = np.asarray(logits, dtype=np.float64) / (temperature or 1.0)
+    if bias is not None:
+        scaled = scaled + bias
     raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
@@ -166,8 +261,33 @@ def threshold_of(
     return Threshold(rule.operating_point.threshold)
 
 
+def prediction_set_of(
+    probabilities: NDArray[np.float64], classes: Sequence[str], rule: DecisionRule
+) -> list[str] | None:
+    """Classes that remain possible, the most probable first; never empty. None where not fitted.
+
+    Args:
+        probabilities: (K,) calibrated.
+        classes: Their names.
+        rule: Of the model.
+    """
+    if rule.conformal is None:
+        return None
+    order = np.argsort(-probabilities, kind="stable")
+    names = [classes[k] for k in order]
+    inside = [rule.conformal.smallest[classes[k]] <= probabilities[k] for k in order]
+    return names[:1] + [name for name, stays in zip(names[1:], inside[1:], strict=True) if stays]
+
+
 def decide(
-    label: str, negative_class: str | None, flag: bool | None, rule: DecisionRule, *, blank: bool
+    label: str,
+    negative_class: str | None,
+    flag: bool | None,
+    rule: DecisionRule,
+    *,
+    confidence: float,
+    possible: Sequence[str] | None,
+    concerns: Sequence[Reason] = (),
 ) -> tuple[Verdict, list[Reason]]:
     """Whether an answer may stand by itself.
 
@@ -176,13 +296,19 @@ def decide(
         negative_class: The class without a tumor, if the task has one.
         flag: Whether the tumor probability reached the threshold.
         rule: What was fitted for this model.
-        blank: Whether there was nothing in the picture.
+        confidence: Probability of the label.
+        possible: The prediction set, where one is fitted.
+        concerns: What was found about the input itself.
     """
-    if blank:
-        return Verdict.REJECT, [Reason.BLANK_IMAGE]
-    reasons = []
-    if rule.conformal is None or rule.out_of_distribution is None:
+    reasons = list(concerns)
+    if any(reason in REJECTING for reason in reasons):
+        return Verdict.REJECT, reasons
+    if None in (rule.conformal, rule.acceptance, rule.out_of_distribution):
         reasons.append(Reason.NOT_CALIBRATED)
+    if possible is not None and len(possible) > 1:
+        reasons.append(Reason.SEVERAL_CLASSES_POSSIBLE)
+    if rule.acceptance is not None and confidence < rule.acceptance.confidence:
+        reasons.append(Reason.LOW_CONFIDENCE)
     if flag is not None and flag != (label != negative_class):
         reasons.append(Reason.LABEL_AND_FLAG_DISAGREE)
-    return (Verdict.REVIEW if reasons else Verdict.ACCEPT), reasons
+    return (Verdict.REVIEW if set(reasons) - REMARKS else Verdict.ACCEPT), reasons

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slicewise.imaging.limits import Limits
@@ -11,6 +11,7 @@ from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import StudyPrediction
+from slicewise.inference.study import with_ends_marked
 
 BATCH = 8
 """Slices in one forward pass: enough for throughput, little memory."""
@@ -60,8 +61,9 @@ def answer_series(
             series.slices[start : start + BATCH], threshold=threshold, tta=tta
         )
     ]
-    study = None
-    if series.is_volume:
-        predictions = [answer.prediction for answer in answers]
-        study = classifier.study(series, predictions, threshold=threshold)
-    return SeriesAnswers(series, answers, study)
+    if not series.is_volume:
+        return SeriesAnswers(series, answers, None)
+    predictions = with_ends_marked([answer.prediction for answer in answers])
+    study = classifier.study(series, predictions, threshold=threshold)
+    marked = [replace(a, prediction=p) for a, p in zip(answers, predictions, strict=True)]
+    return SeriesAnswers(series, marked, study)

@@ -1,4 +1,4 @@
-"""A trained network to a bundle: graph, decision rule, fingerprints, card."""
+"""A trained network to a bundle: graph, decision rule, outliers, fingerprints, card."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from slicewise import __version__
 from slicewise.data.fingerprint import concatenate, fingerprint
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
+from slicewise.errors import EvaluationError
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
+    OUTLIERS_NAME,
     SEEN_NAME,
     Bundle,
     BundleInfo,
@@ -27,13 +29,15 @@ from slicewise.inference.bundle import (
     TaskInfo,
     write_bundle,
 )
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import DecisionRule, OutOfDistribution
+from slicewise.training.callbacks import announce
 from slicewise.training.card import model_card
 from slicewise.training.config import RunConfig
-from slicewise.training.decision_fit import fit_decision, prediction_table
+from slicewise.training.decision_fit import fit_decision
+from slicewise.training.evidence import evidence_of, fit_refusal
 from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import SliceNet
-from slicewise.training.run import SplitData, logits_of
 
 DRAFT = "draft"
 """Identity of a bundle that is not written yet."""
@@ -48,40 +52,66 @@ class Product:
 
     Args:
         graph: Content of `model.onnx`.
-        decision: Temperature and operating point.
+        decision: What turns logits into answers.
         seen: Content of `seen.npz`.
+        outliers: Content of `outliers.npz`; None where no limits could be fitted.
     """
 
     graph: bytes
     decision: DecisionRule
     seen: bytes
+    outliers: bytes | None = None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Content of the bundle's files by name, but for the card."""
+        named = {MODEL_NAME: self.graph, SEEN_NAME: self.seen}
+        return named if self.outliers is None else {**named, OUTLIERS_NAME: self.outliers}
+
+
+def exported(config: RunConfig, network: SliceNet) -> bytes:
+    """A network as `model.onnx`, with the weights as the bundle stores them."""
+    storage = config.bundle.weight_storage
+    return onnx_bytes(rounded(network, storage), config.preprocessing.size, storage)
 
 
 def make_product(
     config: RunConfig,
     task: Task,
-    network: SliceNet,
+    graph: bytes,
     manifest: Manifest,
-    splits: dict[str, SplitData],
     decision: DecisionRule | None = None,
 ) -> Product:
-    """Export a network and fit its decision rule with the weights as they will be stored.
+    """Everything that is fitted to an exported graph: decision rule, outliers, fingerprints.
 
     Args:
         config: The run.
         task: Its classes.
-        network: What was trained.
+        graph: Content of `model.onnx`.
         manifest: With the splits that were used.
-        splits: The same slices, decoded.
-        decision: Fitted elsewhere; None to fit it on the validation split.
+        decision: Fitted elsewhere, but for the limits on unlike pictures, which belong to this
+            graph; None to fit it on the validation split.
     """
-    stored = rounded(network, config.bundle.weight_storage)
+    bare = Product(graph, DecisionRule(), b"")
+    classifier = Classifier(draft(bare, config, task, manifest))
     if decision is None:
-        validation = splits["val"]
-        table = prediction_table(task, validation, logits_of(stored, validation.images))
-        decision = fit_decision(table, "the validation split")
-    graph = onnx_bytes(stored, config.preprocessing.size, config.bundle.weight_storage)
-    return Product(graph, decision, seen_fingerprints(manifest))
+        held_out = evidence_of(classifier, manifest, "val").table
+        decision = fit_decision(held_out, "the validation split", config.bundle)
+    outliers, limits = _refusal(classifier, manifest, config)
+    decision = decision.model_copy(update={"out_of_distribution": limits})
+    return Product(graph, decision, seen_fingerprints(manifest), outliers)
+
+
+def _refusal(
+    classifier: Classifier, manifest: Manifest, config: RunConfig
+) -> tuple[bytes | None, OutOfDistribution | None]:
+    """None where the validation split is too small for limits."""
+    try:
+        outliers, limits = fit_refusal(classifier, manifest, config.bundle.refusal, config.seed)
+    except EvaluationError as error:
+        announce(f"NO LIMITS ON UNLIKE PICTURES, every answer is left for review: {error}")
+        return None, None
+    return outliers.to_bytes(), limits
 
 
 def seen_fingerprints(manifest: Manifest) -> bytes:
@@ -120,14 +150,13 @@ def write_product(
     """
     info = _info(product, config, task, manifest, evaluation)
     card = model_card(info, manifest, commands, config.model.frozen_stages)
-    files = {MODEL_NAME: product.graph, SEEN_NAME: product.seen, CARD_NAME: card.encode()}
-    return write_bundle(folder, info, files)
+    return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
 
 
 def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -> Bundle:
     """The same bundle in memory before its figures are known, to measure them with."""
     info = _info(product, config, task, manifest, {})
-    return Bundle(info, DRAFT, {MODEL_NAME: product.graph, SEEN_NAME: product.seen})
+    return Bundle(info, DRAFT, product.files)
 
 
 def _info(

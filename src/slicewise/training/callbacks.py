@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 
 COLUMNS = (
     "epoch",
@@ -112,6 +112,17 @@ class LastingEarlyStopping(EarlyStopping):
             trainer.should_stop = True
 
 
+class EpochBar(RichProgressBar):
+    """Lightning's bar on stderr, which counts the epochs from one, as every message does."""
+
+    def __init__(self) -> None:
+        super().__init__(console_kwargs={"stderr": True})
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        text = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+        return text.ljust(len(self.validation_description))  # else the two bars flicker
+
+
 class Milestones(L.Callback):
     """Says on stderr when an epoch is the best so far and when a run stops early."""
 
@@ -119,6 +130,11 @@ class Milestones(L.Callback):
         """Watch one quantity; `mode` is `min` or `max`."""
         self._monitor, self._sign = monitor, 1 if mode == "max" else -1
         self._best: float | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say where a run goes on that was interrupted."""
+        if trainer.current_epoch:
+            announce(f"going on after epoch {trainer.current_epoch} of {trainer.max_epochs}")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare with the best."""

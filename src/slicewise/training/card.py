@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise.data.manifest import Manifest
 from slicewise.inference.bundle import BundleInfo
+from slicewise.inference.decision import DecisionRule, OperatingPoint
 
 HEADLINES = (
     ("accuracy", "Accuracy"),
@@ -42,7 +43,7 @@ def model_card(
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 (Markdown of our own figures, shown to nobody as HTML)
     )
-    environment.filters["figure"] = _figure
+    environment.filters |= {"figure": _figure, "spread": _spread, "measured": _measured}
     return environment.get_template("card.md.j2").render(
         info=info,
         headlines=HEADLINES,
@@ -52,6 +53,8 @@ def model_card(
         others=_others(manifest),
         expected=_expected(info),
         sources_differ=_sources_differ(manifest, info.task.negative_class),
+        spreads=_spreads(info.evaluation),
+        missing_limits=_missing_limits(info.decision),
     )
 
 
@@ -102,6 +105,38 @@ def _figure(estimate: dict[str, Any] | None) -> str:
     if estimate.get("ci_low") is None:
         return text
     return f"{text} ({estimate['ci_low']:.3f}-{estimate['ci_high']:.3f})"
+
+
+def _measured(point: OperatingPoint, name: str) -> str:
+    """Sensitivity or specificity of an operating point, with its interval where there is one."""
+    ends = getattr(point, f"{name}_ci")
+    text = f"{getattr(point, name):.3f}"
+    return text if ends is None else f"{text} ({ends[0]:.3f}-{ends[1]:.3f})"
+
+
+def _spread(figure: dict[str, Any]) -> str:
+    """`0.912 (0.890-0.931)` of a mean over folds, or why there is none."""
+    return _figure({**figure, "value": figure["mean"]})
+
+
+def _spreads(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Titles and figures of what was measured on every fold; none without cross-validation."""
+    over = evaluation.get("over_folds")
+    if over is None:
+        return []
+    titles = [(over[key], title) for key, title in HEADLINES]
+    titles += [(over["tumor"][key], f"Tumor {key}") for key in ("sensitivity", "specificity")]
+    return [(title, figure) for figure, title in titles if figure["folds"]]
+
+
+def _missing_limits(rule: DecisionRule) -> str:
+    """What an answer would need to stand by itself."""
+    parts = (
+        (rule.conformal, "conformal sets"),
+        (rule.acceptance, "confidence that is right often enough"),
+        (rule.out_of_distribution, "out-of-distribution limits"),
+    )
+    return "No " + " and no ".join(name for fitted, name in parts if fitted is None)
 
 
 def _counts(manifest: Manifest) -> list[tuple[str, str, int, int]]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from slicewise.config_errors import nearest, problems
 from slicewise.errors import ConfigError
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.training.augment import AugmentConfig
+
+DEALT_COLUMN = "fold"
+"""Column of the folds, also where they are dealt rather than given."""
+
+OPERATING_RULES: Mapping[str, tuple[str, ...]] = {
+    "youden_j": (),
+    "target_sensitivity": ("value",),
+    "target_specificity": ("value",),
+    "cost": ("missed", "false_alarm", "prevalence"),
+}
+"""Each rule with the numbers it needs."""
 
 
 class _Section(BaseModel):
@@ -31,8 +42,31 @@ class DataConfig(_Section):
 class FoldsConfig(_Section):
     """Cross-validation: every fold is the test split once."""
 
-    column: str = Field("fold", description="Manifest column with the fold of each row.")
+    column: str | None = Field(
+        None, description="Manifest column with the fold of each row; fold, where count is unset."
+    )
+    count: int | None = Field(
+        None, ge=2, description="Deal whole groups into so many folds, where there is no column."
+    )
     validation_share: float = Field(0.125, gt=0, lt=0.5, description="Of the other folds' groups.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _column_by_default(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("count") or given.get("column"):
+            return given
+        return {**given, "column": DEALT_COLUMN}
+
+    @model_validator(mode="after")
+    def _column_or_count(self) -> Self:
+        if self.column is not None and self.count is not None:
+            raise ValueError("expected column or count, not both")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The column that holds the folds, of the manifest or dealt."""
+        return self.column or DEALT_COLUMN
 
 
 class ModelConfig(_Section):
@@ -111,12 +145,69 @@ class CheckpointConfig(_Section):
     export: Literal["best", "last"] = Field("best", description="Which one becomes the bundle.")
 
 
+class OperatingPointConfig(_Section):
+    """How the tumor threshold is chosen; a rule without numbers may be given by its name alone."""
+
+    rule: str = Field("youden_j", description="One of OPERATING_RULES.")
+    value: float | None = Field(None, gt=0, le=1, description="Share, for the targets.")
+    missed: float | None = Field(None, gt=0, description="Cost of a missed tumor.")
+    false_alarm: float | None = Field(None, gt=0, description="Cost of a false alarm.")
+    prevalence: float | None = Field(None, gt=0, lt=1, description="Share of slices with tumor.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"rule": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _numbers_of_the_rule(self) -> Self:
+        if self.rule not in OPERATING_RULES:
+            raise ValueError(
+                f"rule {self.rule!r}: expected one of {', '.join(OPERATING_RULES)}; "
+                f"nearest: {nearest(self.rule, OPERATING_RULES)}"
+            )
+        wanted = OPERATING_RULES[self.rule]
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if given - {"rule"} != set(wanted):
+            needs = f"with {', '.join(wanted)}" if wanted else "alone"
+            got = ", ".join(sorted(given - {"rule"})) or "none"
+            raise ValueError(f"rule {self.rule}: expected it {needs}; got {got}")
+        return self
+
+    @property
+    def numbers(self) -> list[float]:
+        """The numbers of the rule, in the order of OPERATING_RULES."""
+        return [float(getattr(self, name)) for name in OPERATING_RULES[self.rule]]
+
+
+class RefusalConfig(_Section):
+    """When an answer is left to a person, and when there is none."""
+
+    coverage: float = Field(
+        0.95, gt=0, lt=1, description="Promised share of prediction sets with the true class."
+    )
+    accept_target: float = Field(
+        0.99, gt=0, lt=1, description="Wanted share of right answers among accepted ones."
+    )
+    per_kind: int = Field(40, ge=10, description="Strange pictures of each kind to fit on.")
+    reviewed: float = Field(0.03, gt=0, lt=0.5, description="Slices too unlike to be accepted.")
+    rejected: float = Field(0.01, gt=0, lt=0.5, description="Slices too unlike to be answered.")
+
+    @model_validator(mode="after")
+    def _review_before_reject(self) -> Self:
+        if self.rejected > self.reviewed:
+            raise ValueError("rejected: expected a share of at most reviewed")
+        return self
+
+
 class BundleConfig(_Section):
     """What the finished bundle says of itself."""
 
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
     weight_storage: Literal["float32", "float16"] = "float32"
-    operating_point: Literal["youden_j"] = "youden_j"
+    calibration: Literal["temperature", "bias_corrected"] = "temperature"
+    operating_point: OperatingPointConfig = OperatingPointConfig()
+    refusal: RefusalConfig = RefusalConfig()
     started_from: str | None = Field(
         None, description="Start weights in words; default the name of the weights file."
     )
@@ -188,35 +279,12 @@ def parse_config(content: dict[str, Any], source: str) -> RunConfig:
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(dict(item)) for item in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(lines)) from error
+        raise ConfigError(f"{source}: " + "; ".join(problems(error, RunConfig))) from error
 
 
 def save_config(config: RunConfig, path: Path) -> None:
-    """Write every value of a run, the defaults as well."""
-    path.write_text(
-        yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8"
-    )
-
-
-def _explain(item: dict[str, Any]) -> str:
-    location = [str(part) for part in item["loc"]]
-    where = ".".join(location)
-    if item["type"] != "extra_forbidden":
-        got = item.get("input")
-        shown = f" (got {got!r})" if isinstance(got, str | int | float | bool) else ""
-        message = f"{item['msg']}{shown}".removeprefix("Value error, ")
-        return f"{where}: {message}" if where else message
-    known = _known_keys(location[:-1])
-    near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.0)
-    return f"unknown key {where}; nearest known key: {'.'.join([*location[:-1], *near])}"
-
-
-def _known_keys(location: Iterable[str]) -> list[str]:
-    model: type[BaseModel] = RunConfig
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        model = annotation
-    return list(model.model_fields)
+    """Write every value of a run, the defaults as well; an older file is replaced in one step."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -2,61 +2,108 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from slicewise.data.tasks import Task
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.calibration import fit_temperature
-from slicewise.evaluation.operating_points import youden_j
+from slicewise.evaluation.calibration import fit_bias_corrected, fit_temperature
+from slicewise.evaluation.checks import Bools, Floats, Strings
+from slicewise.evaluation.conformal import fit_conformal
+from slicewise.evaluation.operating_points import (
+    least_cost,
+    target_sensitivity,
+    target_specificity,
+    youden_j,
+)
 from slicewise.evaluation.predictions import PredictionTable
-from slicewise.inference.decision import DecisionRule, OperatingPoint
-from slicewise.training.run import SplitData
+from slicewise.evaluation.selection import fit_acceptance
+from slicewise.inference.decision import (
+    Acceptance,
+    Conformal,
+    DecisionRule,
+    OperatingPoint,
+)
+from slicewise.training.callbacks import announce
+from slicewise.training.config import BundleConfig, OperatingPointConfig, RefusalConfig
 
 
-def prediction_table(task: Task, data: SplitData, logits: NDArray[np.float32]) -> PredictionTable:
-    """Logits of a split beside what is known of its slices."""
-    rows = data.manifest.rows
-    return PredictionTable(
-        classes=task.classes,
-        negative_class=task.negative_class,
-        logits=logits,
-        targets=data.targets,
-        groups=np.array([row.group for row in rows]),
-        sources=np.array([row.source for row in rows]),
-        paths=np.array([row.path for row in rows]),
-    )
+def fit_decision(held_out: PredictionTable, described: str, settings: BundleConfig) -> DecisionRule:
+    """Calibration by likelihood, then the tumor threshold by its rule on calibrated scores.
 
-
-def fit_decision(held_out: PredictionTable, described: str) -> DecisionRule:
-    """Temperature by likelihood, then the tumor threshold by Youden's J on calibrated scores.
+    What the held-out answers cannot give stays unfitted; the run says so on stderr, and a bundle
+    without a threshold answers at 0.5 with the reason `threshold_not_fitted`.
 
     Args:
         held_out: Answers for slices that no weight behind them was trained on.
         described: What these slices are, in words.
+        settings: Which calibration, and which rule of the threshold.
     """
-    temperature = _temperature(held_out)
-    calibrated = held_out.decided(DecisionRule(temperature=temperature))
-    point = _operating_point(calibrated)
-    return DecisionRule(temperature=temperature, operating_point=point, fitted_on=described)
+    calibration = _calibration(held_out, settings.calibration)
+    calibrated = held_out.decided(calibration)
+    point = _operating_point(calibrated, settings.operating_point)
+    return calibration.model_copy(
+        update={
+            "operating_point": point,
+            "fitted_on": described,
+            "conformal": _conformal(calibrated, settings.refusal),
+            "acceptance": _acceptance(calibrated, settings.refusal),
+        }
+    )
 
 
-def _temperature(held_out: PredictionTable) -> float | None:
-    """None where the held-out answers cannot give one, as when every answer in it is right."""
+def _calibration(held_out: PredictionTable, method: str) -> DecisionRule:
+    """A rule of calibration alone; an empty one where none can be fitted."""
+    logits, targets = held_out.logits, held_out.targets
     try:
-        return fit_temperature(held_out.logits, held_out.targets)
-    except EvaluationError:
-        return None
+        if method == "temperature":
+            return DecisionRule(temperature=fit_temperature(logits, targets))
+        temperature, biases = fit_bias_corrected(logits, targets)
+    except EvaluationError as error:
+        announce(f"NOT CALIBRATED ({method}): {error}")
+        return DecisionRule()
+    class_bias = dict(zip(held_out.classes, biases.tolist(), strict=True))
+    return DecisionRule(temperature=temperature, class_bias=class_bias)
 
 
-def _operating_point(calibrated: PredictionTable) -> OperatingPoint | None:
-    """None where the task has no negative class, or the held-out answers cannot give a threshold.
-
-    A bundle without one answers at 0.5 and says so with every prediction.
-    """
+def _operating_point(
+    calibrated: PredictionTable, settings: OperatingPointConfig
+) -> OperatingPoint | None:
+    """None where the task has no negative class, or its rule cannot be met."""
     if calibrated.negative_class is None:
         return None
+    scores, tumor = calibrated.tumor_probability(), calibrated.is_tumor()
     try:
-        return youden_j(calibrated.tumor_probability(), calibrated.is_tumor(), calibrated.groups)
-    except EvaluationError:
+        return _by_rule(settings, scores, tumor, calibrated.groups)
+    except EvaluationError as error:
+        announce(f"NO TUMOR THRESHOLD FITTED, 0.5 is used and every answer says so: {error}")
         return None
+
+
+def _conformal(calibrated: PredictionTable, settings: RefusalConfig) -> Conformal | None:
+    """None where a class has no held-out slice."""
+    try:
+        return fit_conformal(calibrated, settings.coverage)
+    except EvaluationError as error:
+        announce(f"NO PREDICTION SETS, every answer is left for review: {error}")
+        return None
+
+
+def _acceptance(calibrated: PredictionTable, settings: RefusalConfig) -> Acceptance | None:
+    """None where no confidence is good enough."""
+    try:
+        return fit_acceptance(calibrated, settings.accept_target)
+    except EvaluationError as error:
+        announce(f"NOTHING WILL BE ACCEPTED, every answer is left for review: {error}")
+        return None
+
+
+def _by_rule(
+    settings: OperatingPointConfig, scores: Floats, tumor: Bools, groups: Strings
+) -> OperatingPoint:
+    match settings.rule, settings.numbers:
+        case "target_sensitivity", [value]:
+            return target_sensitivity(scores, tumor, groups, value)
+        case "target_specificity", [value]:
+            return target_specificity(scores, tumor, groups, value)
+        case "cost", [missed, false_alarm, prevalence]:
+            return least_cost(
+                scores, tumor, groups, missed=missed, false_alarm=false_alarm, prevalence=prevalence
+            )
+    return youden_j(scores, tumor, groups)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import warnings
 
@@ -62,12 +61,8 @@ def onnx_bytes(network: SliceNet, size: int, storage: str) -> bytes:
     model = program.model_proto
     if storage == "float16":
         _store_as_float16(model.graph)
-    del model.metadata_props[:]
-    model.doc_string = ""
     onnx.checker.check_model(model, full_check=True)
-    buffer = io.BytesIO()
-    onnx.save_model(model, buffer)
-    return buffer.getvalue()
+    return without_origin(model.SerializeToString())
 
 
 def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
@@ -91,6 +86,23 @@ def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
     onnxscript.optimizer.fold_constants(program.model)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     return program
+
+
+def without_origin(content: bytes) -> bytes:
+    """An ONNX file without notes on where its nodes were made: they name folders of a machine.
+
+    Args:
+        content: Of `model.onnx`. One without such notes comes back as it is.
+    """
+    model = onnx.load_model_from_string(content)
+    graph = model.graph
+    parts = (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info)
+    if not any(part.metadata_props or part.doc_string for part in parts):
+        return content
+    for part in parts:
+        part.doc_string = ""
+        del part.metadata_props[:]
+    return bytes(model.SerializeToString())
 
 
 def _store_as_float16(graph: onnx.GraphProto) -> None:

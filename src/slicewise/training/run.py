@@ -12,7 +12,7 @@ from typing import Literal
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import SimpleProfiler
 from numpy.typing import NDArray
 
@@ -21,6 +21,7 @@ from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.training.callbacks import (
+    EpochBar,
     EpochLog,
     LastCheckpoint,
     LastingEarlyStopping,
@@ -86,11 +87,11 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
             cannot give what early stopping watches, training diverged, or it was interrupted.
     """
     claim(folder, config)
-    _require_monitored(config, splits["val"])
+    train, validation = splits["train"], splits["val"]
+    _require_monitored(config, validation)
     L.seed_everything(config.seed, verbose=False)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
-    train, validation = splits["train"], splits["val"]
     network = _network(config, classes, train.images)
     announce(_description(config, network))
     weights = class_weights(train.targets, classes, config.loss.class_weights)
@@ -117,16 +118,6 @@ def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
     return module.network.cpu().float().eval()
-
-
-@torch.no_grad()
-def logits_of(network: SliceNet, images: Images, batch_size: int = 64) -> NDArray[np.float32]:
-    """(N, K) float32 logits of (N, S, S) uint8 images, in full precision."""
-    parts = [
-        network(torch.from_numpy(np.array(images[i : i + batch_size]))[:, None].float() / 255)
-        for i in range(0, len(images), batch_size)
-    ]
-    return torch.cat(parts).numpy()
 
 
 def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
@@ -162,17 +153,20 @@ def _require_monitored(config: RunConfig, validation: SplitData) -> None:
 
 
 def claim(folder: Path, config: RunConfig) -> None:
-    """Make the run's folder, or check that it belongs to the same configuration.
+    """Make the run's folder, or check that its training belongs to the same configuration.
+
+    The section `bundle` may differ: it says what is made of the network. A key that an older
+    version did not know counts as its default.
 
     Raises:
         TrainingError: It holds a run with another one.
     """
     path = folder / CONFIG_NAME
     if path.is_file():
-        if load_config(path) != config:
+        if load_config(path).model_copy(update={"bundle": config.bundle}) != config:
             raise TrainingError(
                 f"{folder} holds a run with another configuration; choose another name, "
-                "or remove the folder"
+                "or remove the folder (only the section bundle may change)"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -189,8 +183,7 @@ def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
         frozen_stages=model.frozen_stages,
     )
     if network.needs_statistics:
-        mean, std = pixel_statistics(images)
-        network.normalise_by(mean, std)
+        network.normalise_by(*pixel_statistics(images))
     return network.to(memory_format=torch.channels_last)
 
 
@@ -235,7 +228,7 @@ def _callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
         ),
         EpochLog(folder / LOG_NAME),
         Milestones(stopping.monitor, stopping.mode),
-        RichProgressBar(console_kwargs={"stderr": True}),
+        EpochBar(),
         _best_checkpoint(config, checkpoints),
     ]
     if config.checkpoint.every:

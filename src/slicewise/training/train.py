@@ -16,35 +16,41 @@ from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import DecisionRule
-from slicewise.training.bundling import DRAFT, draft, make_product, write_product
-from slicewise.training.config import RunConfig
-from slicewise.training.run import MANIFEST_NAME, claim, fit, prepare
+from slicewise.training.bundling import DRAFT, Product, draft, exported, make_product, write_product
+from slicewise.training.callbacks import announce
+from slicewise.training.config import RunConfig, save_config
+from slicewise.training.finished import BUNDLE, outdated, stored_graph
+from slicewise.training.run import CONFIG_NAME, MANIFEST_NAME, claim, fit, prepare
 
 Figures = Callable[[Classifier, Manifest], dict[str, Any]]
 """Measures a finished model: classifier and manifest to the evaluation of its bundle."""
 
 METRICS_NAME = "metrics.json"
+EVALUATION = "evaluation"
+PARTIAL = "partial"
 
 VALIDATION_ONLY = (
-    "Measured on the validation split, which also chose the epoch and fitted temperature and "
-    "threshold: expect less on new patients."
+    "Measured on the validation split, which also chose the epoch and fitted calibration, "
+    "threshold, prediction sets, acceptance and outlier limits: expect less on new patients."
 )
-HELD_OUT = "Measured once on the test split, whose groups took no part in training or fitting."
+HELD_OUT = "Measured on the test split, whose groups took no part in training or fitting."
 
 
-def train(config: RunConfig, task: Task, command: str) -> Path:
+def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
     """Train on the splits of the manifest and write `runs/NAME/bundle`; resumes by itself.
 
     Args:
         config: The run.
         task: The classes.
         command: The command that does this again.
+        refit: Write the bundle of a finished run anew from its checkpoint.
 
     Raises:
         TrainingError: The data or the configuration do not allow it, or training diverged.
     """
     manifest = Manifest.read(config.data.manifest)
-    return train_manifest(config, task, manifest, config.folder, command, own_figures(command))
+    figures = own_figures(command)
+    return train_manifest(config, task, manifest, config.folder, command, figures, refit=refit)
 
 
 def train_manifest(
@@ -55,8 +61,14 @@ def train_manifest(
     command: str,
     figures: Callable[[Path], Figures],
     decision: DecisionRule | None = None,
+    *,
+    refit: bool = False,
 ) -> Path:
     """Train on the splits of a manifest into a folder, unless its bundle is there already.
+
+    A bundle that is there is left alone, unless the section `bundle` of the configuration or the
+    decision given has changed, the report beside it is of another bundle, or `refit` asks for it:
+    then it is made anew from the checkpoint.
 
     Args:
         config: The run.
@@ -66,6 +78,7 @@ def train_manifest(
         command: The command that does this again.
         figures: Given the folder, measures the finished model.
         decision: Fitted elsewhere; None to fit it on the validation split.
+        refit: Write the bundle of a finished run anew.
 
     Raises:
         LeakageError: A group stands in two splits.
@@ -74,21 +87,52 @@ def train_manifest(
     """
     claim(folder, config)
     _keep_manifest(manifest, folder / MANIFEST_NAME)
-    bundle = folder / "bundle"
-    if (bundle / INFO_NAME).is_file():
-        _stamp(folder / "evaluation" / METRICS_NAME, bundle)
-        return bundle
-    splits = prepare(config, task, manifest)
-    network = fit(config, len(task.classes), splits, folder)
-    product = make_product(config, task, network, manifest, splits, decision)
-    classifier = Classifier(draft(product, config, task, manifest))
-    evaluation = figures(folder)(classifier, manifest)
-    partial = folder / "bundle.partial"
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
-    write_product(partial, product, config, task, manifest, evaluation, {"Training": command})
-    partial.rename(bundle)
-    _stamp(folder / "evaluation" / METRICS_NAME, bundle)
+    bundle = folder / BUNDLE
+    finished = (bundle / INFO_NAME).is_file()
+    if finished:
+        why = "a refit was asked for" if refit else outdated(folder, config, decision)
+        why = why or _differing(folder / EVALUATION / METRICS_NAME, bundle)
+        if why is None:
+            return bundle
+        announce(f"{folder}: {why}; its bundle is made anew, without training")
+        graph = stored_graph(config, len(task.classes), folder)
+    else:
+        splits = prepare(config, task, manifest)
+        graph = exported(config, fit(config, len(task.classes), splits, folder))
+    product = make_product(config, task, graph, manifest, decision)
+    _publish(config, task, manifest, folder, command, figures, product)
     return bundle
+
+
+def _publish(
+    config: RunConfig,
+    task: Task,
+    manifest: Manifest,
+    folder: Path,
+    command: str,
+    figures: Callable[[Path], Figures],
+    product: Product,
+) -> None:
+    """Measure a product, then put report, bundle and configuration in place, the bundle whole."""
+    partial = folder / PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
+    classifier = Classifier(draft(product, config, task, manifest))
+    evaluation = figures(partial)(classifier, manifest)
+    commands = {"Training": command}
+    write_product(partial / BUNDLE, product, config, task, manifest, evaluation, commands)
+    _stamp(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
+    for name in (EVALUATION, BUNDLE):
+        if (partial / name).exists():
+            _put(partial / name, folder / name, partial / f"{name}.old")
+    shutil.rmtree(partial)
+    save_config(config, folder / CONFIG_NAME)
+
+
+def _put(new: Path, place: Path, aside: Path) -> None:
+    """Move a folder to its place; what is there goes aside."""
+    if place.exists():
+        place.rename(aside)
+    new.rename(place)
 
 
 def _stamp(report: Path, bundle: Path) -> None:
@@ -98,11 +142,34 @@ def _stamp(report: Path, bundle: Path) -> None:
     content = json.loads(report.read_text(encoding="utf-8"))
     if content["bundle"]["sha256"] != DRAFT:
         return
-    content["bundle"]["sha256"] = hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
+    content["bundle"]["sha256"] = _identity(bundle)
+    write_report(content, report)
+
+
+def _differing(report: Path, bundle: Path) -> str | None:
+    """That a report is of another bundle, in words, as after a kill between moving the two."""
+    _stamp(report, bundle)
+    if not report.is_file():
+        return None
+    measured = json.loads(report.read_text(encoding="utf-8"))["bundle"]["sha256"]
+    return None if measured == _identity(bundle) else "its report is of another bundle"
+
+
+def _identity(bundle: Path) -> str:
+    return hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
+
+
+def write_report(content: dict[str, Any], path: Path) -> None:
+    """Write `metrics.json`; an older one is replaced in one step.
+
+    Args:
+        content: Figures, ready for JSON.
+        path: The file.
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    partial = report.with_suffix(".partial")
+    partial = path.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
-    partial.replace(report)
+    partial.replace(path)
 
 
 def _keep_manifest(manifest: Manifest, path: Path) -> None:
@@ -125,7 +192,7 @@ def own_figures(command: str) -> Callable[[Path], Figures]:
             report = evaluate(
                 manifest,
                 classifier,
-                folder / "evaluation",
+                folder / EVALUATION,
                 command=command,
                 split="test" if held_out else "val",
                 allow_seen=not held_out,

@@ -1,0 +1,318 @@
+"""How often strange pictures and unseen kinds of tumor are accepted, and real slices refused.
+
+`python -m benchmarks.refusal RUN --out refusal.json` takes the folder of a cross-validation
+(`RUN/fold-N` with bundle and manifest). Each fold's model is fitted on its own validation groups
+as training does it, but with one half of the kinds of strange pictures; what is reported are its
+held-out fold and the kinds of the other half, which it never saw. Both halves are done in turn.
+
+`--without CLASS=RUN/fold-N` (repeatable) adds a model that was trained without a class: how many
+slices of that class, all of them new to it, are accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from slicewise.data.manifest import Manifest
+from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
+from slicewise.data.tasks import NO_TUMOR
+from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
+from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
+from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
+from slicewise.imaging.preprocess import preprocess
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.bundle import load_bundle
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import (
+    DecisionRule,
+    Reason,
+    Verdict,
+    decide,
+    prediction_set_of,
+    probabilities_of,
+)
+from slicewise.inference.outliers import Outliers, input_concerns, looks_of
+from slicewise.training.config import BundleConfig, load_config
+from slicewise.training.decision_fit import fit_decision
+from slicewise.training.evidence import donors_of, evidence_of, strange_evidence
+from slicewise.training.run import CONFIG_NAME
+
+SEED = 42
+GATES = {
+    Reason.UNLIKE_TRAINING,
+    Reason.NOT_A_HEAD_SLICE,
+    Reason.COLOUR_PICTURE,
+    Reason.BLANK_IMAGE,
+    Reason.NOT_MR,
+}
+BATCH = 32
+PROCESSES = 2
+
+Outcome = tuple[Verdict, list[Reason], str]
+"""Decision, reasons and label of one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A graph with a decision rule and outlier weights fitted on its validation groups."""
+
+    classifier: Classifier
+    rule: DecisionRule
+    outliers: Outliers
+
+    def verdicts(self, slices: Sequence[Slice]) -> list[Outcome]:
+        """Decision, reasons and label of each slice, as the bundle would give them."""
+        classes = self.classifier.bundle.classes
+        found = []
+        for start in range(0, len(slices), BATCH):
+            part = slices[start : start + BATCH]
+            outputs = self.classifier.forward(part)
+            scores = self.outliers.scores(outputs.embedding, looks_of(part))
+            for slice_, logits, score in zip(part, outputs.logits, scores, strict=True):
+                ready = preprocess(slice_.pixels, self.classifier.bundle.info.preprocessing)
+                found.append(self._verdict(slice_, logits, float(score), classes, ready.blank))
+        return found
+
+    def _verdict(self, slice_, logits, score, classes, blank):  # type: ignore[no-untyped-def]
+        rule, negative = self.rule, self.classifier.bundle.negative_class
+        shares = probabilities_of(logits, rule.temperature, rule.bias_of(classes))
+        label = classes[int(shares.argmax())]
+        flag = None
+        if rule.operating_point is not None and negative is not None:
+            flag = 1 - shares[classes.index(negative)] >= rule.operating_point.threshold
+        concerns = input_concerns(slice_, rule.out_of_distribution, score, blank=blank)
+        verdict, reasons = decide(
+            label,
+            negative,
+            None if flag is None else bool(flag),
+            rule,
+            confidence=float(shares.max()),
+            possible=prediction_set_of(shares, classes, rule),
+            concerns=concerns,
+        )
+        return verdict, reasons, label
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="Folder of a cross-validation, with fold-N inside.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--per-kind", type=int, default=75, help="Of each kind, for each fold.")
+    parser.add_argument("--without", action="append", default=[], metavar="CLASS=RUN/fold-N")
+    given = parser.parse_args()
+    folds = sorted(
+        path.resolve() for path in given.run.glob("fold-*") if (path / "bundle").is_dir()
+    )
+    report = {
+        "folds": [path.name for path in folds],
+        "per_kind": given.per_kind * len(folds),
+        **_strange(folds, given.per_kind),
+        "unseen_class": {
+            name: _unseen(name, Path(path).resolve())
+            for name, path in (text.split("=", 1) for text in given.without)
+        },
+    }
+    given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps({k: v for k, v in report.items() if k != "kinds"}, indent=2))
+    for name, row in sorted(report["kinds"].items(), key=lambda item: -item[1]["accepted"]):
+        print(f"{name:<22} half {row['half']}  {row['n']:>5}  accepted {row['accepted']:.4f}")
+
+
+def _strange(folds: Sequence[Path], per_kind: int) -> dict[str, Any]:
+    kinds: dict[str, list[Outcome]] = defaultdict(list)
+    real: list[PredictionTable] = []
+    with ProcessPoolExecutor(max_workers=PROCESSES) as pool:
+        seeds = range(SEED + 1, SEED + 1 + len(folds))  # other pictures in every fold
+        for found, tables in pool.map(_one_fold, folds, [per_kind] * len(folds), seeds):
+            real += tables
+            for name, rows in found.items():
+                kinds[name] += rows
+    scans = {kind.name for kind in kinds_of("report only")}
+    drawn = {name: rows for name, rows in kinds.items() if name not in scans}
+    return {
+        "real": _real_figures(real),
+        "never_fitted": _totals(drawn),
+        "real_scans": _totals({name: kinds[name] for name in scans}),
+        "kinds": _by_kind(kinds),
+    }
+
+
+def _one_fold(
+    folder: Path, per_kind: int, seed: int
+) -> tuple[dict[str, list[Outcome]], list[PredictionTable]]:
+    """Outcomes by kind, and its held-out slices decided under each half."""
+    manifest, classifier = _loaded(folder)
+    test = manifest.subset("test").rows
+    slices = [read_slice(manifest.resolve(row)) for row in test]
+    donors = [slices[i] for i in np.random.default_rng(SEED).permutation(len(slices))[:100]]
+    table = evidence_of(classifier, manifest, "test").table
+    kinds: dict[str, list[Outcome]] = defaultdict(list)
+    real = []
+    settings = load_config(folder / CONFIG_NAME).bundle
+    for half, model in _fitted_halves(classifier, manifest, settings).items():
+        real.append(_decided(table, model, model.verdicts(slices)))
+        other = "B" if half == "A" else "A"
+        # Scans are few and never fitted on: once is enough.
+        unseen = [*kinds_of(other), *(kinds_of("report only") if half == "A" else [])]
+        for kind in _shown(unseen, f"{folder.name}: strange pictures but those of half {half}"):
+            pictures = list(strange_slices(kind.name, per_kind, seed, donors))
+            kinds[kind.name] += model.verdicts(pictures)
+    return kinds, real
+
+
+def _loaded(folder: Path) -> tuple[Manifest, Classifier]:
+    bundle = load_bundle(folder / "bundle")
+    bare = replace(bundle, info=bundle.info.model_copy(update={"decision": DecisionRule()}))
+    return Manifest.read(folder / "manifest.csv"), Classifier(bare)
+
+
+def _fitted_halves(
+    classifier: Classifier, manifest: Manifest, settings: BundleConfig
+) -> dict[str, Fitted]:
+    """The same graph, once with each half of the kinds."""
+    validation = evidence_of(classifier, manifest, "val")
+    known = evidence_of(classifier, manifest, "train").seen
+    rule = fit_decision(validation.table, "the validation split", settings)
+    donors = donors_of(manifest, manifest.subset("val").rows, SEED)
+    return {
+        half: _fit(classifier, rule, validation.seen, known, kinds_of(half), donors, settings)
+        for half in ("A", "B")
+    }
+
+
+def _fit(
+    classifier: Classifier,
+    rule: DecisionRule,
+    real: Seen,
+    known: Seen,
+    kinds: Sequence[Kind],
+    donors: Sequence[Slice],
+    settings: BundleConfig,
+) -> Fitted:
+    refusal = settings.refusal
+    strange = strange_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
+    scores = cross_scores(real, strange, known, seed=SEED)
+    names = [kind.name for kind in kinds]
+    limits = limits_of(scores, real.kinds, names, refusal.reviewed, refusal.rejected)
+    complete = rule.model_copy(update={"out_of_distribution": limits})
+    return Fitted(classifier, complete, fit_outliers(real, strange, known))
+
+
+def _decided(table: PredictionTable, model: Fitted, found: Sequence[Outcome]) -> PredictionTable:
+    return replace(
+        table.decided(model.rule),
+        verdicts=np.array([str(verdict) for verdict, _, _ in found]),
+        reasons=np.array([JOINT.join(reasons) for _, reasons, _ in found]),
+    )
+
+
+def _real_figures(real: Sequence[PredictionTable]) -> dict[str, Any]:
+    """Of the held-out folds: each slice once for each half of kinds."""
+    table = pooled(real)
+    accepted, rejected = table.verdicts == "accept", table.verdicts == "reject"
+    correct, groups = table.predicted == table.targets, table.groups
+    refused = np.array([bool(GATES & set(text.split(JOINT))) for text in table.reasons])
+    quantities = {
+        ("refused_as_unlike",): lambda i: float(refused[i].mean()),
+        ("rejected",): lambda i: float(rejected[i].mean()),
+        ("accepted",): lambda i: float(accepted[i].mean()),
+        ("accuracy_of_accepted",): lambda i: float(correct[i][accepted[i]].mean()),
+        ("accuracy",): lambda i: float(correct[i].mean()),
+    }
+    found = group_intervals(quantities, groups, groups, Bootstrap())
+    figures = {key[0]: value.as_json() for key, value in found.items()}
+    return {"n": len(groups) // 2, "groups": len(set(groups.tolist())), **figures}
+
+
+def _totals(kinds: dict[str, list[Outcome]]) -> dict[str, Any]:
+    """Over all pictures; intervals resample families of kinds, which pictures of a kind are not."""
+    names = [name for name, rows in kinds.items() for _ in rows]
+    families = np.array([KINDS[name].family for name in names])
+    outcomes = [outcome for rows in kinds.values() for outcome in rows]
+    accepted = np.array([verdict is Verdict.ACCEPT for verdict, _, _ in outcomes])
+    rejected = np.array([verdict is Verdict.REJECT for verdict, _, _ in outcomes])
+    typed = accepted & np.array([label != NO_TUMOR for _, _, label in outcomes])
+    quantities = {
+        ("not_accepted",): lambda i: float(1 - accepted[i].mean()),
+        ("rejected",): lambda i: float(rejected[i].mean()),
+        ("accepted_as_a_tumor_type",): lambda i: float(typed[i].mean()),
+    }
+    found = group_intervals(quantities, families, families, Bootstrap())
+    good = sum(np.mean(accepted[np.array(names) == name]) <= 0.01 for name in kinds)
+    return {
+        "n": len(outcomes),
+        "kinds": len(kinds),
+        "families": len(set(families.tolist())),
+        "kinds_with_99_percent": int(good),
+        **{key[0]: value.as_json() for key, value in found.items()},
+    }
+
+
+def _by_kind(kinds: dict[str, list[Outcome]]) -> dict[str, Any]:
+    halves = {kind.name: kind.half for kind in KINDS.values()}
+    return {
+        name: {
+            "half": halves[name],
+            "n": len(rows),
+            "accepted": float(np.mean([v is Verdict.ACCEPT for v, _, _ in rows])),
+            "rejected": float(np.mean([v is Verdict.REJECT for v, _, _ in rows])),
+        }
+        for name, rows in kinds.items()
+    }
+
+
+def _unseen(name: str, folder: Path) -> dict[str, Any]:
+    """Slices of a class that a model was trained without, through its own fitted rule.
+
+    The manifest beside the fold is without the class; the slices come from the one the other folds
+    were made from, named by `four_class.csv` beside the runs.
+    """
+    manifest, classifier = _loaded(folder)
+    everything = Manifest.read(folder.parents[1] / "four_class.csv")
+    rows = [row for row in everything.rows if row.label == name]
+    settings = load_config(folder / CONFIG_NAME).bundle
+    validation = evidence_of(classifier, manifest, "val")
+    known = evidence_of(classifier, manifest, "train").seen
+    rule = fit_decision(validation.table, "the validation split", settings)
+    donors = donors_of(manifest, manifest.subset("val").rows, SEED)
+    model = _fit(classifier, rule, validation.seen, known, kinds_of(), donors, settings)
+    slices = [read_slice(everything.resolve(row)) for row in _shown(rows, f"Reading {name}")]
+    found = model.verdicts(slices)
+    accepted = np.array([verdict is Verdict.ACCEPT for verdict, _, _ in found])
+    typed = accepted & np.array([label != NO_TUMOR for _, _, label in found])
+    groups = np.array([row.group for row in rows])
+    known_rows = manifest.subset("test").rows
+    real = model.verdicts([read_slice(manifest.resolve(row)) for row in known_rows])
+    kept = np.mean([verdict is Verdict.ACCEPT for verdict, _, _ in real])
+    quantities = {
+        ("accepted",): lambda i: float(accepted[i].mean()),
+        ("accepted_as_a_tumor_type",): lambda i: float(typed[i].mean()),
+    }
+    intervals = group_intervals(quantities, groups, groups, Bootstrap())
+    return {
+        "n": len(rows),
+        "groups": len(set(groups.tolist())),
+        **{key[0]: value.as_json() for key, value in intervals.items()},
+        "accepted_of_known_classes": {"n": len(known_rows), "value": float(kept)},
+    }
+
+
+def _shown(items: Sequence[Any], text: str) -> Iterable[Any]:
+    return track(items, text, console=Console(stderr=True), transient=True)
+
+
+if __name__ == "__main__":
+    main()

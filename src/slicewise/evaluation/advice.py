@@ -1,0 +1,248 @@
+"""What to be careful about, and what to look into next: rules on figures, nothing else.
+
+Every sentence follows from a rule that stands here and names the figures that it follows from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from slicewise.evaluation.figures import class_text, figure_text, number_text, percent_text
+
+Report = Mapping[str, Any]
+
+FEW_GROUPS = 20
+"""Below so many groups, intervals from resampled groups are too narrow."""
+NEAR_COPYING = 0.05
+"""The accuracy is near that of copying when it is less than this above it."""
+WEAK_CLASS = 0.8
+"""A sensitivity of a class below this is told."""
+MISCALIBRATED = 0.05
+"""A calibration error from here on is told, where its interval lies above half of it."""
+MANY_CONFIDENT = 0.25
+"""Share of confident ones among the wrong answers from which on it is told."""
+
+
+def cautions(report: Report) -> list[str]:
+    """What a reader of the figures must know before reading them.
+
+    Args:
+        report: As in `metrics.json`.
+    """
+    return [
+        *_few_groups(report),
+        *_faultless(report),
+        *_seen(report),
+        *_unread(report),
+        *_collapsed(report),
+    ]
+
+
+def advice(report: Report) -> list[str]:
+    """What the figures suggest to do next, the rules in a fixed order.
+
+    Args:
+        report: As in `metrics.json`.
+    """
+    rules = (
+        _more_groups,
+        _copying,
+        _weak_classes,
+        _sources_differ,
+        _calibration,
+        _confident_errors,
+        _threshold,
+        _decisions,
+        _coverage,
+    )
+    return [sentence for rule in rules for sentence in rule(report)]
+
+
+def _few_groups(report: Report) -> Iterator[str]:
+    groups = report["groups"]
+    if groups < FEW_GROUPS:
+        yield (
+            f"These slices come from {_count(groups, 'group')}. With fewer than {FEW_GROUPS} the "
+            "intervals are too narrow; read them as a lower bound of the uncertainty."
+        )
+        return
+    small = [
+        f"{class_text(name)} {entry['groups']}"
+        for name, entry in report["per_class"].items()
+        if 0 < entry["groups"] < FEW_GROUPS
+    ]
+    if small:
+        yield (
+            f"Fewer than {FEW_GROUPS} groups hold these classes: {', '.join(small)}. Their own "
+            "intervals are too narrow."
+        )
+
+
+def _faultless(report: Report) -> Iterator[str]:
+    """Resampling slices without an error never finds one, however few they are."""
+    named = {
+        "accuracy": report["accuracy"],
+        "tumor sensitivity": report["tumor"]["sensitivity"],
+        "tumor specificity": report["tumor"]["specificity"],
+    }
+    without = [name for name, found in named.items() if found["ci_low"] == 1]
+    if without:
+        yield (
+            f"No error is among these slices in: {', '.join(without)}. An interval from 1.000 to "
+            "1.000 says only that; it does not show that errors are rare elsewhere."
+        )
+
+
+def _seen(report: Report) -> Iterator[str]:
+    if report["allow_seen"] and report["seen_evaluated"]["count"]:
+        yield (
+            f"{report['seen_evaluated']['count']} of these slices, or copies of them, were trained "
+            "on (--allow-seen): the figures show memory as well as skill."
+        )
+    check = report["refused"]["seen"]["check"]
+    if "not checked" in check:
+        yield f"Whether the model was trained on these slices is {check}."
+
+
+def _unread(report: Report) -> Iterator[str]:
+    count = report["refused"]["failed"]["count"]
+    if count:
+        yield f"{_count(count, 'slice')} could not be read and are in no figure."
+
+
+def _collapsed(report: Report) -> Iterator[str]:
+    if report["labels"] is not None and report["labels"]["collapsed"]:
+        yield (
+            "The manifest tells only tumor from no tumor. The kinds of tumor that the model "
+            "answered were counted as tumor; nothing here says how well it tells them apart."
+        )
+
+
+def _more_groups(report: Report) -> Iterator[str]:
+    named = {n: e["groups"] for n, e in report["per_class"].items() if e["groups"]}
+    fewest = min(named, key=lambda name: (named[name], name))
+    if named[fewest] < FEW_GROUPS:
+        yield (
+            f"Collect more groups of {class_text(fewest)} (now {named[fewest]}): more patients "
+            "make the intervals narrower, more slices of the same patients hardly do."
+        )
+
+
+def _copying(report: Report) -> Iterator[str]:
+    copying, accuracy = report["memorisation_1nn"]["value"], report["accuracy"]["value"]
+    if copying is not None and accuracy - copying < NEAR_COPYING:
+        yield (
+            f"Copying the label of the nearest training slice scores {number_text(copying)}, the "
+            f"model {number_text(accuracy)}. Look for copies across the splits with "
+            "`slicewise data audit` before trusting the accuracy."
+        )
+
+
+def _weak_classes(report: Report) -> Iterator[str]:
+    mistakes = report["patterns"]["mistakes"]
+    for name, entry in report["per_class"].items():
+        found = entry["sensitivity"]
+        if found["value"] is None or found["value"] >= WEAK_CLASS:
+            continue
+        taken = next((pair for pair in mistakes if pair["true"] == name), None)
+        share = f"{class_text(name).capitalize()} is found in {figure_text(found)} of its slices."
+        yield share if taken is None else share + _taken_for(taken)
+
+
+def _taken_for(pair: Mapping[str, Any]) -> str:
+    return (
+        f" It is mostly taken for {class_text(pair['answered'])} ({_count(pair['n'], 'slice')} of "
+        f"{_count(pair['groups'], 'group')}): look at these first."
+    )
+
+
+def _sources_differ(report: Report) -> Iterator[str]:
+    """Sources whose intervals of the same figure lie apart."""
+    for one, other in combinations(report["per_source"].items(), 2):
+        for path in (("accuracy",), ("tumor", "sensitivity"), ("tumor", "specificity")):
+            low, high = sorted(
+                ((_at(entry, path), name) for name, entry in (one, other)),
+                key=lambda pair: pair[0]["value"] if pair[0]["value"] is not None else 0.0,
+            )
+            if _apart(low[0], high[0]):
+                yield (
+                    f"{' '.join(path).capitalize()} differs between sources: "
+                    f"{figure_text(low[0])} on {low[1]}, {figure_text(high[0])} on {high[1]}. A "
+                    "model may read the source instead of the tumor; `slicewise data audit` "
+                    "probes for it."
+                )
+
+
+def _calibration(report: Report) -> Iterator[str]:
+    found = report["ece"]
+    if found["value"] >= MISCALIBRATED and (found["ci_low"] or 0) > MISCALIBRATED / 2:
+        yield (
+            f"Confidence and accuracy differ by {figure_text(found)} on average. Fit the "
+            "temperature again on validation slices that resemble these."
+        )
+
+
+def _confident_errors(report: Report) -> Iterator[str]:
+    wrong = report["patterns"]["confidence"]["wrong"]
+    if wrong["n"] and wrong["confident"] / wrong["n"] >= MANY_CONFIDENT:
+        yield (
+            f"{wrong['confident']} of {wrong['n']} wrong answers have a confidence of at least "
+            "0.9. Look at them one by one: wrong labels, other kinds of slices, or a shortcut."
+        )
+
+
+def _threshold(report: Report) -> Iterator[str]:
+    reason, best = report["tumor"]["threshold"].get("reason", ""), report["threshold_sweep"]
+    if "not fitted" in reason and best["threshold"] is not None:
+        yield (
+            "The tumor threshold was not fitted. On these very slices the best would be "
+            f"{number_text(best['threshold'])}; choose it on validation slices, not on these."
+        )
+
+
+def _decisions(report: Report) -> Iterator[str]:
+    counts = report["decisions"]["counts"]
+    if counts is None:
+        return
+    if counts["accept"] == 0:
+        yield (
+            "No answer was accepted by itself. Look at the reasons: `not_calibrated` means that "
+            "the bundle holds no fitted limits."
+        )
+        return
+    accepted, accuracy = report["decisions"]["accept"]["accuracy"], report["accuracy"]
+    if accepted["value"] <= accuracy["value"]:
+        yield (
+            f"Accepted answers are right in {figure_text(accepted)}, all answers in "
+            f"{figure_text(accuracy)}: the limits for accepting do not sort out errors here."
+        )
+
+
+def _coverage(report: Report) -> Iterator[str]:
+    sets = report["conformal"]
+    promised, found = sets.get("promised"), sets["coverage"]
+    if promised is None or found["ci_high"] is None or found["ci_high"] >= promised:
+        return
+    yield (
+        f"The prediction sets hold the true class in {figure_text(found)}, where "
+        f"{percent_text(promised)} was promised: these slices differ from those the sets were "
+        "fitted on."
+    )
+
+
+def _at(entry: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    for name in path:
+        entry = entry[name]
+    return entry
+
+
+def _apart(low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
+    if low["ci_high"] is None or high["ci_low"] is None:
+        return False
+    return bool(low["ci_high"] < high["ci_low"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

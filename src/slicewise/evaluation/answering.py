@@ -1,0 +1,205 @@
+"""Slices of a manifest to tables of answers, one table a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicewise.data.fingerprint import Fingerprints, concatenate, fingerprints
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.neighbour import thumbnail
+from slicewise.errors import EvaluationError, InputError
+from slicewise.evaluation.checks import Bools, Floats, Ints
+from slicewise.evaluation.labels import Labels
+from slicewise.evaluation.predictions import JOINT, PredictionTable
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Failure, Slice, is_synthetic
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.decision import Prediction, threshold_of
+
+BATCH = 32
+SYNTHETIC = "synthetic slices are never measured on"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitAnswers:
+    """What classifiers say about the readable slices of a split.
+
+    Args:
+        rows: The N slices that could be read, labels as the evaluation reads them.
+        tables: One a classifier, N rows each, in the order of `rows`.
+        thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
+        prints: N fingerprints.
+        failed: Slices that could not be read.
+    """
+
+    rows: tuple[ManifestRow, ...]
+    tables: tuple[PredictionTable, ...]
+    thumbnails: NDArray[np.float32]
+    prints: Fingerprints
+    failed: tuple[Failure, ...]
+
+
+def answer_split(
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    classifiers: Sequence[Classifier],
+    labels: Labels,
+    step: Callable[[], None],
+) -> SplitAnswers:
+    """Read slices once and run every model on them, a batch at a time.
+
+    Args:
+        manifest: Knows where the files of its rows are.
+        rows: The slices, with the labels of the evaluation.
+        classifiers: The models, all of the same classes.
+        labels: How labels are read.
+        step: Called after every slice.
+
+    Raises:
+        EvaluationError: If not one slice can be read.
+    """
+    read: list[ManifestRow] = []
+    failed: list[Failure] = []
+    answers: list[list[Answer]] = [[] for _ in classifiers]
+    thumbnails, prints = [], []
+    for batch in _batches(readable(manifest, rows, failed, step)):
+        slices = [slice_ for _, slice_ in batch]
+        for classifier, said in zip(classifiers, answers, strict=True):
+            said += _without_maps(classifier.answers(slices))
+        read += [row for row, _ in batch]
+        thumbnails.append(np.stack([thumbnail(slice_.pixels) for slice_ in slices]))
+        prints.append(fingerprints([slice_.pixels for slice_ in slices]))
+    if not read:
+        raise EvaluationError(
+            f"none of {len(rows)} slices can be read; the first: {failed[0].error}"
+        )
+    tables = (
+        _table(read, classifier.bundle, said, labels)
+        for classifier, said in zip(classifiers, answers, strict=True)
+    )
+    return SplitAnswers(
+        tuple(read),
+        tuple(tables),
+        np.concatenate(thumbnails),
+        concatenate(prints),
+        tuple(failed),
+    )
+
+
+def readable(
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    failed: list[Failure],
+    step: Callable[[], None],
+) -> Iterator[tuple[ManifestRow, Slice]]:
+    """Slices in order; those that cannot be read go to `failed`.
+
+    Args:
+        manifest: Knows where the files are.
+        rows: Which slices.
+        failed: Is added to.
+        step: Called after every slice.
+    """
+    for row in rows:
+        try:
+            slice_ = read_slice(manifest.resolve(row))
+        except InputError as error:
+            failed.append(Failure(row.path, str(error)))
+        else:
+            if is_synthetic(slice_):
+                failed.append(Failure(row.path, SYNTHETIC))
+            else:
+                yield row, slice_
+        step()
+
+
+def _batches(
+    slices: Iterator[tuple[ManifestRow, Slice]],
+) -> Iterator[list[tuple[ManifestRow, Slice]]]:
+    batch: list[tuple[ManifestRow, Slice]] = []
+    for pair in slices:
+        batch.append(pair)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _without_maps(answers: Sequence[Answer]) -> list[Answer]:
+    """Heat maps of a whole split would fill the memory."""
+    return [replace(answer, cam=answer.cam[:0]) for answer in answers]
+
+
+def _table(
+    rows: Sequence[ManifestRow], bundle: Bundle, answers: Sequence[Answer], labels: Labels
+) -> PredictionTable:
+    said = [answer.prediction for answer in answers]
+    rule = bundle.info.decision
+    kept: dict[str, Any] = {
+        "classes": labels.classes,
+        "negative_class": labels.negative_class,
+        "targets": np.array([labels.classes.index(row.label) for row in rows], dtype=np.int64),
+        "groups": np.array([row.group for row in rows], dtype=np.str_),
+        "sources": np.array([row.source for row in rows], dtype=np.str_),
+        "paths": np.array([row.path for row in rows], dtype=np.str_),
+        "embeddings": np.stack([answer.embedding for answer in answers]),
+    }
+    decisions: dict[str, Any] = {
+        "verdicts": np.array([str(prediction.decision) for prediction in said]),
+        "reasons": np.array([JOINT.join(prediction.reasons) for prediction in said]),
+    }
+    sets = _sets(bundle, answers)
+    if not labels.collapsed:
+        logits = np.stack([answer.logits for answer in answers])
+        return replace(PredictionTable(logits=logits, **kept).decided(rule), sets=sets, **decisions)
+    threshold = threshold_of(rule, bundle.negative_class, None).value
+    return PredictionTable(
+        logits=_binary_logits(bundle, answers),
+        sets=None if sets is None else _joined(sets, bundle),
+        thresholds=None if threshold is None else np.full(len(rows), threshold),
+        answered=_binary_answers(bundle, said, labels),
+        **kept,
+        **decisions,
+    )
+
+
+def _sets(bundle: Bundle, answers: Sequence[Answer]) -> Bools | None:
+    """(N, K) which classes stay possible; None where the model has no fitted sets."""
+    if bundle.info.decision.conformal is None:
+        return None
+    possible = [answer.prediction.prediction_set or [] for answer in answers]
+    return np.array([[name in inside for name in bundle.classes] for inside in possible])
+
+
+def _binary_logits(bundle: Bundle, answers: Sequence[Answer]) -> NDArray[np.float32]:
+    """(N, 2) logarithms of the calibrated probabilities of no tumor and of any tumor."""
+    tumor: Floats = np.array([answer.prediction.tumor_probability for answer in answers])
+    none = np.array([a.prediction.probabilities[bundle.negative_class or ""] for a in answers])
+    smallest = np.finfo(np.float32).tiny
+    logits = np.log(np.maximum(np.stack([none, tumor], axis=1), smallest))
+    return np.asarray(logits, dtype=np.float32)
+
+
+def _binary_answers(bundle: Bundle, said: Sequence[Prediction], labels: Labels) -> Ints:
+    """(N,) index of what was answered: tumor where the label is any kind of tumor.
+
+    The most probable class of two is another question: no tumor can be the likeliest of all
+    classes and yet less likely than all tumors together.
+    """
+    negative = labels.classes.index(labels.negative_class or "")
+    none = np.array([prediction.label == bundle.negative_class for prediction in said])
+    return np.where(none, negative, 1 - negative).astype(np.int64)
+
+
+def _joined(sets: Bools, bundle: Bundle) -> Bools:
+    """(N, 2) whether no tumor, and whether any tumor, stays possible."""
+    negative = bundle.classes.index(bundle.negative_class or "")
+    tumor = np.delete(sets, negative, axis=1).any(axis=1)
+    return np.stack([sets[:, negative], tumor], axis=1)

@@ -1,0 +1,51 @@
+"""Figures of `metrics.json` in words, never rounded to certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FIRST_SHOWN, LAST_SHOWN = 0.0005, 0.9995
+"""A share beyond these is not 0 or 1, but three decimals would say so."""
+
+
+def number_text(value: float) -> str:
+    """Three decimals; `<0.001` and `>0.999` where rounding would say 0 or 1 and it is not."""
+    if 0 < value < FIRST_SHOWN:
+        return "<0.001"
+    if LAST_SHOWN <= value < 1:
+        return ">0.999"
+    return f"{value:.3f}"
+
+
+def percent_text(share: float) -> str:
+    """One decimal; `<0.1 %` and `>99.9 %` where rounding would say 0 or 100 and it is not."""
+    if 0 < share < FIRST_SHOWN:
+        return "<0.1 %"
+    if LAST_SHOWN <= share < 1:
+        return ">99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def figure_text(estimate: Mapping[str, Any]) -> str:
+    """A figure for people: `0.912 (0.890-0.931)`, or why there is none."""
+    if estimate["value"] is None:
+        return f"not available: {estimate.get('reason', 'undefined')}"
+    value = number_text(estimate["value"])
+    if estimate["ci_low"] is None:
+        return f"{value} (no interval: {estimate.get('reason', 'undefined')})"
+    return f"{value} ({number_text(estimate['ci_low'])}-{number_text(estimate['ci_high'])})"
+
+
+def cell_text(estimate: Mapping[str, Any]) -> str:
+    """The same for a cell of a table: a dash where there is no figure, no reason in words."""
+    if estimate["value"] is None:
+        return "-"
+    if estimate["ci_low"] is None:
+        return number_text(estimate["value"])
+    return figure_text(estimate)
+
+
+def class_text(name: str) -> str:
+    """A class name for people: `no_tumor` reads `no tumor`."""
+    return name.replace("_", " ")

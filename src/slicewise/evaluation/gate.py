@@ -1,0 +1,239 @@
+"""A gate: limits that the figures of a report are held to, by the wrong end of their interval.
+
+A figure passes when even the unfavourable end of its interval keeps the limit: the lower end where
+more is better, the upper end of calibration error and Brier score. The limits and their meaning
+are the user's. A passed gate is no statement about use on patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slicewise.config_errors import nearest, problems
+from slicewise.errors import ConfigError
+
+PASSED, FAILED = "research gate passed", "research gate failed"
+SMALLER_IS_BETTER = ("ece", "brier")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Limit = Share | None
+
+
+class _Limits(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassLimits(_Limits):
+    """Of one class against the rest."""
+
+    precision: Limit = None
+    sensitivity: Limit = None
+    specificity: Limit = None
+    f1: Limit = None
+    auroc: Limit = None
+    auprc: Limit = None
+
+
+class TumorLimits(_Limits):
+    """Of any tumor against none, at the threshold."""
+
+    sensitivity: Limit = None
+    specificity: Limit = None
+    ppv: Limit = None
+    npv: Limit = None
+    auroc: Limit = None
+    auprc: Limit = None
+
+
+class SourceLimits(_Limits):
+    """Of the slices of one source."""
+
+    accuracy: Limit = None
+    balanced_accuracy: Limit = None
+    tumor: TumorLimits | None = None
+
+
+class VerdictLimits(_Limits):
+    """Of the slices with one decision."""
+
+    share: Limit = None
+    accuracy: Limit = None
+
+
+class DecisionLimits(_Limits):
+    """Of the decisions."""
+
+    accept: VerdictLimits | None = None
+
+
+class ConformalLimits(_Limits):
+    """Of the prediction sets."""
+
+    coverage: Limit = None
+
+
+class Minimum(_Limits):
+    """What there must be to measure on."""
+
+    n: int | None = Field(None, ge=1, description="Slices.")
+    groups: int | None = Field(None, ge=1, description="Groups.")
+    groups_per_class: int | None = Field(None, ge=1, description="Groups of every class.")
+
+
+class Gate(_Limits):
+    """The content of a gate file; what is not named is not asked."""
+
+    accuracy: Limit = None
+    balanced_accuracy: Limit = None
+    macro_auroc: Limit = None
+    macro_f1: Limit = None
+    ece: Limit = None
+    brier: Annotated[float, Field(ge=0, le=2)] | None = None
+    per_class: dict[str, ClassLimits] = Field(default_factory=dict)
+    tumor: TumorLimits | None = None
+    sources: dict[str, SourceLimits] = Field(default_factory=dict)
+    decisions: DecisionLimits | None = None
+    conformal: ConformalLimits | None = None
+    minimum: Minimum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One limit held to one figure.
+
+    Args:
+        figure: Where it stands in `metrics.json`, with dots.
+        limit: What it must reach, or not exceed.
+        measured: The end of the interval, or the count, that was held to it; None where there is
+            none.
+        passed: Whether it keeps the limit.
+        said: In words.
+    """
+
+    figure: str
+    limit: float
+    measured: float | None
+    passed: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All checks of a gate.
+
+    Args:
+        checks: In the order of the gate file's sections.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every limit is kept."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def words(self) -> str:
+        """What may be said of it."""
+        return PASSED if self.passed else FAILED
+
+
+def load_gate(path: Path) -> Gate:
+    """Read and check a gate file.
+
+    Raises:
+        ConfigError: If it cannot be read, asks for nothing, or a key or value is wrong; for an
+            unknown key the message names the nearest known one.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a gate as YAML; got {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected figures and limits; got {type(content).__name__}")
+    try:
+        gate = Gate.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(problems(error, Gate))}") from error
+    if not list(_limits(gate.model_dump(exclude_none=True))):
+        raise ConfigError(f"{path}: expected at least one limit; got none")
+    return gate
+
+
+def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]) -> None:
+    """Refuse a gate on classes or sources that are not among those evaluated.
+
+    Args:
+        gate: The limits.
+        classes: Those evaluated.
+        sources: Those evaluated, at least one.
+
+    Raises:
+        ConfigError: Names the nearest one that was.
+    """
+    for where, asked, known in (
+        ("per_class", gate.per_class, classes),
+        ("sources", gate.sources, sources),
+    ):
+        for name in asked:
+            if name not in known:
+                raise ConfigError(
+                    f"gate: {where}.{name}: expected one of {', '.join(known)} "
+                    f"(nearest: {nearest(name, known)})"
+                )
+
+
+def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
+    """Hold a report to a gate.
+
+    Args:
+        gate: The limits.
+        report: As in `metrics.json`.
+
+    Raises:
+        ConfigError: If the gate names a class or source that was not evaluated.
+    """
+    require_known(gate, report["per_class"], report["per_source"])
+    asked = gate.model_dump(exclude_none=True)
+    minimum = asked.pop("minimum", {})
+    checks = [_check(path, limit, report) for path, limit in _limits(asked)]
+    return Judgement((*_counted(minimum, report), *checks))
+
+
+def _limits(asked: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every limit with the path of keys to it."""
+    for name, value in asked.items():
+        if isinstance(value, Mapping):
+            yield from _limits(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _counted(minimum: Mapping[str, int], report: Mapping[str, Any]) -> Iterator[Check]:
+    smallest = min(entry["groups"] for entry in report["per_class"].values())
+    counts = {"n": report["n"], "groups": report["groups"], "groups_per_class": smallest}
+    for name, least in minimum.items():
+        found = counts[name]
+        said = f"{found} where at least {least} are asked"
+        yield Check(f"minimum.{name}", least, found, found >= least, said)
+
+
+def _check(path: tuple[str, ...], limit: float, report: Mapping[str, Any]) -> Check:
+    figure: Any = report
+    for name in path:
+        figure = figure["per_source" if name == "sources" else name]
+    dotted = ".".join(path)
+    falling = path[-1] in SMALLER_IS_BETTER
+    end = figure["ci_high" if falling else "ci_low"]
+    if end is None:
+        return Check(dotted, limit, None, passed=False, said=f"no interval: {figure['reason']}")
+    kept = end <= limit if falling else end >= limit
+    side, wanted = ("upper", "at most") if falling else ("lower", "at least")
+    said = f"{side} end of the interval {end:.4f}, {wanted} {limit:g} is asked"
+    return Check(dotted, limit, end, passed=kept, said=said)

@@ -1,0 +1,100 @@
+"""What the labels of a manifest mean to a model: its own classes, or only tumor and no tumor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slicewise.data.manifest import ManifestRow
+from slicewise.data.tasks import TUMOR, Task
+from slicewise.errors import EvaluationError, ManifestError
+from slicewise.inference.bundle import TaskInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How labels are read.
+
+    Args:
+        meant: From a label of the manifest to a class of the evaluation.
+        classes: Of the evaluation, in order.
+        negative_class: The one without a tumor, if there is one.
+        collapsed: Whether the model's tumor classes were joined to one, because the manifest
+            does not tell them apart.
+    """
+
+    meant: Mapping[str, str]
+    classes: tuple[str, ...]
+    negative_class: str | None
+    collapsed: bool
+
+    def read(self, rows: Iterable[ManifestRow]) -> list[ManifestRow]:
+        """The rows under the names of the evaluation; rows of unknown labels are left out."""
+        return [
+            replace(row, label=self.meant[row.label]) for row in rows if row.label in self.meant
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `metrics.json` says of them: the classes, and which names were read as others."""
+        other = {label: class_ for label, class_ in self.meant.items() if label != class_}
+        return {"classes": list(self.classes), "collapsed": self.collapsed, "read_as": other}
+
+
+def read_labels(labels: Sequence[str], task: TaskInfo, given: Mapping[str, str]) -> Labels:
+    """Find out what the labels of a manifest mean to a model.
+
+    A label is a class of the model, another name of one that `data build` knows too, or a name
+    that `given` explains. Where the manifest says `tumor` and the model tells several kinds apart,
+    the model is measured on tumor against no tumor only.
+
+    Args:
+        labels: As the rows to be evaluated have them.
+        task: Of the model.
+        given: Other names, from label to class or `tumor`.
+
+    Raises:
+        EvaluationError: If a label means no class of the model, or `given` names no class.
+    """
+    known = Task(task.name, task.classes, task.negative_class)
+    binary = _binary(known)
+    strange = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
+    if strange:
+        raise EvaluationError(
+            f"label names: expected a class of the model, {', '.join(task.classes)}; got {strange}"
+        )
+    meant, unknown = _meant(labels, known, given)
+    if not unknown:
+        return Labels(meant, task.classes, task.negative_class, collapsed=False)
+    if binary is not None:
+        meant, unknown = _meant(labels, binary, _joined(given, binary))
+        if not unknown:
+            return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
+    raise EvaluationError(
+        f"labels: the model knows {', '.join(task.classes)}; got {unknown}; --map LABEL=CLASS "
+        "says what another name means"
+    )
+
+
+def _binary(task: Task) -> Task | None:
+    """Tumor against no tumor, for a model that tells several tumors apart."""
+    if task.negative_class is None or TUMOR in task.classes:
+        return None
+    return Task("binary", (task.negative_class, TUMOR), task.negative_class)
+
+
+def _joined(given: Mapping[str, str], binary: Task) -> dict[str, str]:
+    """The given names with every tumor class as `tumor`."""
+    return {name: c if c == binary.negative_class else TUMOR for name, c in given.items()}
+
+
+def _meant(
+    labels: Sequence[str], task: Task, given: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    meant, unknown = {}, []
+    for label in sorted(set(labels)):
+        try:
+            meant[label] = task.label_of(label, given)
+        except ManifestError:
+            unknown.append(label)
+    return meant, unknown

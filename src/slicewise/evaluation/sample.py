@@ -1,0 +1,52 @@
+"""A limited sample of a manifest: all classes alike, as many groups as there are places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from slicewise.data.manifest import ManifestRow
+from slicewise.errors import EvaluationError
+
+
+def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[ManifestRow]:
+    """At most `limit` rows, about as many of each class, spread over all groups.
+
+    The groups of a class take turns to give a random row. Slices of one group resemble each other,
+    so this tells more than the same number of rows from few whole groups, and an interval that
+    resamples groups stays valid.
+
+    Args:
+        rows: To sample from; all of them are returned where they are no more than `limit`.
+        limit: Largest number of rows, at least one for each class.
+        seed: Of the random draws.
+
+    Returns:
+        Rows in the order given.
+
+    Raises:
+        EvaluationError: If there is no row, or fewer places than classes.
+    """
+    labels = {row.label for row in rows}
+    if not rows or limit < len(labels):
+        raise EvaluationError(
+            f"sample: expected rows and a limit of at least {max(1, len(labels))}, one a class; "
+            f"got {len(rows)} rows and {limit}"
+        )
+    rng = np.random.default_rng(seed)
+    turns = {label: _turns(rows, label, rng) for label in sorted(labels)}
+    chosen: list[int] = []
+    for k, label in enumerate(sorted(turns, key=lambda name: len(turns[name]))):
+        chosen += turns[label][: (limit - len(chosen)) // (len(turns) - k)]
+    return [rows[index] for index in sorted(chosen)]
+
+
+def _turns(rows: Sequence[ManifestRow], label: str, rng: np.random.Generator) -> list[int]:
+    """Indices of the rows of a class: one of each group, then another of each group, and so on."""
+    members: dict[str, list[int]] = {}
+    for index in rng.permutation(len(rows)):
+        if rows[index].label == label:
+            members.setdefault(rows[index].group, []).append(int(index))
+    ranked = [(turn, index) for group in members.values() for turn, index in enumerate(group)]
+    return [index for _, index in sorted(ranked, key=lambda pair: pair[0])]

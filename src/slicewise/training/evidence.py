@@ -1,0 +1,149 @@
+"""What a finished graph makes of slices it was not trained on, and of strange pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.strange.registry import Kind, kinds_of, strange_slices
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.outlier_fit import (
+    FEWEST,
+    Seen,
+    cross_scores,
+    fit_outliers,
+    limits_of,
+)
+from slicewise.evaluation.predictions import PredictionTable
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import OutOfDistribution
+from slicewise.inference.outliers import Outliers, looks_of
+from slicewise.training.config import RefusalConfig
+
+BATCH = 32
+DONORS = 64
+"""Slices that strange pictures are made from, where a kind is made from slices."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a graph makes of slices of a manifest.
+
+    Args:
+        table: Logits and what the manifest knows, one row a slice.
+        seen: The same slices as the outlier fit wants them.
+    """
+
+    table: PredictionTable
+    seen: Seen
+
+
+def evidence_of(classifier: Classifier, manifest: Manifest, split: str) -> Evidence:
+    """Run a graph on one split.
+
+    Args:
+        classifier: Holds the graph; its decision rule is not used.
+        manifest: Slices with labels and groups.
+        split: Which of them.
+    """
+    logits, embeddings, looks = [], [], []
+    rows = manifest.subset(split).rows
+    slices = (read_slice(manifest.resolve(row)) for row in _shown(rows, f"Answering split {split}"))
+    for batch in _batched(slices):
+        outputs = classifier.forward(batch)
+        logits.append(outputs.logits)
+        embeddings.append(outputs.embedding)
+        looks.append(looks_of(batch))
+    bundle = classifier.bundle
+    groups = np.array([row.group for row in rows])
+    table = PredictionTable(
+        classes=bundle.classes,
+        negative_class=bundle.negative_class,
+        logits=np.concatenate(logits),
+        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
+        groups=groups,
+        sources=np.array([row.source for row in rows]),
+        paths=np.array([row.path for row in rows]),
+    )
+    return Evidence(table, Seen(np.concatenate(embeddings), np.concatenate(looks), groups))
+
+
+def strange_evidence(
+    classifier: Classifier, kinds: Sequence[Kind], donors: Sequence[Slice], per_kind: int, seed: int
+) -> Seen:
+    """Run a graph on strange pictures.
+
+    Args:
+        classifier: Holds the graph.
+        kinds: Which kinds.
+        donors: Held-out slices that some kinds are made from.
+        per_kind: Pictures of each kind.
+        seed: Of the pictures.
+    """
+    embeddings, looks = [], []
+    for kind in _shown(kinds, "Fitting refusal on strange pictures"):
+        for batch in _batched(strange_slices(kind.name, per_kind, seed, donors)):
+            embeddings.append(classifier.forward(batch).embedding)
+            looks.append(looks_of(batch))
+    names = np.repeat([kind.name for kind in kinds], per_kind)
+    return Seen(np.concatenate(embeddings), np.concatenate(looks), names)
+
+
+def fit_refusal(
+    classifier: Classifier, manifest: Manifest, config: RefusalConfig, seed: int
+) -> tuple[Outliers, OutOfDistribution]:
+    """Outlier statistics and limits of one graph, from its validation and training slices.
+
+    Training slices serve the whitening only: weights and limits come from validation groups.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: With the splits that were used.
+        config: How many strange pictures, and which share of slices to refuse.
+        seed: Of strange pictures and of the dealing of groups.
+
+    Raises:
+        EvaluationError: If there are too few validation slices or groups.
+    """
+    validation = manifest.subset("val").rows
+    if len(validation) < FEWEST:
+        raise EvaluationError(
+            f"refusal limits: expected {FEWEST} validation slices or more; got {len(validation)}"
+        )
+    real = evidence_of(classifier, manifest, "val").seen
+    known = evidence_of(classifier, manifest, "train").seen
+    kinds = kinds_of()
+    donors = donors_of(manifest, validation, seed)
+    strange = strange_evidence(classifier, kinds, donors, config.per_kind, seed)
+    scores = cross_scores(real, strange, known, seed=seed)
+    names = [kind.name for kind in kinds]
+    limits = limits_of(scores, real.kinds, names, config.reviewed, config.rejected)
+    return fit_outliers(real, strange, known), limits
+
+
+def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> list[Slice]:
+    """Some slices of a manifest, drawn at random."""
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:DONORS]
+    return [read_slice(manifest.resolve(rows[i])) for i in chosen]
+
+
+def _batched(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
+    remaining = iter(slices)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _shown(items: Iterable[T], text: str) -> Iterator[T]:
+    yield from track(items, text, console=Console(stderr=True), transient=True)

@@ -1,0 +1,113 @@
+"""Networks that have forgotten what they learnt: their weights permuted, for tests of heat maps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from slicewise.errors import TrainingError
+from slicewise.inference.bundle import MODEL_NAME, Bundle
+from slicewise.inference.classifier import Classifier
+
+PARTS = ("head", "late", "all")
+"""What is permuted: the head; it and the last third of the layers; everything."""
+
+_LAYERS = {"Conv", "Gemm", "MatMul"}
+_RELABELS = {"Cast", "Identity", "Reshape", "Transpose", "Unsqueeze", "Squeeze"}
+_LATE = 2 / 3
+_FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+
+
+def shuffled_classifiers(bundle: Bundle, seed: int = 0) -> dict[str, Classifier]:
+    """The model of a bundle with each part of it permuted, for the sanity check of its heat maps.
+
+    Args:
+        bundle: A verified bundle.
+        seed: Of the permutations.
+
+    Returns:
+        One classifier for each of `PARTS`, with everything else of the bundle as it is.
+    """
+    graph = bundle.files[MODEL_NAME]
+    return {
+        part: Classifier(
+            replace(bundle, files={**bundle.files, MODEL_NAME: shuffled_graph(graph, seed, part)})
+        )
+        for part in PARTS
+    }
+
+
+def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
+    """The same graph with the values of its weights permuted, each tensor within itself.
+
+    This keeps the distribution of every weight and bias and loses what they have learnt (Adebayo
+    et al., NeurIPS 2018, cascading randomisation from the output). Tensors of equal content, such
+    as the two copies of a head's matrix in a bundle, are permuted alike.
+
+    Args:
+        model: Content of `model.onnx`.
+        seed: Of the permutations.
+        part: One of `PARTS`.
+
+    Raises:
+        TrainingError: If there is no such part, or the graph has no layer.
+    """
+    if part not in PARTS:
+        raise TrainingError(f"part {part!r}: expected one of {', '.join(PARTS)}")
+    proto = onnx.load_model_from_string(model)
+    first = _first_layers(proto.graph)
+    begin = _begin(sorted(first.values()), part)
+    chosen = [t for t in _weights(proto.graph) if first[t.name] >= begin]
+    contents = {_content(tensor) for tensor in chosen}
+    for tensor in _weights(proto.graph):
+        if _content(tensor) in contents:
+            tensor.CopyFrom(_permuted(tensor, seed))
+    return bytes(proto.SerializeToString())
+
+
+def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Float tensors of more than one value that some node reads."""
+    read = set(_first_layers(graph))
+    for tensor in graph.initializer:
+        if tensor.name in read and tensor.data_type in _FLOATS and int(np.prod(tensor.dims)) > 1:
+            yield tensor
+
+
+def _first_layers(graph: onnx.GraphProto) -> dict[str, int]:
+    """From a stored tensor to the count of layers before the first node that computes with it."""
+    names = {tensor.name: tensor.name for tensor in graph.initializer}
+    layers = 0
+    found: dict[str, int] = {}
+    for node in graph.node:
+        if node.op_type in _RELABELS and node.input[0] in names:
+            names[node.output[0]] = names[node.input[0]]
+            continue
+        for name in node.input:
+            if name in names:
+                found.setdefault(names[name], layers)
+        layers += node.op_type in _LAYERS
+    return found
+
+
+def _begin(places: list[int], part: str) -> int:
+    """The first layer that is permuted."""
+    if not places or places[-1] == 0:
+        raise TrainingError("the graph has no layer whose weights could be permuted")
+    return {"head": places[-1], "late": int(_LATE * places[-1]), "all": 0}[part]
+
+
+def _content(tensor: onnx.TensorProto) -> bytes:
+    return hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).digest()
+
+
+def _permuted(tensor: onnx.TensorProto, seed: int) -> onnx.TensorProto:
+    """The order is drawn from the seed and the content, so that copies stay copies."""
+    values = numpy_helper.to_array(tensor)
+    generator = np.random.default_rng([seed, *_content(tensor)])
+    permuted = generator.permutation(values.ravel()).reshape(values.shape)
+    return numpy_helper.from_array(permuted, tensor.name)

@@ -1,0 +1,68 @@
+"""Intervals agree with tables and with the bootstrap of the evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from slicewise.data.audit.intervals import mean_share_by_class, share_by_group, wilson
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        (0, 20, 0.0, 0.1611),
+        (81, 263, 0.2553, 0.3662),
+    ],
+)
+def test_wilson_agrees_with_tables(hits, n, low, high):
+    found = wilson(hits, n)
+    assert found.value == hits / n
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=2e-4)
+
+
+def test_no_trial_has_no_share():
+    with pytest.raises(EvaluationError, match="n > 0; got 0 of 0"):
+        wilson(0, 0)
+    with pytest.raises(EvaluationError, match="at least one slice"):
+        share_by_group([], [])
+
+
+def test_an_interval_by_group_is_that_of_the_evaluation():
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 40, 500)
+    hits = rng.random(500) < 0.2 + 0.6 * (groups % 2)
+    found = share_by_group(hits, groups)
+    names = np.array([f"g{g}" for g in groups])
+    quantities = {("share",): lambda rows: float(hits[rows].mean())}
+    other = group_intervals(quantities, names, names, Bootstrap())["share",]
+    assert found.value == pytest.approx(other.value)
+    assert found.ci_low == pytest.approx(other.ci_low, abs=0.02)
+    assert found.ci_high == pytest.approx(other.ci_high, abs=0.02)
+
+
+def test_groups_widen_the_interval():
+    hits = np.repeat([True, False] * 10, 50)
+    apart = share_by_group(hits, np.arange(1000))
+    together = share_by_group(hits, np.repeat(np.arange(20), 50))
+    assert together.ci_high - together.ci_low > 4 * (apart.ci_high - apart.ci_low)
+
+
+def test_the_mean_over_classes_is_balanced_accuracy():
+    rng = np.random.default_rng(2)
+    truth, answer = rng.choice(3, 300, p=[0.7, 0.2, 0.1]), rng.integers(0, 3, 300)
+    found = mean_share_by_class(truth == answer, truth, np.arange(300))
+    assert found.value == pytest.approx(balanced_accuracy_score(truth, answer))
+    assert found.ci_low < found.value < found.ci_high
+
+
+def test_one_group_has_no_interval_and_a_perfect_score_still_has_one():
+    assert share_by_group([True, False], [0, 0]).ci_low is None
+    perfect = share_by_group([True] * 30, np.repeat(np.arange(10), 3))
+    assert (perfect.value, perfect.ci_high) == (1, pytest.approx(1))
+    assert perfect.ci_low == pytest.approx(0.7225, abs=1e-3)

@@ -1,0 +1,43 @@
+"""Figures in words, which never claim a certainty that is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from slicewise.evaluation.figures import (
+    cell_text,
+    class_text,
+    figure_text,
+    number_text,
+    percent_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "percent"),
+    [
+        (0.0, "0.000", "0.0 %"),
+        (1.0, "1.000", "100.0 %"),
+        (0.9997, ">0.999", ">99.9 %"),
+        (0.0003, "<0.001", "<0.1 %"),
+        (0.9989, "0.999", "99.9 %"),
+        (0.91234, "0.912", "91.2 %"),
+        (1.25, "1.250", "125.0 %"),
+    ],
+)
+def test_what_is_not_certain_is_not_rounded_to_it(value, number, percent):
+    assert number_text(value) == number
+    assert percent_text(value) == percent
+
+
+def test_figures_in_words():
+    assert figure_text({"value": 0.9, "ci_low": 0.8, "ci_high": 0.95}) == "0.900 (0.800-0.950)"
+    alone = {"value": 0.9, "ci_low": None, "ci_high": None, "reason": "one group"}
+    assert figure_text(alone) == "0.900 (no interval: one group)"
+    missing = {"value": None, "ci_low": None, "ci_high": None, "reason": "no tumor"}
+    assert figure_text(missing) == "not available: no tumor"
+    assert [cell_text(f) for f in (alone, missing)] == ["0.900", "-"]
+
+
+def test_class_names_are_read_as_words():
+    assert class_text("no_tumor") == "no tumor"

@@ -1,0 +1,117 @@
+"""Limits are held against the unfavourable end, and nothing is promised beyond research."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builders_evaluation import decided_table
+from slicewise.errors import ConfigError
+from slicewise.evaluation.bootstrap import Bootstrap
+from slicewise.evaluation.gate import Gate, judge, load_gate
+from slicewise.evaluation.gate_report import write_gate
+from slicewise.evaluation.summary import summarise
+
+
+@pytest.fixture(scope="module")
+def report():
+    return summarise(decided_table(), Bootstrap(resamples=50), "not measured")
+
+
+def gate_file(folder: Path, text: str) -> Path:
+    path = folder / "gate.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_lower_end_decides_not_the_figure(report):
+    figure = report["accuracy"]
+    assert figure["ci_low"] < figure["value"]
+    between = (figure["ci_low"] + figure["value"]) / 2
+    assert not judge(Gate(accuracy=between), report).passed
+    assert judge(Gate(accuracy=figure["ci_low"]), report).passed
+
+
+def test_the_upper_end_decides_where_less_is_better(report):
+    figure = report["ece"]
+    between = (figure["ci_high"] + figure["value"]) / 2
+    assert not judge(Gate(ece=between), report).passed
+    assert judge(Gate(ece=figure["ci_high"], brier=2), report).passed
+
+
+def test_every_part_of_a_report_can_be_asked(report, tmp_path):
+    text = """
+    balanced_accuracy: 0.1
+    per_class: {glioma: {sensitivity: 0.1, auprc: 0.1}}
+    tumor: {sensitivity: 0.1}
+    sources: {figshare: {accuracy: 0.1, tumor: {sensitivity: 0.1}}}
+    decisions: {accept: {share: 0.1, accuracy: 0.1}}
+    conformal: {coverage: 0.1}
+    minimum: {n: 200, groups: 40, groups_per_class: 10}
+    """
+    judgement = judge(load_gate(gate_file(tmp_path, text)), report)
+    assert judgement.passed
+    assert judgement.words == "research gate passed"
+    assert len(judgement.checks) == 12
+    assert "sources.figshare.tumor.sensitivity" in {check.figure for check in judgement.checks}
+
+
+def test_too_few_groups_fail(report):
+    judgement = judge(Gate.model_validate({"minimum": {"groups_per_class": 11}}), report)
+    assert judgement.words == "research gate failed"
+    assert judgement.checks[0].said == "10 where at least 11 are asked"
+
+
+def test_a_figure_without_interval_fails_with_its_reason(report):
+    asked = {"sources": {"web": {"tumor": {"sensitivity": 0.1}}}}
+    check = judge(Gate.model_validate(asked), report).checks[0]
+    assert not check.passed
+    assert "needs a positive" in check.said
+
+
+def test_the_file_says_what_was_held_to_what(report, tmp_path):
+    gate = Gate(accuracy=0.99, ece=0.5)
+    section = write_gate(judge(gate, report), gate, tmp_path)
+    written = json.loads((tmp_path / "gate.json").read_text())
+    assert written["passed"] is False
+    assert [check["passed"] for check in written["checks"]] == [False, True]
+    assert section.text.startswith("Research gate failed: 1 of 2 limits kept.")
+    assert "nothing about use on patients" in section.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("acuracy: 0.9", "unknown key acuracy; nearest known key: accuracy"),
+        (
+            "per_class: {glioma: {sensitvity: 0.9}}",
+            r"unknown key per_class\.glioma\.sensitvity; nearest known key: "
+            r"per_class\.glioma\.sensitivity",
+        ),
+        ("accuracy: 85", "accuracy: .*less than or equal to 1"),
+        ("accuracy: high", "accuracy: .*valid number"),
+        ("{}", "at least one limit"),
+        ("per_class: {}", "at least one limit"),
+        ("- accuracy", "expected figures and limits; got list"),
+        ("a: [", "expected a gate as YAML"),
+    ],
+)
+def test_a_wrong_gate_is_refused(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_gate(gate_file(tmp_path, text))
+
+
+def test_unknown_classes_and_sources_name_the_nearest(report):
+    for asked, near in (
+        ({"per_class": {"gliom": {"f1": 0.5}}}, "glioma"),
+        ({"sources": {"figshar": {"accuracy": 0.5}}}, "figshare"),
+    ):
+        with pytest.raises(ConfigError, match=f"nearest: {near}"):
+            judge(Gate.model_validate(asked), report)
+
+
+def test_the_example_is_a_gate():
+    example = Path(__file__).parents[2] / "docs/configs/gate.yaml"
+    assert load_gate(example).minimum is not None

@@ -1,0 +1,54 @@
+"""What the labels of other people's manifests mean to a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders_evaluation import FOUR
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.labels import read_labels
+from slicewise.inference.bundle import TaskInfo
+
+FOUR_TASK = TaskInfo(name="four_class", classes=FOUR, negative_class="no_tumor")
+BINARY = TaskInfo(name="binary", classes=("no_tumor", "tumor"), negative_class="no_tumor")
+THREE = TaskInfo(name="three_class", classes=("glioma", "meningioma", "pituitary"))
+
+
+def test_the_models_own_classes_stay():
+    labels = read_labels(["glioma", "no_tumor"], FOUR_TASK, {})
+    assert labels.classes == FOUR
+    assert labels.as_json() == {"classes": list(FOUR), "collapsed": False, "read_as": {}}
+
+
+def test_other_names_are_read_and_told():
+    labels = read_labels(["Glioma_Tumor", "healthy", "no_tumor"], FOUR_TASK, {})
+    assert labels.as_json()["read_as"] == {"Glioma_Tumor": "glioma", "healthy": "no_tumor"}
+
+
+def test_given_names_come_first():
+    labels = read_labels(["astro", "no_tumor"], FOUR_TASK, {"astro": "glioma"})
+    assert labels.meant == {"astro": "glioma", "no_tumor": "no_tumor"}
+
+
+def test_tumor_alone_joins_the_models_tumors():
+    labels = read_labels(["no_tumor", "yes", "glioma"], FOUR_TASK, {})
+    assert labels.collapsed
+    assert (labels.classes, labels.negative_class) == (("no_tumor", "tumor"), "no_tumor")
+    assert labels.meant == {"glioma": "tumor", "no_tumor": "no_tumor", "yes": "tumor"}
+    given = read_labels(["mass", "no"], FOUR_TASK, {"mass": "tumor"})
+    assert given.meant == {"mass": "tumor", "no": "no_tumor"}
+
+
+def test_a_binary_model_takes_every_kind_as_tumor():
+    labels = read_labels(["glioma", "pituitary", "notumor"], BINARY, {})
+    assert not labels.collapsed
+    assert set(labels.meant.values()) == {"tumor", "no_tumor"}
+
+
+def test_unknown_labels_are_refused():
+    with pytest.raises(EvaluationError, match=r"the model knows glioma.*got \['abscess'\]; --map"):
+        read_labels(["glioma", "abscess"], FOUR_TASK, {})
+    with pytest.raises(EvaluationError, match=r"the model knows glioma.*got \['tumor'\]"):
+        read_labels(["glioma", "tumor"], THREE, {})
+    with pytest.raises(EvaluationError, match=r"expected a class of the model.*'abscess'"):
+        read_labels(["glioma"], FOUR_TASK, {"x": "abscess"})

@@ -1,0 +1,107 @@
+"""`slicewise evaluate` as a person and as a program use it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from builders import CLASSES, head_with_spot, write_tiny_bundle
+from slicewise.cli import app
+from slicewise.errors import ConfigError, EvaluationError
+
+COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight heads of the four kinds without splits, and a small model."""
+    folder = tmp_path_factory.mktemp("project")
+    rows = []
+    for i in range(8):
+        pixels = (head_with_spot(i % 4, seed=i) / 6).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        rows.append((f"{i}.png", CLASSES[i % 4], "made", "", f"g{i}", "", "0" * 64, 128, 128))
+    with (folder / "m.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    write_tiny_bundle(folder / "bundle")
+    return folder
+
+
+def evaluated(project: Path, *options: object, out: str = "out"):
+    quick = ("--resamples", 20, "--gallery", 0)
+    words = ("evaluate", project / "m.csv", "--bundle", project / "bundle", *quick)
+    return run(*words, "--out", project / out, *options)
+
+
+def test_the_headlines_and_the_report_are_named(project):
+    result = evaluated(project, "--gallery", 2)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "8 slices in 8 groups; refused: 0 seen, 0 failed"
+    assert any(line.startswith("caution: These slices come from 8 groups") for line in lines)
+    assert any(line.split()[0] == "Accuracy" for line in lines[1:])
+    assert f"report: {project / 'out/report.html'}" in lines
+    names = {path.name for path in (project / "out").iterdir()}
+    assert {"report.html", "evaluation_report.txt", "timing.json", "gallery"} <= names
+    assert (project / "out/gallery/correct_0001.png").is_file()
+
+
+def test_metrics_are_the_same_for_the_same_answers(project):
+    first = evaluated(project, "--json", out="a")
+    command = json.loads(first.stdout)["command"]
+    other = evaluated(project, "--json", out="b")
+    assert json.loads(other.stdout)["command"] == command
+    assert (project / "a/metrics.json").read_bytes() == (project / "b/metrics.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "words"),
+    [("groups: 8", 0, "research gate passed"), ("groups: 9", 1, "research gate failed")],
+)
+def test_a_missed_gate_is_exit_1(project, limit, code, words):
+    gate = project / "gate.yaml"
+    gate.write_text(f"minimum: {{{limit}}}\n")
+    result = evaluated(project, "--gate", gate)
+    assert result.exit_code == code
+    assert words in result.stdout
+    assert ("  minimum.groups: 8 where at least 9 are asked" in result.stdout) == bool(code)
+
+
+def test_bundles_are_compared(project):
+    write_tiny_bundle(project / "rival", name="rival")
+    result = evaluated(project, "--compare", project / "rival", out="compared")
+    assert result.exit_code == 0, result.output
+    compared = json.loads((project / "compared/compare.json").read_text())
+    [gap] = compared["against_first"].values()
+    assert gap["differences"]["accuracy"]["value"] == 0
+    assert (project / "compared/compare.png").is_file()
+    twice = evaluated(project, "--compare", project / "bundle", out="twice")
+    assert isinstance(twice.exception, EvaluationError)
+    assert "got this one twice" in str(twice.exception)
+
+
+def test_labels_of_others_are_mapped(project):
+    renamed = project / "renamed.csv"
+    renamed.write_text((project / "m.csv").read_text().replace(",glioma,", ",astro,"))
+    words = ("evaluate", renamed, "--bundle", project / "bundle", "--resamples", 5, "--gallery", 0)
+    result = run(*words, "--out", project / "mapped", "--map", "astro=glioma", "--json")
+    assert json.loads(result.stdout)["labels"]["read_as"] == {"astro": "glioma"}
+    wrong = run(*words, "--out", project / "x", "--map", "astro")
+    assert isinstance(wrong.exception, ConfigError)
+    assert "expected LABEL=CLASS" in str(wrong.exception)
+
+
+def test_an_option_nobody_reads_is_wrong_use(project):
+    result = evaluated(project, "--limit", 5)
+    assert result.exit_code == 2
+    assert "--limit needs --robustness" in result.stderr
