@@ -108,22 +108,20 @@ class Fitted:
 def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="Folder of a cross-validation, with fold-N inside.")
+    parser.add_argument(
+        "run", type=Path, nargs="?", help="Folder of a cross-validation, with fold-N inside."
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--per-kind", type=int, default=75, help="Of each kind, for each fold.")
     parser.add_argument("--without", action="append", default=[], metavar="CLASS=RUN/fold-N")
     given = parser.parse_args()
-    folds = sorted(
-        path.resolve() for path in given.run.glob("fold-*") if (path / "bundle").is_dir()
-    )
-    report = {
-        "folds": [path.name for path in folds],
-        "per_kind": given.per_kind * len(folds),
-        **_strange(folds, given.per_kind),
-        "unseen_class": {
-            name: _unseen(name, Path(path).resolve())
-            for name, path in (text.split("=", 1) for text in given.without)
-        },
+    report: dict[str, Any] = {"kinds": {}}
+    if given.run is not None:
+        folds = [p.resolve() for p in given.run.glob("fold-*") if (p / "bundle").is_dir()]
+        report |= _strange(sorted(folds), given.per_kind)
+    report["unseen_class"] = {
+        name: _unseen(name, Path(path).resolve())
+        for name, path in (text.split("=", 1) for text in given.without)
     }
     given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({k: v for k, v in report.items() if k != "kinds"}, indent=2))

@@ -80,7 +80,7 @@ def _require_whole(path: Path, rows: list[dict[str, str]]) -> None:
             )
     given = [name for name in TOGETHER if name in rows[0]]
     if len(given) == 1:
-        raise EvaluationError(f"{path}: expected both or none of the columns {TOGETHER}: {given}")
+        raise EvaluationError(f"{path}: expected the columns {TOGETHER} together; got {given}")
 
 
 def _header(table: PredictionTable) -> list[str]:
