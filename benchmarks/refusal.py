@@ -30,20 +30,15 @@ from slicewise.data.tasks import NO_TUMOR
 from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
-from slicewise.imaging.preprocess import preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
-from slicewise.inference.bundle import load_bundle
+from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import (
     DecisionRule,
     Reason,
     Verdict,
-    decide,
-    prediction_set_of,
-    probabilities_of,
 )
-from slicewise.inference.outliers import Outliers, input_concerns, looks_of
 from slicewise.training.config import BundleConfig, load_config
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.evidence import donors_of, evidence_of, strange_evidence
@@ -66,43 +61,20 @@ Outcome = tuple[Verdict, list[Reason], str]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A graph with a decision rule and outlier weights fitted on its validation groups."""
+    """A model with a rule fitted here, deciding by the product's own code."""
 
     classifier: Classifier
-    rule: DecisionRule
-    outliers: Outliers
+
+    @property
+    def rule(self) -> DecisionRule:
+        """Its decision rule."""
+        return self.classifier.bundle.info.decision
 
     def verdicts(self, slices: Sequence[Slice]) -> list[Outcome]:
-        """Decision, reasons and label of each slice, as the bundle would give them."""
-        classes = self.classifier.bundle.classes
-        found = []
-        for start in range(0, len(slices), BATCH):
-            part = slices[start : start + BATCH]
-            outputs = self.classifier.forward(part)
-            scores = self.outliers.scores(outputs.embedding, looks_of(part))
-            for slice_, logits, score in zip(part, outputs.logits, scores, strict=True):
-                ready = preprocess(slice_.pixels, self.classifier.bundle.info.preprocessing)
-                found.append(self._verdict(slice_, logits, float(score), classes, ready.blank))
-        return found
-
-    def _verdict(self, slice_, logits, score, classes, blank):  # type: ignore[no-untyped-def]
-        rule, negative = self.rule, self.classifier.bundle.negative_class
-        shares = probabilities_of(logits, rule.temperature, rule.bias_of(classes))
-        label = classes[int(shares.argmax())]
-        flag = None
-        if rule.operating_point is not None and negative is not None:
-            flag = 1 - shares[classes.index(negative)] >= rule.operating_point.threshold
-        concerns = input_concerns(slice_, rule.out_of_distribution, score, blank=blank)
-        verdict, reasons = decide(
-            label,
-            negative,
-            None if flag is None else bool(flag),
-            rule,
-            confidence=float(shares.max()),
-            possible=prediction_set_of(shares, classes, rule),
-            concerns=concerns,
-        )
-        return verdict, reasons, label
+        """Decision, reasons and label of each slice."""
+        parts = (slices[start : start + BATCH] for start in range(0, len(slices), BATCH))
+        answers = [answer for part in parts for answer in self.classifier.predict(part)]
+        return [(answer.decision, answer.reasons, answer.label) for answer in answers]
 
 
 def main() -> None:
@@ -206,7 +178,10 @@ def _fit(
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, refusal.reviewed, refusal.rejected)
     complete = rule.model_copy(update={"out_of_distribution": limits})
-    return Fitted(classifier, complete, fit_outliers(real, strange, known))
+    bundle = classifier.bundle
+    info = bundle.info.model_copy(update={"decision": complete})
+    files = {**bundle.files, OUTLIERS_NAME: fit_outliers(real, strange, known).to_bytes()}
+    return Fitted(Classifier(replace(bundle, info=info, files=files)))
 
 
 def _decided(table: PredictionTable, model: Fitted, found: Sequence[Outcome]) -> PredictionTable:

@@ -112,8 +112,11 @@ class TestLoading:
 
 
 class TestConcerns:
-    def concerns(self, score: float | None = None, **known: object) -> list[Reason]:
-        slice_ = Slice(np.zeros((4, 4), np.float32), "x", **known)  # type: ignore[arg-type]
+    def concerns(
+        self, score: float | None = None, modality: str | None = None, colour: float | None = None
+    ) -> list[Reason]:
+        pixels = np.zeros((4, 4), np.float32)
+        slice_ = Slice(pixels, "x", modality=modality, colour=colour)
         return input_concerns(slice_, limits(), score, blank=False)
 
     def test_of_the_score(self) -> None:

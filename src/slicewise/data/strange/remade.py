@@ -138,9 +138,11 @@ def double_exposure(rng: Generator, donors: Donors) -> Picture:
 def in_viewer(rng: Generator, donors: Donors) -> Picture:
     """A screenshot of a viewer: menus, text and buttons round a small slice."""
     side = int(rng.integers(320, 601))
-    image = Image.new("L", (side, round(side * rng.uniform(0.6, 0.9))), int(rng.integers(20, 240)))
+    height = round(side * rng.uniform(0.6, 0.9))
+    ground = int(rng.integers(20, 240))
+    image = Image.new("L", (side, height), ground)
     draw = ImageDraw.Draw(image)
-    ink = 255 if image.getpixel((0, 0)) < 128 else 0  # type: ignore[operator]
+    ink = 255 if ground < 128 else 0
     share = rng.uniform(0.3, 0.55)
     small = fitted(_values(rng, donors), round(image.height * share))
     left = round(rng.uniform(0.05, 0.9 - share) * image.width)

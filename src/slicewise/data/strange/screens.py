@@ -71,9 +71,10 @@ def chart(rng: Generator) -> Picture:
     draw, image = _canvas(rng, ground)
     width, height = image.size
     left, bottom, right, top = width * 0.13, height * 0.86, width * 0.95, height * 0.1
+    faint = tuple((3 * g + i) // 4 for g, i in zip(ground, ink, strict=True))
     for k in range(6):
         y = bottom + (top - bottom) * k / 5
-        draw.line((left, y, right, y), fill=tuple((3 * g + i) // 4 for g, i in zip(ground, ink)))  # noqa: B905
+        draw.line((left, y, right, y), fill=faint)
         draw.text((left - 30, y - 6), f"{k * 20}", fill=ink, font=_font(11))
     draw.line((left, top, left, bottom, right, bottom), fill=ink, width=2)
     draw.text((width * 0.3, 4), _words(rng, 3).title(), fill=ink, font=_font(14))
