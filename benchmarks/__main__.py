@@ -1,6 +1,20 @@
-"""Run every benchmark and print its table. Run it with nothing else running."""
+"""Run the benchmarks and print their tables; run it with nothing else running.
 
-from benchmarks import bad_input, cold_start, kernel
+    python -m benchmarks [DATA]
 
+DATA is the folder of the public sets: with it, how well copies are found is measured too. The
+benchmarks of trained models, `refusal` and `study`, are run by themselves.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import bad_input, cold_start, duplicates, kernel
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+parser.add_argument("data", type=Path, nargs="?", help="folder of the public sets")
+given = parser.parse_args()
 for benchmark in (kernel, cold_start, bad_input):
     benchmark.main()
+if given.data is not None:
+    duplicates.measure(given.data)

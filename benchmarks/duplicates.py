@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from slicewise.data.audit.intervals import wilson
 from slicewise.data.build_config import config_of
 from slicewise.data.clusters import clusters
 from slicewise.data.collection import Collected, collect
@@ -26,11 +25,14 @@ from slicewise.data.duplicates import Pair, find_pairs, match
 from slicewise.data.fingerprint import Fingerprints, fingerprints
 from slicewise.data.sources import Found
 from slicewise.data.tasks import parse_task
+from slicewise.figures.share import wilson
 
 REPORT_FOLDS = frozenset({"4", "5"})
 SOURCES = ("figshare", "nickparvar", "br35h", "navoneel")
 TASK = "glioma,meningioma,pituitary,no_tumor,tumor"
 SEED = 0
+SLICES = 400
+"""Slices that copies are made of, unless another number is asked for."""
 _SHEET = 20
 _SIDE = 190
 
@@ -207,21 +209,32 @@ def _paste(sheet: Picture, found: Found, at: tuple[int, int], number: int, pair:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Read the options, then measure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.duplicates", description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the four sets")
-    parser.add_argument("--slices", type=int, default=400, help="how many are changed")
+    parser.add_argument("--slices", type=int, default=SLICES, help="how many are changed")
     parser.add_argument("--sheets", type=Path, help="draw joined pairs here, to be looked at")
     given = parser.parse_args()
-    made_copies(given.data / "figshare", given.slices)
-    config = config_of([given.data / name for name in SOURCES], task=TASK)
+    measure(given.data, given.slices, given.sheets)
+
+
+def measure(data: Path, slices: int = SLICES, sheets: Path | None = None) -> None:
+    """Measure and print.
+
+    Args:
+        data: Folder of the four sets.
+        slices: How many are changed.
+        sheets: Folder for pictures of joined pairs, to be looked at.
+    """
+    made_copies(data / "figshare", slices)
+    config = config_of([data / name for name in SOURCES], task=TASK)
     collected = collect(config, parse_task(TASK), None)
     pairs = find_pairs(collected.prints)
     real_copies(collected, pairs)
-    doubtful = crossings(collected, pairs, given.data / "figshare")
-    if given.sheets:
-        draw_sheets(collected, spread_pairs(collected, pairs, 200), given.sheets, "spread")
-        draw_sheets(collected, doubtful, given.sheets, "crossing")
+    doubtful = crossings(collected, pairs, data / "figshare")
+    if sheets:
+        draw_sheets(collected, spread_pairs(collected, pairs, 200), sheets, "spread")
+        draw_sheets(collected, doubtful, sheets, "crossing")
 
 
 if __name__ == "__main__":

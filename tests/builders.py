@@ -23,7 +23,7 @@ from slicewise.inference.bundle import (
     load_bundle,
     write_bundle,
 )
-from slicewise.inference.decision import (
+from slicewise.inference.rule import (
     Acceptance,
     Conformal,
     DecisionRule,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from slicewise.evaluation.predictions import PredictionTable
-from slicewise.inference.decision import DecisionRule, OperatingPoint
+from slicewise.inference.rule import DecisionRule, OperatingPoint
 
 FOUR = ("glioma", "meningioma", "no_tumor", "pituitary")
 

@@ -10,7 +10,6 @@ from slicewise.inference.bundle import Bundle, BundleInfo, Origin, TaskInfo
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import (
     BundleReference,
-    DecisionRule,
     Prediction,
     Reason,
     StudyAnswer,
@@ -18,6 +17,7 @@ from slicewise.inference.decision import (
     Verdict,
 )
 from slicewise.inference.pipeline import SeriesAnswers
+from slicewise.inference.rule import DecisionRule
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 REFERENCE = BundleReference("four-class", "0.1.0", "ab" * 32)

@@ -17,8 +17,8 @@ from builders import head_with_spot, tiny_bundle, write_tiny_bundle
 from builders_imaging import dicom_series, picture_bytes
 from slicewise.cli import app, main
 from slicewise.inference.bundle import load_bundle, pack_bundle
-from slicewise.inference.decision import DecisionRule
 from slicewise.inference.envelope import DISCLAIMER
+from slicewise.inference.rule import DecisionRule
 
 HEAD = (head_with_spot(0) / 6).clip(0, 255).astype(np.uint8)
 
@@ -227,7 +227,7 @@ def test_wrong_use_from_a_shell(tmp_path):
 def test_colours_offered_are_the_colours_there_are() -> None:
     from typing import get_args
 
-    from slicewise.cli import Colormap
+    from slicewise.cli_predict import Colormap
     from slicewise.explain.colormap import COLORMAPS
 
     assert set(get_args(Colormap)) == set(COLORMAPS)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from builders_training import register_small, run_values, write_heads
 from slicewise.cli import app
 from slicewise.errors import BundleError, ConfigError, ManifestError, TrainingError
-from slicewise.evaluation.figures import figure_text
+from slicewise.figures.text import figure_text
 from slicewise.inference.bundle import load_bundle
 
 
@@ -64,7 +64,7 @@ def test_the_figures_are_told_with_their_intervals(project):
 @pytest.fixture
 def untold(monkeypatch) -> None:
     """Bundles that are only names are told by their names."""
-    monkeypatch.setattr("slicewise.cli_train.told", lambda bundle: f"bundle: {bundle}")
+    monkeypatch.setattr("slicewise.cli_train_run.told", lambda bundle: f"bundle: {bundle}")
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(project):
@@ -84,7 +84,8 @@ def test_the_report_of_a_run_names_its_bundle(project):
 def test_the_command_can_be_pasted(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli_train.train_fold", lambda *given, refit: asked.append(given[-1]) or Path("x")
+        "slicewise.cli_train_run.train_fold",
+        lambda *given, refit: asked.append(given[-1]) or Path("x"),
     )
     path = Path(shutil.copy(project / "quick.yaml", project / "my run.yaml"))
     run("train", path, "--fold", "a b", "--weights", project / "start 1.safetensors")
@@ -127,7 +128,7 @@ def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
             asked.append((name, *rest[:-1], rest[-1].partition("quick.yaml")[2].strip()))
             return Path(name)
 
-        monkeypatch.setattr(f"slicewise.cli_train.{name}", called)
+        monkeypatch.setattr(f"slicewise.cli_train_run.{name}", called)
 
     for name in ("cross_validate", "train_fold", "train"):
         record(name)
@@ -139,7 +140,7 @@ def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
 def test_start_weights_replace_those_of_the_configuration(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli_train.train",
+        "slicewise.cli_train_run.train",
         lambda config, *_, refit: asked.append(config.model) or Path("x"),
     )
     run("train", project / "quick.yaml", "--weights", "start.safetensors")

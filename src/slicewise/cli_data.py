@@ -1,78 +1,150 @@
-"""What the `slicewise data` commands do."""
+"""The options of `slicewise data`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from slicewise.cli_progress import steps
-from slicewise.data.build import build
-from slicewise.data.build_config import BuildConfig, config_of, read_build_config
-from slicewise.data.manifest import Manifest
-from slicewise.data.statistics import (
-    compute_statistics,
-    load_statistics,
-    save_statistics,
-    verify_statistics,
+import typer
+
+from slicewise.cli_options import Manifest, require_extra
+
+StatsMode = Literal["save", "verify", "display"]
+Task = Annotated[
+    str | None,
+    typer.Option(help="four_class (default), three_class, binary or classes with commas."),
+]
+Alias = Annotated[
+    list[str] | None, typer.Option(help="Another folder name of a class, folder=class.")
+]
+Skip = Annotated[list[str] | None, typer.Option(help="Class folder to leave out.")]
+Pattern = Annotated[
+    str | None, typer.Option(help="Regular expression on the path, (?P<patient>...).")
+]
+Base = Annotated[Path | None, typer.Option(help="Folder that the roots of a YAML start from.")]
+
+data = typer.Typer(
+    help="Folders to manifests; audits; statistics; synthetic slices.", no_args_is_help=True
 )
-from slicewise.data.tables import is_parquet
-from slicewise.errors import ConfigError
-from slicewise.imaging.preprocess import PreprocessSpec
-
-Mode = Literal["save", "verify", "display"]
 
 
-def build_config(
-    roots: Sequence[Path],
-    base: Path | None,
-    table: Mapping[str, str | None],
-    rules: Mapping[str, str | int | bool | None],
-    *,
-    aliases: Sequence[str],
-    skip: Sequence[str],
-    pattern: str | None,
-) -> BuildConfig:
-    """What `data build` is to do: one YAML file by itself, or folders with options.
+@data.command("build")
+def data_build(
+    roots: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of class folders, or one YAML of sources.", metavar="ROOT..."),
+    ],
+    out: Annotated[Path, typer.Option(help="Manifest to write, .csv or .parquet.")],
+    base: Base = None,
+    task: Task = None,
+    alias: Alias = None,
+    skip: Skip = None,
+    table: Annotated[
+        str | None, typer.Option(help="CSV or Parquet with a row a slice, here or below the root.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Its column with path, file name or stem.")
+    ] = None,
+    patient_column: Annotated[str | None, typer.Option(help="Its column of patients.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Its column of groups.")] = None,
+    fold_column: Annotated[str | None, typer.Option(help="Its column of folds.")] = None,
+    pattern: Pattern = None,
+    test_fold: Annotated[str | None, typer.Option(help="Fold to test on.")] = None,
+    val_fold: Annotated[str | None, typer.Option(help="Fold to validate on.")] = None,
+    on_conflict: Annotated[
+        str | None, typer.Option(help="A group in several folds: refuse (default), drop or move.")
+    ] = None,
+    copies: Annotated[
+        str | None, typer.Option(help="Keep all copies of a slice in one group, or one.")
+    ] = None,
+    published_splits: Annotated[
+        bool, typer.Option("--published-splits", help="Keep Training/Testing folders as splits.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the split; default 42.")] = None,
+) -> None:
+    """Folders to a manifest: classes, duplicates, leak-free groups, split."""
+    from slicewise.cli_data_build import build_config, run_build
 
-    Raises:
-        ConfigError: A YAML file is mixed with options, or an option would change nothing.
-    """
-    if len(roots) == 1 and roots[0].suffix in {".yaml", ".yml"}:
-        given = [name for name, value in {**table, **rules}.items() if value is not None]
-        if given or aliases or skip or pattern:
-            raise ConfigError(f"{roots[0]}: put options into the file, only --base goes with it")
-        return read_build_config(roots[0], base)
-    if base is not None:
-        raise ConfigError("--base goes with a YAML file of sources only")
-    return config_of(roots, skip=skip, table=table, pattern=pattern, aliases=aliases, **rules)
+    table_fields = {
+        "path": table,
+        "key": key,
+        "patient_column": patient_column,
+        "group_column": group_column,
+        "fold_column": fold_column,
+    }
+    rules = {
+        "task": task,
+        "test_fold": test_fold,
+        "val_fold": val_fold,
+        "on_conflict": on_conflict,
+        "copies": copies,
+        "published_splits": published_splits or None,
+        "seed": seed,
+    }
+    config = build_config(
+        roots, base, table_fields, rules, aliases=alias or (), skip=skip or (), pattern=pattern
+    )
+    typer.echo(run_build(config, out))
 
 
-def run_build(config: BuildConfig, out: Path) -> str:
-    """Build and write a manifest; returns the report in words."""
-    is_parquet(out)  # a wrong suffix should not show after minutes of work
-    with steps() as progress:
-        built = build(config, progress)
-    built.write(out)
-    left_out = out.with_suffix(".excluded.csv")
-    return f"{built.report.summary()}\n\nmanifest: {out}\nleft out: {left_out}"
+@data.command("audit")
+def data_audit(
+    roots: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of class folders, or one YAML of sources, or one manifest.",
+            metavar="ROOT...|MANIFEST",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for audit.html, audit.json and clean.csv.")],
+    task: Task = None,
+    alias: Alias = None,
+    skip: Skip = None,
+    pattern: Pattern = None,
+    base: Base = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print audit.json.")] = False,
+) -> None:
+    """Find copies, leaks, contradictions, memory, shortcuts and strangers in a data set."""
+    require_extra("an audit", "evaluate", "sklearn")
+    from slicewise.cli_data_audit import is_manifest, run_audit
+    from slicewise.cli_data_build import build_config
+
+    if is_manifest(roots):
+        if any((task, alias, skip, pattern, base)):
+            raise typer.BadParameter("a manifest is audited as it is: only --out and --json go")
+        typer.echo(run_audit(roots[0], out, as_json=json_))
+        return
+    config = build_config(
+        roots, base, {}, {"task": task}, aliases=alias or (), skip=skip or (), pattern=pattern
+    )
+    typer.echo(run_audit(config, out, as_json=json_))
 
 
-def run_stats(manifest: Path, mode: Mode, size: int) -> str:
-    """Save, verify or show mean and standard deviation of the training split.
+@data.command("stats")
+def data_stats(
+    manifest: Manifest,
+    mode: Annotated[
+        StatsMode, typer.Option(help="save beside the manifest, verify, or display.")
+    ] = "save",
+    size: Annotated[
+        int, typer.Option(min=32, max=1024, help="Side of the square, for save.")
+    ] = 224,
+) -> None:
+    """Mean and standard deviation of the training split, after the pixel pipeline."""
+    from slicewise.cli_data_build import run_stats
 
-    Args:
-        manifest: CSV or Parquet; the figures lie beside it as `NAME.stats.json`.
-        mode: What to do.
-        size: Side of the preprocessed square, for `save`.
-    """
-    path = manifest.with_suffix(".stats.json")
-    if mode == "display":
-        return load_statistics(path).summary()
-    with steps() as progress:
-        rows = Manifest.read(manifest)
-        if mode == "verify":
-            return verify_statistics(load_statistics(path), rows, progress).summary() + "\nverified"
-        found = compute_statistics(rows, PreprocessSpec(size=size), progress)
-    save_statistics(found, path)
-    return f"{found.summary()}\nsaved: {path}"
+    typer.echo(run_stats(manifest, mode, size))
+
+
+@data.command("phantom")
+def data_phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to write into.", metavar="OUT")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures of each class.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 42,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of a picture, pixels.")] = 512,
+) -> None:
+    """Draw synthetic slices for demos and tests; never for training or figures."""
+    from slicewise.data.phantom.files import write_phantoms
+
+    paths = write_phantoms(out, count, seed, size)
+    typer.echo(f"{len(paths)} synthetic files in {out}")

@@ -1,118 +1,77 @@
-"""What `slicewise evaluate` does with its options, and what it prints."""
+"""The options of `slicewise evaluate`."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from slicewise.cli_evaluate_parts import Extras, parts_of
-from slicewise.cli_progress import steps
-from slicewise.data.manifest import Manifest
-from slicewise.errors import ConfigError
-from slicewise.evaluation.bootstrap import Bootstrap
-from slicewise.evaluation.evaluate import default_split, evaluate
-from slicewise.evaluation.gate import Gate, judge, load_gate
-from slicewise.evaluation.headlines import headlines
-from slicewise.evaluation.report import SEEN_NOTICE
-from slicewise.inference.classifier import Classifier
-from slicewise.inference.envelope import DISCLAIMER
+import typer
+
+from slicewise.cli_options import BundlePath, Manifest, Threads, require_extra
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be measured.
+def evaluate(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option(help="Folder for report, figures, tables and plots.")],
+    bundle: BundlePath = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, val, test or all; default test, or all where no row has a split."
+        ),
+    ] = None,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Keep slices the model was trained on; stamped.")
+    ] = False,
+    gate: Annotated[
+        Path | None, typer.Option(help="YAML of limits; exit code 1 where one is missed.")
+    ] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="Another bundle on the same slices; repeatable.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="What a label means, LABEL=CLASS; repeatable.")
+    ] = None,
+    gallery: Annotated[
+        int, typer.Option(min=0, max=9999, help="Pictures of wrong and of right answers; 0 none.")
+    ] = 16,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Ask again with worse slices, strange pictures.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Slices, and strange pictures of a kind, for it; default 300."),
+    ] = None,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Test the heat maps.")
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="CSV of tumor boxes to test heat maps against; masks: the manifest's."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Resamples for intervals.")] = 1000,
+    threads: Threads = 1,
+    json_: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
+) -> None:
+    """Measure a bundle on one split of a manifest, with intervals by group."""
+    require_extra("evaluation with plots", "evaluate", "matplotlib")
+    from slicewise.cli_evaluate_parts import Extras
+    from slicewise.cli_evaluate_run import Wanted, run_evaluate
 
-    Args:
-        bundle: Folder or zip; None for the bundled model.
-        split: Which slices; None for `test`, or for all where the manifest has no splits.
-        allow_seen: Keep slices the model was trained on.
-        resamples: How often groups are drawn for intervals.
-        gate: File of limits.
-        compare: Bundles to compare with.
-        label_names: What labels mean, each `LABEL=CLASS`.
-        threads: Of one forward pass.
-        extras: What is to be looked at beyond the answers.
-    """
-
-    bundle: Path | None
-    split: str | None
-    allow_seen: bool
-    resamples: int
-    gate: Path | None
-    compare: Sequence[Path]
-    label_names: Sequence[str]
-    threads: int
-    extras: Extras
-
-
-def run_evaluate(manifest: Path, out: Path, wanted: Wanted, *, as_json: bool) -> tuple[str, bool]:
-    """Evaluate; say what to print and whether the gate, if any, was passed.
-
-    Args:
-        manifest: CSV or Parquet.
-        out: Folder for the files.
-        wanted: What is to be measured.
-        as_json: Print all of `metrics.json`, not the headlines.
-    """
-    gate = None if wanted.gate is None else load_gate(wanted.gate)
-    names = _pairs(wanted.label_names)
-    parts = parts_of(wanted.extras)
-    slices = Manifest.read(manifest)
-    classifier = Classifier.load(wanted.bundle, wanted.threads)
-    rivals = [Classifier.load(path, wanted.threads) for path in wanted.compare]
-    with steps() as progress:
-        report = evaluate(
-            slices,
-            classifier,
-            out,
-            command=shlex.join(["slicewise", *sys.argv[1:]]),
-            split=wanted.split or default_split(slices),
-            allow_seen=wanted.allow_seen,
-            bootstrap=Bootstrap(resamples=wanted.resamples),
-            label_names=names,
-            gate=gate,
-            rivals=rivals,
-            parts=parts,
-            progress=progress,
-        )
-    passed, standing = _judged(gate, report)
-    if as_json:
-        return json.dumps(report, indent=2, ensure_ascii=False), passed
-    lines = [*_headlines(report), *standing, f"report: {out / 'report.html'}", DISCLAIMER]
-    return "\n".join(lines), passed
-
-
-def _pairs(given: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in given:
-        label, equals, class_ = text.partition("=")
-        if not (label and equals and class_):
-            raise ConfigError(f"--map {text!r}: expected LABEL=CLASS")
-        pairs[label] = class_
-    return pairs
-
-
-def _judged(gate: Gate | None, report: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """Whether the gate was passed, and what to print of it."""
-    if gate is None:
-        return True, []
-    judgement = judge(gate, report)
-    missed = [f"  {c.figure}: {c.said}" for c in judgement.checks if not c.passed]
-    return judgement.passed, [judgement.words, *missed]
-
-
-def _headlines(report: Mapping[str, Any]) -> list[str]:
-    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
-    lines = [
-        f"{report['n']} slices in {report['groups']} groups; refused: "
-        + ", ".join(f"{count} {kind}" for kind, count in refused.items())
-    ]
-    if report["allow_seen"]:
-        lines.append(f"{SEEN_NOTICE}: {report['seen_evaluated']['count']}")
-    lines += [f"caution: {sentence}" for sentence in report["cautions"]]
-    return lines + [f"  {h.title:<24} {h.text(report)}" for h in headlines(report)]
+    if limit is not None and not robustness:
+        raise typer.BadParameter("--limit needs --robustness")
+    extras = Extras(gallery, (limit or 300) if robustness else 0, explanations, boxes)
+    wanted = Wanted(
+        bundle=bundle,
+        split=split,
+        allow_seen=allow_seen,
+        resamples=resamples,
+        gate=gate,
+        compare=compare or (),
+        label_names=map_ or (),
+        threads=threads,
+        extras=extras,
+    )
+    text, passed = run_evaluate(manifest, out, wanted, as_json=json_)
+    typer.echo(text)
+    raise typer.Exit(0 if passed else 1)

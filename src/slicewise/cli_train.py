@@ -1,89 +1,34 @@
-"""What `slicewise train` does with its configuration."""
+"""The options of `slicewise train`."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from slicewise.data.tasks import parse_task
-from slicewise.evaluation.figures import figure_text
-from slicewise.inference.bundle import load_bundle
-from slicewise.training.config import load_config
-from slicewise.training.folds import cross_validate, train_fold
-from slicewise.training.pooled_report import FOLDER
-from slicewise.training.train import EVALUATION, train
+import typer
 
-HEADLINES = (
-    ("accuracy",),
-    ("balanced_accuracy",),
-    ("macro_auroc",),
-    ("ece",),
-    ("memorisation_1nn",),
-    ("tumor", "sensitivity"),
-    ("tumor", "specificity"),
-)
+from slicewise.cli_options import require_extra
 
 
-def run_train(
-    path: Path, *, folds: bool, only: Sequence[str], weights: Path | None, refit: bool
-) -> list[Path]:
-    """Train one model, some folds, or all folds and a final model; returns the bundles.
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of the run.", metavar="CONFIG")],
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Hold out each fold once, then train on all.")
+    ] = False,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Only hold out this fold; may be repeated.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="safetensors to start from; instead of model.weights.")
+    ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Of finished runs: fit the decision, write bundles anew."),
+    ] = False,
+) -> None:
+    """Train a model and write its bundle; run the same command again to go on."""
+    require_extra("training", "train", "torch")
+    from slicewise.cli_train_run import run_train, told
 
-    Args:
-        path: YAML of the run.
-        folds: Every fold, then a model on all of them.
-        only: Just these folds.
-        weights: Start weights instead of those in the configuration.
-        refit: Write the bundles of finished runs anew from their checkpoints.
-
-    The command that reports and card carry names files only, not the folders of this machine.
-    """
-    config = load_config(path)
-    task = parse_task(config.data.task)
-    command = ["slicewise", "train", path.name]
-    if weights is not None:
-        config = config.model_copy(
-            update={"model": config.model.model_copy(update={"weights": weights})}
-        )
-        command += ["--weights", weights.name]
-    if only:
-        return [
-            train_fold(config, task, fold, shlex.join([*command, "--fold", fold]), refit=refit)
-            for fold in only
-        ]
-    if folds:
-        return [cross_validate(config, task, shlex.join([*command, "--folds"]), refit=refit)]
-    return [train(config, task, shlex.join(command), refit=refit)]
-
-
-def told(bundle: Path) -> str:
-    """Where a bundle and its report lie, and its headline figures with their intervals.
-
-    Args:
-        bundle: What a run wrote.
-    """
-    info = load_bundle(bundle).info
-    own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
-    figures = info.evaluation
-    rows = [(" ".join(key).replace("_", " "), figure_text(_at(figures, key))) for key in HEADLINES]
-    if info.task.negative_class is None:
-        rows = [row for row in rows if not row[0].startswith("tumor")]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(
-        [
-            f"bundle: {bundle}",
-            f"report: {own if own.is_dir() else pooled}",
-            f"{figures['split']}: {figures['n']} slices in {figures['groups']} groups; "
-            "95 % intervals resample groups",
-            *(f"  {name:{width}}  {text}" for name, text in rows),
-        ]
-    )
-
-
-def _at(figures: dict[str, Any], key: Sequence[str]) -> dict[str, Any]:
-    found = figures
-    for part in key:
-        found = found[part]
-    return found
+    for bundle in run_train(config, folds=folds, only=fold or [], weights=weights, refit=refit):
+        typer.echo(told(bundle))

@@ -44,6 +44,38 @@ class TrainingError(SliceWiseError):
     """A training run cannot start, go on or be exported."""
 
 
+class AuditError(SliceWiseError):
+    """The audit log cannot be written, read or trusted."""
+
+
+class OverloadError(SliceWiseError):
+    """More is asked than can be answered now; later it can."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AccessError(SliceWiseError):
+    """Who asks is not known (`known` is false), or may not do what is asked."""
+
+    def __init__(self, message: str, *, known: bool) -> None:
+        super().__init__(message)
+        self.known = known
+
+
+class RateLimitError(SliceWiseError):
+    """One caller sends more than is allowed; the others are answered."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class FeedbackError(SliceWiseError):
+    """What was said about a prediction does not fit it, or there is no such prediction."""
+
+
 class MissingExtraError(SliceWiseError):
     """An optional part of SliceWise is not installed."""
 

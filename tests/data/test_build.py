@@ -7,7 +7,7 @@ import pytest
 
 from builders_data import COPIES, head, save
 from slicewise.data.build import build
-from slicewise.data.build_config import config_of
+from slicewise.data.build_config import BuildConfig, config_of
 from slicewise.data.manifest import Manifest
 from slicewise.data.phantom.files import write_phantoms
 from slicewise.errors import LeakageError, ManifestError
@@ -159,6 +159,24 @@ def test_contradicting_labels_are_left_out_with_their_copies(tmp_path):
     reasons = sorted(entry.reason for entry in report.excluded)
     assert reasons[0].startswith("label conflict: glioma in ")
     assert reasons[1].startswith("label conflict: pituitary in ")
+
+
+def test_a_tumor_of_an_untold_type_is_kept_where_it_is_asked_for(tmp_path):
+    """Its copy under a type stays too: the two agree. One under no tumor does not."""
+    for i in range(3):
+        save(head(i, side=128), tmp_path / "a" / "yes" / f"{i}.png")
+        save(head(10 + i, side=128), tmp_path / "a" / "no" / f"{i}.png")
+    save(COPIES["turned"](head(0, side=128)), tmp_path / "b" / "glioma" / "0.png")
+    save(COPIES["turned"](head(1, side=128)), tmp_path / "b" / "no" / "1.png")
+    sources = [{"root": tmp_path / "a", "untyped": True}, {"root": tmp_path / "b"}]
+    report = build(BuildConfig.model_validate({"sources": sources})).report
+    labels = sorted((row.source, row.label) for row in report.rows)
+    assert labels == [("a", "no_tumor")] * 3 + [("a", "tumor")] * 2 + [("b", "glioma")]
+    groups = {Path(row.path).as_posix()[len(str(tmp_path)) :]: row.group for row in report.rows}
+    assert groups["/a/yes/0.png"] == groups["/b/glioma/0.png"]
+    assert len(report.excluded) == 2
+    with pytest.raises(ManifestError, match="means tumor"):
+        build(config_of([tmp_path / "a"]))
 
 
 def test_a_bad_file_never_loses_the_good_ones(tmp_path):

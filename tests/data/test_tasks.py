@@ -2,7 +2,15 @@
 
 import pytest
 
-from slicewise.data.tasks import BINARY, FOUR_CLASS, THREE_CLASS, Task, normal_name, parse_task
+from slicewise.data.tasks import (
+    BINARY,
+    FOUR_CLASS,
+    THREE_CLASS,
+    Task,
+    contradict,
+    normal_name,
+    parse_task,
+)
 from slicewise.errors import ConfigError, ManifestError
 
 
@@ -69,6 +77,38 @@ def test_a_task_needs_two_different_classes(classes):
 def test_the_negative_class_is_one_of_the_classes():
     with pytest.raises(ConfigError, match="none of a, b"):
         Task("t", ("a", "b"), "c")
+
+
+def test_a_tumor_of_an_untold_type_leaves_its_types_open():
+    assert FOUR_CLASS.possible("glioma") == ("glioma",)
+    assert FOUR_CLASS.possible("tumor") == ("glioma", "meningioma", "pituitary")
+    assert FOUR_CLASS.possible("abscess") == ()
+    assert BINARY.possible("tumor") == ("tumor",)
+    assert THREE_CLASS.possible("tumor") == ()  # without a negative class it would say nothing
+
+
+def test_an_untold_type_is_a_label_only_where_it_is_asked_for():
+    assert FOUR_CLASS.label_of("yes", untyped=True) == "tumor"
+    assert FOUR_CLASS.label_of("no", untyped=True) == "no_tumor"
+    with pytest.raises(ManifestError, match="means tumor"):
+        FOUR_CLASS.label_of("yes")
+    with pytest.raises(ManifestError, match="means tumor"):
+        THREE_CLASS.label_of("yes", untyped=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("glioma", "glioma", False),
+        ("glioma", "meningioma", True),
+        ("tumor", "glioma", False),
+        ("tumor", "no_tumor", True),
+        ("no_tumor", "glioma", True),
+    ],
+)
+def test_which_labels_contradict(one, other, expected):
+    assert contradict(one, other) is expected
+    assert contradict(other, one) is expected
 
 
 def test_normal_name():

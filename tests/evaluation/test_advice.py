@@ -9,9 +9,9 @@ import pytest
 
 from builders_evaluation import decided_table, table_of
 from slicewise.evaluation.advice import advice, cautions
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.report import Refusals
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.slice import Failure
 
 QUICK = Bootstrap(resamples=40)

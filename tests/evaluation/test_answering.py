@@ -13,10 +13,10 @@ from builders_evaluation import FOUR, rule_of
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.evaluation import metrics
 from slicewise.evaluation.answering import answer_split
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.labels import read_labels
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer

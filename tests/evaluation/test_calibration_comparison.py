@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.calibration import fit_bias_corrected, fit_temperature
 from slicewise.evaluation.calibration_comparison import (
     calibration_section,
@@ -17,6 +16,7 @@ from slicewise.evaluation.calibration_comparison import (
 )
 from slicewise.evaluation.metrics import brier, ece
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.decision import probabilities_of
 
 CLASSES = ("glioma", "meningioma", "no_tumor")

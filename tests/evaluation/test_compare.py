@@ -9,8 +9,8 @@ import pytest
 
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.compare import decided, figures_of_each, mcnemar_counts, paired
+from slicewise.figures.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=60)
 

@@ -7,8 +7,9 @@ import pytest
 
 from builders_evaluation import table_of
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.conformal import covered, fit_conformal, prediction_sets, smallest_kept
-from slicewise.inference.decision import Conformal
+from slicewise.evaluation.conformal import fit_conformal, smallest_kept
+from slicewise.evaluation.verdicts import with_verdicts
+from slicewise.inference.rule import DecisionRule
 
 
 class TestSmallestKept:
@@ -32,21 +33,10 @@ class TestSmallestKept:
 def test_each_class_is_covered_as_promised_on_new_slices() -> None:
     rule = fit_conformal(table_of(groups=4000, per_group=1, seed=1, skill=1.0), 0.9)
     fresh = table_of(groups=4000, per_group=1, seed=2, skill=1.0)
-    sets = prediction_sets(fresh.probabilities(), fresh.classes, rule)
-    inside = covered(sets, fresh.targets)
+    decided = with_verdicts(fresh, DecisionRule(conformal=rule), [()] * fresh.n)
+    inside = decided.sets[np.arange(fresh.n), fresh.targets]
     for k in range(4):
         assert np.mean(inside[fresh.targets == k]) == pytest.approx(0.9, abs=0.03)
-
-
-def test_sets_by_hand() -> None:
-    rule = Conformal(coverage=0.9, smallest={"a": 0.2, "b": 0.6, "c": 0.05}, n=9, groups=3)
-    found = prediction_sets(np.array([[0.5, 0.4, 0.1], [0.1, 0.88, 0.02]]), ("a", "b", "c"), rule)
-    assert found.tolist() == [[True, False, True], [False, True, False]]
-
-
-def test_the_most_probable_class_stays() -> None:
-    rule = Conformal(coverage=0.9, smallest={"a": 0.9, "b": 0.9}, n=9, groups=3)
-    assert prediction_sets(np.array([[0.6, 0.4]]), ("a", "b"), rule).tolist() == [[True, False]]
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, 95.0])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from builders_evaluation import decided_table, rule_of, table_of
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=20)
 

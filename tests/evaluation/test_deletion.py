@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from builders import head_with_spot, make_slice
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.deletion import ORDERS, SHARES, area, areas, curves, order_of, played
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.classifier import Outputs
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 
 CELLS = 8
 

@@ -16,10 +16,10 @@ from builders_evaluation import FOUR, rule_of
 from slicewise.data.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
 from slicewise.errors import ConfigError, EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.evaluate import default_split, evaluate
 from slicewise.evaluation.gate import Gate
 from slicewise.evaluation.section import Section
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import Bundle, TaskInfo

@@ -13,9 +13,9 @@ from PIL import Image
 from builders import CLASSES, head_with_spot, tiny_bundle
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ManifestError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.explanations import NO_REGIONS, explanation_tests, spread
 from slicewise.evaluation.regions import read_boxes
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.classifier import Classifier
 from slicewise.training.randomise import shuffled_classifiers
 

@@ -10,12 +10,12 @@ from builders import CLASSES, head_with_spot, make_slice, tiny_bundle
 from builders_evaluation import table_of
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.evaluation.answering import answer_split
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.gallery import correct_by_lot, gallery
 from slicewise.evaluation.labels import read_labels
 from slicewise.evaluation.timing import machine, timings
 from slicewise.evaluation.timing_report import timing_report
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.classifier import Classifier
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from builders_evaluation import decided_table
 from slicewise.errors import ConfigError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.gate import Gate, judge, load_gate
 from slicewise.evaluation.gate_report import write_gate
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from PIL import Image
 from builders import CLASSES
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.localisation import (
     ALL,
     METHODS,
@@ -26,6 +25,7 @@ from slicewise.evaluation.localisation import (
     measure,
 )
 from slicewise.evaluation.regions import read_boxes
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
 
 REGION = np.zeros((40, 40), bool)

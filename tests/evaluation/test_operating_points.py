@@ -7,7 +7,6 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import draw_groups
 from slicewise.evaluation.metrics import sensitivity, specificity
 from slicewise.evaluation.operating_points import (
     least_cost,
@@ -15,6 +14,7 @@ from slicewise.evaluation.operating_points import (
     target_specificity,
     youden_j,
 )
+from slicewise.figures.bootstrap import draw_groups
 
 SCORES = np.array([0.95, 0.9, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1])
 TRUTH = np.array([True, True, False, True, False, True, False, False])

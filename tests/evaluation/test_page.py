@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from builders_evaluation import decided_table
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.gate import Gate, judge
 from slicewise.evaluation.gate_report import write_gate
 from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.text_report import model_text
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.envelope import DISCLAIMER
 

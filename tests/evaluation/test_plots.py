@@ -7,9 +7,9 @@ import pytest
 
 from builders_evaluation import rule_of, table_of
 from slicewise.evaluation import metrics, plots
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.pictures import write_plots
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 
 figure = pytest.importorskip("matplotlib.figure")
 

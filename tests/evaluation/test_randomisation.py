@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from builders import head_pixels, make_slice
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.randomisation import (
     ANOTHER,
     hottest_overlap,
     randomisation,
     rank_correlation,
 )
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.classifier import Outputs
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from slicewise.data.strange.registry import KINDS
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.perturbations import PERTURBATIONS
 from slicewise.evaluation.robustness_figures import (
     CLEAN,
@@ -16,6 +15,7 @@ from slicewise.evaluation.robustness_figures import (
     perturbation_figures,
     strange_figures,
 )
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.decision import Verdict
 
 A, R, X = Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT

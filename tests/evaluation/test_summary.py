@@ -7,8 +7,8 @@ import pytest
 from sklearn import metrics as reference
 
 from builders_evaluation import FOUR, rule_of, table_of
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.summary import summarise
+from slicewise.figures.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=40)
 OVERALL = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1", "ece", "brier")

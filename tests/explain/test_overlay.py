@@ -99,8 +99,14 @@ class TestSideBySide:
 
     def test_the_caption_holds_the_answer_and_the_disclaimer(self) -> None:
         text = " ".join(caption_of(prediction("s.png", SHARES)))
-        for part in ("glioma", "70.0%", "review", "85.0%", "40.0%", "Not a medical device"):
+        for part in ("glioma", "70.0 %", "review", "85.0 %", "40.0 %", "Not a medical device"):
             assert part in text
+
+    def test_the_caption_never_claims_certainty(self) -> None:
+        caption = caption_of(prediction("s.png", (0.9997, 0.0001, 0.0001, 0.0001)))
+        assert caption[0].startswith("glioma  >99.9 %")
+        assert ">99.9 %" in caption[1]
+        assert "100" not in "".join(caption[:2])
 
     def test_an_answer_is_drawn_whole(self) -> None:
         slice_ = ramp_slice()

@@ -110,7 +110,7 @@ class TestReport:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.5, "50.0 %"), (0.9999, "> 99.9 %"), (1.0, "100.0 %")],
+    [(0.0, "0.0 %"), (0.0004, "<0.1 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1.0, "100.0 %")],
 )
 def test_percent_never_rounds_to_certainty(share: float, text: str) -> None:
     assert percent(share).replace("\N{NO-BREAK SPACE}", " ") == text

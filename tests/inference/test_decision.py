@@ -9,7 +9,6 @@ from builders import decision_rule, fitted_rule
 from slicewise.errors import ConfigError
 from slicewise.inference.decision import (
     REASON_TEXTS,
-    DecisionRule,
     Reason,
     Verdict,
     decide,
@@ -18,6 +17,7 @@ from slicewise.inference.decision import (
     threshold_of,
     tumor_probability_of,
 )
+from slicewise.inference.rule import DecisionRule
 
 
 def test_softmax_of_known_logits() -> None:

@@ -11,8 +11,9 @@ from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
-from slicewise.inference.decision import OutOfDistribution, Reason
+from slicewise.inference.decision import Reason
 from slicewise.inference.outliers import Outliers, Whitening, input_concerns, load_outliers
+from slicewise.inference.rule import OutOfDistribution
 
 LOOKS = len(APPEARANCE_NAMES)
 

@@ -8,17 +8,14 @@ import pytest
 
 from builders import decision_rule
 from slicewise.inference.decision import (
-    Acceptance,
     BundleReference,
-    Conformal,
-    DecisionRule,
-    OutOfDistribution,
     Prediction,
     Reason,
     StudyPrediction,
     Threshold,
     Verdict,
 )
+from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OutOfDistribution
 from slicewise.inference.study import study_prediction, with_ends_marked
 
 CLASSES = ("glioma", "no_tumor", "pituitary")

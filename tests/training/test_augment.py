@@ -18,6 +18,7 @@ from slicewise.training.augment import (
     draw,
     draw_mix,
     mix,
+    warp,
 )
 
 
@@ -114,12 +115,18 @@ def test_unknown_strength_is_refused() -> None:
         AugmentConfig(rotation=3)  # type: ignore[call-arg]
 
 
-def test_mixup_blends_images_and_targets() -> None:
+def test_mixup_blends_images() -> None:
     images = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)])
-    targets = torch.eye(2)
-    pixels, soft = mix(images, targets, MixDraw(torch.tensor([1, 0]), 0.75))
+    pixels = mix(images, MixDraw(torch.tensor([1, 0]), 0.75))
     torch.testing.assert_close(pixels[0], torch.full((1, 4, 4), 0.25))
-    torch.testing.assert_close(soft, torch.tensor([[0.75, 0.25], [0.25, 0.75]]))
+    torch.testing.assert_close(pixels[1], torch.full((1, 4, 4), 0.75))
+
+
+def test_what_lies_over_an_image_moves_with_it() -> None:
+    config = AugmentConfig(preset="none", flip=1.0, rotate=10, shift=0.1, zoom=0.1, shear=4)
+    images = torch.rand(4, 1, 32, 32, generator=generator(5))
+    numbers = draw(config, 4, generator(6))
+    torch.testing.assert_close(warp(images, numbers), apply(images, numbers), atol=1e-6, rtol=0)
 
 
 def test_cutmix_share_is_the_area_kept() -> None:
@@ -128,10 +135,8 @@ def test_cutmix_share_is_the_area_kept() -> None:
         numbers = draw_mix(config, 2, 32, generator(seed))
         assert numbers is not None
         images = torch.stack([torch.zeros(1, 32, 32), torch.ones(1, 32, 32)])
-        pixels, soft = mix(
-            images, torch.eye(2), MixDraw(torch.tensor([1, 0]), numbers.share, numbers.box)
-        )
-        assert float(pixels[0].mean()) == pytest.approx(float(soft[0, 1]), abs=1e-6)
+        pixels = mix(images, MixDraw(torch.tensor([1, 0]), numbers.share, numbers.box))
+        assert float(pixels[0].mean()) == pytest.approx(1 - numbers.share, abs=1e-6)
 
 
 def test_mixing_off_draws_nothing() -> None:

@@ -23,7 +23,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.training.bundling import draft, exported, make_product, seen_fingerprints
-from slicewise.training.config import BundleConfig
+from slicewise.training.config import BundleConfig, ModelConfig
 from slicewise.training.dataset import load_images
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.evidence import evidence_of
@@ -38,7 +38,7 @@ def manifest(finished: Path) -> Manifest:
 
 
 def trained_weights(finished: Path):
-    network = create_network("small", 4, weights=None, dropout=0, frozen_stages=0)
+    network = create_network(ModelConfig(name="small"), FOUR_CLASS, weights=None)
     state = torch.load(finished / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
     network.load_state_dict({key.removeprefix("network."): v for key, v in state.items()})
     return network.eval()
@@ -102,7 +102,7 @@ def test_a_draft_answers_before_its_figures_are_known(tmp_path):
     manifest = write_heads(tmp_path)
     config = run_config(tmp_path)
     torch.manual_seed(0)
-    network = create_network("small", 4, weights=None, dropout=0, frozen_stages=0)
+    network = create_network(ModelConfig(name="small"), FOUR_CLASS, weights=None)
     product = make_product(config, FOUR_CLASS, exported(config, network), manifest)
     bundle = draft(product, config, FOUR_CLASS, manifest)
     (answer,) = Classifier(bundle).predict([read_slice(manifest.resolve(manifest.rows[0]))])

@@ -11,11 +11,11 @@ import yaml
 
 from builders import CLASSES, bundle_info
 from builders_training import run_config, run_values, write_heads
-from slicewise.cli_train import run_train
+from slicewise.cli_train_run import run_train
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.inference.bundle import TaskInfo, load_bundle
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.card import model_card
 from slicewise.training.train import train
 

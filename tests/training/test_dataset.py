@@ -152,13 +152,13 @@ def test_a_rest_of_one_is_left_out():
     assert len(sampler) == 2
 
 
-def test_loaders_give_images_targets_and_positions():
+def test_loaders_give_images_labels_and_positions():
     images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2)
-    targets = np.array([3, 2, 1, 0, 3])
-    batches = list(ordered_loader(images, targets, 2))
+    possible = np.eye(4, dtype=bool)[[3, 2, 1, 0, 3]]
+    batches = list(ordered_loader(images, possible, 2))
     assert [batch[2].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
     assert batches[1][0].shape == (2, 1, 2, 2)
     assert batches[1][0][0, 0].tolist() == images[2].tolist()
-    for pixels, labels, positions in training_loader(images, targets, 2, seed=0):
-        assert labels.tolist() == targets[positions].tolist()
+    for pixels, labels, positions in training_loader(images, possible, 2, seed=0):
+        assert labels.tolist() == possible[positions].tolist()
         assert pixels[:, 0].tolist() == images[positions].tolist()

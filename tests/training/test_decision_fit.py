@@ -17,7 +17,8 @@ from slicewise.evaluation.operating_points import (
 )
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.selection import fit_acceptance
-from slicewise.inference.decision import DecisionRule, Reason, probabilities_of, threshold_of
+from slicewise.inference.decision import Reason, probabilities_of, threshold_of
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 

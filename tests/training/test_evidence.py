@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,11 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import CARD_NAME, Bundle, load_bundle, write_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
+from slicewise.inference.rule import DecisionRule
 from slicewise.training import evidence
 from slicewise.training.bundling import draft, exported, make_product
-from slicewise.training.evidence import evidence_of, fit_refusal
+from slicewise.training.config import ModelConfig
+from slicewise.training.evidence import evidence_of, fit_refusal, seen_of
 from slicewise.training.model import create_network
 
 CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
@@ -23,7 +27,7 @@ UNLIKE = {Reason.UNLIKE_TRAINING, Reason.NOT_A_HEAD_SLICE}
 
 def graph_of(config) -> bytes:
     torch.manual_seed(0)
-    network = create_network("small", 4, weights=None, dropout=0, frozen_stages=0)
+    network = create_network(ModelConfig(name="small"), FOUR_CLASS, weights=None)
     return exported(config, network.eval())
 
 
@@ -93,5 +97,27 @@ def test_too_few_validation_slices_are_refused(tmp_path):
         "0",
         {"model.onnx": graph_of(config)},
     )
+    classifier = Classifier(bare)
+    real = seen_of(classifier, manifest, "val")
     with pytest.raises(EvaluationError, match="expected 50 validation slices or more; got 8"):
-        fit_refusal(Classifier(bare), manifest, config.bundle.refusal, 1)
+        fit_refusal(classifier, manifest, real, config.bundle.refusal, 1)
+
+
+@pytest.mark.parametrize("given", [None, DecisionRule()])
+def test_each_split_runs_through_the_graph_once(tmp_path, monkeypatch, given):
+    manifest = write_heads(tmp_path, groups=50)
+    monkeypatch.setattr(evidence, "kinds_of", lambda: CHEAP)
+    config = run_config(tmp_path, bundle={"refusal": {"per_kind": 20}})
+    asked = Counter()
+    forward = Classifier.forward
+
+    def counted(self, slices):
+        asked.update(slice_.source for slice_ in slices)
+        return forward(self, slices)
+
+    monkeypatch.setattr(Classifier, "forward", counted)
+    made = make_product(config, FOUR_CLASS, graph_of(config), manifest, given)
+    assert made.decision.out_of_distribution is not None
+    for split, times in (("train", 1), ("val", 1), ("test", 0)):
+        paths = [str(manifest.resolve(row)) for row in manifest.subset(split).rows]
+        assert {asked[path] for path in paths} == {times}

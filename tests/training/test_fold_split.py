@@ -55,6 +55,15 @@ def test_nothing_is_held_out_for_the_final_model(tmp_path, manifest):
     assert {row.split for row in split.rows} == {"train", "val"}
 
 
+def test_slices_of_an_untold_type_choose_no_validation_group(tmp_path, manifest):
+    untold = tuple(
+        replace(row, label="tumor") if row.label == "pituitary" else row for row in manifest.rows
+    )
+    split = held_out(run_config(tmp_path), replace(manifest, rows=untold), None)
+    assert "val" in {row.split for row in split.rows if row.label == "glioma"}
+    assert {row.split for row in split.rows if row.label == "tumor"} == {"train"}
+
+
 def test_folds_are_those_of_the_column(tmp_path, manifest):
     assert fold_names(run_config(tmp_path), manifest) == ["a", "b", "c"]
     with pytest.raises(TrainingError, match=r"folds.column 'site': .*none. Give folds.count"):

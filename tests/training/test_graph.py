@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -9,6 +11,8 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from builders import SIZE, spot_batch, trained_network
+from slicewise.data.tasks import FOUR_CLASS
+from slicewise.training.config import ModelConfig
 from slicewise.training.graph import BundleGraph, onnx_bytes, rounded, without_origin
 from slicewise.training.model import SliceNet, create_network
 
@@ -59,7 +63,7 @@ def test_parity_with_torch(storage: str, count: int) -> None:
 
 
 def test_float16_halves_the_file_and_says_what_rounding_costs() -> None:
-    whole = create_network("resnet18", 4, weights=None, dropout=0, frozen_stages=0)
+    whole = create_network(ModelConfig(name="resnet18"), FOUR_CLASS, weights=None)
     half = onnx_bytes(rounded(whole, "float16"), SIZE, "float16")
     assert len(half) < 0.52 * len(onnx_bytes(rounded(whole, "float32"), SIZE, "float32"))
     kinds = {t.data_type for t in onnx.load_from_string(half).graph.initializer if len(t.dims) > 1}
@@ -77,9 +81,10 @@ def test_heat_map_is_grad_cam(target: int) -> None:
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
 
 
-def test_resnet_heat_map_is_grad_cam_after_a_few_steps() -> None:
+@pytest.mark.parametrize("pool", ["mean", "evidence"])
+def test_resnet_heat_map_is_grad_cam_after_a_few_steps(pool: Literal["mean", "evidence"]) -> None:
     torch.manual_seed(1)
-    network = create_network("resnet18", 4, weights=None, dropout=0, frozen_stages=0)
+    network = create_network(ModelConfig(name="resnet18", pool=pool), FOUR_CLASS, weights=None)
     network.normalise_by(0.3, 0.25)
     images, targets = spot_batch(16)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
+from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS
 from slicewise.errors import ConfigError, TrainingError
-from slicewise.training.model import BACKBONES, create_network, parameter_counts
+from slicewise.training.config import ModelConfig
+from slicewise.training.model import BACKBONES, SliceNet, create_network, parameter_counts
 
 
 def build(name: str = "resnet18", weights: Path | None = None, frozen: int = 0):
-    return create_network(name, 3, weights=weights, dropout=0.0, frozen_stages=frozen).eval()
+    config = ModelConfig(name=name, frozen_stages=frozen)
+    return create_network(config, THREE_CLASS, weights=weights).eval()
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
@@ -59,6 +63,49 @@ def test_input_norm_of_the_start_is_folded(tmp_path: Path) -> None:
     ]
     assert float(found) == pytest.approx(sum(channels) / 3, abs=0.15)
     torch.testing.assert_close(started.backbone.stem.conv.weight, kernel.sum(1, keepdim=True))
+
+
+def evidence() -> SliceNet:
+    torch.manual_seed(3)
+    config = ModelConfig(name="resnet18", pool="evidence")
+    return create_network(config, FOUR_CLASS, weights=None).eval()
+
+
+def test_evidence_is_the_log_mean_of_odds_against_no_tumor() -> None:
+    network = evidence()
+    features = torch.rand(2, 512, 3, 4) * 5
+    with torch.no_grad():
+        scores = network.scores(features).double().numpy()
+        found = network.logits(features).numpy()
+    for slice_ in range(2):
+        place = scores[slice_].reshape(4, -1)
+        for index in (0, 1, 3):
+            odds = np.exp(place[index] - place[2])
+            assert found[slice_, index] == pytest.approx(np.log(odds.mean()), abs=1e-4)
+        against = place[2] - place[[0, 1, 3]].mean(axis=0)
+        assert found[slice_, 2] == pytest.approx(against.mean(), abs=1e-4)
+
+
+def test_a_tumor_in_one_place_is_enough_for_evidence_and_not_for_the_mean() -> None:
+    """One place of a hundred speaks for a glioma, all others against it."""
+    network = evidence()
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+        network.head.weight[0, 0] = 1.0
+        features = torch.full((1, 512, 10, 10), -1.0)
+        features[:, 0, 4, 7] = 12.0
+        found = network.logits(features)[0]
+        network.negative = None
+        mean = network.logits(features)[0]
+    assert found.argmax() == 0
+    assert found[0] > 5
+    assert mean[0] < 0
+
+
+def test_evidence_needs_a_class_without_a_tumor() -> None:
+    with pytest.raises(ConfigError, match="three_class has none"):
+        create_network(ModelConfig(name="resnet18", pool="evidence"), THREE_CLASS, weights=None)
 
 
 def test_frozen_stages_do_not_train() -> None:

@@ -9,30 +9,25 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from builders_training import run_config
+from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import TrainingError
 from slicewise.training.model import create_network
 from slicewise.training.module import SliceModule, _cosine
 
 
-def module(folder, **sections) -> SliceModule:
+def module(folder, given: np.ndarray | None = None, **sections) -> SliceModule:
     config = run_config(folder, **sections)
     torch.manual_seed(0)
-    model = config.model
-    network = create_network(
-        model.name,
-        4,
-        weights=None,
-        dropout=model.dropout,
-        frozen_stages=model.frozen_stages,
-    )
+    network = create_network(config.model, FOUR_CLASS, weights=None)
     network.normalise_by(0.3, 0.2)
-    return SliceModule(network, config, torch.ones(4))
+    return SliceModule(network, config, torch.ones(4), given)
 
 
 def batch(count: int = 8, seed: int = 0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 1, 32, 32), dtype=torch.uint8, generator=generator)
-    return images, torch.arange(count) % 4, torch.arange(count)
+    possible = torch.eye(4, dtype=torch.bool)[torch.arange(count) % 4]
+    return images, possible, torch.arange(count)
 
 
 def logged(module: SliceModule) -> dict[str, float]:
@@ -71,7 +66,7 @@ def test_validation_figures_are_those_of_the_logits(tmp_path):
             made.validation_step(part, number)
         made.on_validation_epoch_end()
         logits = torch.cat([made.network(images / 255) for images, _, _ in parts])
-    targets = torch.cat([part[1] for part in parts]).numpy()
+    targets = torch.cat([part[1] for part in parts]).int().argmax(1).numpy()
     p = torch.softmax(logits.double(), 1).numpy()
     expected = {
         "val_loss": log_loss(targets, p),
@@ -86,7 +81,8 @@ def test_a_validation_split_of_one_class_has_no_auroc(tmp_path):
     made = module(tmp_path).eval()
     found = logged(made)
     images, _, positions = batch()
-    made.validation_step((images, torch.zeros(8, dtype=torch.int64), positions), 0)
+    one = torch.eye(4, dtype=torch.bool)[torch.zeros(8, dtype=torch.int64)]
+    made.validation_step((images, one, positions), 0)
     made.on_validation_epoch_end()
     assert "val_macro_auroc" not in found
     assert "val_loss" in found
@@ -163,3 +159,29 @@ def test_cosine_with_warm_up():
     assert shares[14] == pytest.approx(0.55)
     assert shares[24] == pytest.approx(0.1)
     assert shares[4:] == sorted(shares[4:], reverse=True)
+
+
+def test_the_loss_of_regions_draws_evidence_to_them(tmp_path):
+    """The same step with the tumor said to be elsewhere costs differently, once it is asked for."""
+    regions = np.zeros((8, 32, 32), dtype=np.uint8)
+    regions[:, :8, :8] = 255
+
+    def value(weight: float, given: np.ndarray | None) -> float:
+        made = module(tmp_path, model={"pool": "evidence"}, loss={"region": weight}, given=given)
+        logged(made)
+        return float(made.training_step(batch(), 3).detach())
+
+    plain = value(0.0, regions)
+    assert value(0.5, None) == plain
+    assert value(0.5, regions) > plain
+    assert value(0.5, regions) != value(0.5, regions[:, ::-1, ::-1].copy())
+
+
+def test_a_step_takes_labels_that_leave_classes_open(tmp_path):
+    made = module(tmp_path)
+    logged(made)
+    images, possible, positions = batch()
+    told = float(made.training_step((images, possible, positions), 3).detach())
+    open_ = possible | torch.tensor([True, True, False, True])
+    open_[possible[:, 2]] = possible[possible[:, 2]]
+    assert float(made.training_step((images, open_, positions), 3)) < told

@@ -11,10 +11,10 @@ from builders import CLASSES, decision_rule, write_tiny_bundle
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.report import Refusals, ReportContext, write_figures
-from slicewise.inference.decision import DecisionRule
+from slicewise.figures.bootstrap import Bootstrap
+from slicewise.inference.rule import DecisionRule
 from slicewise.training import pooled_report
 from slicewise.training.config import RunConfig
 from slicewise.training.pooled_report import pool

@@ -11,8 +11,10 @@ import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+from slicewise.data.tasks import THREE_CLASS
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
 from slicewise.imaging.read import read_slice
+from slicewise.training.config import ModelConfig
 from slicewise.training.graph import BundleGraph, onnx_bytes, rounded
 from slicewise.training.model import SliceNet, create_network
 
@@ -34,7 +36,7 @@ def images(real_data: Path) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def network(images: torch.Tensor) -> SliceNet:
     torch.manual_seed(0)
-    network = create_network("resnet18", 3, weights=None, dropout=0, frozen_stages=0)
+    network = create_network(ModelConfig(name="resnet18"), THREE_CLASS, weights=None)
     network.normalise_by(0.25, 0.25)
     targets = torch.arange(3).repeat_interleave(EACH)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)

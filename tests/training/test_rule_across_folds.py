@@ -9,7 +9,7 @@ from builders import fitted_rule
 from builders_evaluation import table_of
 from slicewise.evaluation.conformal import fit_conformal
 from slicewise.evaluation.predictions import pooled
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.rule_across_folds import (

@@ -16,14 +16,14 @@ import yaml
 from onnx import numpy_helper
 from PIL import Image
 
-from builders_training import run_config
+from builders_training import register_small, run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import BINARY, FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle, pack_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 from slicewise.training import train as module
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.train import summary, train
@@ -244,6 +244,23 @@ def test_a_run_of_an_older_version_is_taken_as_it_is(trained):
     before = load_bundle(trained.folder / "bundle").identity
     assert train(trained, FOUR_CLASS, "x") == trained.folder / "bundle"
     assert load_bundle(trained.folder / "bundle").identity == before
+
+
+def test_a_tumor_of_an_untold_type_is_learnt_from_and_not_measured_on(tmp_path, monkeypatch):
+    register_small(monkeypatch)
+    manifest = write_heads(tmp_path)
+    untold = tuple(
+        replace(row, label="tumor") if row.label == "glioma" and row.group.endswith(name) else row
+        for row in manifest.rows
+        for name in ["3" if row.split == "test" else "0"]
+    )
+    replace(manifest, rows=untold).write(tmp_path / "manifest.csv")
+    bundle = load_bundle(train(run_config(tmp_path), FOUR_CLASS, "made for a test"))
+    used = Manifest.read(tmp_path / "runs/quick/manifest.csv")
+    assert {row.split for row in used.rows if row.label == "tumor"} == {"train"}
+    assert len(used.rows) == len(untold) - 2
+    assert bundle.info.origin.training_slices == len(used.subset("train").rows)
+    assert bundle.info.evaluation["n"] == len(used.subset("test").rows)
 
 
 def test_a_leak_is_refused_before_anything_is_trained(heads):

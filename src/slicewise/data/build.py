@@ -16,7 +16,6 @@ from slicewise.data.boundaries import (
 )
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.build_report import BuildReport, Excluded
-from slicewise.data.candidates import Progress
 from slicewise.data.clusters import clusters
 from slicewise.data.collection import Collected, Item, collect
 from slicewise.data.duplicates import Pair, find_pairs
@@ -24,8 +23,9 @@ from slicewise.data.groups import group_names
 from slicewise.data.manifest import MASK_COLUMN, PUBLISHED_COLUMN, Manifest, ManifestRow
 from slicewise.data.sources import Found
 from slicewise.data.tables import write_table
-from slicewise.data.tasks import parse_task
+from slicewise.data.tasks import contradict, parse_task
 from slicewise.errors import ManifestError
+from slicewise.progress import Progress
 
 EXCLUDED_COLUMNS = ("path", "label", "source", "reason")
 
@@ -137,14 +137,15 @@ def _clustered(items: Sequence[Item], copy_of: Sequence[int]) -> list[Item]:
 
 
 def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
-    """Copies of one slice under different labels are left out, all of them."""
+    """Copies of one slice under labels that contradict each other are left out, all of them."""
     labels: dict[int, dict[str, Item]] = {}
     for item in items:
         labels.setdefault(item.cluster, {}).setdefault(item.found.label, item)
     kept, excluded = [], []
     for item in items:
         other = next(
-            (o for label, o in labels[item.cluster].items() if label != item.found.label), None
+            (o for label, o in labels[item.cluster].items() if contradict(label, item.found.label)),
+            None,
         )
         if other is None:
             kept.append(item)

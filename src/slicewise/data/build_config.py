@@ -30,6 +30,9 @@ class SourceConfig(BaseModel):
     masks: MaskSpec | None = Field(
         None, description="Labels by tumor masks of volumes, instead of by class folders."
     )
+    untyped: bool = Field(
+        False, description="Keep slices of a tumor whose type is not told, for training only."
+    )
 
     @model_validator(mode="after")
     def _masks_know_no_class_folders(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from slicewise.data.fingerprint import SIDE, Fingerprints
 from slicewise.data.grid import blur, interpolation
+from slicewise.progress import Progress
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Parts = NDArray[np.float32]
 """(4, N, D / 4): the even and odd parts of N pictures of an even side."""
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done and how much there is."""
 
 POSES = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 """Row and column direction: as is, mirrored, turned by 180 degrees, both."""

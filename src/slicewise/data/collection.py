@@ -9,7 +9,6 @@ from pathlib import PurePath
 from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, Taken, merged
 from slicewise.data.build_config import BuildConfig, SourceConfig
 from slicewise.data.build_report import Excluded
-from slicewise.data.candidates import Progress
 from slicewise.data.fingerprint import Fingerprints, fingerprints
 from slicewise.data.groups import Key
 from slicewise.data.masks import STAR, MaskSpec
@@ -24,6 +23,7 @@ from slicewise.data.sources import (
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Array, Failure, is_synthetic
+from slicewise.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _planned(
     source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: Taken
 ) -> list[Planned]:
     """The files of one source that are to be read."""
-    rules = FolderRules(task, config.aliases, source.skip, source.masks)
+    rules = FolderRules(task, config.aliases, source.skip, source.masks, source.untyped)
     name = source.name or source_name(source.root, task)
     files = []
     for file in list_files(source.root, rules):

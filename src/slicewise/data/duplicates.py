@@ -18,12 +18,12 @@ from slicewise.data.agreement import agreement, laid_upon, refine, same_head, sa
 from slicewise.data.candidates import (
     POSES,
     Candidates,
-    Progress,
     find_candidates,
     likeliest_first,
 )
 from slicewise.data.clusters import UnionFind
 from slicewise.data.fingerprint import Fingerprints
+from slicewise.progress import Progress
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from slicewise.data.grid import blur, interpolation
 from slicewise.errors import ManifestError
+from slicewise.imaging.batches import batched
 
 Array = NDArray[np.float32]
 
@@ -109,16 +110,10 @@ def fingerprints(slices: Iterable[Array]) -> Fingerprints:
     Args:
         slices: Each (H, W) float32, finite, any scale.
     """
-    parts: list[Fingerprints] = []
-    pictures: list[Array] = []
-    digests: list[NDArray[np.uint8]] = []
-    for pixels in slices:
-        pictures.append(_shrunk(pixels))
-        digests.append(_digest(pixels))
-        if len(pictures) == _BATCH:
-            parts.append(_describe(np.stack(pictures), np.stack(digests)))
-            pictures, digests = [], []
-    if pictures:
+    small = ((_shrunk(pixels), _digest(pixels)) for pixels in slices)
+    parts = []
+    for batch in batched(small, _BATCH):
+        pictures, digests = zip(*batch, strict=True)
         parts.append(_describe(np.stack(pictures), np.stack(digests)))
     return concatenate(parts)
 

@@ -35,12 +35,14 @@ class FolderRules:
         aliases: Further names, from folder name to class.
         skip: Names of class folders to leave out.
         masks: Labels by tumor masks instead of by class folders; None for class folders.
+        untyped: Whether folders may say `tumor` where the task tells several tumors apart.
     """
 
     task: Task
     aliases: Mapping[str, str] = field(default_factory=dict)
     skip: Collection[str] = ()
     masks: MaskSpec | None = None
+    untyped: bool = False
 
     def skips(self, folder: str) -> bool:
         """Whether a class folder is to be left out."""
@@ -219,7 +221,8 @@ def _classified(path: Path, inner: PurePath, root: Path, rules: FolderRules) -> 
         )
     if rules.skips(name):
         return None
-    return File(path, inner, rules.task.label_of(name, rules.aliases), published)
+    label = rules.task.label_of(name, rules.aliases, untyped=rules.untyped)
+    return File(path, inner, label, published)
 
 
 def _is_class(name: str, task: Task) -> bool:

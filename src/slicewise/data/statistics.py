@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from slicewise.data.candidates import Progress
 from slicewise.data.manifest import Manifest
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
+from slicewise.progress import Progress, Tally
 
 _TOLERANCE = 1e-6
 
@@ -61,14 +61,14 @@ def compute_statistics(
     if not rows:
         raise ManifestError("statistics: expected slices in the training split; got none")
     histogram = np.zeros(256, dtype=np.int64)
-    for done, row in enumerate(rows, start=1):
+    tally = Tally(progress, "measuring", len(rows))
+    for row in rows:
         try:
             image = preprocess(read_slice(manifest.resolve(row)).pixels, spec).image
         except InputError as error:
             raise ManifestError(f"statistics: {error}") from error
         histogram += np.bincount(image.ravel(), minlength=256)
-        if progress:
-            progress("measuring", done, len(rows))
+        tally()
     mean, std = moments(histogram)
     return Statistics(
         mean=mean,

@@ -51,12 +51,28 @@ class Task:
                 f"{', '.join(self.classes)}"
             )
 
-    def label_of(self, folder: str, aliases: Mapping[str, str] | None = None) -> str:
+    def possible(self, label: str) -> tuple[str, ...]:
+        """The classes that a label leaves open: itself, or all with a tumor for `tumor`.
+
+        Args:
+            label: Of a manifest. `tumor` says in a task of several tumors that there is one, but
+                not which; any other name that is no class leaves none.
+        """
+        if label in self.classes:
+            return (label,)
+        if label != TUMOR or self.negative_class is None:
+            return ()
+        return tuple(name for name in self.classes if name != self.negative_class)
+
+    def label_of(
+        self, folder: str, aliases: Mapping[str, str] | None = None, *, untyped: bool = False
+    ) -> str:
         """The class that a folder's name means.
 
         Args:
             folder: Any case; spaces, hyphens and underscores are alike.
             aliases: Further names, from folder name to class.
+            untyped: Whether `tumor` may be a label where the task tells several tumors apart.
 
         Raises:
             ManifestError: If the name means no class of this task; names the nearest one.
@@ -68,6 +84,8 @@ class Task:
             return meant
         if TUMOR in self.classes and meant in _TYPES:
             return TUMOR
+        if untyped and meant and len(self.possible(meant)) > 1:
+            return meant
         raise ManifestError(self._unknown(folder, name, meant, list(own)))
 
     def _known(self, name: str) -> str:
@@ -116,6 +134,11 @@ def parse_task(text: str) -> Task:
     names = [normal_name(part) for part in text.split(",") if part.strip()]
     classes = tuple(_CLASS_OF.get(part, part) for part in names)
     return Task("custom", classes, NO_TUMOR if NO_TUMOR in classes else None)
+
+
+def contradict(one: str, other: str) -> bool:
+    """Whether two labels cannot both be true of a slice; `tumor` agrees with every tumor type."""
+    return one != other and (TUMOR not in {one, other} or NO_TUMOR in {one, other})
 
 
 def normal_name(name: str) -> str:

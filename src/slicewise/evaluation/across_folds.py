@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from slicewise.errors import EvaluationError, MissingExtraError
-from slicewise.evaluation.bootstrap import Key
-from slicewise.evaluation.figures import cell_text
 from slicewise.evaluation.section import Section
+from slicewise.figures.bootstrap import Key
+from slicewise.figures.text import cell_text
 
 FIGURES: tuple[Key, ...] = (
     ("accuracy",),

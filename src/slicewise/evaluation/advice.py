@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from slicewise.evaluation.figures import class_text, figure_text, number_text, percent_text
+from slicewise.figures.text import class_text, figure_text, number_text, percent_text
 
 Report = Mapping[str, Any]
 

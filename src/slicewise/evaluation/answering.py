@@ -15,7 +15,9 @@ from slicewise.data.neighbour import thumbnail
 from slicewise.errors import EvaluationError, InputError
 from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.predictions import JOINT, PredictionTable
+from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.verdicts import verdict_columns
+from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
@@ -68,7 +70,7 @@ def answer_split(
     failed: list[Failure] = []
     answers: list[list[Answer]] = [[] for _ in classifiers]
     thumbnails, prints = [], []
-    for batch in _batches(readable(manifest, rows, failed, step)):
+    for batch in batched(readable(manifest, rows, failed, step), BATCH):
         slices = [slice_ for _, slice_ in batch]
         for classifier, said in zip(classifiers, answers, strict=True):
             said += _without_maps(classifier.answers(slices))
@@ -119,19 +121,6 @@ def readable(
         step()
 
 
-def _batches(
-    slices: Iterator[tuple[ManifestRow, Slice]],
-) -> Iterator[list[tuple[ManifestRow, Slice]]]:
-    batch: list[tuple[ManifestRow, Slice]] = []
-    for pair in slices:
-        batch.append(pair)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _without_maps(answers: Sequence[Answer]) -> list[Answer]:
     """Heat maps of a whole split would fill the memory."""
     return [replace(answer, cam=answer.cam[:0]) for answer in answers]
@@ -151,31 +140,20 @@ def _table(
         "paths": np.array([row.path for row in rows], dtype=np.str_),
         "embeddings": np.stack([answer.embedding for answer in answers]),
     }
-    decisions: dict[str, Any] = {
-        "verdicts": np.array([str(prediction.decision) for prediction in said]),
-        "reasons": np.array([JOINT.join(prediction.reasons) for prediction in said]),
-    }
-    sets = _sets(bundle, answers)
+    decisions = verdict_columns(said, bundle.classes)
     if not labels.collapsed:
         logits = np.stack([answer.logits for answer in answers])
-        return replace(PredictionTable(logits=logits, **kept).decided(rule), sets=sets, **decisions)
+        return replace(PredictionTable(logits=logits, **kept).decided(rule), **decisions)
+    if decisions["sets"] is not None:
+        decisions["sets"] = _joined(decisions["sets"], bundle)
     threshold = threshold_of(rule, bundle.negative_class, None).value
     return PredictionTable(
         logits=_binary_logits(bundle, answers),
-        sets=None if sets is None else _joined(sets, bundle),
         thresholds=None if threshold is None else np.full(len(rows), threshold),
         answered=_binary_answers(bundle, said, labels),
         **kept,
         **decisions,
     )
-
-
-def _sets(bundle: Bundle, answers: Sequence[Answer]) -> Bools | None:
-    """(N, K) which classes stay possible; None where the model has no fitted sets."""
-    if bundle.info.decision.conformal is None:
-        return None
-    possible = [answer.prediction.prediction_set or [] for answer in answers]
-    return np.array([[name in inside for name in bundle.classes] for inside in possible])
 
 
 def _binary_logits(bundle: Bundle, answers: Sequence[Answer]) -> NDArray[np.float32]:

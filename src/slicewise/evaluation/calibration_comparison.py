@@ -12,13 +12,13 @@ import numpy as np
 from slicewise.data.splits import deal
 from slicewise.errors import EvaluationError
 from slicewise.evaluation import metrics
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.calibration import fit_bias_corrected, fit_temperature
 from slicewise.evaluation.checks import Floats, Strings
-from slicewise.evaluation.figures import cell_text
 from slicewise.evaluation.plots import DPI, draw_reliability, require_plots
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.section import Section
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.text import cell_text
 
 UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED = "uncalibrated", "temperature", "bias_corrected"
 METHODS = (UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED)

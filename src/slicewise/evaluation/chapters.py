@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from slicewise.evaluation.chapters_decisions import decision_chapters
-from slicewise.evaluation.figures import cell_text, class_text, number_text, percent_text
 from slicewise.evaluation.headlines import ACCURACY, OVERALL, TUMOR
 from slicewise.evaluation.patterns import CONFIDENT, confident_errors
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.section import Section
+from slicewise.figures.text import cell_text, class_text, number_text, percent_text
 
 Report = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slicewise.evaluation.figures import cell_text, class_text, percent_text
 from slicewise.evaluation.section import Section
+from slicewise.figures.text import cell_text, class_text, percent_text
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 
 Report = Mapping[str, Any]

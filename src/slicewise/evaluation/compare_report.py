@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.compare import decided, figures_of_each, paired
-from slicewise.evaluation.figures import cell_text
 from slicewise.evaluation.gate import SMALLER_IS_BETTER
 from slicewise.evaluation.headlines import ACCEPTED, OVERALL, TUMOR, Headline
 from slicewise.evaluation.plots import COLOURS, DPI, require_plots
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.timing import machine, timings
+from slicewise.figures.bootstrap import Bootstrap
+from slicewise.figures.text import cell_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import MODEL_NAME
 from slicewise.inference.classifier import Classifier

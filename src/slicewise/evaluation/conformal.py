@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Bools, Floats
 from slicewise.evaluation.predictions import PredictionTable
-from slicewise.inference.decision import Conformal
+from slicewise.inference.rule import Conformal
 
 COVERAGE = 0.95
 """Promised where nothing else is asked for."""
@@ -58,28 +57,3 @@ def smallest_kept(own: ArrayLike, coverage: float) -> float:
     # 1 - 0.95 is a little more than 0.05 in binary: keep whole numbers whole.
     rank = math.floor((values.size + 1) * (1 - coverage) + 1e-9)
     return float(values[rank - 1]) if rank >= 1 else 0.0
-
-
-def prediction_sets(probabilities: Floats, classes: tuple[str, ...], rule: Conformal) -> Bools:
-    """(N, K) whether each class is in the set; the most probable one always is.
-
-    Args:
-        probabilities: (N, K) calibrated.
-        classes: Names of the columns.
-        rule: Fitted limits.
-    """
-    limits = np.array([rule.smallest[name] for name in classes])
-    inside = probabilities >= limits
-    inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
-    return np.asarray(inside)
-
-
-def covered(sets: Bools, targets: ArrayLike) -> Bools:
-    """(N,) whether each set holds the true class.
-
-    Args:
-        sets: (N, K).
-        targets: (N,) true class indices.
-    """
-    truth = np.asarray(targets, dtype=np.int64)
-    return np.asarray(sets[np.arange(truth.size), truth])

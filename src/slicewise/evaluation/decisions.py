@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Key, Quantity
 from slicewise.evaluation.checks import Bools, Floats, Ints, require_some
 from slicewise.evaluation.predictions import JOINT, PredictionTable
 from slicewise.evaluation.risk import risk_coverage_area
+from slicewise.figures.bootstrap import Key, Quantity
 from slicewise.inference.decision import Verdict
 
 NO_DECISIONS = "the table holds no decisions"

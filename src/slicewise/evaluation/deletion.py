@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Strings
 from slicewise.evaluation.localisation import centre_map
 from slicewise.evaluation.regions import head_region
 from slicewise.explain.heatmap import heat_map
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.imaging.preprocess import Placement, preprocess, to_batch
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.classifier import Classifier

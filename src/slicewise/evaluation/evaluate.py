@@ -15,7 +15,6 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.neighbour import thumbnail
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.checks import Bools
 from slicewise.evaluation.compare import require_same_task
 from slicewise.evaluation.compare_report import comparison
@@ -29,13 +28,12 @@ from slicewise.evaluation.report import Refusals, ReportContext, write_figures, 
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.seen import SeenCheck, find_seen
 from slicewise.evaluation.timing import sample_slices
+from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
+from slicewise.progress import Progress, Tally
 
 TRAIN, TEST, ALL = "train", "test", "all"
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much is done and how much there is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +117,7 @@ def evaluate(
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     training = () if split == ALL else labels.read(manifest.subset(TRAIN).rows)
-    step = _counter(progress, len(rows) + len(training))
+    step = Tally(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
     checks = [find_seen(model.bundle, answers.prints) for model in models]
     kept = _kept(checks, split, allow_seen=allow_seen)
@@ -256,16 +254,3 @@ def _compared(
         notice=evaluated.notice,
         plots=plots,
     )
-
-
-def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
-    """A function that counts its calls and tells `progress`."""
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("reading slices", done, total)
-
-    return step

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from slicewise.data.candidates import Progress
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.faithfulness_report import deletion_report, randomisation_report
 from slicewise.evaluation.localisation import BATCH, Scored, localised
 from slicewise.evaluation.localisation_pictures import contact_sheet, tile
@@ -20,9 +18,12 @@ from slicewise.evaluation.localisation_report import TITLE, localisation_report
 from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.regions import Boxes
 from slicewise.evaluation.section import Section
+from slicewise.figures.bootstrap import Bootstrap
+from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
+from slicewise.progress import Progress, Tally
 
 SHOWN = 18
 """Slices on the contact sheet."""
@@ -80,7 +81,7 @@ def explanation_tests(
     )
     chosen = spread(_with_tumor(rows, classifier), sample)
     slices, groups = _shown_tumors(
-        manifest, chosen, classifier, _counter(progress, "reading", len(chosen))
+        manifest, chosen, classifier, Tally(progress, "reading", len(chosen))
     )
     faith, tests = _faithfulness(
         slices, groups, classifier, shuffled, out_dir, method, notice, progress
@@ -125,7 +126,7 @@ def _localisation(
     notice: str | None,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], Section]:
-    step = _counter(progress, "localising", len(rows))
+    step = Tally(progress, "localising", len(rows))
     shown = {row.path for row in spread(_with_tumor(rows, classifier), SHOWN)}
     scored: list[Scored] = []
     tiles: list[Image.Image] = []
@@ -151,7 +152,7 @@ def _faithfulness(
 ) -> tuple[dict[str, Any], list[Section]]:
     names = np.array(groups, dtype=np.str_)
     rounds = 1 if isinstance(shuffled, str) else 1 + len(shuffled)
-    step = _counter(progress, "permuted networks", rounds * len(slices))
+    step = Tally(progress, "permuted networks", rounds * len(slices))
     checked = randomisation_report(
         slices,
         names,
@@ -162,7 +163,7 @@ def _faithfulness(
         step,
         notice,
     )
-    step = _counter(progress, "taking pixels away", len(slices))
+    step = Tally(progress, "taking pixels away", len(slices))
     deleted = deletion_report(slices, names, classifier, out_dir, method, step, notice)
     return (
         {"randomisation": checked[0], "deletion": deleted[0]},
@@ -182,7 +183,7 @@ def _shown_tumors(
 ) -> tuple[list[Slice], list[str]]:
     """Slices on which the model sees a tumor, where a map has something to show; their groups."""
     slices, groups = [], []
-    for batch in _batches(rows):
+    for batch in batched(rows, BATCH):
         read = [read_slice(manifest.resolve(row)) for row in batch]
         for row, slice_, said in zip(batch, read, classifier.predict(read), strict=True):
             step()
@@ -190,21 +191,3 @@ def _shown_tumors(
                 slices.append(slice_)
                 groups.append(row.group)
     return slices, groups
-
-
-def _batches(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
-
-
-def _counter(progress: Progress | None, what: str, total: int) -> Callable[[], None]:
-    """A function that counts its calls and tells `progress`."""
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(what, done, total)
-
-    return step

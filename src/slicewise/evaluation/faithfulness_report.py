@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key
 from slicewise.evaluation.checks import Strings
 from slicewise.evaluation.deletion import BLUR, GAMES, ORDERS, SHARES, Curves, areas, curves
-from slicewise.evaluation.figures import figure_text
 from slicewise.evaluation.plots import COLOURS, DASHES, DPI
 from slicewise.evaluation.randomisation import (
     ANOTHER,
@@ -24,6 +22,8 @@ from slicewise.evaluation.randomisation import (
 )
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key
+from slicewise.figures.text import figure_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 

@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from slicewise.evaluation.checks import Ints
 from slicewise.evaluation.evaluate import Evaluated
-from slicewise.evaluation.figures import class_text, percent_text
 from slicewise.evaluation.patterns import confident_errors
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.section import Section
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
+from slicewise.figures.text import class_text, percent_text
 from slicewise.imaging.read import read_slice
 
 FOLDER = "gallery"

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from slicewise.evaluation.figures import number_text
 from slicewise.evaluation.gate import Check, Gate, Judgement
 from slicewise.evaluation.section import Section
+from slicewise.figures.text import number_text
 
 TITLE = "Research gate"
 MEANING = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slicewise.evaluation.figures import figure_text
+from slicewise.figures.text import figure_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ import numpy as np
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
 from slicewise.evaluation.regions import Boxes, head_region, outline, tumor_region
 from slicewise.explain.heatmap import heat_map_of
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Array, Slice
@@ -200,18 +201,25 @@ def localised(
         InputError: If a slice or its mask cannot be read.
     """
     negative = classifier.bundle.negative_class
-    batch: list[tuple[ManifestRow, Slice, Bools]] = []
+    for batch in batched(_with_region(manifest, rows, negative, boxes, step), BATCH):
+        yield from _measured(batch, classifier)
+
+
+def _with_region(
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    negative: str | None,
+    boxes: Boxes | None,
+    step: Callable[[], None],
+) -> Iterator[tuple[ManifestRow, Slice, Bools]]:
+    """Slices with a tumor whose place is known."""
     for row in rows:
         if row.label != negative:
             slice_ = read_slice(manifest.resolve(row))
             region = tumor_region(manifest, row, slice_.shape, boxes)
             if region is not None:
-                batch.append((row, slice_, region))
-        if len(batch) == BATCH:
-            yield from _measured(batch, classifier)
-            batch = []
+                yield row, slice_, region
         step()
-    yield from _measured(batch, classifier)
 
 
 def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:

@@ -13,6 +13,7 @@ from slicewise.evaluation.plots import COLOURS, DPI, require_plots
 from slicewise.evaluation.regions import outline
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import display, overlay
+from slicewise.figures.text import percent_text
 
 TITLES = {
     "pointing": "peak in the region",
@@ -47,7 +48,9 @@ def tile(found: Localised) -> Image.Image:
     hit = "peak inside" if measured.pointing else "peak near" if measured.near else "peak elsewhere"
     said = f"{true}, answered {found.answer.prediction.label}"
     pen = ImageDraw.Draw(sheet)
-    for line, text in enumerate((said, f"{hit}, {measured.energy:.0%} of the heat inside")):
+    for line, text in enumerate(
+        (said, f"{hit}, {percent_text(measured.energy)} of the heat inside")
+    ):
         pen.text((4, _TILE + 2 + 15 * line), text, fill=_INK, font=ImageFont.load_default(13))
     return sheet
 

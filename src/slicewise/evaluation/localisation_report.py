@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate
-from slicewise.evaluation.figures import figure_text
 from slicewise.evaluation.localisation import (
     ALL,
     CENTRE_SPREAD,
@@ -22,6 +20,8 @@ from slicewise.evaluation.localisation import (
 from slicewise.evaluation.localisation_pictures import METHOD_TITLES, TITLES, draw_bars
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested
+from slicewise.figures.bootstrap import Bootstrap, Estimate
+from slicewise.figures.text import figure_text
 
 DEFINITIONS = {
     "pointing": "share of slices whose heat map peaks inside the region",

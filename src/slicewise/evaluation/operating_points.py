@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings, require_some
 from slicewise.evaluation.curves import ThresholdCounts, threshold_counts
 from slicewise.evaluation.metrics import sensitivity, specificity
-from slicewise.inference.decision import OperatingPoint
+from slicewise.figures.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.inference.rule import OperatingPoint
 
 _SAME = 1e-9
 """Costs that differ by less than this share are equal but for rounding."""

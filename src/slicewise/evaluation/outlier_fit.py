@@ -10,8 +10,8 @@ import numpy as np
 from slicewise.errors import EvaluationError, MissingExtraError
 from slicewise.evaluation.checks import Floats, Strings
 from slicewise.imaging.slice import Array
-from slicewise.inference.decision import OutOfDistribution
 from slicewise.inference.outliers import SMALLEST, Outliers, Whitening, expanded
+from slicewise.inference.rule import OutOfDistribution
 
 METHOD = (
     "logistic regression on whitened embedding and appearance numbers and their squares, "

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from slicewise.evaluation.advice import advice
@@ -18,6 +17,7 @@ from slicewise.evaluation.headlines import headlines
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.text_report import model_text, refused_text
 from slicewise.inference.envelope import DISCLAIMER
+from slicewise.pages.templates import templates
 
 _TEMPLATE = "page.html.j2"
 _JPEG_QUALITY = 82
@@ -48,23 +48,20 @@ def render_page(report: Mapping[str, Any], parts: Sequence[Section], standing: s
         parts: In the order in which they stand; their pictures must exist.
         standing: Whether a gate was passed, in its words; None where none was asked.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("slicewise.evaluation", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
-        report=report,
-        headlines=[(h.title, h.text(report), h.meaning) for h in headlines(report)],
-        refused=refused_text(report),
-        model=None if report["bundle"] is None else model_text(report["bundle"]),
-        standing=standing,
-        passed=standing == PASSED,
-        parts=[(part, [_picture(path) for path in part.pictures]) for part in parts],
-        advice=advice(report),
-        disclaimer=DISCLAIMER,
+    return (
+        templates("slicewise.evaluation")
+        .get_template(_TEMPLATE)
+        .render(
+            report=report,
+            headlines=[(h.title, h.text(report), h.meaning) for h in headlines(report)],
+            refused=refused_text(report),
+            model=None if report["bundle"] is None else model_text(report["bundle"]),
+            standing=standing,
+            passed=standing == PASSED,
+            parts=[(part, [_picture(path) for path in part.pictures]) for part in parts],
+            advice=advice(report),
+            disclaimer=DISCLAIMER,
+        )
     )
 
 

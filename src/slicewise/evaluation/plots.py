@@ -17,9 +17,9 @@ from slicewise.errors import MissingExtraError
 from slicewise.evaluation.calibration import reliability_bins
 from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.curves import pr_points, roc_points, threshold_counts
-from slicewise.evaluation.figures import class_text, number_text
 from slicewise.evaluation.metrics import auprc, auroc, confusion_matrix, ece_of
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.figures.text import class_text, number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def _draw_matrix(axes: Axes, counts: Ints, names: list[str]) -> None:
     shares = counts / np.maximum(totals, 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        share = f"{100 * shares[row, column]:.1f} %" if totals[row, 0] else "none"
+        share = percent_text(shares[row, column]) if totals[row, 0] else "none"
         colour = "white" if shares[row, column] > 0.6 else "black"
         axes.text(column, row, f"{count}\n{share}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right", rotation_mode="anchor")

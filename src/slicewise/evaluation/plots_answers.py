@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slicewise.evaluation.figures import class_text, number_text
 from slicewise.evaluation.plots import COLOURS, line_style, threshold_text
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.risk import risk_coverage
 from slicewise.evaluation.sweep import at, sweep
+from slicewise.figures.text import class_text, number_text
 from slicewise.inference.decision import Verdict
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from slicewise.evaluation.checks import (
     require_matrix,
     require_targets,
 )
-from slicewise.inference.decision import DecisionRule, probabilities_of, threshold_of
+from slicewise.inference.decision import probabilities_of, threshold_of
+from slicewise.inference.rule import DecisionRule
 
 JOINT = ";"
 """Between the reasons of one slice."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.classifier import Classifier

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from slicewise.evaluation.advice import cautions
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate
 from slicewise.evaluation.chapters import chapters
 from slicewise.evaluation.checks import Bools
 from slicewise.evaluation.labels import Labels
@@ -23,6 +22,7 @@ from slicewise.evaluation.predictions_csv import write_predictions
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import summarise
 from slicewise.evaluation.text_report import render_text
+from slicewise.figures.bootstrap import Bootstrap, Estimate
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 

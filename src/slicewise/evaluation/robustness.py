@@ -7,16 +7,15 @@ one that answers it wrongly.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.strange.registry import KINDS, strange_slices
 from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap
 from slicewise.evaluation.perturbations import PERTURBATIONS, perturbed
 from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.robustness_figures import (
@@ -31,9 +30,12 @@ from slicewise.evaluation.robustness_plots import draw_perturbations, draw_stran
 from slicewise.evaluation.robustness_sections import perturbation_section, strange_section
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.section import Section
+from slicewise.figures.bootstrap import Bootstrap
+from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
+from slicewise.progress import Progress, Tally
 
 LIMIT = 300
 """Slices that are perturbed, unless another number is asked for."""
@@ -47,9 +49,6 @@ _DONORS = 96
 
 _STRANGE_SEED = 7_001
 """Added to the seed, so that no picture is one that a gate was fitted on."""
-
-Progress = Callable[[str, int, int], None]
-Item = TypeVar("Item")
 
 
 def robustness(
@@ -96,10 +95,11 @@ def robustness(
     if strange_count < 1:
         raise EvaluationError(f"strange pictures: expected at least 1 a kind; got {strange_count}")
     sample = sample_rows(rows, limit, seed)
-    step = _counter(progress, _work(len(sample), strange_count))
+    worse = Tally(progress, "worse slices", len(sample) * len(_settings()))
+    strange_done = Tally(progress, "strange pictures", strange_count * len(KINDS))
     asked = Asked.of(sample)
-    said, donors = _ask_perturbed(manifest, sample, classifier, names, seed, step)
-    strange = _ask_strange(donors, classifier, strange_count, seed, step)
+    said, donors = _ask_perturbed(manifest, sample, classifier, names, seed, worse)
+    strange = _ask_strange(donors, classifier, strange_count, seed, strange_done)
     plan = replace(bootstrap or Bootstrap(), stratified=True)
     report = {
         **_described(asked, classifier, limit, seed, notice),
@@ -136,29 +136,25 @@ def _settings() -> list[Setting]:
     return [CLEAN, *graded]
 
 
-def _work(slices: int, strange_count: int) -> int:
-    return slices * len(_settings()) + strange_count * len(KINDS)
-
-
 def _ask_perturbed(
     manifest: Manifest,
     sample: Sequence[ManifestRow],
     classifier: Classifier,
     names: Mapping[str, str],
     seed: int,
-    step: Callable[[str, int], None],
+    tally: Tally,
 ) -> tuple[dict[Setting, list[Said]], list[Slice]]:
     """Answers of every slice in every setting, and slices to make strange pictures from."""
     said: dict[Setting, list[Said]] = {setting: [] for setting in _settings()}
     donors: list[Slice] = []
     every = max(1, len(sample) // _DONORS)
-    for start, batch in enumerate(_batched(sample, _BATCH)):
+    for start, batch in enumerate(batched(sample, _BATCH)):
         slices = [read_slice(manifest.resolve(row)) for row in batch]
         donors += [s for k, s in enumerate(slices) if (start * _BATCH + k) % every == 0]
         for name, level in said:
             changed = [s if level == 0 else perturbed(s, name, level, seed) for s in slices]
             said[name, level] += _ask(classifier, changed, names)
-            step("worse slices", len(changed))
+            tally(len(changed))
     return said, donors[:_DONORS]
 
 
@@ -167,16 +163,16 @@ def _ask_strange(
     classifier: Classifier,
     count: int,
     seed: int,
-    step: Callable[[str, int], None],
+    tally: Tally,
 ) -> dict[str, list[Said]]:
     said: dict[str, list[Said]] = {}
     names = {name: name for name in classifier.bundle.classes}
     for kind in KINDS:
         said[kind] = []
         made = strange_slices(kind, count, seed + _STRANGE_SEED, donors)
-        for batch in _batched(made, _BATCH):
+        for batch in batched(made, _BATCH):
             said[kind] += _ask(classifier, batch, names)
-            step("strange pictures", len(batch))
+            tally(len(batch))
     return said
 
 
@@ -205,27 +201,3 @@ def _described(
         "seed": seed,
         "notice": notice,
     }  # fmt: skip
-
-
-def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _counter(progress: Progress | None, total: int) -> Callable[[str, int], None]:
-    """A function that adds up what is done and tells `progress`."""
-    done = 0
-
-    def step(what: str, count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(what, done, total)
-
-    return step

@@ -11,10 +11,10 @@ import numpy as np
 
 from slicewise.data.manifest import ManifestRow
 from slicewise.data.strange.registry import KINDS
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings, require_some
 from slicewise.evaluation.perturbations import PERTURBATIONS
-from slicewise.evaluation.proportion import wilson
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.share import Share, wilson
 from slicewise.inference.decision import Prediction, Verdict
 
 Setting = tuple[str, int]
@@ -173,7 +173,9 @@ def _over_kinds(kinds: Sequence[Sequence[Said]]) -> dict[str, Any]:
     return {"kinds": len(kinds), **shares}
 
 
-def _verdicts(answers: Sequence[Said], share: Callable[[int, int], Estimate]) -> dict[str, Any]:
+def _verdicts(
+    answers: Sequence[Said], share: Callable[[int, int], Share | Estimate]
+) -> dict[str, Any]:
     counts = Counter(answer.verdict for answer in answers)
     reasons = Counter(reason for answer in answers for reason in answer.reasons)
     n = len(answers)

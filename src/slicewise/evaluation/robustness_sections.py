@@ -8,6 +8,7 @@ from typing import Any
 
 from slicewise.evaluation.robustness_figures import NO_INTERVAL
 from slicewise.evaluation.section import Section
+from slicewise.figures.text import share_text
 
 _SHOWN_LEVELS = (1, 3, 5)
 
@@ -112,13 +113,9 @@ def _warning(report: Mapping[str, Any]) -> list[str]:
 
 
 def _share(estimate: Mapping[str, Any]) -> str:
-    """`91 % (88 to 94)`."""
     if estimate["value"] is None:
         return "none"
-    value = f"{100 * estimate['value']:.1f} %"
-    if estimate["ci_low"] is None:
-        return value
-    return f"{value} ({100 * estimate['ci_low']:.1f} to {100 * estimate['ci_high']:.1f})"
+    return share_text(estimate["value"], estimate["ci_low"], estimate["ci_high"])
 
 
 def _change(estimate: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.risk import risk_coverage
-from slicewise.inference.decision import Acceptance
+from slicewise.inference.rule import Acceptance
 
 ACCEPT_TARGET = 0.99
 """Wanted share of right answers among those that are accepted."""

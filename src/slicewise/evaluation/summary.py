@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from slicewise.errors import EvaluationError
 from slicewise.evaluation import metrics
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
 from slicewise.evaluation.patterns import patterns
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.sweep import best_here
+from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 
 BinaryMetric = Callable[[Bools, Bools], float]
 

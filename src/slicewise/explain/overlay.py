@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from slicewise.errors import ConfigError
 from slicewise.explain.colormap import colours
 from slicewise.explain.heatmap import HeatMap, heat_map_of
+from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction
@@ -102,13 +103,13 @@ def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) 
 def caption_of(prediction: Prediction) -> list[str]:
     """What stands below the picture of an answer."""
     lines = [
-        f"{prediction.label.replace('_', ' ')}  {prediction.confidence:.1%}"
+        f"{prediction.label.replace('_', ' ')}  {percent_text(prediction.confidence)}"
         f"  |  decision: {prediction.decision.value}"
     ]
     if prediction.tumor_probability is not None and prediction.threshold is not None:
         lines.append(
-            f"tumor probability {prediction.tumor_probability:.1%},"
-            f" threshold {prediction.threshold:.1%}"
+            f"tumor probability {percent_text(prediction.tumor_probability)},"
+            f" threshold {percent_text(prediction.threshold)}"
         )
     bundle = prediction.bundle
     lines.append(f"{bundle.name} {bundle.version} ({bundle.sha256[:12]})")

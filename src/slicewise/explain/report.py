@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from slicewise.errors import InputError
 from slicewise.explain.classes import ClassLook, class_looks
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay, panel_sized
+from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
@@ -28,6 +28,7 @@ from slicewise.inference.decision import (
 )
 from slicewise.inference.envelope import DISCLAIMER
 from slicewise.inference.pipeline import SeriesAnswers
+from slicewise.pages.templates import templates
 
 _TEMPLATE = "report.html.j2"
 _JPEG_QUALITY = 86
@@ -127,13 +128,7 @@ def render_report(
         _study_card(item, item.study, bundle, looks, style) for item in answered if item.study
     ]
     drawn = [card for card in cards if card.drawn is not None]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("slicewise.explain", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("slicewise.explain")
     environment.filters["percent"] = percent
     return environment.get_template(_TEMPLATE).render(
         cards=cards,
@@ -150,12 +145,8 @@ def render_report(
 
 
 def percent(share: float) -> str:
-    """A share in percent that never rounds to certainty."""
-    if 0 < share < 0.001:
-        return f"<{_GAP}0.1{_GAP}%"
-    if 0.999 < share < 1:
-        return f">{_GAP}99.9{_GAP}%"
-    return f"{share * 100:.1f}{_GAP}%"
+    """A share in percent that never rounds to certainty and is not broken over lines."""
+    return percent_text(share).replace(" ", _GAP)
 
 
 def _cards(

@@ -57,6 +57,21 @@ def read_inputs(
     yield from named.read_series()
 
 
+def read_entries(
+    entries: Iterable[Entry], limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Series | Failure]:
+    """Like `read_inputs`, for inputs that are open already, such as bytes in memory.
+
+    Args:
+        entries: Files and zips by name.
+        limits: What is refused before decoding.
+    """
+    named = _Gathering(None, limits)
+    for entry in entries:
+        yield from named.read(entry)
+    yield from named.read_series()
+
+
 def read_slices(
     path_or_bytes: str | Path | bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> list[Slice]:

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from slicewise.errors import BundleError
 from slicewise.imaging.preprocess import PreprocessSpec
-from slicewise.inference.decision import BundleReference, DecisionRule
+from slicewise.inference.decision import BundleReference
+from slicewise.inference.rule import DecisionRule
 
 INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"

@@ -17,14 +17,11 @@ from slicewise.imaging.slice import Array, Series, Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.decision import (
     Prediction,
-    Reason,
     StudyPrediction,
     Threshold,
-    decide,
-    prediction_set_of,
+    conclude,
     probabilities_of,
     threshold_of,
-    tumor_probability_of,
 )
 from slicewise.inference.outliers import input_concerns, load_outliers, looks_of
 from slicewise.inference.study import study_prediction
@@ -52,6 +49,7 @@ class Answer:
         cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
         embedding: (D,) pooled features.
         placement: Where the preprocessed square lies on the slice.
+        distance: Outlier score: how unlike the slices of the model it is; None where not fitted.
     """
 
     prediction: Prediction
@@ -59,6 +57,24 @@ class Answer:
     cam: Array
     embedding: Array
     placement: Placement
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A slice made ready for a forward pass of one bundle.
+
+    Args:
+        slice_: The slice.
+        prepared: What the graph reads of it.
+        look: (F,) appearance numbers; None where the bundle has no use for them.
+        took_ms: Time this took.
+    """
+
+    slice_: Slice
+    prepared: Preprocessed
+    look: NDArray[np.float64] | None
+    took_ms: float
 
 
 class Classifier:
@@ -107,23 +123,43 @@ class Classifier:
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
     ) -> list[Answer]:
         """Like `predict`, with heat maps and embeddings."""
-        if not slices:
+        limit = self.threshold(threshold)
+        ready = [self.prepare(slice_) for slice_ in slices]
+        return self.answer_ready(ready, [limit] * len(ready), tta=tta)
+
+    def prepare(self, slice_: Slice) -> Ready:
+        """Everything about a slice that needs no forward pass; what `answer_ready` takes."""
+        started = time.perf_counter()
+        prepared = preprocess(slice_.pixels, self.bundle.info.preprocessing)
+        look = None if self._outliers is None else looks_of([slice_])[0]
+        return Ready(slice_, prepared, look, (time.perf_counter() - started) * 1000)
+
+    def answer_ready(
+        self, ready: Sequence[Ready], limits: Sequence[Threshold], *, tta: bool = False
+    ) -> list[Answer]:
+        """One forward pass for slices that may come from different requests.
+
+        Args:
+            ready: From `prepare` of this classifier.
+            limits: One tumor threshold a slice.
+            tta: As in `predict`, for all of them.
+        """
+        if not ready:
             return []
         started = time.perf_counter()
-        prepared = [preprocess(slice_.pixels, self.bundle.info.preprocessing) for slice_ in slices]
-        outputs, probabilities = self._evidence(prepared, tta=tta)
-        limit = self.threshold(threshold)
-        concerns = self._concerns(slices, prepared, outputs)
-        each_ms = (time.perf_counter() - started) * 1000 / len(slices)
+        outputs, probabilities = self._evidence([each.prepared for each in ready], tta=tta)
+        scores = self._scores(ready, outputs)
+        each_ms = (time.perf_counter() - started) * 1000 / len(ready)
         return [
             Answer(
-                self._prediction(slice_.source, probabilities[i], limit, concerns[i], each_ms),
+                self._prediction(one, probabilities[i], limits[i], scores[i], each_ms),
                 outputs.logits[i],
                 outputs.cam[i],
                 outputs.embedding[i],
-                ready.placement,
+                one.prepared.placement,
+                scores[i],
             )
-            for i, (slice_, ready) in enumerate(zip(slices, prepared, strict=True))
+            for i, one in enumerate(ready)
         ]
 
     def study(
@@ -174,60 +210,42 @@ class Classifier:
         ]
         return outputs, np.mean([probabilities, *views], axis=0)
 
-    def _concerns(
-        self, slices: Sequence[Slice], prepared: Sequence[Preprocessed], outputs: Outputs
-    ) -> list[list[Reason]]:
-        """What speaks against answering for each slice, apart from the answer itself."""
-        scores = None
-        if self._outliers is not None:
-            scores = self._outliers.scores(outputs.embedding, looks_of(slices))
-        return [
-            input_concerns(
-                slice_,
-                self.bundle.info.decision.out_of_distribution,
-                None if scores is None else float(scores[i]),
-                blank=prepared[i].blank,
-            )
-            for i, slice_ in enumerate(slices)
-        ]
+    def _scores(self, ready: Sequence[Ready], outputs: Outputs) -> list[float] | list[None]:
+        """How unlike the slices of the model each slice is."""
+        looks = [one.look for one in ready if one.look is not None]
+        if self._outliers is None:
+            return [None] * len(ready)
+        scores = self._outliers.scores(outputs.embedding, np.stack(looks))
+        return [float(score) for score in scores]
 
     def _prediction(
         self,
-        source: str,
+        ready: Ready,
         probabilities: NDArray[np.float64],
         limit: Threshold,
-        concerns: Sequence[Reason],
-        timing_ms: float,
+        score: float | None,
+        each_ms: float,
     ) -> Prediction:
         bundle, rule = self.bundle, self.bundle.info.decision
-        label = bundle.classes[int(probabilities.argmax())]
-        tumor = tumor_probability_of(probabilities, bundle.classes, bundle.negative_class)
-        flag = None
-        if tumor is not None and limit.value is not None and Reason.BLANK_IMAGE not in concerns:
-            flag = tumor >= limit.value
-        possible = prediction_set_of(probabilities, bundle.classes, rule)
-        verdict, reasons = decide(
-            label,
-            bundle.negative_class,
-            flag,
-            rule,
-            confidence=float(probabilities.max()),
-            possible=possible,
-            concerns=concerns,
+        concerns = input_concerns(
+            ready.slice_, rule.out_of_distribution, score, blank=ready.prepared.blank
+        )
+        found = conclude(
+            probabilities, bundle.classes, bundle.negative_class, rule, limit, concerns
         )
         return Prediction(
-            source=source,
-            label=label,
+            source=ready.slice_.source,
+            label=found.label,
             probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
-            confidence=float(probabilities.max()),
-            tumor_probability=tumor,
-            tumor_flag=flag,
+            confidence=found.confidence,
+            tumor_probability=found.tumor_probability,
+            tumor_flag=found.tumor_flag,
             threshold=limit.value,
-            prediction_set=possible,
-            decision=verdict,
-            reasons=[*reasons, *limit.reasons],
+            prediction_set=found.prediction_set,
+            decision=found.decision,
+            reasons=found.reasons,
             bundle=bundle.reference,
-            timing_ms=round(timing_ms, 3),
+            timing_ms=round(ready.took_ms + each_ms, 3),
         )
 
     def _check_graph(self) -> None:

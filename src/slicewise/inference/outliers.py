@@ -20,7 +20,8 @@ from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.bundle import OUTLIERS_NAME, Bundle
-from slicewise.inference.decision import OutOfDistribution, Reason
+from slicewise.inference.decision import Reason
+from slicewise.inference.rule import OutOfDistribution
 
 Floats = NDArray[np.float64]
 

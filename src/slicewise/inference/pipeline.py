@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slicewise.imaging.batches import batched
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series
@@ -56,11 +57,27 @@ def answer_series(
     """Answer for the slices of one series."""
     answers = [
         answer
-        for start in range(0, len(series.slices), BATCH)
-        for answer in classifier.answers(
-            series.slices[start : start + BATCH], threshold=threshold, tta=tta
-        )
+        for batch in batched(series.slices, BATCH)
+        for answer in classifier.answers(batch, threshold=threshold, tta=tta)
     ]
+    return joined(series, answers, classifier, threshold=threshold)
+
+
+def joined(
+    series: Series,
+    answers: list[Answer],
+    classifier: Classifier,
+    *,
+    threshold: float | None = None,
+) -> SeriesAnswers:
+    """The answers for the slices of a series with the study answer, where it is a volume.
+
+    Args:
+        series: The series.
+        answers: For its slices, in their order.
+        classifier: What gave them.
+        threshold: Tumor threshold that was used instead of the one in the bundle.
+    """
     if not series.is_volume:
         return SeriesAnswers(series, answers, None)
     predictions = with_ends_marked([answer.prediction for answer in answers])

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from slicewise.inference.decision import (
     REMARKS,
-    DecisionRule,
     Prediction,
     Reason,
     StudyAnswer,
@@ -19,6 +18,7 @@ from slicewise.inference.decision import (
     Verdict,
     decide,
 )
+from slicewise.inference.rule import DecisionRule
 
 Floats = NDArray[np.float64]
 

@@ -137,7 +137,7 @@ def draw(config: AugmentConfig, count: int, generator: torch.Generator) -> Augme
 
 def apply(images: Tensor, numbers: AugmentDraw) -> Tensor:
     """Apply drawn numbers to (N, C, H, W) float images in [0, 1]; the result is in [0, 1]."""
-    warped = _warp(images, numbers)
+    warped = warp(images, numbers)
     blurred = torch.where(_each(numbers.blur, images), F.avg_pool2d(warped, 3, 1, 1), warped)
     erased = blurred * _border_mask(numbers.erase, images.shape[-2], images.shape[-1]).to(images)
     lit = erased.clamp(0, 1) ** _each(numbers.gamma, images)
@@ -174,17 +174,14 @@ def draw_mix(
     return MixDraw(partner, 1 - area / side**2, box)
 
 
-def mix(images: Tensor, targets: Tensor, numbers: MixDraw) -> tuple[Tensor, Tensor]:
-    """Blend (N, C, H, W) images and (N, K) soft targets with their partners."""
-    blended_targets = numbers.share * targets + (1 - numbers.share) * targets[numbers.partner]
+def mix(images: Tensor, numbers: MixDraw) -> Tensor:
+    """Blend (N, C, H, W) images with their partners; losses are to be blended by `share` alike."""
     if numbers.box is None:
-        return numbers.share * images + (1 - numbers.share) * images[
-            numbers.partner
-        ], blended_targets
+        return numbers.share * images + (1 - numbers.share) * images[numbers.partner]
     top, left, bottom, right = numbers.box
     pasted = images.clone()
     pasted[:, :, top:bottom, left:right] = images[numbers.partner][:, :, top:bottom, left:right]
-    return pasted, blended_targets
+    return pasted
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
@@ -195,7 +192,8 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
             return float(u / (u + v))
 
 
-def _warp(images: Tensor, numbers: AugmentDraw) -> Tensor:
+def warp(images: Tensor, numbers: AugmentDraw) -> Tensor:
+    """The change of place alone, for what lies over (N, C, H, W) images; 0 outside of them."""
     cos, sin = numbers.angle.cos() / numbers.scale, numbers.angle.sin() / numbers.scale
     mirror = torch.where(numbers.flip, -1.0, 1.0)
     theta = torch.stack(

@@ -17,6 +17,7 @@ from slicewise.data.fingerprint import concatenate, fingerprint
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.outlier_fit import Seen
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import (
     CARD_NAME,
@@ -30,12 +31,12 @@ from slicewise.inference.bundle import (
     write_bundle,
 )
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import DecisionRule, OutOfDistribution
+from slicewise.inference.rule import DecisionRule, OutOfDistribution
 from slicewise.training.callbacks import announce
 from slicewise.training.card import model_card
 from slicewise.training.config import RunConfig
 from slicewise.training.decision_fit import fit_decision
-from slicewise.training.evidence import evidence_of, fit_refusal
+from slicewise.training.evidence import evidence_of, fit_refusal, seen_of
 from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import SliceNet
 
@@ -95,19 +96,24 @@ def make_product(
     bare = Product(graph, DecisionRule(), b"")
     classifier = Classifier(draft(bare, config, task, manifest))
     if decision is None:
-        held_out = evidence_of(classifier, manifest, "val").table
-        decision = fit_decision(held_out, "the validation split", config.bundle)
-    outliers, limits = _refusal(classifier, manifest, config)
+        held_out = evidence_of(classifier, manifest, "val")
+        decision = fit_decision(held_out.table, "the validation split", config.bundle)
+        real = held_out.seen
+    else:
+        real = seen_of(classifier, manifest, "val")
+    outliers, limits = _refusal(classifier, manifest, real, config)
     decision = decision.model_copy(update={"out_of_distribution": limits})
     return Product(graph, decision, seen_fingerprints(manifest), outliers)
 
 
 def _refusal(
-    classifier: Classifier, manifest: Manifest, config: RunConfig
+    classifier: Classifier, manifest: Manifest, real: Seen, config: RunConfig
 ) -> tuple[bytes | None, OutOfDistribution | None]:
     """None where the validation split is too small for limits."""
     try:
-        outliers, limits = fit_refusal(classifier, manifest, config.bundle.refusal, config.seed)
+        outliers, limits = fit_refusal(
+            classifier, manifest, real, config.bundle.refusal, config.seed
+        )
     except EvaluationError as error:
         announce(f"NO LIMITS ON UNLIKE PICTURES, every answer is left for review: {error}")
         return None, None

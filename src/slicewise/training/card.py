@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise.data.manifest import Manifest
 from slicewise.inference.bundle import BundleInfo
-from slicewise.inference.decision import DecisionRule, OperatingPoint
+from slicewise.inference.rule import DecisionRule, OperatingPoint
 
 HEADLINES = (
     ("accuracy", "Accuracy"),

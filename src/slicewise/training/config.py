@@ -36,6 +36,7 @@ class DataConfig(_Section):
     manifest: Path
     task: str = Field("four_class", description="four_class, three_class, binary or a class list.")
     batch_size: int = Field(32, ge=2)
+    boxes: Path | None = Field(None, description="Table of tumor boxes, for loss.region.")
     cache: Path | None = Field(None, description="Folder of decoded pixels; default beside runs.")
 
 
@@ -73,6 +74,9 @@ class ModelConfig(_Section):
     """Architecture and start weights."""
 
     name: str = "resnet18"
+    pool: Literal["mean", "evidence"] = Field(
+        "mean", description="How places make a slice's answer: their mean, or evidence of a tumor."
+    )
     weights: Path | None = Field(None, description="safetensors to start from; none: from scratch.")
     dropout: float = Field(0.0, ge=0, lt=1)
     frozen_stages: int = Field(0, ge=0, description="Leading parts of the backbone left untrained.")
@@ -106,6 +110,9 @@ class LossConfig(_Section):
     class_weights: Literal["balanced", "none"] = "balanced"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     focal_gamma: float = Field(2.0, ge=0)
+    region: float = Field(
+        0.0, ge=0, description="Weight of the loss that puts evidence into known tumor regions."
+    )
 
 
 class TrainerConfig(_Section):

@@ -7,7 +7,7 @@ nothing but the network itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -27,6 +27,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice, is_synthetic
 
 Images = NDArray[np.uint8]
+Possible = NDArray[np.bool_]
 _SHOWN_FAILURES = 5
 
 
@@ -42,13 +43,22 @@ def load_images(manifest: Manifest, spec: PreprocessSpec, cache: Path) -> Images
         TrainingError: Some files cannot be read, are not those the manifest was made of, or are
             synthetic; the first few are named.
     """
-    path = cache / f"{_cache_key(manifest.rows, spec)}.npy"
+    return cached(cache / f"{cache_key(manifest.rows, spec)}.npy", lambda: _decode(manifest, spec))
+
+
+def cached(path: Path, make: Callable[[], Images]) -> Images:
+    """An array from its file, or made and kept there.
+
+    Args:
+        path: Named by the hash of what is in it.
+        make: Makes the array where there is no such file.
+    """
     if path.is_file():
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    images = _decode(manifest, spec)
-    cache.mkdir(parents=True, exist_ok=True)
-    _save(images, path)
-    return images
+    made = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _save(made, path)
+    return made
 
 
 def _save(images: Images, path: Path) -> None:
@@ -100,8 +110,15 @@ def _require_allowed(row: ManifestRow, slice_: Slice, digest: str) -> None:
         raise TrainingError(f"{row.path}: expected a real slice; got a synthetic one")
 
 
-def _cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec) -> str:
-    digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}".encode())
+def cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec, kind: str = "") -> str:
+    """Name of what is computed from slices.
+
+    Args:
+        rows: The slices, in order.
+        spec: The pixel pipeline.
+        kind: What is computed, with all else that it depends on; empty for the pixels themselves.
+    """
+    digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}{kind}".encode())
     for row in rows:
         index = row.path.rpartition("#")[2] if "#" in row.path else ""
         digest.update(f"{row.sha256}#{index}\n".encode())
@@ -109,12 +126,13 @@ def _cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec) -> str:
 
 
 class SliceDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Batches by a list of indices: images (N, 1, S, S) uint8, targets (N,), positions (N,)."""
+    """Batches by a list of indices: images (N, 1, S, S) uint8, which of K classes a label leaves
+    open (N, K) bool, positions (N,)."""
 
-    def __init__(self, images: Images, targets: NDArray[np.int64]) -> None:
+    def __init__(self, images: Images, possible: Possible) -> None:
         """Keep the arrays; nothing is copied until a batch is asked for."""
         self._images = images
-        self._targets = targets
+        self._possible = possible
 
     def __len__(self) -> int:
         return len(self._images)
@@ -122,7 +140,7 @@ class SliceDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         chosen = np.asarray(indices)
         images = torch.from_numpy(np.array(self._images[chosen]))[:, None]
-        return images, torch.from_numpy(self._targets[chosen]), torch.from_numpy(chosen)
+        return images, torch.from_numpy(self._possible[chosen]), torch.from_numpy(chosen)
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -153,18 +171,16 @@ class EpochSampler(Sampler[list[int]]):
 Loader = DataLoader[tuple[Tensor, Tensor, Tensor]]
 
 
-def training_loader(
-    images: Images, targets: NDArray[np.int64], batch_size: int, seed: int
-) -> Loader:
+def training_loader(images: Images, possible: Possible, batch_size: int, seed: int) -> Loader:
     """Shuffled batches for training."""
     sampler = EpochSampler(len(images), batch_size, seed)
-    return DataLoader(SliceDataset(images, targets), sampler=sampler, batch_size=None)
+    return DataLoader(SliceDataset(images, possible), sampler=sampler, batch_size=None)
 
 
-def ordered_loader(images: Images, targets: NDArray[np.int64], batch_size: int) -> Loader:
+def ordered_loader(images: Images, possible: Possible, batch_size: int) -> Loader:
     """Batches in order, for validation."""
     count = len(images)
     batches = [
         list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)
     ]
-    return DataLoader(SliceDataset(images, targets), sampler=batches, batch_size=None)
+    return DataLoader(SliceDataset(images, possible), sampler=batches, batch_size=None)

@@ -14,12 +14,7 @@ from slicewise.evaluation.operating_points import (
 )
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.selection import fit_acceptance
-from slicewise.inference.decision import (
-    Acceptance,
-    Conformal,
-    DecisionRule,
-    OperatingPoint,
-)
+from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OperatingPoint
 from slicewise.training.callbacks import announce
 from slicewise.training.config import BundleConfig, OperatingPointConfig, RefusalConfig
 

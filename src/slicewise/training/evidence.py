@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
@@ -22,11 +22,12 @@ from slicewise.evaluation.outlier_fit import (
     limits_of,
 )
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import OutOfDistribution
 from slicewise.inference.outliers import Outliers, looks_of
+from slicewise.inference.rule import OutOfDistribution
 from slicewise.training.config import RefusalConfig
 
 BATCH = 32
@@ -58,26 +59,45 @@ def evidence_of(classifier: Classifier, manifest: Manifest, split: str) -> Evide
         manifest: Slices with labels and groups.
         split: Which of them.
     """
+    rows, bundle = manifest.subset(split).rows, classifier.bundle
+    logits, seen = _answered(classifier, manifest, split)
+    table = PredictionTable(
+        classes=bundle.classes,
+        negative_class=bundle.negative_class,
+        logits=logits,
+        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
+        groups=seen.kinds,
+        sources=np.array([row.source for row in rows]),
+        paths=np.array([row.path for row in rows]),
+    )
+    return Evidence(table, seen)
+
+
+def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
+    """Slices as the outlier fit wants them, whatever their labels.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: Slices with groups.
+        split: Which of them.
+    """
+    return _answered(classifier, manifest, split)[1]
+
+
+def _answered(
+    classifier: Classifier, manifest: Manifest, split: str
+) -> tuple[NDArray[np.float32], Seen]:
+    """Logits (N, K) of one split, and the same slices as the outlier fit wants them."""
     logits, embeddings, looks = [], [], []
     rows = manifest.subset(split).rows
     slices = (read_slice(manifest.resolve(row)) for row in _shown(rows, f"Answering split {split}"))
-    for batch in _batched(slices):
+    for batch in batched(slices, BATCH):
         outputs = classifier.forward(batch)
         logits.append(outputs.logits)
         embeddings.append(outputs.embedding)
         looks.append(looks_of(batch))
-    bundle = classifier.bundle
     groups = np.array([row.group for row in rows])
-    table = PredictionTable(
-        classes=bundle.classes,
-        negative_class=bundle.negative_class,
-        logits=np.concatenate(logits),
-        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
-        groups=groups,
-        sources=np.array([row.source for row in rows]),
-        paths=np.array([row.path for row in rows]),
-    )
-    return Evidence(table, Seen(np.concatenate(embeddings), np.concatenate(looks), groups))
+    return np.concatenate(logits), Seen(np.concatenate(embeddings), np.concatenate(looks), groups)
 
 
 def strange_evidence(
@@ -94,7 +114,7 @@ def strange_evidence(
     """
     embeddings, looks = [], []
     for kind in _shown(kinds, "Fitting refusal on strange pictures"):
-        for batch in _batched(strange_slices(kind.name, per_kind, seed, donors)):
+        for batch in batched(strange_slices(kind.name, per_kind, seed, donors), BATCH):
             embeddings.append(classifier.forward(batch).embedding)
             looks.append(looks_of(batch))
     names = np.repeat([kind.name for kind in kinds], per_kind)
@@ -102,7 +122,7 @@ def strange_evidence(
 
 
 def fit_refusal(
-    classifier: Classifier, manifest: Manifest, config: RefusalConfig, seed: int
+    classifier: Classifier, manifest: Manifest, real: Seen, config: RefusalConfig, seed: int
 ) -> tuple[Outliers, OutOfDistribution]:
     """Outlier statistics and limits of one graph, from its validation and training slices.
 
@@ -111,6 +131,7 @@ def fit_refusal(
     Args:
         classifier: Holds the graph.
         manifest: With the splits that were used.
+        real: What it makes of the validation split.
         config: How many strange pictures, and which share of slices to refuse.
         seed: Of strange pictures and of the dealing of groups.
 
@@ -122,8 +143,7 @@ def fit_refusal(
         raise EvaluationError(
             f"refusal limits: expected {FEWEST} validation slices or more; got {len(validation)}"
         )
-    real = evidence_of(classifier, manifest, "val").seen
-    known = evidence_of(classifier, manifest, "train").seen
+    known = seen_of(classifier, manifest, "train")
     kinds = kinds_of()
     donors = donors_of(manifest, validation, seed)
     strange = strange_evidence(classifier, kinds, donors, config.per_kind, seed)
@@ -137,12 +157,6 @@ def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> lis
     """Some slices of a manifest, drawn at random."""
     chosen = np.random.default_rng(seed).permutation(len(rows))[:DONORS]
     return [read_slice(manifest.resolve(rows[i])) for i in chosen]
-
-
-def _batched(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
-    remaining = iter(slices)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch
 
 
 def _shown(items: Iterable[T], text: str) -> Iterator[T]:

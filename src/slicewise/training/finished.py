@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
+from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, load_bundle
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.bundling import exported
 from slicewise.training.config import RunConfig, load_config
 from slicewise.training.graph import without_origin
@@ -19,14 +20,14 @@ BUNDLE = "bundle"
 _PREFIX = "network."
 
 
-def trained_network(config: RunConfig, classes: int, folder: Path) -> SliceNet:
+def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:
     """The network of the checkpoint that a run exports, in evaluation mode.
 
     The checkpoint holds every weight and the normalisation, so no start weights are needed.
 
     Args:
         config: The run.
-        classes: Number of classes.
+        task: The classes.
         folder: Of the run.
 
     Raises:
@@ -35,19 +36,19 @@ def trained_network(config: RunConfig, classes: int, folder: Path) -> SliceNet:
     path = folder / CHECKPOINTS / f"{config.checkpoint.export}.ckpt"
     if not path.is_file():
         raise TrainingError(f"{path}: expected the checkpoint of a finished run; there is none")
-    model = config.model
-    network = create_network(
-        model.name, classes, weights=None, dropout=model.dropout, frozen_stages=0
-    ).to(memory_format=torch.channels_last)
+    network = create_network(config.model, task, weights=None)
+    network = network.to(memory_format=torch.channels_last)
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     try:
         network.load_state_dict({name.removeprefix(_PREFIX): part for name, part in state.items()})
     except RuntimeError as error:
-        raise TrainingError(f"{path}: expected the weights of {model.name}: {error}") from error
+        raise TrainingError(
+            f"{path}: expected the weights of {config.model.name}: {error}"
+        ) from error
     return network.eval()
 
 
-def stored_graph(config: RunConfig, classes: int, folder: Path) -> bytes:
+def stored_graph(config: RunConfig, task: Task, folder: Path) -> bytes:
     """The graph of a finished run: as its bundle has it, where that still fits.
 
     Notes on where it was made, which older versions left in it, are dropped.
@@ -58,7 +59,7 @@ def stored_graph(config: RunConfig, classes: int, folder: Path) -> bytes:
     bundle = load_bundle(folder / BUNDLE)
     if bundle.info.weight_storage == config.bundle.weight_storage:
         return without_origin(bundle.files[MODEL_NAME])
-    return exported(config, trained_network(config, classes, folder))
+    return exported(config, trained_network(config, task, folder))
 
 
 def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> str | None:

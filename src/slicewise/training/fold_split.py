@@ -10,6 +10,7 @@ import numpy as np
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.splits import deal
+from slicewise.data.tasks import parse_task
 from slicewise.errors import TrainingError
 from slicewise.training.config import DEALT_COLUMN, RunConfig
 
@@ -57,10 +58,14 @@ def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifes
         config: Names the fold column and the share of validation groups.
         manifest: Rows with folds; their own splits are ignored.
         fold: The fold to hold out; None to train on all.
+
+    Slices of a tumor whose type is not told follow their groups; none is counted for validation.
     """
     column, rows = config.folds.name, manifest.rows
     inside = [row for row in rows if fold is None or row.extra[column] != fold]
-    chosen = _validation_groups(inside, config.folds.validation_share, config.seed)
+    task = parse_task(config.data.task)
+    typed = [row for row in inside if len(task.possible(row.label)) <= 1]
+    chosen = _validation_groups(typed, config.folds.validation_share, config.seed)
 
     def split_of(row: ManifestRow) -> str:
         if fold is not None and row.extra[column] == fold:

@@ -19,8 +19,9 @@ from slicewise.training.model import SliceNet
 class BundleGraph(nn.Module):
     """A network that also returns Grad-CAM of every class and the pooled features.
 
-    With global average pooling and a linear head the gradient of logit k by feature d is
-    W[k, d] / (h w) everywhere, so that Grad-CAM (Selvaraju et al. 2017) is one product.
+    The gradient of logit k by feature d, averaged over places, is V[k, d] / (h w), with V the
+    evidence kernel of the network: pooled by the mean, every place has it; pooled by log-mean-exp,
+    places share it by weights that sum to 1. So Grad-CAM (Selvaraju et al. 2017) is one product.
     """
 
     def __init__(self, network: SliceNet) -> None:
@@ -32,10 +33,10 @@ class BundleGraph(nn.Module):
         """(N, 1, H, W) in [0, 1] to logits (N, K), cam (N, K, h, w) and embedding (N, D)."""
         features = self.network.features(image)
         embedding = features.mean(dim=(2, 3))
-        weights = self.network.head.weight[:, :, None, None]
+        kernel = self.network.evidence_kernel()[:, :, None, None]
         area = features.shape[2] * features.shape[3]
-        cam = torch.relu(nn.functional.conv2d(features, weights)) / area
-        return self.network.head(embedding), cam, embedding
+        cam = torch.relu(nn.functional.conv2d(features, kernel)) / area
+        return self.network.logits(features), cam, embedding
 
 
 def rounded(network: SliceNet, storage: str) -> SliceNet:

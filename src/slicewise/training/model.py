@@ -5,6 +5,7 @@ A new model is one builder in `BACKBONES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from timm.layers.norm_act import BatchNormAct2d
 from timm.models.resnetv2 import ResNetV2
 from torch import Tensor, nn
 
+from slicewise.data.tasks import Task
 from slicewise.errors import ConfigError, TrainingError
+from slicewise.training.config import ModelConfig
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,17 +47,34 @@ class Backbone:
 
 
 class SliceNet(nn.Module):
-    """Normalisation, backbone, global average pooling, dropout and a linear head."""
+    """Normalisation, backbone, dropout, a linear head at every place and pooling over places.
+
+    Pooled by `mean`, this is global average pooling and a linear head. Pooled by `evidence`, a
+    tumor class scores by its log odds against no tumor, joined over places by log-mean-exp, so that
+    a small tumor is enough; no tumor scores by the mean of its log odds.
+    """
 
     mean: Tensor
     std: Tensor
+    contrast: Tensor
 
-    def __init__(self, backbone: Backbone, classes: int, dropout: float) -> None:
-        """Build around a backbone; `normalise_by` has to follow where it brings no statistics."""
+    def __init__(
+        self, backbone: Backbone, classes: int, dropout: float, negative: int | None = None
+    ) -> None:
+        """Build around a backbone; `normalise_by` has to follow where it brings no statistics.
+
+        Args:
+            backbone: Feature extractor.
+            classes: K.
+            dropout: Before the head.
+            negative: Index of the class without a tumor, to pool by evidence; None for the mean.
+        """
         super().__init__()
         self.backbone = backbone.module
         self.head = nn.Linear(backbone.channels, classes)
         self.dropout = nn.Dropout(dropout)
+        self.negative = negative
+        self.register_buffer("contrast", _contrast(classes, negative), persistent=False)
         self.register_buffer("mean", torch.tensor(backbone.mean or 0.0))
         self.register_buffer("std", torch.tensor(backbone.std or 1.0))
         self.needs_statistics = backbone.mean is None
@@ -83,39 +103,68 @@ class SliceNet(nn.Module):
         features: Tensor = self.backbone((images - self.mean) / self.std)
         return features
 
+    def scores(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to class scores of every place (N, K, h, w)."""
+        kernel = self.head.weight[:, :, None, None]
+        return nn.functional.conv2d(self.dropout(features), kernel, self.head.bias)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to logits (N, K)."""
+        if self.negative is None:
+            logits: Tensor = self.head(self.dropout(features.mean(dim=(2, 3))))
+            return logits
+        odds = torch.einsum("jk,nkhw->njhw", self.contrast, self.scores(features)).flatten(2)
+        joined = odds.logsumexp(dim=2) - math.log(odds.shape[2])
+        healthy = torch.arange(odds.shape[1], device=odds.device) == self.negative
+        return torch.where(healthy, odds.mean(dim=2), joined)
+
+    def evidence_kernel(self) -> Tensor:
+        """(K, D) what each feature at each place adds to a logit, on the mean over places."""
+        return self.contrast @ self.head.weight
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) images in [0, 1] to logits (N, K)."""
-        pooled = self.features(images).mean(dim=(2, 3))
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+        return self.logits(self.features(images))
 
 
-def create_network(
-    name: str, classes: int, *, weights: Path | None, dropout: float, frozen_stages: int
-) -> SliceNet:
-    """Build a network by name.
+def create_network(config: ModelConfig, task: Task, *, weights: Path | None) -> SliceNet:
+    """Build the network of a configuration.
 
     Args:
-        name: A key of `BACKBONES`.
-        classes: Size of the output.
-        weights: safetensors file with the weights of the backbone, RGB stem as published.
-        dropout: Before the head.
-        frozen_stages: How many leading stages stay as they are.
+        config: Names a key of `BACKBONES`.
+        task: The classes.
+        weights: safetensors file with the weights of the backbone, RGB stem as published; None for
+            random ones.
 
     Raises:
-        ConfigError: The name is unknown, or more stages are to be frozen than there are.
+        ConfigError: The name is unknown, more stages are to be frozen than there are, or evidence
+            is to be pooled for a task without a negative class.
         TrainingError: The weights do not fit the architecture.
     """
+    name, frozen = config.name, config.frozen_stages
     if name not in BACKBONES:
         raise ConfigError(f"model.name {name!r}: expected one of {', '.join(sorted(BACKBONES))}")
-    backbone = BACKBONES[name](None if weights is None else _read_weights(weights))
-    if frozen_stages > len(backbone.stages):
+    if config.pool == "evidence" and task.negative_class is None:
         raise ConfigError(
-            f"model.frozen_stages {frozen_stages}: {name} has {len(backbone.stages)} stages"
+            f"model.pool evidence: expected a task with a negative class; {task.name} has none"
         )
-    network = SliceNet(backbone, classes, dropout)
-    network.freeze(backbone.stages[:frozen_stages])
+    backbone = BACKBONES[name](None if weights is None else _read_weights(weights))
+    if frozen > len(backbone.stages):
+        raise ConfigError(f"model.frozen_stages {frozen}: {name} has {len(backbone.stages)} stages")
+    negative = task.classes.index(task.negative_class or "") if config.pool == "evidence" else None
+    network = SliceNet(backbone, len(task.classes), config.dropout, negative)
+    network.freeze(backbone.stages[:frozen])
     return network
+
+
+def _contrast(classes: int, negative: int | None) -> Tensor:
+    """(K, K) from scores to what is pooled: the scores themselves, or each against no tumor."""
+    matrix = torch.eye(classes)
+    if negative is not None:
+        others = [k for k in range(classes) if k != negative]
+        matrix[others, negative] = -1
+        matrix[negative, others] = -1 / len(others)
+    return matrix
 
 
 def parameter_counts(network: nn.Module) -> tuple[int, int]:

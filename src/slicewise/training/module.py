@@ -22,9 +22,10 @@ from torch.optim.lr_scheduler import (
 from slicewise.errors import TrainingError
 from slicewise.evaluation.metrics import accuracy, balanced_accuracy, macro_auroc
 from slicewise.inference.decision import probabilities_of
-from slicewise.training.augment import apply, draw, draw_mix, mix
+from slicewise.training.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
 from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
-from slicewise.training.losses import loss
+from slicewise.training.dataset import Images
+from slicewise.training.losses import loss, region_loss
 from slicewise.training.model import SliceNet
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -37,17 +38,22 @@ class SliceModule(L.LightningModule):
 
     class_weights: Tensor
 
-    def __init__(self, network: SliceNet, config: RunConfig, weights: Tensor) -> None:
+    def __init__(
+        self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
+    ) -> None:
         """Wrap a network.
 
         Args:
             network: What is trained.
             config: The run.
             weights: (K,) class weights of the loss.
+            regions: (N, S, S) uint8 of the training slices, 255 inside of a tumor; None where the
+                loss does not use them.
         """
         super().__init__()
         self.network = network
         self.config = config
+        self._regions = regions
         self.register_buffer("class_weights", weights, persistent=False)
         self._seen: list[tuple[Tensor, Tensor]] = []
 
@@ -57,31 +63,46 @@ class SliceModule(L.LightningModule):
         Raises:
             TrainingError: The loss is no longer a finite number.
         """
-        images, targets, _ = batch
+        images, possible, positions = batch
         generator = self._generator(batch_idx)
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
-        pixels = apply(images.float() / 255, draw(self.config.augment, len(images), generator))
-        soft = F.one_hot(targets, self._classes).float()
+        numbers = draw(self.config.augment, len(images), generator)
+        pixels = apply(images.float() / 255, numbers)
+        regions = self._warped_regions(positions, numbers)
         blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
         if blend is not None:
-            pixels, soft = mix(pixels, soft, blend)
-        logits = self.network(_layout(pixels)).float()
-        value = loss(logits, soft, self.class_weights, self.config.loss)
+            pixels = mix(pixels, blend)
+        features = self.network.features(_layout(pixels))
+        logits = self.network.logits(features).float()
+        scores = None if regions is None else self.network.scores(features).float()
+
+        def of(order: Tensor) -> Tensor:
+            """Mean loss where the slices are taken for others of the batch."""
+            own = loss(logits, possible[order], self.class_weights, self.config.loss)
+            if scores is not None and regions is not None:
+                places = region_loss(scores, regions[order], possible[order], self.network.negative)
+                own = own + self.config.loss.region * places
+            return own.mean()
+
+        value = of(torch.arange(len(images), device=images.device))
+        if blend is not None:
+            value = blend.share * value + (1 - blend.share) * of(blend.partner)
         if not math.isfinite(value.item()):
             raise TrainingError(
                 f"the loss became {value.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
                 "a lower optimizer.lr or a gradient_clip may help"
             )
-        hits = (logits.argmax(1) == soft.argmax(1)).float().mean()
+        main = possible if blend is None or blend.share >= 0.5 else possible[blend.partner]
+        hits = main.gather(1, logits.argmax(1, keepdim=True)).float().mean()
         self.log("train_loss", value, on_epoch=True, on_step=False, prog_bar=True)
         self.log("train_accuracy", hits, on_epoch=True, on_step=False)
         return value
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect logits of one batch."""
-        images, targets, _ = batch
+        images, possible, _ = batch
         logits = self.network(_layout(images.float() / 255)).float()
-        self._seen.append((logits.cpu(), targets.cpu()))
+        self._seen.append((logits.cpu(), possible.int().argmax(1).cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Log loss, accuracy and AUROC of the whole validation split."""
@@ -124,9 +145,12 @@ class SliceModule(L.LightningModule):
             watched = self.config.early_stopping.monitor
             scheduler.step(self.trainer.callback_metrics[watched])
 
-    @property
-    def _classes(self) -> int:
-        return self.network.head.out_features
+    def _warped_regions(self, positions: Tensor, numbers: AugmentDraw) -> Tensor | None:
+        """(N, 1, S, S) in [0, 1] the tumor regions of a batch, moved as its images are."""
+        if self._regions is None:
+            return None
+        chosen = torch.from_numpy(self._regions[positions.cpu().numpy()])
+        return warp(chosen[:, None].to(positions.device).float() / 255, numbers)
 
     def _generator(self, batch: int) -> torch.Generator:
         """Fresh numbers for every batch, the same ones after a resume."""

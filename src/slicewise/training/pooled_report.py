@@ -29,7 +29,7 @@ from slicewise.evaluation.report import Refusals, ReportContext, write_figures, 
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import load_bundle
-from slicewise.inference.decision import DecisionRule, OutOfDistribution
+from slicewise.inference.rule import DecisionRule, OutOfDistribution
 from slicewise.training.config import RunConfig
 from slicewise.training.rule_across_folds import measured_across_folds, rule_section
 from slicewise.training.train import METRICS_NAME, write_report

@@ -7,25 +7,19 @@ decided by a rule fitted in the same way on the held-out answers of the other fo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
-from slicewise.evaluation.conformal import prediction_sets
 from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
-from slicewise.evaluation.figures import cell_text
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested, overall_quantities, tumor_quantities
-from slicewise.inference.decision import (
-    DecisionRule,
-    OutOfDistribution,
-    Reason,
-    Verdict,
-    decide,
-)
+from slicewise.evaluation.verdicts import with_verdicts
+from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.text import cell_text
+from slicewise.inference.decision import Reason
+from slicewise.inference.rule import OutOfDistribution
 from slicewise.training.config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 
@@ -105,47 +99,13 @@ def decided_by_others(
     rule = fit_decision(pooled(others), "the other folds", settings)
     rule = rule.model_copy(update={"out_of_distribution": limits})
     gates = [_gates(text) for text in _reasons(tables[index])]
-    table = tables[index].decided(rule)
-    shares = table.probabilities()
-    sets = None
-    if rule.conformal is not None:
-        sets = prediction_sets(shares, table.classes, rule.conformal)
-    table = replace(table, sets=sets)
-    found = [_verdict(table, rule, i, shares[i], gates[i]) for i in range(table.n)]
-    return replace(
-        table,
-        verdicts=np.array([str(verdict) for verdict, _ in found]),
-        reasons=np.array([JOINT.join(reasons) for _, reasons in found]),
-    )
+    return with_verdicts(tables[index], rule, gates)
 
 
 def rule_section(figures: Mapping[str, Any]) -> Section:
     """The figures of `measured_across_folds` as a part of a report."""
     rows = tuple((name, cell_text(_at(figures, key))) for name, key in SHOWN.items())
     return Section("The rule of the final model", TEXT, ("figure", "value (interval)"), rows)
-
-
-def _verdict(
-    table: PredictionTable,
-    rule: DecisionRule,
-    row: int,
-    shares: np.ndarray[Any, Any],
-    gates: list[Reason],
-) -> tuple[Verdict, list[Reason]]:
-    flag = None
-    if table.negative_class is not None and table.thresholds is not None:
-        tumor = 1 - shares[table.classes.index(table.negative_class)]
-        flag = bool(tumor >= table.thresholds[row])
-    names = np.array(table.classes)
-    return decide(
-        table.classes[int(shares.argmax())],
-        table.negative_class,
-        flag,
-        rule,
-        confidence=float(shares.max()),
-        possible=None if table.sets is None else names[table.sets[row]].tolist(),
-        concerns=gates,
-    )
 
 
 def _gates(joined: str) -> list[Reason]:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import SimpleProfiler
-from numpy.typing import NDArray
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
@@ -30,10 +29,17 @@ from slicewise.training.callbacks import (
 )
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.curves import plot_curves
-from slicewise.training.dataset import Images, load_images, ordered_loader, training_loader
+from slicewise.training.dataset import (
+    Images,
+    Possible,
+    load_images,
+    ordered_loader,
+    training_loader,
+)
 from slicewise.training.losses import class_weights
 from slicewise.training.model import SliceNet, create_network, parameter_counts
 from slicewise.training.module import SliceModule
+from slicewise.training.regions import load_regions
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -45,11 +51,19 @@ MANIFEST_NAME = "manifest.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitData:
-    """The slices of one split: rows, (N, S, S) uint8 images, (N,) class indices."""
+    """The slices of one split.
+
+    Args:
+        manifest: N rows.
+        images: (N, S, S) uint8.
+        possible: (N, K) bool, which classes a label leaves open.
+        regions: (N, S, S) uint8, 255 inside of a tumor; None where the loss does not use them.
+    """
 
     manifest: Manifest
     images: Images
-    targets: NDArray[np.int64]
+    possible: Possible
+    regions: Images | None = None
 
 
 def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, SplitData]:
@@ -62,23 +76,26 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
     cache = config.data.cache or config.runs / "cache"
     splits = {}
     if (test := manifest.subset("test")).rows:  # nothing in training looks at its pixels
-        _targets(test, task, "test")
+        _possible(test, task, "test")
     for name in ("train", "val"):
         part = manifest.subset(name)
-        targets = _targets(part, task, name)
+        possible = _possible(part, task, name)
         images = load_images(part, config.preprocessing, cache)
-        splits[name] = SplitData(part, images, targets)
-    counts = ", ".join(f"{len(data.targets)} {name}" for name, data in splits.items())
+        regions = None
+        if name == "train" and config.loss.region:
+            regions = load_regions(part, task, config.preprocessing, config.data.boxes, cache)
+        splits[name] = SplitData(part, images, possible, regions)
+    counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
     announce(f"slices: {counts}, {len(test.rows)} test")
     return splits
 
 
-def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: Path) -> SliceNet:
+def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Path) -> SliceNet:
     """Train, or go on where an interrupted run stopped, and return the network to keep.
 
     Args:
         config: The run.
-        classes: Number of classes.
+        task: The classes.
         splits: From `prepare`.
         folder: Where checkpoints, log and curves go.
 
@@ -92,17 +109,17 @@ def fit(config: RunConfig, classes: int, splits: dict[str, SplitData], folder: P
     L.seed_everything(config.seed, verbose=False)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
-    network = _network(config, classes, train.images)
+    network = _network(config, task, train.images)
     announce(_description(config, network))
-    weights = class_weights(train.targets, classes, config.loss.class_weights)
-    module = SliceModule(network, config, weights)
+    weights = class_weights(train.possible, config.loss.class_weights)
+    module = SliceModule(network, config, weights, train.regions)
     trainer = _trainer(config, folder, _callbacks(config, folder))
     last = folder / CHECKPOINTS / "last.ckpt"
     try:
         trainer.fit(
             module,
-            training_loader(train.images, train.targets, config.data.batch_size, config.seed),
-            ordered_loader(validation.images, validation.targets, config.data.batch_size),
+            training_loader(train.images, train.possible, config.data.batch_size, config.seed),
+            ordered_loader(validation.images, validation.possible, config.data.batch_size),
             ckpt_path=str(last) if last.is_file() else None,
             weights_only=True,
         )
@@ -120,14 +137,17 @@ def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
     return module.network.cpu().float().eval()
 
 
-def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
+def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
+    """(N, K) which classes each label leaves open; several only in the training split."""
     needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
     if len(manifest.rows) < needed:
         raise TrainingError(
             f"split {split!r}: expected at least {needed} slices in the manifest; "
             f"got {len(manifest.rows)}"
         )
-    unknown = {row.label for row in manifest.rows} - set(task.classes)
+    left = {row.label: task.possible(row.label) for row in manifest.rows}
+    most = len(task.classes) if split == "train" else 1
+    unknown = {label for label, names in left.items() if not 0 < len(names) <= most}
     if unknown:
         raise TrainingError(
             f"labels {', '.join(sorted(unknown))} are none of the classes of task {task.name}: "
@@ -139,13 +159,13 @@ def _targets(manifest: Manifest, task: Task, split: str) -> NDArray[np.int64]:
             f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
             f"of task {task.name}"
         )
-    return np.array([task.classes.index(row.label) for row in manifest.rows], dtype=np.int64)
+    return np.array([[name in left[row.label] for name in task.classes] for row in manifest.rows])
 
 
 def _require_monitored(config: RunConfig, validation: SplitData) -> None:
     """Check that the quantity that chooses the epoch can be measured."""
     monitor = config.early_stopping.monitor
-    if monitor == "val_macro_auroc" and np.unique(validation.targets).size < 2:
+    if monitor == "val_macro_auroc" and int(validation.possible.any(axis=0).sum()) < 2:
         raise TrainingError(
             f"early_stopping.monitor {monitor}: expected validation slices of at least two "
             "classes; got one class"
@@ -173,15 +193,8 @@ def claim(folder: Path, config: RunConfig) -> None:
     save_config(config, path)
 
 
-def _network(config: RunConfig, classes: int, images: Images) -> SliceNet:
-    model = config.model
-    network = create_network(
-        model.name,
-        classes,
-        weights=model.weights,
-        dropout=model.dropout,
-        frozen_stages=model.frozen_stages,
-    )
+def _network(config: RunConfig, task: Task, images: Images) -> SliceNet:
+    network = create_network(config.model, task, weights=config.model.weights)
     if network.needs_statistics:
         network.normalise_by(*pixel_statistics(images))
     return network.to(memory_format=torch.channels_last)

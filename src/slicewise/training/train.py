@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import DecisionRule
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.bundling import DRAFT, Product, draft, exported, make_product, write_product
 from slicewise.training.callbacks import announce
 from slicewise.training.config import RunConfig, save_config
@@ -85,6 +86,7 @@ def train_manifest(
         TrainingError: The folder holds a run of another configuration or of other slices, or
             training failed.
     """
+    manifest = _answerable(manifest, task)
     claim(folder, config)
     _keep_manifest(manifest, folder / MANIFEST_NAME)
     bundle = folder / BUNDLE
@@ -95,13 +97,20 @@ def train_manifest(
         if why is None:
             return bundle
         announce(f"{folder}: {why}; its bundle is made anew, without training")
-        graph = stored_graph(config, len(task.classes), folder)
+        graph = stored_graph(config, task, folder)
     else:
         splits = prepare(config, task, manifest)
-        graph = exported(config, fit(config, len(task.classes), splits, folder))
+        graph = exported(config, fit(config, task, splits, folder))
     product = make_product(config, task, graph, manifest, decision)
     _publish(config, task, manifest, folder, command, figures, product)
     return bundle
+
+
+def _answerable(manifest: Manifest, task: Task) -> Manifest:
+    """Without the slices of an untold tumor type that would be validated or tested on."""
+    untold = {row.label for row in manifest.rows if len(task.possible(row.label)) > 1}
+    rows = [row for row in manifest.rows if row.split == "train" or row.label not in untold]
+    return replace(manifest, rows=tuple(rows))
 
 
 def _publish(

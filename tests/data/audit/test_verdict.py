@@ -7,10 +7,10 @@ import pytest
 from builders_audit import dim_head
 from builders_data import save
 from slicewise.data.audit.audit import audit_folders
-from slicewise.data.audit.intervals import Share
 from slicewise.data.audit.page import render_page
 from slicewise.data.audit.verdict import percent
 from slicewise.data.build_config import config_of
+from slicewise.figures.share import Share
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,11 @@ from slicewise.data.build_config import config_of
     [
         (0.5, "50.0 %"),
         (1.0, "100.0 %"),
-        (0.9996, "over 99.9 %"),
-        (0.0001, "under 0.1 %"),
+        (0.9996, ">99.9 %"),
+        (0.0001, "<0.1 %"),
         (Share(0.25, 0.1, 0.4), "25.0 % (10.0-40.0)"),
         (Share(0.25, None, None), "25.0 %"),
+        (Share(0.9993, 0.9984, 0.9998), "99.9 % (99.8->99.9)"),
     ],
 )
 def test_a_share_is_never_rounded_to_all_or_none(share, text):

@@ -22,11 +22,12 @@ from slicewise.data.audit.verdict import Sentence, verdict
 from slicewise.data.build import Built, clustered
 from slicewise.data.build_config import BuildConfig, config_of
 from slicewise.data.build_report import Excluded
-from slicewise.data.candidates import CORRELATION, Progress
+from slicewise.data.candidates import CORRELATION
 from slicewise.data.duplicates import SAME_AGREEMENT, Pair, find_pairs
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import parse_task
 from slicewise.errors import ManifestError
+from slicewise.progress import Progress
 
 JSON_NAME, PAGE_NAME, CLEAN_NAME = "audit.json", "audit.html", "clean.csv"
 

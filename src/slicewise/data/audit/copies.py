@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.audit.intervals import Share, share_by_group
 from slicewise.data.boundaries import keys_of
 from slicewise.data.collection import Item
 from slicewise.data.fingerprint import Fingerprints
 from slicewise.data.groups import Bond, connected
 from slicewise.data.splits import crossings
+from slicewise.figures.share import Share, share_by_group
 
 Group = list[int]
 Ints = NDArray[np.int64]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.data.audit.copies import Sides
-from slicewise.data.audit.intervals import Share, share_by_group
 from slicewise.data.neighbour import Floats32, nearest, nearest_of_another_group
+from slicewise.figures.share import Share, share_by_group
 
 Ints = NDArray[np.int64]
 

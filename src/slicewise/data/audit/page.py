@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-import jinja2
-
 from slicewise.data.audit.copies import Crossed, Group
 from slicewise.data.audit.features import FAMILIES
 from slicewise.data.audit.findings import Findings
 from slicewise.data.audit.pictures import Pictures
 from slicewise.data.audit.shortcuts import Probe
 from slicewise.data.audit.verdict import Sentence, percent
-from slicewise.data.candidates import Progress
 from slicewise.data.duplicates import Pair
+from slicewise.pages.templates import templates
+from slicewise.progress import Progress
 
 _TEMPLATE = "audit.html.j2"
 _GROUPS, _MEMBERS = 12, 6
@@ -112,13 +111,7 @@ def render_page(
     """
     gallery = Gallery(findings, progress)
     copies = findings.copies
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("slicewise.data.audit", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("slicewise.data.audit")
     environment.filters["percent"] = percent
     return environment.get_template(_TEMPLATE).render(
         findings=findings,

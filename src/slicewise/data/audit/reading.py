@@ -16,7 +16,6 @@ from slicewise.data.audit.features import FEATURES, feature_vector, file_traits
 from slicewise.data.audit.marks import MARKS, mark_vector
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.build_report import Excluded
-from slicewise.data.candidates import Progress
 from slicewise.data.collection import Collected, Item, Planned, plan
 from slicewise.data.fingerprint import concatenate, fingerprints
 from slicewise.data.groups import Bond, Key
@@ -27,6 +26,7 @@ from slicewise.data.tasks import Task
 from slicewise.errors import InputError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.slice import Array, Slice, is_synthetic
+from slicewise.progress import Progress, Tally
 
 Floats32 = NDArray[np.float32]
 
@@ -126,12 +126,10 @@ def read(
         progress: Told of each file.
     """
     parts = []
-    done = 0
+    tally = Tally(progress, "reading", len(work))
     for part, count in _parts(work, workers):
         parts.append(part)
-        done += count
-        if progress:
-            progress("reading", done, len(work))
+        tally(count)
     collected = Collected(
         items=[item for part in parts for item in part.collected.items],
         excluded=[*left_out, *(bad for part in parts for bad in part.collected.excluded)],

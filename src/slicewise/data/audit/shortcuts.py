@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.data.audit.features import FAMILIES, FEATURES
-from slicewise.data.audit.intervals import Share, mean_share_by_class, share_by_group
-from slicewise.data.candidates import Progress
 from slicewise.errors import MissingExtraError
+from slicewise.figures.share import Share, mean_share_by_class, share_by_group
+from slicewise.progress import Progress, Tally
 
 Floats32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -113,16 +113,15 @@ def probe(
     known = np.nan_to_num(features, nan=_ABSENT)
     families = {"all": FEATURES, **FAMILIES}
     scores = []
-    for done, (family, columns) in enumerate(families.items(), start=1):
+    tally = Tally(progress, f"probing the {target}", len(families) + 1)
+    for family, columns in families.items():
         chosen = known[:, [FEATURES.index(name) for name in columns]]
         right = _answered(chosen, truth, parts) == truth
         balanced = mean_share_by_class(right, truth, groups)
         scores.append(FamilyScore(family, share_by_group(right, groups), balanced))
-        if progress:
-            progress(f"probing the {target}", done, len(families) + 1)
+        tally()
     importance = _importance(known, truth, parts)
-    if progress:
-        progress(f"probing the {target}", len(families) + 1, len(families) + 1)
+    tally()
     return Probe(
         target=target,
         n=len(truth),

@@ -8,8 +8,9 @@ from typing import Literal
 
 from slicewise.data.audit.copies import Crossed
 from slicewise.data.audit.findings import Findings, headline
-from slicewise.data.audit.intervals import Share
 from slicewise.data.audit.shortcuts import Probe
+from slicewise.figures.share import Share
+from slicewise.figures.text import percent_text, share_text
 
 Severity = Literal["severe", "warning", "note", "good"]
 
@@ -62,17 +63,10 @@ def verdict(findings: Findings) -> list[Sentence]:
 
 
 def percent(share: float | Share) -> str:
-    """A share in percent with one decimal, with its interval where there is one.
-
-    Never rounded to all or none of what is not.
-    """
+    """A share in percent with one decimal, with its interval where there is one."""
     if isinstance(share, float):
-        if 0 < share < 0.0005:
-            return "under 0.1 %"
-        return "over 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
-    if share.ci_low is None or share.ci_high is None:
-        return percent(share.value)
-    return f"{percent(share.value)} ({100 * share.ci_low:.1f}-{100 * share.ci_high:.1f})"
+        return percent_text(share)
+    return share_text(share.value, share.ci_low, share.ci_high)
 
 
 def _copies(findings: Findings) -> Iterator[Sentence]:

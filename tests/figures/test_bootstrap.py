@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap, draw_groups, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, draw_groups, group_intervals
 
 KEY = ("mean",)
 

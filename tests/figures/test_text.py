@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from slicewise.evaluation.figures import (
+from slicewise.figures.text import (
     cell_text,
     class_text,
     figure_text,
     number_text,
     percent_text,
+    share_text,
 )
 
 
@@ -28,6 +29,13 @@ from slicewise.evaluation.figures import (
 def test_what_is_not_certain_is_not_rounded_to_it(value, number, percent):
     assert number_text(value) == number
     assert percent_text(value) == percent
+
+
+def test_shares_with_intervals_do_not_claim_certainty_either():
+    assert share_text(0.912, 0.89, 0.931) == "91.2 % (89.0-93.1)"
+    assert share_text(0.9993, 0.9984, 0.9998) == "99.9 % (99.8->99.9)"
+    assert share_text(1.0, 0.9, 1.0) == "100.0 % (90.0-100.0)"
+    assert share_text(0.5, None, None) == "50.0 %"
 
 
 def test_figures_in_words():

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Floats, Ints, Strings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Names = NDArray[Any]
 
 Quantity = Callable[[Ints], float]
 """Takes slice indices, gives a number; raises EvaluationError where it is undefined."""
@@ -110,13 +114,13 @@ def draw_groups(n_groups: int, strata: ArrayLike, resamples: int, seed: int) -> 
 
 
 def group_intervals(
-    quantities: Mapping[Key, Quantity], groups: Strings, strata: ArrayLike, bootstrap: Bootstrap
+    quantities: Mapping[Key, Quantity], groups: Names, strata: ArrayLike, bootstrap: Bootstrap
 ) -> dict[Key, Estimate]:
     """Value and interval of several quantities, all from the same resamples.
 
     Args:
         quantities: Name to function of slice indices.
-        groups: (N,) group name of each slice.
+        groups: (N,) group of each slice, a name or number.
         strata: (N,) class of each slice; used where the bootstrap is stratified. A group that
             holds several classes is a stratum of its own kind.
         bootstrap: How to resample.
@@ -148,7 +152,7 @@ def group_intervals(
     }
 
 
-def _rows_by_group(groups: Strings) -> list[Ints]:
+def _rows_by_group(groups: Names) -> list[Ints]:
     if groups.ndim != 1 or groups.size == 0:
         raise EvaluationError(f"groups: expected shape (N,), not empty; got {groups.shape}")
     _, index, size = np.unique(groups, return_inverse=True, return_counts=True)
@@ -157,7 +161,7 @@ def _rows_by_group(groups: Strings) -> list[Ints]:
 
 
 def _group_strata(
-    rows: list[Ints], groups: Strings, strata: ArrayLike, stratified: bool
+    rows: list[Ints], groups: Names, strata: ArrayLike, stratified: bool
 ) -> list[str]:
     labels = np.asarray(strata)
     if labels.shape != groups.shape:
@@ -168,10 +172,16 @@ def _group_strata(
 
 
 def _resamples(rows: list[Ints], strata: list[str], bootstrap: Bootstrap) -> Iterator[Ints]:
+    """Slice indices of each resample: the members of the groups drawn, one group after another."""
     if len(rows) < 2:
         return
+    members = np.concatenate(rows)
+    sizes = np.array([group.size for group in rows])
+    starts = np.cumsum(sizes) - sizes
     for chosen in draw_groups(len(rows), strata, bootstrap.resamples, bootstrap.seed):
-        yield np.concatenate([rows[group] for group in chosen])
+        drawn = sizes[chosen]
+        shift = np.repeat(starts[chosen] - (np.cumsum(drawn) - drawn), drawn)
+        yield members[shift + np.arange(shift.size)]
 
 
 def _defined(quantity: Quantity, indices: Ints) -> float | str:

@@ -1,4 +1,4 @@
-"""Figures of `metrics.json` in words, never rounded to certainty."""
+"""Figures in words, never rounded to certainty."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def percent_text(share: float) -> str:
     if LAST_SHOWN <= share < 1:
         return ">99.9 %"
     return f"{100 * share:.1f} %"
+
+
+def share_text(share: float, ci_low: float | None, ci_high: float | None) -> str:
+    """A share with its interval, where it has one: `91.2 % (89.0-93.1)`."""
+    if ci_low is None or ci_high is None:
+        return percent_text(share)
+    ends = (percent_text(end).removesuffix(" %") for end in (ci_low, ci_high))
+    return f"{percent_text(share)} ({'-'.join(ends)})"
 
 
 def figure_text(estimate: Mapping[str, Any]) -> str:

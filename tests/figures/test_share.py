@@ -1,14 +1,15 @@
-"""Intervals agree with tables and with the bootstrap of the evaluation."""
+"""Shares with intervals: against SciPy, tables and the bootstrap of single slices."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
-from slicewise.data.audit.intervals import mean_share_by_class, share_by_group, wilson
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.share import mean_share_by_class, share_by_group, wilson
 
 
 @pytest.mark.parametrize(
@@ -26,24 +27,38 @@ def test_wilson_agrees_with_tables(hits, n, low, high):
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=2e-4)
 
 
-def test_no_trial_has_no_share():
-    with pytest.raises(EvaluationError, match="n > 0; got 0 of 0"):
-        wilson(0, 0)
+@pytest.mark.parametrize(("successes", "n"), [(0, 300), (300, 300), (3, 10), (150, 301)])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_wilson_matches_scipy(successes, n, level):
+    found = wilson(successes, n, level)
+    expected = binomtest(successes, n).proportion_ci(level, method="wilson")
+    assert found.value == successes / n
+    assert found.ci_low == pytest.approx(expected.low, abs=1e-12)
+    assert found.ci_high == pytest.approx(expected.high, abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "n", "level"), [(1, 0, 0.95), (3, 2, 0.95), (1, 2, 1.0)])
+def test_what_is_no_share_is_refused(successes, n, level):
+    with pytest.raises(EvaluationError, match="expected 0 <= successes <= n"):
+        wilson(successes, n, level)
+
+
+def test_no_slice_has_no_share():
     with pytest.raises(EvaluationError, match="at least one slice"):
         share_by_group([], [])
 
 
-def test_an_interval_by_group_is_that_of_the_evaluation():
+def test_an_interval_by_group_is_that_of_drawing_slices_of_groups():
     rng = np.random.default_rng(1)
     groups = rng.integers(0, 40, 500)
     hits = rng.random(500) < 0.2 + 0.6 * (groups % 2)
     found = share_by_group(hits, groups)
-    names = np.array([f"g{g}" for g in groups])
+    names = np.array([f"g{g:02d}" for g in groups])
     quantities = {("share",): lambda rows: float(hits[rows].mean())}
     other = group_intervals(quantities, names, names, Bootstrap())["share",]
     assert found.value == pytest.approx(other.value)
-    assert found.ci_low == pytest.approx(other.ci_low, abs=0.02)
-    assert found.ci_high == pytest.approx(other.ci_high, abs=0.02)
+    assert found.ci_low == pytest.approx(other.ci_low)
+    assert found.ci_high == pytest.approx(other.ci_high)
 
 
 def test_groups_widen_the_interval():

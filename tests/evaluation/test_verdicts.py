@@ -1,0 +1,110 @@
+"""Tables are decided as the classifier decides, and by known answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders import fitted_rule, head_with_spot, make_slice, tiny_bundle
+from builders_evaluation import table_of
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.verdicts import verdict_columns, with_verdicts
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import REJECTING, Reason
+from slicewise.inference.rule import DecisionRule
+
+CLASSES = ("glioma", "no_tumor", "pituitary")
+SMALLEST = {"glioma": 0.2, "no_tumor": 0.6, "pituitary": 0.05}
+
+
+def three_slices() -> PredictionTable:
+    shares = np.array([[0.5, 0.4, 0.1], [0.1, 0.88, 0.02], [0.9, 0.06, 0.04]])
+    names = np.array(["a", "b", "c"])
+    return PredictionTable(
+        classes=CLASSES,
+        negative_class="no_tumor",
+        logits=np.log(shares).astype(np.float32),
+        targets=np.array([0, 1, 2]),
+        groups=names,
+        sources=names,
+        paths=names,
+    )
+
+
+def rule_without_temperature() -> DecisionRule:
+    rule = fitted_rule(threshold=0.5, smallest=SMALLEST, confidence=0.85)
+    return rule.model_copy(update={"temperature": None})
+
+
+def test_known_shares_give_known_decisions() -> None:
+    found = with_verdicts(
+        three_slices(), rule_without_temperature(), [[], [], [Reason.COLOUR_PICTURE]]
+    )
+    assert found.verdicts.tolist() == ["review", "accept", "reject"]
+    assert found.reasons.tolist() == [
+        "several_classes_possible;low_confidence",
+        "",
+        "colour_picture",
+    ]
+    # The most probable class stays, whatever its limit; the others where they reach their own.
+    assert found.sets.tolist() == [[True, False, True], [False, True, False], [True, False, False]]
+    np.testing.assert_array_equal(found.thresholds, [0.5] * 3)
+
+
+def test_the_most_probable_class_stays_below_its_own_limit() -> None:
+    rule = fitted_rule(smallest=dict.fromkeys(CLASSES, 0.95))
+    found = with_verdicts(three_slices(), rule, [()] * 3)
+    np.testing.assert_array_equal(found.sets.argmax(axis=1), found.predicted)
+    assert found.sets.sum(axis=1).tolist() == [1, 1, 1]
+
+
+def test_without_an_operating_point_the_threshold_is_said_to_be_assumed() -> None:
+    rule = rule_without_temperature().model_copy(update={"operating_point": None})
+    found = with_verdicts(three_slices(), rule, [()] * 3)
+    assert found.verdicts[1] == "accept"
+    assert found.reasons[1] == "threshold_not_fitted"
+
+
+def test_what_was_decided_before_does_not_matter() -> None:
+    table = table_of()
+    rule = fitted_rule()
+    once = with_verdicts(table, rule, [()] * table.n)
+    other = fitted_rule(confidence=0.2).model_copy(update={"temperature": 9.0, "conformal": None})
+    again = with_verdicts(with_verdicts(table, other, [()] * table.n), rule, [()] * table.n)
+    for name in ("verdicts", "reasons", "sets", "temperatures", "thresholds"):
+        np.testing.assert_array_equal(getattr(once, name), getattr(again, name))
+
+
+def test_joined_classes_cannot_be_decided_again() -> None:
+    table = three_slices()
+    with pytest.raises(EvaluationError, match="expected logits of a model"):
+        with_verdicts(replace(table, answered=table.targets), fitted_rule(), [()] * 3)
+
+
+def test_a_table_is_decided_as_the_classifier_decides(tmp_path) -> None:
+    rule = fitted_rule(confidence=0.6).model_copy(update={"out_of_distribution": None})
+    classifier = Classifier(tiny_bundle(tmp_path / "bundle", decision=rule))
+    slices = [make_slice(head_with_spot(k % 4, seed=k), source=f"{k}.png") for k in range(12)]
+    slices.append(make_slice(np.full((128, 128), 7.0, np.float32), source="blank.png"))
+    slices.append(make_slice(source="modality.dcm", modality="CT"))
+    answers = classifier.answers(slices)
+    said = [answer.prediction for answer in answers]
+    names = np.array([slice_.source for slice_ in slices])
+    table = PredictionTable(
+        classes=classifier.bundle.classes,
+        negative_class="no_tumor",
+        logits=np.stack([answer.logits for answer in answers]),
+        targets=np.zeros(len(slices), dtype=np.int64),
+        groups=names,
+        sources=names,
+        paths=names,
+    )
+    concerns = [[reason for reason in one.reasons if reason in REJECTING] for one in said]
+    found = with_verdicts(table, rule, concerns)
+    expected = verdict_columns(said, classifier.bundle.classes)
+    for name, column in expected.items():
+        np.testing.assert_array_equal(getattr(found, name), column)
+    assert set(found.verdicts) == {"review", "reject"}
