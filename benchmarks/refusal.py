@@ -1,12 +1,15 @@
 """How often strange pictures and unseen kinds of tumor are accepted, and real slices refused.
 
 `python -m benchmarks.refusal RUN --out refusal.json` takes the folder of a cross-validation
-(`RUN/fold-N` with bundle and manifest). Each fold's model is fitted on its own validation groups
-as training does it, but with one half of the kinds of strange pictures; what is reported are its
+(`RUN/fold-N` with bundle, manifest and evaluation). Each fold is decided as by the final model:
+calibration, threshold, prediction sets and acceptance come from the pooled held-out answers of the
+other folds. The limits on unlike pictures are those of the fold's own model, fitted on its own
+validation groups, but with one half of the kinds of strange pictures; what is reported are its
 held-out fold and the kinds of the other half, which it never saw. Both halves are done in turn.
 
 `--without CLASS=RUN/fold-N` (repeatable) adds a model that was trained without a class: how many
-slices of that class, all of them new to it, are accepted.
+slices of that class, all of them new to it, are accepted. Of such a model there is one fold only,
+so its rule comes from its own validation groups.
 """
 
 from __future__ import annotations
@@ -27,33 +30,24 @@ from rich.progress import track
 from slicewise.data.manifest import Manifest
 from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
-from slicewise.evaluation.bootstrap import Bootstrap, group_intervals
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
+from slicewise.evaluation.predictions_csv import read_predictions
+from slicewise.figures.bootstrap import Bootstrap, group_intervals
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import (
-    DecisionRule,
-    Reason,
-    Verdict,
-)
+from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import BundleConfig, load_config
 from slicewise.training.decision_fit import fit_decision
-from slicewise.training.evidence import donors_of, evidence_of, strange_evidence
+from slicewise.training.evidence import donors_of, evidence_of, seen_of, strange_evidence
+from slicewise.training.rule_across_folds import GATES
 from slicewise.training.run import CONFIG_NAME
 
 SEED = 42
-GATES = {
-    Reason.UNLIKE_TRAINING,
-    Reason.NOT_A_HEAD_SLICE,
-    Reason.COLOUR_PICTURE,
-    Reason.BLANK_IMAGE,
-    Reason.NOT_MR,
-}
 BATCH = 32
-PROCESSES = 2
 
 Outcome = tuple[Verdict, list[Reason], str]
 """Decision, reasons and label of one picture."""
@@ -85,12 +79,13 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--per-kind", type=int, default=75, help="Of each kind, for each fold.")
+    parser.add_argument("--processes", type=int, default=1, help="Folds measured at a time.")
     parser.add_argument("--without", action="append", default=[], metavar="CLASS=RUN/fold-N")
     given = parser.parse_args()
     report: dict[str, Any] = {"kinds": {}}
     if given.run is not None:
         folds = [p.resolve() for p in given.run.glob("fold-*") if (p / "bundle").is_dir()]
-        report |= _strange(sorted(folds), given.per_kind)
+        report |= _strange(sorted(folds), given.per_kind, given.processes)
     report["unseen_class"] = {
         name: _unseen(name, Path(path).resolve())
         for name, path in (text.split("=", 1) for text in given.without)
@@ -101,12 +96,13 @@ def main() -> None:
         print(f"{name:<22} half {row['half']}  {row['n']:>5}  accepted {row['accepted']:.4f}")
 
 
-def _strange(folds: Sequence[Path], per_kind: int) -> dict[str, Any]:
+def _strange(folds: Sequence[Path], per_kind: int, processes: int) -> dict[str, Any]:
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real: list[PredictionTable] = []
-    with ProcessPoolExecutor(max_workers=PROCESSES) as pool:
+    others = [[other for other in folds if other != fold] for fold in folds]
+    with ProcessPoolExecutor(max_workers=processes) as pool:
         seeds = range(SEED + 1, SEED + 1 + len(folds))  # other pictures in every fold
-        for found, tables in pool.map(_one_fold, folds, [per_kind] * len(folds), seeds):
+        for found, tables in pool.map(_one_fold, folds, others, [per_kind] * len(folds), seeds):
             real += tables
             for name, rows in found.items():
                 kinds[name] += rows
@@ -121,7 +117,7 @@ def _strange(folds: Sequence[Path], per_kind: int) -> dict[str, Any]:
 
 
 def _one_fold(
-    folder: Path, per_kind: int, seed: int
+    folder: Path, others: Sequence[Path], per_kind: int, seed: int
 ) -> tuple[dict[str, list[Outcome]], list[PredictionTable]]:
     """Outcomes by kind, and its held-out slices decided under each half."""
     manifest, classifier = _loaded(folder)
@@ -132,7 +128,8 @@ def _one_fold(
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real = []
     settings = load_config(folder / CONFIG_NAME).bundle
-    for half, model in _fitted_halves(classifier, manifest, settings).items():
+    rule = _rule_of(others, classifier, settings)
+    for half, model in _fitted_halves(classifier, manifest, rule, settings).items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
         # Scans are few and never fitted on: once is enough.
@@ -149,16 +146,23 @@ def _loaded(folder: Path) -> tuple[Manifest, Classifier]:
     return Manifest.read(folder / "manifest.csv"), Classifier(bare)
 
 
+def _rule_of(
+    others: Sequence[Path], classifier: Classifier, settings: BundleConfig
+) -> DecisionRule:
+    """Fitted as that of the final model, on the held-out answers of these folds."""
+    files = [folder / "evaluation" / "predictions.csv" for folder in others]
+    tables = [read_predictions(file, classifier.bundle.negative_class) for file in files]
+    return fit_decision(pooled(tables), "the other folds", settings)
+
+
 def _fitted_halves(
-    classifier: Classifier, manifest: Manifest, settings: BundleConfig
+    classifier: Classifier, manifest: Manifest, rule: DecisionRule, settings: BundleConfig
 ) -> dict[str, Fitted]:
-    """The same graph, once with each half of the kinds."""
-    validation = evidence_of(classifier, manifest, "val")
-    known = evidence_of(classifier, manifest, "train").seen
-    rule = fit_decision(validation.table, "the validation split", settings)
+    """The same graph and rule, with limits fitted on each half of the kinds."""
+    real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
     return {
-        half: _fit(classifier, rule, validation.seen, known, kinds_of(half), donors, settings)
+        half: _fit(classifier, rule, real, known, kinds_of(half), donors, settings)
         for half in ("A", "B")
     }
 
@@ -258,7 +262,7 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     rows = [row for row in everything.rows if row.label == name]
     settings = load_config(folder / CONFIG_NAME).bundle
     validation = evidence_of(classifier, manifest, "val")
-    known = evidence_of(classifier, manifest, "train").seen
+    known = seen_of(classifier, manifest, "train")
     rule = fit_decision(validation.table, "the validation split", settings)
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
     model = _fit(classifier, rule, validation.seen, known, kinds_of(), donors, settings)

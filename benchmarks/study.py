@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.data.manifest import Manifest
-from slicewise.evaluation.bootstrap import Bootstrap, Estimate, group_intervals
-from slicewise.evaluation.figures import figure_text
 from slicewise.evaluation.metrics import auroc
+from slicewise.figures.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.figures.text import figure_text
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Series
 from slicewise.inference.classifier import Classifier

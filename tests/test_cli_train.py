@@ -137,14 +137,18 @@ def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
     assert result.stdout.splitlines() == [f"bundle: {call[0]}" for call in expected]
 
 
-def test_start_weights_replace_those_of_the_configuration(project, monkeypatch, untold):
+def test_files_replace_those_of_the_configuration(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
         "slicewise.cli_train_run.train",
-        lambda config, *_, refit: asked.append(config.model) or Path("x"),
+        lambda config, task, command, refit: asked.append((config, command)) or Path("x"),
     )
-    run("train", project / "quick.yaml", "--weights", "start.safetensors")
-    assert asked[0].weights == Path("start.safetensors")
+    files = ("--weights", project / "start.safetensors", "--boxes", project / "boxes.csv")
+    run("train", project / "quick.yaml", *files)
+    ((config, command),) = asked
+    assert config.model.weights == project / "start.safetensors"
+    assert config.data.boxes == project / "boxes.csv"
+    assert command == "slicewise train quick.yaml --weights start.safetensors --boxes boxes.csv"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ def train(
     weights: Annotated[
         Path | None, typer.Option(help="safetensors to start from; instead of model.weights.")
     ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="Table of tumor boxes; instead of data.boxes.")
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option("--refit", help="Of finished runs: fit the decision, write bundles anew."),
@@ -30,5 +33,6 @@ def train(
     require_extra("training", "train", "torch")
     from slicewise.cli_train_run import run_train, told
 
-    for bundle in run_train(config, folds=folds, only=fold or [], weights=weights, refit=refit):
+    files = {"weights": weights, "boxes": boxes}
+    for bundle in run_train(config, files, folds=folds, only=fold or [], refit=refit):
         typer.echo(told(bundle))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,25 @@ HEADLINES = (
 )
 
 
+SECTIONS = {"weights": "model", "boxes": "data"}
+"""Files that the command line may name, and the section of the configuration they belong to."""
+
+
 def run_train(
-    path: Path, *, folds: bool, only: Sequence[str], weights: Path | None, refit: bool
+    path: Path,
+    files: Mapping[str, Path | None],
+    *,
+    folds: bool,
+    only: Sequence[str],
+    refit: bool,
 ) -> list[Path]:
     """Train one model, some folds, or all folds and a final model; returns the bundles.
 
     Args:
         path: YAML of the run.
+        files: `weights` and `boxes` instead of those in the configuration; None leaves them.
         folds: Every fold, then a model on all of them.
         only: Just these folds.
-        weights: Start weights instead of those in the configuration.
         refit: Write the bundles of finished runs anew from their checkpoints.
 
     The command that reports and card carry names files only, not the folders of this machine.
@@ -43,11 +52,11 @@ def run_train(
     config = load_config(path)
     task = parse_task(config.data.task)
     command = ["slicewise", "train", path.name]
-    if weights is not None:
-        config = config.model_copy(
-            update={"model": config.model.model_copy(update={"weights": weights})}
-        )
-        command += ["--weights", weights.name]
+    for name, file in files.items():
+        if file is not None:
+            section = getattr(config, SECTIONS[name]).model_copy(update={name: file})
+            config = config.model_copy(update={SECTIONS[name]: section})
+            command += [f"--{name}", file.name]
     if only:
         return [
             train_fold(config, task, fold, shlex.join([*command, "--fold", fold]), refit=refit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -46,6 +48,17 @@ def test_values_agree_with_sklearn():
     assert glioma["precision"]["value"] == pytest.approx(
         reference.precision_score(table.labels, answers, labels=["glioma"], average=None)[0]
     )
+
+
+def test_a_resample_without_a_class_says_nothing_of_its_precision():
+    """Most slices of other classes are answered glioma; few resamples hold no glioma at all."""
+    table = table_of(groups=8).decided(rule_of())
+    only = table.take((table.targets != 0) | (table.groups == table.groups[table.targets == 0][0]))
+    logits = only.logits.copy()
+    logits[:, 0] = 50.0
+    found = summarise(replace(only, logits=logits).decided(rule_of()), QUICK, "not measured")
+    precision = found["per_class"]["glioma"]["precision"]
+    assert 0 < precision["ci_low"] <= precision["value"]
 
 
 def test_a_class_without_slices_is_named_and_left_out_of_averages():

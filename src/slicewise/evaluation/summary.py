@@ -19,14 +19,38 @@ from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, grou
 
 BinaryMetric = Callable[[Bools, Bools], float]
 
+
+
+def ppv_where_present(flagged: Bools, positives: Bools) -> float:
+    """`metrics.ppv`, but for a resample without any positive, where 0 would say nothing.
+
+    Args:
+        flagged: (N,) answered positive.
+        positives: (N,) truly positive.
+
+    Raises:
+        EvaluationError: There is no positive, or nothing is flagged.
+    """
+    if not positives.any():
+        raise EvaluationError("expected a positive slice; got none")
+    return metrics.ppv(flagged, positives)
+
+
+def npv_where_present(flagged: Bools, positives: Bools) -> float:
+    """`metrics.npv`, but for a resample without any negative; see `ppv_where_present`."""
+    if positives.all():
+        raise EvaluationError("expected a negative slice; got none")
+    return metrics.npv(flagged, positives)
+
+
 TUMOR_FLAG_METRICS: Mapping[str, BinaryMetric] = {
     "sensitivity": metrics.sensitivity,
     "specificity": metrics.specificity,
-    "ppv": metrics.ppv,
-    "npv": metrics.npv,
+    "ppv": ppv_where_present,
+    "npv": npv_where_present,
 }
 CLASS_FLAG_METRICS: Mapping[str, BinaryMetric] = {
-    "precision": metrics.ppv,
+    "precision": ppv_where_present,
     "sensitivity": metrics.sensitivity,
     "specificity": metrics.specificity,
     "f1": metrics.f1,

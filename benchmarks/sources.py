@@ -1,0 +1,125 @@
+"""Tumor against no tumor inside one collection, where the collection itself tells nothing.
+
+`python -m benchmarks.sources MANIFEST RUN --out sources.json` takes the manifest a cross-validation
+was trained from, with the slices whose tumor type is not told, and the folder of its folds. Each
+slice is answered by the model of the fold that held it out; collections with both kinds of slices
+are reported, each by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.tasks import NO_TUMOR
+from slicewise.evaluation.metrics import auroc, sensitivity, specificity
+from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.imaging.batches import batched
+from slicewise.imaging.read import read_slice
+from slicewise.inference.bundle import load_bundle
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import Prediction
+from slicewise.training.config import load_config
+from slicewise.training.run import CONFIG_NAME
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One slice and what the model that never saw it says."""
+
+    row: ManifestRow
+    prediction: Prediction
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("run", type=Path, help="Folder of a cross-validation, with fold-N inside.")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    manifest = Manifest.read(given.manifest)
+    answered = [one for folder in folds_of(given.run) for one in held_out(manifest, folder)]
+    report = {name: figures(found) for name, found in by_source(answered).items()}
+    given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2))
+
+
+def folds_of(run: Path) -> list[Path]:
+    """Folders of the finished folds of a run."""
+    return sorted(folder for folder in run.glob("fold-*") if (folder / "bundle").is_dir())
+
+
+def held_out(manifest: Manifest, folder: Path) -> list[Answered]:
+    """Slices of collections with both kinds that a fold held out, answered by its model.
+
+    A slice whose group has a part in the fold's training is left out, which whole folds do not
+    have.
+    """
+    column = load_config(folder / CONFIG_NAME).folds.name
+    fold = folder.name.removeprefix("fold-")
+    trained = {row.group for row in Manifest.read(folder / "manifest.csv").subset("train").rows}
+    chosen = [
+        row
+        for row in manifest.rows
+        if row.source in both_kinds(manifest.rows)
+        and row.extra[column] == fold
+        and row.group not in trained
+    ]
+    classifier = Classifier(load_bundle(folder / "bundle"))
+    slices = (read_slice(manifest.resolve(row)) for row in chosen)
+    shown = track(slices, folder.name, len(chosen), console=Console(stderr=True), transient=True)
+    predictions = [p for batch in batched(shown, BATCH) for p in classifier.predict(batch)]
+    return [Answered(row, p) for row, p in zip(chosen, predictions, strict=True)]
+
+
+def both_kinds(rows: Sequence[ManifestRow]) -> set[str]:
+    """Collections with slices of a tumor and slices without."""
+    kinds: dict[str, set[bool]] = defaultdict(set)
+    for row in rows:
+        kinds[row.source].add(row.label == NO_TUMOR)
+    return {name for name, found in kinds.items() if len(found) > 1}
+
+
+def by_source(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
+    """Answers by collection, sorted."""
+    found: dict[str, list[Answered]] = defaultdict(list)
+    for one in answered:
+        found[one.row.source].append(one)
+    return dict(sorted(found.items()))
+
+
+def figures(answered: Sequence[Answered]) -> dict[str, Any]:
+    """Tumor against no tumor of one collection, with intervals by group."""
+    tumor = np.array([one.row.label != NO_TUMOR for one in answered])
+    scores = np.array([one.prediction.tumor_probability for one in answered])
+    flags = np.array([one.prediction.tumor_flag for one in answered])
+    groups = np.array([one.row.group for one in answered])
+    quantities = {
+        ("auroc",): lambda i: auroc(scores[i], tumor[i]),
+        ("sensitivity",): lambda i: sensitivity(flags[i], tumor[i]),
+        ("specificity",): lambda i: specificity(flags[i], tumor[i]),
+    }
+    found = group_intervals(quantities, groups, groups, Bootstrap())
+    return {
+        "with_tumor": int(tumor.sum()),
+        "without": int((~tumor).sum()),
+        "groups": len(set(groups.tolist())),
+        **{key[0]: value.as_json() for key, value in found.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
