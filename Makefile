@@ -4,7 +4,7 @@ RUNTIME := .venv
 DEV := .venv-dev
 STAMP := .installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo serve test debian lint bench clean
 
 demo: $(RUNTIME)/$(STAMP)
 	@rm -f demo/report.html
@@ -14,9 +14,19 @@ demo: $(RUNTIME)/$(STAMP)
 	  test -f demo/report.html
 	@echo "The answers with pictures and heat maps: open demo/report.html in a browser."
 	@echo "Put your own slices into demo/input/ and run make demo again."
+	@echo "make serve answers over HTTP on http://127.0.0.1:8000"
 
-test: lint
+serve: $(RUNTIME)/$(STAMP)
+	$(RUNTIME)/bin/slicewise serve
+
+test: lint debian
 	$(DEV)/bin/pytest
+
+# What tests need beside Python, where we may install it; without it they skip and say why.
+debian:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; } || \
+	  echo "no PostgreSQL here: its tests are skipped (apt-get install postgresql)"
 
 lint: $(DEV)/$(STAMP)
 	$(DEV)/bin/ruff check .

@@ -22,7 +22,19 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["predict"], ["train"], ["evaluate"], ["data"], ["data", "phantom"]]
+    "command",
+    [
+        [],
+        ["predict"],
+        ["train"],
+        ["evaluate"],
+        ["data"],
+        ["data", "phantom"],
+        ["serve"],
+        ["keys"],
+        ["audit"],
+        ["monitor"],
+    ],
 )
 def test_every_command_has_help(command):
     result = run(*command, "--help")

@@ -11,9 +11,13 @@ from typing import Annotated
 
 import typer
 
+from slicewise.cli_audit import audit
 from slicewise.cli_data import data
 from slicewise.cli_evaluate import evaluate
+from slicewise.cli_keys import keys
+from slicewise.cli_monitor import monitor
 from slicewise.cli_predict import predict
+from slicewise.cli_serve import serve
 from slicewise.cli_train import train
 from slicewise.errors import SliceWiseError
 
@@ -28,6 +32,10 @@ app.command()(predict)
 app.add_typer(data, name="data")
 app.command()(train)
 app.command()(evaluate)
+app.command()(serve)
+app.command()(monitor)
+app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 
 INTERRUPTED = 130
 """Exit code after Ctrl+C."""

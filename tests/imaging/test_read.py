@@ -18,8 +18,9 @@ from builders_imaging import (
     zip_bytes,
 )
 from slicewise.errors import InputError, LimitError, SliceWiseError, UnsupportedImageError
+from slicewise.imaging.entry import bytes_entry
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.read import read_inputs, read_slice, read_slices
+from slicewise.imaging.read import read_entries, read_inputs, read_slice, read_slices
 from slicewise.imaging.slice import Failure, Series
 
 PNG = picture_bytes(ramp())
@@ -330,6 +331,18 @@ def test_changed_bytes_never_raise_anything_else(data):
             read_slices(bytes(changed))
         except SliceWiseError:
             continue
+
+
+def test_bytes_are_read_as_files_are(tmp_path):
+    dicom_series(tmp_path / "scan", np.arange(4 * 32 * 32).reshape(4, 32, 32))
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    named = [*sorted((tmp_path / "scan").iterdir()), tmp_path / "broken.png"]
+    entries = [bytes_entry(path.read_bytes(), str(path)) for path in named]
+    found, expected = list(read_entries(entries)), list(read_inputs(named))
+    assert [type(one) for one in found] == [type(one) for one in expected] == [Failure, Series]
+    assert found[0] == expected[0]
+    assert found[1].source == expected[1].source
+    assert [s.source for s in found[1].slices] == [s.source for s in expected[1].slices]
 
 
 def test_import_leaves_heavy_readers_alone():

@@ -152,3 +152,18 @@ def test_graph_of_another_task_is_refused(tmp_path: Path) -> None:
 
 def test_blank_slice_raises_no_flag(classifier: Classifier) -> None:
     assert classifier.predict([make_slice(np.zeros((64, 64)))], threshold=0)[0].tumor_flag is None
+
+
+def test_slices_of_several_requests_share_a_pass_and_keep_their_own_thresholds(
+    classifier: Classifier,
+) -> None:
+    limits = [classifier.threshold(), classifier.threshold(0.99)] * 4
+    together = classifier.answer_ready([classifier.prepare(s) for s in spots()], limits)
+    for slice_, limit, answer in zip(spots(), limits, together, strict=True):
+        override = 0.99 if limit.value == 0.99 else None
+        alone = classifier.answers([slice_], threshold=override)[0]
+        assert answer.prediction.label == alone.prediction.label
+        assert answer.prediction.reasons == alone.prediction.reasons
+        assert answer.prediction.threshold == limit.value
+        np.testing.assert_allclose(answer.logits, alone.logits, atol=1e-4)
+        assert answer.distance is None  # the tiny bundle has no outlier statistics

@@ -20,7 +20,6 @@ from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, grou
 BinaryMetric = Callable[[Bools, Bools], float]
 
 
-
 def ppv_where_present(flagged: Bools, positives: Bools) -> float:
     """`metrics.ppv`, but for a resample without any positive, where 0 would say nothing.
 

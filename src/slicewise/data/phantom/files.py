@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -78,13 +79,13 @@ def _write_series(folder: Path, seed: int, size: int) -> list[Path]:
     return paths
 
 
-def write_png(phantom: Phantom, path: Path) -> None:
+def write_png(phantom: Phantom, to: Path | BinaryIO) -> None:
     """Write an 8-bit grey PNG whose text chunks tell what was drawn."""
     notes = PngInfo()
     for key, value in notes_of(phantom).items():
         notes.add_text(f"slicewise:{key}", value)
     grey = np.clip(np.rint(phantom.pixels * (255 / FULL_SIGNAL)), 0, 255).astype(np.uint8)
-    Image.fromarray(grey).save(path, pnginfo=notes)
+    Image.fromarray(grey).save(to, "PNG", pnginfo=notes)
 
 
 def notes_of(phantom: Phantom) -> dict[str, str]:

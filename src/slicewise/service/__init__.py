@@ -1,0 +1,1 @@
+"""The service: one process that answers over HTTP and records every answer."""

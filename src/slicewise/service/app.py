@@ -1,0 +1,108 @@
+"""The application: routes, errors, and what is opened and closed around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from slicewise import __version__
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.service import problems
+from slicewise.service.auth import Access
+from slicewise.service.body import BodyLimit
+from slicewise.service.logs import REQUEST_ID_HEADER, RequestLog
+from slicewise.service.metrics import Metrics
+from slicewise.service.routes import (
+    evaluation,
+    feedback,
+    health,
+    legacy_binary,
+    legacy_classes,
+    legacy_metrics,
+    models,
+    page,
+    predictions,
+    sample,
+)
+from slicewise.service.security import Guard, SecurityHeaders
+from slicewise.service.services import Services
+from slicewise.service.settings import Settings
+
+ROUTES = (
+    predictions,
+    feedback,
+    evaluation,
+    models,
+    sample,
+    health,
+    legacy_classes,
+    legacy_binary,
+    legacy_metrics,
+    page,
+)
+
+
+class Application(FastAPI):
+    """FastAPI, whose description says of problems only what they are."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI description."""
+        described = super().openapi()
+        problems.tidy(described)
+        return described
+
+
+def create_app(settings: Settings, opened: Services | None = None) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        settings: What an operator set.
+        opened: Its parts; None to open them when it is started. It closes them when it ends.
+    """
+    metrics = Metrics() if opened is None else opened.metrics
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = opened or Services.open(settings, metrics)
+        app.state.services = services
+        app.state.access = Access(settings, services.keys)
+        try:
+            yield
+        finally:
+            await services.close()
+
+    app = Application(
+        title="SliceWise",
+        version=__version__,
+        summary="Brain MRI slices to answers that can be checked.",
+        description=DISCLAIMER,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    problems.install(app)
+    for module in ROUTES:
+        app.include_router(module.router)
+    _wrap(app, settings, metrics)
+    return app
+
+
+def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Add what stands round every route; the last one added is the outermost."""
+    app.add_middleware(BodyLimit, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+        )
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(RequestLog, metrics=metrics, on_failure=problems.failure_response)
+    app.add_middleware(SecurityHeaders, settings=settings)

@@ -1,0 +1,127 @@
+"""What a route that takes files asks of a request: who calls, which files, how to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slicewise.imaging.slice import Failure
+from slicewise.service.answers import Answered, Wish
+from slicewise.service.auth import Caller, caller_dependency
+from slicewise.service.keys import Role
+from slicewise.service.logs import request_id_of, route_of
+from slicewise.service.pictures import Drawing
+from slicewise.service.problems import AnswerlessError
+from slicewise.service.recording import Origin
+from slicewise.service.services import Services
+from slicewise.service.uploads import read_form
+
+Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
+Reviewer = Annotated[Caller, Depends(caller_dependency(Role.REVIEW))]
+
+
+def services_of(request: Request) -> Services:
+    """The parts of this process."""
+    services: Services = request.app.state.services
+    return services
+
+
+Parts = Annotated[Services, Depends(services_of)]
+
+
+class PredictQuery(BaseModel):
+    """How a prediction is wanted; each may come as a query parameter or as a form field."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
+    tta: bool = Field(False, description="Average over six views; six times the work.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Tumor threshold instead of the model's."
+    )
+
+    def wish(self) -> Wish:
+        """What the engine is told."""
+        return Wish(Drawing() if self.explain else None, self.tta, self.threshold)
+
+
+PredictOptions = Annotated[PredictQuery, Query()]
+
+
+def body_of_files(several: bool, options: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The OpenAPI description of a multipart body with files.
+
+    Args:
+        several: Whether there may be more than one.
+        options: What else may come as form fields.
+    """
+    file: dict[str, Any] = {
+        "type": "string",
+        "format": "binary",
+        "description": "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them.",
+    }
+    files = {"type": "array", "items": file, "minItems": 1} if several else file
+    fields = {} if options is None else options.model_json_schema()["properties"]
+    schema = {
+        "type": "object",
+        "properties": {"file": files, **fields},
+        "required": ["file"],
+        "additionalProperties": False,
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def answers_for(
+    request: Request, caller: Caller, query: PredictQuery, *, most: int | None = None
+) -> Answered:
+    """Read the files of a request and answer for them.
+
+    Args:
+        request: Its body is read here.
+        caller: Who sent it.
+        query: Options from the query; form fields of the same names come first.
+        most: Files it may hold; None for the setting.
+
+    Raises:
+        AnswerlessError: None of its files could be answered.
+        HTTPException: The body is not as it must be.
+        SliceWiseError: As `Engine.answer` raises.
+    """
+    services = services_of(request)
+    origin = Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
+    engine = services.engine
+    with engine.door.enter() as ticket:
+        texts = type(query).model_fields
+        form = await read_form(
+            request, ticket, most=most or services.settings.max_files, texts=tuple(texts)
+        )
+        wish = with_fields(query, form.texts).wish()
+        answered = await engine.answer(form.uploads, ticket, origin, wish)
+    if not answered.given:
+        raise AnswerlessError([_pair(failure) for failure in answered.failures])
+    return answered
+
+
+def with_fields(query: PredictQuery, texts: Mapping[str, str]) -> PredictQuery:
+    """Options with those of form fields in place of those of the query.
+
+    Raises:
+        RequestValidationError: A value is not as expected.
+    """
+    if not texts:
+        return query
+    given = query.model_dump(exclude_unset=True)
+    try:
+        return type(query).model_validate({**given, **texts})
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+def _pair(failure: Failure) -> tuple[str, str]:
+    return failure.source, failure.error

@@ -1,0 +1,208 @@
+"""The database behind the audit log: SQLite in WAL mode, or PostgreSQL.
+
+Whatever it raises is an AuditError that names the database without its password and holds no value
+of a row.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
+
+from slicewise.errors import AuditError, ConfigError, MissingExtraError
+
+BUSY_S = 10
+"""How long a writer waits for another one, seconds."""
+
+_SETTING_UP = 7_312_907_101
+"""Number of the lock in PostgreSQL that one process holds while it creates or migrates tables."""
+
+_POSTGRES_OPTIONS = (
+    f"-c synchronous_commit=on -c lock_timeout={BUSY_S}s -c statement_timeout=60s "
+    "-c idle_in_transaction_session_timeout=300s -c timezone=UTC"
+)
+
+
+class Database:
+    """Connections to one database; safe to use from several threads.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql://...`.
+        create: Make the file of SQLite if there is none.
+
+    Raises:
+        ConfigError: If the URL is of another kind, or of SQLite without a file.
+        AuditError: If the file of SQLite is missing or cannot be written.
+        MissingExtraError: If the driver of PostgreSQL is not installed.
+    """
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        self.url = _known(url)
+        self.file = _file_of(self.url)
+        self._engine = create_engine(
+            self.url,
+            hide_parameters=True,
+            pool_pre_ping=self.file is None,
+            connect_args=_connect_args(self.file),
+        )
+        self._writing = threading.Lock()
+        if self.file is not None:
+            _require_file(self.file, create)
+            event.listen(self._engine, "connect", _set_up_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of SQLite."""
+        return self.file is not None
+
+    @contextmanager
+    def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """A transaction that only reads.
+
+        Args:
+            snapshot: See one state of the database throughout; SQLite always does.
+
+        Raises:
+            AuditError: If the database fails.
+        """
+        with self._told(), self._engine.connect() as connection:
+            if snapshot and not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; durable once left. One at a time within a process.
+
+        Raises:
+            AuditError: If the database fails; then nothing was written, or, where the connection
+                broke during the commit, perhaps all.
+        """
+        with self._told(), self._writing, self._engine.connect() as connection:
+            connection.execution_options(slicewise_writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def setting_up(self) -> Iterator[Connection]:
+        """A transaction that writes, alone among all processes that set up this database.
+
+        Raises:
+            AuditError: If the database fails.
+        """
+        with self.writing() as connection:
+            if not self.is_sqlite:  # there the write lock is enough
+                connection.execute(select(func.pg_advisory_xact_lock(_SETTING_UP)))
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise AuditError(f"{self.name}: {_reason(error)}") from error
+
+
+def is_conflict(error: AuditError) -> bool:
+    """Whether a row was refused because one of its kind is there."""
+    return isinstance(error.__cause__, IntegrityError)
+
+
+def may_pass(error: AuditError) -> bool:
+    """Whether trying again may help: a lost connection, a server that restarts, a lock."""
+    cause = error.__cause__
+    return isinstance(cause, OperationalError) or (
+        isinstance(cause, DBAPIError) and cause.connection_invalidated
+    )
+
+
+def _known(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("database_url: expected an SQLAlchemy URL; got something else") from None
+    kind = parsed.get_backend_name()
+    if kind in {"postgresql", "postgres"}:
+        if find_spec("psycopg") is None:
+            raise MissingExtraError("PostgreSQL", "postgres")
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ConfigError(
+            "database_url: expected sqlite:///FILE or postgresql://USER@HOST/NAME; got "
+            f"{parsed.render_as_string(hide_password=True)}"
+        )
+    return parsed
+
+
+def _file_of(url: URL) -> Path | None:
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _connect_args(file: Path | None) -> dict[str, Any]:
+    if file is not None:
+        return {"timeout": BUSY_S, "isolation_level": None}
+    return {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,  # milliseconds: a server that is cut off does not hang us
+        "options": _POSTGRES_OPTIONS,
+        "application_name": "slicewise",
+    }
+
+
+def _require_file(file: Path, create: bool) -> None:
+    """Check that the file can be written; where it is made, only its owner reads it."""
+    if not create and not file.exists():
+        raise AuditError(f"{file}: expected an audit database; there is none")
+    try:
+        os.close(os.open(file, os.O_RDWR | (os.O_CREAT if create else 0), 0o600))
+    except OSError as error:
+        raise AuditError(f"{file}: expected a file that can be written; {error.strerror}") from None
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    """WAL: readers do not wait for the writer. FULL: a commit is on disk, not just handed over."""
+    cursor = connection.cursor()
+    mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise AuditError(f"expected a file system on which SQLite can use WAL; got mode {mode}")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA secure_delete = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once, so that no transaction fails half way."""
+    writes = connection.get_execution_options().get("slicewise_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """First line of what the driver says; never the statement or its values."""
+    original = getattr(error, "orig", None)
+    lines = str(original if original is not None else type(error).__name__).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,105 @@
+"""Bodies that are too large or too slow end before anything is made of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from slicewise.service.logs import request_id_of
+from slicewise.service.problems import problem_response
+from slicewise.service.settings import Settings
+
+
+class BodyLimit:
+    """Ends a body at a number of bytes, and at a time since the request began.
+
+    Where an answer stands before the body was read, the rest is read and dropped, as much again as
+    the limit: a client that is still sending would see a broken connection and not the answer.
+    What goes on after that is cut off.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._most = settings.max_upload_bytes
+        self._seconds = settings.body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with a body that ends."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        body = _Body(receive, self._most, self._seconds, waits="expect" in headers)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and not await body.is_read():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._most:
+            refusal = problem_response(413, body.too_large, request_id_of(scope))
+            await refusal(scope, receive, answer)
+            return
+        await self._app(scope, body.receive, answer)
+
+
+class _Body:
+    """What is read of a body, and until when.
+
+    Args:
+        receive: Gives its parts.
+        most: Bytes of it.
+        seconds: From now to its end.
+        waits: Whether the client sends it only when asked (Expect: 100-continue).
+    """
+
+    def __init__(self, receive: Receive, most: int, seconds: float, *, waits: bool) -> None:
+        self._receive = receive
+        self._most = most
+        self._seconds = seconds
+        self._ends_at = asyncio.get_running_loop().time() + seconds
+        self._waits = waits
+        self._read = 0
+        self._over = self._late = False
+        self.too_large = f"expected a body of at most {most:,} bytes, got more"
+
+    async def receive(self) -> Message:
+        """The next part of the body.
+
+        Raises:
+            HTTPException: 413 or 408.
+        """
+        message = await self._next()
+        if self._read > self._most:
+            raise HTTPException(413, self.too_large)
+        return message
+
+    async def is_read(self) -> bool:
+        """Drop what is left, within bounds; whether the body came to its end."""
+        if self._waits and not self._read:
+            return self._over
+        try:
+            while not (self._over or self._late) and self._read <= 2 * self._most:
+                await self._next()
+        except HTTPException:
+            return False
+        return self._over
+
+    async def _next(self) -> Message:
+        if self._over:  # what comes now is the end of the connection, for which there is no time
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                message = await self._receive()
+        except TimeoutError:
+            self._late = True
+            detail = f"expected the whole body within {self._seconds:g} s"
+            raise HTTPException(408, detail) from None
+        self._read += len(message.get("body", b""))
+        self._over = message["type"] != "http.request" or not message.get("more_body", False)
+        return message

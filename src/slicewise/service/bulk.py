@@ -1,0 +1,71 @@
+"""Long work on data of the server: one piece at a time, and an end to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from slicewise.errors import LimitError, OverloadError, SliceWiseError
+from slicewise.service.roots import Roots
+
+BUSY_S = 30
+"""When to come back while other work is being done, seconds."""
+
+Result = TypeVar("Result")
+
+
+class Deadline:
+    """Told how far the work is, and ends it when its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        """Start now."""
+        self._seconds = seconds
+        self._ends_at = time.monotonic() + seconds
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Go on, or not.
+
+        Args:
+            what: What is being done.
+            done: How much of it.
+            total: How much there is.
+
+        Raises:
+            LimitError: The time is up.
+        """
+        if time.monotonic() > self._ends_at:
+            raise LimitError(
+                f"{what}: expected to end within {self._seconds:g} s, got {done} of {total}; "
+                "send less, or use `slicewise evaluate` on the server"
+            )
+
+
+class Bulk:
+    """Runs one piece of long work at a time, beside the requests for single files."""
+
+    def __init__(self, roots: Roots) -> None:
+        """Nothing is running.
+
+        Args:
+            roots: Their places are taken out of every error.
+        """
+        self.roots = roots
+        self._lock = asyncio.Lock()
+
+    async def run(self, job: Callable[[], Result]) -> Result:
+        """Run a piece of work in a thread.
+
+        Raises:
+            OverloadError: Another piece is running.
+            SliceWiseError: As the work raises, without places on the server.
+        """
+        if self._lock.locked():
+            raise OverloadError("another evaluation is running", BUSY_S)
+        async with self._lock:
+            try:
+                return await asyncio.to_thread(job)
+            except SliceWiseError as error:
+                error.args = (self.roots.hidden(str(error)),)
+                raise

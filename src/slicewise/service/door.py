@@ -1,0 +1,98 @@
+"""Who is let in: so many slices and so many bytes at a time, and the others told to come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from slicewise.errors import OverloadError
+
+
+class Door:
+    """Counts what is inside; used from the event loop only, so that it needs no lock."""
+
+    def __init__(self, slices: int, size: int, each_s: Callable[[], float]) -> None:
+        """Start empty.
+
+        Args:
+            slices: Most of them inside.
+            size: Most bytes of uploads inside.
+            each_s: Seconds that one slice takes, to tell others when to come back.
+        """
+        self._slices = slices
+        self._bytes = size
+        self._each_s = each_s
+        self.waiting = 0
+        """Slices inside; a request counts one until it is known how many it holds."""
+        self.bytes_held = 0
+
+    @contextmanager
+    def enter(self) -> Iterator[Ticket]:
+        """Let one request in, until the context ends.
+
+        Raises:
+            OverloadError: It is full.
+        """
+        self._require(self.waiting < self._slices)
+        ticket = Ticket(self)
+        self.waiting += 1
+        try:
+            yield ticket
+        finally:
+            ticket.leave()
+
+    def take(self, slices: int) -> int:
+        """Room for so many more slices, or as many as there is room for.
+
+        Returns:
+            How many; they are inside from now on.
+        """
+        granted = max(0, min(slices, self._slices - self.waiting))
+        self.waiting += granted
+        return granted
+
+    def hold(self, size: int) -> None:
+        """Count bytes that were read.
+
+        Raises:
+            OverloadError: It is full.
+        """
+        self._require(self.bytes_held + size <= self._bytes)
+        self.bytes_held += size
+
+    def _require(self, room: bool) -> None:
+        if not room:
+            wait = max(1, math.ceil(self.waiting * self._each_s()))
+            raise OverloadError(f"all places are taken; come back in {wait} s", wait)
+
+
+class Ticket:
+    """What one request has inside; made by `Door.enter`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._slices = 1
+        self._bytes = 0
+
+    def hold(self, size: int) -> None:
+        """Count bytes of an upload as they are read; see `Door.hold`."""
+        self._door.hold(size)
+        self._bytes += size
+
+    def more(self, slices: int) -> int:
+        """Room beyond the one slice that every request may have in work; see `Door.take`."""
+        granted = self._door.take(slices)
+        self._slices += granted
+        return granted
+
+    def less(self, slices: int) -> None:
+        """Give room back."""
+        self._door.waiting -= slices
+        self._slices -= slices
+
+    def leave(self) -> None:
+        """Give everything back."""
+        self._door.waiting -= self._slices
+        self._door.bytes_held -= self._bytes
+        self._slices = self._bytes = 0

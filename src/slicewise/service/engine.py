@@ -1,0 +1,247 @@
+"""One request to its answers: read, answer in shared passes, draw, record, and only then reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import structlog
+
+from slicewise.errors import OverloadError
+from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.pipeline import SeriesAnswers, joined
+from slicewise.service.answers import Answered, Wish, together
+from slicewise.service.audit.record import Arm, PredictionRecord
+from slicewise.service.audit.store import AuditStore
+from slicewise.service.batching import Batcher
+from slicewise.service.door import Door, Ticket
+from slicewise.service.metrics import Metrics
+from slicewise.service.pictures import Pictures, draw
+from slicewise.service.reading import Reading, ReadSeries, read_uploads
+from slicewise.service.recording import Origin, record_of
+from slicewise.service.rollout import Rollout
+from slicewise.service.settings import Settings
+from slicewise.service.uploads import Upload, limits_of
+
+WORKERS = 2
+"""Threads that decode and draw; forward passes and the database have threads of their own."""
+
+BODIES = 4
+"""Bytes of uploads in work, in largest uploads."""
+
+MOST_SHADOWED = 64
+"""Slices that wait for the shadow; what comes beyond is answered without it."""
+
+Result = TypeVar("Result")
+log = structlog.stdlib.get_logger("slicewise.service")
+
+
+class Engine:
+    """Answers requests in one process; its methods are called on the event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        classifiers: dict[Arm, Classifier],
+        store: AuditStore,
+        metrics: Metrics,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            settings: Limits and sizes.
+            classifiers: The main bundle and, where there is one, its challenger.
+            store: Where every answer is written before it is given.
+            metrics: Where all is counted.
+        """
+        self._settings = settings
+        self._limits = limits_of(settings)
+        self._store = store
+        self._metrics = metrics
+        self._rollout = Rollout(settings)
+        self._coming = 0
+        self._batchers = {
+            arm: Batcher(classifier, settings, metrics, lambda: self._coming)
+            for arm, classifier in classifiers.items()
+        }
+        self.door = Door(
+            settings.queue_size,
+            BODIES * settings.max_upload_bytes,
+            lambda: max(batcher.each_s for batcher in self._batchers.values()),
+        )
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._shadowed = 0
+
+    @property
+    def classifiers(self) -> dict[Arm, Classifier]:
+        """The bundles that answer, by arm."""
+        return {arm: batcher.classifier for arm, batcher in self._batchers.items()}
+
+    @property
+    def main(self) -> Classifier:
+        """The bundle that answers where no challenger does."""
+        return self._batchers[Arm.MAIN].classifier
+
+    @property
+    def alive(self) -> bool:
+        """Whether all forward passes are run."""
+        return all(batcher.alive for batcher in self._batchers.values())
+
+    async def answer(
+        self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
+    ) -> Answered:
+        """Answer for the files of one request; when this returns, every answer is on disk.
+
+        Args:
+            uploads: The files.
+            ticket: Of the request.
+            origin: Where it comes from.
+            wish: How it wants its answers.
+
+        Raises:
+            OverloadError: It took longer than a request may take.
+            LimitError: It holds more slices than a request may hold.
+            ConfigError: A threshold for a model without a negative class, or an unknown class.
+            AuditError: The answers could not be recorded; then none is given.
+        """
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                return await self._answer(uploads, ticket, origin, wish)
+        except TimeoutError:
+            limit = self._settings.request_timeout_s
+            raise OverloadError(f"not answered within {limit:g} s; send less", 5) from None
+
+    async def work(self, job: Callable[..., Result], *given: Any) -> Result:
+        """Run something in one of the threads that decode and draw."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, job, *given)
+
+    async def close(self) -> None:
+        """Finish what was begun beside requests, then end all threads."""
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        for batcher in self._batchers.values():
+            await asyncio.to_thread(batcher.close)
+        self._workers.shutdown()
+
+    async def _answer(
+        self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
+    ) -> Answered:
+        self._check(wish)
+        reading = await self._read(uploads)
+        results: list[SeriesAnswers] = []
+        records: list[PredictionRecord] = []
+        for read in reading.series:
+            answers = await self._forward(read, ticket, wish)
+            classifier = self.classifiers[read.arm]
+            results.append(joined(read.series, answers, classifier, threshold=wish.threshold))
+            records += self._records(read, results[-1].answers, read.arm, origin)
+        recorded = self._start(self._record(records))  # the disk works while pictures are drawn
+        drawn = [picture for result in results for picture in await self._draw(result, wish)]
+        await recorded
+        self._start_shadow(reading, origin, wish)
+        return together(results, records, drawn, reading.failures)
+
+    def _check(self, wish: Wish) -> None:
+        """Refuse what a bundle that answers cannot do, before anything is decoded."""
+        silent = {Arm.CHALLENGER} if self._rollout.has_shadow else set()
+        for arm in self._batchers.keys() - silent:
+            classifier = self._batchers[arm].classifier
+            classifier.threshold(wish.threshold)
+            if wish.drawing is not None:
+                wish.drawing.require_class(classifier.bundle.classes)
+
+    async def _read(self, uploads: Sequence[Upload]) -> Reading:
+        self._coming += 1
+        try:
+            with self._metrics.stage("decode"):
+                return await self.work(
+                    read_uploads,
+                    uploads,
+                    self._limits,
+                    self._rollout.arm_of,
+                    self.classifiers.__getitem__,
+                )
+        finally:
+            self._coming -= 1
+
+    async def _forward(self, read: ReadSeries, ticket: Ticket, wish: Wish) -> list[Answer]:
+        """Answers for a series, as many slices at a time as there is room for."""
+        batcher = self._batchers[read.arm]
+        limit = batcher.classifier.threshold(wish.threshold)
+        answers: list[Answer] = []
+        while len(answers) < len(read.ready):
+            left = len(read.ready) - len(answers)
+            more = ticket.more(min(left, self._settings.batch_size) - 1)
+            window = read.ready[len(answers) : len(answers) + 1 + more]
+            waiting = batcher.submit(window, limit, tta=wish.tta)
+            answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
+            ticket.less(more)
+        return answers
+
+    async def _draw(self, result: SeriesAnswers, wish: Wish) -> list[Pictures | None]:
+        """Pictures of the slices of a series; of a volume only those of its key slices."""
+        key = None if result.study is None else set(result.study.study.key_slices)
+        drawn: list[Pictures | None] = []
+        for slice_, answer in zip(result.series.slices, result.answers, strict=True):
+            if wish.drawing is None or not (key is None or slice_.source in key):
+                drawn.append(None)
+                continue
+            with self._metrics.stage("draw"):
+                drawn.append(await self.work(draw, slice_, answer, wish.drawing))
+        return drawn
+
+    def _records(
+        self, read: ReadSeries, answers: Sequence[Answer], arm: Arm, origin: Origin
+    ) -> list[PredictionRecord]:
+        return [
+            record_of(answer, place, summary, arm, origin)
+            for answer, place, summary in zip(answers, read.places, read.summaries, strict=True)
+        ]
+
+    async def _record(self, records: Sequence[PredictionRecord]) -> None:
+        if not records:
+            return
+        with self._metrics.stage("record"):
+            await asyncio.wrap_future(self._store.submit(records))
+        for row in records:
+            self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
+
+    def _start_shadow(self, reading: Reading, origin: Origin, wish: Wish) -> None:
+        """Have the challenger answer the same slices, after the reply and for the record only."""
+        slices = sum(len(read.ready) for read in reading.series)
+        if not self._rollout.has_shadow or not slices:
+            return
+        if self._shadowed + slices > MOST_SHADOWED:
+            log.warning("shadow skipped", slices=slices)
+            return
+        self._shadowed += slices
+        self._start(self._shadow(reading, origin, wish, slices))
+
+    def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a job beside the request; it is finished even where the request is not."""
+        task = asyncio.create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return task
+
+    async def _shadow(self, reading: Reading, origin: Origin, wish: Wish, slices: int) -> None:
+        try:
+            for read in reading.series:
+                await self._shadow_series(read, origin, wish)
+        except Exception:  # the caller has the answer already; the log has to tell
+            log.exception("shadow failed")
+        finally:
+            self._shadowed -= slices
+
+    async def _shadow_series(self, read: ReadSeries, origin: Origin, wish: Wish) -> None:
+        batcher = self._batchers[Arm.CHALLENGER]
+        ready = [
+            await self.work(batcher.classifier.prepare, slice_) for slice_ in read.series.slices
+        ]
+        limit = batcher.classifier.threshold(wish.threshold)
+        waiting = batcher.submit(ready, limit, tta=wish.tta)
+        answers = await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        marked = joined(read.series, answers, batcher.classifier, threshold=wish.threshold)
+        await self._record(self._records(read, marked.answers, Arm.SHADOW, origin))

@@ -1,0 +1,199 @@
+"""What the service counts and times, for Prometheus; one process or several."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    multiprocess,
+)
+
+from slicewise.inference.decision import BundleReference
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own variable: where workers keep their numbers, so that any can tell all."""
+
+Stage = Literal["decode", "queue", "forward", "draw", "record"]
+STAGES: tuple[Stage, ...] = ("decode", "queue", "forward", "draw", "record")
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_SLICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_LIVE = "gauge_live*_*.db"
+_PREFIX = "slicewise-metrics-"
+
+
+class Metrics:
+    """The numbers of one process. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        """Register all numbers at zero, in a registry of their own."""
+        own = self._registry = CollectorRegistry()
+        self._stages = Histogram(
+            "slicewise_stage_seconds",
+            "Time of one stage of an answer.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        for stage in STAGES:
+            self._stages.labels(stage)
+        self._batches = Histogram(
+            "slicewise_batch_slices", "Slices in one forward pass.", buckets=_SLICES, registry=own
+        )
+        self._queue = Gauge(
+            "slicewise_queue_slices",
+            "Slices that wait for a forward pass.",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self._decisions = Counter(
+            "slicewise_decisions",
+            "Answers for slices, by what was answered.",
+            ["arm", "label", "decision"],
+            registry=own,
+        )
+        self._reasons = Counter(
+            "slicewise_reasons",
+            "Reasons given with answers; why they were not simply accepted.",
+            ["arm", "reason"],
+            registry=own,
+        )
+        self._responses = Counter(
+            "slicewise_responses", "HTTP responses.", ["route", "status"], registry=own
+        )
+        self._requests = Histogram(
+            "slicewise_request_seconds",
+            "Time from the first byte of a request to the last of its response.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self._bundles = Gauge(
+            "slicewise_bundle",
+            "1 for each bundle that is loaded.",
+            ["arm", "name", "version", "sha256"],
+            registry=own,
+            multiprocess_mode="livemax",
+        )
+        if shared_folder() is None:
+            ProcessCollector(registry=own)
+
+    @contextmanager
+    def stage(self, name: Stage) -> Iterator[None]:
+        """Time what is done inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe_stage(name, time.perf_counter() - started)
+
+    def observe_stage(self, name: Stage, seconds: float) -> None:
+        """Count a time measured elsewhere, such as the wait in the queue."""
+        self._stages.labels(name).observe(seconds)
+
+    def batch_size(self, slices: int) -> None:
+        """Count one forward pass."""
+        self._batches.observe(slices)
+
+    def queue_depth(self, slices: int) -> None:
+        """Say how many slices wait in this process now."""
+        self._queue.set(slices)
+
+    def decision(self, label: str, decision: str, reasons: Sequence[str], arm: str) -> None:
+        """Count the answer for one slice.
+
+        Args:
+            label: Class name.
+            decision: accept, review or reject.
+            reasons: Names of the reasons.
+            arm: main, challenger or shadow.
+        """
+        self._decisions.labels(arm, label, decision).inc()
+        for reason in reasons:
+            self._reasons.labels(arm, reason).inc()
+
+    def response(self, route: str, status: int, seconds: float) -> None:
+        """Count one response.
+
+        Args:
+            route: Template of the route, never the path as it was sent.
+            status: HTTP status.
+            seconds: From the first byte in to the last byte out.
+        """
+        self._responses.labels(route, str(status)).inc()
+        self._requests.labels(route).observe(seconds)
+
+    def bundle(self, arm: str, reference: BundleReference) -> None:
+        """Say which bundle an arm answers with."""
+        self._bundles.labels(arm, reference.name, reference.version, reference.sha256).set(1)
+
+    def render(self) -> bytes:
+        """Prometheus text: of this process, or of all workers where they share a folder."""
+        folder = shared_folder()
+        if folder is None:
+            return generate_latest(self._registry)
+        forget_dead(folder)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, str(folder))  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def share_among_workers() -> Path:
+    """Make the folder in which workers keep their numbers; call it before starting them.
+
+    It lies in memory where the system has /dev/shm, and holds numbers and the names of routes,
+    classes and reasons. Whoever calls this removes it at the end; what a killed service could not
+    remove goes now. It has no effect on the process
+    that calls it, which has chosen how to count when it imported prometheus_client.
+    """
+    shm = Path("/dev/shm")  # noqa: S108 (a file system in memory; the folder made is private)
+    memory = shm if shm.is_dir() else Path(tempfile.gettempdir())
+    _remove_left_over(memory)
+    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=memory)
+    os.environ[SHARED_FOLDER] = folder
+    return Path(folder)
+
+
+def shared_folder() -> Path | None:
+    """Where workers keep their numbers together; None in a single process."""
+    named = os.environ.get(SHARED_FOLDER)
+    return Path(named) if named else None
+
+
+def forget_dead(folder: Path) -> None:
+    """Drop what ended workers said of the present moment; what they counted stays."""
+    for file in folder.glob(_LIVE):
+        pid = int(file.stem.rsplit("_", 1)[1])
+        if not _alive(pid):
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _remove_left_over(memory: Path) -> None:
+    for folder in memory.glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdecimal() and folder.stat().st_uid == os.getuid() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

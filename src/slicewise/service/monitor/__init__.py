@@ -1,0 +1,1 @@
+"""Drift of inputs, distances and answers in the audit database."""

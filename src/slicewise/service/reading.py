@@ -1,0 +1,127 @@
+"""Uploads to slices that are ready for a forward pass; runs in a thread, off the event loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from slicewise.errors import LimitError
+from slicewise.imaging.limits import Limits
+from slicewise.imaging.read import read_entries
+from slicewise.imaging.slice import Failure, Series
+from slicewise.inference.classifier import Classifier, Ready
+from slicewise.service.audit.record import Arm
+from slicewise.service.uploads import Upload, upload_name_of
+
+MOST_SLICES = 4096
+"""Slices in one request, over all its files."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a slice lies in what was sent.
+
+    Args:
+        sha256: Of the uploaded file.
+        index: Which slice of that file, from zero; None where it holds one.
+    """
+
+    sha256: str
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadSeries:
+    """A series and what an arm needs to answer it.
+
+    Args:
+        series: Its slices in order.
+        ready: For `answer_ready` of the classifier of the arm.
+        places: Of its slices.
+        summaries: Statistics of its slices, for the audit database.
+        arm: Who answers.
+    """
+
+    series: Series
+    ready: list[Ready]
+    places: list[Place]
+    summaries: list[dict[str, float]]
+    arm: Arm
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a request holds, in the order in which it was read."""
+
+    series: list[ReadSeries] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def read_uploads(
+    uploads: Sequence[Upload],
+    limits: Limits,
+    arm_of: Callable[[str], Arm],
+    classifier_of: Callable[[Arm], Classifier],
+) -> Reading:
+    """Decode and prepare all slices of a request.
+
+    Args:
+        uploads: Its files.
+        limits: What is refused before decoding.
+        arm_of: Who answers an input, by its hash. A series made of several files goes where its
+            first slice goes.
+        classifier_of: Who that is.
+
+    Raises:
+        LimitError: There are more than `MOST_SLICES` slices in it.
+    """
+    reading, found = Reading(), []
+    for item in read_entries([upload.entry() for upload in uploads], limits):
+        if isinstance(item, Failure):
+            reading.failures.append(item)
+            continue
+        found.append(item)
+        if sum(len(series.slices) for series in found) > MOST_SLICES:
+            raise LimitError(f"expected at most {MOST_SLICES:,} slices in one request, got more")
+    places = _places(uploads, found)
+    for series, its_places in zip(found, places, strict=True):
+        arm = arm_of(its_places[0].sha256)
+        classifier = classifier_of(arm)
+        ready = [classifier.prepare(slice_) for slice_ in series.slices]
+        summaries = [summary_of(one) for one in ready]
+        reading.series.append(ReadSeries(series, ready, its_places, summaries, arm))
+    return reading
+
+
+def summary_of(ready: Ready) -> dict[str, float]:
+    """Statistics of an input: its size, and what the model reads of it, scaled to [0, 1]."""
+    rows, columns = ready.slice_.shape
+    levels = ready.prepared.image / np.float32(255)
+    low, middle, high = np.percentile(levels, (1, 50, 99))
+    return {
+        "rows": float(rows),
+        "columns": float(columns),
+        "mean": float(levels.mean()),
+        "std": float(levels.std()),
+        "p1": float(low),
+        "p50": float(middle),
+        "p99": float(high),
+    }
+
+
+def _places(uploads: Sequence[Upload], found: Sequence[Series]) -> list[list[Place]]:
+    """Upload and index of every slice, series by series."""
+    hashes = {upload.name: upload.sha256 for upload in uploads}
+    names = [[upload_name_of(slice_.source) for slice_ in series.slices] for series in found]
+    held = Counter(name for each in names for name in each)
+    met: Counter[str] = Counter()
+    places: list[list[Place]] = []
+    for each in names:
+        places.append([])
+        for name in each:
+            places[-1].append(Place(hashes[name], met[name] if held[name] > 1 else None))
+            met[name] += 1
+    return places

@@ -1,0 +1,121 @@
+"""The OpenAPI description as a reader wants it: routes, what they take, what they answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Described = Mapping[str, Any]
+_PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter, or one field of a body."""
+
+    name: str
+    kind: str
+    place: str
+    required: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route."""
+
+    method: str
+    path: str
+    summary: str
+    text: str
+    fields: list[Field]
+    statuses: list[tuple[str, str]]
+    example: str | None
+
+
+def operations(description: Described) -> dict[str, list[Operation]]:
+    """Every route of an OpenAPI description by tag, in its order.
+
+    Args:
+        description: As `/openapi.json` has it.
+    """
+    found: dict[str, list[Operation]] = {}
+    for path, methods in description["paths"].items():
+        for method, said in methods.items():
+            tag = (said.get("tags") or ["other"])[0]
+            found.setdefault(tag, []).append(_operation(method, path, said, description))
+    return found
+
+
+def _operation(method: str, path: str, said: Described, whole: Described) -> Operation:
+    return Operation(
+        method=method.upper(),
+        path=path,
+        summary=said.get("summary", ""),
+        text=said.get("description", "").replace("`", ""),
+        fields=[*map(_parameter, said.get("parameters", ())), *_body(said, whole)],
+        statuses=[(code, one["description"]) for code, one in sorted(said["responses"].items())],
+        example=_example(said, whole),
+    )
+
+
+def _parameter(said: Described) -> Field:
+    schema = said["schema"]
+    text = said.get("description") or schema.get("description", "")
+    return Field(said["name"], _kind(schema), said["in"], bool(said.get("required")), text)
+
+
+def _body(said: Described, whole: Described) -> list[Field]:
+    fields = []
+    for media, content in said.get("requestBody", {}).get("content", {}).items():
+        schema = _resolved(content["schema"], whole)
+        needed = schema.get("required", ())
+        fields += [
+            Field(
+                name,
+                _kind(of),
+                _PLACES.get(media, media),
+                name in needed,
+                of.get("description", ""),
+            )
+            for name, of in schema.get("properties", {}).items()
+        ]
+    return fields
+
+
+def _kind(schema: Described) -> str:
+    if "anyOf" in schema:
+        kinds = [_kind(one) for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(kinds)
+    if schema.get("type") == "array":
+        return f"{_kind(schema['items'])}, several"
+    if schema.get("format") == "binary":
+        return "file"
+    return str(schema.get("type", "object"))
+
+
+def _example(said: Described, whole: Described) -> str | None:
+    """The first example of what it answers."""
+    for code, response in said["responses"].items():
+        for content in response.get("content", {}).values():
+            if code.startswith("2"):
+                found = _examples(content.get("schema", {}), whole)
+                if found:
+                    return json.dumps(found[0], indent=2, ensure_ascii=False)
+    return None
+
+
+def _examples(schema: Described, whole: Described) -> list[Any]:
+    own = _resolved(schema, whole)
+    if own.get("examples"):
+        return list(own["examples"])
+    return [found for one in own.get("anyOf", ()) for found in _examples(one, whole)]
+
+
+def _resolved(schema: Described, whole: Described) -> Described:
+    if "$ref" not in schema:
+        return schema
+    found: Described = whole["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return found

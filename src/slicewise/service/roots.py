@@ -1,0 +1,66 @@
+"""The folders that requests may have read; nothing outside of them is ever opened for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from slicewise.errors import AccessError, InputError
+from slicewise.service.settings import PREFIX
+
+_OUTSIDE = f"expected a path below one of the folders that the operator allows ({PREFIX}DATA_ROOTS)"
+
+
+class Roots:
+    """Allowed folders, with links in them followed."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        """Resolve them.
+
+        Args:
+            roots: As the operator set them; none allows nothing.
+        """
+        self._roots = tuple(root.resolve() for root in roots)
+
+    def find(self, given: str) -> Path:
+        """The file or folder that a request names: absolute, or relative to one of the roots.
+
+        Raises:
+            AccessError: It lies outside, itself or by a link; what is there is not looked at.
+            InputError: There is none.
+        """
+        candidates = [self._resolved(root / given) for root in self._roots]
+        inside = [path for path in candidates if self.holds(path)]
+        if not inside:
+            raise AccessError(_OUTSIDE, known=True)
+        found = next((path for path in inside if os.path.exists(path)), None)  # noqa: PTH110 (never raises)
+        if found is None:
+            raise InputError("expected a file or folder below an allowed folder; there is none")
+        return found
+
+    def holds(self, path: Path) -> bool:
+        """Whether a resolved path lies below a root."""
+        return any(path.is_relative_to(root) for root in self._roots)
+
+    def require_all(self, paths: Iterable[str | Path]) -> None:
+        """Check files that a file below a root names.
+
+        Raises:
+            AccessError: One lies outside, itself or by a link.
+        """
+        for path in paths:
+            if not self.holds(self._resolved(Path(path))):
+                raise AccessError(_OUTSIDE, known=True)
+
+    def hidden(self, text: str) -> str:
+        """A text without the places of the roots on this machine."""
+        for root in self._roots:
+            text = text.replace(f"{root}/", "").replace(str(root), ".")
+        return text
+
+    def _resolved(self, path: Path) -> Path:
+        try:
+            return path.resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise InputError("expected a path that a file can have") from None

@@ -1,0 +1,134 @@
+"""Older routes that answer tumor or no tumor, collapsed from all classes: `/classify_...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from slicewise.errors import ConfigError
+from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.service.answers import Given
+from slicewise.service.asking import (
+    Parts,
+    PredictOptions,
+    Predictor,
+    PredictQuery,
+    answers_for,
+    body_of_files,
+)
+from slicewise.service.problems import InputProblem
+from slicewise.service.routes.legacy_classes import notes_on
+from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
+from slicewise.service.schemas import input_problem
+from slicewise.service.services import Services
+
+router = APIRouter(tags=["older routes"])
+NO_TUMOR, TUMOR = "No Tumor", "Tumor"
+
+
+class BinaryOut(BaseModel):
+    """Tumor or no tumor."""
+
+    predicted_class: int = Field(ge=0, le=1, description="1 is a tumor.")
+    predicted_label: str = Field(description="`Tumor` or `No Tumor`.")
+    confidence: float = Field(description="Probability of the label.")
+    probabilities: dict[str, float] = Field(description="By label.")
+    threshold: float | None = Field(description="Tumor probability from which it is a tumor.")
+    notes: str = Field(description="What should happen with the answer, and why.")
+    decision: Verdict
+    reasons: list[Reason]
+    id: str
+    disclaimer: str = DISCLAIMER
+
+
+class BinaryWithOverlay(BinaryOut):
+    """Tumor or no tumor, with the heat map."""
+
+    gradcam_overlay: str = Field(description="Overlay as base64 PNG.")
+
+
+class BinaryBatch(BaseModel):
+    """Tumor or no tumor, for several files."""
+
+    predictions: list[BinaryOut]
+    count: int
+    errors: list[InputProblem]
+    disclaimer: str = DISCLAIMER
+
+
+@router.post(
+    "/classify_slice",
+    summary="Tumor or not, one file",
+    openapi_extra=body_of_files(several=False, options=PredictQuery),
+    responses=UPLOAD_PROBLEMS,
+)
+async def classify_slice(
+    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+) -> BinaryOut:
+    """Of a series, its first slice."""
+    _require_negative_class(parts)
+    answered = await answers_for(request, caller, query, most=1)
+    return BinaryOut(**_binary(answered.given[0]))
+
+
+@router.post(
+    "/classify_batch",
+    summary="Tumor or not, several files",
+    openapi_extra=body_of_files(several=True, options=PredictQuery),
+    responses=UPLOAD_PROBLEMS,
+)
+async def classify_batch(
+    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+) -> BinaryBatch:
+    """A file that cannot be read is an entry in `errors`."""
+    _require_negative_class(parts)
+    answered = await answers_for(request, caller, query)
+    return BinaryBatch(
+        predictions=[BinaryOut(**_binary(given)) for given in answered.given],
+        count=len(answered.given),
+        errors=[input_problem(failure) for failure in answered.failures],
+    )
+
+
+@router.post(
+    "/classify_with_gradcam",
+    summary="Tumor or not, with heat map",
+    openapi_extra=body_of_files(several=False, options=PredictQuery),
+    responses=UPLOAD_PROBLEMS,
+)
+async def classify_with_gradcam(
+    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+) -> BinaryWithOverlay:
+    """Of a series, its first key slice."""
+    _require_negative_class(parts)
+    wanted = query.model_copy(update={"explain": True})
+    answered = await answers_for(request, caller, wanted, most=1)
+    given, pictures = next((g, g.pictures) for g in answered.given if g.pictures)
+    return BinaryWithOverlay(**_binary(given), gradcam_overlay=pictures.heatmap)
+
+
+def _require_negative_class(parts: Services) -> None:
+    if parts.engine.main.bundle.negative_class is None:
+        raise ConfigError("this model has no class without a tumor; ask /v1/predict")
+
+
+def _binary(given: Given) -> dict[str, Any]:
+    """Tumor where the threshold is reached; where there is no flag, as a blank picture, no."""
+    said = given.prediction
+    tumor = said.tumor_probability or 0.0
+    probabilities = {NO_TUMOR: 1.0 - tumor, TUMOR: tumor}
+    label = TUMOR if said.tumor_flag else NO_TUMOR
+    return {
+        "predicted_class": int(label == TUMOR),
+        "predicted_label": label,
+        "confidence": probabilities[label],
+        "probabilities": probabilities,
+        "threshold": said.threshold,
+        "notes": notes_on(said),
+        "decision": said.decision,
+        "reasons": said.reasons,
+        "id": given.id,
+    }

@@ -1,0 +1,166 @@
+"""Older routes that answer with several classes: `/predict` and `/api/predict`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, Verdict
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.service.answers import Given, Wish
+from slicewise.service.asking import (
+    Parts,
+    Predictor,
+    PredictQuery,
+    answers_for,
+    body_of_files,
+)
+from slicewise.service.pictures import Drawing
+from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
+
+router = APIRouter(tags=["older routes"])
+OLD_NAMES = {"no_tumor": "notumor"}
+"""Class names as the older clients know them."""
+
+
+class SaveCamQuery(PredictQuery):
+    """What `/predict` was asked with."""
+
+    explain: bool = Field(False, description="Same as save_cam.")
+    save_cam: bool = Field(False, description="Send the overlay as base64 PNG; nothing is saved.")
+
+    def wish(self) -> Wish:
+        """What the engine is told."""
+        drawing = Drawing() if self.save_cam or self.explain else None
+        return Wish(drawing, self.tta, self.threshold)
+
+
+class PredictOut(BaseModel):
+    """What `/predict` answers."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    success: bool = True
+    predicted_class: str = Field(description="`notumor` for no tumor.")
+    confidence: float
+    all_probabilities: dict[str, float]
+    model_type: str
+    classification: str = Field(description="Same as predicted_class.")
+    has_tumor: bool | None = Field(description="Whether the tumor probability is high enough.")
+    tumor_probability: float | None
+    segmentation_available: bool = False
+    tumor_volume_ml: float | None = None
+    cam: str | None = Field(None, description="Overlay as base64 PNG, with save_cam=true.")
+    notes: str = Field(description="What should happen with the answer, and why.")
+    decision: Verdict
+    reasons: list[Reason]
+    id: str
+    disclaimer: str = DISCLAIMER
+
+
+class ClassOut(BaseModel):
+    """One class of `/api/predict`."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    class_: str = Field(alias="class")
+    probability: float
+
+
+class ApiPredictOut(BaseModel):
+    """What `/api/predict` answers."""
+
+    predictions: list[ClassOut] = Field(description="The most probable first.")
+    gradcam: str = Field(description="Overlay as base64 PNG.")
+    original: str = Field(description="The slice as base64 PNG.")
+    notes: str = Field(description="What should happen with the answer, and why.")
+    decision: Verdict
+    reasons: list[Reason]
+    id: str
+    disclaimer: str = DISCLAIMER
+
+
+class ApiQuery(PredictQuery):
+    """What `/api/predict` may be asked with: pictures always come."""
+
+    explain: bool = Field(True, description="Always on here.")
+
+    def wish(self) -> Wish:
+        """What the engine is told."""
+        return Wish(Drawing(original=True), self.tta, self.threshold)
+
+
+@router.post(
+    "/predict",
+    summary="Older name of /v1/predict",
+    openapi_extra=body_of_files(several=False, options=SaveCamQuery),
+    responses=UPLOAD_PROBLEMS,
+)
+async def predict(
+    request: Request, caller: Predictor, parts: Parts, query: Annotated[SaveCamQuery, Query()]
+) -> PredictOut:
+    """One file; of a series, its first slice."""
+    given = (await answers_for(request, caller, query, most=1)).given[0]
+    said = given.prediction
+    name = old_name(said.label)
+    return PredictOut(
+        predicted_class=name,
+        confidence=said.confidence,
+        all_probabilities={old_name(label): p for label, p in said.probabilities.items()},
+        model_type=parts.engine.main.bundle.info.origin.architecture,
+        classification=name,
+        has_tumor=said.tumor_flag,
+        tumor_probability=said.tumor_probability,
+        cam=None if given.pictures is None else given.pictures.heatmap,
+        notes=notes_on(said),
+        decision=said.decision,
+        reasons=said.reasons,
+        id=given.id,
+    )
+
+
+@router.post(
+    "/api/predict",
+    summary="Older name of /v1/explain",
+    openapi_extra=body_of_files(several=False, options=ApiQuery),
+    responses=UPLOAD_PROBLEMS,
+)
+async def api_predict(
+    request: Request, caller: Predictor, query: Annotated[ApiQuery, Query()]
+) -> ApiPredictOut:
+    """One file; of a series, its first key slice."""
+    answered = await answers_for(request, caller, query, most=1)
+    return api_predict_out(next(given for given in answered.given if given.pictures))
+
+
+def api_predict_out(given: Given) -> ApiPredictOut:
+    """One answer in the fields of `/api/predict`."""
+    said, pictures = given.prediction, given.pictures
+    ranked = sorted(said.probabilities.items(), key=lambda pair: -pair[1])
+    return ApiPredictOut(
+        predictions=[ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
+        gradcam="" if pictures is None else pictures.heatmap,
+        original="" if pictures is None else pictures.original or "",
+        notes=notes_on(said),
+        decision=said.decision,
+        reasons=said.reasons,
+        id=given.id,
+    )
+
+
+def old_name(label: str) -> str:
+    """A class name as the older clients know it."""
+    return OLD_NAMES.get(label, label)
+
+
+def notes_on(prediction: Prediction) -> str:
+    """Decision and reasons in words; a rejected picture is said to have no answer."""
+    decided = {
+        Verdict.ACCEPT: "accepted",
+        Verdict.REVIEW: "for a person to review",
+        Verdict.REJECT: "rejected: the class named is no answer",
+    }
+    why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
+    return decided[prediction.decision] + (f" ({why})" if why else "") + ". " + DISCLAIMER

@@ -1,0 +1,174 @@
+"""Older `POST /metrics`: accuracy on a folder of the server whose subfolders are labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from slicewise.data.tasks import Task
+from slicewise.errors import AccessError, InputError, ManifestError
+from slicewise.imaging.folder import walk
+from slicewise.imaging.read import read_slices
+from slicewise.imaging.slice import Failure
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.service.asking import Parts, Reviewer
+from slicewise.service.bulk import Deadline
+from slicewise.service.problems import documented
+from slicewise.service.roots import Roots
+
+router = APIRouter(tags=["older routes"])
+MOST_PATHS = 10_000
+PathText = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class MetricsIn(BaseModel):
+    """What to measure; either a root or paths."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"root": "images/test", "return_predictions": True, "max_predictions": 12}]
+        },
+    )
+
+    root: PathText | None = Field(None, description="Folder below an allowed one.")
+    paths: list[PathText] | None = Field(
+        None, min_length=1, max_length=MOST_PATHS, description="Files below allowed folders."
+    )
+    recursive: bool = Field(True, description="Search subfolders of subfolders too.")
+    tta: bool = Field(False, description="Average over six views.")
+    return_predictions: bool = Field(False, description="List single answers.")
+    max_predictions: int = Field(100, ge=0, le=MOST_PATHS, description="Most of them.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MetricsIn:
+        if (self.root is None) == (self.paths is None):
+            raise ValueError("expected either root or paths")
+        return self
+
+
+class MeasuredSlice(BaseModel):
+    """One answer."""
+
+    path: str
+    label: str
+    predicted_class: str
+    confidence: float
+    decision: str
+
+
+class CountOut(BaseModel):
+    """Slices of one class."""
+
+    total: int
+    correct: int
+
+
+class SkippedOut(BaseModel):
+    """A file that was not counted."""
+
+    path: str
+    error: str
+
+
+class MetricsOut(BaseModel):
+    """What was measured. `/v1/evaluate` gives intervals, and refuses slices trained on."""
+
+    accuracy: float | None = Field(description="Null where no slice was counted.")
+    total: int
+    correct: int
+    counts: dict[str, CountOut] = Field(description="By true class.")
+    skipped: list[SkippedOut]
+    predictions: list[MeasuredSlice] | None
+    disclaimer: str = DISCLAIMER
+
+
+@router.post(
+    "/metrics",
+    summary="Accuracy on a folder of the server (older name)",
+    responses=documented(400, 408, 413, 422),
+)
+async def metrics(wanted: MetricsIn, caller: Reviewer, parts: Parts) -> MetricsOut:
+    """The name of the folder that a file lies in is its label."""
+    bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
+    classifier = parts.engine.main
+    return await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline))
+
+
+def measured(
+    wanted: MetricsIn, classifier: Classifier, roots: Roots, deadline: Deadline
+) -> MetricsOut:
+    """Answer for every file and count.
+
+    Args:
+        wanted: What to measure.
+        classifier: The model.
+        roots: Where data may lie.
+        deadline: Told after every file.
+    """
+    task = _task(classifier)
+    found: list[MeasuredSlice] = []
+    skipped: list[SkippedOut] = []
+    files = _files(wanted, roots)
+    for done, path in enumerate(files, 1):
+        shown = roots.hidden(str(path))
+        try:
+            roots.require_all([path])
+            label = task.label_of(path.parent.name)
+            slices = read_slices(path, shown)
+        except (AccessError, InputError, ManifestError) as error:
+            skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
+        else:
+            for said in classifier.predict(slices, tta=wanted.tta):
+                found.append(
+                    MeasuredSlice(
+                        path=said.source,
+                        label=label,
+                        predicted_class=said.label,
+                        confidence=said.confidence,
+                        decision=said.decision.value,
+                    )
+                )
+        deadline("measuring", done, len(files))
+    return _counted(found, skipped, wanted)
+
+
+def _counted(
+    found: list[MeasuredSlice], skipped: list[SkippedOut], wanted: MetricsIn
+) -> MetricsOut:
+    total = Counter(one.label for one in found)
+    right = Counter(one.label for one in found if one.label == one.predicted_class)
+    correct = sum(right.values())
+    return MetricsOut(
+        accuracy=correct / len(found) if found else None,
+        total=len(found),
+        correct=correct,
+        counts={
+            label: CountOut(total=total[label], correct=right[label]) for label in sorted(total)
+        },
+        skipped=skipped,
+        predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
+    )
+
+
+def _files(wanted: MetricsIn, roots: Roots) -> list[Path]:
+    """The files to read, as they may be opened."""
+    if wanted.paths is not None:
+        return [roots.find(path) for path in wanted.paths]
+    root = roots.find(wanted.root or "")
+    if not root.is_dir():
+        raise InputError("root: expected a folder, got a file")
+    depth = len(root.parts) + 2  # root/label/file
+    entries = [entry for entry in walk(root) if not isinstance(entry, Failure)]
+    files = [Path(entry.source) for entry in entries]
+    return [path for path in files if wanted.recursive or len(path.parts) <= depth][:MOST_PATHS]
+
+
+def _task(classifier: Classifier) -> Task:
+    task = classifier.bundle.info.task
+    return Task(task.name, task.classes, task.negative_class)

@@ -1,0 +1,44 @@
+"""What a browser is shown: the page at `/`, and the routes at `/docs`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from slicewise import __version__
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.pages.templates import templates
+from slicewise.service.asking import Parts
+from slicewise.service.reference import operations
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/", response_class=HTMLResponse)
+async def page(request: Request, parts: Parts) -> HTMLResponse:
+    """A form to try the service with."""
+    return _page(
+        "index.html.j2",
+        bundle=parts.engine.main.bundle.reference,
+        version=__version__,
+        address=str(request.base_url).rstrip("/"),
+    )
+
+
+@router.get("/docs", response_class=HTMLResponse)
+async def docs(request: Request) -> HTMLResponse:
+    """Every route, from the same description as `/openapi.json`; nothing is fetched for it."""
+    found = operations(request.app.openapi())
+    return _page("docs.html.j2", operations=found, version=__version__)
+
+
+def _page(name: str, **given: Any) -> HTMLResponse:
+    return HTMLResponse(_templates().get_template(name).render(**given, disclaimer=DISCLAIMER))
+
+
+@cache
+def _templates() -> Any:
+    return templates("slicewise.service.web")

@@ -1,0 +1,93 @@
+"""What one process of the service consists of, opened together and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from slicewise.errors import BundleError, ConfigError
+from slicewise.inference.classifier import Classifier
+from slicewise.service.audit.record import Arm
+from slicewise.service.audit.store import AuditStore
+from slicewise.service.bulk import Bulk
+from slicewise.service.engine import Engine
+from slicewise.service.keys import KeyStore
+from slicewise.service.metrics import Metrics
+from slicewise.service.roots import Roots
+from slicewise.service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Services:
+    """The parts that routes use.
+
+    Args:
+        settings: What an operator set.
+        engine: Answers uploads.
+        store: The audit database.
+        keys: API keys.
+        metrics: What is counted.
+        bulk: Long work on data of the server.
+    """
+
+    settings: Settings
+    engine: Engine
+    store: AuditStore
+    keys: KeyStore
+    metrics: Metrics
+    bulk: Bulk
+
+    @classmethod
+    def open(cls, settings: Settings, metrics: Metrics) -> Services:
+        """Open the database, load and try every bundle, start the threads.
+
+        Raises:
+            BundleError: A bundle is missing, incomplete, changed, or gives numbers that are none.
+            ConfigError: Main bundle and challenger have other classes.
+            AuditError: The database cannot be opened.
+        """
+        classifiers = load_classifiers(settings)
+        for arm, classifier in classifiers.items():
+            metrics.bundle(arm.value, classifier.bundle.reference)
+        store = AuditStore.open(settings)
+        try:
+            keys = KeyStore.open(settings)
+        except BaseException:
+            store.close()
+            raise
+        engine = Engine(settings, classifiers, store, metrics)
+        return cls(settings, engine, store, keys, metrics, Bulk(Roots(settings.data_roots)))
+
+    async def close(self) -> None:
+        """Answer and write what waits, then close everything."""
+        await self.engine.close()
+        await asyncio.to_thread(self.store.close)
+        await asyncio.to_thread(self.keys.close)
+
+
+def load_classifiers(settings: Settings) -> dict[Arm, Classifier]:
+    """The main bundle and, where one is set, its challenger, each tried once.
+
+    Raises:
+        BundleError: A bundle is missing, incomplete, changed, or gives numbers that are none.
+        ConfigError: They have other classes.
+    """
+    loaded = {Arm.MAIN: _loaded(settings.bundle, settings.threads)}
+    if settings.challenger is not None:
+        loaded[Arm.CHALLENGER] = _loaded(settings.challenger, settings.threads)
+    tasks = {(c.bundle.classes, c.bundle.negative_class) for c in loaded.values()}
+    if len(tasks) > 1:
+        raise ConfigError("challenger: expected the classes of the main bundle, got others")
+    return loaded
+
+
+def _loaded(path: Path | None, threads: int) -> Classifier:
+    classifier = Classifier.load(path, threads)
+    size = classifier.bundle.info.preprocessing.size
+    outputs = classifier.run(np.zeros((1, 1, size, size), dtype=np.float32))
+    if not np.isfinite(outputs.logits).all():
+        raise BundleError(f"{classifier.bundle.info.name}: expected finite logits, got others")
+    return classifier

@@ -1,0 +1,81 @@
+"""What an operator may set; the one place that reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from slicewise.errors import ConfigError
+
+PREFIX = "SLICEWISE_"
+MEBIBYTE = 2**20
+
+
+class Settings(BaseSettings):
+    """Read from variables that begin with `SLICEWISE_`; what is given to it comes first."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer.")
+    bundle: Path | None = Field(None, description="Folder or zip; the bundled model by default.")
+    threads: int = Field(1, ge=1, description="Threads within one forward pass.")
+
+    challenger: Path | None = Field(None, description="A second bundle to try.")
+    challenger_share: float = Field(
+        0.0, ge=0, le=1, description="Share of inputs the challenger answers; 0 runs it in shadow."
+    )
+
+    batch_size: int = Field(8, ge=1, le=256, description="Most slices in one forward pass.")
+    batch_patience_ms: float = Field(3.0, ge=0, le=1000, description="Wait for a batch to fill.")
+    queue_size: int = Field(256, ge=1, description="Most slices that wait; more is answered 503.")
+
+    max_upload_bytes: int = Field(
+        64 * MEBIBYTE, ge=1024, description="Largest body of a request; more is answered 413."
+    )
+    max_files: int = Field(50, ge=1, description="Most files in one request.")
+    body_timeout_s: float = Field(30.0, gt=0, description="Longest wait for a whole body.")
+    request_timeout_s: float = Field(60.0, gt=0, description="Longest wait for an answer.")
+    drain_s: float = Field(20.0, ge=0, description="Longest wait for open requests at the end.")
+
+    database_url: str = Field(
+        "sqlite:///slicewise.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
+    )
+    audit_key: SecretStr | None = Field(
+        None, description="Key of the HMAC chain; without one a key is made beside SQLite."
+    )
+    retention_days: int | None = Field(None, ge=1, description="Older predictions are pruned.")
+
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders that evaluation may read, separated by colons."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of other pages that may call, separated by commas."
+    )
+    rate_limit: int = Field(600, ge=0, description="Requests a minute for one key; 0 is no limit.")
+    tls_certificate: Path | None = Field(None, description="PEM; serves HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM of its private key.")
+    trusted_proxy: str | None = Field(
+        None, description="Address of the proxy that ends TLS before this service."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_settings(**given: object) -> Settings:
+    """Settings from the environment, with what is given in their place.
+
+    Raises:
+        ConfigError: A value is not as expected; names the variable, never a secret value.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{PREFIX}{str(e['loc'][0]).upper() if e['loc'] else ''}: {e['msg']}"
+            for e in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigError(wrong) from None

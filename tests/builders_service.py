@@ -1,0 +1,90 @@
+"""The service with a tiny bundle, a database of its own, and pictures to send to it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from builders import head_pixels, head_with_spot, write_tiny_bundle
+from builders_imaging import AXIAL, dicom_bytes, picture_bytes
+from slicewise.service.app import create_app
+from slicewise.service.settings import Settings
+
+HERE = "http://127.0.0.1:8000"
+KEY = "k" * 40
+
+
+def service_settings(folder: Path, **changed: Any) -> Settings:
+    """A tiny bundle and an empty SQLite database in a folder."""
+    bundle = folder / "bundle"
+    if not bundle.exists():
+        bundle.mkdir(parents=True)
+        write_tiny_bundle(bundle)
+    values: dict[str, Any] = {
+        "bundle": bundle,
+        "database_url": f"sqlite:///{folder / 'audit.db'}",
+        "audit_key": KEY,
+        "rate_limit": 0,
+        **changed,
+    }
+    return Settings(**values)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[TestClient]:
+    """A client of a started service; closed at the end."""
+    with TestClient(create_app(settings), base_url=HERE) as client:
+        yield client
+
+
+def png(kind: int = 0, seed: int = 0, side: int = 128) -> bytes:
+    """A head with the spot of one class, as an 8-bit PNG."""
+    pixels = head_with_spot(kind, side, seed) / 1500 * 255
+    return picture_bytes(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def files(*contents: bytes, field: str = "file", name: str = "slice") -> list[Any]:
+    """What httpx takes for files, with names of their own."""
+    return [(field, (f"{name}{i}.png", content)) for i, content in enumerate(contents)]
+
+
+def series(count: int = 8, uid: str = "1.2.3") -> dict[str, bytes]:
+    """One DICOM series, a file a slice."""
+    return {
+        f"s{i}.dcm": dicom_bytes(
+            np.clip(head_pixels(96, seed=i), 0, 4095).astype(np.uint16),
+            SeriesInstanceUID=uid,
+            SOPInstanceUID=f"{uid}.{i + 1}",
+            InstanceNumber=i + 1,
+            ImageOrientationPatient=list(AXIAL),
+            ImagePositionPatient=[0, 0, 3.0 * i],
+            PixelSpacing=[1, 1],
+        )
+        for i in range(count)
+    }
+
+
+def picture_of(text: str) -> Image.Image:
+    """A base64 PNG as a picture."""
+    return Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=("PNG",))
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The problem document of a response, which names no place of this machine."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    said = response.json()
+    assert said["status"] == status
+    assert set(said) >= {"type", "title", "status", "detail", "instance"}
+    for place in ("/root", "/home", "site-packages", "pytest", ".py", "sqlite:"):
+        assert place not in response.text
+    found: dict[str, Any] = said
+    return found

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from builders import CLASSES, TaskInfo, write_tiny_bundle
+from builders_service import files, picture_of, png, problem, running, service_settings
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_classify_slice_collapses_four_classes(client, kind):
+    said = client.post("/classify_slice", files=files(png(kind))).json()
+    now = client.post("/v1/predict", files=files(png(kind))).json()
+    assert said["predicted_class"] == int(now["tumor_flag"])
+    assert said["predicted_label"] == ("Tumor" if now["tumor_flag"] else "No Tumor")
+    assert set(said["probabilities"]) == {"No Tumor", "Tumor"}
+    assert sum(said["probabilities"].values()) == pytest.approx(1)
+    assert said["probabilities"]["Tumor"] == pytest.approx(now["tumor_probability"], abs=1e-5)
+    assert said["confidence"] == said["probabilities"][said["predicted_label"]]
+
+
+def test_classify_batch_keeps_the_good_ones(client):
+    sent = files(png(0), b"nothing", png(2), field="files")
+    said = client.post("/classify_batch", files=sent).json()
+    assert said["count"] == len(said["predictions"]) == 2
+    assert len(said["errors"]) == 1
+    assert {one["predicted_class"] for one in said["predictions"]} <= {0, 1}
+
+
+def test_classify_with_gradcam_sends_the_overlay(client):
+    said = client.post("/classify_with_gradcam", files=files(png(0))).json()
+    assert picture_of(said["gradcam_overlay"]).size == (128, 128)
+    assert said["predicted_class"] in {0, 1}
+
+
+def test_a_model_without_a_negative_class_says_so(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    write_tiny_bundle(folder, task=TaskInfo(name="all", classes=CLASSES, negative_class=None))
+    with running(service_settings(tmp_path)) as client:
+        said = problem(client.post("/classify_slice", files=files(png(0))), 422)
+        assert "/v1/predict" in said["detail"]
+        plain = client.post("/predict", files=files(png(0))).json()
+        assert plain["has_tumor"] is plain["tumor_probability"] is None

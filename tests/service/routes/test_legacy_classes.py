@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from builders_imaging import zip_bytes
+from builders_service import files, picture_of, png, problem, series
+
+
+def test_predict_answers_with_the_fields_of_both_older_systems(client):
+    said = client.post("/predict", files=files(png(2))).json()
+    now = client.post("/v1/predict", files=files(png(2))).json()
+    assert said["success"] is True
+    assert said["predicted_class"] == said["classification"] == now["label"].replace("_", "")
+    assert said["confidence"] == pytest.approx(now["confidence"], abs=1e-5)
+    assert set(said["all_probabilities"]) == {"glioma", "meningioma", "notumor", "pituitary"}
+    assert said["all_probabilities"]["notumor"] == pytest.approx(
+        now["probabilities"]["no_tumor"], abs=1e-5
+    )
+    assert said["model_type"] == "small"
+    assert said["has_tumor"] is now["tumor_flag"]
+    assert said["tumor_probability"] == pytest.approx(now["tumor_probability"], abs=1e-5)
+    assert (said["segmentation_available"], said["tumor_volume_ml"]) == (False, None)
+    assert "not a medical device" in said["notes"].lower()
+    assert said["cam"] is None
+
+
+def test_save_cam_sends_the_overlay_and_writes_nothing(client):
+    said = client.post("/predict?save_cam=true&tta=true", files=files(png(0))).json()
+    assert picture_of(said["cam"]).size == (128, 128)
+
+
+def test_predict_refuses_a_second_file(client):
+    problem(client.post("/predict", files=files(png(0), png(1))), 400)
+
+
+def test_api_predict_ranks_classes_and_sends_both_pictures(client):
+    said = client.post("/api/predict", files=files(png(1))).json()
+    shares = [one["probability"] for one in said["predictions"]]
+    assert shares == sorted(shares, reverse=True)
+    assert {one["class"] for one in said["predictions"]} == {
+        "glioma",
+        "meningioma",
+        "notumor",
+        "pituitary",
+    }
+    assert picture_of(said["gradcam"]).mode == "RGB"
+    assert picture_of(said["original"]).mode == "L"
+
+
+def test_api_predict_of_a_series_shows_a_key_slice(client):
+    sent = {"file": ("scan.zip", zip_bytes(series(6, uid="1.2.4")))}
+    assert picture_of(client.post("/api/predict", files=sent).json()["gradcam"])

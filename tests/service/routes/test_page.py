@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import re
+
+
+def test_the_page_has_a_form_and_says_what_it_is_not(client):
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Not a medical device" in page.text
+    assert 'action="/v1/explain"' in page.text
+    assert "tiny 0.1.0" in page.text
+
+
+def test_the_reference_shows_every_route_and_fetches_nothing(client):
+    text = client.get("/docs").text
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in text
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
+    assert "<script" not in text

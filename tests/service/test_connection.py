@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+import uvicorn
+
+from slicewise.service import connection
+
+
+async def hello(scope, receive, send):
+    if scope["type"] == "http":
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+        )
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def kept_open(sent: list[bytes], pause: float) -> tuple[bytes, float]:
+    """What came back, and how long the connection stayed open."""
+    config = uvicorn.Config(
+        hello, http=connection.Connection, port=0, lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    started = time.perf_counter()
+    came = b""
+    try:
+        for part in sent:
+            writer.write(part)
+            await asyncio.sleep(pause)
+            if part == WHOLE:
+                came = await reader.readuntil(b"ok")
+        await asyncio.wait_for(reader.read(), 5)
+    except ConnectionError:  # closed while we were sending
+        pass
+    took = time.perf_counter() - started
+    writer.close()
+    server.should_exit = True
+    await task
+    return came, took
+
+
+SLOW = [b"GET / HTTP/1.1\r\n", *(f"X-{i}: 1\r\n".encode() for i in range(40))]
+WHOLE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [[], SLOW, [WHOLE, *SLOW]])
+def test_headers_that_never_end_close_the_connection(monkeypatch, sent):
+    monkeypatch.setattr(connection, "HEADERS_S", 0.3)
+    came, took = asyncio.run(kept_open(sent, 0.05))
+    assert took < 3.5
+    assert (b"200 OK" in came) == (WHOLE in sent)

@@ -1,0 +1,226 @@
+"""What holds for answers whatever the route: recorded first, bounded, each by its own arm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from structlog.testing import capture_logs
+
+from builders import bundle_info, decision_rule, write_tiny_bundle
+from builders_imaging import zip_bytes
+from builders_service import files, png, problem, running, series, service_settings
+from slicewise.errors import AuditError
+from slicewise.service import engine as engine_module
+from slicewise.service import reading
+from slicewise.service.audit.record import Arm
+
+
+def services(client):
+    return client.app.state.services
+
+
+class Gate:
+    """Holds every forward pass until it is opened."""
+
+    def __init__(self, classifier, monkeypatch):
+        self.open = threading.Event()
+        self.reached = threading.Event()
+        run = classifier.answer_ready
+
+        def wait(*given, **named):
+            self.reached.set()
+            self.open.wait(10)
+            return run(*given, **named)
+
+        monkeypatch.setattr(classifier, "answer_ready", wait)
+
+
+def test_a_full_service_says_when_to_come_back(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path, queue_size=2)) as client:
+        gate = Gate(services(client).engine.main, monkeypatch)
+        with ThreadPoolExecutor(2) as pool:
+            let_in = [pool.submit(client.post, "/v1/predict", files=files(png(0)))]
+            gate.reached.wait(10)
+            let_in.append(pool.submit(client.post, "/v1/predict", files=files(png(1))))
+            until(lambda: services(client).engine.door.waiting == 2)
+            refused = client.post("/v1/predict", files=files(png(2)))
+            gate.open.set()
+            assert [one.result().status_code for one in let_in] == [200, 200]
+        problem(refused, 503)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert client.post("/v1/predict", files=files(png(2))).status_code == 200
+        assert services(client).engine.door.waiting == 0
+
+
+def test_a_series_larger_than_the_queue_is_answered(tmp_path):
+    with running(service_settings(tmp_path, queue_size=2, batch_size=4)) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        assert len(client.post("/v1/predict", files=sent).json()["predictions"]) == 9
+
+
+def test_more_slices_than_a_request_may_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_SLICES", 8)
+    with running(service_settings(tmp_path)) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        problem(client.post("/v1/predict", files=sent), 413)
+
+
+def test_more_bytes_than_there_is_room_for_are_refused(tmp_path, monkeypatch):
+    settings = service_settings(tmp_path, max_upload_bytes=20_000)
+    with running(settings) as client:
+        services(client).engine.door.bytes_held = 4 * 20_000
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+
+
+def test_what_takes_too_long_ends(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
+        gate = Gate(services(client).engine.main, monkeypatch)
+        response = client.post("/v1/predict", files=files(png(0)))
+        gate.open.set()
+        problem(response, 503)
+        assert response.headers["retry-after"]
+        assert not list(services(client).store.records())
+
+
+def test_nothing_is_answered_that_is_not_recorded(tmp_path, monkeypatch):
+    failed: Future[None] = Future()
+    failed.set_exception(AuditError("/secret/place.db: disk full"))
+    with running(service_settings(tmp_path)) as client:
+        monkeypatch.setattr(type(services(client).store), "submit", lambda self, rows: failed)
+        response = client.post("/v1/predict", files=files(png(0)))
+        assert "secret" not in response.text
+        assert "probabilities" not in response.text
+        problem(response, 503)
+
+
+def test_the_answer_waits_for_the_record(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path)) as client:
+        store = services(client).store
+        submit, on_disk = type(store).submit, []
+
+        def late(self, rows):
+            done: Future[None] = Future()
+
+            def write():
+                time.sleep(0.3)
+                submit(self, rows).result()
+                on_disk.append(time.perf_counter())
+                done.set_result(None)
+
+            threading.Thread(target=write).start()
+            return done
+
+        monkeypatch.setattr(type(store), "submit", late)
+        assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        assert on_disk
+        assert on_disk[0] <= time.perf_counter()
+
+
+def test_the_disk_works_while_pictures_are_drawn(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path)) as client:
+        store, order = services(client).store, []
+        submit, draw = type(store).submit, engine_module.draw
+
+        def tell_submit(self, rows):
+            order.append("submitted")
+            return submit(self, rows)
+
+        def tell_draw(*given):
+            time.sleep(0.1)
+            order.append("drawn")
+            return draw(*given)
+
+        monkeypatch.setattr(type(store), "submit", tell_submit)
+        monkeypatch.setattr(engine_module, "draw", tell_draw)
+        said = client.post("/v1/predict?explain=true", files=files(png(0))).json()
+        assert order == ["submitted", "drawn"]
+        assert store.get(said["id"]).label == said["label"]
+
+
+def test_many_clients_get_their_own_answers(tmp_path):
+    with running(service_settings(tmp_path)) as client:
+        sent = [png(i % 4, seed=i) for i in range(12)]
+        alone = [client.post("/v1/predict", files=files(one)).json() for one in sent]
+
+        def ask(i):
+            how = {"explain": True} if i % 3 == 0 else {}
+            return client.post("/v1/predict", files=files(sent[i % 12]), params=how).json()
+
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(ask, range(48)))
+        for i, said in enumerate(together):
+            assert said["label"] == alone[i % 12]["label"]
+            assert said["decision"] == alone[i % 12]["decision"]
+            assert said["probabilities"] == pytest.approx(alone[i % 12]["probabilities"], abs=1e-5)
+        assert len({said["id"] for said in together}) == 48
+        assert sum(1 for _ in services(client).store.records()) == 60
+
+
+@pytest.fixture
+def rival(tmp_path):
+    folder = tmp_path / "rival"
+    folder.mkdir()
+    write_tiny_bundle(folder, name="rival", decision=decision_rule(threshold=0.2))
+    return folder
+
+
+def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
+    with running(service_settings(tmp_path, challenger=rival)) as client:
+        said = client.post("/v1/predict", files=files(png(0))).json()
+        assert said["bundle"]["name"] == "tiny"
+        store = services(client).store
+        until(lambda: list(store.records(arm="shadow")))
+        (shadow,) = store.records(arm="shadow")
+        (main,) = store.records(arm="main")
+    assert shadow.bundle[0] == "rival"
+    assert shadow.threshold == 0.2
+    assert (shadow.request_id, shadow.input_sha256) == (main.request_id, main.input_sha256)
+
+
+def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):
+    with running(service_settings(tmp_path, challenger=rival)) as client, capture_logs() as logged:
+        engine = services(client).engine
+        monkeypatch.setattr(engine.classifiers[Arm.CHALLENGER], "prepare", lambda slice_: 1 / 0)
+        for _ in range(3):
+            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        until(lambda: [one["event"] for one in logged].count("shadow failed") == 3)
+        assert not list(services(client).store.records(arm="shadow"))
+
+
+def test_a_challenger_answers_its_share_and_always_the_same_inputs(tmp_path, rival):
+    settings = service_settings(tmp_path, challenger=rival, challenger_share=0.5)
+    with running(settings) as client:
+        sent = [png(i % 4, seed=i, side=64) for i in range(16)]
+        first, second = (
+            [client.post("/v1/predict", files=files(one)).json()["bundle"]["name"] for one in sent]
+            for _ in range(2)
+        )
+        arms = [row.arm for row in services(client).store.records()][:16]
+    assert first == second
+    assert set(first) == {"tiny", "rival"}
+    assert arms == ["challenger" if name == "rival" else "main" for name in first]
+
+
+def test_a_challenger_of_another_task_is_refused_at_the_start(tmp_path):
+    from slicewise.errors import ConfigError
+
+    other = tmp_path / "other"
+    other.mkdir()
+    task = bundle_info().task.model_copy(update={"negative_class": None})
+    write_tiny_bundle(other, task=task)
+    with (
+        pytest.raises(ConfigError, match="classes"),
+        running(service_settings(tmp_path, challenger=other)),
+    ):
+        pass
+
+
+def until(happened, seconds=10.0):
+    """Wait for something that happens beside the request."""
+    ends = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < ends
+        time.sleep(0.01)

@@ -1,0 +1,215 @@
+"""The service as real processes: how it starts, refuses to, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from builders import write_tiny_bundle
+from builders_service import KEY, files, png, service_settings
+from slicewise.service.audit.store import AuditStore
+
+COMMAND = [sys.executable, "-c", "from slicewise.cli import main; main()", "serve"]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    bundle = folder / "bundle"
+    if not bundle.exists():
+        bundle.mkdir()
+        write_tiny_bundle(bundle)
+    return {
+        **os.environ,
+        "SLICEWISE_BUNDLE": str(bundle),
+        "SLICEWISE_DATABASE_URL": f"sqlite:///{folder / 'audit.db'}",
+        "SLICEWISE_AUDIT_KEY": KEY,
+        "SLICEWISE_RATE_LIMIT": "0",
+        **more,
+    }
+
+
+@contextmanager
+def serving(folder: Path, *options: str, **more: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A started service and its address; killed at the end where it has not ended."""
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "--port", str(port), *options], stderr=log, env=environment(folder, **more)
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(process, address, folder)
+        yield process, address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(process, address, folder):
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        assert process.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def recorded(folder: Path) -> set[str]:
+    store = AuditStore.open(service_settings(folder))
+    try:
+        return {row.id for row in store.records()}
+    finally:
+        store.close()
+
+
+def load(address: str, acknowledged: list[str], clients: int = 4) -> list[threading.Thread]:
+    """Clients that ask until the service is gone; other answers than 200 and 503 are kept too."""
+
+    def ask(number: int) -> None:
+        with httpx.Client(timeout=30) as client:
+            while True:
+                try:
+                    sent = files(png(number % 4, seed=number))
+                    response = client.post(f"{address}/v1/predict", files=sent)
+                except httpx.HTTPError:
+                    return
+                if response.status_code != 503:
+                    acknowledged.append(response.json().get("id", response.text))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_sigterm_loses_no_answer(tmp_path):
+    acknowledged: list[str] = []
+    with serving(tmp_path) as (process, address):
+        threads = load(address, acknowledged)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        for thread in threads:
+            thread.join(30)
+    assert acknowledged
+    assert set(acknowledged) <= recorded(tmp_path)
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "slice0.png" not in log
+
+
+def test_sigkill_loses_no_acknowledged_answer(tmp_path):
+    acknowledged: list[str] = []
+    with serving(tmp_path) as (process, address):
+        threads = load(address, acknowledged)
+        time.sleep(1.0)
+        process.kill()
+        process.wait(20)
+        for thread in threads:
+            thread.join(30)
+    assert acknowledged
+    assert set(acknowledged) <= recorded(tmp_path)
+
+
+def test_workers_share_database_and_metrics(tmp_path):
+    acknowledged: list[str] = []
+    with serving(tmp_path, "--workers", "2") as (process, address):
+
+        def ask(seed: int) -> None:
+            said = httpx.post(f"{address}/v1/predict", files=files(png(seed % 4)), timeout=30)
+            acknowledged.append(said.json()["id"])
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counts = {
+            line.split()[-1]
+            for _ in range(6)
+            for line in httpx.get(f"{address}/metrics").text.splitlines()
+            if line.startswith('slicewise_responses_total{route="/v1/predict",status="200"}')
+        }
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert counts == {"16.0"}
+    assert set(acknowledged) == recorded(tmp_path)
+    assert len(acknowledged) == 16
+
+
+def test_a_body_that_never_ends_is_answered_over_a_real_connection(tmp_path):
+    more = {"SLICEWISE_BODY_TIMEOUT_S": "0.5", "SLICEWISE_MAX_UPLOAD_BYTES": "50000"}
+    with serving(tmp_path, **more) as (_, address):
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        opening = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        head += f"{len(opening):x}\r\n".encode() + opening + b"\r\n"
+        chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+        assert answer_to(address, head, b"1\r\nx\r\n", pause=0.05).startswith(b"HTTP/1.1 408")
+        assert answer_to(address, head, chunk, pause=0).startswith(b"HTTP/1.1 413")
+
+
+def answer_to(address: str, head: bytes, part: bytes, pause: float) -> bytes:
+    """What comes back while a part is sent again and again, until the connection is closed."""
+    host, port = address.removeprefix("http://").split(":")
+    got = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head)
+        connection.settimeout(max(pause, 0.001))
+        for _ in range(100_000):
+            try:
+                connection.sendall(part)
+            except TimeoutError:
+                pass
+            except OSError:
+                return got
+            try:
+                came = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                return got
+            if not came:
+                return got
+            got += came
+    raise AssertionError("the connection stayed open")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--host", "0.0.0.0"], "expected an API key"),  # noqa: S104
+        (["--bundle", "nowhere"], "expected a folder or a .zip"),
+        (["--database", "mysql://x"], "expected sqlite:///FILE"),
+    ],
+)
+def test_it_says_in_one_line_why_it_does_not_start(tmp_path, options, told):
+    done = subprocess.run(
+        [*COMMAND, "--port", str(free_port()), *options],
+        capture_output=True, text=True, env=environment(tmp_path), timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

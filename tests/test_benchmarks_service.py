@@ -1,0 +1,147 @@
+"""The benchmark of the service: what it calls the same, what it counts, whom it compares with."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _from_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+
+
+def module(name: str) -> Any:
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def picture(level: int) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), level, np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+ALONE = {
+    "label": "glioma",
+    "decision": "accept",
+    "probabilities": {"glioma": 0.9, "no_tumor": 0.1},
+    "heatmap": picture(100),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({}, {}),
+        ({"probabilities": {"glioma": 0.900009, "no_tumor": 0.1}}, {}),
+        ({"probabilities": {"glioma": 0.90002, "no_tumor": 0.1}}, {"probabilities": 3}),
+        ({"heatmap": picture(101)}, {}),
+        ({"heatmap": picture(102)}, {"heatmap": 3}),
+        ({"label": "no_tumor"}, {"label": 3}),
+        ({"decision": "review", "heatmap": picture(0)}, {"decision": 3, "heatmap": 3}),
+    ],
+)
+def test_the_same_within_the_limits(changed: dict[str, Any], wrong: dict[str, int]) -> None:
+    load, alike = module("service_load"), module("service_alike")
+    alone, together = load.Outcome(), load.Outcome()
+    alone.answers["x"] = {"a": (200, json.dumps(ALONE))}
+    together.answers["x"] = {"b": (200, json.dumps({**ALONE, **changed}))}
+    together.times["x", "b"] = 3
+    found = alike.differences(alone, together)
+    assert (found.compared, dict(found.wrong)) == (3, wrong)
+
+
+def test_another_status_or_a_missing_field_is_a_difference() -> None:
+    load, alike = module("service_load"), module("service_alike")
+    alone, together = load.Outcome(), load.Outcome()
+    alone.answers["x"] = {"a": (200, json.dumps(ALONE))}
+    together.answers["x"] = {"b": (422, json.dumps(ALONE)), "c": (200, json.dumps({}))}
+    together.times["x", "b"] = together.times["x", "c"] = 1
+    found = alike.differences(alone, together)
+    assert found.compared == 2
+    assert sum(found.wrong.values()) == 2
+
+
+class Canned(BaseHTTPRequestHandler):
+    """Answers 503 every third time, else an answer with an id of its own."""
+
+    count = 0
+
+    def do_POST(self) -> None:
+        Canned.count += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        busy = Canned.count % 3 == 0
+        body = json.dumps({"id": f"id-{Canned.count}", "label": "glioma"}).encode()
+        self.send_response(503 if busy else 200)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_load_generator_counts_what_a_server_did() -> None:
+    load = module("service_load")
+    Canned.count = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        asked = (load.Asked("one", "/x", b"abc", "text/plain"),)
+        plan = load.Plan(server.server_port, asked, clients=4, count=20, keep="ids")
+        got = load._drive(plan)
+        answers = load._drive(load.Plan(server.server_port, asked, 1, count=6, keep="answers"))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert got.statuses == {200: 20}
+    assert got.retries > 0
+    assert len(got.ids) == len(set(got.ids)) == len(got.latencies_ms) == 20
+    assert list(answers.times.values()) == [6]  # without their ids the answers are one
+
+
+def test_the_plain_app_answers_as_the_bundled_model_does() -> None:
+    pytest.importorskip("flask")
+    from slicewise.inference.bundle import bundled_model, load_bundle
+    from slicewise.inference.classifier import Classifier
+
+    plain = module("plain_app")
+    bundle = load_bundle(bundled_model())
+    client = plain.create_app(bundle).test_client()
+    size = bundle.info.preprocessing.size
+    grey = np.random.default_rng(0).integers(0, 255, (size, size), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(grey).save(buffer, "PNG")
+    buffer.seek(0)
+    answer = client.post("/predict", data={"file": (buffer, "a.png")}).get_json()
+    batch = (grey.astype(np.float32) / 255)[None, None]
+    logits = Classifier(bundle).run(batch).logits[0].astype(float)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-4)
+    overlay = Image.open(io.BytesIO(base64.b64decode(answer["heatmap"])))
+    assert overlay.size == (size, size)
+
+
+def test_the_mix_holds_every_kind_of_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = module("service_inputs")
+    png = [base64.b64decode(picture(level)) for level in range(16)]
+    monkeypatch.setattr(inputs, "_phantoms", lambda: (png, [b"DICOM"] * 3))
+    asked = inputs.mixed()
+    assert len({one.name for one in asked}) == len(asked)
+    kinds = {one.name.split("?")[0].split(".")[-1] for one in asked}
+    assert kinds >= {"png", "jpg", "tif", "dcm", "volume", "zip", "two", "one-bad", "empty"}
+    assert all(one.content_type.startswith("multipart/form-data; boundary=") for one in asked)
+    assert sum(b"b.png" in one.body for one in asked) == 8
