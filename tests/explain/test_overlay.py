@@ -8,6 +8,7 @@ from PIL import Image
 
 from builders_explain import answer, prediction
 from slicewise.errors import ConfigError
+from slicewise.explain.colormap import colours
 from slicewise.explain.heatmap import HeatMap, heat_map
 from slicewise.explain.overlay import (
     OverlayStyle,
@@ -56,6 +57,16 @@ class TestOverlay:
         spread = picture.max(axis=2) - picture.min(axis=2)
         assert spread[36:45, 84:93].max() > 60
         assert spread[80:, :].max() == 0
+
+    def test_colours_are_mixed_by_the_strength_of_the_evidence(self) -> None:
+        slice_ = ramp_slice()
+        values = np.random.default_rng(0).random(slice_.shape, dtype=np.float32)
+        found = np.asarray(overlay(slice_, HeatMap(values, (0, 0)))).astype(float)
+        weight = 0.6 * values[..., None]
+        expected = display(slice_)[..., None] * (1 - weight) + colours(values, "ember") * weight
+        far = np.hypot(*np.indices(slice_.shape)) > 0.75 * max(slice_.shape)  # from the ring
+        assert far.sum() > 50
+        assert np.abs(found - expected)[far].max() <= 1.0
 
     def test_the_ring_is_centred_on_the_peak(self) -> None:
         heat = map_at(2, 5)
