@@ -34,7 +34,7 @@ lint: $(DEV)/$(STAMP)
 	$(DEV)/bin/mypy
 
 bench: $(DEV)/$(STAMP)
-	$(DEV)/bin/python -m benchmarks
+	$(DEV)/bin/python -m benchmarks --service
 
 # Debian keeps Python's venv in a package of its own: fetch it where it is missing and we may.
 define new_venv

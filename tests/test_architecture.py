@@ -76,6 +76,21 @@ def test_package_faces_hold_no_logic() -> None:
         assert kinds <= {ast.Expr, ast.Assign}, f"{path} holds more than a docstring"
 
 
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {name for path, name in zip(MODULES, NAMES, strict=True) if reads_environment(path)}
+    # prometheus_client shares the numbers of workers by a variable of its own, set for children.
+    assert readers <= {"service/settings.py", "service/metrics.py"}
+
+
+def reads_environment(path: Path) -> bool:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}:
+            return True
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            assert not {alias.name for alias in node.names} & {"environ", "environb", "getenv"}
+    return False
+
+
 def test_no_drawer_for_odds_and_ends() -> None:
     assert not [name for name in NAMES if Path(name).stem in {"utils", "helpers", "common"}]
 

@@ -135,6 +135,21 @@ def test_the_plain_app_answers_as_the_bundled_model_does() -> None:
     assert overlay.size == (size, size)
 
 
+@pytest.mark.parametrize(
+    ("rate", "alone", "passed"),
+    [(0.6, 2.0, True), (0.59, 1.0, False), (0.9, 2.01, False), (0.9, None, False)],
+)
+def test_speed_is_judged_by_its_two_targets(rate: float, alone: float | None, passed: bool) -> None:
+    measured = module("service_speed")
+    against = {measured.RATE: rate} | ({} if alone is None else {measured.ALONE: alone})
+    assert all(measured.targets(against).values()) is passed
+
+
+def test_a_speed_that_was_missed_is_a_failure() -> None:
+    judged = list(module("service")._judged({"speed": {"passed": False}}))
+    assert judged == [{"passed": False}]
+
+
 def test_the_mix_holds_every_kind_of_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = module("service_inputs")
     png = [base64.b64decode(picture(level)) for level in range(16)]

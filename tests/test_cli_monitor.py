@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from builders import fitted_rule, write_tiny_bundle
 from builders_monitor import START, answers
 from slicewise.cli import app
+from slicewise.cli_monitor_run import Asked, run_monitor
+from slicewise.errors import ConfigError
 from slicewise.service.audit.record import PredictionRecord
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.settings import Settings
@@ -87,6 +89,17 @@ def test_answers_of_another_bundle_are_left_out_and_told(
     code, text = monitor(url, bundle[0], tmp_path / "out")
     assert code == 4
     assert "left out: 30 answers of other bundles" in text
+
+
+@pytest.mark.parametrize("arm", ["challenger", "shadow"])
+def test_an_arm_without_its_bundle_says_what_is_missing(
+    tmp_path: Path, arm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLICEWISE_CHALLENGER", raising=False)
+    url = fill(tmp_path, answers(30))
+    asked = Asked(None, 2, None, 1000, 50, arm)
+    with pytest.raises(ConfigError, match="its bundle in SLICEWISE_CHALLENGER or --bundle"):
+        run_monitor(tmp_path / "out", url, asked, as_json=False)
 
 
 def test_a_missing_database_is_an_error_and_is_not_made(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slicewise.cli_progress import steps
+from slicewise.errors import ConfigError
 from slicewise.inference.bundle import Bundle, bundled_model, load_bundle
 from slicewise.progress import Progress
 from slicewise.service.audit.ledger import open_database
@@ -18,7 +19,7 @@ from slicewise.service.audit.rows import prediction_of
 from slicewise.service.audit.tables import PREDICTIONS
 from slicewise.service.monitor.page import STANDINGS, chance_text, render_page, title_of
 from slicewise.service.monitor.report import Question, Report, Standing, monitor
-from slicewise.service.settings import read_settings
+from slicewise.service.settings import PREFIX, read_settings
 
 PAGE_NAME, JSON_NAME = "monitor.html", "monitor.json"
 EXIT_CODES: dict[Standing, int] = {"steady": 0, "watch": 0, "alert": 3, "too_little": 4}
@@ -61,6 +62,7 @@ def run_monitor(out: Path, database: str | None, asked: Asked, *, as_json: bool)
     Raises:
         AuditError: The database cannot be read.
         BundleError: The bundle cannot be loaded.
+        ConfigError: The arm is that of a challenger, and there is none.
     """
     settings = read_settings(database_url=database)
     bundle = _bundle(asked, settings.bundle, settings.challenger)
@@ -85,8 +87,15 @@ def run_monitor(out: Path, database: str | None, asked: Asked, *, as_json: bool)
 
 def _bundle(asked: Asked, main: Path | None, challenger: Path | None) -> Bundle:
     """The bundle that was named, else the one that answers as the arm in question."""
-    served = main if asked.arm == "main" else challenger
-    return load_bundle(asked.bundle or served or bundled_model())
+    if asked.bundle is not None:
+        return load_bundle(asked.bundle)
+    if asked.arm == "main":
+        return load_bundle(main or bundled_model())
+    if challenger is None:
+        raise ConfigError(
+            f"arm {asked.arm}: expected its bundle in {PREFIX}CHALLENGER or --bundle, got neither"
+        )
+    return load_bundle(challenger)
 
 
 def _aware(given: datetime) -> datetime:

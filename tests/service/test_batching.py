@@ -38,7 +38,7 @@ class Watched(Classifier):
 
 def batcher(classifier, *, size=4, patience_ms=1000.0, coming=1):
     settings = Settings(batch_size=size, batch_patience_ms=patience_ms)
-    return Batcher(classifier, settings, Metrics(), lambda: coming)
+    return Batcher(classifier, settings, Metrics(), lambda: coming, "main")
 
 
 def slices(count):
@@ -133,6 +133,25 @@ def test_a_failed_pass_is_told_to_its_slices_and_the_next_one_runs(classifier, t
     assert mine.alive
     mine.close()
     assert not mine.alive
+
+
+def test_a_slice_that_breaks_a_pass_costs_the_others_of_the_pass_nothing(tmp_path):
+    class Fails(Watched):
+        def answer_ready(self, ready, limits, *, tta=False):
+            found = super().answer_ready(ready, limits, tta=tta)
+            if any(one.slice_.source == "s1" for one in ready):
+                raise ValueError("broken")
+            return found
+
+    failing = Fails(tiny_bundle(tmp_path))
+    mine = batcher(failing, size=3)
+    waiting = mine.submit([failing.prepare(s) for s in slices(3)], LIMIT, tta=False)
+    failing.gate.set()
+    assert [waiting[i].result(10).prediction.source for i in (0, 2)] == ["s0", "s2"]
+    with pytest.raises(ValueError, match="broken"):
+        waiting[1].result(10)
+    assert [size for size, _ in failing.sizes] == [3, 1, 1, 1]
+    mine.close()
 
 
 def test_cancelled_slices_are_not_run(tmp_path):

@@ -12,11 +12,10 @@ import pytest
 
 from builders_service import service_settings
 from slicewise.service.app import create_app
+from slicewise.service.body import MOST_OTHER_BYTES
 
-HEADERS = [
-    (b"host", b"127.0.0.1:8000"),
-    (b"content-type", b"multipart/form-data; boundary=b"),
-]
+HOST = (b"host", b"127.0.0.1:8000")
+FORM = (b"content-type", b"multipart/form-data; boundary=b")
 OPENING = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
 LIMIT = 100_000
 
@@ -26,6 +25,7 @@ async def asked(
     parts: Callable[[], AsyncIterator[bytes]],
     headers: Any = (),
     path: str = "/v1/predict",
+    kind: tuple[bytes, bytes] = FORM,
 ) -> tuple[dict[str, Any], int]:
     """First message and number of body bytes taken, for a body that is sent in parts."""
     body, taken, started = parts(), [0], []
@@ -44,7 +44,7 @@ async def asked(
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
         "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "root_path": "", "headers": [*HEADERS, *headers], "client": ("127.0.0.1", 5),
+        "root_path": "", "headers": [HOST, kind, *headers], "client": ("127.0.0.1", 5),
         "server": ("127.0.0.1", 8000), "state": {},
     }  # fmt: skip
     async with app.router.lifespan_context(app):
@@ -52,8 +52,10 @@ async def asked(
     return started[0], taken[0]
 
 
-def answer(tmp_path: Path, parts: Any, **how: Any) -> tuple[int, dict[bytes, bytes], int]:
-    settings = service_settings(tmp_path, max_upload_bytes=LIMIT, body_timeout_s=0.5)
+def answer(
+    tmp_path: Path, parts: Any, limit: int = LIMIT, **how: Any
+) -> tuple[int, dict[bytes, bytes], int]:
+    settings = service_settings(tmp_path, max_upload_bytes=limit, body_timeout_s=0.5)
     first, taken = asyncio.run(asked(create_app(settings), parts, **how))
     return first["status"], dict(first["headers"]), taken
 
@@ -80,7 +82,7 @@ async def silent() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/evaluate", "/nowhere"])
 def test_an_endless_body_is_cut(tmp_path, path):
     status, headers, taken = answer(tmp_path, endless, path=path)
-    assert status in {413, 404}
+    assert status in {413, 404, 415}
     assert headers[b"connection"] == b"close"
     assert taken < 2.5 * LIMIT
 
@@ -108,3 +110,19 @@ def test_a_body_that_is_read_leaves_the_connection_open(tmp_path):
     status, headers, _ = answer(tmp_path, short)
     assert status == 422
     assert b"connection" not in headers
+
+
+async def brackets() -> AsyncIterator[bytes]:
+    yield b"["
+    for _ in range(400):
+        yield b"[]," * 3000
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/evaluate", "/metrics", f"/v1/predictions/{'0' * 32}/feedback"]
+)
+def test_a_body_without_files_may_be_small_only(tmp_path, path):
+    json = (b"content-type", b"application/json")
+    status, _, taken = answer(tmp_path, brackets, limit=2**26, path=path, kind=json)
+    assert status == 413
+    assert taken < 3 * MOST_OTHER_BYTES

@@ -6,8 +6,8 @@ from slicewise.errors import OverloadError
 from slicewise.service.door import Door
 
 
-def door(slices=2, size=100):
-    return Door(slices, size, lambda: 1.5)
+def door(slices=2, size=100, pixels=1000):
+    return Door(slices, size, pixels, lambda: 1.5)
 
 
 def test_who_comes_too_many_is_told_when_to_come_back():
@@ -38,3 +38,25 @@ def test_bytes_are_given_back_however_it_ends():
             ticket.hold(60)
         assert small.bytes_held == 60
     assert small.bytes_held == small.waiting == 0
+
+
+def test_pixels_are_counted_until_the_last_who_needs_them_leaves():
+    small = door()
+    with small.enter() as ticket:
+        ticket.hold_pixels(900)
+        with pytest.raises(OverloadError):
+            ticket.hold_pixels(200)
+        kept = ticket.hand_over()
+    assert (small.waiting, small.pixels_held) == (0, 900)
+    kept.leave()
+    assert small.pixels_held == 0
+
+
+def test_a_shared_ticket_counts_until_both_have_left():
+    small = door()
+    with small.enter() as ticket:
+        ticket.hold(60)
+        ticket.share()
+    assert (small.waiting, small.bytes_held) == (1, 60)
+    ticket.leave()
+    assert (small.waiting, small.bytes_held) == (0, 0)

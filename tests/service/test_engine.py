@@ -107,7 +107,7 @@ def test_the_answer_waits_for_the_record(tmp_path, monkeypatch):
             def write():
                 time.sleep(0.3)
                 submit(self, rows).result()
-                on_disk.append(time.perf_counter())
+                on_disk.append(True)
                 done.set_result(None)
 
             threading.Thread(target=write).start()
@@ -115,8 +115,7 @@ def test_the_answer_waits_for_the_record(tmp_path, monkeypatch):
 
         monkeypatch.setattr(type(store), "submit", late)
         assert client.post("/v1/predict", files=files(png(0))).status_code == 200
-        assert on_disk
-        assert on_disk[0] <= time.perf_counter()
+        assert on_disk == [True]  # before the answer was here, not some time later
 
 
 def test_the_disk_works_while_pictures_are_drawn(tmp_path, monkeypatch):
@@ -224,3 +223,75 @@ def until(happened, seconds=10.0):
     while not happened():
         assert time.monotonic() < ends
         time.sleep(0.01)
+
+
+def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    decode = reading.read_entries
+
+    def slow(entries, limits):
+        for item in decode(entries, limits):
+            go_on.wait(10)
+            yield item
+
+    monkeypatch.setattr(reading, "read_entries", slow)
+    with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
+        door, prepared = services(client).engine.door, []
+        monkeypatch.setattr(services(client).engine.main, "prepare", prepared.append)
+        problem(client.post("/v1/predict", files=files(png(0), png(1))), 503)
+        assert door.waiting == 1
+        assert door.bytes_held > 0
+        go_on.set()
+        until(lambda: (door.waiting, door.bytes_held, door.pixels_held) == (0, 0, 0))
+        assert not prepared
+
+
+def test_the_end_does_not_wait_for_a_thread_that_hangs(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(engine_module, "read_uploads", lambda *given: go_on.wait(10))
+    started = time.monotonic()
+    with running(service_settings(tmp_path, request_timeout_s=0.1, drain_s=0.3)) as client:
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+        started = time.monotonic()
+        closing = services(client).engine.close
+        client.portal.call(closing)
+        assert 0.2 < time.monotonic() - started < 5
+        go_on.set()
+
+
+def test_only_so_many_slices_are_drawn_and_the_answer_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "MOST_PICTURES", 2)
+    with running(service_settings(tmp_path)) as client:
+        sent = {"file": ("many.zip", zip_bytes({f"{i}.png": png(i % 4, seed=i) for i in range(4)}))}
+        said = client.post("/v1/predict?explain=true", files=sent).json()
+    drawn = [one["heatmap"] is not None for one in said["predictions"]]
+    assert drawn == [True, True, False, False]
+    (told,) = said["errors"]
+    assert told["source"] == said["predictions"][2]["source"]
+    assert "like 1 after it" in told["error"]
+
+
+def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival, monkeypatch):
+    monkeypatch.setattr(engine_module, "MOST_SHADOWED", 4)
+    with running(service_settings(tmp_path, challenger=rival, batch_size=4)) as client:
+        engine = services(client).engine
+        gate = Gate(engine.classifiers[Arm.CHALLENGER], monkeypatch)
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        assert client.post("/v1/predict", files=sent).status_code == 200
+        assert gate.reached.wait(10)
+        assert (engine.door.waiting, engine.door.pixels_held) == (0, 9 * 96 * 96)
+        with capture_logs() as logged:
+            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        assert [one["slices"] for one in logged if one["event"] == "shadow skipped"] == [1]
+        gate.open.set()
+        until(lambda: len(list(services(client).store.records(arm="shadow"))) == 9)
+        until(lambda: engine.door.pixels_held == 0)
+
+
+def test_a_record_is_finished_though_nobody_waits_for_it(tmp_path, monkeypatch):
+    late: Future[None] = Future()
+    with running(service_settings(tmp_path, request_timeout_s=0.5)) as client:
+        monkeypatch.setattr(type(services(client).store), "submit", lambda self, rows: late)
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+        assert not late.cancelled()
+        late.set_result(None)

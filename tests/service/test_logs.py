@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +37,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def client() -> TestClient:
+def client(*, behind_proxy: bool = False) -> TestClient:
     app = FastAPI()
 
     @app.post("/things/{name}")
@@ -53,7 +54,12 @@ def client() -> TestClient:
         return {}
 
     problems.install(app)
-    app.add_middleware(RequestLog, metrics=Metrics(), on_failure=problems.failure_response)
+    app.add_middleware(
+        RequestLog,
+        metrics=Metrics(),
+        on_failure=problems.failure_response,
+        behind_proxy=behind_proxy,
+    )
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -109,8 +115,14 @@ def test_an_expected_error_is_no_failure(stream: io.StringIO) -> None:
 def test_an_id_from_a_proxy_is_kept_if_it_is_plain(
     stream: io.StringIO, given: str, kept: bool
 ) -> None:
-    answer = client().get("/healthz", headers={"X-Request-ID": given})
+    answer = client(behind_proxy=True).get("/healthz", headers={"X-Request-ID": given})
     assert (answer.headers["X-Request-ID"] == given) is kept
+
+
+def test_an_id_from_anybody_else_is_not_taken(stream: io.StringIO) -> None:
+    answer = client().get("/healthz", headers={"X-Request-ID": "f00dbabe-0001"})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+    assert "f00dbabe" not in stream.getvalue()
 
 
 def test_probes_are_told_only_to_who_wants_everything(stream: io.StringIO) -> None:

@@ -54,7 +54,8 @@ def test_stages_batches_queue_and_responses() -> None:
     metrics.observe_stage("queue", 0.004)
     metrics.batch_size(3)
     metrics.batch_size(8)
-    metrics.queue_depth(5)
+    metrics.queue_depth(5, "main")
+    metrics.queue_depth(2, "challenger")
     metrics.response("/v1/predict", 200, 0.02)
     metrics.bundle("main", BundleReference("four_class", "0.2.0", "ab" * 32))
     found = values(metrics.render())
@@ -64,7 +65,8 @@ def test_stages_batches_queue_and_responses() -> None:
     assert found[("slicewise_stage_seconds_sum", (("stage", "queue"),))] == pytest.approx(0.004)
     assert found[("slicewise_batch_slices_count", ())] == 2
     assert found[("slicewise_batch_slices_sum", ())] == 11
-    assert found[("slicewise_queue_slices", ())] == 5
+    waiting = {k[1]: v for k, v in found.items() if k[0] == "slicewise_queue_slices"}
+    assert waiting == {(("arm", "main"),): 5, (("arm", "challenger"),): 2}
     labels = (("route", "/v1/predict"), ("status", "200"))
     assert found[("slicewise_responses_total", labels)] == 1
     assert found[("slicewise_request_seconds_sum", (("route", "/v1/predict"),))] == 0.02
@@ -90,7 +92,7 @@ WORKER = """
 from slicewise.service.metrics import Metrics
 metrics = Metrics()
 metrics.decision("glioma", "accept", [], "main")
-metrics.queue_depth(3)
+metrics.queue_depth(3, "main")
 metrics.batch_size({size})
 print(metrics.render().decode())
 """
@@ -115,16 +117,25 @@ def test_any_worker_tells_the_numbers_of_all_and_the_present_of_the_living(tmp_p
     assert second[accepted] == 2
     assert second[("slicewise_batch_slices_sum", ())] == 10
     # The first worker has ended: what waited in it waits no more.
-    assert second[("slicewise_queue_slices", ())] == 3
+    assert second[("slicewise_queue_slices", (("arm", "main"),))] == 3
 
 
 def test_what_the_dead_counted_stays(tmp_path: Path) -> None:
-    worker(tmp_path, 2)
-    before = {path.name for path in tmp_path.iterdir()}
+    for _ in range(3):
+        told = values(worker(tmp_path, 2))
     forget_dead(tmp_path)
-    after = {path.name for path in tmp_path.iterdir()}
-    assert {name.split("_")[0] for name in before - after} == {"gauge"}
-    assert any(name.startswith("counter_") for name in after)
+    once = {path.name for path in tmp_path.glob("*.db")}
+    forget_dead(tmp_path)
+    assert once == {path.name for path in tmp_path.glob("*.db")}
+    assert once == {"counter_ended.db", "histogram_ended.db"}
+    after = values(worker(tmp_path, 8))
+    name = "slicewise_batch_slices"
+    assert told[(f"{name}_sum", ())] == 6
+    assert after[(f"{name}_sum", ())] == 14
+    assert after[(f"{name}_bucket", (("le", "2.0"),))] == 3
+    assert after[(f"{name}_bucket", (("le", "8.0"),))] == after[(f"{name}_count", ())] == 4
+    decided = (("arm", "main"), ("decision", "accept"), ("label", "glioma"))
+    assert after[("slicewise_decisions_total", decided)] == 4
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from threading import Event
+
 import numpy as np
 import pytest
 
 from builders import head_pixels, make_slice, tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, series
+from slicewise.errors import LimitError, OverloadError
 from slicewise.inference.classifier import Classifier
 from slicewise.service.audit.record import Arm
+from slicewise.service.door import Door
 from slicewise.service.reading import read_uploads, summary_of
 from slicewise.service.settings import Settings
 from slicewise.service.uploads import limits_of, upload_of
@@ -20,8 +25,11 @@ def classifier(tmp_path_factory):
     return Classifier(tiny_bundle(tmp_path_factory.mktemp("bundle")))
 
 
-def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN):
-    return read_uploads(uploads, LIMITS, arm_of, lambda arm: classifier)
+def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, stop=None):
+    door = Door(8, 10**6, 10**6, lambda: 1.0)
+    with door.enter() as ticket:
+        stop = stop or Event()
+        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, ticket, stop)
 
 
 def test_every_slice_knows_its_upload_and_its_place_there(classifier):
@@ -62,3 +70,30 @@ def test_limits_are_tighter_than_on_the_command_line(classifier):
     large = picture_bytes(np.zeros((6000, 6000), np.uint8))
     (failure,) = read(classifier, upload_of("large.png", large)).failures
     assert "25,000,000 pixels" in failure.error
+
+
+def test_pixels_are_summed_over_the_whole_request(classifier):
+    tight = replace(LIMITS, max_volume_pixels=3 * 64**2)
+    uploads = [upload_of(f"{i}.png", png(0, seed=i, side=64)) for i in range(4)]
+    assert len(read(classifier, *uploads[:3], limits=tight).series) == 3
+    with pytest.raises(LimitError, match="12,288 pixels"):
+        read(classifier, *uploads, limits=tight)
+
+
+def test_pixels_need_room_at_the_door(classifier):
+    with pytest.raises(OverloadError):
+        read(classifier, upload_of("a.png", png(0, side=1024)))
+
+
+def test_what_nobody_waits_for_ends_with_the_next_input(classifier):
+    stop, asked = Event(), []
+
+    def arm_of(sha256):
+        asked.append(sha256)
+        stop.set()
+        return Arm.MAIN
+
+    uploads = [upload_of(f"{i}.png", png(0, seed=i)) for i in range(3)]
+    with pytest.raises(OverloadError, match="stopped"):
+        read(classifier, *uploads, arm_of=arm_of, stop=stop)
+    assert len(asked) == 1

@@ -59,7 +59,7 @@ def test_without_a_share_the_challenger_runs_in_shadow_and_never_answers() -> No
 
 def test_all_and_none() -> None:
     assert set(arms(1.0)) == {Arm.CHALLENGER}
-    alone = rollout(0.5, challenger=None)
+    alone = rollout(0.0, challenger=None)
     assert not alone.has_shadow
     assert not alone.has_challenger
     assert {alone.arm_of(one) for one in INPUTS} == {Arm.MAIN}

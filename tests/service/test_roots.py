@@ -44,3 +44,18 @@ def test_a_loop_of_links_is_no_path(roots, tmp_path):
 def test_places_are_taken_out_of_texts(roots, tmp_path):
     text = f"{tmp_path}/one/a.png: broken; {tmp_path}/two"
     assert roots.hidden(text) == "a.png: broken; ."
+
+
+def test_a_reference_is_checked_as_it_is_opened(roots, tmp_path):
+    inside, link = tmp_path / "one" / "one.csv", tmp_path / "one" / "l.png"
+    link.symlink_to(tmp_path / "secret" / "secret.csv")
+    roots.require_all([inside, f"{inside}#0"])
+    for sly in (link, f"{link}#0", f"{link}#12"):
+        with pytest.raises(AccessError):
+            roots.require_all([sly])
+
+
+def test_places_are_taken_out_of_every_text_of_a_report(tmp_path):
+    place = tmp_path / "Größe"
+    said = Roots([place]).hidden_in({f"{place}/a": [1, f"{place}/b", None, {"x": str(place)}]})
+    assert said == {"a": [1, "b", None, {"x": "."}]}

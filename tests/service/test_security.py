@@ -76,6 +76,7 @@ def test_on_loopback_nothing_is_needed(keys: KeyStore) -> None:
         ({"tls_certificate": "c.pem"}, True, ["TLS_KEY"]),
         ({"tls_key": "k.pem"}, True, ["TLS_CERTIFICATE"]),
         ({"host": WORLD, "trusted_proxy": "proxy.example.org"}, True, ["IP address"]),
+        ({"host": WORLD, "trusted_proxy": "10.0.0.1/8"}, True, ["10.0.0.0/8"]),
     ],
 )
 def test_it_refuses_to_start_and_says_why(
@@ -189,3 +190,18 @@ def test_behind_a_proxy_plain_http_is_for_probes_only() -> None:
     through = client("https://scans.example.org", trusted_proxy="10.0.0.1", host=WORLD)
     assert through.get("/thing").status_code == 200
     assert "max-age" in through.get("/thing").headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto"])
+def test_a_proxy_that_was_not_declared_is_refused_on_loopback(name: str) -> None:
+    answer = client().get("/thing", headers={name: "10.1.2.3"})
+    assert answer.status_code == 403
+    assert "SLICEWISE_TRUSTED_PROXY" in answer.text
+    declared = client("https://127.0.0.1:8000", trusted_proxy="127.0.0.1")
+    assert declared.get("/thing", headers={name: "10.1.2.3"}).status_code == 200
+
+
+def test_browsers_name_their_origin_with_the_form_of_this_site() -> None:
+    # With `no-referrer` they send `Origin: null`, which the guard has to refuse (Fetch standard,
+    # "append a request `Origin` header").
+    assert HEADERS["Referrer-Policy"] == "same-origin"

@@ -118,6 +118,25 @@ def test_sigterm_loses_no_answer(tmp_path):
     assert "slice0.png" not in log
 
 
+def test_a_sigterm_before_the_server_listens_is_not_lost(tmp_path):
+    # The process sends it to itself right when uvicorn is told to run.
+    code = (
+        "import os, signal, uvicorn\n"
+        "run = uvicorn.Server.run\n"
+        "def early(self, *given):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return run(self, *given)\n"
+        "uvicorn.Server.run = early\n"
+        "from slicewise.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--port", str(free_port())],
+        capture_output=True, text=True, env=environment(tmp_path), timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_sigkill_loses_no_acknowledged_answer(tmp_path):
     acknowledged: list[str] = []
     with serving(tmp_path) as (process, address):

@@ -104,5 +104,10 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings)
-    app.add_middleware(RequestLog, metrics=metrics, on_failure=problems.failure_response)
+    app.add_middleware(
+        RequestLog,
+        metrics=metrics,
+        on_failure=problems.failure_response,
+        behind_proxy=settings.trusted_proxy is not None,
+    )
     app.add_middleware(SecurityHeaders, settings=settings)

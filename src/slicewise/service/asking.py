@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
 
 from slicewise.imaging.slice import Failure
 from slicewise.service.answers import Answered, Wish
@@ -23,6 +24,8 @@ from slicewise.service.uploads import read_form
 Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
 Reviewer = Annotated[Caller, Depends(caller_dependency(Role.REVIEW))]
 
+Model = TypeVar("Model", bound=BaseModel)
+
 
 def services_of(request: Request) -> Services:
     """The parts of this process."""
@@ -33,16 +36,25 @@ def services_of(request: Request) -> Services:
 Parts = Annotated[Services, Depends(services_of)]
 
 
-class PredictQuery(BaseModel):
-    """How a prediction is wanted; each may come as a query parameter or as a form field."""
+class AnswerQuery(BaseModel):
+    """How an answer is wanted; each may come as a query parameter or as a form field."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
     tta: bool = Field(False, description="Average over six views; six times the work.")
     threshold: float | None = Field(
         None, ge=0, le=1, description="Tumor threshold instead of the model's."
     )
+
+    def wish(self) -> Wish:
+        """What the engine is told."""
+        return Wish(None, self.tta, self.threshold)
+
+
+class PredictQuery(AnswerQuery):
+    """How a prediction is wanted."""
+
+    explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
 
     def wish(self) -> Wish:
         """What the engine is told."""
@@ -76,8 +88,38 @@ def body_of_files(several: bool, options: type[BaseModel] | None = None) -> dict
     return {"requestBody": {"required": True, "content": content}}
 
 
+def body_of_json(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body that `json_of` reads."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def json_of(request: Request, model: type[Model]) -> Model:
+    """Read a JSON body; called by a route, so that its caller is known before.
+
+    Args:
+        request: Whose body nobody has read yet.
+        model: What it must be.
+
+    Raises:
+        HTTPException: 415 where it is no JSON by its type, 400 by its content; 413 or 408 where it
+            is too large or too slow.
+        RequestValidationError: It is not what it must be.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "expected a body of application/json")
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        if found[0]["type"] == "json_invalid":
+            raise HTTPException(400, "expected a body of JSON, got broken JSON") from None
+        raise RequestValidationError(_in_body(found)) from None
+
+
 async def answers_for(
-    request: Request, caller: Caller, query: PredictQuery, *, most: int | None = None
+    request: Request, caller: Caller, query: AnswerQuery, *, most: int | None = None
 ) -> Answered:
     """Read the files of a request and answer for them.
 
@@ -107,7 +149,7 @@ async def answers_for(
     return answered
 
 
-def with_fields(query: PredictQuery, texts: Mapping[str, str]) -> PredictQuery:
+def with_fields(query: AnswerQuery, texts: Mapping[str, str]) -> AnswerQuery:
     """Options with those of form fields in place of those of the query.
 
     Raises:
@@ -119,8 +161,11 @@ def with_fields(query: PredictQuery, texts: Mapping[str, str]) -> PredictQuery:
     try:
         return type(query).model_validate({**given, **texts})
     except ValidationError as error:
-        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(found) from None
+        raise RequestValidationError(_in_body(error.errors())) from None
+
+
+def _in_body(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "loc": ("body", *one["loc"])} for one in found]
 
 
 def _pair(failure: Failure) -> tuple[str, str]:

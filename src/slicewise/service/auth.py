@@ -102,8 +102,8 @@ def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
     """A FastAPI dependency that gives the caller, who must have at least a role.
 
     It reads `app.state.access` and leaves the caller in `request.state.caller`. FastAPI reads
-    a declared body before it asks dependencies, so a route with a large body takes the request
-    and reads the body itself.
+    a declared body before it asks dependencies, so a route takes the request and reads the body
+    itself (`asking.json_of`, `asking.answers_for`).
 
     Args:
         role: The least role.

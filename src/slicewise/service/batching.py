@@ -44,6 +44,7 @@ class Batcher:
         settings: Settings,
         metrics: Metrics,
         coming: Callable[[], int],
+        arm: str,
     ) -> None:
         """Start the thread.
 
@@ -52,12 +53,14 @@ class Batcher:
             settings: Size of a pass and patience.
             metrics: Where waits, sizes and times are counted.
             coming: Requests on their way that have slices to hand in; asked from the thread.
+            arm: main or challenger, as the queue is counted.
         """
         self.classifier = classifier
         self._size = settings.batch_size
         self._patience_s = settings.batch_patience_ms / 1000
         self._metrics = metrics
         self._coming = coming
+        self._arm = arm
         self._queue: deque[_Waiting] = deque()
         self._changed = Condition()
         self._closed = False
@@ -89,7 +92,7 @@ class Batcher:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
             self._queue.extend(items)
-            self._metrics.queue_depth(len(self._queue))
+            self._metrics.queue_depth(len(self._queue), self._arm)
             self._changed.notify()
         return [item.answer for item in items]
 
@@ -113,7 +116,7 @@ class Batcher:
             while self._wants_more():
                 self._changed.wait(self._left_s())
             batch = [self._queue.popleft() for _ in range(min(self._size, len(self._queue)))]
-            self._metrics.queue_depth(len(self._queue))
+            self._metrics.queue_depth(len(self._queue), self._arm)
         return batch
 
     def _wants_more(self) -> bool:
@@ -131,17 +134,24 @@ class Batcher:
         started = time.perf_counter()
         for item in running:
             self._metrics.observe_stage("queue", started - item.since)
+        self._answer(running, tta=tta)
+        took = (time.perf_counter() - started) / len(running)
+        self.each_s = _REMEMBERED * self.each_s + (1 - _REMEMBERED) * took
+
+    def _answer(self, running: Sequence[_Waiting], *, tta: bool) -> None:
+        """Answer in one pass; where it fails, each by itself, so that only the culprit hears."""
         self._metrics.batch_size(len(running))
         try:
             with self._metrics.stage("forward"):
                 answers = self.classifier.answer_ready(
                     [item.ready for item in running], [item.limit for item in running], tta=tta
                 )
-        except Exception as error:  # each of them has to hear of it, and the thread goes on
+        except Exception as error:  # whatever it is, the thread has to go on
+            if len(running) == 1:
+                running[0].answer.set_exception(error)
+                return
             for item in running:
-                item.answer.set_exception(error)
+                self._answer([item], tta=tta)
             return
-        took = (time.perf_counter() - started) / len(running)
-        self.each_s = _REMEMBERED * self.each_s + (1 - _REMEMBERED) * took
         for item, answer in zip(running, answers, strict=True):
             item.answer.set_result(answer)

@@ -12,9 +12,14 @@ from slicewise.service.logs import request_id_of
 from slicewise.service.problems import problem_response
 from slicewise.service.settings import Settings
 
+MOST_OTHER_BYTES = 256 * 1024
+"""Of a body without files: it is parsed as one piece on the event loop."""
+
 
 class BodyLimit:
     """Ends a body at a number of bytes, and at a time since the request began.
+
+    A body that is no multipart form may have `MOST_OTHER_BYTES` at most.
 
     Where an answer stands before the body was read, the rest is read and dropped, as much again as
     the limit: a client that is still sending would see a broken connection and not the answer.
@@ -33,7 +38,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, self._most, self._seconds, waits="expect" in headers)
+        most = self._most if has_files(headers) else min(self._most, MOST_OTHER_BYTES)
+        body = _Body(receive, most, self._seconds, waits="expect" in headers)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and not await body.is_read():
@@ -41,11 +47,17 @@ class BodyLimit:
             await send(message)
 
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._most:
+        if length.isdecimal() and int(length) > most:
             refusal = problem_response(413, body.too_large, request_id_of(scope))
             await refusal(scope, receive, answer)
             return
         await self._app(scope, body.receive, answer)
+
+
+def has_files(headers: Headers) -> bool:
+    """Whether a body is a multipart form, by what is said of it."""
+    kind = headers.get("content-type", "").split(";")[0]
+    return kind.strip().lower() == "multipart/form-data"
 
 
 class _Body:

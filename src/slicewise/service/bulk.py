@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,6 +24,10 @@ class Deadline:
         """Start now."""
         self._seconds = seconds
         self._ends_at = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """Have the work end the next time it tells how far it is."""
+        self._ends_at = -math.inf
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Go on, or not.
@@ -54,8 +59,13 @@ class Bulk:
         self.roots = roots
         self._lock = asyncio.Lock()
 
-    async def run(self, job: Callable[[], Result]) -> Result:
+    async def run(self, job: Callable[[], Result], deadline: Deadline) -> Result:
         """Run a piece of work in a thread.
+
+        Args:
+            job: The work.
+            deadline: What the work tells how far it is; it ends the work where nobody waits for
+                it any more, as when the service ends.
 
         Raises:
             OverloadError: Another piece is running.
@@ -66,6 +76,9 @@ class Bulk:
         async with self._lock:
             try:
                 return await asyncio.to_thread(job)
+            except asyncio.CancelledError:
+                deadline.end()
+                raise
             except SliceWiseError as error:
                 error.args = (self.roots.hidden(str(error)),)
                 raise

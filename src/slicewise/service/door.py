@@ -1,31 +1,36 @@
-"""Who is let in: so many slices and so many bytes at a time, and the others told to come back."""
+"""Who is let in: so many slices, bytes and pixels at a time; the others are told to come back."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from slicewise.errors import OverloadError
 
 
 class Door:
-    """Counts what is inside; used from the event loop only, so that it needs no lock."""
+    """Counts what is inside; used from the event loop only, but for pixels, which have a lock."""
 
-    def __init__(self, slices: int, size: int, each_s: Callable[[], float]) -> None:
+    def __init__(self, slices: int, size: int, pixels: int, each_s: Callable[[], float]) -> None:
         """Start empty.
 
         Args:
             slices: Most of them inside.
             size: Most bytes of uploads inside.
+            pixels: Most decoded pixels inside.
             each_s: Seconds that one slice takes, to tell others when to come back.
         """
         self._slices = slices
         self._bytes = size
+        self._pixels = pixels
+        self._lock = Lock()
         self._each_s = each_s
         self.waiting = 0
         """Slices inside; a request counts one until it is known how many it holds."""
         self.bytes_held = 0
+        self.pixels_held = 0
 
     @contextmanager
     def enter(self) -> Iterator[Ticket]:
@@ -61,6 +66,21 @@ class Door:
         self._require(self.bytes_held + size <= self._bytes)
         self.bytes_held += size
 
+    def hold_pixels(self, count: int) -> None:
+        """Count pixels that were decoded; from any thread.
+
+        Raises:
+            OverloadError: It is full.
+        """
+        with self._lock:
+            self._require(self.pixels_held + count <= self._pixels)
+            self.pixels_held += count
+
+    def free_pixels(self, count: int) -> None:
+        """Give room for pixels back; from any thread."""
+        with self._lock:
+            self.pixels_held -= count
+
     def _require(self, room: bool) -> None:
         if not room:
             wait = max(1, math.ceil(self.waiting * self._each_s()))
@@ -68,17 +88,38 @@ class Door:
 
 
 class Ticket:
-    """What one request has inside; made by `Door.enter`."""
+    """What one request has inside; made by `Door.enter`.
 
-    def __init__(self, door: Door) -> None:
+    Args:
+        door: Where it is counted.
+        slices: Inside from the start.
+    """
+
+    def __init__(self, door: Door, slices: int = 1) -> None:
         self._door = door
-        self._slices = 1
-        self._bytes = 0
+        self._slices = slices
+        self._bytes = self._pixels = 0
+        self._holders = 1
 
     def hold(self, size: int) -> None:
         """Count bytes of an upload as they are read; see `Door.hold`."""
         self._door.hold(size)
         self._bytes += size
+
+    def hold_pixels(self, count: int) -> None:
+        """Count pixels as they are decoded; see `Door.hold_pixels`."""
+        self._door.hold_pixels(count)
+        self._pixels += count
+
+    def share(self) -> None:
+        """Keep what is inside until `leave` was called once more, whoever leaves first."""
+        self._holders += 1
+
+    def hand_over(self) -> Ticket:
+        """The pixels on a ticket of their own, for work that goes on after the request."""
+        other = Ticket(self._door, slices=0)
+        other._pixels, self._pixels = self._pixels, 0
+        return other
 
     def more(self, slices: int) -> int:
         """Room beyond the one slice that every request may have in work; see `Door.take`."""
@@ -92,7 +133,11 @@ class Ticket:
         self._slices -= slices
 
     def leave(self) -> None:
-        """Give everything back."""
+        """Give everything back, once nobody else shares it."""
+        self._holders -= 1
+        if self._holders:
+            return
+        self._door.free_pixels(self._pixels)
         self._door.waiting -= self._slices
         self._door.bytes_held -= self._bytes
-        self._slices = self._bytes = 0
+        self._slices = self._bytes = self._pixels = 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
 from typing import Any, TypeVar
 
 import structlog
 
 from slicewise.errors import OverloadError
+from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.pipeline import SeriesAnswers, joined
 from slicewise.service.answers import Answered, Wish, together
@@ -18,7 +22,7 @@ from slicewise.service.audit.store import AuditStore
 from slicewise.service.batching import Batcher
 from slicewise.service.door import Door, Ticket
 from slicewise.service.metrics import Metrics
-from slicewise.service.pictures import Pictures, draw
+from slicewise.service.pictures import Pictures, draw, not_drawn, to_draw
 from slicewise.service.reading import Reading, ReadSeries, read_uploads
 from slicewise.service.recording import Origin, record_of
 from slicewise.service.rollout import Rollout
@@ -30,6 +34,12 @@ WORKERS = 2
 
 BODIES = 4
 """Bytes of uploads in work, in largest uploads."""
+
+DECODED = 2
+"""Decoded pixels in work, in largest requests."""
+
+MOST_PICTURES = 64
+"""Slices of one request that are drawn; the answer says where there were more."""
 
 MOST_SHADOWED = 64
 """Slices that wait for the shadow; what comes beyond is answered without it."""
@@ -63,16 +73,19 @@ class Engine:
         self._rollout = Rollout(settings)
         self._coming = 0
         self._batchers = {
-            arm: Batcher(classifier, settings, metrics, lambda: self._coming)
+            arm: Batcher(classifier, settings, metrics, lambda: self._coming, arm.value)
             for arm, classifier in classifiers.items()
         }
         self.door = Door(
             settings.queue_size,
             BODIES * settings.max_upload_bytes,
+            DECODED * self._limits.max_volume_pixels,
             lambda: max(batcher.each_s for batcher in self._batchers.values()),
         )
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._jobs: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Future[Any]] = set()
+        self._stops: set[Event] = set()
         self._shadowed = 0
 
     @property
@@ -116,20 +129,31 @@ class Engine:
 
     async def work(self, job: Callable[..., Result], *given: Any) -> Result:
         """Run something in one of the threads that decode and draw."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, job, *given)
+        return await asyncio.shield(self._working_on(job, *given))
+
+    def _working_on(self, job: Callable[..., Result], *given: Any) -> asyncio.Future[Result]:
+        """What a thread works on; it is done when the thread is, whoever stops to wait."""
+        future = asyncio.get_running_loop().run_in_executor(self._workers, partial(job, *given))
+        self._working.add(future)
+        future.add_done_callback(self._working.discard)
+        return future
 
     async def close(self) -> None:
-        """Finish what was begun beside requests, then end all threads."""
-        await asyncio.gather(*self._jobs, return_exceptions=True)
-        for batcher in self._batchers.values():
-            await asyncio.to_thread(batcher.close)
-        self._workers.shutdown()
+        """Finish what was begun beside requests, then end all threads, within `drain_s`."""
+        ends_at = time.monotonic() + self._settings.drain_s
+        await _wait(self._jobs, ends_at)
+        for stop in self._stops:
+            stop.set()
+        await _wait(self._working, ends_at)
+        closing = [asyncio.to_thread(batcher.close) for batcher in self._batchers.values()]
+        await _wait(map(asyncio.ensure_future, closing), ends_at)
+        self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(
         self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
     ) -> Answered:
         self._check(wish)
-        reading = await self._read(uploads)
+        reading = await self._read(uploads, ticket)
         results: list[SeriesAnswers] = []
         records: list[PredictionRecord] = []
         for read in reading.series:
@@ -138,10 +162,10 @@ class Engine:
             results.append(joined(read.series, answers, classifier, threshold=wish.threshold))
             records += self._records(read, results[-1].answers, read.arm, origin)
         recorded = self._start(self._record(records))  # the disk works while pictures are drawn
-        drawn = [picture for result in results for picture in await self._draw(result, wish)]
-        await recorded
-        self._start_shadow(reading, origin, wish)
-        return together(results, records, drawn, reading.failures)
+        drawn, undrawn = await self._draw_all(results, wish)
+        await asyncio.shield(recorded)
+        self._start_shadow(reading, ticket, origin, wish)
+        return together(results, records, drawn, [*reading.failures, *undrawn])
 
     def _check(self, wish: Wish) -> None:
         """Refuse what a bundle that answers cannot do, before anything is decoded."""
@@ -152,18 +176,28 @@ class Engine:
             if wish.drawing is not None:
                 wish.drawing.require_class(classifier.bundle.classes)
 
-    async def _read(self, uploads: Sequence[Upload]) -> Reading:
+    async def _read(self, uploads: Sequence[Upload], ticket: Ticket) -> Reading:
+        """What the files hold; where nobody waits any more, the thread is told and waited for."""
         self._coming += 1
+        stop = Event()
+        self._stops.add(stop)
+        ticket.share()
+        reading = self._working_on(
+            read_uploads,
+            uploads,
+            self._limits,
+            self._rollout.arm_of,
+            self.classifiers.__getitem__,
+            ticket,
+            stop,
+        )
+        reading.add_done_callback(lambda _: ticket.leave())
         try:
             with self._metrics.stage("decode"):
-                return await self.work(
-                    read_uploads,
-                    uploads,
-                    self._limits,
-                    self._rollout.arm_of,
-                    self.classifiers.__getitem__,
-                )
+                return await asyncio.shield(reading)
         finally:
+            stop.set()
+            self._stops.discard(stop)
             self._coming -= 1
 
     async def _forward(self, read: ReadSeries, ticket: Ticket, wish: Wish) -> list[Answer]:
@@ -180,17 +214,23 @@ class Engine:
             ticket.less(more)
         return answers
 
-    async def _draw(self, result: SeriesAnswers, wish: Wish) -> list[Pictures | None]:
-        """Pictures of the slices of a series; of a volume only those of its key slices."""
-        key = None if result.study is None else set(result.study.study.key_slices)
+    async def _draw_all(
+        self, results: Sequence[SeriesAnswers], wish: Wish
+    ) -> tuple[list[Pictures | None], list[Failure]]:
+        """Pictures in the order of the slices, and what is said where there were too many."""
         drawn: list[Pictures | None] = []
-        for slice_, answer in zip(result.series.slices, result.answers, strict=True):
-            if wish.drawing is None or not (key is None or slice_.source in key):
-                drawn.append(None)
-                continue
-            with self._metrics.stage("draw"):
-                drawn.append(await self.work(draw, slice_, answer, wish.drawing))
-        return drawn
+        left_out: list[str] = []
+        room = MOST_PICTURES
+        for slice_, answer, wanted in to_draw(results):
+            picture = None
+            if wish.drawing is not None and wanted and room:
+                room -= 1
+                with self._metrics.stage("draw"):
+                    picture = await self.work(draw, slice_, answer, wish.drawing)
+            elif wish.drawing is not None and wanted:
+                left_out.append(slice_.source)
+            drawn.append(picture)
+        return drawn, not_drawn(left_out, MOST_PICTURES)
 
     def _records(
         self, read: ReadSeries, answers: Sequence[Answer], arm: Arm, origin: Origin
@@ -208,16 +248,23 @@ class Engine:
         for row in records:
             self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
 
-    def _start_shadow(self, reading: Reading, origin: Origin, wish: Wish) -> None:
+    def _start_shadow(self, reading: Reading, ticket: Ticket, origin: Origin, wish: Wish) -> None:
         """Have the challenger answer the same slices, after the reply and for the record only."""
         slices = sum(len(read.ready) for read in reading.series)
         if not self._rollout.has_shadow or not slices:
             return
-        if self._shadowed + slices > MOST_SHADOWED:
+        if self._shadowed and self._shadowed + slices > MOST_SHADOWED:
             log.warning("shadow skipped", slices=slices)
             return
         self._shadowed += slices
-        self._start(self._shadow(reading, origin, wish, slices))
+        job = self._start(self._shadow(reading, origin, wish))
+        held = ticket.hand_over()  # the request leaves, its pixels stay
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._shadowed -= slices
+            held.leave()
+
+        job.add_done_callback(done)
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a job beside the request; it is finished even where the request is not."""
@@ -226,22 +273,27 @@ class Engine:
         task.add_done_callback(self._jobs.discard)
         return task
 
-    async def _shadow(self, reading: Reading, origin: Origin, wish: Wish, slices: int) -> None:
+    async def _shadow(self, reading: Reading, origin: Origin, wish: Wish) -> None:
         try:
             for read in reading.series:
                 await self._shadow_series(read, origin, wish)
         except Exception:  # the caller has the answer already; the log has to tell
             log.exception("shadow failed")
-        finally:
-            self._shadowed -= slices
 
     async def _shadow_series(self, read: ReadSeries, origin: Origin, wish: Wish) -> None:
         batcher = self._batchers[Arm.CHALLENGER]
-        ready = [
-            await self.work(batcher.classifier.prepare, slice_) for slice_ in read.series.slices
-        ]
         limit = batcher.classifier.threshold(wish.threshold)
-        waiting = batcher.submit(ready, limit, tta=wish.tta)
-        answers = await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        answers: list[Answer] = []
+        for first in range(0, len(read.ready), self._settings.batch_size):
+            window = read.series.slices[first : first + self._settings.batch_size]
+            ready = [await self.work(batcher.classifier.prepare, slice_) for slice_ in window]
+            waiting = batcher.submit(ready, limit, tta=wish.tta)
+            answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
         marked = joined(read.series, answers, batcher.classifier, threshold=wish.threshold)
         await self._record(self._records(read, marked.answers, Arm.SHADOW, origin))
+
+
+async def _wait(for_: Iterable[asyncio.Future[Any]], ends_at: float) -> None:
+    """Wait until all are done, or the time has come."""
+    if waited := set(for_):
+        await asyncio.wait(waited, timeout=max(0.0, ends_at - time.monotonic()))

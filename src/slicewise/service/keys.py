@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -18,7 +19,7 @@ from enum import StrEnum
 
 from sqlalchemy import insert, select, update
 
-from slicewise.errors import ConfigError
+from slicewise.errors import AuditError, ConfigError
 from slicewise.service.audit.clock import moment, now, stamp
 from slicewise.service.audit.database import Database
 from slicewise.service.audit.ledger import open_database
@@ -32,6 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECRET = re.compile(r"sw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _RESERVED = "open"
 _NO_HASH = "0" * 64
+_log = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
@@ -137,7 +139,11 @@ class KeyStore:
             AuditError: If the database fails; nobody is let in on old knowledge.
         """
         form = _SECRET.fullmatch(secret)
-        known = self._fresh().get(form[1]) if form else None
+        try:
+            known = self._fresh().get(form[1]) if form else None
+        except AuditError as error:
+            _log.error("audit database: %s", error)
+            raise
         expected = known.secret_sha256 if known else _NO_HASH
         fits = hmac.compare_digest(_sha256(secret), expected)
         return known.key if known and fits and known.key.revoked is None else None

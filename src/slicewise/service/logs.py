@@ -83,7 +83,12 @@ class RequestLog:
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, on_failure: Callable[[str], Response]
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        on_failure: Callable[[str], Response],
+        *,
+        behind_proxy: bool = False,
     ) -> None:
         """Wrap an application.
 
@@ -91,17 +96,21 @@ class RequestLog:
             app: What answers.
             metrics: Where responses are counted.
             on_failure: Makes the answer to a failure from the id of the request.
+            behind_proxy: Whether a declared proxy stands before the service; only then the id
+                that a request brings is taken. Anybody else could choose that of another request,
+                or one that says who a patient is.
         """
         self._app = app
         self._metrics = metrics
         self._on_failure = on_failure
+        self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and look at what comes back."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _id_from(scope)
+        request_id = (_id_given(scope) if self._behind_proxy else None) or uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         seen = _Seen(receive, send, request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -169,10 +178,10 @@ def route_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", None) or UNMATCHED
 
 
-def _id_from(scope: Scope) -> str:
-    """The id that a proxy gave, where it is a plain one; else a new one."""
+def _id_given(scope: Scope) -> str | None:
+    """The id that a request brings, where it is a plain one."""
     given = dict(scope["headers"]).get(REQUEST_ID_HEADER.lower().encode(), b"").decode("latin-1")
-    return given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _ACCEPTED_ID.fullmatch(given) else None
 
 
 def _without_foreign_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

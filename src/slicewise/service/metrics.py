@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
+from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.mmap_dict import MmapedDict
 
 from slicewise.inference.decision import BundleReference
 
@@ -57,6 +60,7 @@ class Metrics:
         self._queue = Gauge(
             "slicewise_queue_slices",
             "Slices that wait for a forward pass.",
+            ["arm"],
             registry=own,
             multiprocess_mode="livesum",
         )
@@ -109,9 +113,9 @@ class Metrics:
         """Count one forward pass."""
         self._batches.observe(slices)
 
-    def queue_depth(self, slices: int) -> None:
-        """Say how many slices wait in this process now."""
-        self._queue.set(slices)
+    def queue_depth(self, slices: int, arm: str) -> None:
+        """Say how many slices wait for the bundle of an arm in this process now."""
+        self._queue.labels(arm).set(slices)
 
     def decision(self, label: str, decision: str, reasons: Sequence[str], arm: str) -> None:
         """Count the answer for one slice.
@@ -146,10 +150,11 @@ class Metrics:
         folder = shared_folder()
         if folder is None:
             return generate_latest(self._registry)
-        forget_dead(folder)
-        together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together, str(folder))  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        with _alone_in(folder):
+            forget_dead(folder)
+            together = CollectorRegistry()
+            multiprocess.MultiProcessCollector(together, str(folder))  # type: ignore[no-untyped-call]
+            return generate_latest(together)
 
 
 def share_among_workers() -> Path:
@@ -175,11 +180,43 @@ def shared_folder() -> Path | None:
 
 
 def forget_dead(folder: Path) -> None:
-    """Drop what ended workers said of the present moment; what they counted stays."""
+    """Drop what ended workers said of the present moment; what they counted is added up.
+
+    However many workers end and are started again, one file of each kind holds their counts.
+    """
     for file in folder.glob(_LIVE):
         pid = int(file.stem.rsplit("_", 1)[1])
         if not _alive(pid):
             multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+    for kind in ("counter", "histogram"):
+        own = (file for file in folder.glob(f"{kind}_*.db") if file.stem.split("_")[1].isdecimal())
+        ended = [file for file in own if not _alive(int(file.stem.split("_")[1]))]
+        if ended:
+            _add_up(folder / f"{kind}_ended.db", ended)
+
+
+def _add_up(total: Path, ended: Sequence[Path]) -> None:
+    """Put the counts of files into one, and remove them."""
+    counts: Counted[str] = Counted()
+    for file in (*ended, *([total] if total.exists() else ())):
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(file):  # type: ignore[no-untyped-call]
+            counts[key] += value
+    with tempfile.NamedTemporaryFile(dir=total.parent, prefix="sum-", delete=False) as made:
+        summed = MmapedDict(made.name)  # type: ignore[no-untyped-call]
+    for key, value in counts.items():
+        summed.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    summed.close()  # type: ignore[no-untyped-call]
+    Path(made.name).replace(total)
+    for file in ended:
+        file.unlink()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other workers from reading while files are added up."""
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _remove_left_over(memory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,9 @@ from PIL import Image
 from slicewise.errors import ConfigError
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay
-from slicewise.imaging.slice import Slice
+from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.classifier import Answer
+from slicewise.inference.pipeline import SeriesAnswers
 
 LONGEST_SIDE = 1024
 """Pixels; larger slices are drawn smaller."""
@@ -85,6 +86,32 @@ def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
         drawing.target or answer.prediction.label,
         heat.peak,
     )
+
+
+def to_draw(results: Sequence[SeriesAnswers]) -> Iterator[tuple[Slice, Answer, bool]]:
+    """Every slice with its answer and whether it is drawn: of a volume only its key slices."""
+    for result in results:
+        key = None if result.study is None else set(result.study.study.key_slices)
+        for slice_, answer in zip(result.series.slices, result.answers, strict=True):
+            yield slice_, answer, key is None or slice_.source in key
+
+
+def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
+    """What an answer says of slices that it has no picture of, though one was asked for.
+
+    Args:
+        sources: Of those slices.
+        most: Slices of one request that are drawn.
+
+    Returns:
+        One entry, or none where all were drawn.
+    """
+    if not sources:
+        return []
+    text = (
+        f"answered without its picture, like {len(sources) - 1} after it: expected at most {most}"
+    )
+    return [Failure(sources[0], f"{text} slices to draw in one request")]
 
 
 def png(picture: Image.Image) -> str:

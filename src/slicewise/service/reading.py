@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 
 import numpy as np
 
-from slicewise.errors import LimitError
+from slicewise.errors import LimitError, OverloadError
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_entries
 from slicewise.imaging.slice import Failure, Series
 from slicewise.inference.classifier import Classifier, Ready
 from slicewise.service.audit.record import Arm
+from slicewise.service.door import Ticket
 from slicewise.service.uploads import Upload, upload_name_of
 
 MOST_SLICES = 4096
@@ -65,6 +67,8 @@ def read_uploads(
     limits: Limits,
     arm_of: Callable[[str], Arm],
     classifier_of: Callable[[Arm], Classifier],
+    ticket: Ticket,
+    stop: Event,
 ) -> Reading:
     """Decode and prepare all slices of a request.
 
@@ -74,26 +78,57 @@ def read_uploads(
         arm_of: Who answers an input, by its hash. A series made of several files goes where its
             first slice goes.
         classifier_of: Who that is.
+        ticket: Counts the pixels.
+        stop: Set where nobody waits for it any more; then it ends with the next input.
 
     Raises:
-        LimitError: There are more than `MOST_SLICES` slices in it.
+        LimitError: There are more than `MOST_SLICES` slices in it, or more pixels than one series
+            may have.
+        OverloadError: There is no room for it now, or it was stopped.
     """
-    reading, found = Reading(), []
-    for item in read_entries([upload.entry() for upload in uploads], limits):
-        if isinstance(item, Failure):
-            reading.failures.append(item)
-            continue
-        found.append(item)
-        if sum(len(series.slices) for series in found) > MOST_SLICES:
-            raise LimitError(f"expected at most {MOST_SLICES:,} slices in one request, got more")
+    reading = Reading()
+    found = _decoded(uploads, limits, reading.failures, ticket, stop)
     places = _places(uploads, found)
     for series, its_places in zip(found, places, strict=True):
         arm = arm_of(its_places[0].sha256)
         classifier = classifier_of(arm)
-        ready = [classifier.prepare(slice_) for slice_ in series.slices]
+        ready = []
+        for slice_ in series.slices:
+            _require_wanted(stop)
+            ready.append(classifier.prepare(slice_))
         summaries = [summary_of(one) for one in ready]
         reading.series.append(ReadSeries(series, ready, its_places, summaries, arm))
     return reading
+
+
+def _decoded(
+    uploads: Sequence[Upload], limits: Limits, failures: list[Failure], ticket: Ticket, stop: Event
+) -> list[Series]:
+    """All series of a request; what is none goes to the failures."""
+    found: list[Series] = []
+    slices = pixels = 0
+    for item in read_entries([upload.entry() for upload in uploads], limits):
+        _require_wanted(stop)
+        if isinstance(item, Failure):
+            failures.append(item)
+            continue
+        found.append(item)
+        size = sum(slice_.pixels.size for slice_ in item.slices)
+        slices, pixels = slices + len(item.slices), pixels + size
+        _require_at_most(slices, MOST_SLICES, "slices")
+        _require_at_most(pixels, limits.max_volume_pixels, "pixels")
+        ticket.hold_pixels(size)
+    return found
+
+
+def _require_at_most(got: int, most: int, what: str) -> None:
+    if got > most:
+        raise LimitError(f"expected at most {most:,} {what} in one request, got more")
+
+
+def _require_wanted(stop: Event) -> None:
+    if stop.is_set():
+        raise OverloadError("stopped, because nobody waits for it", 1)
 
 
 def summary_of(ready: Ready) -> dict[str, float]:

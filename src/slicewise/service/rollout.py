@@ -33,8 +33,9 @@ class Rollout:
 def place_of(input_sha256: str) -> float:
     """A number in [0, 1) that depends on the input alone, evenly spread over inputs.
 
-    The hash is hashed again with a salt, so that the place says nothing about the hash itself and
-    nobody can choose an arm by picking files with a certain hash prefix.
+    The hash is hashed again with a salt, so that the place has nothing to do with what else is
+    decided by a hash of the input. It is no secret: the salt is public, and who tries many
+    versions of a file can find one for the arm of their choice.
     """
     digest = hashlib.sha256(_SALT + input_sha256.encode("ascii")).digest()
     # Shifted to 53 bits: a 64-bit fraction close to 1 would round up to 1.0.

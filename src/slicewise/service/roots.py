@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from slicewise.errors import AccessError, InputError
 from slicewise.service.settings import PREFIX
 
+_INDEX = re.compile(r"#\d+$")
 _OUTSIDE = f"expected a path below one of the folders that the operator allows ({PREFIX}DATA_ROOTS)"
 
 
@@ -43,14 +46,18 @@ class Roots:
         """Whether a resolved path lies below a root."""
         return any(path.is_relative_to(root) for root in self._roots)
 
-    def require_all(self, paths: Iterable[str | Path]) -> None:
+    def require_all(self, references: Iterable[str | Path]) -> None:
         """Check files that a file below a root names.
+
+        Args:
+            references: Files, or `file#index`, as `imaging.read.read_slice` opens them.
 
         Raises:
             AccessError: One lies outside, itself or by a link.
         """
-        for path in paths:
-            if not self.holds(self._resolved(Path(path))):
+        for reference in map(str, references):
+            whole, file = Path(reference), Path(_INDEX.sub("", reference))
+            if not all(self.holds(self._resolved(path)) for path in (whole, file)):
                 raise AccessError(_OUTSIDE, known=True)
 
     def hidden(self, text: str) -> str:
@@ -58,6 +65,16 @@ class Roots:
         for root in self._roots:
             text = text.replace(f"{root}/", "").replace(str(root), ".")
         return text
+
+    def hidden_in(self, found: Any) -> Any:
+        """What JSON can say, with every text in it as `hidden` gives it."""
+        if isinstance(found, str):
+            return self.hidden(found)
+        if isinstance(found, dict):
+            return {self.hidden(name): self.hidden_in(value) for name, value in found.items()}
+        if isinstance(found, list):
+            return [self.hidden_in(value) for value in found]
+        return found
 
     def _resolved(self, path: Path) -> Path:
         try:

@@ -64,7 +64,8 @@ class PredictionOut(BaseModel):
     bundle: BundleReference
     timing_ms: float = Field(description="Preprocessing and share of the forward pass.")
     heatmap: str | None = Field(
-        None, description="Overlay as base64 PNG; in a series, of its key slices."
+        None,
+        description="Overlay as base64 PNG; in a series, of its key slices; of 64 answers at most.",
     )
     disclaimer: str = DISCLAIMER
 
@@ -105,7 +106,9 @@ class EnvelopeOut(BaseModel):
 
     predictions: list[PredictionOut]
     studies: list[StudyPredictionOut]
-    errors: list[InputProblem] = Field(description="Inputs that could not be answered.")
+    errors: list[InputProblem] = Field(
+        description="Inputs that could not be answered, and how many answers have no picture."
+    )
     disclaimer: str = DISCLAIMER
 
 
@@ -114,7 +117,9 @@ class ExplanationsOut(BaseModel):
 
     predictions: list[ExplanationOut]
     studies: list[StudyPredictionOut]
-    errors: list[InputProblem] = Field(description="Inputs that could not be answered.")
+    errors: list[InputProblem] = Field(
+        description="Inputs that could not be answered, and how many answers have no picture."
+    )
     disclaimer: str = DISCLAIMER
 
 

@@ -25,7 +25,7 @@ CONTENT_POLICY = (
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with less, browsers send `Origin: null` with our own form
     "Content-Security-Policy": CONTENT_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -113,6 +113,7 @@ class Guard:
 
     * On loopback, where it may be open, the Host header has to name this machine: a page elsewhere
       can point its own name at 127.0.0.1 (DNS rebinding).
+    * There, who comes through a proxy that was not declared is refused: others can reach it then.
     * A request that changes something and says that another site made it is refused, unless that
       site is among the allowed origins.
     * Behind a declared proxy, whoever comes past it in plain HTTP is refused; probes are not.
@@ -138,6 +139,11 @@ class Guard:
         host = headers.get("host", "")
         if not self._exposed and not is_loopback(_name(host)):
             return "expected a Host header that names this machine"
+        if not self._exposed and _came_through_proxy(headers):
+            return (
+                "expected no Forwarded or X-Forwarded-... header without a declared proxy; "
+                f"its address belongs in {PREFIX}TRUSTED_PROXY"
+            )
         if self._by_proxy and scope["scheme"] != "https" and scope["path"] not in PROBES:
             return "expected HTTPS, through the proxy"
         if scope["method"] not in _SAFE_METHODS and self._is_foreign(headers.get("origin"), host):
@@ -157,6 +163,10 @@ def _is_encrypted(settings: Settings) -> bool:
     return settings.tls_certificate is not None or settings.trusted_proxy is not None
 
 
+def _came_through_proxy(headers: Headers) -> bool:
+    return any(name == "forwarded" or name.startswith("x-forwarded-") for name in headers)
+
+
 def _name(host: str) -> str:
     """The name or address in a Host header, without its port."""
     try:
@@ -167,8 +177,9 @@ def _name(host: str) -> str:
 
 def _require_address(text: str) -> None:
     try:
-        ipaddress.ip_network(text, strict=False)
+        ipaddress.ip_network(text)
     except ValueError:
         raise ConfigError(
-            f"{PREFIX}TRUSTED_PROXY: expected an IP address or network; got {text!r}"
+            f"{PREFIX}TRUSTED_PROXY: expected an IP address, or a network without bits of a host "
+            f"(10.0.0.0/8); got {text!r}"
         ) from None

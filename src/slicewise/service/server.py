@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -81,9 +82,15 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
 def _serve_here(settings: Settings) -> None:
     """Open everything first, so that what is wrong is told in one line."""
     services = Services.open(settings, Metrics())
-    # uvicorn raises the signal again once it has finished; that is no reason to fail
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
-    uvicorn.Server(server_config(settings, partial(_application, settings, services))).run()
+    server = uvicorn.Server(server_config(settings, partial(_application, settings, services)))
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # Until uvicorn handles signals itself, one has to be kept for it; and it raises the signal
+    # again once it has finished, which is no reason to fail.
+    signal.signal(signal.SIGTERM, end)
+    server.run()
 
 
 def _serve_in_workers(settings: Settings) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slicewise.errors import ConfigError
 
 PREFIX = "SLICEWISE_"
 MEBIBYTE = 2**20
+
+NOT_SETTINGS = ("SLICEWISE_DATA",)
+"""Variables with the prefix that are no settings: the tests find real data by it."""
+
+_ALIKE = 0.8  # share of a name from which it is taken for a misspelt one
 
 
 class Settings(BaseSettings):
@@ -64,18 +72,57 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _folders(cls, given: object) -> object:
+        return _parts(given, ":")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, given: object) -> object:
+        return _parts(given, ",")
+
+    @model_validator(mode="after")
+    def _share_of_somebody(self) -> Settings:
+        if self.challenger_share and self.challenger is None:
+            raise ValueError(
+                f"{PREFIX}CHALLENGER_SHARE: expected {PREFIX}CHALLENGER beside it, got none"
+            )
+        return self
+
 
 def read_settings(**given: object) -> Settings:
     """Settings from the environment, with what is given in their place.
 
     Raises:
-        ConfigError: A value is not as expected; names the variable, never a secret value.
+        ConfigError: A value is not as expected, or a variable has nearly the name of a setting;
+            names the variable, never a secret value.
     """
+    _require_known(os.environ)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper() if e['loc'] else ''}: {e['msg']}"
+            f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}"
+            if e["loc"]
+            else e["msg"].removeprefix("Value error, ")
             for e in error.errors(include_input=False, include_url=False)
         )
         raise ConfigError(wrong) from None
+
+
+def _require_known(names: Iterable[str]) -> None:
+    known = [field.upper() for field in Settings.model_fields]
+    for name in sorted(names):
+        bare = name.upper().removeprefix(PREFIX)
+        if bare == name.upper() or bare in known or name.upper() in NOT_SETTINGS:
+            continue
+        for alike in difflib.get_close_matches(bare, known, 1, _ALIKE):
+            raise ConfigError(f"{name}: there is no such setting; expected {PREFIX}{alike}?")
+
+
+def _parts(given: object, separator: str) -> object:
+    """A text as its parts; anything else as it is."""
+    if not isinstance(given, str):
+        return given
+    return tuple(part.strip() for part in given.split(separator) if part.strip())

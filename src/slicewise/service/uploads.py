@@ -16,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from slicewise.imaging.entry import Entry, bytes_entry
 from slicewise.imaging.limits import Limits
+from slicewise.service.body import has_files
 from slicewise.service.door import Ticket
 from slicewise.service.settings import Settings
 
@@ -25,8 +26,6 @@ FILE_FIELDS = ("file", "files", "image")
 MOST_FIELDS = 16
 MOST_FIELD_BYTES = 1024
 LONGEST_NAME = 100
-
-_MULTIPART = "multipart/form-data"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +99,8 @@ async def read_form(
             413 or 408 where it is too large or too slow.
         OverloadError: There is no room for it now.
     """
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _MULTIPART:
-        raise HTTPException(415, f"expected {_MULTIPART} with a file in the field `file`")
+    if not has_files(request.headers):
+        raise HTTPException(415, "expected multipart/form-data with a file in the field `file`")
     try:
         form = await _InMemory(request, _counted(request, ticket), most).parse()
     except MultiPartException as error:

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from builders_records import KEY, START, record, records
 from postgres import on_both
+from slicewise.errors import AuditError
 from slicewise.service.audit.anchor import anchors_now
 from slicewise.service.audit.clock import now
 from slicewise.service.audit.ledger import Ledger
-from slicewise.service.audit.retention import Pruned, prune
+from slicewise.service.audit.retention import Pruned, prune, prune_some
 from slicewise.service.audit.store import AuditStore
-from slicewise.service.audit.tables import CHECKPOINTS
+from slicewise.service.audit.tables import CHECKPOINTS, HEADS, PREDICTIONS
 from slicewise.service.audit.verify import verify
 from slicewise.service.settings import Settings
 
@@ -130,12 +131,83 @@ def test_rows_that_come_back_show(store: AuditStore, ledger: Ledger, execute):
     assert ("predictions", "added", 2) in faults(ledger)
 
 
-@on_both
-def test_rows_taken_before_the_pruning_show(store: AuditStore, ledger: Ledger, execute):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM predictions WHERE seq = 6",
+        "UPDATE predictions SET label = 'no_tumor' WHERE seq = 6",
+        "UPDATE predictions SET created = '2026-03-01T09:30:00.000000Z' WHERE seq = 8",
+        "UPDATE predictions SET created = '2030-03-01T09:30:00.000000Z' WHERE seq = 6",
+        "UPDATE predictions SET seq = -3 WHERE seq = 10",
+        "UPDATE checkpoints SET through_seq = 3",
+        "DELETE FROM checkpoints",
+    ],
+)
+def test_what_was_changed_is_never_covered_up(store, ledger, execute, statement: str):
     store.submit(records(10)).result(10)
-    execute("DELETE FROM predictions WHERE seq = 2")
-    assert prune(ledger, after(4)) == Pruned(3, 0)
+    prune(ledger, after(4))
+    execute(statement)
+    before = [record.request_id for record in store.records()], faults(ledger)
+    with pytest.raises(AuditError, match="not as it was written"):
+        prune(ledger, after(9))
+    assert ([record.request_id for record in store.records()], faults(ledger)) == before
+
+
+@pytest.mark.parametrize(
+    "odd", ["tumor_flag = 7", "confidence = 9e999", "label = x'ff00'", "mac = x'00'"]
+)
+def test_odd_values_are_never_covered_up(store, ledger, execute, odd: str):
+    store.submit(records(5)).result(10)
+    execute(f"UPDATE predictions SET {odd} WHERE seq = 2")  # noqa: S608
+    with pytest.raises(AuditError, match="row 2 is not as it was written"):
+        prune(ledger, now())
+
+
+def test_a_checkpoint_moved_over_missing_rows_is_never_covered_up(store, ledger, execute):
+    store.submit(records(10)).result(10)
+    prune(ledger, after(4))
+    code = "(SELECT mac FROM predictions WHERE seq = 6)"
+    execute(f"UPDATE checkpoints SET through_seq = 6, through_mac = {code}")  # noqa: S608
+    execute("DELETE FROM predictions WHERE seq <= 6")
+    with pytest.raises(AuditError, match="checkpoints: row 1 is not as it was written"):
+        prune(ledger, after(9))
+
+
+def test_rows_beyond_the_head_are_never_covered_up(store: AuditStore, ledger: Ledger):
+    """A genuine row, whose code fits, behind a head that was put back."""
+    store.submit(records(4)).result(10)
+    with ledger.database.reading() as connection:
+        head = dict(connection.execute(select(HEADS)).mappings().first())
+    store.submit([record(4)]).result(10)
+    with ledger.database.writing() as connection:
+        this = update(HEADS).where(HEADS.c.chain == head["chain"])
+        connection.execute(this.values(head))
+    with pytest.raises(AuditError, match="row 5 is not as it was written"):
+        prune(ledger, now())
+
+
+@on_both
+def test_a_checkpoint_over_rows_that_were_gone_shows(store: AuditStore, ledger: Ledger):
+    """What retention wrote before it checked rows."""
+    store.submit(records(4)).result(10)
+    with ledger.database.writing() as connection:
+        end = ledger.end(connection, "predictions")
+        connection.execute(delete(PREDICTIONS))
+        values = {"through_seq": end.seq, "through_mac": end.mac, "pruned": 3}
+        row = {"created": "-", "chain": "predictions", "oldest": "-", "newest": "-", **values}
+        ledger.append(connection, CHECKPOINTS, [row])
     assert faults(ledger) == [("checkpoints", "checkpoint", 1)]
+
+
+def test_one_batch_of_one_chain_at_a_time(store: AuditStore, ledger: Ledger, monkeypatch):
+    monkeypatch.setattr("slicewise.service.audit.retention.BATCH", 3)
+    kept = records(5)
+    store.submit(kept).result(10)
+    store.add_feedback(kept[0].id, "open", agree=True, label=None, note=None)
+    left = []
+    while prune_some(ledger, now()):
+        left.append([chain.rows for chain in verify(ledger).chains])
+    assert left == [[1, 2, 1], [2, 0, 1], [3, 0, 0]]
 
 
 def test_nothing_of_a_pruned_row_stays_in_the_file_of_sqlite(tmp_path: Path):

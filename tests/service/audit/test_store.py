@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from builders_records import KEY, START, record, records
 from postgres import Server, on_both
@@ -17,6 +20,7 @@ from slicewise.errors import AuditError, ConfigError, FeedbackError
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.audit.verify import verify
+from slicewise.service.keys import KeyStore, Role
 from slicewise.service.settings import Settings
 
 ODD = {
@@ -33,6 +37,14 @@ ODD = {
     "summary": {},
     "distance": 5e-324,
 }
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    given_up = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < given_up
+        time.sleep(0.01)
 
 
 @on_both
@@ -255,15 +267,34 @@ def test_it_opens_again_with_the_same_key_only(settings: Settings, url: str):
 
 
 @on_both
-def test_old_predictions_are_pruned_by_the_writer(settings: Settings, store: AuditStore):
+def test_old_predictions_are_pruned_by_the_writer(settings, store: AuditStore, monkeypatch):
     store.submit(records(3)).result(10)  # of a spring long past
     from slicewise.service.audit.clock import now
 
     young = record(created=now())
     store.submit([young]).result(10)
+    monkeypatch.setattr("slicewise.service.audit.writer.FIRST_CHORE_S", 0.0)
     pruning = AuditStore.open(settings.model_copy(update={"retention_days": 30}))
+    until(lambda: list(store.records()) == [young])
     pruning.close()
-    assert list(store.records()) == [young]
+
+
+def test_who_only_opens_and_closes_prunes_nothing(settings: Settings, store: AuditStore):
+    kept = records(3)
+    store.submit(kept).result(10)
+    AuditStore.open(settings.model_copy(update={"retention_days": 30})).close()
+    assert list(store.records()) == kept
+
+
+def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monkeypatch, caplog):
+    store.submit(records(3)).result(10)
+    execute("UPDATE predictions SET decision = 'reject' WHERE seq = 2")
+    monkeypatch.setattr("slicewise.service.audit.writer.FIRST_CHORE_S", 0.0)
+    pruning = AuditStore.open(settings.model_copy(update={"retention_days": 30}))
+    until(lambda: "audit retention: predictions: row 2 is not as it was written" in caplog.text)
+    pruning.submit([record(3)]).result(10)  # the writer goes on
+    pruning.close()
+    assert len(list(store.records())) == 4
 
 
 def test_sqlite_is_durable_and_private(tmp_path: Path):
@@ -301,8 +332,6 @@ def test_a_restart_of_postgres_loses_nothing(postgres: Server, postgres_url: str
 
 
 def test_a_commit_that_only_seemed_to_fail_is_not_repeated(store: AuditStore, monkeypatch):
-    from sqlalchemy.exc import OperationalError
-
     append, calls = store._append, []
 
     def lost_answer(rows):
@@ -315,6 +344,86 @@ def test_a_commit_that_only_seemed_to_fail_is_not_repeated(store: AuditStore, mo
     store.submit(kept).result(10)
     assert calls == [2]
     assert list(store.records()) == kept
+
+
+def lost() -> AuditError:
+    """What a connection that breaks during a commit raises."""
+    error = AuditError("connection lost")
+    error.__cause__ = OperationalError("", {}, Exception("lost"))
+    return error
+
+
+@on_both
+def test_a_commit_that_arrives_after_the_look_is_no_conflict(store: AuditStore, monkeypatch):
+    append, calls = store._append, []
+
+    def late(rows):
+        calls.append(len(rows))
+        if len(calls) == 1:
+            raise lost()
+        if len(calls) == 2:
+            append(rows)  # the first commit, which the server finishes only now
+        append(rows)
+
+    monkeypatch.setattr(store, "_append", late)
+    kept = records(2)
+    store.submit(kept).result(10)
+    assert calls == [2, 2]
+    assert list(store.records()) == kept
+
+
+@on_both
+def test_a_record_twice_is_refused_after_a_lost_connection_too(store: AuditStore, monkeypatch):
+    first = record()
+    store.submit([first]).result(10)
+    append, calls = store._append, []
+
+    def once_lost(rows):
+        calls.append(len(rows))
+        if len(calls) == 1:
+            raise lost()
+        append(rows)
+
+    monkeypatch.setattr(store, "_append", once_lost)
+    began = time.monotonic()
+    with pytest.raises(AuditError, match=r"(?i)unique"):
+        store.submit([first, record(1)]).result(10)
+    assert time.monotonic() - began < 4
+    assert list(store.records()) == [first]
+
+
+def test_why_the_database_failed_is_logged(settings, store, execute, monkeypatch, caplog):
+    made = record()
+    store.submit([made]).result(10)
+    monkeypatch.setattr("slicewise.service.audit.store._PROOF_S", 0.0)
+    execute("UPDATE heads SET seal = 'x'")
+    asked = [
+        lambda: store.submit([record(1)]).result(10),
+        lambda: store.add_feedback(made.id, "open", agree=True, label=None, note=None),
+        store.ping,
+    ]
+    for ask in asked:
+        caplog.clear()
+        with pytest.raises(AuditError):
+            ask()
+        assert [(one.levelname, one.name.split(".")[0]) for one in caplog.records] == [
+            ("ERROR", "slicewise")
+        ]
+        assert "was changed" in caplog.text
+    keys = KeyStore.open(settings)
+    secret = keys.create("reader", Role.PREDICT)
+    execute("DROP TABLE api_keys")
+    caplog.clear()
+    with pytest.raises(AuditError):
+        keys.find(secret)
+    keys.close()
+    assert "no such table: api_keys" in caplog.text
+    assert secret not in caplog.text
+    execute("DROP TABLE predictions")
+    caplog.clear()
+    with pytest.raises(AuditError):
+        store.get(made.id)
+    assert "no such table" in caplog.text
 
 
 @pytest.mark.parametrize(

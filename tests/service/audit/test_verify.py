@@ -19,7 +19,7 @@ from slicewise.service.audit.audit_key import audit_key
 from slicewise.service.audit.chain import ChainKey, Place
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.store import AuditStore
-from slicewise.service.audit.tables import HEADS, PREDICTIONS
+from slicewise.service.audit.tables import CHECKPOINTS, HEADS, PREDICTIONS
 from slicewise.service.audit.verify import Verification, verify
 from slicewise.service.settings import Settings
 
@@ -75,6 +75,68 @@ def test_a_changed_row_shows(ledger: Ledger, execute: Callable[[str], None], cha
     assert ("predictions", "changed", 4) in found
     # a changed code also breaks the link of the row after it
     assert found[1:] == ([("predictions", "changed", 5)] if change.startswith("mac") else [])
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("predictions", "tumor_flag = 7"),
+        ("predictions", "tumor_flag = 'yes'"),
+        ("predictions", "confidence = 9e999"),
+        ("predictions", "confidence = 'high'"),
+        ("predictions", "label = x'ff00'"),
+        ("predictions", "label = CAST(x'ff41' AS TEXT)"),
+        ("predictions", "mac = x'00'"),
+        ("predictions", "mac = CAST(x'ff' AS TEXT)"),
+        ("feedback", "agree = 2"),
+    ],
+)
+def test_values_that_no_service_writes_show_by_row(ledger, execute, table: str, change: str):
+    execute(f"UPDATE {table} SET {change} WHERE seq = 1")  # noqa: S608
+    found = faults(verify(ledger))
+    assert found[0] == (table, "changed", 1)
+    assert found[1:] == ([(table, "changed", 2)] if change.startswith("mac") else [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seq = 'abc'",
+        "seq = x'00'",
+        "seq = 9e999",
+        "seq = 2.5",
+        "mac = x'00'",
+        "mac = CAST(x'ff' AS TEXT)",
+        "seal = x'00'",
+        "seal = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_heads_that_no_service_writes_show(ledger, store, execute, monkeypatch, change: str):
+    monkeypatch.setattr("slicewise.service.audit.store.RETRY_S", 0.0)
+    anchors = anchors_now(ledger)
+    execute(f"UPDATE heads SET {change} WHERE chain = 'predictions'")  # noqa: S608
+    assert ("predictions", "head", None) in faults(verify(ledger, anchors))
+    with pytest.raises(AuditError, match=r"head of predictions was changed|UTF-8"):
+        store.submit(records(1)).result(10)
+
+
+@pytest.mark.parametrize("key_id", ["x'00'", "CAST(x'ff' AS TEXT)", "5"])
+def test_names_of_keys_that_no_service_writes_show(ledger: Ledger, execute, key_id: str):
+    execute(f"UPDATE heads SET key_id = {key_id} WHERE chain = 'feedback'")  # noqa: S608
+    found = verify(ledger)
+    assert faults(found) == [("feedback", "key", None)]
+    found.chains[2].findings[0].text.encode()  # can be printed
+
+
+def test_odd_checkpoints_show(ledger: Ledger, execute, monkeypatch):
+    monkeypatch.setattr("slicewise.service.audit.verify.SHOWN", 1)
+    rows = [{"created": "-", "chain": "feedback", "oldest": "-", "newest": "-"} for _ in range(4)]
+    with ledger.database.writing() as connection:
+        values = {"through_seq": 1, "through_mac": "-", "pruned": 1}
+        ledger.append(connection, CHECKPOINTS, [{**row, **values} for row in rows])
+    execute("UPDATE checkpoints SET through_seq = 'abc', chain = CAST(x'ff' AS TEXT)")
+    execute("DELETE FROM checkpoints WHERE seq = 2")  # so that 3 cannot be checked
+    assert verify(ledger).chains[0].faults == 3
 
 
 @on_both

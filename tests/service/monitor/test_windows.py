@@ -62,6 +62,14 @@ def test_of_many_uploads_a_fair_draw_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert (window.first, window.last) == (START, START + timedelta(minutes=29990))
 
 
+def test_a_full_first_window_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "MOST_UPLOADS", 40)
+    gathered = gather(answers(140), BUNDLE[2], SINCE, reference_uploads=100)
+    assert gathered.reference.sampled
+    assert 20 <= gathered.reference.uploads <= 40
+    assert gathered.reference.last == START + timedelta(minutes=990)
+
+
 def test_of_many_slices_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "MOST_ANSWERS", 50)
     gathering = Gathering()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 
 import pytest
 from PIL import Image
 
-from builders_imaging import picture_bytes
+from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, problem, running, service_settings
 from slicewise.data.manifest import Manifest, ManifestRow
 
@@ -175,6 +176,32 @@ class TestMetrics:
         )
         assert said["predictions"] is None
 
+    def test_a_file_of_many_slices_is_answered_a_few_at_a_time(self, measuring, root, monkeypatch):
+        from slicewise.inference.classifier import Classifier
+
+        sizes, predict = [], Classifier.predict
+
+        def told(self, slices, **how):
+            sizes.append(len(slices))
+            return predict(self, slices, **how)
+
+        monkeypatch.setattr(Classifier, "predict", told)
+        path = root / "glioma" / "all.zip"
+        path.write_bytes(zip_bytes({f"{i}.png": png(0, seed=i) for i in range(20)}))
+        said = measuring.post("/metrics", json={"paths": [str(path)]}).json()
+        path.unlink()
+        assert (said["total"], sizes) == (20, [8, 8, 4])
+        assert said["bundle"] == dataclasses.asdict(
+            measuring.app.state.services.engine.main.bundle.reference
+        )
+
+    def test_a_folder_of_too_many_files_is_refused(self, measuring, monkeypatch):
+        from slicewise.service.routes import legacy_metrics
+
+        monkeypatch.setattr(legacy_metrics, "MOST_PATHS", 11)
+        said = problem(measuring.post("/metrics", json={"root": "."}), 413)
+        assert "at most 11 files" in said["detail"]
+
     def test_predictions_are_listed_when_asked_for(self, measuring):
         wanted = {"root": ".", "return_predictions": True, "max_predictions": 5, "tta": True}
         said = measuring.post("/metrics", json=wanted).json()
@@ -217,3 +244,45 @@ class TestMetrics:
     )
     def test_other_bodies_are_refused(self, measuring, wanted):
         problem(measuring.post("/metrics", json=wanted), 422)
+
+
+def test_a_manifest_may_not_name_what_lies_outside_by_a_link_and_an_index(
+    measuring, root, tmp_path
+):
+    (tmp_path / "glioma.png").write_bytes(png(0))
+    (root / "l.png").symlink_to(tmp_path / "glioma.png")
+    row = ManifestRow("l.png#0", "glioma", "s", "", "g", "test", "a" * 64, 128, 128)
+    Manifest((row,), root).write(root / "sly.csv")
+    problem(measuring.post("/v1/evaluate", json={"manifest": "sly.csv"}), 403)
+    (root / "sly.csv").unlink()
+    (root / "l.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "status"),
+    [
+        ("application/json", b"{broken", 400),
+        ("application/json", b"[" * 100_000, 400),
+        ("application/json", b"\xff", 400),
+        ("application/json", b"[]", 422),
+        ("application/json", b"", 400),
+        ("text/plain", b"{}", 415),
+        ("multipart/form-data; boundary=b", b"{}", 415),
+    ],
+)
+def test_a_body_that_is_no_wish_is_refused(measuring, kind, sent, status):
+    headers = {"content-type": kind}
+    problem(measuring.post("/v1/evaluate", content=sent, headers=headers), status)
+
+
+def test_the_caller_is_asked_for_before_the_body_is_read(tmp_path):
+    from slicewise.service.keys import KeyStore, Role
+
+    settings = service_settings(tmp_path)
+    keys = KeyStore.open(settings)
+    keys.create("one", Role.PREDICT)
+    keys.close()
+    headers = {"content-type": "application/json"}
+    with running(settings) as client:
+        for path in ("/v1/evaluate", f"/v1/predictions/{'0' * 32}/feedback"):
+            problem(client.post(path, content=b"{broken", headers=headers), 401)

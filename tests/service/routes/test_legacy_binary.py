@@ -41,3 +41,18 @@ def test_a_model_without_a_negative_class_says_so(tmp_path):
         assert "/v1/predict" in said["detail"]
         plain = client.post("/predict", files=files(png(0))).json()
         assert plain["has_tumor"] is plain["tumor_probability"] is None
+
+
+@pytest.mark.parametrize(
+    "route", ["/classify_slice", "/classify_batch", "/classify_with_gradcam", "/api/predict"]
+)
+def test_explain_is_no_option_where_it_changes_nothing(client, route):
+    problem(client.post(f"{route}?explain=false", files=files(png(0))), 422)
+    sent = client.post(route, files=files(png(0)), data={"explain": "false"})
+    problem(sent, 422)
+
+
+@pytest.mark.parametrize("route", ["/predict", "/api/predict", "/classify_slice"])
+def test_every_older_answer_names_its_bundle(client, route):
+    expected = client.post("/v1/predict", files=files(png(0))).json()["bundle"]
+    assert client.post(route, files=files(png(0))).json()["bundle"] == expected

@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from builders import bundle_info, write_tiny_bundle
 from builders_imaging import zip_bytes
-from builders_service import files, picture_of, png, problem, series
+from builders_service import (
+    files,
+    picture_of,
+    png,
+    problem,
+    running,
+    series,
+    service_settings,
+)
 
 
 def test_predict_answers_with_the_fields_of_both_older_systems(client):
@@ -50,3 +59,16 @@ def test_api_predict_ranks_classes_and_sends_both_pictures(client):
 def test_api_predict_of_a_series_shows_a_key_slice(client):
     sent = {"file": ("scan.zip", zip_bytes(series(6, uid="1.2.4")))}
     assert picture_of(client.post("/api/predict", files=sent).json()["gradcam"])
+
+
+def test_model_type_is_that_of_the_bundle_that_answered(tmp_path):
+    (tmp_path / "next").mkdir()
+    origin = bundle_info().origin.model_copy(update={"architecture": "larger"})
+    sha256 = write_tiny_bundle(tmp_path / "next", version="0.2.0", origin=origin)
+    settings = service_settings(tmp_path, challenger=tmp_path / "next", challenger_share=0.5)
+    with running(settings) as client:
+        said = [client.post("/predict", files=files(png(0, seed=i))).json() for i in range(12)]
+    types = {one["bundle"]["sha256"]: one["model_type"] for one in said}
+    assert len(types) == 2
+    assert types.pop(sha256) == "larger"
+    assert set(types.values()) == {"small"}

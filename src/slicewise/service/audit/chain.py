@@ -66,6 +66,32 @@ class ChainKey:
         }
         return self._code(["row", chain, place.seq, place.mac, content])
 
+    def made(self, chain: str, before: Place, row: Values) -> bool:
+        """Whether a row carries the code of its content and place; one with odd values does not.
+
+        Args:
+            chain: Name of the table.
+            before: Place of the row before.
+            row: As it was read, `seq` and `mac` included.
+        """
+        try:
+            return same(row["mac"], self.row_mac(chain, Place(row["seq"], before.mac), row))
+        except (TypeError, ValueError):  # not finite, no text, no number: no code is made of it
+            return False
+
+    def sealed(self, chain: str, end: Place, seal: object) -> bool:
+        """Whether a seal is that of where a chain ends; one over odd values is not.
+
+        Args:
+            chain: Name of the table.
+            end: As it was read.
+            seal: As it was read.
+        """
+        try:
+            return same(seal, self.seal(chain, end))
+        except (TypeError, ValueError):
+            return False
+
     def seal(self, chain: str, end: Place) -> str:
         """Code over where a chain ends, so that its end cannot be moved."""
         return self._code(["head", chain, end.seq, end.mac])
@@ -89,6 +115,8 @@ class ChainKey:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two codes are equal, in time that does not depend on where they differ."""
-    return hmac.compare_digest(one.encode(), other.encode())
+def same(one: object, other: object) -> bool:
+    """Whether both are text and equal, in time that does not depend on where they differ."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
+    return hmac.compare_digest(*(code.encode("utf-8", "surrogatepass") for code in (one, other)))

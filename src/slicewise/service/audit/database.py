@@ -76,11 +76,15 @@ class Database:
         return self.file is not None
 
     @contextmanager
-    def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
+    def reading(
+        self, *, snapshot: bool = False, as_it_stands: bool = False
+    ) -> Iterator[Connection]:
         """A transaction that only reads.
 
         Args:
             snapshot: See one state of the database throughout; SQLite always does.
+            as_it_stands: Read text that is no UTF-8, which only SQLite can hold, with lone
+                surrogates in it instead of failing.
 
         Raises:
             AuditError: If the database fails.
@@ -89,7 +93,11 @@ class Database:
             if snapshot and not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            yield connection
+            if as_it_stands and self.is_sqlite:
+                with _any_text(connection.connection.driver_connection):
+                    yield connection
+            else:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -199,6 +207,15 @@ def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once, so that no transaction fails half way."""
     writes = connection.get_execution_options().get("slicewise_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _any_text(connection: Any) -> Iterator[None]:
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = str
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from slicewise.errors import FeedbackError
 from slicewise.service.audit.record import PredictionRecord
+from slicewise.service.audit.texts import can_be_kept
 
 LONGEST_NOTE = 2000
 """Most characters of a note."""
@@ -59,5 +60,5 @@ def check_feedback(record: PredictionRecord, feedback: Feedback) -> None:
 def _check_note(note: str) -> None:
     if len(note) > LONGEST_NOTE:
         raise FeedbackError(f"note: expected at most {LONGEST_NOTE} characters; got {len(note)}")
-    if "\0" in note or any("\ud800" <= character <= "\udfff" for character in note):
+    if not can_be_kept(note):
         raise FeedbackError("note: expected text without NUL and lone surrogates")

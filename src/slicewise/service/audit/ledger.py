@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from slicewise.errors import AuditError
 from slicewise.service.audit.audit_key import audit_key
-from slicewise.service.audit.chain import ChainKey, Place, Values, same
+from slicewise.service.audit.chain import ChainKey, Place, Values
 from slicewise.service.audit.database import Database
 from slicewise.service.audit.schema import bring_up_to_date, revision_of
 from slicewise.service.audit.tables import CHAINED, HEADS
@@ -133,8 +133,8 @@ def head_fault(key: ChainKey, chain: str, head: Any) -> str | None:
     if head is None:
         return f"the head of {chain} is missing"
     if head["key_id"] != key.id:
-        return f"{chain} was written with the key {head['key_id']}; the key given is {key.id}"
-    if not same(head["seal"], key.seal(chain, Place(head["seq"], head["mac"]))):
+        return f"{chain} was written with the key {head['key_id']!r}; the key given is {key.id!r}"
+    if not key.sealed(chain, Place(head["seq"], head["mac"]), head["seal"]):
         return f"the head of {chain} was changed"
     return None
 

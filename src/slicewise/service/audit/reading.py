@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, func, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Table,
+    func,
+    select,
+    type_coerce,
+)
 
 from slicewise.service.audit.clock import stamp
 from slicewise.service.audit.database import Database
 
 PAGE = 2000
 
+_TRUTH = {0: False, 1: True}
 _BEFORE_ALL = -(2**62)
 """Less than the number of any row, one that was put in by hand included."""
 
@@ -51,17 +62,29 @@ class Span:
 EVERYTHING = Span()
 
 
-def rows_in(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    """All rows by number, within one transaction.
+def rows_in(
+    connection: Connection, table: Table, page_size: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """All rows by number, as they stand, within one transaction.
+
+    SQLite keeps truth as 0 and 1, and would keep 7: other values than these come as they are, so
+    that they cannot pass for true.
 
     Args:
         connection: Stays open until the last row.
         table: A chain.
+        page_size: How many rows are read at once; `PAGE` by default.
     """
-    page = _page(connection, table, EVERYTHING, _BEFORE_ALL)
-    while page:
-        yield from page
-        page = _page(connection, table, EVERYTHING, page[-1]["seq"])
+    truths = [column.name for column in table.c if isinstance(column.type, Boolean)]
+    query = select(
+        *(type_coerce(c, Integer).label(c.name) if c.name in truths else c for c in table.c)
+    )
+    query = query.order_by(table.c.seq).limit(page_size or PAGE)
+    after = _BEFORE_ALL
+    while page := connection.execute(query.where(table.c.seq > after)).mappings().all():
+        for row in page:
+            yield {**row, **{name: _TRUTH.get(row[name], row[name]) for name in truths}}
+        after = page[-1]["seq"]
 
 
 def rows_of(database: Database, table: Table, span: Span = EVERYTHING) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 Only the oldest rows of a chain can go. Each batch is one transaction: its rows are deleted and a
 row of the chain `checkpoints` is added that names the last of them, its code, and how many went.
+Before that every row of it is checked against its code: what was changed or is missing must not be
+covered up by a valid checkpoint.
 """
 
 from __future__ import annotations
@@ -9,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select
 
+from slicewise.errors import AuditError
+from slicewise.service.audit.chain import Place
 from slicewise.service.audit.clock import now, stamp
 from slicewise.service.audit.ledger import Ledger
+from slicewise.service.audit.reading import rows_in
 from slicewise.service.audit.tables import CHECKPOINTS, FEEDBACK, PREDICTIONS
 
-BATCH = 2000
-"""Rows of one transaction: others wait for milliseconds, not for minutes."""
+BATCH = 500
+"""Rows of one transaction: others wait for some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ def prune(ledger: Ledger, before: datetime) -> Pruned:
         before: Aware time; rows of this time and later stay.
 
     Raises:
-        AuditError: If the database fails, or a chain is not as it was written.
+        AuditError: If the database fails, or a chain is not as it was written; what is not goes
+            neither now nor later.
     """
     return Pruned(
         sum(_batches(ledger, PREDICTIONS, stamp(before))),
@@ -51,20 +57,36 @@ def prune(ledger: Ledger, before: datetime) -> Pruned:
     )
 
 
+def prune_some(ledger: Ledger, before: datetime) -> bool:
+    """Delete one batch of what `prune` deletes; whether there may be more.
+
+    Args:
+        ledger: Whose chains are shortened.
+        before: Aware time; rows of this time and later stay.
+
+    Raises:
+        AuditError: If the database fails, or a chain is not as it was written.
+    """
+    return any(_prune_batch(ledger, table, stamp(before)) for table in (PREDICTIONS, FEEDBACK))
+
+
 def _batches(ledger: Ledger, table: Table, before: str) -> Iterator[int]:
-    while True:
-        with ledger.database.writing() as connection:
-            pruned = _prune_batch(ledger, connection, table, before)
+    while pruned := _prune_batch(ledger, table, before):
         yield pruned
-        if pruned < BATCH:
-            return
 
 
-def _prune_batch(ledger: Ledger, connection: Connection, table: Table, before: str) -> int:
-    ledger.end(connection, table.name, lock=True)
-    rows = _leading_old_rows(connection, table, before)
-    if not rows:
-        return 0
+def _prune_batch(ledger: Ledger, table: Table, before: str) -> int:
+    with ledger.database.writing() as connection:
+        end = ledger.end(connection, table.name, lock=True)
+        rows = list(islice(_leading_old_rows(ledger, connection, table, end, before), BATCH))
+        if rows:
+            _delete(ledger, connection, table, rows)
+    return len(rows)
+
+
+def _delete(
+    ledger: Ledger, connection: Connection, table: Table, rows: list[dict[str, Any]]
+) -> None:
     last, times = rows[-1], [row["created"] for row in rows]
     connection.execute(delete(table).where(table.c.seq <= last["seq"]))
     checkpoint = {
@@ -77,11 +99,52 @@ def _prune_batch(ledger: Ledger, connection: Connection, table: Table, before: s
         "newest": max(times),
     }
     ledger.append(connection, CHECKPOINTS, [checkpoint])
-    return len(rows)
 
 
-def _leading_old_rows(connection: Connection, table: Table, before: str) -> list[dict[str, Any]]:
-    """The first rows of a chain, at most a batch, up to the first that is young enough to stay."""
-    columns = select(table.c.seq, table.c.mac, table.c.created).order_by(table.c.seq)
-    first = [dict(row) for row in connection.execute(columns.limit(BATCH)).mappings()]
-    return list(takewhile(lambda row: row["created"] < before, first))
+def _leading_old_rows(
+    ledger: Ledger, connection: Connection, table: Table, end: Place, before: str
+) -> Iterator[dict[str, Any]]:
+    """The first rows of a chain up to the first that is young enough to stay, each checked."""
+    start = _beginning(ledger, connection, table)
+    checked = _checked(ledger, table, start, rows_in(connection, table, BATCH))
+    for row in takewhile(lambda row: row["created"] < before, checked):
+        if row["seq"] > end.seq:
+            raise _not_as_written(table, row["seq"])
+        yield row
+
+
+def _beginning(ledger: Ledger, connection: Connection, table: Table) -> Place:
+    """The place before the first row: of the last one removed, by a checkpoint that is checked."""
+    query = select(CHECKPOINTS).order_by(CHECKPOINTS.c.seq.desc())
+    last = query.where(CHECKPOINTS.c.chain == table.name).limit(1)
+    row = connection.execute(last).mappings().first()
+    if row is None:
+        return ledger.key.beginning(table.name)
+    earlier = query.where(CHECKPOINTS.c.seq < row["seq"]).limit(1)
+    found = connection.execute(earlier).mappings().first()
+    start = ledger.key.beginning(CHECKPOINTS.name)
+    place = start if found is None else Place(found["seq"], found["mac"])
+    _follow(ledger, CHECKPOINTS, place, dict(row))
+    return Place(row["through_seq"], row["through_mac"])
+
+
+def _checked(
+    ledger: Ledger, table: Table, place: Place, rows: Iterator[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        place = _follow(ledger, table, place, row)
+        yield row
+
+
+def _follow(ledger: Ledger, table: Table, before: Place, row: dict[str, Any]) -> Place:
+    """The place of a row that follows another one and carries its code."""
+    if row["seq"] != before.seq + 1 or not ledger.key.made(table.name, before, row):
+        raise _not_as_written(table, row["seq"])
+    return Place(row["seq"], row["mac"])
+
+
+def _not_as_written(table: Table, seq: int) -> AuditError:
+    return AuditError(
+        f"{table.name}: row {seq} is not as it was written, or the one before it is missing; "
+        "neither it nor what follows is deleted: run audit verify"
+    )

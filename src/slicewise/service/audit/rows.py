@@ -11,6 +11,7 @@ from slicewise.errors import AuditError
 from slicewise.service.audit.clock import moment, stamp
 from slicewise.service.audit.feedback import Feedback
 from slicewise.service.audit.record import Arm, PredictionRecord
+from slicewise.service.audit.texts import can_be_kept
 
 
 def prediction_row(record: PredictionRecord) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def text(value: str) -> str:
     Raises:
         AuditError: If it holds one.
     """
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not can_be_kept(value):
         raise AuditError("expected text without NUL and lone surrogates; got text that has one")
     return str(value)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from slicewise.errors import AuditError, FeedbackError
 from slicewise.service.audit.clock import now
-from slicewise.service.audit.database import may_pass
+from slicewise.service.audit.database import is_conflict, may_pass
 from slicewise.service.audit.feedback import Feedback, check_feedback
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.reading import Span, rows_of
 from slicewise.service.audit.record import PredictionRecord
-from slicewise.service.audit.retention import prune
+from slicewise.service.audit.retention import prune_some
 from slicewise.service.audit.rows import (
     feedback_of_row,
     feedback_row,
@@ -34,6 +35,7 @@ RETRY_S = 8.0
 
 _PAUSE_S = 0.25
 _PROOF_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 class AuditStore:
@@ -80,8 +82,10 @@ class AuditStore:
         Raises:
             AuditError: If the database fails.
         """
-        row = self._row(prediction_id)
-        return None if row is None else prediction_of(row)
+        query = select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)
+        with _told(), self._ledger.database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else prediction_of(dict(row))
 
     def add_feedback(
         self, prediction_id: str, caller: str, *, agree: bool, label: str | None, note: str | None
@@ -107,7 +111,7 @@ class AuditStore:
             raise FeedbackError("expected the id of a prediction that is kept; got another one")
         said = Feedback(uuid4().hex, prediction_id, now(), caller, agree, label, note)
         check_feedback(record, said)
-        with self._ledger.database.writing() as connection:
+        with _told(), self._ledger.database.writing() as connection:
             self._ledger.append(connection, FEEDBACK, [feedback_row(said)])
         return said.id
 
@@ -118,7 +122,7 @@ class AuditStore:
             AuditError: If the database fails.
         """
         query = select(FEEDBACK).where(FEEDBACK.c.prediction_id == prediction_id)
-        with self._ledger.database.reading() as connection:
+        with _told(), self._ledger.database.reading() as connection:
             found = connection.execute(query.order_by(FEEDBACK.c.seq)).mappings()
             return [feedback_of_row(dict(row)) for row in found]
 
@@ -152,7 +156,7 @@ class AuditStore:
             raise AuditError("the thread that writes the audit database has ended")
         if time.monotonic() - self._written_at < _PROOF_S:
             return
-        with self._ledger.database.writing() as connection:
+        with _told(), self._ledger.database.writing() as connection:
             end = self._ledger.end(connection, PREDICTIONS.name, lock=True)
             rewritten = update(HEADS).where(HEADS.c.chain == PREDICTIONS.name)
             connection.execute(rewritten.values(seq=end.seq))
@@ -163,25 +167,24 @@ class AuditStore:
         self._writer.close()
         self._ledger.close()
 
-    def _row(self, prediction_id: str) -> dict[str, Any] | None:
-        query = select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)
-        with self._ledger.database.reading() as connection:
-            found = connection.execute(query).mappings().first()
-        return None if found is None else dict(found)
-
     def _write(self, rows: Rows) -> None:
-        """Make rows durable; after a broken connection, look first whether they already are."""
+        """Make rows durable; after a broken connection, look first whether they already are.
+
+        The server may finish the broken commit only after that look: then the repeated one is a
+        conflict, which is a reason to look once more.
+        """
         given_up = time.monotonic() + RETRY_S
-        repeated = False
+        repeated = looked_again = False
         while True:
             try:
-                if not (repeated and self._is_there(rows)):
+                if not (repeated and self._are_there(rows)):
                     self._append(rows)
             except AuditError as error:
                 self._written_at = -_PROOF_S
-                if not may_pass(error) or time.monotonic() > given_up:
+                late = repeated and not looked_again and is_conflict(error)
+                if not (late or may_pass(error)) or time.monotonic() > given_up:
                     raise
-                repeated = True
+                repeated, looked_again = True, looked_again or late
                 time.sleep(_PAUSE_S)
             else:
                 self._written_at = time.monotonic()
@@ -191,10 +194,24 @@ class AuditStore:
         with self._ledger.database.writing() as connection:
             self._ledger.append(connection, PREDICTIONS, rows)
 
-    def _is_there(self, rows: Rows) -> bool:
-        """Whether a commit that seemed to fail did succeed; it has all rows or none."""
-        return self._row(rows[0]["id"]) is not None
+    def _are_there(self, rows: Rows) -> bool:
+        """Whether a commit that seemed to fail did succeed."""
+        ids = {row["id"] for row in rows}
+        query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids))
+        with self._ledger.database.reading() as connection:
+            return connection.execute(query).scalar_one() == len(rows)
 
-    def _prune(self) -> None:
-        if self._retention_days is not None:
-            prune(self._ledger, now() - timedelta(days=self._retention_days))
+    def _prune(self) -> bool:
+        if self._retention_days is None:
+            return False
+        return prune_some(self._ledger, now() - timedelta(days=self._retention_days))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Log why the database failed: callers are told only that it did."""
+    try:
+        yield
+    except AuditError as error:
+        _log.error("audit database: %s", error)
+        raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -114,13 +114,13 @@ def verify(
     order = [CHECKPOINTS.name, *(name for name in CHAINED if name != CHECKPOINTS.name)]
     states = []
     pruned: dict[str, Place] = {}
-    with ledger.database.reading(snapshot=True) as connection:
+    with ledger.database.reading(snapshot=True, as_it_stands=True) as connection:
         for chain in order:
             noted = [anchor for anchor in anchors if anchor.chain == chain]
             check = _ChainCheck(ledger.key, chain, pruned.get(chain), noted)
             states.append(check.run(connection, progress))
             if chain == CHECKPOINTS.name:
-                pruned = _last_checkpoints(connection, check.state)
+                pruned = _last_checkpoints(connection, check)
     return Verification(tuple(states), len(anchors))
 
 
@@ -134,6 +134,7 @@ class _ChainCheck:
         self._anchors = anchors
         self._codes: dict[int, str] = {}  # of rows that an anchor names
         self._named = {anchor.end.seq for anchor in anchors}
+        self.doubtful: set[int] = set()  # numbers of rows that say nothing that counts
         self._last = pruned or key.beginning(chain)
         self.state = ChainState(chain, pruned_through=self._last.seq)
 
@@ -147,7 +148,7 @@ class _ChainCheck:
             self.state.note(Fault.KEY if other_key else Fault.HEAD, None, fault)
             if other_key:
                 return self.state  # with another key no code can be checked
-        end = None if head is None else Place(head["seq"], head["mac"])
+        end = _end_of(head)
         self._walk(rows_in(connection, CHAINED[self._chain]), end, progress)
         if end is not None:
             self._compare_end(end)
@@ -169,12 +170,14 @@ class _ChainCheck:
         seq = row["seq"]
         if seq <= self._last.seq or (end is not None and seq > end.seq):
             self.state.note(Fault.ADDED, seq, f"row {seq} was never written or had been pruned")
+            self.doubtful.add(seq)
             return
         if seq != self._last.seq + 1:
             text = f"{_rows(self._last.seq + 1, seq - 1)} missing; row {seq} cannot be checked"
             self.state.note(Fault.MISSING, self._last.seq + 1, text)
-        elif not same(row["mac"], self._key.row_mac(self._chain, Place(seq, self._last.mac), row)):
+        elif not self._key.made(self._chain, self._last, row):
             self.state.note(Fault.CHANGED, seq, f"row {seq} was changed")
+            self.doubtful.add(seq)
         self._last = Place(seq, row["mac"])
         if seq in self._named:
             self._codes[seq] = row["mac"]
@@ -207,12 +210,18 @@ class _ChainCheck:
         return self._codes.get(seq)
 
 
-def _last_checkpoints(connection: Connection, state: ChainState) -> dict[str, Place]:
+def _end_of(head: Mapping[Any, Any] | None) -> Place | None:
+    """Where a head says that its chain ends; None where it says nothing that could be a place."""
+    if head is None or not isinstance(head["seq"], int) or not isinstance(head["mac"], str):
+        return None
+    return Place(head["seq"], head["mac"])
+
+
+def _last_checkpoints(connection: Connection, check: _ChainCheck) -> dict[str, Place]:
     """Up to where retention removed each chain; notes rows that were gone before it came."""
-    changed = {finding.seq for finding in state.findings if finding.fault is not Fault.ANCHOR}
-    last: dict[str, Place] = {}
+    state, last = check.state, dict[str, Place]()
     for row in rows_in(connection, CHECKPOINTS):
-        if row["seq"] in changed:
+        if row["seq"] in check.doubtful or not _is_checkpoint(row):
             continue
         before = last[row["chain"]].seq if row["chain"] in last else 0
         if row["through_seq"] - before != row["pruned"]:
@@ -223,6 +232,12 @@ def _last_checkpoints(connection: Connection, state: ChainState) -> dict[str, Pl
             state.note(Fault.CHECKPOINT, row["seq"], text)
         last[row["chain"]] = Place(row["through_seq"], row["through_mac"])
     return last
+
+
+def _is_checkpoint(row: Mapping[str, Any]) -> bool:
+    """Whether a row has values of the right kind; one after a gap could not be checked."""
+    kinds = {"through_seq": int, "through_mac": str, "pruned": int}
+    return row["chain"] in CHAINED and all(isinstance(row[n], kind) for n, kind in kinds.items())
 
 
 def _rows(first: int, last: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -20,6 +21,9 @@ GROUP = 1000
 WAITING = 20_000
 """Rows that may wait; a database that stands still must not fill the memory."""
 
+FIRST_CHORE_S = 5.0
+"""Time from the start to the first chore, seconds: who only opens and closes does none."""
+
 CHORE_S = 3600.0
 """Time between two chores, seconds."""
 
@@ -31,11 +35,14 @@ class GroupWriter:
 
     Args:
         write: Makes rows durable, all or none; raises AuditError.
-        chore: Called from the same thread at the start and every hour.
+        chore: Called from the same thread soon after the start and every hour, whether or not
+            others hand in; does a little and says whether more is left, for which it is called
+            again after the next commit.
     """
 
-    def __init__(self, write: Callable[[Rows], None], chore: Callable[[], None]) -> None:
+    def __init__(self, write: Callable[[Rows], None], chore: Callable[[], bool]) -> None:
         self._write, self._chore = write, chore
+        self._next_chore = time.monotonic() + FIRST_CHORE_S
         self._queue: deque[tuple[Rows, Future[None]]] = deque()
         self._waiting = 0
         self._closed = False
@@ -81,16 +88,16 @@ class GroupWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        self._do_chore()
         while True:
+            left = self._next_chore - time.monotonic()
             with self._changed:
-                woken = self._changed.wait_for(lambda: self._queue or self._closed, CHORE_S)
-                group = self._take()
+                self._changed.wait_for(lambda: self._queue or self._closed, max(left, 0.0))
+                group, closed = self._take(), self._closed
             if group:
                 self._commit(group)
-            elif woken:
+            elif closed:
                 return
-            else:
+            if not closed and time.monotonic() >= self._next_chore:
                 self._do_chore()
 
     def _take(self) -> list[tuple[Rows, Future[None]]]:
@@ -110,6 +117,7 @@ class GroupWriter:
                 for one in group:
                     self._commit([one])
                 return
+            _log.error("audit database: %s", error)
             _finish(group, error)
         except Exception as error:
             _log.exception("audit writer")
@@ -118,10 +126,14 @@ class GroupWriter:
             _finish(group, None)
 
     def _do_chore(self) -> None:
+        more = False
         try:
-            self._chore()
+            more = self._chore()
+        except AuditError as error:
+            _log.error("audit retention: %s", error)
         except Exception:
             _log.exception("audit retention")
+        self._next_chore = time.monotonic() + (0.0 if more else CHORE_S)
 
 
 def _finish(group: list[tuple[Rows, Future[None]]], error: AuditError | None) -> None:

@@ -108,7 +108,7 @@ def title_of(name: str) -> str:
 
 
 def chance_text(chance: float | None) -> str:
-    """How often chance does as much: `<0.02` where no shuffle did, after the correction."""
+    """How often chance does as much: `<0.01` below that, after the correction."""
     if chance is None:
         return "-"
     return f"{chance:.2f}" if chance >= 0.01 else "<0.01"

@@ -85,12 +85,6 @@ class Gathering:
         self._first: datetime | None = None
         self._last: datetime | None = None
 
-    def __contains__(self, input_sha256: str) -> bool:
-        return input_sha256 in self._kept
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def add(self, record: PredictionRecord) -> None:
         """Take a record in; memory stays bounded."""
         at, key = record.created, record.input_sha256
@@ -158,6 +152,7 @@ def gather(
     """
     reference, recent = Gathering(), Gathering()
     days: dict[date, Day] = {}
+    admitted: set[str] = set()  # also those that a full window gave up again: it stays where it is
     others = 0
     for record in records:
         if record.bundle[2] != bundle_sha256:
@@ -167,7 +162,8 @@ def gather(
         days.setdefault(day, Day(day)).add(record)
         if record.created >= since:
             recent.add(record)
-        elif len(reference) < reference_uploads or record.input_sha256 in reference:
+        elif len(admitted) < reference_uploads or record.input_sha256 in admitted:
+            admitted.add(record.input_sha256)
             reference.add(record)
     return Gathered(reference.window(), recent.window(), list(days.values()), others)
 

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.envelope import DISCLAIMER
-from slicewise.service.asking import Parts, Reviewer
+from slicewise.service.asking import Parts, Reviewer, body_of_json, json_of
 from slicewise.service.bulk import Deadline
 from slicewise.service.problems import documented
 from slicewise.service.roots import Roots
@@ -52,14 +52,16 @@ class EvaluateOut(BaseModel):
 @router.post(
     "/evaluate",
     summary="Measure the main bundle on a manifest of the server",
-    responses=documented(400, 408, 413, 422, 501),
+    openapi_extra=body_of_json(EvaluateIn),
+    responses=documented(400, 408, 413, 415, 422, 501),
 )
-async def evaluate(wanted: EvaluateIn, caller: Reviewer, parts: Parts) -> EvaluateOut:
+async def evaluate(request: Request, caller: Reviewer, parts: Parts) -> EvaluateOut:
     """One at a time; nothing is kept, and evaluated slices are no predictions for anybody."""
+    wanted = await json_of(request, EvaluateIn)
     bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
     classifier = parts.engine.main
-    report = await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline))
-    return EvaluateOut(report=json.loads(bulk.roots.hidden(json.dumps(report))))
+    report = await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
+    return EvaluateOut(report=bulk.roots.hidden_in(json.loads(json.dumps(report))))
 
 
 def measured(

@@ -6,11 +6,11 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from slicewise.service.asking import Parts, Predictor
+from slicewise.service.asking import Parts, Predictor, body_of_json, json_of
 from slicewise.service.audit.feedback import LONGEST_NOTE, Feedback
 from slicewise.service.audit.record import PredictionRecord
 from slicewise.service.auth import Caller
@@ -101,12 +101,14 @@ async def prediction(prediction_id: PredictionId, caller: Predictor, parts: Part
     "/{prediction_id}/feedback",
     status_code=201,
     summary="Say whether an answer was right",
-    responses=documented(400, 404, 408, 413, 422),
+    openapi_extra=body_of_json(FeedbackIn),
+    responses=documented(400, 404, 408, 413, 415, 422),
 )
 async def give_feedback(
-    prediction_id: PredictionId, said: FeedbackIn, caller: Predictor, parts: Parts
+    request: Request, prediction_id: PredictionId, caller: Predictor, parts: Parts
 ) -> FeedbackTaken:
     """Kept beside the answer, in a chain of its own; nothing said before is replaced."""
+    said = await json_of(request, FeedbackIn)
     await record_for(prediction_id, caller, parts)
     id_ = await asyncio.to_thread(
         parts.store.add_feedback,

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from slicewise.errors import ConfigError
-from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.decision import BundleReference, Reason, Verdict
 from slicewise.inference.envelope import DISCLAIMER
-from slicewise.service.answers import Given
+from slicewise.service.answers import Given, Wish
 from slicewise.service.asking import (
+    AnswerQuery,
     Parts,
-    PredictOptions,
     Predictor,
-    PredictQuery,
     answers_for,
     body_of_files,
 )
+from slicewise.service.pictures import Drawing
 from slicewise.service.problems import InputProblem
 from slicewise.service.routes.legacy_classes import notes_on
 from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
@@ -26,6 +26,7 @@ from slicewise.service.schemas import input_problem
 from slicewise.service.services import Services
 
 router = APIRouter(tags=["older routes"])
+Options = Annotated[AnswerQuery, Query()]
 NO_TUMOR, TUMOR = "No Tumor", "Tumor"
 
 
@@ -41,6 +42,7 @@ class BinaryOut(BaseModel):
     decision: Verdict
     reasons: list[Reason]
     id: str
+    bundle: BundleReference = Field(description="The model that answered.")
     disclaimer: str = DISCLAIMER
 
 
@@ -48,6 +50,14 @@ class BinaryWithOverlay(BinaryOut):
     """Tumor or no tumor, with the heat map."""
 
     gradcam_overlay: str = Field(description="Overlay as base64 PNG.")
+
+
+class GradcamQuery(AnswerQuery):
+    """What `/classify_with_gradcam` may be asked with: the heat map always comes."""
+
+    def wish(self) -> Wish:
+        """What the engine is told."""
+        return Wish(Drawing(), self.tta, self.threshold)
 
 
 class BinaryBatch(BaseModel):
@@ -62,11 +72,11 @@ class BinaryBatch(BaseModel):
 @router.post(
     "/classify_slice",
     summary="Tumor or not, one file",
-    openapi_extra=body_of_files(several=False, options=PredictQuery),
+    openapi_extra=body_of_files(several=False, options=AnswerQuery),
     responses=UPLOAD_PROBLEMS,
 )
 async def classify_slice(
-    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+    request: Request, caller: Predictor, parts: Parts, query: Options
 ) -> BinaryOut:
     """Of a series, its first slice."""
     _require_negative_class(parts)
@@ -77,11 +87,11 @@ async def classify_slice(
 @router.post(
     "/classify_batch",
     summary="Tumor or not, several files",
-    openapi_extra=body_of_files(several=True, options=PredictQuery),
+    openapi_extra=body_of_files(several=True, options=AnswerQuery),
     responses=UPLOAD_PROBLEMS,
 )
 async def classify_batch(
-    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+    request: Request, caller: Predictor, parts: Parts, query: Options
 ) -> BinaryBatch:
     """A file that cannot be read is an entry in `errors`."""
     _require_negative_class(parts)
@@ -96,16 +106,18 @@ async def classify_batch(
 @router.post(
     "/classify_with_gradcam",
     summary="Tumor or not, with heat map",
-    openapi_extra=body_of_files(several=False, options=PredictQuery),
+    openapi_extra=body_of_files(several=False, options=GradcamQuery),
     responses=UPLOAD_PROBLEMS,
 )
 async def classify_with_gradcam(
-    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+    request: Request,
+    caller: Predictor,
+    parts: Parts,
+    query: Annotated[GradcamQuery, Query()],
 ) -> BinaryWithOverlay:
     """Of a series, its first key slice."""
     _require_negative_class(parts)
-    wanted = query.model_copy(update={"explain": True})
-    answered = await answers_for(request, caller, wanted, most=1)
+    answered = await answers_for(request, caller, query, most=1)
     given, pictures = next((g, g.pictures) for g in answered.given if g.pictures)
     return BinaryWithOverlay(**_binary(given), gradcam_overlay=pictures.heatmap)
 
@@ -131,4 +143,5 @@ def _binary(given: Given) -> dict[str, Any]:
         "decision": said.decision,
         "reasons": said.reasons,
         "id": given.id,
+        "bundle": said.bundle,
     }

@@ -7,10 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, Verdict
+from slicewise.inference.decision import (
+    REASON_TEXTS,
+    BundleReference,
+    Prediction,
+    Reason,
+    Verdict,
+)
 from slicewise.inference.envelope import DISCLAIMER
 from slicewise.service.answers import Given, Wish
 from slicewise.service.asking import (
+    AnswerQuery,
     Parts,
     Predictor,
     PredictQuery,
@@ -19,6 +26,7 @@ from slicewise.service.asking import (
 )
 from slicewise.service.pictures import Drawing
 from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
+from slicewise.service.services import Services
 
 router = APIRouter(tags=["older routes"])
 OLD_NAMES = {"no_tumor": "notumor"}
@@ -46,7 +54,7 @@ class PredictOut(BaseModel):
     predicted_class: str = Field(description="`notumor` for no tumor.")
     confidence: float
     all_probabilities: dict[str, float]
-    model_type: str
+    model_type: str = Field(description="Architecture of the model that answered.")
     classification: str = Field(description="Same as predicted_class.")
     has_tumor: bool | None = Field(description="Whether the tumor probability is high enough.")
     tumor_probability: float | None
@@ -57,6 +65,7 @@ class PredictOut(BaseModel):
     decision: Verdict
     reasons: list[Reason]
     id: str
+    bundle: BundleReference = Field(description="The model that answered.")
     disclaimer: str = DISCLAIMER
 
 
@@ -79,13 +88,12 @@ class ApiPredictOut(BaseModel):
     decision: Verdict
     reasons: list[Reason]
     id: str
+    bundle: BundleReference = Field(description="The model that answered.")
     disclaimer: str = DISCLAIMER
 
 
-class ApiQuery(PredictQuery):
+class ApiQuery(AnswerQuery):
     """What `/api/predict` may be asked with: pictures always come."""
-
-    explain: bool = Field(True, description="Always on here.")
 
     def wish(self) -> Wish:
         """What the engine is told."""
@@ -109,7 +117,7 @@ async def predict(
         predicted_class=name,
         confidence=said.confidence,
         all_probabilities={old_name(label): p for label, p in said.probabilities.items()},
-        model_type=parts.engine.main.bundle.info.origin.architecture,
+        model_type=_architecture(parts, said.bundle),
         classification=name,
         has_tumor=said.tumor_flag,
         tumor_probability=said.tumor_probability,
@@ -118,6 +126,7 @@ async def predict(
         decision=said.decision,
         reasons=said.reasons,
         id=given.id,
+        bundle=said.bundle,
     )
 
 
@@ -147,7 +156,14 @@ def api_predict_out(given: Given) -> ApiPredictOut:
         decision=said.decision,
         reasons=said.reasons,
         id=given.id,
+        bundle=said.bundle,
     )
+
+
+def _architecture(parts: Services, answered: BundleReference) -> str:
+    """Of the bundle that answered, main or challenger."""
+    bundles = (classifier.bundle for classifier in parts.engine.classifiers.values())
+    return next(b.info.origin.architecture for b in bundles if b.reference == answered)
 
 
 def old_name(label: str) -> str:

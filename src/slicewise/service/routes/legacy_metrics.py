@@ -6,17 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.data.tasks import Task
-from slicewise.errors import AccessError, InputError, ManifestError
+from slicewise.errors import AccessError, InputError, LimitError, ManifestError
+from slicewise.imaging.batches import batched
 from slicewise.imaging.folder import walk
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.envelope import DISCLAIMER
-from slicewise.service.asking import Parts, Reviewer
+from slicewise.inference.pipeline import BATCH
+from slicewise.service.asking import Parts, Reviewer, body_of_json, json_of
 from slicewise.service.bulk import Deadline
 from slicewise.service.problems import documented
 from slicewise.service.roots import Roots
@@ -85,19 +88,22 @@ class MetricsOut(BaseModel):
     counts: dict[str, CountOut] = Field(description="By true class.")
     skipped: list[SkippedOut]
     predictions: list[MeasuredSlice] | None
+    bundle: BundleReference
     disclaimer: str = DISCLAIMER
 
 
 @router.post(
     "/metrics",
     summary="Accuracy on a folder of the server (older name)",
-    responses=documented(400, 408, 413, 422),
+    responses=documented(400, 408, 413, 415, 422),
+    openapi_extra=body_of_json(MetricsIn),
 )
-async def metrics(wanted: MetricsIn, caller: Reviewer, parts: Parts) -> MetricsOut:
+async def metrics(request: Request, caller: Reviewer, parts: Parts) -> MetricsOut:
     """The name of the folder that a file lies in is its label."""
+    wanted = await json_of(request, MetricsIn)
     bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
     classifier = parts.engine.main
-    return await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline))
+    return await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
 
 
 def measured(
@@ -109,7 +115,12 @@ def measured(
         wanted: What to measure.
         classifier: The model.
         roots: Where data may lie.
-        deadline: Told after every file.
+        deadline: Told after every forward pass and every file.
+
+    Raises:
+        AccessError: The folder or a path lies outside the roots.
+        InputError: The root is no folder.
+        LimitError: The folder holds too many files, or the time is up.
     """
     task = _task(classifier)
     found: list[MeasuredSlice] = []
@@ -124,22 +135,28 @@ def measured(
         except (AccessError, InputError, ManifestError) as error:
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
-            for said in classifier.predict(slices, tta=wanted.tta):
-                found.append(
-                    MeasuredSlice(
-                        path=said.source,
-                        label=label,
-                        predicted_class=said.label,
-                        confidence=said.confidence,
-                        decision=said.decision.value,
-                    )
-                )
+            for batch in batched(slices, BATCH):
+                found += [_measured(s, label) for s in classifier.predict(batch, tta=wanted.tta)]
+                deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
-    return _counted(found, skipped, wanted)
+    return _counted(found, skipped, wanted, classifier.bundle.reference)
+
+
+def _measured(said: Prediction, label: str) -> MeasuredSlice:
+    return MeasuredSlice(
+        path=said.source,
+        label=label,
+        predicted_class=said.label,
+        confidence=said.confidence,
+        decision=said.decision.value,
+    )
 
 
 def _counted(
-    found: list[MeasuredSlice], skipped: list[SkippedOut], wanted: MetricsIn
+    found: list[MeasuredSlice],
+    skipped: list[SkippedOut],
+    wanted: MetricsIn,
+    bundle: BundleReference,
 ) -> MetricsOut:
     total = Counter(one.label for one in found)
     right = Counter(one.label for one in found if one.label == one.predicted_class)
@@ -153,6 +170,7 @@ def _counted(
         },
         skipped=skipped,
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
+        bundle=bundle,
     )
 
 
@@ -166,7 +184,10 @@ def _files(wanted: MetricsIn, roots: Roots) -> list[Path]:
     depth = len(root.parts) + 2  # root/label/file
     entries = [entry for entry in walk(root) if not isinstance(entry, Failure)]
     files = [Path(entry.source) for entry in entries]
-    return [path for path in files if wanted.recursive or len(path.parts) <= depth][:MOST_PATHS]
+    chosen = [path for path in files if wanted.recursive or len(path.parts) <= depth]
+    if len(chosen) > MOST_PATHS:
+        raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got {len(chosen):,}")
+    return chosen
 
 
 def _task(classifier: Classifier) -> Task:

@@ -11,6 +11,7 @@ from slicewise.explain.colormap import COLORMAPS
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
 from slicewise.service.answers import Wish
 from slicewise.service.asking import (
+    AnswerQuery,
     PredictOptions,
     Predictor,
     PredictQuery,
@@ -32,10 +33,9 @@ router = APIRouter(prefix="/v1", tags=["predictions"])
 UPLOAD_PROBLEMS = documented(400, 408, 413, 415, 422)
 
 
-class ExplainQuery(PredictQuery):
+class ExplainQuery(AnswerQuery):
     """How an explanation is wanted."""
 
-    explain: bool = Field(True, description="Always on here.", exclude=True)
     target: str | None = Field(None, description="Class to explain; the answered one by default.")
     colormap: str = Field(
         DEFAULT_STYLE.colormap,

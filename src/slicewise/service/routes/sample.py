@@ -56,7 +56,8 @@ async def sample(
     caller: Predictor, parts: Parts, query: Annotated[SampleQuery, Query()]
 ) -> Response:
     """Drawn, not scanned; the picture says so. The header X-Sample-Seed draws it again."""
-    content, seed, label = await parts.engine.work(drawn, query.seed, query.label)
+    with parts.engine.door.enter():
+        content, seed, label = await parts.engine.work(drawn, query.seed, query.label)
     headers = {"X-Sample-Seed": str(seed), "X-Sample-Label": label}
     return Response(content, media_type="image/png", headers=headers)
 

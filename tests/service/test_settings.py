@@ -1,0 +1,81 @@
+"""Every setting can be set through the environment, and a misspelt one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slicewise.errors import ConfigError
+from slicewise.service.settings import Settings, read_settings
+
+GIVEN = {
+    "host": ("::1", "::1"),
+    "port": ("81", 81),
+    "workers": ("2", 2),
+    "bundle": ("b.zip", Path("b.zip")),
+    "threads": ("3", 3),
+    "challenger": ("c.zip", Path("c.zip")),
+    "challenger_share": ("0.25", 0.25),
+    "batch_size": ("4", 4),
+    "batch_patience_ms": ("1.5", 1.5),
+    "queue_size": ("9", 9),
+    "max_upload_bytes": ("2048", 2048),
+    "max_files": ("7", 7),
+    "body_timeout_s": ("5", 5.0),
+    "request_timeout_s": ("6", 6.0),
+    "drain_s": ("0", 0.0),
+    "database_url": ("sqlite:///x.db", "sqlite:///x.db"),
+    "retention_days": ("30", 30),
+    "data_roots": ("/a:/b c", (Path("/a"), Path("/b c"))),
+    "cors_origins": (
+        "https://a.example, https://b.example",
+        ("https://a.example", "https://b.example"),
+    ),
+    "rate_limit": ("1", 1),
+    "tls_certificate": ("c.pem", Path("c.pem")),
+    "tls_key": ("k.pem", Path("k.pem")),
+    "trusted_proxy": ("10.0.0.1", "10.0.0.1"),
+    "log_level": ("debug", "debug"),
+}
+
+
+def test_every_setting_is_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("SLICEWISE_AUDIT_KEY", "k" * 40)
+    for name, (text, _) in GIVEN.items():
+        monkeypatch.setenv(f"SLICEWISE_{name.upper()}", text)
+    found = read_settings()
+    assert {name: getattr(found, name) for name in GIVEN} == {n: v for n, (_, v) in GIVEN.items()}
+    assert found.audit_key is not None
+    assert found.audit_key.get_secret_value() == "k" * 40
+    assert set(GIVEN) | {"audit_key"} == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", ["data_roots", "cors_origins"])
+def test_an_empty_list_is_none(monkeypatch, name):
+    monkeypatch.setenv(f"SLICEWISE_{name.upper()}", "")
+    assert getattr(read_settings(), name) == ()
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "known"),
+    [("DATA_ROOT", "DATA_ROOTS"), ("BATCHSIZE", "BATCH_SIZE"), ("audit_keys", "AUDIT_KEY")],
+)
+def test_a_misspelt_variable_is_told(monkeypatch, misspelt, known):
+    monkeypatch.setenv(f"SLICEWISE_{misspelt}", "secret")
+    with pytest.raises(ConfigError, match=f"SLICEWISE_{misspelt}.*SLICEWISE_{known}") as told:
+        read_settings()
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("other", ["SLICEWISE_DATA", "SLICEWISE_HOMEPAGE", "ZSLICEWISE_PORTS"])
+def test_other_variables_are_not_ours(monkeypatch, other):
+    monkeypatch.setenv(other, "x")
+    read_settings()
+
+
+def test_a_share_needs_a_challenger(monkeypatch):
+    with pytest.raises(ConfigError, match=r"^SLICEWISE_CHALLENGER_SHARE: expected SLICEWISE_CHALL"):
+        read_settings(challenger_share=0.5)
+    monkeypatch.setenv("SLICEWISE_CHALLENGER", "c.zip")
+    assert read_settings(challenger_share=0.5).challenger_share == 0.5
