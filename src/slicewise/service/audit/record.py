@@ -39,7 +39,7 @@ class PredictionRecord:
         decision: `accept`, `review` or `reject`.
         reasons: Why.
         latency_ms: From the upload to the answer.
-        summary: Statistics of the input by name; modality values scaled to [0, 1].
+        summary: Statistics by name, of the image as the model gets it.
         distance: Outlier score; None where the bundle has none.
     """
 
