@@ -154,6 +154,12 @@ def test_report_of_nothing(url: str):
     assert run("report", "--since", "2030-01-01").stdout == "no predictions in this time\n"
 
 
+def test_a_mistyped_year_does_not_delete_everything(url: str, monkeypatch, capsys):
+    err = failed(monkeypatch, capsys, "prune", "--before", "2130-01-01")
+    assert "expected a time in the past" in err
+    assert "deleted" not in err
+
+
 def test_prune(url: str):
     result = run("prune", "--before", "2026-03-01T09:30:01")
     assert result.stdout == "deleted: 1 predictions, 0 words of feedback\n"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from slicewise.cli_audit_report import report_text
 from slicewise.cli_progress import steps
+from slicewise.errors import ConfigError
 from slicewise.service.audit.anchor import anchors_now, read_anchors
-from slicewise.service.audit.clock import stamp
+from slicewise.service.audit.clock import now, stamp
 from slicewise.service.audit.export import export
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.reading import Span
@@ -91,6 +92,8 @@ def run_prune(database: str | None, before: datetime) -> str:
         database: URL; None for that of the settings.
         before: Aware time.
     """
+    if before > now():
+        raise ConfigError(f"--before {before:%Y-%m-%d}: expected a time in the past")
     with _opened(database) as ledger:
         gone = prune(ledger, before)
     return f"deleted: {gone.predictions} predictions, {gone.feedback} words of feedback"

@@ -45,6 +45,11 @@ class Answered:
     studies: list[StudyPrediction] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
+    def key(self) -> Given:
+        """The one answer that stands for all where a route has room for one: a key slice."""
+        wanted = {source for one in self.studies for source in one.study.key_slices}
+        return next((one for one in self.given if one.prediction.source in wanted), self.given[0])
+
 
 def together(
     results: Sequence[SeriesAnswers],

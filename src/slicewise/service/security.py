@@ -77,10 +77,10 @@ def require_safe(settings: Settings, keys: KeyStore) -> None:
             f"({PREFIX}TRUSTED_PROXY, its address)"
         )
     if missing:
-        raise ConfigError(
-            f"others can reach {settings.host}: expected {' and '.join(missing)}; "
-            "got none. On 127.0.0.1 neither is needed"
-        )
+        why = f"{settings.host} can be reached by others; without a key or TLS use 127.0.0.1"
+        if settings.trusted_proxy is not None:
+            why = f"{PREFIX}TRUSTED_PROXY lets others in through a proxy"
+        raise ConfigError(f"expected {' and '.join(missing)}; got none. {why}")
 
 
 class SecurityHeaders:

@@ -72,3 +72,20 @@ def test_model_type_is_that_of_the_bundle_that_answered(tmp_path):
     assert len(types) == 2
     assert types.pop(sha256) == "larger"
     assert set(types.values()) == {"small"}
+
+
+def test_a_series_is_answered_by_the_same_key_slice_everywhere(client):
+    """A route with room for one answer names a key slice of the study, and says that it is one."""
+    sent = {"file": ("scan.zip", zip_bytes(series(6, uid="1.2.4")))}
+    study = client.post("/v1/predict", files=sent).json()
+    (key, *_) = study["studies"][0]["study"]["key_slices"]
+    (wanted,) = [p for p in study["predictions"] if p["source"] == key]
+    answers = [
+        client.post(route, files=sent).json()
+        for route in ("/predict", "/api/predict", "/classify_slice", "/classify_with_gradcam")
+    ]
+    assert answers[0]["confidence"] == wanted["confidence"]
+    assert answers[1]["predictions"][0]["probability"] == wanted["confidence"]
+    tumor = [answer["probabilities"]["Tumor"] for answer in answers[2:]]
+    assert tumor == [wanted["tumor_probability"]] * 2
+    assert all("One of 6 slices" in answer["notes"] for answer in answers)

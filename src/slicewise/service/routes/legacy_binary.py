@@ -78,10 +78,10 @@ class BinaryBatch(BaseModel):
 async def classify_slice(
     request: Request, caller: Predictor, parts: Parts, query: Options
 ) -> BinaryOut:
-    """Of a series, its first slice."""
+    """Of a series, its first key slice."""
     _require_negative_class(parts)
     answered = await answers_for(request, caller, query, most=1)
-    return BinaryOut(**_binary(answered.given[0]))
+    return BinaryOut(**_binary(answered.key(), len(answered.given)))
 
 
 @router.post(
@@ -118,8 +118,9 @@ async def classify_with_gradcam(
     """Of a series, its first key slice."""
     _require_negative_class(parts)
     answered = await answers_for(request, caller, query, most=1)
-    given, pictures = next((g, g.pictures) for g in answered.given if g.pictures)
-    return BinaryWithOverlay(**_binary(given), gradcam_overlay=pictures.heatmap)
+    given = answered.key()
+    overlay = "" if given.pictures is None else given.pictures.heatmap
+    return BinaryWithOverlay(**_binary(given, len(answered.given)), gradcam_overlay=overlay)
 
 
 def _require_negative_class(parts: Services) -> None:
@@ -127,7 +128,7 @@ def _require_negative_class(parts: Services) -> None:
         raise ConfigError("this model has no class without a tumor; ask /v1/predict")
 
 
-def _binary(given: Given) -> dict[str, Any]:
+def _binary(given: Given, slices: int = 1) -> dict[str, Any]:
     """Tumor where the threshold is reached; where there is no flag, as a blank picture, no."""
     said = given.prediction
     tumor = said.tumor_probability or 0.0
@@ -139,7 +140,7 @@ def _binary(given: Given) -> dict[str, Any]:
         "confidence": probabilities[label],
         "probabilities": probabilities,
         "threshold": said.threshold,
-        "notes": notes_on(said),
+        "notes": notes_on(said, slices),
         "decision": said.decision,
         "reasons": said.reasons,
         "id": given.id,

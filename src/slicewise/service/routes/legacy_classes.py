@@ -109,8 +109,9 @@ class ApiQuery(AnswerQuery):
 async def predict(
     request: Request, caller: Predictor, parts: Parts, query: Annotated[SaveCamQuery, Query()]
 ) -> PredictOut:
-    """One file; of a series, its first slice."""
-    given = (await answers_for(request, caller, query, most=1)).given[0]
+    """One file; of a series, its first key slice."""
+    answered = await answers_for(request, caller, query, most=1)
+    given = answered.key()
     said = given.prediction
     name = old_name(said.label)
     return PredictOut(
@@ -122,7 +123,7 @@ async def predict(
         has_tumor=said.tumor_flag,
         tumor_probability=said.tumor_probability,
         cam=None if given.pictures is None else given.pictures.heatmap,
-        notes=notes_on(said),
+        notes=notes_on(said, len(answered.given)),
         decision=said.decision,
         reasons=said.reasons,
         id=given.id,
@@ -141,18 +142,23 @@ async def api_predict(
 ) -> ApiPredictOut:
     """One file; of a series, its first key slice."""
     answered = await answers_for(request, caller, query, most=1)
-    return api_predict_out(next(given for given in answered.given if given.pictures))
+    return api_predict_out(answered.key(), len(answered.given))
 
 
-def api_predict_out(given: Given) -> ApiPredictOut:
-    """One answer in the fields of `/api/predict`."""
+def api_predict_out(given: Given, slices: int = 1) -> ApiPredictOut:
+    """One answer in the fields of `/api/predict`.
+
+    Args:
+        given: The answer.
+        slices: How many slices were answered for.
+    """
     said, pictures = given.prediction, given.pictures
     ranked = sorted(said.probabilities.items(), key=lambda pair: -pair[1])
     return ApiPredictOut(
         predictions=[ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
         gradcam="" if pictures is None else pictures.heatmap,
         original="" if pictures is None else pictures.original or "",
-        notes=notes_on(said),
+        notes=notes_on(said, slices),
         decision=said.decision,
         reasons=said.reasons,
         id=given.id,
@@ -171,12 +177,18 @@ def old_name(label: str) -> str:
     return OLD_NAMES.get(label, label)
 
 
-def notes_on(prediction: Prediction) -> str:
-    """Decision and reasons in words; a rejected picture is said to have no answer."""
+def notes_on(prediction: Prediction, slices: int = 1) -> str:
+    """Decision and reasons in words; a rejected picture is said to have no answer.
+
+    Args:
+        prediction: What was answered.
+        slices: How many slices the file held; of several this is one, and says so.
+    """
     decided = {
         Verdict.ACCEPT: "accepted",
         Verdict.REVIEW: "for a person to review",
         Verdict.REJECT: "rejected: the class named is no answer",
     }
     why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
-    return decided[prediction.decision] + (f" ({why})" if why else "") + ". " + DISCLAIMER
+    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
+    return decided[prediction.decision] + (f" ({why})" if why else "") + f". {one}{DISCLAIMER}"
