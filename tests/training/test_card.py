@@ -68,7 +68,7 @@ def test_nothing_of_the_machine_is_told(tmp_path):
     write_heads(tmp_path)
     path = tmp_path / "quick.yaml"
     path.write_text(yaml.safe_dump(run_values(tmp_path, trainer={"epochs": 1})))
-    (bundle,) = run_train(path, folds=False, only=[], weights=None, refit=False)
+    (bundle,) = run_train(path, {}, folds=False, only=[], refit=False)
     for file in ("MODEL_CARD.md", "bundle.json"):
         text = (bundle / file).read_text()
         assert "slicewise train quick.yaml" in text
