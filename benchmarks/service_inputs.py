@@ -91,7 +91,7 @@ def _volume(slices: list[bytes]) -> bytes:
     volume = np.stack(layers, axis=2).astype(np.int16)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "volume.nii.gz"
-        image = nibabel.Nifti1Image(volume, np.diag([1.8, 1.8, 5.0, 1.0]))  # type: ignore[no-untyped-call]
+        image = nibabel.Nifti1Image(volume, np.diag([1.8, 1.8, 5.0, 1.0]))
         nibabel.save(image, path)
         return path.read_bytes()
 

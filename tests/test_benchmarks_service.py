@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -77,13 +78,13 @@ def test_another_status_or_a_missing_field_is_a_difference() -> None:
 class Canned(BaseHTTPRequestHandler):
     """Answers 503 every third time, else an answer with an id of its own."""
 
-    count = 0
+    numbers = count(1)  # its next is atomic: every request runs in a thread of its own
 
     def do_POST(self) -> None:
-        Canned.count += 1
+        number = next(Canned.numbers)
         self.rfile.read(int(self.headers["Content-Length"]))
-        busy = Canned.count % 3 == 0
-        body = json.dumps({"id": f"id-{Canned.count}", "label": "glioma"}).encode()
+        busy = number % 3 == 0
+        body = json.dumps({"id": f"id-{number}", "label": "glioma"}).encode()
         self.send_response(503 if busy else 200)
         self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(body)))
@@ -96,7 +97,7 @@ class Canned(BaseHTTPRequestHandler):
 
 def test_the_load_generator_counts_what_a_server_did() -> None:
     load = module("service_load")
-    Canned.count = 0
+    Canned.numbers = count(1)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
     Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -26,7 +26,7 @@ from slicewise.service.security import (
 from slicewise.service.settings import Settings
 
 TLS = {"tls_certificate": "c.pem", "tls_key": "k.pem"}
-WORLD = "0.0.0.0"  # noqa: S104
+WORLD = "0.0.0.0"  # noqa: S104 (nothing listens there)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
 
 from slicewise.training.config import LossConfig
 from slicewise.training.losses import class_weights, loss, region_loss

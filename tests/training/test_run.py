@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import lightning as L  # noqa: N812
+import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import pytest
 import torch

@@ -141,7 +141,7 @@ def _white_is_zero(image: Image.Image) -> int | None:
 
 def _tag(image: Image.Image, tag: int, default: int) -> int:
     # Only Pillow's TIFF images have tags, and only those come here.
-    value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]
+    value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]  # TIFF images have it
     return int(value[0] if isinstance(value, tuple) else value)
 
 

@@ -15,6 +15,7 @@ class Connection(H11Protocol):
 
     _due: asyncio.TimerHandle | None = None
 
+    # uvicorn's own signature, narrower than asyncio's
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)

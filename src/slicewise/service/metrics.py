@@ -153,7 +153,7 @@ class Metrics:
         with _alone_in(folder):
             forget_dead(folder)
             together = CollectorRegistry()
-            multiprocess.MultiProcessCollector(together, str(folder))  # type: ignore[no-untyped-call]
+            multiprocess.MultiProcessCollector(together, str(folder))
             return generate_latest(together)
 
 
@@ -187,7 +187,7 @@ def forget_dead(folder: Path) -> None:
     for file in folder.glob(_LIVE):
         pid = int(file.stem.rsplit("_", 1)[1])
         if not _alive(pid):
-            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+            multiprocess.mark_process_dead(pid, str(folder))
     for kind in ("counter", "histogram"):
         own = (file for file in folder.glob(f"{kind}_*.db") if file.stem.split("_")[1].isdecimal())
         ended = [file for file in own if not _alive(int(file.stem.split("_")[1]))]
@@ -199,13 +199,13 @@ def _add_up(total: Path, ended: Sequence[Path]) -> None:
     """Put the counts of files into one, and remove them."""
     counts: Counted[str] = Counted()
     for file in (*ended, *([total] if total.exists() else ())):
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(file):  # type: ignore[no-untyped-call]
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(file):
             counts[key] += value
     with tempfile.NamedTemporaryFile(dir=total.parent, prefix="sum-", delete=False) as made:
-        summed = MmapedDict(made.name)  # type: ignore[no-untyped-call]
+        summed = MmapedDict(made.name)
     for key, value in counts.items():
-        summed.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
-    summed.close()  # type: ignore[no-untyped-call]
+        summed.write_value(key, value, 0.0)
+    summed.close()
     Path(made.name).replace(total)
     for file in ended:
         file.unlink()

@@ -100,7 +100,8 @@ def read_settings(**given: object) -> Settings:
     """
     _require_known(os.environ)
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        known = {name: value for name, value in given.items() if value is not None}
+        return Settings.model_validate(known)
     except ValidationError as error:
         wrong = "; ".join(
             f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}"

@@ -135,9 +135,9 @@ def _bars(axes: Axes, change: Change, places: np.ndarray, *, horizontal: bool) -
 def _finish_days(axes: Axes) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    place = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    place = AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(place)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(place))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(place))
     axes.grid(color="0.9", linewidth=0.6)
 
 
