@@ -96,11 +96,26 @@ def test_a_tumor_in_one_place_is_enough_for_evidence_and_not_for_the_mean() -> N
         features = torch.full((1, 512, 10, 10), -1.0)
         features[:, 0, 4, 7] = 12.0
         found = network.logits(features)[0]
-        network.negative = None
-        mean = network.logits(features)[0]
+        mean = network.scores(features).mean(dim=(2, 3))[0]
     assert found.argmax() == 0
     assert found[0] > 5
     assert mean[0] < 0
+
+
+def test_the_surroundings_tell_tumors_apart_and_nothing_else() -> None:
+    network = evidence()
+    features = torch.rand(3, 512, 3, 4) * 5
+    with torch.no_grad():
+        before = network.logits(features)
+        assert network.surroundings is not None
+        network.surroundings.bias.copy_(torch.tensor([0.0, 3.0, 0.0]))
+        after = network.logits(features)
+    tumors = [0, 1, 3]
+    torch.testing.assert_close(after[:, tumors].logsumexp(1), before[:, tumors].logsumexp(1))
+    torch.testing.assert_close(after[:, 2], before[:, 2])
+    moved = (after - before)[:, tumors]
+    torch.testing.assert_close(moved[:, 1] - moved[:, 0], torch.full((3,), 3.0))
+    torch.testing.assert_close(moved[:, 2], moved[:, 0])
 
 
 def test_evidence_needs_a_class_without_a_tumor() -> None:

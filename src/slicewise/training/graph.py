@@ -19,9 +19,10 @@ from slicewise.training.model import SliceNet
 class BundleGraph(nn.Module):
     """A network that also returns Grad-CAM of every class and the pooled features.
 
-    The gradient of logit k by feature d, averaged over places, is V[k, d] / (h w), with V the
-    evidence kernel of the network: pooled by the mean, every place has it; pooled by log-mean-exp,
-    places share it by weights that sum to 1. So Grad-CAM (Selvaraju et al. 2017) is one product.
+    The gradient of the evidence of class k by feature d, averaged over places, is V[k, d] / (h w),
+    with V the evidence kernel of the network: pooled by the mean, every place has it; pooled by
+    log-mean-exp, places share it by weights that sum to 1. So Grad-CAM (Selvaraju et al. 2017) is
+    one product. Without a head on the surroundings, evidence and logit are the same.
     """
 
     def __init__(self, network: SliceNet) -> None:

@@ -51,12 +51,16 @@ class SliceNet(nn.Module):
 
     Pooled by `mean`, this is global average pooling and a linear head. Pooled by `evidence`, a
     tumor class scores by its log odds against no tumor, joined over places by log-mean-exp, so that
-    a small tumor is enough; no tumor scores by the mean of its log odds.
+    a small tumor is enough; no tumor scores by the mean of its log odds. A second head on the mean
+    over places, which knows the plane and the surroundings, helps to tell the tumor classes apart;
+    it moves probability between them only, so it has no say in whether there is a tumor.
     """
 
     mean: Tensor
     std: Tensor
     contrast: Tensor
+    healthy: Tensor
+    tumors: Tensor
 
     def __init__(
         self, backbone: Backbone, classes: int, dropout: float, negative: int | None = None
@@ -75,6 +79,14 @@ class SliceNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.negative = negative
         self.register_buffer("contrast", _contrast(classes, negative), persistent=False)
+        healthy = torch.tensor([k == negative for k in range(classes)])
+        self.register_buffer("healthy", healthy, persistent=False)
+        self.register_buffer("tumors", torch.eye(classes)[~healthy], persistent=False)
+        self.surroundings: nn.Linear | None = None
+        if negative is not None:
+            self.surroundings = nn.Linear(backbone.channels, classes - 1)
+            nn.init.zeros_(self.surroundings.weight)
+            nn.init.zeros_(self.surroundings.bias)
         self.register_buffer("mean", torch.tensor(backbone.mean or 0.0))
         self.register_buffer("std", torch.tensor(backbone.std or 1.0))
         self.needs_statistics = backbone.mean is None
@@ -110,16 +122,29 @@ class SliceNet(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, D, h, w) features to logits (N, K)."""
-        if self.negative is None:
+        if self.surroundings is None:
             logits: Tensor = self.head(self.dropout(features.mean(dim=(2, 3))))
             return logits
+        evidence = self.evidence(features)
+        tumors = evidence @ self.tumors.T
+        mean = self.dropout(features.mean(dim=(2, 3)))
+        kinds = (tumors + self.surroundings(mean)).log_softmax(dim=1)
+        told = (tumors.logsumexp(dim=1, keepdim=True) + kinds) @ self.tumors
+        return torch.where(self.healthy, evidence, told)
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to what the places say for each class (N, K).
+
+        Pooled by the mean, these are the logits.
+        """
         odds = torch.einsum("jk,nkhw->njhw", self.contrast, self.scores(features)).flatten(2)
+        if self.negative is None:
+            return odds.mean(dim=2)
         joined = odds.logsumexp(dim=2) - math.log(odds.shape[2])
-        healthy = torch.arange(odds.shape[1], device=odds.device) == self.negative
-        return torch.where(healthy, odds.mean(dim=2), joined)
+        return torch.where(self.healthy, odds.mean(dim=2), joined)
 
     def evidence_kernel(self) -> Tensor:
-        """(K, D) what each feature at each place adds to a logit, on the mean over places."""
+        """(K, D) what each feature at each place adds to the evidence, on the mean over places."""
         return self.contrast @ self.head.weight
 
     def forward(self, images: Tensor) -> Tensor:

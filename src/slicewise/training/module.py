@@ -165,7 +165,9 @@ def _layout(images: Tensor) -> Tensor:
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    for part, scale in ((network.backbone, config.backbone_lr_scale), (network.head, 1.0)):
+    heads = [part for part in (network.head, network.surroundings) if part is not None]
+    scales = ((network.backbone, config.backbone_lr_scale), *((head, 1.0) for head in heads))
+    for part, scale in scales:
         trained = [p for p in part.parameters() if p.requires_grad]
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
             chosen = [p for p in trained if (p.ndim > 1) is matrix]
