@@ -23,6 +23,7 @@ def record(number: int = 0, **changed: object) -> PredictionRecord:
         input_sha256=f"{number:064x}",
         slice_index=None,
         arm="main",
+        shadow_of=None,
         bundle=("four_class", "1.0.0", "b" * 64),
         label="glioma",
         confidence=0.9,

@@ -177,6 +177,7 @@ def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
     assert shadow.bundle[0] == "rival"
     assert shadow.threshold == 0.2
     assert (shadow.request_id, shadow.input_sha256) == (main.request_id, main.input_sha256)
+    assert (shadow.shadow_of, main.shadow_of) == (main.id, None)
 
 
 def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice, repeat
 from threading import Event
 from typing import Any, TypeVar
 
@@ -164,7 +165,7 @@ class Engine:
         recorded = self._start(self._record(records))  # the disk works while pictures are drawn
         drawn, undrawn = await self._draw_all(results, wish)
         await asyncio.shield(recorded)
-        self._start_shadow(reading, ticket, origin, wish)
+        self._start_shadow(reading, [row.id for row in records], ticket, origin, wish)
         return together(results, records, drawn, [*reading.failures, *undrawn])
 
     def _check(self, wish: Wish) -> None:
@@ -233,11 +234,17 @@ class Engine:
         return drawn, not_drawn(left_out, MOST_PICTURES)
 
     def _records(
-        self, read: ReadSeries, answers: Sequence[Answer], arm: Arm, origin: Origin
+        self,
+        read: ReadSeries,
+        answers: Sequence[Answer],
+        arm: Arm,
+        origin: Origin,
+        shadow_of: Iterable[str | None] = repeat(None),
     ) -> list[PredictionRecord]:
+        seen = zip(answers, read.places, read.summaries, strict=True)
         return [
-            record_of(answer, place, summary, arm, origin)
-            for answer, place, summary in zip(answers, read.places, read.summaries, strict=True)
+            record_of(answer, place, summary, arm, origin, of)
+            for (answer, place, summary), of in zip(seen, shadow_of, strict=False)
         ]
 
     async def _record(self, records: Sequence[PredictionRecord]) -> None:
@@ -248,7 +255,9 @@ class Engine:
         for row in records:
             self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
 
-    def _start_shadow(self, reading: Reading, ticket: Ticket, origin: Origin, wish: Wish) -> None:
+    def _start_shadow(
+        self, reading: Reading, given: list[str], ticket: Ticket, origin: Origin, wish: Wish
+    ) -> None:
         """Have the challenger answer the same slices, after the reply and for the record only."""
         slices = sum(len(read.ready) for read in reading.series)
         if not self._rollout.has_shadow or not slices:
@@ -257,7 +266,7 @@ class Engine:
             log.warning("shadow skipped", slices=slices)
             return
         self._shadowed += slices
-        job = self._start(self._shadow(reading, origin, wish))
+        job = self._start(self._shadow(reading, given, origin, wish))
         held = ticket.hand_over()  # the request leaves, its pixels stay
 
         def done(_: asyncio.Task[None]) -> None:
@@ -273,14 +282,18 @@ class Engine:
         task.add_done_callback(self._jobs.discard)
         return task
 
-    async def _shadow(self, reading: Reading, origin: Origin, wish: Wish) -> None:
+    async def _shadow(self, reading: Reading, given: list[str], origin: Origin, wish: Wish) -> None:
+        ids = iter(given)
         try:
             for read in reading.series:
-                await self._shadow_series(read, origin, wish)
+                of_series = list(islice(ids, len(read.ready)))
+                await self._shadow_series(read, of_series, origin, wish)
         except Exception:  # the caller has the answer already; the log has to tell
             log.exception("shadow failed")
 
-    async def _shadow_series(self, read: ReadSeries, origin: Origin, wish: Wish) -> None:
+    async def _shadow_series(
+        self, read: ReadSeries, given: list[str], origin: Origin, wish: Wish
+    ) -> None:
         batcher = self._batchers[Arm.CHALLENGER]
         limit = batcher.classifier.threshold(wish.threshold)
         answers: list[Answer] = []
@@ -290,7 +303,7 @@ class Engine:
             waiting = batcher.submit(ready, limit, tta=wish.tta)
             answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
         marked = joined(read.series, answers, batcher.classifier, threshold=wish.threshold)
-        await self._record(self._records(read, marked.answers, Arm.SHADOW, origin))
+        await self._record(self._records(read, marked.answers, Arm.SHADOW, origin, given))
 
 
 async def _wait(for_: Iterable[asyncio.Future[Any]], ends_at: float) -> None:

@@ -30,7 +30,12 @@ class Origin:
 
 
 def record_of(
-    answer: Answer, place: Place, summary: dict[str, float], arm: Arm, origin: Origin
+    answer: Answer,
+    place: Place,
+    summary: dict[str, float],
+    arm: Arm,
+    origin: Origin,
+    shadow_of: str | None = None,
 ) -> PredictionRecord:
     """The row of one answer, with a new id.
 
@@ -40,6 +45,7 @@ def record_of(
         summary: Statistics of the slice.
         arm: Who answered.
         origin: Of the request.
+        shadow_of: Id of the answer that the caller got, where this one is a shadow.
     """
     said = answer.prediction
     name, version, sha256 = astuple(said.bundle)
@@ -52,6 +58,7 @@ def record_of(
         input_sha256=place.sha256,
         slice_index=place.index,
         arm=arm.value,
+        shadow_of=shadow_of,
         bundle=(name, version, sha256),
         label=said.label,
         confidence=said.confidence,

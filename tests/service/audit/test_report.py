@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from datetime import timedelta
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from builders_records import START, record
 from postgres import on_both
+from slicewise.errors import AuditError
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.reading import Span
+from slicewise.service.audit.record import PredictionRecord
 from slicewise.service.audit.report import compare_arms
 from slicewise.service.audit.shares import difference
 from slicewise.service.audit.store import AuditStore
@@ -22,6 +27,12 @@ CLEAR = {
     "tumor_flag": False,
     "probabilities": {"glioma": 0.2, "no_tumor": 0.8},
 }
+
+
+def shadow_of(main: PredictionRecord, **changed: object) -> PredictionRecord:
+    """What a challenger in shadow said to the slice of an answer."""
+    marks = {"id": uuid4().hex, "arm": "shadow", "shadow_of": main.id, "bundle": NEW}
+    return dataclasses.replace(main, **{**marks, **changed})
 
 
 def test_nothing_gives_an_empty_report(ledger: Ledger):
@@ -100,10 +111,9 @@ def test_shadow_beside_main(store: AuditStore, ledger: Ledger):
     kept = []
     for number, (ours, theirs) in enumerate(answers):
         kept.append(record(number, **ours))
-        kept.append(record(number, arm="shadow", bundle=NEW, **theirs))
-    alone = record(50, arm="shadow", bundle=NEW)  # main's answer is gone
-    other_slice = [record(60, slice_index=0), record(60, slice_index=1, arm="shadow", bundle=NEW)]
-    store.submit([*kept, alone, *other_slice]).result(10)
+        kept.append(shadow_of(kept[-1], **theirs))
+    alone = shadow_of(record(50))  # main's answer is gone
+    store.submit([*kept, alone]).result(10)
     store.add_feedback(kept[0].id, "a", agree=True, label=None, note=None)  # both right
     store.add_feedback(kept[2].id, "a", agree=False, label="no_tumor", note=None)  # shadow only
     store.add_feedback(kept[4].id, "a", agree=False, label="glioma", note=None)  # neither
@@ -119,9 +129,10 @@ def test_shadow_beside_main(store: AuditStore, ledger: Ledger):
 
 
 def test_slices_are_paired_with_their_own(store: AuditStore, ledger: Ledger):
+    """Even where a request held the same file twice."""
     labels = [TUMOR, CLEAR, TUMOR]
-    main = [record(1, slice_index=n, **labels[n]) for n in range(3)]
-    shadow = [record(1, slice_index=n, arm="shadow", bundle=NEW, **labels[n]) for n in range(3)]
+    main = [record(1, **labels[n]) for n in range(3)]
+    shadow = [shadow_of(main[n], **labels[n]) for n in range(3)]
     store.submit([*main, *reversed(shadow)]).result(10)
     (pairs,) = compare_arms(ledger, Span())["shadows"]
     assert (pairs["pairs"], pairs["inputs"]) == (3, 1)
@@ -130,8 +141,8 @@ def test_slices_are_paired_with_their_own(store: AuditStore, ledger: Ledger):
 
 def test_answers_without_a_negative_class_have_no_flags(store: AuditStore, ledger: Ledger):
     nothing = {"tumor_flag": None, "tumor_probability": None, "threshold": None}
-    kept = [record(n, arm=arm, **nothing) for n in range(3) for arm in ("main", "shadow")]
-    store.submit(kept).result(10)
+    main = [record(n, **nothing) for n in range(3)]
+    store.submit([*main, *(shadow_of(one, bundle=one.bundle) for one in main)]).result(10)
     report = compare_arms(ledger, Span())
     assert report["arms"][0]["shares"]["tumor flag"] is None
     assert report["shadows"][0]["same"]["tumor_flag"] is None
@@ -157,3 +168,16 @@ def test_differences_are_those_of_the_shares(store: AuditStore, ledger: Ledger):
     shares = [Share(**arm["shares"]["decision accept"]) for arm in report["arms"]]
     assert report["differences"][0]["shares"]["decision accept"] == difference(*shares)
     assert report["differences"][0]["shares"]["decision accept"]["ci_low"] > 0
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE predictions SET arm = 'x'", "UPDATE predictions SET probabilities = '7'"]
+)
+def test_changed_rows_are_refused_with_what_to_do(
+    store: AuditStore, ledger: Ledger, execute: Callable[[str], None], change: str
+):
+    main = record(1)
+    store.submit([main, shadow_of(main)]).result(10)
+    execute(change)
+    with pytest.raises(AuditError, match="audit verify"):
+        compare_arms(ledger, Span())

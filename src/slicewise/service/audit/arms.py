@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Select, Subquery, func, select
 
+from slicewise.errors import AuditError
 from slicewise.figures.share import Share
 from slicewise.service.audit.reading import Span
 from slicewise.service.audit.record import Arm
@@ -26,6 +27,12 @@ _MODEL = (_P.arm, _P.bundle_name, _P.bundle_version, _P.bundle_sha256)
 _ROLES = [arm.value for arm in Arm]
 _FLAGS = {True: "flagged", False: "not flagged"}
 _AGREED = {True: "agreed", False: "disagreed"}
+
+
+CHANGED = AuditError(
+    "a prediction is not as it was written; `slicewise audit verify` says which one"
+)
+"""What is said of a row that no service wrote."""
 
 
 class Model(NamedTuple):
@@ -86,6 +93,9 @@ def figures_by_model(connection: Connection, span: Span) -> dict[Model, ArmFigur
     Args:
         connection: Within a transaction that sees one state.
         span: Which predictions.
+
+    Raises:
+        AuditError: If a row was changed so that it makes no sense.
     """
     found: dict[Model, ArmFigures] = {}
     for model, rows in groupby(_answers(connection, span), key=_model):
@@ -94,7 +104,13 @@ def figures_by_model(connection: Connection, span: Span) -> dict[Model, ArmFigur
         found[_model(row)].latency_ms.append(row[4])
     for (model, _), rows in groupby(_words(connection, span), key=lambda r: (_model(r), r[4])):
         found[model].agreed.add(Counter(_AGREED[row[5]] for row in rows))
-    return dict(sorted(found.items(), key=lambda item: (_ROLES.index(item[0].arm), item[0])))
+    return dict(sorted(found.items(), key=lambda item: (_place(item[0].arm), item[0])))
+
+
+def _place(arm: str) -> int:
+    if arm not in _ROLES:
+        raise CHANGED
+    return _ROLES.index(arm)
 
 
 def last_words() -> Subquery:

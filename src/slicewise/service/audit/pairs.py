@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, select
 
-from slicewise.service.audit.arms import Model, last_words, streamed
+from slicewise.service.audit.arms import CHANGED, Model, last_words, streamed
 from slicewise.service.audit.reading import Span
-from slicewise.service.audit.record import Arm
 from slicewise.service.audit.shares import Shares
 from slicewise.service.audit.tables import PREDICTIONS
 
@@ -30,7 +29,7 @@ _SAME = {True: "same", False: "other"}
 
 @dataclass(slots=True)
 class PairFigures:
-    """Answers of main and shadow to the same slices of the same requests.
+    """Answers of main and shadow to the same slices.
 
     Args:
         labels: Whether the labels are the same, over inputs.
@@ -72,6 +71,9 @@ def figures_of_pairs(connection: Connection, span: Span) -> dict[tuple[Model, Mo
     Args:
         connection: Within a transaction that sees one state.
         span: Which shadow answers; those of main are looked for at any time.
+
+    Raises:
+        AuditError: If a row was changed so that it makes no sense.
     """
     found: dict[tuple[Model, Model], PairFigures] = {}
     rows = _pairs(connection, span)
@@ -83,13 +85,6 @@ def figures_of_pairs(connection: Connection, span: Span) -> dict[tuple[Model, Mo
 def _pairs(connection: Connection, span: Span) -> Iterator[tuple[Any, ...]]:
     main, shadow = PREDICTIONS.alias("main"), PREDICTIONS.alias("shadow")
     words = last_words()
-    same_slice = and_(
-        main.c.request_id == shadow.c.request_id,
-        main.c.input_sha256 == shadow.c.input_sha256,
-        func.coalesce(main.c.slice_index, -1) == func.coalesce(shadow.c.slice_index, -1),
-        main.c.arm == Arm.MAIN.value,
-        shadow.c.arm == Arm.SHADOW.value,
-    )
     models = [
         table.c[name]
         for table in (main, shadow)
@@ -102,7 +97,7 @@ def _pairs(connection: Connection, span: Span) -> Iterator[tuple[Any, ...]]:
     ]
     query = (
         select(*models, main.c.input_sha256, *answers, words.c.agree, words.c.label)
-        .select_from(shadow.join(main, same_slice))
+        .select_from(shadow.join(main, main.c.id == shadow.c.shadow_of))
         .outerjoin(words, words.c.prediction_id == main.c.id)
         .where(*span.conditions(shadow))
     )
@@ -132,8 +127,11 @@ def _count(figures: PairFigures, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _add_gap(figures: PairFigures, main: str, shadow: str) -> None:
-    ours, theirs = json.loads(main), json.loads(shadow)
-    gap = max(abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in {*ours, *theirs})
+    try:
+        ours, theirs = json.loads(main), json.loads(shadow)
+        gap = max(abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in {*ours, *theirs})
+    except (ValueError, TypeError, AttributeError):
+        raise CHANGED from None
     figures.gap_sum += gap
     figures.gap_most = max(figures.gap_most, gap)
 

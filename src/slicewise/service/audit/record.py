@@ -28,6 +28,7 @@ class PredictionRecord:
         input_sha256: Of the uploaded bytes, hexadecimal.
         slice_index: Which slice of the upload; None where it held one.
         arm: `main`, `challenger` or `shadow`.
+        shadow_of: Id of the answer that main gave to the same slice; None but for a shadow.
         bundle: Name, version and SHA-256 of the model.
         label: Most probable class.
         confidence: Its probability.
@@ -51,6 +52,7 @@ class PredictionRecord:
     input_sha256: str
     slice_index: int | None
     arm: str
+    shadow_of: str | None
     bundle: tuple[str, str, str]
     label: str
     confidence: float

@@ -46,6 +46,7 @@ PREDICTIONS = Table(
     Column("input_sha256", Text, nullable=False),
     Column("slice_index", Integer),
     Column("arm", Text, nullable=False),
+    Column("shadow_of", Text),
     Column("bundle_name", Text, nullable=False),
     Column("bundle_version", Text, nullable=False),
     Column("bundle_sha256", Text, nullable=False),
