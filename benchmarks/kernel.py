@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from slicewise.data.phantom.files import write_phantoms
 from slicewise.explain.overlay import draw_answer
@@ -23,6 +22,7 @@ from slicewise.imaging.read import read_slices
 from slicewise.inference.bundle import MODEL_NAME
 from slicewise.inference.classifier import OUTPUTS, Classifier
 from slicewise.inference.decision import probabilities_of
+from slicewise.inference.runtime import ort
 
 ROUNDS = 100
 WARM_UP = 10

@@ -1,6 +1,6 @@
 """The service under load, beside a plain Flask app: speed, sameness, endurance, kill.
 
-    python -m benchmarks.service --seconds 20 [--only speed sameness endurance kill]
+    python -m benchmarks.service --seconds 20 [--only speed sameness endurance kill uploads]
                                  [--threads 1] [--workers 1] [--bundle B] [--requests 10000]
                                  [--minutes 10] [--postgres URL] [--out RESULTS.json]
 
@@ -23,12 +23,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import service_uploads
 from benchmarks.service_process import plain, slicewise
 from benchmarks.service_speed import lines, speed
 from benchmarks.service_trials import endurance, kill, sameness
 from slicewise.inference.bundle import bundled_model, load_bundle
 
-MODES = ("speed", "sameness", "endurance", "kill")
+MODES = ("speed", "sameness", "endurance", "kill", "uploads")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -98,7 +99,18 @@ def _kill(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return found
 
 
-MEASURES = {"speed": _speed, "sameness": _sameness, "endurance": _endurance, "kill": _kill}
+def _uploads(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    kind = slicewise(_sqlite(folder, "uploads"), given.bundle, given.threads)
+    return service_uploads.uploads(kind, folder, folder / "uploads.log")
+
+
+MEASURES = {
+    "speed": _speed,
+    "sameness": _sameness,
+    "endurance": _endurance,
+    "kill": _kill,
+    "uploads": _uploads,
+}
 
 
 def _sqlite(folder: Path, name: str) -> str:
@@ -108,6 +120,8 @@ def _sqlite(folder: Path, name: str) -> str:
 def _text(mode: str, found: Mapping[str, Any]) -> Iterator[str]:
     if mode == "speed":
         yield from lines(found)
+    elif mode == "uploads":
+        yield from service_uploads.lines(found)
     elif mode == "kill":
         for name, one in found.items():
             yield f"{name}: {_plain_text(one)}"
@@ -125,7 +139,7 @@ def _plain_text(found: Mapping[str, Any]) -> str:
 
 
 def _judged(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for mode in ("speed", "sameness", "endurance"):
+    for mode in ("speed", "sameness", "endurance", "uploads"):
         if mode in found:
             yield found[mode]
     yield from found.get("kill", {}).values()

@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 from pytorch_grad_cam import GradCAM
@@ -12,6 +11,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from builders import SIZE, spot_batch, trained_network
 from slicewise.data.tasks import FOUR_CLASS
+from slicewise.inference.runtime import ort
 from slicewise.training.config import ModelConfig
 from slicewise.training.graph import BundleGraph, onnx_bytes, rounded, without_origin
 from slicewise.training.model import SliceNet, create_network

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from pytorch_grad_cam import GradCAM
@@ -14,6 +13,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from slicewise.data.tasks import THREE_CLASS
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
 from slicewise.imaging.read import read_slice
+from slicewise.inference.runtime import ort
 from slicewise.training.config import ModelConfig
 from slicewise.training.graph import BundleGraph, onnx_bytes, rounded
 from slicewise.training.model import SliceNet, create_network

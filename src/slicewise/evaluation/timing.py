@@ -70,7 +70,7 @@ def machine(threads: int) -> dict[str, Any]:
     Args:
         threads: Of one forward pass.
     """
-    import onnxruntime
+    from slicewise.inference.runtime import ort
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
@@ -81,7 +81,7 @@ def machine(threads: int) -> dict[str, Any]:
         "load_average": load,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": ort.__version__,
     }
 
 

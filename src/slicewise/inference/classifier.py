@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from slicewise.errors import BundleError
@@ -24,6 +23,7 @@ from slicewise.inference.decision import (
     threshold_of,
 )
 from slicewise.inference.outliers import input_concerns, load_outliers, looks_of
+from slicewise.inference.runtime import ort
 from slicewise.inference.study import study_prediction
 from slicewise.inference.views import other_views
 
