@@ -74,6 +74,20 @@ def wait_until_ready(process, address, folder):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, workers):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, "--port", port, "--workers", workers],
+            env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert f"127.0.0.1, port {port}" in done.stderr
+    assert "--port choose another" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def recorded(folder: Path) -> set[str]:
     store = AuditStore.open(service_settings(folder))
     try:

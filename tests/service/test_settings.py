@@ -27,7 +27,7 @@ GIVEN = {
     "drain_s": ("0", 0.0),
     "database_url": ("sqlite:///x.db", "sqlite:///x.db"),
     "retention_days": ("30", 30),
-    "data_roots": ("/a:/b c", (Path("/a"), Path("/b c"))),
+    "data_roots": ("/: /usr", (Path("/"), Path("/usr"))),
     "cors_origins": (
         "https://a.example, https://b.example",
         ("https://a.example", "https://b.example"),
@@ -49,6 +49,12 @@ def test_every_setting_is_read_from_the_environment(monkeypatch):
     assert found.audit_key is not None
     assert found.audit_key.get_secret_value() == "k" * 40
     assert set(GIVEN) | {"audit_key"} == set(Settings.model_fields)
+
+
+def test_a_folder_that_is_not_there_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("SLICEWISE_DATA_ROOTS", f"{tmp_path}:{tmp_path / 'none'}")
+    with pytest.raises(ConfigError, match=r"SLICEWISE_DATA_ROOTS: expected folders.*none$"):
+        read_settings()
 
 
 @pytest.mark.parametrize("name", ["data_roots", "cors_origins"])

@@ -19,12 +19,15 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
     multiprocess,
 )
 from prometheus_client.mmap_dict import MmapedDict
 
 from slicewise.inference.decision import BundleReference
+
+disable_created_metrics()  # when each series began: as many series again, and nobody asks
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -14,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from slicewise.errors import ConfigError
 from slicewise.service.app import create_app
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.connection import Connection
@@ -28,6 +31,8 @@ KEEP_ALIVE_S = 75
 """Longer than the minute after which common load balancers close an idle connection."""
 
 MOST_HEADER_BYTES = 32 * 1024
+BACKLOG = 2048
+"""Connections that wait to be taken."""
 
 
 def serve(settings: Settings) -> None:
@@ -79,8 +84,28 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
     )
 
 
+def listening(settings: Settings) -> socket.socket:
+    """A socket that connections queue at from now on.
+
+    Raises:
+        ConfigError: Somebody else listens there, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        line = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(
+            f"cannot listen on {settings.host}, port {settings.port}: {why}; "
+            "--host and --port choose another"
+        ) from None
+    line.set_inheritable(True)  # workers are started with it
+    return line
+
+
 def _serve_here(settings: Settings) -> None:
     """Open everything first, so that what is wrong is told in one line."""
+    line = listening(settings)
     services = Services.open(settings, Metrics())
     server = uvicorn.Server(server_config(settings, partial(_application, settings, services)))
 
@@ -90,18 +115,19 @@ def _serve_here(settings: Settings) -> None:
     # Until uvicorn handles signals itself, one has to be kept for it; and it raises the signal
     # again once it has finished, which is no reason to fail.
     signal.signal(signal.SIGTERM, end)
-    server.run()
+    server.run([line])
 
 
 def _serve_in_workers(settings: Settings) -> None:
     """Migrate the database and try the bundles once, then start processes that share a socket."""
+    line = listening(settings)
     AuditStore.open(settings).close()
     load_classifiers(settings)
     configure_logs(settings.log_level)
     config = server_config(settings, partial(_application, settings))
     shared = share_among_workers()
     try:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        Multiprocess(config, sockets=[line]).run()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
 

@@ -82,6 +82,14 @@ class Settings(BaseSettings):
     def _origins(cls, given: object) -> object:
         return _parts(given, ",")
 
+    @field_validator("data_roots")
+    @classmethod
+    def _that_exist(cls, given: tuple[Path, ...]) -> tuple[Path, ...]:
+        missing = [str(folder) for folder in given if not folder.is_dir()]
+        if missing:
+            raise ValueError(f"expected folders that exist; got {', '.join(missing)}")
+        return given
+
     @model_validator(mode="after")
     def _share_of_somebody(self) -> Settings:
         if self.challenger_share and self.challenger is None:
@@ -104,9 +112,8 @@ def read_settings(**given: object) -> Settings:
         return Settings.model_validate(known)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}"
-            if e["loc"]
-            else e["msg"].removeprefix("Value error, ")
+            (f"{PREFIX}{str(e['loc'][0]).upper()}: " if e["loc"] else "")
+            + e["msg"].removeprefix("Value error, ")
             for e in error.errors(include_input=False, include_url=False)
         )
         raise ConfigError(wrong) from None

@@ -17,7 +17,7 @@ from slicewise.service.reference import operations
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/", response_class=HTMLResponse)
+@router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
 async def page(request: Request, parts: Parts) -> HTMLResponse:
     """A form to try the service with."""
     return _page(
@@ -28,7 +28,7 @@ async def page(request: Request, parts: Parts) -> HTMLResponse:
     )
 
 
-@router.get("/docs", response_class=HTMLResponse)
+@router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
 async def docs(request: Request) -> HTMLResponse:
     """Every route, from the same description as `/openapi.json`; nothing is fetched for it."""
     found = operations(request.app.openapi())
