@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Described = Mapping[str, Any]
@@ -20,6 +20,7 @@ class Field:
     place: str
     required: bool
     text: str
+    allowed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def _operation(method: str, path: str, said: Described, whole: Described) -> Ope
         method=method.upper(),
         path=path,
         summary=said.get("summary", ""),
-        text=said.get("description", "").replace("`", ""),
-        fields=[*map(_parameter, said.get("parameters", ())), *_body(said, whole)],
+        text=_plain(said.get("description", "")),
+        fields=_merged([*map(_parameter, said.get("parameters", ())), *_body(said, whole)]),
         statuses=[(code, one["description"]) for code, one in sorted(said["responses"].items())],
         example=_example(said, whole),
     )
@@ -63,8 +64,9 @@ def _operation(method: str, path: str, said: Described, whole: Described) -> Ope
 
 def _parameter(said: Described) -> Field:
     schema = said["schema"]
-    text = said.get("description") or schema.get("description", "")
-    return Field(said["name"], _kind(schema), said["in"], bool(said.get("required")), text)
+    text = _plain(said.get("description") or schema.get("description", ""))
+    kind, needed = _kind(schema), bool(said.get("required"))
+    return Field(said["name"], kind, said["in"], needed, text, _allowed(schema))
 
 
 def _body(said: Described, whole: Described) -> list[Field]:
@@ -78,11 +80,22 @@ def _body(said: Described, whole: Described) -> list[Field]:
                 _kind(of),
                 _PLACES.get(media, media),
                 name in needed,
-                of.get("description", ""),
+                _plain(of.get("description", "")),
+                _allowed(of),
             )
             for name, of in schema.get("properties", {}).items()
         ]
     return fields
+
+
+def _merged(fields: list[Field]) -> list[Field]:
+    """One row for what may come in the query or in the form."""
+    found: dict[str, Field] = {}
+    for field in fields:
+        known = found.setdefault(field.name, field)
+        if known.place != field.place:
+            found[field.name] = replace(known, place=f"{known.place} or {field.place}")
+    return list(found.values())
 
 
 def _kind(schema: Described) -> str:
@@ -94,6 +107,33 @@ def _kind(schema: Described) -> str:
     if schema.get("format") == "binary":
         return "file"
     return str(schema.get("type", "object"))
+
+
+def _allowed(schema: Described) -> str:
+    """Which values are taken, and what is taken where none is given."""
+    parts = []
+    for one in (schema, *schema.get("anyOf", ())):
+        low, high = one.get("minimum"), one.get("maximum")
+        if low is not None and high is not None:
+            parts.append(f"{_number(low)} to {_number(high)}")
+        elif low is not None or high is not None:
+            parts.append(f"at least {_number(low)}" if high is None else f"at most {_number(high)}")
+        if "enum" in one:
+            parts.append(", ".join(map(str, one["enum"])))
+        if "maxLength" in one:
+            parts.append(f"at most {one['maxLength']:,} characters")
+    default = schema.get("default")
+    if default is not None:
+        parts.append(f"default {str(default).lower() if isinstance(default, bool) else default}")
+    return "; ".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:,}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
 
 
 def _example(said: Described, whole: Described) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 import signal
 import socket
@@ -94,7 +93,7 @@ def listening(settings: Settings) -> socket.socket:
     try:
         line = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
+        why = (error.strerror or str(error)).partition(" (")[0]
         raise ConfigError(
             f"cannot listen on {settings.host}, port {settings.port}: {why}; "
             "--host and --port choose another"

@@ -18,3 +18,9 @@ def test_the_reference_shows_every_route_and_fetches_nothing(client):
             assert f"{method.upper()} {path}" in text
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
     assert "<script" not in text
+    assert "query or form" in text
+    assert "0.05 to 1; default 0.6" in text
+
+
+def test_a_probe_gets_the_head_of_the_page(client):
+    assert (client.head("/").status_code, client.head("/docs").status_code) == (200, 200)
