@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from slicewise.errors import ConfigError
-from slicewise.inference.decision import BundleReference, Reason, Verdict
 from slicewise.inference.envelope import DISCLAIMER
 from slicewise.service.answers import Given, Wish
 from slicewise.service.asking import (
@@ -20,7 +19,7 @@ from slicewise.service.asking import (
 )
 from slicewise.service.pictures import Drawing
 from slicewise.service.problems import InputProblem
-from slicewise.service.routes.legacy_classes import notes_on
+from slicewise.service.routes.legacy_answer import Accounted, account_of
 from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
 from slicewise.service.schemas import input_problem
 from slicewise.service.services import Services
@@ -30,7 +29,7 @@ Options = Annotated[AnswerQuery, Query()]
 NO_TUMOR, TUMOR = "No Tumor", "Tumor"
 
 
-class BinaryOut(BaseModel):
+class BinaryOut(Accounted):
     """Tumor or no tumor."""
 
     predicted_class: int = Field(ge=0, le=1, description="1 is a tumor.")
@@ -38,12 +37,6 @@ class BinaryOut(BaseModel):
     confidence: float = Field(description="Probability of the label.")
     probabilities: dict[str, float] = Field(description="By label.")
     threshold: float | None = Field(description="Tumor probability from which it is a tumor.")
-    notes: str = Field(description="What should happen with the answer, and why.")
-    decision: Verdict
-    reasons: list[Reason]
-    id: str
-    bundle: BundleReference = Field(description="The model that answered.")
-    disclaimer: str = DISCLAIMER
 
 
 class BinaryWithOverlay(BinaryOut):
@@ -140,9 +133,5 @@ def _binary(given: Given, slices: int = 1) -> dict[str, Any]:
         "confidence": probabilities[label],
         "probabilities": probabilities,
         "threshold": said.threshold,
-        "notes": notes_on(said, slices),
-        "decision": said.decision,
-        "reasons": said.reasons,
-        "id": given.id,
-        "bundle": said.bundle,
+        **account_of(given, slices),
     }

@@ -7,14 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from slicewise.inference.decision import (
-    REASON_TEXTS,
-    BundleReference,
-    Prediction,
-    Reason,
-    Verdict,
-)
-from slicewise.inference.envelope import DISCLAIMER
+from slicewise.inference.decision import BundleReference
 from slicewise.service.answers import Given, Wish
 from slicewise.service.asking import (
     AnswerQuery,
@@ -25,6 +18,7 @@ from slicewise.service.asking import (
     body_of_files,
 )
 from slicewise.service.pictures import Drawing
+from slicewise.service.routes.legacy_answer import Accounted, account_of
 from slicewise.service.routes.predictions import UPLOAD_PROBLEMS
 from slicewise.service.services import Services
 
@@ -45,7 +39,7 @@ class SaveCamQuery(PredictQuery):
         return Wish(drawing, self.tta, self.threshold)
 
 
-class PredictOut(BaseModel):
+class PredictOut(Accounted):
     """What `/predict` answers."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -61,12 +55,6 @@ class PredictOut(BaseModel):
     segmentation_available: bool = False
     tumor_volume_ml: float | None = None
     cam: str | None = Field(None, description="Overlay as base64 PNG, with save_cam=true.")
-    notes: str = Field(description="What should happen with the answer, and why.")
-    decision: Verdict
-    reasons: list[Reason]
-    id: str
-    bundle: BundleReference = Field(description="The model that answered.")
-    disclaimer: str = DISCLAIMER
 
 
 class ClassOut(BaseModel):
@@ -78,18 +66,12 @@ class ClassOut(BaseModel):
     probability: float
 
 
-class ApiPredictOut(BaseModel):
+class ApiPredictOut(Accounted):
     """What `/api/predict` answers."""
 
     predictions: list[ClassOut] = Field(description="The most probable first.")
     gradcam: str = Field(description="Overlay as base64 PNG.")
     original: str = Field(description="The slice as base64 PNG.")
-    notes: str = Field(description="What should happen with the answer, and why.")
-    decision: Verdict
-    reasons: list[Reason]
-    id: str
-    bundle: BundleReference = Field(description="The model that answered.")
-    disclaimer: str = DISCLAIMER
 
 
 class ApiQuery(AnswerQuery):
@@ -123,11 +105,7 @@ async def predict(
         has_tumor=said.tumor_flag,
         tumor_probability=said.tumor_probability,
         cam=None if given.pictures is None else given.pictures.heatmap,
-        notes=notes_on(said, len(answered.given)),
-        decision=said.decision,
-        reasons=said.reasons,
-        id=given.id,
-        bundle=said.bundle,
+        **account_of(given, len(answered.given)),
     )
 
 
@@ -158,11 +136,7 @@ def api_predict_out(given: Given, slices: int = 1) -> ApiPredictOut:
         predictions=[ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
         gradcam="" if pictures is None else pictures.heatmap,
         original="" if pictures is None else pictures.original or "",
-        notes=notes_on(said, slices),
-        decision=said.decision,
-        reasons=said.reasons,
-        id=given.id,
-        bundle=said.bundle,
+        **account_of(given, slices),
     )
 
 
@@ -175,20 +149,3 @@ def _architecture(parts: Services, answered: BundleReference) -> str:
 def old_name(label: str) -> str:
     """A class name as the older clients know it."""
     return OLD_NAMES.get(label, label)
-
-
-def notes_on(prediction: Prediction, slices: int = 1) -> str:
-    """Decision and reasons in words; a rejected picture is said to have no answer.
-
-    Args:
-        prediction: What was answered.
-        slices: How many slices the file held; of several this is one, and says so.
-    """
-    decided = {
-        Verdict.ACCEPT: "accepted",
-        Verdict.REVIEW: "for a person to review",
-        Verdict.REJECT: "rejected: the class named is no answer",
-    }
-    why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
-    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
-    return decided[prediction.decision] + (f" ({why})" if why else "") + f". {one}{DISCLAIMER}"
