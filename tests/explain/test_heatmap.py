@@ -36,10 +36,20 @@ class TestHeatMap:
         assert heat.values.max() == 1.0
         assert heat.values.min() == 0.0
 
-    def test_linear_between_cells(self) -> None:
-        cam = np.array([[0.0, 1.0]], dtype=np.float32)
-        heat = heat_map(cam, Placement(0, 0, 4), (4, 4))
-        assert heat.values[0] == pytest.approx([0.0, 0.25, 0.75, 1.0])
+    def test_a_cubic_spline_between_cells(self) -> None:
+        """A single hot cell: 4/6 in its middle, 1/6 in the middle of its neighbours (de Boor)."""
+        heat = heat_map(hot((7, 7), 3, 3), Placement(0, 0, 7), (7, 7))
+        assert heat.values[3] == pytest.approx([0, 0, 0.25, 1, 0.25, 0, 0])
+        even = heat_map(np.full((5, 5), 3.0, dtype=np.float32), Placement(0, 0, 40), (40, 40))
+        assert even.values == pytest.approx(np.ones((40, 40)))
+
+    def test_the_peak_lies_between_cells_where_neighbours_pull(self) -> None:
+        cam = hot((7, 7), 3, 3, value=1.0)
+        cam[3, 4] = 0.8
+        heat = heat_map(cam, Placement(0, 0, 112), (112, 112))
+        assert heat.peak is not None
+        assert heat.peak[0] == pytest.approx(55.5, abs=1)
+        assert 58 < heat.peak[1] < 64  # the cells' middles are at 55.5 and 71.5
 
     def test_nothing_outside_the_square(self) -> None:
         heat = heat_map(np.ones((3, 3), dtype=np.float32), Placement(10, 5, 20), (40, 40))

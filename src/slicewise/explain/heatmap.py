@@ -26,7 +26,7 @@ class HeatMap:
 
 
 def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMap:
-    """Lay a raw Grad-CAM over the slice it was computed for.
+    """Lay a raw Grad-CAM over the slice it was computed for, smoothly.
 
     Args:
         cam: (h, w) finite values of at least 0, on the preprocessed square.
@@ -75,12 +75,23 @@ def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> Hea
 def _weights(
     pixels: int, start: int, side: int, cells: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """(pixels, cells) weights of linear interpolation; rows outside the square are 0."""
+    """(pixels, cells) weights of a cubic B-spline; rows outside the square are 0.
+
+    A B-spline has no kinks, so it peaks between cells where the neighbours pull it; linear
+    interpolation peaks in the middle of a cell always. Its weights are never negative. Beyond the
+    rim the outermost cell goes on.
+    """
     inside = np.flatnonzero((np.arange(pixels) >= start) & (np.arange(pixels) < start + side))
-    where = np.clip((inside - start + 0.5) * cells / side - 0.5, 0, cells - 1)
-    below = np.minimum(where.astype(int), max(cells - 2, 0))
-    above = np.minimum(below + 1, cells - 1)
+    where = (inside - start + 0.5) * cells / side - 0.5
+    below = np.floor(where).astype(int)
+    t = where - below
+    cubic = (
+        (1 - t) ** 3,
+        3 * t**3 - 6 * t**2 + 4,
+        -3 * t**3 + 3 * t**2 + 3 * t + 1,
+        t**3,
+    )
     weights = np.zeros((pixels, cells))
-    weights[inside, below] += 1 - (where - below)
-    weights[inside, above] += where - below
+    for step, weight in enumerate(cubic, start=-1):
+        np.add.at(weights, (inside, np.clip(below + step, 0, cells - 1)), weight / 6)
     return weights
