@@ -12,7 +12,7 @@ from builders_training import run_config
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import TrainingError
 from slicewise.training.model import create_network
-from slicewise.training.module import SliceModule, _cosine
+from slicewise.training.module import SliceModule
 
 
 def module(folder, given: np.ndarray | None = None, **sections) -> SliceModule:
@@ -152,13 +152,34 @@ def test_step_schedule_counts_in_epochs(tmp_path):
     assert rates == pytest.approx([0.01] * 10 + [0.005] * 10)
 
 
-def test_cosine_with_warm_up():
-    shares = [_cosine(step, 4, 24, 0.1) for step in range(25)]
+def shares_of(made: SliceModule, steps: int) -> list[float]:
+    """The learning rate of every step, as a share of the highest."""
+    (follow,) = configured(made, steps)["lr_scheduler"]["scheduler"].lr_lambdas[:1]
+    return [follow(step) for step in range(steps + 1)]
+
+
+def test_cosine_with_warm_up(tmp_path):
+    schedule = {"warmup_epochs": 2, "final_share": 0.1}
+    made = module(tmp_path, scheduler=schedule, trainer={"epochs": 12})
+    shares = shares_of(made, 24)
     assert shares[:4] == [0.25, 0.5, 0.75, 1.0]
     assert shares[4] == 1.0
     assert shares[14] == pytest.approx(0.55)
     assert shares[24] == pytest.approx(0.1)
     assert shares[4:] == sorted(shares[4:], reverse=True)
+
+
+def test_further_cycles_begin_lower_and_end_as_the_first(tmp_path):
+    schedule = {"warmup_epochs": 0, "final_share": 0, "cycles": 2, "cycle_epochs": 2}
+    made = module(tmp_path, scheduler={**schedule, "cycle_share": 0.5}, trainer={"epochs": 4})
+    shares = shares_of(made, 8 * 10)  # epochs of ten steps
+    alone = module(
+        tmp_path, scheduler={"warmup_epochs": 0, "final_share": 0}, trainer={"epochs": 4}
+    )
+    assert shares[:40] == pytest.approx(shares_of(alone, 40)[:40])
+    assert [shares[40], shares[50], shares[60]] == pytest.approx([0.5, 0.25, 0.5])
+    assert shares[59] < 0.01
+    assert shares[40:60] == shares[60:80]
 
 
 def test_the_loss_of_regions_draws_evidence_to_them(tmp_path):

@@ -104,6 +104,12 @@ RESUMED = {
     "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "optimizer": {"lr": 0.05}},
     "onecycle": {"scheduler": {"name": "onecycle"}, "optimizer": {"name": "sgd"}},
     "best": {"checkpoint": {"export": "best"}},
+    "average": {
+        "trainer": {"epochs": 2},
+        "scheduler": {"cycles": 2, "cycle_epochs": 1},
+        "checkpoint": {"export": "average"},
+        "early_stopping": {"patience": 9},
+    },
     "validated every second epoch": {"trainer": {"validate_every": 2}},
 }
 
@@ -172,6 +178,20 @@ def test_checkpoints_in_between_are_kept_where_wanted(heads):
     fitted(heads, trainer={"epochs": 4}, checkpoint={"every": 2})
     kept = {path.name for path in (heads / "runs/quick/checkpoints").iterdir()}
     assert kept == {"best.ckpt", "last.ckpt", "epoch-001.ckpt", "epoch-003.ckpt"}
+
+
+def test_the_average_is_that_of_the_ends_of_all_cycles(heads):
+    kept = fitted(heads, **RESUMED["average"])
+    assert len(log_of("quick", heads)) == 4
+    folder = heads / "runs/quick/checkpoints"
+    ends = [torch.load(folder / f"cycle-{end:03d}.ckpt", weights_only=True) for end in (2, 3, 4)]
+    for name, value in kept.state_dict().items():
+        parts = [end["state_dict"][f"network.{name}"] for end in ends]
+        if value.is_floating_point():
+            torch.testing.assert_close(value, torch.stack(parts).mean(0))
+        else:
+            assert torch.equal(value, parts[-1])
+    assert not same(kept, fitted(heads, "last", trainer={"epochs": 4}, checkpoint=LAST))
 
 
 def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch):

@@ -175,7 +175,7 @@ def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools
     if seen.all():
         raise EvaluationError(
             f"split {split!r}: all {seen.size} slices are ones the model was trained on, or copies "
-            "of them; --allow-seen (over HTTP, allow_seen) evaluates them all the same, with a notice"
+            "of them; --allow-seen (over HTTP allow_seen) evaluates them, with a notice"
         )
     return ~seen
 

@@ -101,6 +101,9 @@ class SchedulerConfig(_Section):
     step_epochs: int = Field(10, ge=1, description="For step.")
     factor: float = Field(0.5, gt=0, lt=1, description="For step and plateau.")
     patience: int = Field(3, ge=0, description="For plateau, epochs.")
+    cycles: int = Field(0, ge=0, description="Further cycles after trainer.epochs, for cosine.")
+    cycle_epochs: int = Field(4, ge=1, description="Of each further cycle.")
+    cycle_share: float = Field(0.5, gt=0, le=1, description="Highest lr of one, as a share.")
 
 
 class LossConfig(_Section):
@@ -149,7 +152,9 @@ class CheckpointConfig(_Section):
     """What is kept on disk. The best and the last epoch always are."""
 
     every: int | None = Field(None, ge=1, description="Also keep every so many epochs.")
-    export: Literal["best", "last"] = Field("best", description="Which one becomes the bundle.")
+    export: Literal["best", "last", "average"] = Field(
+        "best", description="What becomes the bundle; average: mean weights of all cycles' ends."
+    )
 
 
 class OperatingPointConfig(_Section):
@@ -254,6 +259,31 @@ class RunConfig(_Section):
         if self.scheduler.name == "plateau" and self.trainer.validate_every != 1:
             raise ValueError("scheduler plateau needs trainer.validate_every 1")
         return self
+
+    @model_validator(mode="after")
+    def _cycles_reach_their_ends(self) -> RunConfig:
+        cycles = self.scheduler.cycles
+        if cycles and self.scheduler.name != "cosine":
+            raise ValueError(f"scheduler.cycles need scheduler cosine; got {self.scheduler.name}")
+        if self.checkpoint.export == "average":
+            if not cycles:
+                raise ValueError("checkpoint.export average needs scheduler.cycles of 1 or more")
+            if self.early_stopping.patience < self.all_epochs:
+                raise ValueError(
+                    "checkpoint.export average needs every cycle: expected early_stopping.patience "
+                    f"of at least {self.all_epochs}; got {self.early_stopping.patience}"
+                )
+        return self
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of the whole run, further cycles included."""
+        return self.trainer.epochs + self.scheduler.cycles * self.scheduler.cycle_epochs
+
+    @property
+    def cycle_ends(self) -> list[int]:
+        """How many epochs have passed at the end of each cycle, the first included."""
+        return list(range(self.trainer.epochs, self.all_epochs + 1, self.scheduler.cycle_epochs))
 
     @property
     def folder(self) -> Path:

@@ -127,7 +127,7 @@ class SliceModule(L.LightningModule):
             optimizer,
             self.config.scheduler,
             steps,
-            max(1, steps // self.config.trainer.epochs),
+            max(1, steps // self.config.all_epochs),
             self.config.early_stopping.mode,
         )
         if scheduler is None:
@@ -204,11 +204,19 @@ def _scheduler(
         peaks = [float(group["lr"]) for group in optimizer.param_groups]
         return OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=0.1)
     warmup = round(config.warmup_epochs * epoch_steps)
-    return LambdaLR(optimizer, lambda step: _cosine(step, warmup, steps, config.final_share))
+    cycle = config.cycle_epochs * epoch_steps
+    first = steps - config.cycles * cycle
+
+    def share(step: int) -> float:
+        """Of the highest rate (Loshchilov and Hutter, ICLR 2017)."""
+        if step < warmup:
+            return (step + 1) / warmup
+        if step < first or not config.cycles:
+            return _cosine((step - warmup) / max(1, first - warmup), config.final_share)
+        return config.cycle_share * _cosine((step - first) % cycle / cycle, config.final_share)
+
+    return LambdaLR(optimizer, share)
 
 
-def _cosine(step: int, warmup: int, steps: int, final: float) -> float:
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+def _cosine(progress: float, final: float) -> float:
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -19,6 +19,7 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
+from slicewise.training.averaging import CycleEnds
 from slicewise.training.callbacks import (
     EpochBar,
     EpochLog,
@@ -255,6 +256,8 @@ def _callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
                 auto_insert_metric_name=False,
             )
         )
+    if config.checkpoint.export == "average":
+        callbacks.append(CycleEnds(checkpoints, config.cycle_ends))
     return [*callbacks, LastCheckpoint(checkpoints / "last.ckpt")]
 
 
@@ -267,7 +270,7 @@ def _trainer(config: RunConfig, folder: Path, callbacks: Iterable[L.Callback]) -
     return L.Trainer(
         accelerator=accelerator,
         devices=1,
-        max_epochs=settings.epochs,
+        max_epochs=config.all_epochs,
         precision=_precision(settings.precision, accelerator),
         gradient_clip_val=settings.gradient_clip or None,
         check_val_every_n_epoch=settings.validate_every,

@@ -1,0 +1,62 @@
+"""What older clients get beside their old fields: what to make of an answer, and whose it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from slicewise.inference.decision import (
+    REASON_TEXTS,
+    BundleReference,
+    Prediction,
+    Reason,
+    Verdict,
+)
+from slicewise.inference.envelope import DISCLAIMER
+from slicewise.service.answers import Given
+
+
+class Accounted(BaseModel):
+    """The fields that every older route adds."""
+
+    notes: str = Field(description="What should happen with the answer, and why.")
+    decision: Verdict
+    reasons: list[Reason]
+    id: str
+    bundle: BundleReference = Field(description="The model that answered.")
+    disclaimer: str = DISCLAIMER
+
+
+def account_of(given: Given, slices: int = 1) -> dict[str, Any]:
+    """The fields of `Accounted`.
+
+    Args:
+        given: The answer.
+        slices: How many slices were answered for; of several this is one, and the notes say so.
+    """
+    said = given.prediction
+    return {
+        "notes": notes_on(said, slices),
+        "decision": said.decision,
+        "reasons": said.reasons,
+        "id": given.id,
+        "bundle": said.bundle,
+    }
+
+
+def notes_on(prediction: Prediction, slices: int = 1) -> str:
+    """Decision and reasons in words; a rejected picture is said to have no answer.
+
+    Args:
+        prediction: What was answered.
+        slices: How many slices the file held; of several this is one, and says so.
+    """
+    decided = {
+        Verdict.ACCEPT: "accepted",
+        Verdict.REVIEW: "for a person to review",
+        Verdict.REJECT: "rejected: the class named is no answer",
+    }
+    why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
+    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
+    return decided[prediction.decision] + (f" ({why})" if why else "") + f". {one}{DISCLAIMER}"
