@@ -186,3 +186,11 @@ def test_zips_are_read_in_memory_only(client):
         archive.writestr("/absolute.png", png(0))
     said = problem(client.post("/v1/predict", files={"file": ("z.zip", buffer.getvalue())}), 422)
     assert "inside the archive" in said["detail"]
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "idna", "nothing-known"])
+def test_another_charset_is_a_problem(client, charset):
+    body = b'--b\r\nContent-Disposition: form-data; name="tta"\r\n\r\n\xff\xfe\r\n--b--\r\n'
+    kind = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    said = client.post("/v1/predict", content=body, headers=kind)
+    assert problem(said, said.status_code)["status"] in {400, 422}

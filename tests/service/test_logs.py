@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import re
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from slicewise.errors import InputError
 from slicewise.service import problems
@@ -94,6 +98,20 @@ def test_a_failure_is_a_problem_with_an_id_and_a_line_without_its_message(
     assert failure["level"] == "error"
     assert any("test_logs.py" in frame and frame.endswith("thing") for frame in failure["frames"])
     assert PATIENT not in stream.getvalue()
+
+
+def test_a_client_that_goes_while_it_sends_is_no_failure(stream: io.StringIO) -> None:
+    async def gone(scope: Any, receive: Any, send: Any) -> None:
+        raise ClientDisconnect
+
+    told = []
+    metrics = SimpleNamespace(response=lambda route, status, seconds: told.append(status))
+    app = RequestLog(gone, metrics, lambda request_id: Response(status_code=500))
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}
+    asyncio.run(app(scope, None, None))
+    assert told == [499]
+    assert [line["status"] for line in lines(stream) if line["event"] == "request"] == [499]
+    assert not [line for line in lines(stream) if line["event"] == "failure"]
 
 
 def test_an_expected_error_is_no_failure(stream: io.StringIO) -> None:

@@ -59,3 +59,11 @@ def test_places_are_taken_out_of_every_text_of_a_report(tmp_path):
     place = tmp_path / "Größe"
     said = Roots([place]).hidden_in({f"{place}/a": [1, f"{place}/b", None, {"x": str(place)}]})
     assert said == {"a": [1, "b", None, {"x": "."}]}
+
+
+def test_a_root_by_a_link_is_taken_out_of_texts_by_both_names(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    roots = Roots([tmp_path / "link"])
+    said = f"{tmp_path / 'link'}/a.png and {tmp_path / 'data'}/b.png in {tmp_path / 'link'}"
+    assert roots.hidden(said) == "a.png and b.png in ."

@@ -18,7 +18,9 @@ import pytest
 
 from builders import write_tiny_bundle
 from builders_service import KEY, files, png, service_settings
+from slicewise.errors import ConfigError
 from slicewise.service.audit.store import AuditStore
+from slicewise.service.server import serve
 
 COMMAND = [sys.executable, "-c", "from slicewise.cli import main; main()", "serve"]
 
@@ -72,6 +74,23 @@ def wait_until_ready(process, address, folder):
         assert process.poll() is None, (folder / "log").read_text()
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"data_roots": "/none/here"}, "SLICEWISE_DATA_ROOTS: expected folders"),
+        (
+            {"tls_certificate": "none.pem", "tls_key": "none.pem"},
+            "SLICEWISE_TLS_CERTIFICATE and SLICEWISE_TLS_KEY: expected a certificate",
+        ),
+    ],
+)
+def test_what_is_set_wrongly_is_told_before_anything_is_opened(tmp_path, named, told):
+    settings = service_settings(tmp_path, **named)
+    with pytest.raises(ConfigError, match=told):
+        serve(settings)
+    assert not list(tmp_path.glob("audit.db*"))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

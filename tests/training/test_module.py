@@ -180,6 +180,7 @@ def test_further_cycles_begin_lower_and_end_as_the_first(tmp_path):
     assert [shares[40], shares[50], shares[60]] == pytest.approx([0.5, 0.25, 0.5])
     assert shares[59] < 0.01
     assert shares[40:60] == shares[60:80]
+    assert shares[80] == shares[79]
 
 
 def test_the_loss_of_regions_draws_evidence_to_them(tmp_path):

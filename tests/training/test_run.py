@@ -194,6 +194,12 @@ def test_the_average_is_that_of_the_ends_of_all_cycles(heads):
     assert not same(kept, fitted(heads, "last", trainer={"epochs": 4}, checkpoint=LAST))
 
 
+def test_a_run_killed_before_its_average_was_written_gets_it(heads):
+    kept = fitted(heads, **RESUMED["average"])
+    (heads / "runs/quick/checkpoints/average.ckpt").unlink()
+    assert same(kept, fitted(heads, **RESUMED["average"]))
+
+
 def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch):
     before = signal.getsignal(signal.SIGINT)
     try:

@@ -45,6 +45,11 @@ class Answered:
     studies: list[StudyPrediction] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many slices were answered for, and how many inputs were not."""
+        return len(self.given), len(self.failures)
+
     def key(self) -> Given:
         """The one answer that stands for all where a route has room for one: a key slice."""
         wanted = {source for one in self.studies for source in one.study.key_slices}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from slicewise.imaging.slice import Failure
 from slicewise.service.answers import Answered, Wish
@@ -64,7 +65,7 @@ class PredictQuery(AnswerQuery):
 PredictOptions = Annotated[PredictQuery, Query()]
 
 
-def body_of_files(several: bool, options: type[BaseModel] | None = None) -> dict[str, Any]:
+def body_of_files(several: bool, options: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI description of a multipart body with files.
 
     Args:
@@ -77,7 +78,7 @@ def body_of_files(several: bool, options: type[BaseModel] | None = None) -> dict
         "description": "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them.",
     }
     files = {"type": "array", "items": file, "minItems": 1} if several else file
-    fields = {} if options is None else options.model_json_schema()["properties"]
+    fields = options.model_json_schema()["properties"]
     schema = {
         "type": "object",
         "properties": {"file": files, **fields},
@@ -147,6 +148,17 @@ async def answers_for(
     if not answered.given:
         raise AnswerlessError([_pair(failure) for failure in answered.failures])
     return answered
+
+
+async def reply(parts: Services, make: Callable[[], BaseModel]) -> Response:
+    """A response whose JSON is written in a thread: with many pictures it takes a while.
+
+    Args:
+        parts: Of the service.
+        make: Makes what is said.
+    """
+    content = await parts.engine.work(lambda: make().model_dump_json(by_alias=True).encode())
+    return Response(content, media_type="application/json")
 
 
 def with_fields(query: AnswerQuery, texts: Mapping[str, str]) -> AnswerQuery:

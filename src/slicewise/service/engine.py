@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice, repeat
 from threading import Event
@@ -27,7 +28,7 @@ from slicewise.service.pictures import Pictures, draw, not_drawn, to_draw
 from slicewise.service.reading import Reading, ReadSeries, read_uploads
 from slicewise.service.recording import Origin, record_of
 from slicewise.service.rollout import Rollout
-from slicewise.service.settings import Settings
+from slicewise.service.settings import MEBIBYTE, Settings
 from slicewise.service.uploads import Upload, limits_of
 
 WORKERS = 2
@@ -41,6 +42,9 @@ DECODED = 2
 
 MOST_PICTURES = 64
 """Slices of one request that are drawn; the answer says where there were more."""
+
+MOST_PICTURE_BYTES = 48 * MEBIBYTE
+"""Of all pictures of one request together, as base64."""
 
 MOST_SHADOWED = 64
 """Slices that wait for the shadow; what comes beyond is answered without it."""
@@ -221,17 +225,18 @@ class Engine:
         """Pictures in the order of the slices, and what is said where there were too many."""
         drawn: list[Pictures | None] = []
         left_out: list[str] = []
-        room = MOST_PICTURES
+        room, size = MOST_PICTURES, 0
         for slice_, answer, wanted in to_draw(results):
             picture = None
-            if wish.drawing is not None and wanted and room:
+            if wish.drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
                 room -= 1
                 with self._metrics.stage("draw"):
                     picture = await self.work(draw, slice_, answer, wish.drawing)
+                size += picture.size
             elif wish.drawing is not None and wanted:
                 left_out.append(slice_.source)
             drawn.append(picture)
-        return drawn, not_drawn(left_out, MOST_PICTURES)
+        return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))
 
     def _records(
         self,
@@ -295,6 +300,7 @@ class Engine:
         self, read: ReadSeries, given: list[str], origin: Origin, wish: Wish
     ) -> None:
         batcher = self._batchers[Arm.CHALLENGER]
+        origin = replace(origin, started=time.perf_counter())
         limit = batcher.classifier.threshold(wish.threshold)
         answers: list[Answer] = []
         for first in range(0, len(read.ready), self._settings.batch_size):

@@ -82,6 +82,7 @@ class KeyStore:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._read_at: float | None = None
+        self._fault: str | None = None
 
     @classmethod
     def open(cls, settings: Settings, *, create: bool = True) -> KeyStore:
@@ -179,9 +180,14 @@ class KeyStore:
     def _fresh(self) -> dict[str, _Known]:
         """Keys by their public part, read again where that was too long ago."""
         with self._lock:
-            asked = time.monotonic()
-            if self._read_at is None or asked - self._read_at > REFRESH_S:
-                self._known, self._read_at = self._read(), asked
+            if self._read_at is None or time.monotonic() - self._read_at > REFRESH_S:
+                try:
+                    self._known, self._fault = self._read(), None
+                except AuditError as error:  # who waits at the lock need not try again
+                    self._fault = str(error)
+                self._read_at = time.monotonic()
+            if self._fault is not None:
+                raise AuditError(self._fault)
             return self._known
 
     def _forget(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -123,6 +124,8 @@ class RequestLog:
     async def _answer(self, scope: Scope, seen: _Seen) -> None:
         try:
             await self._app(scope, seen.receive, seen.send)
+        except ClientDisconnect:  # while it sent its body; there is nobody to answer
+            return
         except Exception:
             log.exception("failure", route=route_of(scope))
             if seen.status is not None:  # too late for an answer: the connection is cut

@@ -67,6 +67,11 @@ class Pictures:
     target: str
     peak: tuple[int, int] | None
 
+    @property
+    def size(self) -> int:
+        """Characters of all of them."""
+        return len(self.heatmap) + len(self.original or "")
+
 
 def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
     """Draw one answer.
@@ -101,7 +106,7 @@ def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
 
     Args:
         sources: Of those slices.
-        most: Slices of one request that are drawn.
+        most: Slices of the request that were drawn.
 
     Returns:
         One entry, or none where all were drawn.
@@ -109,9 +114,10 @@ def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
     if not sources:
         return []
     text = (
-        f"answered without its picture, like {len(sources) - 1} after it: expected at most {most}"
+        f"answered without its picture, like {len(sources) - 1} after it: no more than the "
+        f"first {most} of one request are drawn"
     )
-    return [Failure(sources[0], f"{text} slices to draw in one request")]
+    return [Failure(sources[0], text)]
 
 
 def png(picture: Image.Image) -> str:

@@ -25,6 +25,7 @@ class Roots:
             roots: As the operator set them; none allows nothing.
         """
         self._roots = tuple(root.resolve() for root in roots)
+        self._names = sorted({str(root) for root in (*roots, *self._roots)}, key=len, reverse=True)
 
     def find(self, given: str) -> Path:
         """The file or folder that a request names: absolute, or relative to one of the roots.
@@ -62,8 +63,8 @@ class Roots:
 
     def hidden(self, text: str) -> str:
         """A text without the places of the roots on this machine."""
-        for root in self._roots:
-            text = text.replace(f"{root}/", "").replace(str(root), ".")
+        for name in self._names:
+            text = text.replace(f"{name}/", "").replace(name, ".")
         return text
 
     def hidden_in(self, found: Any) -> Any:

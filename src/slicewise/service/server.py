@@ -7,12 +7,14 @@ import math
 import shutil
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from slicewise.errors import ConfigError
@@ -24,12 +26,15 @@ from slicewise.service.logs import configure_logs
 from slicewise.service.metrics import Metrics, share_among_workers
 from slicewise.service.security import require_safe
 from slicewise.service.services import Services, load_classifiers
-from slicewise.service.settings import Settings
+from slicewise.service.settings import PREFIX, Settings
 
 KEEP_ALIVE_S = 75
 """Longer than the minute after which common load balancers close an idle connection."""
 
 MOST_HEADER_BYTES = 32 * 1024
+WORKER_SILENCE_S = 60
+"""How long a worker may be silent, as while it starts, before it is replaced."""
+
 BACKLOG = 2048
 """Connections that wait to be taken."""
 
@@ -38,10 +43,12 @@ def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun, within the time set for it.
 
     Raises:
-        ConfigError: The service would be open to others, or bundles do not fit.
+        ConfigError: The service would be open to others, bundles do not fit, or a worker could not
+            start.
         BundleError: A bundle is missing, incomplete or changed.
         AuditError: The audit database cannot be opened.
     """
+    require_files(settings)
     keys = KeyStore.open(settings)
     try:
         require_safe(settings, keys)
@@ -68,6 +75,7 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        timeout_worker_healthcheck=WORKER_SILENCE_S,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         proxy_headers=proxy is not None,
@@ -83,15 +91,53 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
     )
 
 
+class Workers(Multiprocess):
+    """uvicorn's workers; nobody is let in any more once they are told to end."""
+
+    def terminate_all(self) -> None:
+        """Close the socket, so that connections are refused, then end the workers."""
+        for line in self.sockets:
+            line.close()
+        super().terminate_all()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker ended because it could not start."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+
+def require_files(settings: Settings) -> None:
+    """Check what the settings name before anything is opened.
+
+    Raises:
+        ConfigError: A data folder is missing, or certificate and key are none.
+    """
+    missing = [str(folder) for folder in settings.data_roots if not folder.is_dir()]
+    if missing:
+        raise ConfigError(
+            f"{PREFIX}DATA_ROOTS: expected folders that exist; got {', '.join(missing)}"
+        )
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY: expected a certificate and its key "
+                f"in PEM; {error.strerror or type(error).__name__}"
+            ) from None
+
+
 def listening(settings: Settings) -> socket.socket:
     """A socket that connections queue at from now on.
 
     Raises:
         ConfigError: Somebody else listens there, or this machine has no such address.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    host = settings.host.strip("[]")
     try:
-        line = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        line = socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         why = (error.strerror or str(error)).partition(" (")[0]
         raise ConfigError(
@@ -126,7 +172,10 @@ def _serve_in_workers(settings: Settings) -> None:
     config = server_config(settings, partial(_application, settings))
     shared = share_among_workers()
     try:
-        Multiprocess(config, sockets=[line]).run()
+        workers = Workers(config, sockets=[line])
+        workers.run()
+        if workers.failed:
+            raise ConfigError("a worker could not start; the log says why")
     finally:
         shutil.rmtree(shared, ignore_errors=True)
 

@@ -82,12 +82,11 @@ class Settings(BaseSettings):
     def _origins(cls, given: object) -> object:
         return _parts(given, ",")
 
-    @field_validator("data_roots")
+    @field_validator("cors_origins")
     @classmethod
-    def _that_exist(cls, given: tuple[Path, ...]) -> tuple[Path, ...]:
-        missing = [str(folder) for folder in given if not folder.is_dir()]
-        if missing:
-            raise ValueError(f"expected folders that exist; got {', '.join(missing)}")
+    def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in given:
+            raise ValueError("expected origins such as https://viewer.example, got *: any page")
         return given
 
     @model_validator(mode="after")

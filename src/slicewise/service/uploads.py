@@ -105,6 +105,8 @@ async def read_form(
         form = await _InMemory(request, _counted(request, ticket), most).parse()
     except MultiPartException as error:
         raise HTTPException(400, error.message) from None
+    except UnicodeError:  # the charset that its head names
+        raise HTTPException(400, "expected a form in UTF-8, got another charset") from None
     try:
         return await run_in_threadpool(_form_of, form, texts)  # hashing takes its time
     finally:

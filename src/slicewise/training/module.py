@@ -213,7 +213,8 @@ def _scheduler(
             return (step + 1) / warmup
         if step < first or not config.cycles:
             return _cosine((step - warmup) / max(1, first - warmup), config.final_share)
-        return config.cycle_share * _cosine((step - first) % cycle / cycle, config.final_share)
+        begun = (min(step, steps - 1) - first) % cycle  # the last rate stays where all is done
+        return config.cycle_share * _cosine(begun / cycle, config.final_share)
 
     return LambdaLR(optimizer, share)
 

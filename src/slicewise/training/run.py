@@ -19,7 +19,7 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.training.averaging import CycleEnds
+from slicewise.training.averaging import CycleEnds, average_cycles
 from slicewise.training.callbacks import (
     EpochBar,
     EpochLog,
@@ -102,7 +102,8 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
 
     Raises:
         TrainingError: The folder holds a run with another configuration, the validation split
-            cannot give what early stopping watches, training diverged, or it was interrupted.
+            cannot give what early stopping watches, training diverged, it was interrupted, or it
+            ended before all cycles did that are to be averaged.
     """
     claim(folder, config)
     train, validation = splits["train"], splits["val"]
@@ -128,6 +129,8 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
         text = f"interrupted; run the same command again to go on in {folder}"
         raise TrainingError(text) from error
     plot_curves(folder / LOG_NAME, folder / "curves.png")
+    if config.checkpoint.export == "average":
+        average_cycles(folder / CHECKPOINTS, config.cycle_ends)
     return restore(module, folder / CHECKPOINTS / f"{config.checkpoint.export}.ckpt")
 
 

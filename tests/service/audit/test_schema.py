@@ -12,8 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
-from builders_records import KEY
+from builders_records import KEY, record
 from postgres import on_both
 from slicewise.errors import AuditError
 from slicewise.service.audit.database import Database
@@ -21,6 +22,7 @@ from slicewise.service.audit.ledger import Ledger, open_database
 from slicewise.service.audit.schema import MIGRATIONS, revision_of
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.audit.tables import METADATA, REVISION
+from slicewise.service.audit.verify import verify
 from slicewise.service.settings import Settings
 
 
@@ -37,6 +39,23 @@ def test_the_newest_migration_is_the_one_the_tables_name():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+@on_both
+def test_rows_of_the_first_tables_keep_their_codes(settings: Settings):
+    store = AuditStore.open(settings)
+    store.submit([record(1), record(2)]).result(10)
+    store.close()
+    database = Database(settings.database_url, create=False)
+    with database.writing() as connection:
+        connection.execute(text("ALTER TABLE predictions DROP COLUMN shadow_of"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    ledger = Ledger.open(settings, create=False)
+    found = verify(ledger)
+    ledger.close()
+    assert {state.chain: state.rows for state in found.chains}["predictions"] == 2
+    assert found.intact
 
 
 @on_both

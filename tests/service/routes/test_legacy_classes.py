@@ -89,3 +89,9 @@ def test_a_series_is_answered_by_the_same_key_slice_everywhere(client):
     tumor = [answer["probabilities"]["Tumor"] for answer in answers[2:]]
     assert tumor == [wanted["tumor_probability"]] * 2
     assert all("One of 6 slices" in answer["notes"] for answer in answers)
+
+
+def test_what_could_not_be_read_is_not_kept_quiet(client):
+    sent = {"file": ("m.zip", zip_bytes({"good.png": png(0), "bad.png": b"\x89PNG\r\n\x1a\nno"}))}
+    for route in ("/predict", "/api/predict", "/classify_slice"):
+        assert "Not all could be read (1)" in client.post(route, files=sent).json()["notes"]

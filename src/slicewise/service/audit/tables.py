@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what `alembic_version` must hold."""
 
 METADATA = MetaData()
@@ -46,7 +46,6 @@ PREDICTIONS = Table(
     Column("input_sha256", Text, nullable=False),
     Column("slice_index", Integer),
     Column("arm", Text, nullable=False),
-    Column("shadow_of", Text),
     Column("bundle_name", Text, nullable=False),
     Column("bundle_version", Text, nullable=False),
     Column("bundle_sha256", Text, nullable=False),
@@ -62,6 +61,7 @@ PREDICTIONS = Table(
     Column("latency_ms", Double, nullable=False),
     Column("summary", Text, nullable=False),
     Column("distance", Double),
+    Column("shadow_of", Text),
     Index("ix_predictions_id", "id", unique=True),
     Index("ix_predictions_created", "created"),
 )

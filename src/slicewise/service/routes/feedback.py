@@ -68,6 +68,9 @@ class RecordOut(BaseModel):
     request_id: str
     input_sha256: str = Field(description="Of the uploaded file.")
     slice_index: int | None = Field(description="Which slice of it; null where it held one.")
+    shadow_of: str | None = Field(
+        description="For a shadow, the id of the answer that the caller got."
+    )
     arm: str
     bundle: dict[str, str]
     label: str

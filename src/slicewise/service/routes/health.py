@@ -22,6 +22,7 @@ router = APIRouter(tags=["operations"])
 PING_S = 5.0
 """Longest wait for the database, seconds."""
 
+_AGAIN = {"Retry-After": "5"}
 _OPEN: dict[int | str, dict[str, Any]] = {503: documented()[503]}
 
 
@@ -61,8 +62,7 @@ async def readyz(request: Request, parts: Parts) -> ReadyOut | Response:
     """Forward passes are run and the audit database can be written."""
     wrong = await whats_wrong(parts)
     if wrong is not None:
-        headers = {"Retry-After": "5"}
-        return problem_response(503, wrong, request_id_of(request.scope), headers=headers)
+        return problem_response(503, wrong, request_id_of(request.scope), headers=_AGAIN)
     return ReadyOut(bundle=parts.engine.main.bundle.reference, waiting=parts.engine.door.waiting)
 
 
@@ -72,7 +72,7 @@ async def health(request: Request, parts: Parts) -> HealthOut | Response:
     """Like `/readyz`, with older fields."""
     wrong = await whats_wrong(parts)
     if wrong is not None:
-        return problem_response(503, wrong, request_id_of(request.scope))
+        return problem_response(503, wrong, request_id_of(request.scope), headers=_AGAIN)
     return HealthOut(model_loaded=True, model_name=parts.engine.main.bundle.info.name)
 
 

@@ -28,16 +28,17 @@ class Accounted(BaseModel):
     disclaimer: str = DISCLAIMER
 
 
-def account_of(given: Given, slices: int = 1) -> dict[str, Any]:
+def account_of(given: Given, slices: int = 1, unread: int = 0) -> dict[str, Any]:
     """The fields of `Accounted`.
 
     Args:
         given: The answer.
         slices: How many slices were answered for; of several this is one, and the notes say so.
+        unread: How many inputs were not answered for.
     """
     said = given.prediction
     return {
-        "notes": notes_on(said, slices),
+        "notes": notes_on(said, slices, unread),
         "decision": said.decision,
         "reasons": said.reasons,
         "id": given.id,
@@ -45,12 +46,13 @@ def account_of(given: Given, slices: int = 1) -> dict[str, Any]:
     }
 
 
-def notes_on(prediction: Prediction, slices: int = 1) -> str:
+def notes_on(prediction: Prediction, slices: int = 1, unread: int = 0) -> str:
     """Decision and reasons in words; a rejected picture is said to have no answer.
 
     Args:
         prediction: What was answered.
-        slices: How many slices the file held; of several this is one, and says so.
+        slices: How many slices were answered for; of several this is one, and says so.
+        unread: How many inputs were not answered for.
     """
     decided = {
         Verdict.ACCEPT: "accepted",
@@ -59,4 +61,6 @@ def notes_on(prediction: Prediction, slices: int = 1) -> str:
     }
     why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
     one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
-    return decided[prediction.decision] + (f" ({why})" if why else "") + f". {one}{DISCLAIMER}"
+    bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
+    decision = decided[prediction.decision] + (f" ({why})" if why else "")
+    return f"{decision}. {one}{bad}{DISCLAIMER}"

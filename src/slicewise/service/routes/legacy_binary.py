@@ -74,7 +74,7 @@ async def classify_slice(
     """Of a series, its first key slice."""
     _require_negative_class(parts)
     answered = await answers_for(request, caller, query, most=1)
-    return BinaryOut(**_binary(answered.key(), len(answered.given)))
+    return BinaryOut(**_binary(answered.key(), *answered.counts))
 
 
 @router.post(
@@ -113,7 +113,7 @@ async def classify_with_gradcam(
     answered = await answers_for(request, caller, query, most=1)
     given = answered.key()
     overlay = "" if given.pictures is None else given.pictures.heatmap
-    return BinaryWithOverlay(**_binary(given, len(answered.given)), gradcam_overlay=overlay)
+    return BinaryWithOverlay(**_binary(given, *answered.counts), gradcam_overlay=overlay)
 
 
 def _require_negative_class(parts: Services) -> None:
@@ -121,7 +121,7 @@ def _require_negative_class(parts: Services) -> None:
         raise ConfigError("this model has no class without a tumor; ask /v1/predict")
 
 
-def _binary(given: Given, slices: int = 1) -> dict[str, Any]:
+def _binary(given: Given, slices: int = 1, unread: int = 0) -> dict[str, Any]:
     """Tumor where the threshold is reached; where there is no flag, as a blank picture, no."""
     said = given.prediction
     tumor = said.tumor_probability or 0.0
@@ -133,5 +133,5 @@ def _binary(given: Given, slices: int = 1) -> dict[str, Any]:
         "confidence": probabilities[label],
         "probabilities": probabilities,
         "threshold": said.threshold,
-        **account_of(given, slices),
+        **account_of(given, slices, unread),
     }

@@ -105,7 +105,7 @@ async def predict(
         has_tumor=said.tumor_flag,
         tumor_probability=said.tumor_probability,
         cam=None if given.pictures is None else given.pictures.heatmap,
-        **account_of(given, len(answered.given)),
+        **account_of(given, *answered.counts),
     )
 
 
@@ -120,15 +120,16 @@ async def api_predict(
 ) -> ApiPredictOut:
     """One file; of a series, its first key slice."""
     answered = await answers_for(request, caller, query, most=1)
-    return api_predict_out(answered.key(), len(answered.given))
+    return api_predict_out(answered.key(), *answered.counts)
 
 
-def api_predict_out(given: Given, slices: int = 1) -> ApiPredictOut:
+def api_predict_out(given: Given, slices: int = 1, unread: int = 0) -> ApiPredictOut:
     """One answer in the fields of `/api/predict`.
 
     Args:
         given: The answer.
         slices: How many slices were answered for.
+        unread: How many inputs were not.
     """
     said, pictures = given.prediction, given.pictures
     ranked = sorted(said.probabilities.items(), key=lambda pair: -pair[1])
@@ -136,7 +137,7 @@ def api_predict_out(given: Given, slices: int = 1) -> ApiPredictOut:
         predictions=[ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
         gradcam="" if pictures is None else pictures.heatmap,
         original="" if pictures is None else pictures.original or "",
-        **account_of(given, slices),
+        **account_of(given, slices, unread),
     )
 
 

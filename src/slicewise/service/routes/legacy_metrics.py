@@ -125,7 +125,7 @@ def measured(
     task = _task(classifier)
     found: list[MeasuredSlice] = []
     skipped: list[SkippedOut] = []
-    files = _files(wanted, roots)
+    files = _files(wanted, roots, deadline)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
         try:
@@ -174,7 +174,7 @@ def _counted(
     )
 
 
-def _files(wanted: MetricsIn, roots: Roots) -> list[Path]:
+def _files(wanted: MetricsIn, roots: Roots, deadline: Deadline) -> list[Path]:
     """The files to read, as they may be opened."""
     if wanted.paths is not None:
         return [roots.find(path) for path in wanted.paths]
@@ -182,11 +182,16 @@ def _files(wanted: MetricsIn, roots: Roots) -> list[Path]:
     if not root.is_dir():
         raise InputError("root: expected a folder, got a file")
     depth = len(root.parts) + 2  # root/label/file
-    entries = [entry for entry in walk(root) if not isinstance(entry, Failure)]
-    files = [Path(entry.source) for entry in entries]
-    chosen = [path for path in files if wanted.recursive or len(path.parts) <= depth]
-    if len(chosen) > MOST_PATHS:
-        raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got {len(chosen):,}")
+    chosen: list[Path] = []
+    for entry in walk(root):
+        deadline("looking for files", len(chosen), MOST_PATHS)
+        if isinstance(entry, Failure):
+            continue
+        path = Path(entry.source)
+        if wanted.recursive or len(path.parts) <= depth:
+            chosen.append(path)
+        if len(chosen) > MOST_PATHS:
+            raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got more")
     return chosen
 
 

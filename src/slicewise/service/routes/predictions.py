@@ -6,17 +6,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from slicewise.explain.colormap import COLORMAPS
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
 from slicewise.service.answers import Wish
 from slicewise.service.asking import (
     AnswerQuery,
+    Parts,
     PredictOptions,
     Predictor,
     PredictQuery,
     answers_for,
     body_of_files,
+    reply,
 )
 from slicewise.service.pictures import Drawing
 from slicewise.service.problems import documented
@@ -57,15 +60,16 @@ class ExplainQuery(AnswerQuery):
     summary="Answer for one file, or for the files of one series",
     openapi_extra=body_of_files(several=True, options=PredictQuery),
     responses=UPLOAD_PROBLEMS,
+    response_model=PredictionOut | EnvelopeOut,
 )
 async def predict(
-    request: Request, caller: Predictor, query: PredictOptions
-) -> PredictionOut | EnvelopeOut:
+    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+) -> Response:
     """One slice is answered with a prediction, several, a zip or a series with an envelope."""
     answered = await answers_for(request, caller, query)
     if len(answered.given) == 1 and not (answered.studies or answered.failures):
-        return prediction_out(answered.given[0])
-    return envelope_out(answered)
+        return await reply(parts, lambda: prediction_out(answered.given[0]))
+    return await reply(parts, lambda: envelope_out(answered))
 
 
 @router.post(
@@ -73,10 +77,14 @@ async def predict(
     summary="Answer for several files",
     openapi_extra=body_of_files(several=True, options=PredictQuery),
     responses=UPLOAD_PROBLEMS,
+    response_model=EnvelopeOut,
 )
-async def predict_batch(request: Request, caller: Predictor, query: PredictOptions) -> EnvelopeOut:
+async def predict_batch(
+    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
+) -> Response:
     """A file that cannot be read is an entry in `errors` and costs the others nothing."""
-    return envelope_out(await answers_for(request, caller, query))
+    answered = await answers_for(request, caller, query)
+    return await reply(parts, lambda: envelope_out(answered))
 
 
 @router.post(
@@ -84,9 +92,11 @@ async def predict_batch(request: Request, caller: Predictor, query: PredictOptio
     summary="Answer with slice and heat map",
     openapi_extra=body_of_files(several=True, options=ExplainQuery),
     responses=UPLOAD_PROBLEMS,
+    response_model=ExplanationsOut,
 )
 async def explain(
-    request: Request, caller: Predictor, query: Annotated[ExplainQuery, Query()]
-) -> ExplanationsOut:
+    request: Request, caller: Predictor, parts: Parts, query: Annotated[ExplainQuery, Query()]
+) -> Response:
     """Like `/v1/predict/batch`, with pictures; of a series, those of its key slices."""
-    return explanations_out(await answers_for(request, caller, query))
+    answered = await answers_for(request, caller, query)
+    return await reply(parts, lambda: explanations_out(answered))
