@@ -66,7 +66,7 @@ class Access:
 
         Args:
             secret: As it was sent; None where there was none.
-            address: Where from. Wrong keys, and requests without a key, are counted by it.
+            address: Where from. Wrong keys are counted by it, and requests where nobody needs one.
 
         Raises:
             AccessError: No key, or none that is valid.

@@ -49,7 +49,7 @@ class Batcher:
         """Start the thread.
 
         Args:
-            classifier: Answers; it is used by this thread only.
+            classifier: Answers; others may prepare slices with it meanwhile.
             settings: Size of a pass and patience.
             metrics: Where waits, sizes and times are counted.
             coming: Requests on their way that have slices to hand in; asked from the thread.

@@ -23,7 +23,7 @@ class BodyLimit:
 
     Where an answer stands before the body was read, the rest is read and dropped, as much again as
     the limit: a client that is still sending would see a broken connection and not the answer.
-    What goes on after that is cut off.
+    What goes on after that is cut off, and so is, at once, a body that is told to be longer.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -41,13 +41,16 @@ class BodyLimit:
         most = self._most if has_files(headers) else min(self._most, MOST_OTHER_BYTES)
         body = _Body(receive, most, self._seconds, waits="expect" in headers)
 
+        length = headers.get("content-length", "0")
+        told = int(length) if length.isdecimal() else 0
+
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and not await body.is_read():
+            hopeless = told > 2 * most
+            if message["type"] == "http.response.start" and (hopeless or not await body.is_read()):
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > most:
+        if told > most:
             refusal = problem_response(413, body.too_large, request_id_of(scope))
             await refusal(scope, receive, answer)
             return

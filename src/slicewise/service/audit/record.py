@@ -39,7 +39,7 @@ class PredictionRecord:
         prediction_set: Classes that cannot be ruled out; None where no sets are fitted.
         decision: `accept`, `review` or `reject`.
         reasons: Why.
-        latency_ms: From the upload to the answer.
+        latency_ms: From the start of the request, or of the shadow, to the answer that is recorded.
         summary: Statistics by name, of the image as the model gets it.
         distance: Outlier score; None where the bundle has none.
     """
