@@ -40,7 +40,7 @@ class Randomisation:
             permuted, or `another slice`.
         n: Slices.
         groups: Their groups.
-        empty: From a permuted part to maps of it without any heat; they are left out of the means.
+        empty: From a permuted part to maps of it without any heat: as unlike as can be, 0.
     """
 
     estimates: Mapping[Key, Estimate]
@@ -84,7 +84,7 @@ def randomisation(
     quantities: dict[Key, Quantity] = {}
     for name, other in others.items():
         pairs = list(zip(own, other, strict=True))
-        there = np.array([bool(one.max() > 0 and two.max() > 0) for one, two in pairs])
+        there = own.max(axis=(1, 2)) > 0
         quantities[name, "correlation"] = _mean([rank_correlation(a, b) for a, b in pairs], there)
         quantities[name, "overlap"] = _mean([hottest_overlap(a, b) for a, b in pairs], there)
     return Randomisation(
@@ -158,7 +158,7 @@ def _mean(values: Sequence[float], there: Bools) -> Quantity:
     def mean(indices: Ints) -> float:
         chosen = indices[there[indices]]
         if chosen.size == 0:
-            raise EvaluationError("no pair of maps has heat in both")
+            raise EvaluationError("no map of the model has heat")
         return float(table[chosen].mean())
 
     return mean

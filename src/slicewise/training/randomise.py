@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,10 @@ from slicewise.inference.bundle import MODEL_NAME, Bundle
 from slicewise.inference.classifier import Classifier
 
 PARTS = ("head", "late", "all")
-"""What is permuted: the head; it and the last third of the layers; everything."""
+"""What is permuted: the head of the maps; it and the last third of their layers; everything."""
+
+MAP = "cam"
+"""The output whose layers are counted."""
 
 _LAYERS = {"Conv", "Gemm", "MatMul"}
 _RELABELS = {"Cast", "Identity", "Reshape", "Transpose", "Unsqueeze", "Squeeze"}
@@ -60,11 +63,13 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
     if part not in PARTS:
         raise TrainingError(f"part {part!r}: expected one of {', '.join(PARTS)}")
     proto = onnx.load_model_from_string(model)
-    first = _first_layers(proto.graph)
-    begin = _begin(sorted(first.values()), part)
-    chosen = [t for t in _weights(proto.graph) if first[t.name] >= begin]
+    first = _first_layers(_before(proto.graph, MAP), proto.graph.initializer)
+    weights = list(_weights(proto.graph))
+    begin = _begin(sorted(first[t.name] for t in weights if t.name in first), part)
+    everything = part == "all"
+    chosen = [tensor for tensor in weights if everything or first.get(tensor.name, -1) >= begin]
     contents = {_content(tensor) for tensor in chosen}
-    for tensor in _weights(proto.graph):
+    for tensor in weights:
         if _content(tensor) in contents:
             tensor.CopyFrom(_permuted(tensor, seed))
     return bytes(proto.SerializeToString())
@@ -72,18 +77,30 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
 
 def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Float tensors of more than one value that some node reads."""
-    read = set(_first_layers(graph))
+    read = set(_first_layers(graph.node, graph.initializer))
     for tensor in graph.initializer:
         if tensor.name in read and tensor.data_type in _FLOATS and int(np.prod(tensor.dims)) > 1:
             yield tensor
 
 
-def _first_layers(graph: onnx.GraphProto) -> dict[str, int]:
+def _before(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
+    """The nodes that an output needs, in their order."""
+    needed, found = {output}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            found.append(node)
+    return found[::-1]
+
+
+def _first_layers(
+    nodes: Iterable[onnx.NodeProto], stored: Iterable[onnx.TensorProto]
+) -> dict[str, int]:
     """From a stored tensor to the count of layers before the first node that computes with it."""
-    names = {tensor.name: tensor.name for tensor in graph.initializer}
+    names = {tensor.name: tensor.name for tensor in stored}
     layers = 0
     found: dict[str, int] = {}
-    for node in graph.node:
+    for node in nodes:
         if node.op_type in _RELABELS and node.input[0] in names:
             names[node.output[0]] = names[node.input[0]]
             continue
