@@ -149,14 +149,14 @@ def _likeness_text(found: Randomisation, notice: str | None) -> str:
     verdict = "passed" if found.passed else "NOT passed"
     text = (
         f"On {found.n} slices of {found.groups} groups, the map of the answered class was compared "
-        "with the map that the same network gives once its weights are permuted: the head, the "
-        "head with the last third of the layers, everything (Adebayo et al. 2018). A map that "
+        "with the map that the same network gives once its weights are permuted: the last "
+        "layer, the last third of the layers, everything (Adebayo et al. 2018). A map that "
         "stays the same shows the picture and not what was learnt. Maps of another slice show how "
         "alike two maps are merely for being maps of heads.\n\n"
         f"Check {verdict}: the interval of the rank correlation with the wholly permuted network "
         f"has to end below {LIMIT}. The hottest fifth are the hottest {HOTTEST:.0%} of a map's "
-        f"cells; two random maps overlap by {CHANCE:.2f}. Maps without any heat are counted, and "
-        "left out of the means."
+        f"cells; two random maps overlap by {CHANCE:.2f}. Maps that lose all heat count "
+        "as unlike, 0."
     )
     return f"{notice}\n\n{text}" if notice else text
 

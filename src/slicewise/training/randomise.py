@@ -96,7 +96,7 @@ def _before(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
 def _first_layers(
     nodes: Iterable[onnx.NodeProto], stored: Iterable[onnx.TensorProto]
 ) -> dict[str, int]:
-    """From a stored tensor to the count of layers before the first node that computes with it."""
+    """From a stored tensor to the number of the layer that computes with it first."""
     names = {tensor.name: tensor.name for tensor in stored}
     layers = 0
     found: dict[str, int] = {}
@@ -104,10 +104,10 @@ def _first_layers(
         if node.op_type in _RELABELS and node.input[0] in names:
             names[node.output[0]] = names[node.input[0]]
             continue
+        layers += node.op_type in _LAYERS
         for name in node.input:
             if name in names:
                 found.setdefault(names[name], layers)
-        layers += node.op_type in _LAYERS
     return found
 
 
