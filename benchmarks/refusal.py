@@ -40,7 +40,8 @@ from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Reason, Verdict
 from slicewise.inference.rule import DecisionRule
-from slicewise.training.config import BundleConfig, load_config
+from slicewise.training.bundle_config import BundleConfig
+from slicewise.training.config import load_config
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.evidence import donors_of, evidence_of, seen_of, strange_evidence
 from slicewise.training.rule_across_folds import GATES

@@ -30,8 +30,9 @@ from slicewise.inference.rule import (
     OperatingPoint,
     OutOfDistribution,
 )
+from slicewise.training.backbones import Backbone
 from slicewise.training.graph import onnx_bytes, rounded
-from slicewise.training.model import Backbone, SliceNet
+from slicewise.training.model import SliceNet
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 SIZE = 64

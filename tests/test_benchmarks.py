@@ -16,7 +16,8 @@ from slicewise.data.strange.registry import kinds_of
 from slicewise.evaluation.predictions import pooled
 from slicewise.evaluation.predictions_csv import write_predictions
 from slicewise.inference.decision import BundleReference, Prediction, Verdict
-from slicewise.training.config import BundleConfig, save_config
+from slicewise.training.bundle_config import BundleConfig
+from slicewise.training.config import save_config
 from slicewise.training.decision_fit import fit_decision
 
 ROOT = Path(__file__).parents[1]

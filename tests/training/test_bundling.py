@@ -22,8 +22,9 @@ from slicewise.imaging.preprocess import to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.bundling import draft, exported, make_product, seen_fingerprints
-from slicewise.training.config import BundleConfig, ModelConfig
+from slicewise.training.config import ModelConfig
 from slicewise.training.dataset import load_images
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.evidence import evidence_of

@@ -19,7 +19,7 @@ from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.selection import fit_acceptance
 from slicewise.inference.decision import Reason, probabilities_of, threshold_of
 from slicewise.inference.rule import DecisionRule
-from slicewise.training.config import BundleConfig
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 
 

@@ -16,7 +16,8 @@ from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
 from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.inference.bundle import load_bundle
-from slicewise.training.config import OperatingPointConfig, load_config
+from slicewise.training.bundle_config import OperatingPointConfig
+from slicewise.training.config import load_config
 from slicewise.training.fold_split import held_out
 from slicewise.training.folds import cross_validate, train_fold
 

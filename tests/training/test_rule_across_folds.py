@@ -10,7 +10,7 @@ from builders_evaluation import table_of
 from slicewise.evaluation.conformal import fit_conformal
 from slicewise.evaluation.predictions import pooled
 from slicewise.inference.rule import DecisionRule
-from slicewise.training.config import BundleConfig
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 from slicewise.training.rule_across_folds import (
     decided_by_others,

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from slicewise.config_errors import nearest, problems
+from slicewise.config_errors import problems
 from slicewise.errors import ConfigError
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.training.augment import AugmentConfig
+from slicewise.training.bundle_config import BundleConfig, Section
 
 DEALT_COLUMN = "fold"
 """Column of the folds, also where they are dealt rather than given."""
 
-OPERATING_RULES: Mapping[str, tuple[str, ...]] = {
-    "youden_j": (),
-    "target_sensitivity": ("value",),
-    "target_specificity": ("value",),
-    "cost": ("missed", "false_alarm", "prevalence"),
-}
-"""Each rule with the numbers it needs."""
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which slices, and how they are fed."""
 
     manifest: Path
@@ -40,7 +28,7 @@ class DataConfig(_Section):
     cache: Path | None = Field(None, description="Folder of decoded pixels; default beside runs.")
 
 
-class FoldsConfig(_Section):
+class FoldsConfig(Section):
     """Cross-validation: every fold is the test split once."""
 
     column: str | None = Field(
@@ -70,7 +58,7 @@ class FoldsConfig(_Section):
         return self.column or DEALT_COLUMN
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """Architecture and start weights."""
 
     name: str = "resnet18"
@@ -82,7 +70,7 @@ class ModelConfig(_Section):
     frozen_stages: int = Field(0, ge=0, description="Leading parts of the backbone left untrained.")
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """Optimizer and its learning rates."""
 
     name: Literal["adam", "adamw", "sgd", "adamax"] = "adamw"
@@ -92,7 +80,7 @@ class OptimizerConfig(_Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
 
 
-class SchedulerConfig(_Section):
+class SchedulerConfig(Section):
     """Learning rate over time."""
 
     name: Literal["cosine", "onecycle", "step", "plateau", "none"] = "cosine"
@@ -106,7 +94,7 @@ class SchedulerConfig(_Section):
     cycle_share: float = Field(0.5, gt=0, le=1, description="Highest lr of one, as a share.")
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """What is minimised."""
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
@@ -118,7 +106,7 @@ class LossConfig(_Section):
     )
 
 
-class TrainerConfig(_Section):
+class TrainerConfig(Section):
     """How long and how."""
 
     epochs: int = Field(30, ge=1)
@@ -133,7 +121,7 @@ class TrainerConfig(_Section):
     )
 
 
-class EarlyStoppingConfig(_Section):
+class EarlyStoppingConfig(Section):
     """When to stop before the last epoch."""
 
     monitor: Literal["val_macro_auroc", "val_balanced_accuracy", "val_accuracy", "val_loss"] = (
@@ -148,7 +136,7 @@ class EarlyStoppingConfig(_Section):
         return "min" if self.monitor == "val_loss" else "max"
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """What is kept on disk. The best and the last epoch always are."""
 
     every: int | None = Field(None, ge=1, description="Also keep every so many epochs.")
@@ -157,79 +145,7 @@ class CheckpointConfig(_Section):
     )
 
 
-class OperatingPointConfig(_Section):
-    """How the tumor threshold is chosen; a rule without numbers may be given by its name alone."""
-
-    rule: str = Field("youden_j", description="One of OPERATING_RULES.")
-    value: float | None = Field(None, gt=0, le=1, description="Share, for the targets.")
-    missed: float | None = Field(None, gt=0, description="Cost of a missed tumor.")
-    false_alarm: float | None = Field(None, gt=0, description="Cost of a false alarm.")
-    prevalence: float | None = Field(None, gt=0, lt=1, description="Share of slices with tumor.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, given: Any) -> Any:
-        return {"rule": given} if isinstance(given, str) else given
-
-    @model_validator(mode="after")
-    def _numbers_of_the_rule(self) -> Self:
-        if self.rule not in OPERATING_RULES:
-            raise ValueError(
-                f"rule {self.rule!r}: expected one of {', '.join(OPERATING_RULES)}; "
-                f"nearest: {nearest(self.rule, OPERATING_RULES)}"
-            )
-        wanted = OPERATING_RULES[self.rule]
-        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if given - {"rule"} != set(wanted):
-            needs = f"with {', '.join(wanted)}" if wanted else "alone"
-            got = ", ".join(sorted(given - {"rule"})) or "none"
-            raise ValueError(f"rule {self.rule}: expected it {needs}; got {got}")
-        return self
-
-    @property
-    def numbers(self) -> list[float]:
-        """The numbers of the rule, in the order of OPERATING_RULES."""
-        return [float(getattr(self, name)) for name in OPERATING_RULES[self.rule]]
-
-
-class RefusalConfig(_Section):
-    """When an answer is left to a person, and when there is none."""
-
-    coverage: float = Field(
-        0.95, gt=0, lt=1, description="Promised share of prediction sets with the true class."
-    )
-    accept_target: float = Field(
-        0.99, gt=0, lt=1, description="Wanted share of right answers among accepted ones."
-    )
-    per_kind: int = Field(40, ge=10, description="Strange pictures of each kind to fit on.")
-    reviewed: float = Field(0.03, gt=0, lt=0.5, description="Slices too unlike to be accepted.")
-    rejected: float = Field(0.01, gt=0, lt=0.5, description="Slices too unlike to be answered.")
-
-    @model_validator(mode="after")
-    def _review_before_reject(self) -> Self:
-        if self.rejected > self.reviewed:
-            raise ValueError("rejected: expected a share of at most reviewed")
-        return self
-
-
-class BundleConfig(_Section):
-    """What the finished bundle says of itself."""
-
-    version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
-    weight_storage: Literal["float32", "float16"] = "float32"
-    calibration: Literal["temperature", "bias_corrected"] = "temperature"
-    operating_point: OperatingPointConfig = OperatingPointConfig()
-    refusal: RefusalConfig = RefusalConfig()
-    started_from: str | None = Field(
-        None, description="Start weights in words; default the name of the weights file."
-    )
-    licences: dict[str, str] = Field(default_factory=lambda: {"model": "MIT"})
-    intended_use: str = (
-        "Research on brain MRI slices. Not a medical device; not for diagnosis or patient care."
-    )
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """A whole run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")

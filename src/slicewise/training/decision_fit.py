@@ -15,8 +15,8 @@ from slicewise.evaluation.operating_points import (
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.selection import fit_acceptance
 from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OperatingPoint
+from slicewise.training.bundle_config import BundleConfig, OperatingPointConfig, RefusalConfig
 from slicewise.training.callbacks import announce
-from slicewise.training.config import BundleConfig, OperatingPointConfig, RefusalConfig
 
 
 def fit_decision(held_out: PredictionTable, described: str, settings: BundleConfig) -> DecisionRule:

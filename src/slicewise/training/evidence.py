@@ -28,7 +28,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.outliers import Outliers, looks_of
 from slicewise.inference.rule import OutOfDistribution
-from slicewise.training.config import RefusalConfig
+from slicewise.training.bundle_config import RefusalConfig
 
 BATCH = 32
 DONORS = 64

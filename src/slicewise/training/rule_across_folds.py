@@ -20,7 +20,7 @@ from slicewise.figures.bootstrap import Bootstrap, group_intervals
 from slicewise.figures.text import cell_text
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
-from slicewise.training.config import BundleConfig
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.decision_fit import fit_decision
 
 GATES = frozenset(
