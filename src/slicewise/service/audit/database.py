@@ -183,13 +183,23 @@ def _connect_args(file: Path | None) -> dict[str, Any]:
 
 
 def _require_file(file: Path, create: bool) -> None:
-    """Check that the file can be written; where it is made, only its owner reads it."""
+    """Check that the file can be written; where it is made, only its owner reads it.
+
+    A file that is there is never opened here: closing it would drop the locks that SQLite holds on
+    it in this process (POSIX), and then another process that closes the database deletes the WAL
+    with all that was acknowledged since (sqlite.org/howtocorrupt.html, section 2.2).
+    """
     if not create and not file.exists():
         raise AuditError(f"{file}: expected an audit database; there is none")
     try:
-        os.close(os.open(file, os.O_RDWR | (os.O_CREAT if create else 0), 0o600))
+        if create and not file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:  # another process was quicker
+        pass
     except OSError as error:
         raise AuditError(f"{file}: expected a file that can be written; {error.strerror}") from None
+    if not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
+        raise AuditError(f"{file}: expected a file that can be written; got another one")
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
