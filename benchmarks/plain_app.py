@@ -17,8 +17,9 @@ import base64
 import io
 import threading
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -28,15 +29,18 @@ from onnx import numpy_helper
 from PIL import Image
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import show_cam_on_image
+from torch import Tensor
 from torchvision import transforms
 
 from slicewise.data.tasks import Task
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.training.backbones import Weights
 from slicewise.training.config import ModelConfig
 from slicewise.training.model import SliceNet, create_network
 
 _STORED = "_float16"
+Pool: TypeAlias = Literal["mean", "evidence"]
 
 
 def torch_network(bundle: Bundle) -> SliceNet:
@@ -48,8 +52,10 @@ def torch_network(bundle: Bundle) -> SliceNet:
     size = bundle.info.preprocessing.size
     picture = np.random.default_rng(0).random((1, 1, size, size), dtype=np.float32)
     expected = Classifier(bundle).run(picture).logits
-    for pool in ("mean", "evidence"):
-        network = _network(bundle, pool)
+    weights, heads = _weights(bundle)
+    pools: tuple[Pool, ...] = ("mean", "evidence")
+    for pool, head in product(pools, heads):
+        network = _network(bundle, pool, {**weights, "head.weight": head})
         with torch.no_grad():
             found = network(torch.from_numpy(picture)).numpy()
         if np.allclose(found, expected, atol=1e-3):
@@ -57,15 +63,22 @@ def torch_network(bundle: Bundle) -> SliceNet:
     raise ValueError("the network in torch does not say what the bundle says")
 
 
-def _network(bundle: Bundle, pool: Literal["mean", "evidence"]) -> SliceNet:
+def _weights(bundle: Bundle) -> tuple[Weights, list[Tensor]]:
+    """Weights by name, and what may be the head's: where it was folded it has lost its name."""
     graph = onnx.load_model_from_string(bundle.files[MODEL_NAME]).graph
-    weights = {
+    stored = {
         tensor.name.removesuffix(_STORED).removeprefix("network."): torch.from_numpy(
             numpy_helper.to_array(tensor).astype(np.float32)
         )
         for tensor in graph.initializer
-        if tensor.name.startswith("network.")
     }
+    count = len(bundle.classes)
+    kernels = [t.flatten(1) for t in stored.values() if t.ndim == 4 and len(t) == count]
+    heads = [stored["head.weight"]] if "head.weight" in stored else kernels
+    return stored, heads
+
+
+def _network(bundle: Bundle, pool: Pool, weights: Weights) -> SliceNet:
     info = bundle.info
     task = Task(info.task.name, info.task.classes, info.task.negative_class)
     config = ModelConfig(name=info.origin.architecture, pool=pool)

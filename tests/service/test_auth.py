@@ -37,7 +37,12 @@ class Service:
             app.get(f"/{role}")(answer_for(role))
 
         problems.install(app)
-        app.add_middleware(RequestLog, metrics=Metrics(), on_failure=problems.failure_response)
+        app.add_middleware(
+            RequestLog,
+            metrics=Metrics(),
+            on_failure=problems.failure_response,
+            on_end=problems.ending_response,
+        )
         self.client = TestClient(app, base_url="http://127.0.0.1:8000")
 
     def get(self, role: str, key: str | None = None) -> Any:

@@ -16,7 +16,6 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 
 from slicewise.errors import InputError
 from slicewise.service import problems
@@ -62,6 +61,7 @@ def client(*, behind_proxy: bool = False) -> TestClient:
         RequestLog,
         metrics=Metrics(),
         on_failure=problems.failure_response,
+        on_end=problems.ending_response,
         behind_proxy=behind_proxy,
     )
     return TestClient(app, raise_server_exceptions=False)
@@ -106,7 +106,7 @@ def test_a_client_that_goes_while_it_sends_is_no_failure(stream: io.StringIO) ->
 
     told = []
     metrics = SimpleNamespace(response=lambda route, status, seconds: told.append(status))
-    app = RequestLog(gone, metrics, lambda request_id: Response(status_code=500))
+    app = RequestLog(gone, metrics, problems.failure_response, problems.ending_response)
     scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}
     asyncio.run(app(scope, None, None))
     assert told == [499]

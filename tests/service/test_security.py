@@ -129,7 +129,12 @@ def client(address: str = "http://127.0.0.1:8000", **changed: Any) -> TestClient
 
     settings = Settings(**changed)
     app.add_middleware(Guard, settings=settings)
-    app.add_middleware(RequestLog, metrics=Metrics(), on_failure=problems.failure_response)
+    app.add_middleware(
+        RequestLog,
+        metrics=Metrics(),
+        on_failure=problems.failure_response,
+        on_end=problems.ending_response,
+    )
     app.add_middleware(SecurityHeaders, settings=settings)
     return TestClient(app, base_url=address, raise_server_exceptions=False)
 

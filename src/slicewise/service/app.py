@@ -108,6 +108,7 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         RequestLog,
         metrics=metrics,
         on_failure=problems.failure_response,
+        on_end=problems.ending_response,
         behind_proxy=settings.trusted_proxy is not None,
     )
     app.add_middleware(SecurityHeaders, settings=settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -88,6 +89,7 @@ class RequestLog:
         app: ASGIApp,
         metrics: Metrics,
         on_failure: Callable[[str], Response],
+        on_end: Callable[[str], Response],
         *,
         behind_proxy: bool = False,
     ) -> None:
@@ -97,6 +99,7 @@ class RequestLog:
             app: What answers.
             metrics: Where responses are counted.
             on_failure: Makes the answer to a failure from the id of the request.
+            on_end: The same for the answer to a request that the end of the service cuts off.
             behind_proxy: Whether a declared proxy stands before the service; only then the id
                 that a request brings is taken. Anybody else could choose that of another request,
                 or one that says who a patient is.
@@ -104,6 +107,7 @@ class RequestLog:
         self._app = app
         self._metrics = metrics
         self._on_failure = on_failure
+        self._on_end = on_end
         self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,6 +128,10 @@ class RequestLog:
     async def _answer(self, scope: Scope, seen: _Seen) -> None:
         try:
             await self._app(scope, seen.receive, seen.send)
+        except asyncio.CancelledError:  # the time to drain is over
+            if seen.status is not None:
+                raise
+            await self._on_end(request_id_of(scope))(scope, seen.receive, seen.send)
         except ClientDisconnect:  # while it sent its body; there is nobody to answer
             return
         except Exception:

@@ -160,6 +160,12 @@ def failure_response(request_id: str) -> Response:
     return problem_response(500, "the service failed; its log has this request id", request_id)
 
 
+def ending_response(request_id: str) -> Response:
+    """The answer to a request that was not done when the service had to end."""
+    again = {"Retry-After": str(_RETRY_AFTER_AUDIT_S)}
+    return problem_response(503, "the service is ending; ask again", request_id, headers=again)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of an application with a problem document."""
     app.add_exception_handler(SliceWiseError, _on_slicewise_error)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 Described = Mapping[str, Any]
+_CHOICE = re.compile(r"\^\(([\w|]+)\)\$")
 _PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
 
 
@@ -120,6 +122,8 @@ def _allowed(schema: Described) -> str:
             parts.append(f"at least {_number(low)}" if high is None else f"at most {_number(high)}")
         if "enum" in one:
             parts.append(", ".join(map(str, one["enum"])))
+        if choice := _CHOICE.fullmatch(one.get("pattern", "")):
+            parts.append(choice[1].replace("|", ", "))
         if "maxLength" in one:
             parts.append(f"at most {one['maxLength']:,} characters")
     default = schema.get("default")

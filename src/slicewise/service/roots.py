@@ -41,6 +41,8 @@ class Roots:
         found = next((path for path in inside if os.path.exists(path)), None)  # noqa: PTH110 (never raises)
         if found is None:
             raise InputError("expected a file or folder below an allowed folder; there is none")
+        if not (found.is_file() or found.is_dir()):  # a pipe would be waited for for ever
+            raise InputError("expected a file or folder below an allowed folder; got neither")
         return found
 
     def holds(self, path: Path) -> bool:
@@ -60,6 +62,8 @@ class Roots:
             whole, file = Path(reference), Path(_INDEX.sub("", reference))
             if not all(self.holds(self._resolved(path)) for path in (whole, file)):
                 raise AccessError(_OUTSIDE, known=True)
+            if file.exists() and not file.is_file():
+                raise InputError("expected files; got something else")
 
     def hidden(self, text: str) -> str:
         """A text without the places of the roots on this machine."""

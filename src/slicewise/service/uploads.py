@@ -68,6 +68,11 @@ class _InMemory(MultiPartParser):
             max_part_size=MOST_FIELD_BYTES,
         )
         self.spool_max_size = 0  # never roll over to a file
+        self.ended = False
+
+    def on_end(self) -> None:
+        """Note that the closing boundary was there."""
+        self.ended = True
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -102,11 +107,15 @@ async def read_form(
     if not has_files(request.headers):
         raise HTTPException(415, "expected multipart/form-data with a file in the field `file`")
     try:
-        form = await _InMemory(request, _counted(request, ticket), most).parse()
+        parser = _InMemory(request, _counted(request, ticket), most)
+        form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(400, error.message) from None
     except UnicodeError:  # the charset that its head names
         raise HTTPException(400, "expected a form in UTF-8, got another charset") from None
+    if not parser.ended:  # what came after the last whole part is lost
+        await form.close()
+        raise HTTPException(400, "expected a form up to its closing boundary, got a part of one")
     try:
         return await run_in_threadpool(_form_of, form, texts)  # hashing takes its time
     finally:

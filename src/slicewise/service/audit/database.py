@@ -62,6 +62,7 @@ class Database:
         self._writing = threading.Lock()
         if self.file is not None:
             _require_file(self.file, create)
+            self._identity = _identity(self.file)
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
 
@@ -107,6 +108,7 @@ class Database:
             AuditError: If the database fails; then nothing was written, or, where the connection
                 broke during the commit, perhaps all.
         """
+        self._require_same_file()
         with self._told(), self._writing, self._engine.connect() as connection:
             connection.execution_options(slicewise_writes=True)
             with connection.begin():
@@ -127,6 +129,13 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+    def _require_same_file(self) -> None:
+        """Refuse to write into a file that was moved or deleted: nobody would find it there."""
+        if self.file is not None and _identity(self.file) != self._identity:
+            raise AuditError(
+                f"{self.file}: expected the file that was opened; it was moved, deleted or replaced"
+            )
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -200,6 +209,15 @@ def _require_file(file: Path, create: bool) -> None:
         raise AuditError(f"{file}: expected a file that can be written; {error.strerror}") from None
     if not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
         raise AuditError(f"{file}: expected a file that can be written; got another one")
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Device and number of a file; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:

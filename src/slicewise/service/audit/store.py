@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -35,6 +36,9 @@ RETRY_S = 8.0
 
 _PAUSE_S = 0.25
 _PROOF_S = 5.0
+_FAULT_S = 10.0
+"""How long a commit that was given up counts against the database."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +49,7 @@ class AuditStore:
         self._ledger = ledger
         self._retention_days = retention_days
         self._written_at = -_PROOF_S
+        self._failed_at = -math.inf
         self._writer = GroupWriter(self._write, self._prune)
 
     @classmethod
@@ -154,6 +159,8 @@ class AuditStore:
         """
         if not self._writer.alive:
             raise AuditError("the thread that writes the audit database has ended")
+        if time.monotonic() - self._failed_at < _FAULT_S:  # a full disk may still take this row
+            raise AuditError("the last answers could not be written")
         if time.monotonic() - self._written_at < _PROOF_S:
             return
         with _told(), self._ledger.database.writing() as connection:
@@ -183,11 +190,12 @@ class AuditStore:
                 self._written_at = -_PROOF_S
                 late = repeated and not looked_again and is_conflict(error)
                 if not (late or may_pass(error)) or time.monotonic() > given_up:
+                    self._failed_at = time.monotonic()
                     raise
                 repeated, looked_again = True, looked_again or late
                 time.sleep(_PAUSE_S)
             else:
-                self._written_at = time.monotonic()
+                self._written_at, self._failed_at = time.monotonic(), -math.inf
                 return
 
     def _append(self, rows: Rows) -> None:

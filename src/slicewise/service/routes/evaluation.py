@@ -88,13 +88,20 @@ def measured(
             manifest,
             classifier,
             Path(folder),
-            command=shlex.join(["slicewise", "evaluate", wanted.manifest, "--split", split]),
+            command=shlex.join(_command(wanted, split)),
             split=split,
             allow_seen=wanted.allow_seen,
             bootstrap=Bootstrap(resamples=wanted.resamples),
             plots=False,
             progress=deadline,
         )
+
+
+def _command(wanted: EvaluateIn, split: str) -> list[str]:
+    """What does the same on the command line."""
+    words = ["slicewise", "evaluate", wanted.manifest, "--split", split]
+    words += ["--resamples", str(wanted.resamples)]
+    return [*words, "--allow-seen"] if wanted.allow_seen else words
 
 
 def _in_memory() -> Path | None:

@@ -51,12 +51,14 @@ class HealthOut(BaseModel):
     version: str = __version__
 
 
+@router.head("/healthz", include_in_schema=False, response_model=None)
 @router.get("/healthz", summary="Is the process alive?")
 async def healthz() -> AliveOut:
     """Answers as long as the event loop turns."""
     return AliveOut()
 
 
+@router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get("/readyz", summary="Can it answer?", responses=_OPEN, response_model=ReadyOut)
 async def readyz(request: Request, parts: Parts) -> ReadyOut | Response:
     """Forward passes are run and the audit database can be written."""

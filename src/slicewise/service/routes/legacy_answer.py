@@ -24,6 +24,7 @@ class Accounted(BaseModel):
     decision: Verdict
     reasons: list[Reason]
     id: str
+    source: str = Field(description="Name of the file as it was sent, then the part of it.")
     bundle: BundleReference = Field(description="The model that answered.")
     disclaimer: str = DISCLAIMER
 
@@ -42,6 +43,7 @@ def account_of(given: Given, slices: int = 1, unread: int = 0) -> dict[str, Any]
         "decision": said.decision,
         "reasons": said.reasons,
         "id": given.id,
+        "source": said.source,
         "bundle": said.bundle,
     }
 

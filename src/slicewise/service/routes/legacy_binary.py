@@ -122,11 +122,11 @@ def _require_negative_class(parts: Services) -> None:
 
 
 def _binary(given: Given, slices: int = 1, unread: int = 0) -> dict[str, Any]:
-    """Tumor where the threshold is reached; where there is no flag, as a blank picture, no."""
+    """Tumor where the threshold is reached, also of a rejected picture, which has no flag."""
     said = given.prediction
     tumor = said.tumor_probability or 0.0
     probabilities = {NO_TUMOR: 1.0 - tumor, TUMOR: tumor}
-    label = TUMOR if said.tumor_flag else NO_TUMOR
+    label = TUMOR if tumor >= (said.threshold or 0.5) else NO_TUMOR
     return {
         "predicted_class": int(label == TUMOR),
         "predicted_label": label,
