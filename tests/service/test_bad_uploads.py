@@ -194,3 +194,13 @@ def test_another_charset_is_a_problem(client, charset):
     kind = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
     said = client.post("/v1/predict", content=body, headers=kind)
     assert problem(said, said.status_code)["status"] in {400, 422}
+
+
+def test_a_form_that_is_cut_off_loses_nothing_in_silence(client):
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="{}.png"\r\n\r\n'
+    whole = b"".join(head.format(n).encode() + png(n) + b"\r\n" for n in range(2)) + b"--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    said = client.post("/v1/predict/batch", content=whole, headers=kind)
+    assert len(said.json()["predictions"]) == 2
+    cut = client.post("/v1/predict/batch", content=whole[:-6], headers=kind)
+    assert "closing boundary" in problem(cut, 400)["detail"]

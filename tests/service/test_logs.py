@@ -114,6 +114,24 @@ def test_a_client_that_goes_while_it_sends_is_no_failure(stream: io.StringIO) ->
     assert not [line for line in lines(stream) if line["event"] == "failure"]
 
 
+def test_a_request_that_the_end_cuts_off_is_told_to_come_again(stream: io.StringIO) -> None:
+    async def cut(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    told, sent = [], []
+    metrics = SimpleNamespace(response=lambda route, status, seconds: told.append(status))
+    app = RequestLog(cut, metrics, problems.failure_response, problems.ending_response)
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, None, send))
+    assert told == [503]
+    assert dict(sent[0]["headers"])[b"retry-after"] == b"5"
+    assert b"the service is ending" in sent[1]["body"]
+
+
 def test_an_expected_error_is_no_failure(stream: io.StringIO) -> None:
     assert client().post("/things/bad").status_code == 422
     assert [one["event"] for one in lines(stream) if one["event"] == "failure"] == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from slicewise.errors import AccessError, InputError
@@ -67,3 +69,11 @@ def test_a_root_by_a_link_is_taken_out_of_texts_by_both_names(tmp_path):
     roots = Roots([tmp_path / "link"])
     said = f"{tmp_path / 'link'}/a.png and {tmp_path / 'data'}/b.png in {tmp_path / 'link'}"
     assert roots.hidden(said) == "a.png and b.png in ."
+
+
+def test_a_pipe_is_no_file(roots, tmp_path):
+    os.mkfifo(tmp_path / "one" / "pipe.csv")
+    with pytest.raises(InputError, match="got neither"):
+        roots.find("pipe.csv")
+    with pytest.raises(InputError, match="expected files"):
+        roots.require_all([tmp_path / "one" / "pipe.csv"])

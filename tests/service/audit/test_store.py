@@ -245,6 +245,20 @@ def test_ping_writes_for_real_and_only_now_and_then(store: AuditStore, execute, 
         store.ping()
 
 
+def test_a_file_that_was_moved_away_is_noticed(settings: Settings, tmp_path: Path):
+    store = AuditStore.open(settings)
+    store.submit([record(1)]).result(10)
+    (tmp_path / "audit.db").rename(tmp_path / "away.db")
+    with pytest.raises(AuditError, match="moved, deleted or replaced"):
+        store.submit([record(2)]).result(20)
+    with pytest.raises(AuditError):
+        store.ping()
+    (tmp_path / "away.db").rename(tmp_path / "audit.db")
+    store.submit([record(3)]).result(10)
+    store.ping()
+    store.close()
+
+
 def test_ping_after_the_end(settings: Settings):
     store = AuditStore.open(settings)
     store.close()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from builders import CLASSES, TaskInfo, write_tiny_bundle
+from builders_imaging import picture_bytes
 from builders_service import files, picture_of, png, problem, running, service_settings
 
 
@@ -24,6 +26,23 @@ def test_classify_batch_keeps_the_good_ones(client):
     assert said["count"] == len(said["predictions"]) == 2
     assert len(said["errors"]) == 1
     assert {one["predicted_class"] for one in said["predictions"]} <= {0, 1}
+
+
+def test_a_batch_says_which_file_an_answer_is_of(client):
+    sent = [("file", (f"{n}.png", png(n))) for n in range(3)]
+    said = client.post("/classify_batch", files=sent).json()
+    assert [one["source"] for one in said["predictions"]] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_rejected_picture_is_not_told_to_be_without_tumor_against_its_numbers(client):
+    blank = picture_bytes(np.zeros((96, 96), np.uint8))
+    said = client.post("/classify_slice", files=files(blank)).json()
+    assert said["decision"] == "reject"
+    tumor = said["probabilities"]["Tumor"] >= said["threshold"]
+    assert (said["predicted_class"], said["predicted_label"]) == (
+        int(tumor),
+        "Tumor" if tumor else "No Tumor",
+    )
 
 
 def test_classify_with_gradcam_sends_the_overlay(client):
