@@ -28,6 +28,7 @@ def answer(number: int, **changed: Any) -> PredictionRecord:
         "request_id": f"{number:032x}",
         "input_sha256": hashlib.sha256(str(number).encode()).hexdigest(),
         "slice_index": None,
+        "shadow_of": None,
         "arm": "main",
         "bundle": BUNDLE,
         "label": label,

@@ -26,7 +26,8 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.delenv("SLICEWISE_AUDIT_KEY", raising=False)
     store = AuditStore.open(Settings())
     kept = records(3)
-    shadows = [record(n, arm="shadow", bundle=NEW, label="no_tumor") for n in range(3)]
+    beside = {"arm": "shadow", "bundle": NEW, "label": "no_tumor"}
+    shadows = [record(n, shadow_of=kept[n].id, **beside) for n in range(3)]
     store.submit([*kept, *shadows]).result(10)
     store.add_feedback(kept[0].id, "open", agree=True, label=None, note=None)
     store.close()

@@ -132,3 +132,10 @@ def test_first_bad_member_is_raised():
 
 def test_entry_head_is_short():
     assert len(bytes_entry(bytes(5_000), "x").head()) == 1024
+
+
+def test_names_of_members_can_be_printed_anywhere(tmp_path):
+    names = ["d1/a\x1b[31m\nred.png", "a!b#1.png", "x" * 400 + ".png"]
+    _, failures = answers(tmp_path, zip_bytes(dict.fromkeys(names, b"x")))
+    shown = sorted(name.removeprefix("!") for name in failures)
+    assert shown == ["a_b_1.png", "d1/a\ufffd[31m\ufffdred.png", "x" * 196 + ".png"]

@@ -19,6 +19,7 @@ from slicewise.imaging.slice import Failure
 _ENCRYPTED = 0x1
 _END_RECORD, _END_BYTES, _COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _BYTES_PER_RECORD = 46 + 512  # of the directory: fixed part, then name and extra fields
+_LONGEST_SHOWN = 200
 _CHUNK = 1 << 20
 
 
@@ -90,12 +91,18 @@ def _check_expansion(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
 def _member(
     opened: zipfile.ZipFile, info: zipfile.ZipInfo, archive: str, limits: Limits
 ) -> Entry | Failure:
-    source = f"{archive}!{info.filename}"
+    source = f"{archive}!{_shown(info.filename)}"
     try:
         _check_member(info, limits)
     except InputError as error:
         return Failure(source, str(error))
     return Entry(source, info.file_size, lambda: _expand(opened, info, limits), is_member=True)
+
+
+def _shown(name: str) -> str:
+    """A member's name as it can be printed anywhere: it may hold whatever its maker liked."""
+    visible = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return visible.replace("!", "_").replace("#", "_")[-_LONGEST_SHOWN:]
 
 
 def _check_member(info: zipfile.ZipInfo, limits: Limits) -> None:

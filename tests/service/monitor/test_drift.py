@@ -11,7 +11,14 @@ import pytest
 from builders_monitor import BUNDLE, START, answer, answers
 from slicewise.service.audit.record import PredictionRecord
 from slicewise.service.monitor import drift
-from slicewise.service.monitor.drift import Change, bin_limits, changes, holm, stability_index
+from slicewise.service.monitor.drift import (
+    Change,
+    _median,
+    bin_limits,
+    changes,
+    holm,
+    stability_index,
+)
 from slicewise.service.monitor.windows import gather
 
 
@@ -140,3 +147,10 @@ def test_a_quantity_that_is_no_longer_recorded_is_told_as_unknown() -> None:
     now = [answer(n, summary={"other": 1.0}) for n in range(1000, 1100)]
     found = compare(answers(100), now)
     assert {found[name].state for name in ("rows", "mean", "other")} == {"unknown"}
+
+
+def test_the_median_weighs_uploads_and_not_slices():
+    values = np.array([1.0, 2.0, 3.0, *[9.0] * 50])
+    upload = np.array([0, 1, 2, *[3] * 50])
+    assert _median(values, upload) == 2.5
+    assert _median(np.array([4.0, 6.0, 5.0]), np.array([0, 1, 2])) == 5.0

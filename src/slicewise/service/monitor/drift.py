@@ -136,10 +136,19 @@ def _number_table(name: str, reference: Window, recent: Window) -> _Table:
         _shares(upload, np.searchsorted(bins, v, side="right") - 1, count)
         for upload, v in zip(uploads, values, strict=True)
     ]
-    typical = (float(np.median(values[0])), float(np.median(values[1])))
+    typical = (_median(values[0], uploads[0]), _median(values[1], uploads[1]))
     kind: Kind = "levels" if few else "number"
     shares = np.concatenate(parts)
     return _Table(name, kind, tuple(map(float, bins)), shares, len(parts[0]), typical)
+
+
+def _median(values: Floats, upload: Ints) -> float:
+    """Median in which every upload weighs the same, however many slices it has."""
+    _, number, counts = np.unique(upload, return_inverse=True, return_counts=True)
+    order = np.argsort(values, kind="stable")
+    weight = np.cumsum((1 / counts[number])[order])
+    middle = weight[-1] / 2 * np.array([1 - 1e-9, 1 + 1e-9])  # two values where it falls between
+    return float(values[order][np.searchsorted(weight, middle)].mean())
 
 
 def _word_table(name: str, reference: Window, recent: Window) -> _Table:
