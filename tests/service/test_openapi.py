@@ -64,6 +64,21 @@ def test_the_description_is_valid_and_every_example_fits(client):
             assert check.is_valid(example), (name, list(map(str, check.iter_errors(example))))
 
 
+def test_every_json_answer_has_an_example(client):
+    said = client.get("/openapi.json").json()
+    without = []
+    for path, methods in said["paths"].items():
+        for method, operation in methods.items():
+            for code, answer in operation["responses"].items():
+                schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                shown = [one["$ref"].rsplit("/", 1)[1] for one in schema.get("anyOf", [schema])
+                         if "$ref" in one]  # fmt: skip
+                schemas = [said["components"]["schemas"][name] for name in shown]
+                if code.startswith("2") and not all(one.get("examples") for one in schemas):
+                    without.append(f"{method} {path}")
+    assert not without
+
+
 def test_every_route_says_how_it_fails(client):
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for method, said in methods.items():

@@ -14,6 +14,7 @@ from slicewise.inference.envelope import DISCLAIMER
 from slicewise.service import problems
 from slicewise.service.auth import Access
 from slicewise.service.body import BodyLimit
+from slicewise.service.examples import add_examples
 from slicewise.service.logs import REQUEST_ID_HEADER, RequestLog
 from slicewise.service.metrics import Metrics
 from slicewise.service.routes import (
@@ -53,6 +54,7 @@ class Application(FastAPI):
         """The OpenAPI description."""
         described = super().openapi()
         problems.tidy(described)
+        add_examples(described)
         return described
 
 
