@@ -60,3 +60,16 @@ def test_a_shared_ticket_counts_until_both_have_left():
     assert (small.waiting, small.bytes_held) == (1, 60)
     ticket.leave()
     assert (small.waiting, small.bytes_held) == (0, 0)
+
+
+def test_who_is_still_sending_takes_no_place():
+    small = door(slices=1)
+    with small.enter(sending=True) as slow, small.enter(sending=True) as quick:
+        assert small.waiting == 0
+        quick.arrive()
+        assert small.waiting == 1
+        with pytest.raises(OverloadError):
+            slow.arrive()
+        with pytest.raises(OverloadError), small.enter():
+            pass
+    assert small.waiting == 0

@@ -138,11 +138,12 @@ async def answers_for(
     services = services_of(request)
     origin = Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
     engine = services.engine
-    with engine.door.enter() as ticket:
+    with engine.door.enter(sending=True) as ticket:
         texts = type(query).model_fields
         form = await read_form(
             request, ticket, most=most or services.settings.max_files, texts=tuple(texts)
         )
+        ticket.arrive()
         wish = with_fields(query, form.texts).wish()
         answered = await engine.answer(form.uploads, ticket, origin, wish)
     if not answered.given:

@@ -33,19 +33,33 @@ class Door:
         self.pixels_held = 0
 
     @contextmanager
-    def enter(self) -> Iterator[Ticket]:
+    def enter(self, *, sending: bool = False) -> Iterator[Ticket]:
         """Let one request in, until the context ends.
+
+        Args:
+            sending: Whether its body is still to come. It takes no place then before
+                `Ticket.arrive`: slow clients would take all places, and wait for nothing.
 
         Raises:
             OverloadError: It is full.
         """
         self._require(self.waiting < self._slices)
-        ticket = Ticket(self)
-        self.waiting += 1
+        ticket = Ticket(self, slices=0)
+        if not sending:
+            ticket.arrive()
         try:
             yield ticket
         finally:
             ticket.leave()
+
+    def take_place(self) -> None:
+        """A place for one slice, inside from now on.
+
+        Raises:
+            OverloadError: There is none left.
+        """
+        self._require(self.waiting < self._slices)
+        self.waiting += 1
 
     def take(self, slices: int) -> int:
         """Room for so many more slices, or as many as there is room for.
@@ -95,11 +109,20 @@ class Ticket:
         slices: Inside from the start.
     """
 
-    def __init__(self, door: Door, slices: int = 1) -> None:
+    def __init__(self, door: Door, slices: int) -> None:
         self._door = door
         self._slices = slices
         self._bytes = self._pixels = 0
         self._holders = 1
+
+    def arrive(self) -> None:
+        """Take a place, which counts as one slice until it is known how many there are.
+
+        Raises:
+            OverloadError: There is none left.
+        """
+        self._door.take_place()
+        self._slices += 1
 
     def hold(self, size: int) -> None:
         """Count bytes of an upload as they are read; see `Door.hold`."""
