@@ -49,7 +49,7 @@ class AuditStore:
         self._ledger = ledger
         self._retention_days = retention_days
         self._written_at = -_PROOF_S
-        self._failed_at = -math.inf
+        self._failed_at, self._fault = -math.inf, ""
         self._writer = GroupWriter(self._write, self._prune)
 
     @classmethod
@@ -160,7 +160,8 @@ class AuditStore:
         if not self._writer.alive:
             raise AuditError("the thread that writes the audit database has ended")
         if time.monotonic() - self._failed_at < _FAULT_S:  # a full disk may still take this row
-            raise AuditError("the last answers could not be written")
+            with _told():
+                raise AuditError(f"the last answers could not be written: {self._fault}")
         if time.monotonic() - self._written_at < _PROOF_S:
             return
         with _told(), self._ledger.database.writing() as connection:
@@ -190,7 +191,7 @@ class AuditStore:
                 self._written_at = -_PROOF_S
                 late = repeated and not looked_again and is_conflict(error)
                 if not (late or may_pass(error)) or time.monotonic() > given_up:
-                    self._failed_at = time.monotonic()
+                    self._failed_at, self._fault = time.monotonic(), str(error)
                     raise
                 repeated, looked_again = True, looked_again or late
                 time.sleep(_PAUSE_S)
