@@ -70,7 +70,7 @@ def test_what_was_not_touched_is_intact(ledger: Ledger):
     ids=lambda change: change.split(" ")[0],
 )
 def test_a_changed_row_shows(ledger: Ledger, execute: Callable[[str], None], change: str):
-    execute(f"UPDATE predictions SET {change} WHERE seq = 4")  # noqa: S608
+    execute(f"UPDATE predictions SET {change} WHERE seq = 4")
     found = faults(verify(ledger))
     assert ("predictions", "changed", 4) in found
     # a changed code also breaks the link of the row after it
@@ -92,7 +92,7 @@ def test_a_changed_row_shows(ledger: Ledger, execute: Callable[[str], None], cha
     ],
 )
 def test_values_that_no_service_writes_show_by_row(ledger, execute, table: str, change: str):
-    execute(f"UPDATE {table} SET {change} WHERE seq = 1")  # noqa: S608
+    execute(f"UPDATE {table} SET {change} WHERE seq = 1")
     found = faults(verify(ledger))
     assert found[0] == (table, "changed", 1)
     assert found[1:] == ([(table, "changed", 2)] if change.startswith("mac") else [])
@@ -114,7 +114,7 @@ def test_values_that_no_service_writes_show_by_row(ledger, execute, table: str, 
 def test_heads_that_no_service_writes_show(ledger, store, execute, monkeypatch, change: str):
     monkeypatch.setattr("slicewise.service.audit.store.RETRY_S", 0.0)
     anchors = anchors_now(ledger)
-    execute(f"UPDATE heads SET {change} WHERE chain = 'predictions'")  # noqa: S608
+    execute(f"UPDATE heads SET {change} WHERE chain = 'predictions'")
     assert ("predictions", "head", None) in faults(verify(ledger, anchors))
     with pytest.raises(AuditError, match=r"head of predictions was changed|UTF-8"):
         store.submit(records(1)).result(10)
@@ -122,7 +122,7 @@ def test_heads_that_no_service_writes_show(ledger, store, execute, monkeypatch, 
 
 @pytest.mark.parametrize("key_id", ["x'00'", "CAST(x'ff' AS TEXT)", "5"])
 def test_names_of_keys_that_no_service_writes_show(ledger: Ledger, execute, key_id: str):
-    execute(f"UPDATE heads SET key_id = {key_id} WHERE chain = 'feedback'")  # noqa: S608
+    execute(f"UPDATE heads SET key_id = {key_id} WHERE chain = 'feedback'")
     found = verify(ledger)
     assert faults(found) == [("feedback", "key", None)]
     found.chains[2].findings[0].text.encode()  # can be printed
@@ -166,7 +166,7 @@ def test_changed_feedback_shows(ledger: Ledger, execute: Callable[[str], None]):
     ],
 )
 def test_a_missing_row_shows(ledger: Ledger, execute, gone: str, expected):
-    execute(f"DELETE FROM predictions WHERE {gone}")  # noqa: S608
+    execute(f"DELETE FROM predictions WHERE {gone}")
     assert faults(verify(ledger)) == expected
 
 
@@ -174,19 +174,19 @@ def test_a_missing_row_shows(ledger: Ledger, execute, gone: str, expected):
 def test_rows_closed_up_after_one_was_taken_show(ledger: Ledger, execute):
     execute("DELETE FROM predictions WHERE seq = 4")
     for seq in range(5, N + 1):
-        execute(f"UPDATE predictions SET seq = {seq - 1} WHERE seq = {seq}")  # noqa: S608
+        execute(f"UPDATE predictions SET seq = {seq - 1} WHERE seq = {seq}")
     assert ("predictions", "changed", 4) in faults(verify(ledger))
 
 
 def test_two_rows_exchanged_show(ledger: Ledger, execute):
     for old, new in ((3, 100), (4, 3), (100, 4)):
-        execute(f"UPDATE predictions SET seq = {new} WHERE seq = {old}")  # noqa: S608
+        execute(f"UPDATE predictions SET seq = {new} WHERE seq = {old}")
     assert ("predictions", "changed", 3) in faults(verify(ledger))
 
 
 @on_both
 def test_a_cut_off_tail_shows(ledger: Ledger, execute):
-    execute(f"DELETE FROM predictions WHERE seq > {N - 3}")  # noqa: S608
+    execute(f"DELETE FROM predictions WHERE seq > {N - 3}")
     found = verify(ledger)
     assert faults(found) == [("predictions", "cut_off", N - 2)]
     assert found.chains[1].findings[0].text == f"rows {N - 2} to {N} are missing at the end"
