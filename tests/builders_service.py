@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from builders import head_pixels, head_with_spot, write_tiny_bundle
 from builders_imaging import AXIAL, dicom_bytes, picture_bytes
+from slicewise.inference.classifier import Answer, Classifier
 from slicewise.service.app import create_app
+from slicewise.service.services import Services
 from slicewise.service.settings import Settings
 
 HERE = "http://127.0.0.1:8000"
@@ -88,3 +93,33 @@ def problem(response: Any, status: int) -> dict[str, Any]:
         assert place not in response.text
     found: dict[str, Any] = said
     return found
+
+
+def services(client: TestClient) -> Services:
+    """What answers behind a client."""
+    found: Services = client.app.state.services
+    return found
+
+
+class Gate:
+    """Holds every forward pass until it is opened."""
+
+    def __init__(self, classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open = threading.Event()
+        self.reached = threading.Event()
+        run = classifier.answer_ready
+
+        def wait(*given: Any, **named: Any) -> list[Answer]:
+            self.reached.set()
+            self.open.wait(10)
+            return run(*given, **named)
+
+        monkeypatch.setattr(classifier, "answer_ready", wait)
+
+
+def until(happened: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for something that happens beside the request."""
+    ends = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < ends
+        time.sleep(0.01)

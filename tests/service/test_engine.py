@@ -7,35 +7,23 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from structlog.testing import capture_logs
 
-from builders import bundle_info, decision_rule, write_tiny_bundle
+from builders import bundle_info, write_tiny_bundle
 from builders_imaging import zip_bytes
-from builders_service import files, png, problem, running, series, service_settings
+from builders_service import (
+    Gate,
+    files,
+    png,
+    problem,
+    running,
+    series,
+    service_settings,
+    services,
+    until,
+)
 from slicewise.errors import AuditError
 from slicewise.service import engine as engine_module
 from slicewise.service import reading
-from slicewise.service.audit.record import Arm
-
-
-def services(client):
-    return client.app.state.services
-
-
-class Gate:
-    """Holds every forward pass until it is opened."""
-
-    def __init__(self, classifier, monkeypatch):
-        self.open = threading.Event()
-        self.reached = threading.Event()
-        run = classifier.answer_ready
-
-        def wait(*given, **named):
-            self.reached.set()
-            self.open.wait(10)
-            return run(*given, **named)
-
-        monkeypatch.setattr(classifier, "answer_ready", wait)
 
 
 def test_a_full_service_says_when_to_come_back(tmp_path, monkeypatch):
@@ -158,38 +146,6 @@ def test_many_clients_get_their_own_answers(tmp_path):
         assert sum(1 for _ in services(client).store.records()) == 60
 
 
-@pytest.fixture
-def rival(tmp_path):
-    folder = tmp_path / "rival"
-    folder.mkdir()
-    write_tiny_bundle(folder, name="rival", decision=decision_rule(threshold=0.2))
-    return folder
-
-
-def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
-    with running(service_settings(tmp_path, challenger=rival)) as client:
-        said = client.post("/v1/predict", files=files(png(0))).json()
-        assert said["bundle"]["name"] == "tiny"
-        store = services(client).store
-        until(lambda: list(store.records(arm="shadow")))
-        (shadow,) = store.records(arm="shadow")
-        (main,) = store.records(arm="main")
-    assert shadow.bundle[0] == "rival"
-    assert shadow.threshold == 0.2
-    assert (shadow.request_id, shadow.input_sha256) == (main.request_id, main.input_sha256)
-    assert (shadow.shadow_of, main.shadow_of) == (main.id, None)
-
-
-def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):
-    with running(service_settings(tmp_path, challenger=rival)) as client, capture_logs() as logged:
-        engine = services(client).engine
-        monkeypatch.setattr(engine.classifiers[Arm.CHALLENGER], "prepare", lambda slice_: 1 / 0)
-        for _ in range(3):
-            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
-        until(lambda: [one["event"] for one in logged].count("shadow failed") == 3)
-        assert not list(services(client).store.records(arm="shadow"))
-
-
 def test_a_challenger_answers_its_share_and_always_the_same_inputs(tmp_path, rival):
     settings = service_settings(tmp_path, challenger=rival, challenger_share=0.5)
     with running(settings) as client:
@@ -216,14 +172,6 @@ def test_a_challenger_of_another_task_is_refused_at_the_start(tmp_path):
         running(service_settings(tmp_path, challenger=other)),
     ):
         pass
-
-
-def until(happened, seconds=10.0):
-    """Wait for something that happens beside the request."""
-    ends = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, monkeypatch):
@@ -270,23 +218,6 @@ def test_only_so_many_slices_are_drawn_and_the_answer_says_so(tmp_path, monkeypa
     (told,) = said["errors"]
     assert told["source"] == said["predictions"][2]["source"]
     assert "like 1 after it" in told["error"]
-
-
-def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival, monkeypatch):
-    monkeypatch.setattr(engine_module, "MOST_SHADOWED", 4)
-    with running(service_settings(tmp_path, challenger=rival, batch_size=4)) as client:
-        engine = services(client).engine
-        gate = Gate(engine.classifiers[Arm.CHALLENGER], monkeypatch)
-        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
-        assert client.post("/v1/predict", files=sent).status_code == 200
-        assert gate.reached.wait(10)
-        assert (engine.door.waiting, engine.door.pixels_held) == (0, 9 * 96 * 96)
-        with capture_logs() as logged:
-            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
-        assert [one["slices"] for one in logged if one["event"] == "shadow skipped"] == [1]
-        gate.open.set()
-        until(lambda: len(list(services(client).store.records(arm="shadow"))) == 9)
-        until(lambda: engine.door.pixels_held == 0)
 
 
 def test_a_record_is_finished_though_nobody_waits_for_it(tmp_path, monkeypatch):

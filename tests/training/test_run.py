@@ -46,9 +46,9 @@ def fitted(folder: Path, name: str = "quick", **sections) -> SliceNet:
 
 def broken_off(monkeypatch, folder: Path, epoch: int, error: type[BaseException], **sections):
     """Like `fitted`, but an epoch does not begin."""
-    usual = run._callbacks
+    usual = run.callbacks
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_callbacks", lambda *given: [*usual(*given), Breaking(epoch, error)])
+        patch.setattr(run, "callbacks", lambda *given: [*usual(*given), Breaking(epoch, error)])
         fitted(folder, **sections)
 
 

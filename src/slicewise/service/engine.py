@@ -6,13 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from itertools import islice, repeat
 from threading import Event
 from typing import Any, TypeVar
-
-import structlog
 
 from slicewise.errors import OverloadError
 from slicewise.imaging.slice import Failure
@@ -26,9 +22,10 @@ from slicewise.service.door import Door, Ticket
 from slicewise.service.metrics import Metrics
 from slicewise.service.pictures import Pictures, draw, not_drawn, to_draw
 from slicewise.service.reading import Reading, ReadSeries, read_uploads
-from slicewise.service.recording import Origin, record_of
+from slicewise.service.recording import Origin, Recorder, records_of
 from slicewise.service.rollout import Rollout
 from slicewise.service.settings import MEBIBYTE, Settings
+from slicewise.service.shadow import Shadow
 from slicewise.service.uploads import Upload, limits_of
 
 WORKERS = 2
@@ -46,11 +43,7 @@ MOST_PICTURES = 64
 MOST_PICTURE_BYTES = 48 * MEBIBYTE
 """Of all pictures of one request together, as base64."""
 
-MOST_SHADOWED = 64
-"""Slices that wait for the shadow; what comes beyond is answered without it."""
-
 Result = TypeVar("Result")
-log = structlog.stdlib.get_logger("slicewise.service")
 
 
 class Engine:
@@ -73,8 +66,8 @@ class Engine:
         """
         self._settings = settings
         self._limits = limits_of(settings)
-        self._store = store
         self._metrics = metrics
+        self._recorder = Recorder(store, metrics)
         self._rollout = Rollout(settings)
         self._coming = 0
         self._batchers = {
@@ -91,7 +84,12 @@ class Engine:
         self._jobs: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Future[Any]] = set()
         self._stops: set[Event] = set()
-        self._shadowed = 0
+        self._shadow: Shadow | None = None
+        if self._rollout.has_shadow:
+            challenger = self._batchers[Arm.CHALLENGER]
+            self._shadow = Shadow(
+                challenger, settings.batch_size, self._recorder, self.work, self._start
+            )
 
     @property
     def classifiers(self) -> dict[Arm, Classifier]:
@@ -165,11 +163,14 @@ class Engine:
             answers = await self._forward(read, ticket, wish)
             classifier = self.classifiers[read.arm]
             results.append(joined(read.series, answers, classifier, threshold=wish.threshold))
-            records += self._records(read, results[-1].answers, read.arm, origin)
-        recorded = self._start(self._record(records))  # the disk works while pictures are drawn
+            records += records_of(read, results[-1].answers, read.arm, origin)
+        recorded = self._start(
+            self._recorder.write(records)
+        )  # the disk works while pictures are drawn
         drawn, undrawn = await self._draw_all(results, wish)
         await asyncio.shield(recorded)
-        self._start_shadow(reading, [row.id for row in records], ticket, origin, wish)
+        if self._shadow is not None:
+            self._shadow.start(reading, [row.id for row in records], ticket, origin, wish)
         return together(results, records, drawn, [*reading.failures, *undrawn])
 
     def _check(self, wish: Wish) -> None:
@@ -238,78 +239,12 @@ class Engine:
             drawn.append(picture)
         return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))
 
-    def _records(
-        self,
-        read: ReadSeries,
-        answers: Sequence[Answer],
-        arm: Arm,
-        origin: Origin,
-        shadow_of: Iterable[str | None] = repeat(None),
-    ) -> list[PredictionRecord]:
-        seen = zip(answers, read.places, read.summaries, strict=True)
-        return [
-            record_of(answer, place, summary, arm, origin, of)
-            for (answer, place, summary), of in zip(seen, shadow_of, strict=False)
-        ]
-
-    async def _record(self, records: Sequence[PredictionRecord]) -> None:
-        if not records:
-            return
-        with self._metrics.stage("record"):
-            await asyncio.wrap_future(self._store.submit(records))
-        for row in records:
-            self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
-
-    def _start_shadow(
-        self, reading: Reading, given: list[str], ticket: Ticket, origin: Origin, wish: Wish
-    ) -> None:
-        """Have the challenger answer the same slices, after the reply and for the record only."""
-        slices = sum(len(read.ready) for read in reading.series)
-        if not self._rollout.has_shadow or not slices:
-            return
-        if self._shadowed and self._shadowed + slices > MOST_SHADOWED:
-            log.warning("shadow skipped", slices=slices)
-            return
-        self._shadowed += slices
-        job = self._start(self._shadow(reading, given, origin, wish))
-        held = ticket.hand_over()  # the request leaves, its pixels stay
-
-        def done(_: asyncio.Task[None]) -> None:
-            self._shadowed -= slices
-            held.leave()
-
-        job.add_done_callback(done)
-
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a job beside the request; it is finished even where the request is not."""
         task = asyncio.create_task(job)
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
         return task
-
-    async def _shadow(self, reading: Reading, given: list[str], origin: Origin, wish: Wish) -> None:
-        ids = iter(given)
-        try:
-            for read in reading.series:
-                of_series = list(islice(ids, len(read.ready)))
-                await self._shadow_series(read, of_series, origin, wish)
-        except Exception:  # the caller has the answer already; the log has to tell
-            log.exception("shadow failed")
-
-    async def _shadow_series(
-        self, read: ReadSeries, given: list[str], origin: Origin, wish: Wish
-    ) -> None:
-        batcher = self._batchers[Arm.CHALLENGER]
-        origin = replace(origin, started=time.perf_counter())
-        limit = batcher.classifier.threshold(wish.threshold)
-        answers: list[Answer] = []
-        for first in range(0, len(read.ready), self._settings.batch_size):
-            window = read.series.slices[first : first + self._settings.batch_size]
-            ready = [await self.work(batcher.classifier.prepare, slice_) for slice_ in window]
-            waiting = batcher.submit(ready, limit, tta=wish.tta)
-            answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
-        marked = joined(read.series, answers, batcher.classifier, threshold=wish.threshold)
-        await self._record(self._records(read, marked.answers, Arm.SHADOW, origin, given))
 
 
 async def _wait(for_: Iterable[asyncio.Future[Any]], ends_at: float) -> None:

@@ -1,15 +1,20 @@
-"""Answers to the rows of the audit database."""
+"""Answers to rows of the audit database."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 
 from slicewise.inference.classifier import Answer
 from slicewise.service.audit.record import Arm, PredictionRecord
-from slicewise.service.reading import Place
+from slicewise.service.audit.store import AuditStore
+from slicewise.service.metrics import Metrics
+from slicewise.service.reading import Place, ReadSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +34,64 @@ class Origin:
     started: float = field(default_factory=time.perf_counter)
 
 
-def record_of(
+class Recorder:
+    """Writes answers and counts them."""
+
+    def __init__(self, store: AuditStore, metrics: Metrics) -> None:
+        """Write nothing yet.
+
+        Args:
+            store: Where every answer is written before it is given.
+            metrics: Where it is counted then.
+        """
+        self._store = store
+        self._metrics = metrics
+
+    async def write(self, records: Sequence[PredictionRecord]) -> None:
+        """Write answers; they are on disk when this returns.
+
+        Raises:
+            AuditError: They could not be written.
+        """
+        if not records:
+            return
+        with self._metrics.stage("record"):
+            await asyncio.wrap_future(self._store.submit(records))
+        for row in records:
+            self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
+
+
+def records_of(
+    read: ReadSeries,
+    answers: Sequence[Answer],
+    arm: Arm,
+    origin: Origin,
+    shadow_of: Iterable[str | None] = repeat(None),
+) -> list[PredictionRecord]:
+    """The rows of the answers for a series, each with a new id.
+
+    Args:
+        read: The series.
+        answers: What was answered for its slices, as the caller sees it.
+        arm: Who answered.
+        origin: Of the request.
+        shadow_of: Ids of the answers that the caller got, where these are of a shadow.
+    """
+    seen = zip(answers, read.places, read.summaries, strict=True)
+    return [
+        _record_of(answer, place, summary, arm, origin, of)
+        for (answer, place, summary), of in zip(seen, shadow_of, strict=False)
+    ]
+
+
+def _record_of(
     answer: Answer,
     place: Place,
     summary: dict[str, float],
     arm: Arm,
     origin: Origin,
-    shadow_of: str | None = None,
+    shadow_of: str | None,
 ) -> PredictionRecord:
-    """The row of one answer, with a new id.
-
-    Args:
-        answer: What was answered, as the caller sees it.
-        place: Where the slice lay in the upload.
-        summary: Statistics of the slice.
-        arm: Who answered.
-        origin: Of the request.
-        shadow_of: Id of the answer that the caller got, where this one is a shadow.
-    """
     said = answer.prediction
     name, version, sha256 = astuple(said.bundle)
     return PredictionRecord(

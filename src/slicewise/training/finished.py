@@ -14,7 +14,8 @@ from slicewise.training.bundling import exported
 from slicewise.training.config import RunConfig, load_config
 from slicewise.training.graph import without_origin
 from slicewise.training.model import SliceNet, create_network
-from slicewise.training.run import CHECKPOINTS, CONFIG_NAME
+from slicewise.training.run import CONFIG_NAME
+from slicewise.training.trainer import CHECKPOINTS
 
 BUNDLE = "bundle"
 _PREFIX = "network."

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.profilers import SimpleProfiler
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.training.averaging import CycleEnds, average_cycles
-from slicewise.training.callbacks import (
-    EpochBar,
-    EpochLog,
-    LastCheckpoint,
-    LastingEarlyStopping,
-    Milestones,
-    announce,
-)
+from slicewise.training.averaging import average_cycles
+from slicewise.training.callbacks import announce
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.curves import plot_curves
 from slicewise.training.dataset import (
@@ -41,12 +28,9 @@ from slicewise.training.losses import class_weights
 from slicewise.training.model import SliceNet, create_network, parameter_counts
 from slicewise.training.module import SliceModule
 from slicewise.training.regions import load_regions
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+from slicewise.training.trainer import CHECKPOINTS, LOG_NAME, callbacks, trainer_of
 
 CONFIG_NAME = "config.yaml"
-LOG_NAME = "log.csv"
-CHECKPOINTS = "checkpoints"
 MANIFEST_NAME = "manifest.csv"
 
 
@@ -115,7 +99,7 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     announce(_description(config, network))
     weights = class_weights(train.possible, config.loss.class_weights)
     module = SliceModule(network, config, weights, train.regions)
-    trainer = _trainer(config, folder, _callbacks(config, folder))
+    trainer = trainer_of(config, folder, callbacks(config, folder))
     last = folder / CHECKPOINTS / "last.ckpt"
     try:
         trainer.fit(
@@ -220,92 +204,3 @@ def pixel_statistics(images: Images) -> tuple[float, float]:
     for start in range(0, len(images), 256):
         counts += np.bincount(np.asarray(images[start : start + 256]).ravel(), minlength=256)
     return moments(counts)
-
-
-def _best_checkpoint(config: RunConfig, checkpoints: Path) -> ModelCheckpoint:
-    stopping = config.early_stopping
-    return ModelCheckpoint(
-        checkpoints,
-        filename="best",
-        monitor=stopping.monitor,
-        mode=stopping.mode,
-        save_top_k=1,
-        enable_version_counter=False,
-    )
-
-
-def _callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
-    stopping, checkpoints = config.early_stopping, folder / CHECKPOINTS
-    callbacks: list[L.Callback] = [
-        LastingEarlyStopping(
-            stopping.monitor,
-            stopping.min_delta,
-            stopping.patience,
-            mode=stopping.mode,
-        ),
-        EpochLog(folder / LOG_NAME),
-        Milestones(stopping.monitor, stopping.mode),
-        EpochBar(),
-        _best_checkpoint(config, checkpoints),
-    ]
-    if config.checkpoint.every:
-        callbacks.append(
-            ModelCheckpoint(
-                checkpoints,
-                filename="epoch-{epoch:03d}",
-                save_top_k=-1,
-                every_n_epochs=config.checkpoint.every,
-                save_on_train_epoch_end=True,
-                auto_insert_metric_name=False,
-            )
-        )
-    if config.checkpoint.export == "average":
-        callbacks.append(CycleEnds(checkpoints, config.cycle_ends))
-    return [*callbacks, LastCheckpoint(checkpoints / "last.ckpt")]
-
-
-def _trainer(config: RunConfig, folder: Path, callbacks: Iterable[L.Callback]) -> L.Trainer:
-    settings = config.trainer
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
-    profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
-    accelerator = _device(settings.device)
-    return L.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        max_epochs=config.all_epochs,
-        precision=_precision(settings.precision, accelerator),
-        gradient_clip_val=settings.gradient_clip or None,
-        check_val_every_n_epoch=settings.validate_every,
-        callbacks=list(callbacks),
-        deterministic=settings.deterministic,
-        logger=False,
-        profiler=profiler,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        use_distributed_sampler=False,
-    )
-
-
-def _device(wanted: str) -> str:
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if wanted == "auto":
-        return next(name for name, there in available.items() if there)
-    if not available[wanted]:
-        there = ", ".join(name for name, yes in available.items() if yes)
-        raise TrainingError(f"trainer.device {wanted}: not on this machine; available: {there}")
-    return wanted
-
-
-def _precision(wanted: str, device: str) -> Precision:
-    if wanted == "auto":
-        wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
-    if wanted == "fp16" and device != "cuda":
-        raise TrainingError(f"trainer.precision fp16: expected device cuda, got {device}; use bf16")
-    kinds: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-    return kinds[wanted]
