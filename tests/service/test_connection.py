@@ -46,6 +46,45 @@ async def kept_open(sent: list[bytes], pause: float) -> tuple[bytes, float]:
     return came, took
 
 
+async def large(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(LARGE)})
+
+
+LARGE = 32 * 1024 * 1024
+
+
+async def read_after(pause: float) -> int:
+    """How much of a large answer comes to a client that begins to read late."""
+    config = uvicorn.Config(
+        large, http=connection.Connection, port=0, lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await asyncio.sleep(pause)
+    size = 0
+    try:
+        while part := await reader.read(1 << 20):
+            size += len(part)
+    except ConnectionError:  # cut
+        pass
+    writer.close()
+    server.should_exit = True
+    await task
+    return size
+
+
+@pytest.mark.parametrize(("limit", "whole"), [(0.2, False), (20.0, True)])
+def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch, limit, whole):
+    monkeypatch.setattr(connection, "ANSWER_S", limit)
+    assert (asyncio.run(read_after(1.0)) > LARGE) == whole
+
+
 SLOW = [b"GET / HTTP/1.1\r\n", *(f"X-{i}: 1\r\n".encode() for i in range(40))]
 WHOLE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from builders import write_tiny_bundle
-from builders_service import KEY, files, png, service_settings
+from builders_service import KEY, files, png, service_settings, until
 from slicewise.errors import ConfigError
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.server import serve
@@ -147,6 +147,7 @@ def test_sigterm_loses_no_answer(tmp_path):
     assert acknowledged
     assert set(acknowledged) <= recorded(tmp_path)
     log = (tmp_path / "log").read_text()
+    assert f'"address": "{address}"' in log
     assert "Traceback" not in log
     assert "slice0.png" not in log
 
@@ -204,9 +205,25 @@ def test_workers_share_database_and_metrics(tmp_path):
         }
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+    assert f'"address": "{address}"' in (tmp_path / "log").read_text()
     assert counts == {"16.0"}
     assert set(acknowledged) == recorded(tmp_path)
     assert len(acknowledged) == 16
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    with serving(tmp_path, "--workers", "2") as (process, address):
+        process.kill()
+        process.wait(20)
+        until(lambda: not answers(address), 20)
+
+
+def answers(address: str) -> bool:
+    try:
+        httpx.get(f"{address}/healthz", timeout=5)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_a_body_that_never_ends_is_answered_over_a_real_connection(tmp_path):

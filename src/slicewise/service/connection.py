@@ -1,4 +1,4 @@
-"""Connections that take too long to say what they want are closed."""
+"""Connections that take too long to ask, or to take their answer, are closed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADERS_S = 15.0
 """From the first byte of a request, or the start of a connection, to the end of its headers."""
 
+ANSWER_S = 120.0
+"""For a client to take what waits to be sent; until then its answer stays in memory."""
+
 
 class Connection(H11Protocol):
-    """uvicorn's protocol with a time for headers; for bodies, see `body.py`."""
+    """uvicorn's protocol with a time for headers and answers; for bodies, see `body.py`."""
 
     _due: asyncio.TimerHandle | None = None
+    _taken_by: asyncio.TimerHandle | None = None
 
     # uvicorn's own signature, narrower than asyncio's
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -32,7 +36,19 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop()
+        self._forget_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that takes its answer more slowly than it is sent."""
+        super().pause_writing()
+        if self._taken_by is None:
+            self._taken_by = self.loop.call_later(ANSWER_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has taken what waited."""
+        self._forget_reader()
+        super().resume_writing()
 
     def _wait(self) -> None:
         if self._due is None:
@@ -42,3 +58,8 @@ class Connection(H11Protocol):
         if self._due is not None:
             self._due.cancel()
             self._due = None
+
+    def _forget_reader(self) -> None:
+        if self._taken_by is not None:
+            self._taken_by.cancel()
+            self._taken_by = None

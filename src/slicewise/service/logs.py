@@ -26,7 +26,7 @@ UNMATCHED = "unmatched"
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _FRAMES = 12
-_QUIET = ("/healthz", "/readyz", "/metrics", "/health")
+_QUIET = ("/healthz", "/readyz", "/metrics", "/health", "/api/health")
 _TRUSTED = ("slicewise", "uvicorn", "alembic")
 """Loggers whose words are known to name no file and no patient; of others only the place is told:
 pydicom warns with the values of tags, an HTTP client names addresses."""

@@ -15,7 +15,7 @@ from slicewise.service.problems import problem_response
 from slicewise.service.settings import PREFIX, Settings
 
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")
-PROBES = ("/healthz", "/readyz", "/health")
+PROBES = ("/healthz", "/readyz", "/health", "/api/health")
 """Routes that a load balancer asks in plain HTTP, past the proxy."""
 
 CONTENT_POLICY = (

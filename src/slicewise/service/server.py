@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
+import os
 import shutil
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
@@ -37,6 +41,8 @@ WORKER_SILENCE_S = 60
 
 BACKLOG = 2048
 """Connections that wait to be taken."""
+
+log = structlog.stdlib.get_logger("slicewise.service")
 
 
 def serve(settings: Settings) -> None:
@@ -89,6 +95,17 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
         lifespan="on",
         ws="none",
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says where it listens though the socket was made before."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the application, then say that it answers."""
+        await super().startup(sockets)
+        if self.started:
+            for line in sockets or ():
+                tell_where(self.config, line)
 
 
 class Workers(Multiprocess):
@@ -148,11 +165,17 @@ def listening(settings: Settings) -> socket.socket:
     return line
 
 
+def tell_where(config: uvicorn.Config, line: socket.socket) -> None:
+    """Log the address under which the service is found."""
+    scheme = "https" if config.ssl_certfile else "http"
+    log.info("listening", address=f"{scheme}://{config.host}:{line.getsockname()[1]}")
+
+
 def _serve_here(settings: Settings) -> None:
     """Open everything first, so that what is wrong is told in one line."""
     line = listening(settings)
     services = Services.open(settings, Metrics())
-    server = uvicorn.Server(server_config(settings, partial(_application, settings, services)))
+    server = Server(server_config(settings, partial(_application, settings, services)))
 
     def end(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -169,15 +192,28 @@ def _serve_in_workers(settings: Settings) -> None:
     AuditStore.open(settings).close()
     load_classifiers(settings)
     configure_logs(settings.log_level)
-    config = server_config(settings, partial(_application, settings))
+    config = server_config(settings, partial(_application_of_worker, settings))
     shared = share_among_workers()
     try:
         workers = Workers(config, sockets=[line])
+        tell_where(config, line)
         workers.run()
         if workers.failed:
             raise ConfigError("a worker could not start; the log says why")
     finally:
         shutil.rmtree(shared, ignore_errors=True)
+
+
+def _application_of_worker(settings: Settings) -> FastAPI:
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    return _application(settings)
+
+
+def _end_with_parent() -> None:
+    """End like any worker when the process that started it is gone, however that came about."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _application(settings: Settings, opened: Services | None = None) -> FastAPI:

@@ -69,7 +69,7 @@ async def readyz(request: Request, parts: Parts) -> ReadyOut | Response:
 
 
 @router.get("/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
-@router.get("/api/health", include_in_schema=False, response_model=HealthOut)
+@router.get("/api/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
 async def health(request: Request, parts: Parts) -> HealthOut | Response:
     """Like `/readyz`, with older fields."""
     wrong = await whats_wrong(parts)
