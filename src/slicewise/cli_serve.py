@@ -27,7 +27,9 @@ def serve(
     ] = None,
     challenger_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of inputs it answers; 0, the default, is none."),
+        typer.Option(
+            min=0, max=1, help="Share of inputs it answers; 0, the default, runs it in shadow."
+        ),
     ] = None,
     database: Annotated[
         str | None, typer.Option(help="SQLAlchemy URL; default sqlite:///slicewise.db.")

@@ -85,6 +85,40 @@ def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch, limit, whole):
     assert (asyncio.run(read_after(1.0)) > LARGE) == whole
 
 
+def test_a_small_rest_that_nobody_takes_is_not_kept_either(monkeypatch):
+    monkeypatch.setattr(connection, "ANSWER_S", 0.05)
+    transport = Waiting()
+    asyncio.run(connected(transport))
+    assert transport.high == 0
+    assert transport.aborted
+
+
+class Waiting(asyncio.Transport):
+    """A transport with something in it that nobody takes."""
+
+    high: int | None = None
+    aborted = False
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        self.high = high
+
+    def get_extra_info(self, name, default=None):
+        return default
+
+    def abort(self):
+        self.aborted = True
+
+
+async def connected(transport: Waiting) -> None:
+    config = uvicorn.Config(hello, lifespan="off", log_config=None)
+    config.load()
+    made = connection.Connection(config, uvicorn.server.ServerState(), {})
+    made.connection_made(transport)
+    made.pause_writing()
+    await asyncio.sleep(0.2)
+    made._stop()
+
+
 SLOW = [b"GET / HTTP/1.1\r\n", *(f"X-{i}: 1\r\n".encode() for i in range(40))]
 WHOLE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

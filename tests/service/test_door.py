@@ -6,8 +6,8 @@ from slicewise.errors import OverloadError
 from slicewise.service.door import Door
 
 
-def door(slices=2, size=100, pixels=1000):
-    return Door(slices, size, pixels, lambda: 1.5)
+def door(slices=2, size=100, pixels=1000, answers=100):
+    return Door(slices, size, pixels, answers, lambda: 1.5)
 
 
 def test_who_comes_too_many_is_told_when_to_come_back():

@@ -208,6 +208,36 @@ def test_the_end_does_not_wait_for_a_thread_that_hangs(tmp_path, monkeypatch):
         go_on.set()
 
 
+def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(engine_module, "read_uploads", lambda *given: go_on.wait(20))
+    with running(service_settings(tmp_path, request_timeout_s=0.1, drain_s=0.3)) as client:
+        for expected in (200, 503):
+            problem(client.post("/v1/predict", files=files(png(0))), 503)
+            time.sleep(0.2)
+            assert client.get("/readyz").status_code == expected
+        go_on.set()
+        until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
+    with running(service_settings(tmp_path)) as client:
+        door = services(client).engine.door
+        others = door.answers_held = door._answers - 2000  # have not taken theirs
+        bare = client.post("/v1/explain", files=files(png(0))).json()
+        assert door.answers_held == others
+        others = door.answers_held = door._answers - 200
+        refused = client.post("/v1/explain", files=files(png(0)))
+        assert door.answers_held == others
+        door.answers_held = 0
+        given = client.post("/v1/explain", files=files(png(0))).json()
+        assert door.answers_held == 0
+    problem(refused, 503)
+    assert "room for 0 of this request" in bare["errors"][0]["error"]
+    assert bare["predictions"][0]["heatmap"] is None
+    assert given["predictions"][0]["heatmap"]
+
+
 def test_only_so_many_slices_are_drawn_and_the_answer_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_module, "MOST_PICTURES", 2)
     with running(service_settings(tmp_path)) as client:

@@ -152,12 +152,15 @@ def test_the_shared_folder_is_private(shared: Path) -> None:
 
 
 def test_what_a_killed_service_left_is_removed_and_what_others_use_stays(shared: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", "pass"])
-    ended.wait()
-    left = shared.with_name(f"slicewise-metrics-{ended.pid}-aaaa")
-    left.mkdir()
+    ended = [
+        sys.executable,
+        "-c",
+        "from slicewise.service.metrics import share_among_workers as s\nprint(s())",
+    ]
+    left = Path(subprocess.run(ended, capture_output=True, text=True, check=True).stdout.strip())
     (left / "counter_1.db").write_bytes(b"x")
+    assert left.parent == shared.parent
     another = share_among_workers()
-    another.rmdir()
+    shutil.rmtree(another)
     assert not left.exists()
     assert shared.is_dir()

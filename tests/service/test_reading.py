@@ -26,7 +26,7 @@ def classifier(tmp_path_factory):
 
 
 def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, stop=None):
-    door = Door(8, 10**6, 10**6, lambda: 1.0)
+    door = Door(8, 10**6, 10**6, 10**6, lambda: 1.0)
     with door.enter() as ticket:
         stop = stop or Event()
         return read_uploads(uploads, limits, arm_of, lambda arm: classifier, ticket, stop)

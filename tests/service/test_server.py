@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -148,7 +149,7 @@ def test_sigterm_loses_no_answer(tmp_path):
     assert set(acknowledged) <= recorded(tmp_path)
     log = (tmp_path / "log").read_text()
     assert f'"address": "{address}"' in log
-    assert "Traceback" not in log
+    assert not [line for line in log.splitlines() if json.loads(line)["level"] == "error"]
     assert "slice0.png" not in log
 
 
@@ -221,9 +222,59 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
 def answers(address: str) -> bool:
     try:
         httpx.get(f"{address}/healthz", timeout=5)
-    except httpx.TransportError:
+    except httpx.ConnectError:
         return False
+    except httpx.TransportError:  # cut off half way: somebody is still there
+        return True
     return True
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes by /proc")
+def test_a_worker_that_cannot_be_replaced_harms_nobody(tmp_path):
+    log = tmp_path / "log"
+    with serving(tmp_path, "--workers", "2") as (process, address):
+        until(lambda: log.read_text().count("startup complete") == 2, 30)
+        moved = (tmp_path / "bundle").rename(tmp_path / "elsewhere")
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        until(lambda: log.read_text().count('"could_not_start": true') >= 1, 30)
+        assert httpx.post(f"{address}/v1/predict", files=files(png(0)), timeout=30).is_success
+        moved.rename(tmp_path / "bundle")
+        until(lambda: log.read_text().count("startup complete") == 3, 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path):
+    code = (
+        "import time\n"
+        "from slicewise.service import engine\n"
+        "engine.read_uploads = lambda *given: time.sleep(60)\n"
+        "from slicewise.cli import main\n"
+        "main()\n"
+    )
+    port = free_port()
+    patience = {"SLICEWISE_REQUEST_TIMEOUT_S": "0.5", "SLICEWISE_DRAIN_S": "1"}
+    command = [sys.executable, "-c", code, "serve", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stderr=log, env=environment(tmp_path, **patience))
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(process, address, tmp_path)
+        said = httpx.post(f"{address}/v1/predict", files=files(png(0)), timeout=30)
+        assert said.status_code == 503
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
 
 
 def test_a_body_that_never_ends_is_answered_over_a_real_connection(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,18 +52,23 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI description."""
-        described = super().openapi()
-        problems.tidy(described)
-        add_examples(described)
-        return described
+        if self.openapi_schema is None:  # made once: anybody may ask for it
+            problems.tidy(super().openapi())
+            add_examples(super().openapi())
+        return super().openapi()
 
 
-def create_app(settings: Settings, opened: Services | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    opened: Services | None = None,
+    closed: Callable[[], None] = lambda: None,
+) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
         settings: What an operator set.
         opened: Its parts; None to open them when it is started. It closes them when it ends.
+        closed: Called when they are closed.
     """
     metrics = Metrics() if opened is None else opened.metrics
 
@@ -76,6 +81,7 @@ def create_app(settings: Settings, opened: Services | None = None) -> FastAPI:
             yield
         finally:
             await services.close()
+            closed()
 
     app = Application(
         title="SliceWise",

@@ -10,10 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from slicewise.imaging.slice import Failure
 from slicewise.service.answers import Answered, Wish
 from slicewise.service.auth import Caller, caller_dependency
+from slicewise.service.door import Door
 from slicewise.service.keys import Role
 from slicewise.service.logs import request_id_of, route_of
 from slicewise.service.pictures import Drawing
@@ -26,6 +28,9 @@ Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
 Reviewer = Annotated[Caller, Depends(caller_dependency(Role.REVIEW))]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+PART = 256 * 1024
+"""Bytes of an answer that are handed over at a time."""
 
 
 def services_of(request: Request) -> Services:
@@ -159,7 +164,32 @@ async def reply(parts: Services, make: Callable[[], BaseModel]) -> Response:
         make: Makes what is said.
     """
     content = await parts.engine.work(lambda: make().model_dump_json(by_alias=True).encode())
-    return Response(content, media_type="application/json")
+    return CountedResponse(content, parts.engine.door)
+
+
+class CountedResponse(Response):
+    """JSON that counts at the door until its client has taken it."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: bytes, door: Door) -> None:
+        """Count nothing yet."""
+        super().__init__(content)
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it in parts, each once the client has taken the one before.
+
+        Raises:
+            OverloadError: Too much waits for others to take it.
+        """
+        with self._door.answering(len(self.body)):
+            head = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **head})
+            for first in range(0, len(self.body), PART):
+                part = self.body[first : first + PART]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})  # waits for the last part
 
 
 def with_fields(query: AnswerQuery, texts: Mapping[str, str]) -> AnswerQuery:

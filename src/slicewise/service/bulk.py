@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from slicewise.errors import LimitError, OverloadError, SliceWiseError
@@ -58,6 +59,11 @@ class Bulk:
         """
         self.roots = roots
         self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bulk")
+
+    def close(self) -> None:
+        """Begin no more work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, job: Callable[[], Result], deadline: Deadline) -> Result:
         """Run a piece of work in a thread.
@@ -75,7 +81,7 @@ class Bulk:
             raise OverloadError("another evaluation is running", BUSY_S)
         async with self._lock:
             try:
-                return await asyncio.to_thread(job)
+                return await asyncio.get_running_loop().run_in_executor(self._thread, job)
             except asyncio.CancelledError:
                 deadline.end()
                 raise

@@ -23,6 +23,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # whatever waits to be taken counts
         self._wait()
 
     def data_received(self, data: bytes) -> None:

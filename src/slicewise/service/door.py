@@ -13,24 +13,29 @@ from slicewise.errors import OverloadError
 class Door:
     """Counts what is inside; used from the event loop only, but for pixels, which have a lock."""
 
-    def __init__(self, slices: int, size: int, pixels: int, each_s: Callable[[], float]) -> None:
+    def __init__(
+        self, slices: int, size: int, pixels: int, answers: int, each_s: Callable[[], float]
+    ) -> None:
         """Start empty.
 
         Args:
             slices: Most of them inside.
             size: Most bytes of uploads inside.
             pixels: Most decoded pixels inside.
+            answers: Most bytes of pictures and of answers that wait to be taken.
             each_s: Seconds that one slice takes, to tell others when to come back.
         """
         self._slices = slices
         self._bytes = size
         self._pixels = pixels
+        self._answers = answers
         self._lock = Lock()
         self._each_s = each_s
         self.waiting = 0
         """Slices inside; a request counts one until it is known how many it holds."""
         self.bytes_held = 0
         self.pixels_held = 0
+        self.answers_held = 0
 
     @contextmanager
     def enter(self, *, sending: bool = False) -> Iterator[Ticket]:
@@ -80,6 +85,26 @@ class Door:
         self._require(self.bytes_held + size <= self._bytes)
         self.bytes_held += size
 
+    def has_room_to_answer(self, size: int) -> bool:
+        """Whether so many bytes of an answer may be kept; they are counted then."""
+        if self.answers_held + size > self._answers:
+            return False
+        self.answers_held += size
+        return True
+
+    @contextmanager
+    def answering(self, size: int) -> Iterator[None]:
+        """Count an answer until its client has taken it.
+
+        Raises:
+            OverloadError: It is full.
+        """
+        self._require(self.has_room_to_answer(size))
+        try:
+            yield
+        finally:
+            self.answers_held -= size
+
     def hold_pixels(self, count: int) -> None:
         """Count pixels that were decoded; from any thread.
 
@@ -112,7 +137,7 @@ class Ticket:
     def __init__(self, door: Door, slices: int) -> None:
         self._door = door
         self._slices = slices
-        self._bytes = self._pixels = 0
+        self._bytes = self._pixels = self._answer = 0
         self._holders = 1
 
     def arrive(self) -> None:
@@ -133,6 +158,12 @@ class Ticket:
         """Count pixels as they are decoded; see `Door.hold_pixels`."""
         self._door.hold_pixels(count)
         self._pixels += count
+
+    def has_room_to_answer(self, size: int) -> bool:
+        """Whether so many bytes of pictures may be kept; see `Door.has_room_to_answer`."""
+        room = self._door.has_room_to_answer(size)
+        self._answer += size if room else 0
+        return room
 
     def share(self) -> None:
         """Keep what is inside until `leave` was called once more, whoever leaves first."""
@@ -163,4 +194,5 @@ class Ticket:
         self._door.free_pixels(self._pixels)
         self._door.waiting -= self._slices
         self._door.bytes_held -= self._bytes
-        self._slices = self._bytes = self._pixels = 0
+        self._door.answers_held -= self._answer
+        self._slices = self._bytes = self._pixels = self._answer = 0

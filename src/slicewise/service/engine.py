@@ -43,6 +43,12 @@ MOST_PICTURES = 64
 MOST_PICTURE_BYTES = 48 * MEBIBYTE
 """Of all pictures of one request together, as base64."""
 
+ANSWERS = 4
+"""Bytes of pictures, and of answers that clients have not taken, in largest answers."""
+
+MANY = 64
+"""Slices whose answers are put together in a thread: meanwhile the loop serves others."""
+
 Result = TypeVar("Result")
 
 
@@ -78,11 +84,12 @@ class Engine:
             settings.queue_size,
             BODIES * settings.max_upload_bytes,
             DECODED * self._limits.max_volume_pixels,
+            ANSWERS * MOST_PICTURE_BYTES,
             lambda: max(batcher.each_s for batcher in self._batchers.values()),
         )
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._jobs: set[asyncio.Task[None]] = set()
-        self._working: set[asyncio.Future[Any]] = set()
+        self._working: dict[asyncio.Future[Any], float] = {}
         self._stops: set[Event] = set()
         self._shadow: Shadow | None = None
         if self._rollout.has_shadow:
@@ -103,8 +110,10 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether all forward passes are run."""
-        return all(batcher.alive for batcher in self._batchers.values())
+        """Whether all forward passes are run, and a thread is there to decode."""
+        latest = time.monotonic() - self._settings.request_timeout_s
+        hanging = sum(began < latest for began in self._working.values())
+        return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
 
     async def answer(
         self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
@@ -134,11 +143,15 @@ class Engine:
         """Run something in one of the threads that decode and draw."""
         return await asyncio.shield(self._working_on(job, *given))
 
+    async def _off_loop(self, slices: int, job: Callable[[], Result]) -> Result:
+        """Do at once what is short, and in a thread what is not."""
+        return await self.work(job) if slices > MANY else job()
+
     def _working_on(self, job: Callable[..., Result], *given: Any) -> asyncio.Future[Result]:
         """What a thread works on; it is done when the thread is, whoever stops to wait."""
         future = asyncio.get_running_loop().run_in_executor(self._workers, partial(job, *given))
-        self._working.add(future)
-        future.add_done_callback(self._working.discard)
+        self._working[future] = time.monotonic()
+        future.add_done_callback(self._working.pop)
         return future
 
     async def close(self) -> None:
@@ -162,16 +175,20 @@ class Engine:
         for read in reading.series:
             answers = await self._forward(read, ticket, wish)
             classifier = self.classifiers[read.arm]
-            results.append(joined(read.series, answers, classifier, threshold=wish.threshold))
-            records += records_of(read, results[-1].answers, read.arm, origin)
+            join = partial(joined, read.series, answers, classifier, threshold=wish.threshold)
+            results.append(await self._off_loop(len(answers), join))
+            given = results[-1].answers
+            rows = partial(records_of, read, given, read.arm, origin)
+            records += await self._off_loop(len(answers), rows)
         recorded = self._start(
             self._recorder.write(records)
         )  # the disk works while pictures are drawn
-        drawn, undrawn = await self._draw_all(results, wish)
+        drawn, undrawn = await self._draw_all(results, ticket, wish)
         await asyncio.shield(recorded)
         if self._shadow is not None:
             self._shadow.start(reading, [row.id for row in records], ticket, origin, wish)
-        return together(results, records, drawn, [*reading.failures, *undrawn])
+        put = partial(together, results, records, drawn, [*reading.failures, *undrawn])
+        return await self._off_loop(len(records), put)
 
     def _check(self, wish: Wish) -> None:
         """Refuse what a bundle that answers cannot do, before anything is decoded."""
@@ -221,7 +238,7 @@ class Engine:
         return answers
 
     async def _draw_all(
-        self, results: Sequence[SeriesAnswers], wish: Wish
+        self, results: Sequence[SeriesAnswers], ticket: Ticket, wish: Wish
     ) -> tuple[list[Pictures | None], list[Failure]]:
         """Pictures in the order of the slices, and what is said where there were too many."""
         drawn: list[Pictures | None] = []
@@ -230,11 +247,11 @@ class Engine:
         for slice_, answer, wanted in to_draw(results):
             picture = None
             if wish.drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
-                room -= 1
                 with self._metrics.stage("draw"):
                     picture = await self.work(draw, slice_, answer, wish.drawing)
-                size += picture.size
-            elif wish.drawing is not None and wanted:
+                picture = picture if ticket.has_room_to_answer(picture.size) else None
+                room, size = (0, size) if picture is None else (room - 1, size + picture.size)
+            if picture is None and wish.drawing is not None and wanted:
                 left_out.append(slice_.source)
             drawn.append(picture)
         return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))

@@ -9,9 +9,9 @@ import tempfile
 import time
 from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -40,6 +40,10 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 3
 _SLICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _LIVE = "gauge_live*_*.db"
 _PREFIX = "slicewise-metrics-"
+_OWNER = "owner"
+"""File that a service holds a lock on as long as it lives."""
+
+_held: list[IO[bytes]] = []
 
 
 class Metrics:
@@ -171,8 +175,10 @@ def share_among_workers() -> Path:
     shm = Path("/dev/shm")  # noqa: S108 (a file system in memory; the folder made is private)
     memory = shm if shm.is_dir() else Path(tempfile.gettempdir())
     _remove_left_over(memory)
-    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=memory)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=memory)
     os.environ[SHARED_FOLDER] = folder
+    _held.append((Path(folder) / _OWNER).open("wb"))
+    fcntl.flock(_held[-1], fcntl.LOCK_EX)
     return Path(folder)
 
 
@@ -223,9 +229,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _remove_left_over(memory: Path) -> None:
-    for folder in memory.glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).split("-")[0]
-        if pid.isdecimal() and folder.stat().st_uid == os.getuid() and not _alive(int(pid)):
+    """Remove folders whose service is gone, which nobody holds the lock of."""
+    for folder in memory.glob(f"{_PREFIX}*"):
+        with suppress(OSError), (folder / _OWNER).open("rb+") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -114,8 +114,8 @@ def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
     if not sources:
         return []
     text = (
-        f"answered without its picture, like {len(sources) - 1} after it: no more than the "
-        f"first {most} of one request are drawn"
+        f"answered without its picture, like {len(sources) - 1} after it: there was room for "
+        f"{most} of this request"
     )
     return [Failure(sources[0], text)]
 

@@ -16,6 +16,9 @@ from slicewise.service.audit.store import AuditStore
 from slicewise.service.metrics import Metrics
 from slicewise.service.reading import Place, ReadSeries
 
+MANY = 64
+"""Rows that are made in a thread: meanwhile the loop serves others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -56,7 +59,10 @@ class Recorder:
         if not records:
             return
         with self._metrics.stage("record"):
-            await asyncio.wrap_future(self._store.submit(records))
+            submit = self._store.submit
+            few = len(records) <= MANY
+            written = submit(records) if few else await asyncio.to_thread(submit, records)
+            await asyncio.wrap_future(written)
         for row in records:
             self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
 

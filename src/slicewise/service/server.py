@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -20,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from slicewise.errors import ConfigError
 from slicewise.service.app import create_app
@@ -41,6 +43,12 @@ WORKER_SILENCE_S = 60
 
 BACKLOG = 2048
 """Connections that wait to be taken."""
+
+LEAVE_S = 3.0
+"""For threads to end once everything is closed."""
+
+RESTART_S = 1.0
+"""Between two tries to replace a worker that cannot start."""
 
 log = structlog.stdlib.get_logger("slicewise.service")
 
@@ -109,7 +117,15 @@ class Server(uvicorn.Server):
 
 
 class Workers(Multiprocess):
-    """uvicorn's workers; nobody is let in any more once they are told to end."""
+    """uvicorn's workers, replaced as long as one could ever start.
+
+    Nobody is let in any more once they are told to end.
+    """
+
+    failed = False
+    """Whether a worker could not start before any was ready."""
+
+    _was_ready = False
 
     def terminate_all(self) -> None:
         """Close the socket, so that connections are refused, then end the workers."""
@@ -117,10 +133,40 @@ class Workers(Multiprocess):
             line.close()
         super().terminate_all()
 
-    @property
-    def failed(self) -> bool:
-        """Whether a worker ended because it could not start."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that ended or hang; signals are not kept waiting meanwhile."""
+        for index, process in enumerate(self.processes):
+            if self.should_exit.is_set() or self.signal_queue:
+                return
+            state = self._state(process)
+            self._was_ready = self._was_ready or state is True
+            if state is not None:
+                continue
+            process.kill()
+            process.join()
+            unable = process.exitcode == STARTUP_FAILURE
+            if unable and not self._was_ready:
+                self.failed = True
+                self.should_exit.set()
+                return
+            log.warning("worker ended", process=process.pid, could_not_start=unable)
+            self.should_exit.wait(RESTART_S if unable else 0)
+            self.processes[index] = Process(self.config, self.sockets)
+            self.processes[index].start()
+
+    def _state(self, process: Process) -> bool | None:
+        """Whether a worker is ready; None where it ended or says nothing for too long."""
+        ends_at = time.monotonic() + WORKER_SILENCE_S
+        try:
+            process.parent_conn.send(b"ping")
+            while process.process.is_alive() and time.monotonic() < ends_at:
+                if process.parent_conn.poll(0.2):
+                    return bool(process.parent_conn.recv())
+                if self.signal_queue:
+                    return False  # it is asked again afterwards
+        except (OSError, EOFError):
+            pass
+        return None
 
 
 def require_files(settings: Settings) -> None:
@@ -168,7 +214,9 @@ def listening(settings: Settings) -> socket.socket:
 def tell_where(config: uvicorn.Config, line: socket.socket) -> None:
     """Log the address under which the service is found."""
     scheme = "https" if config.ssl_certfile else "http"
-    log.info("listening", address=f"{scheme}://{config.host}:{line.getsockname()[1]}")
+    host = config.host.strip("[]")
+    host = f"[{host}]" if ":" in host else host
+    log.info("listening", address=f"{scheme}://{host}:{line.getsockname()[1]}")
 
 
 def _serve_here(settings: Settings) -> None:
@@ -220,4 +268,16 @@ def _application(settings: Settings, opened: Services | None = None) -> FastAPI:
     """The application of one process, which logs from now on."""
     configure_logs(settings.log_level)
     logging.getLogger("uvicorn.access").propagate = False  # it would log queries as they are sent
-    return create_app(settings, opened)
+    return create_app(settings, opened, _leave_soon)
+
+
+def _leave_soon() -> None:
+    """End the process though a thread hangs: all is closed, and Python would wait for it."""
+
+    def leave() -> None:
+        time.sleep(LEAVE_S)
+        log.warning("left a thread that did not end")
+        logging.shutdown()
+        os._exit(0)
+
+    threading.Thread(target=leave, name="leave", daemon=True).start()

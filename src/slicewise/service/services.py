@@ -16,6 +16,7 @@ from slicewise.service.bulk import Bulk
 from slicewise.service.engine import Engine
 from slicewise.service.keys import KeyStore
 from slicewise.service.metrics import Metrics
+from slicewise.service.pulse import Pulse
 from slicewise.service.roots import Roots
 from slicewise.service.settings import Settings
 
@@ -31,6 +32,7 @@ class Services:
         keys: API keys.
         metrics: What is counted.
         bulk: Long work on data of the server.
+        pulse: Whether the audit database can be written.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class Services:
     keys: KeyStore
     metrics: Metrics
     bulk: Bulk
+    pulse: Pulse
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
@@ -59,11 +62,13 @@ class Services:
             store.close()
             raise
         engine = Engine(settings, classifiers, store, metrics)
-        return cls(settings, engine, store, keys, metrics, Bulk(Roots(settings.data_roots)))
+        bulk, pulse = Bulk(Roots(settings.data_roots)), Pulse(store)
+        return cls(settings, engine, store, keys, metrics, bulk, pulse)
 
     async def close(self) -> None:
         """Answer and write what waits, then close everything."""
         await self.engine.close()
+        self.bulk.close()
         await asyncio.to_thread(self.store.close)
         await asyncio.to_thread(self.keys.close)
 

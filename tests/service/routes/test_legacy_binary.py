@@ -20,6 +20,14 @@ def test_classify_slice_collapses_four_classes(client, kind):
     assert said["confidence"] == said["probabilities"][said["predicted_label"]]
 
 
+@pytest.mark.parametrize("threshold", [0, 1])
+def test_any_threshold_means_the_same_as_in_the_newer_route(client, threshold):
+    asked = {"params": {"threshold": threshold}, "files": files(png(2))}
+    said = client.post("/classify_slice", **asked).json()
+    assert said["threshold"] == threshold
+    assert bool(said["predicted_class"]) == client.post("/v1/predict", **asked).json()["tumor_flag"]
+
+
 def test_classify_batch_keeps_the_good_ones(client):
     sent = files(png(0), b"nothing", png(2), field="files")
     said = client.post("/classify_batch", files=sent).json()

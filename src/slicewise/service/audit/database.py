@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,7 +57,7 @@ class Database:
             self.url,
             hide_parameters=True,
             pool_pre_ping=self.file is None,
-            connect_args=_connect_args(self.file),
+            connect_args=_connect_args(self.url, self.file),
         )
         self._writing = threading.Lock()
         if self.file is not None:
@@ -180,15 +180,21 @@ def _file_of(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _connect_args(file: Path | None) -> dict[str, Any]:
+def _connect_args(url: URL, file: Path | None) -> dict[str, Any]:
     if file is not None:
         return {"timeout": BUSY_S, "isolation_level": None}
     return {
         "connect_timeout": 5,
         "tcp_user_timeout": 15_000,  # milliseconds: a server that is cut off does not hang us
-        "options": _POSTGRES_OPTIONS,
+        "options": " ".join([*_given_options(url), _POSTGRES_OPTIONS]),
         "application_name": "slicewise",
     }
+
+
+def _given_options(url: URL) -> Sequence[str]:
+    """What an operator set for the server; ours come after it, and count where both are set."""
+    given = url.query.get("options", ())
+    return (given,) if isinstance(given, str) else given
 
 
 def _require_file(file: Path, create: bool) -> None:

@@ -49,7 +49,7 @@ class AuditStore:
         self._ledger = ledger
         self._retention_days = retention_days
         self._written_at = -_PROOF_S
-        self._failed_at, self._fault = -math.inf, ""
+        self._failed_at, self._fault, self._fault_told = -math.inf, "", False
         self._writer = GroupWriter(self._write, self._prune)
 
     @classmethod
@@ -160,8 +160,11 @@ class AuditStore:
         if not self._writer.alive:
             raise AuditError("the thread that writes the audit database has ended")
         if time.monotonic() - self._failed_at < _FAULT_S:  # a full disk may still take this row
-            with _told():
-                raise AuditError(f"the last answers could not be written: {self._fault}")
+            error = AuditError(f"the last answers could not be written: {self._fault}")
+            if not self._fault_told:  # once for each fault: anybody may ask
+                _log.error("audit database: %s", error)
+            self._fault_told = True
+            raise error
         if time.monotonic() - self._written_at < _PROOF_S:
             return
         with _told(), self._ledger.database.writing() as connection:
@@ -192,6 +195,7 @@ class AuditStore:
                 late = repeated and not looked_again and is_conflict(error)
                 if not (late or may_pass(error)) or time.monotonic() > given_up:
                     self._failed_at, self._fault = time.monotonic(), str(error)
+                    self._fault_told = False
                     raise
                 repeated, looked_again = True, looked_again or late
                 time.sleep(_PAUSE_S)

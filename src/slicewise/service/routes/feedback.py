@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from slicewise.inference.envelope import DISCLAIMER
 from slicewise.service.asking import Parts, Predictor, body_of_json, json_of
 from slicewise.service.audit.feedback import LONGEST_NOTE, Feedback
 from slicewise.service.audit.record import PredictionRecord
@@ -86,6 +87,7 @@ class RecordOut(BaseModel):
     summary: dict[str, float] = Field(description="Statistics of the input.")
     distance: float | None = Field(description="How unlike the model's slices the input is.")
     feedback: list[FeedbackOut]
+    disclaimer: str = DISCLAIMER
 
 
 @router.get(
@@ -138,7 +140,8 @@ async def record_for(prediction_id: str, caller: Caller, parts: Services) -> Pre
 
 
 def _fields(record: PredictionRecord) -> dict[str, Any]:
-    fields = {name: getattr(record, name) for name in RecordOut.model_fields if name != "feedback"}
+    beside = {"feedback", "disclaimer"}
+    fields = {name: getattr(record, name) for name in RecordOut.model_fields.keys() - beside}
     name, version, sha256 = record.bundle
     return {**fields, "bundle": {"name": name, "version": version, "sha256": sha256}}
 

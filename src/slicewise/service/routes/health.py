@@ -92,10 +92,10 @@ async def metrics(caller: Reviewer, parts: Parts) -> Response:
 async def whats_wrong(parts: Services) -> str | None:
     """Why nothing can be answered now; None where it can."""
     if not parts.engine.alive:
-        return "forward passes are no longer run"
+        return "slices are no longer decoded, or forward passes no longer run"
     try:
         async with asyncio.timeout(PING_S):
-            await asyncio.to_thread(parts.store.ping)
+            await parts.pulse.beat()
     except (AuditError, TimeoutError):
         return "the audit database cannot be written"
     return None

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from slicewise.errors import ConfigError
 from slicewise.inference.envelope import DISCLAIMER
@@ -16,6 +17,7 @@ from slicewise.service.asking import (
     Predictor,
     answers_for,
     body_of_files,
+    reply,
 )
 from slicewise.service.pictures import Drawing
 from slicewise.service.problems import InputProblem
@@ -82,17 +84,21 @@ async def classify_slice(
     summary="Tumor or not, several files",
     openapi_extra=body_of_files(several=True, options=AnswerQuery),
     responses=UPLOAD_PROBLEMS,
+    response_model=BinaryBatch,
 )
 async def classify_batch(
     request: Request, caller: Predictor, parts: Parts, query: Options
-) -> BinaryBatch:
+) -> Response:
     """A file that cannot be read is an entry in `errors`."""
     _require_negative_class(parts)
     answered = await answers_for(request, caller, query)
-    return BinaryBatch(
-        predictions=[BinaryOut(**_binary(given)) for given in answered.given],
-        count=len(answered.given),
-        errors=[input_problem(failure) for failure in answered.failures],
+    return await reply(
+        parts,
+        lambda: BinaryBatch(
+            predictions=[BinaryOut(**_binary(given)) for given in answered.given],
+            count=len(answered.given),
+            errors=[input_problem(failure) for failure in answered.failures],
+        ),
     )
 
 
@@ -126,7 +132,8 @@ def _binary(given: Given, slices: int = 1, unread: int = 0) -> dict[str, Any]:
     said = given.prediction
     tumor = said.tumor_probability or 0.0
     probabilities = {NO_TUMOR: 1.0 - tumor, TUMOR: tumor}
-    label = TUMOR if tumor >= (said.threshold or 0.5) else NO_TUMOR
+    threshold = 0.5 if said.threshold is None else said.threshold
+    label = TUMOR if tumor >= threshold else NO_TUMOR
     return {
         "predicted_class": int(label == TUMOR),
         "predicted_label": label,

@@ -31,8 +31,12 @@ async def page(request: Request, parts: Parts) -> HTMLResponse:
 @router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
 async def docs(request: Request) -> HTMLResponse:
     """Every route, from the same description as `/openapi.json`; nothing is fetched for it."""
-    found = operations(request.app.openapi())
-    return _page("docs.html.j2", operations=found, version=__version__)
+    kept = request.app.state
+    if not hasattr(kept, "docs"):  # made once: anybody may ask for it
+        found = operations(request.app.openapi())
+        kept.docs = _page("docs.html.j2", operations=found, version=__version__)
+    response: HTMLResponse = kept.docs
+    return response
 
 
 def _page(name: str, **given: Any) -> HTMLResponse:
