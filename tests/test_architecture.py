@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,17 @@ def test_prediction_never_loads_torch_and_reads_dicom_late() -> None:
 
 def test_evaluation_imports_no_plots_by_itself() -> None:
     assert not modules_after("import slicewise.evaluation.metrics") & {"matplotlib", "sklearn"}
+
+
+def test_the_page_of_the_architecture_names_every_module() -> None:
+    page = (ROOT.parents[1] / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)/` \| (.*) \|$", page, flags=re.MULTILINE))
+    missing = [
+        f"{folder}/{path.stem}"
+        for folder, text in rows.items()
+        for path in sorted((ROOT / folder).glob("*.py"))
+        if path.stem != "__init__"
+        and not any(fnmatch(path.stem, named) for named in re.findall(r"`([\w*]+)/?`", text))
+    ]
+    assert rows.keys() >= BELOW.keys() - {"errors", "config_errors", "progress"}
+    assert not missing

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slicewise.cli_options import BundlePath
+from slicewise.errors import ConfigError
 
 
 def serve(
@@ -39,6 +41,8 @@ def serve(
 
     Everything else is set by variables that begin with SLICEWISE_; options come before them.
     """
+    if os.name == "nt":
+        raise ConfigError("slicewise serve: expected Linux or macOS; on Windows use WSL")
     from slicewise.service.server import serve as run
     from slicewise.service.settings import read_settings
 
