@@ -114,7 +114,8 @@ def _verification_text(found: Verification) -> str:
         compared = f", {found.anchors} anchors hold" if found.anchors else ""
         lines.append(f"intact{compared}")
     else:
-        lines.append(f"NOT AS WRITTEN: {sum(state.faults for state in found.chains)} findings")
+        faults = sum(state.faults for state in found.chains)
+        lines.append(f"NOT AS WRITTEN: {faults} finding{'s' if faults > 1 else ''}")
     return "\n".join(lines)
 
 

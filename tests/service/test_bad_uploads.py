@@ -103,6 +103,11 @@ def test_any_name_is_taken_for_a_good_file_and_told_for_a_bad_one(client, name):
     problem(client.post("/v1/predict", content=body(b"no picture"), headers=kind), 422)
 
 
+def test_a_compressed_body_is_a_problem(client):
+    asked = {"files": files(png(0)), "headers": {"Content-Encoding": "gzip"}}
+    assert "Content-Encoding" in problem(client.post("/v1/predict", **asked), 415)["detail"]
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "told"),
     [

@@ -18,6 +18,7 @@ from slicewise.service.metrics import (
     STAGES,
     Metrics,
     forget_dead,
+    remove_left_over,
     share_among_workers,
 )
 
@@ -160,7 +161,6 @@ def test_what_a_killed_service_left_is_removed_and_what_others_use_stays(shared:
     left = Path(subprocess.run(ended, capture_output=True, text=True, check=True).stdout.strip())
     (left / "counter_1.db").write_bytes(b"x")
     assert left.parent == shared.parent
-    another = share_among_workers()
-    shutil.rmtree(another)
+    remove_left_over()
     assert not left.exists()
     assert shared.is_dir()

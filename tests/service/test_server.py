@@ -291,6 +291,17 @@ def test_a_body_that_never_ends_is_answered_over_a_real_connection(tmp_path):
         assert answer_to(address, head, chunk, pause=0).startswith(b"HTTP/1.1 413")
 
 
+def test_a_body_with_length_and_chunks_is_refused_and_the_connection_closed(tmp_path):
+    with serving(tmp_path) as (_, address):
+        head = (
+            b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
+        got = answer_to(address, head, b"", 0.1)
+    assert got.startswith(b"HTTP/1.1 400")
+    assert got.count(b"HTTP/1.1") == 1
+
+
 def answer_to(address: str, head: bytes, part: bytes, pause: float) -> bytes:
     """What comes back while a part is sent again and again, until the connection is closed."""
     host, port = address.removeprefix("http://").split(":")

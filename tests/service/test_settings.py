@@ -65,13 +65,26 @@ def test_an_empty_list_is_none(monkeypatch, name):
 
 @pytest.mark.parametrize(
     ("misspelt", "known"),
-    [("DATA_ROOT", "DATA_ROOTS"), ("BATCHSIZE", "BATCH_SIZE"), ("audit_keys", "AUDIT_KEY")],
+    [
+        ("DATA_ROOT", "DATA_ROOTS"),
+        ("BATCHSIZE", "BATCH_SIZE"),
+        ("audit_keys", "AUDIT_KEY"),
+        ("TLS_CERT", "TLS_CERTIFICATE"),
+        ("PROT", "PORT"),
+    ],
 )
 def test_a_misspelt_variable_is_told(monkeypatch, misspelt, known):
     monkeypatch.setenv(f"SLICEWISE_{misspelt}", "secret")
     with pytest.raises(ConfigError, match=f"SLICEWISE_{misspelt}.*SLICEWISE_{known}") as told:
         read_settings()
     assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("origin", ["*", "viewer", "https://a.example/", "ftp://a.example"])
+def test_an_origin_that_no_browser_sends_is_told(monkeypatch, origin):
+    monkeypatch.setenv("SLICEWISE_CORS_ORIGINS", f"https://b.example,{origin}")
+    with pytest.raises(ConfigError, match="CORS_ORIGINS: expected origins such as"):
+        read_settings()
 
 
 @pytest.mark.parametrize("other", ["SLICEWISE_DATA", "SLICEWISE_HOMEPAGE", "ZSLICEWISE_PORTS"])

@@ -43,18 +43,25 @@ class BodyLimit:
 
         length = headers.get("content-length", "0")
         told = int(length) if length.isdecimal() else 0
+        unclear = "content-length" in headers and "transfer-encoding" in headers
 
         async def answer(message: Message) -> None:
-            hopeless = told > 2 * most
+            hopeless = told > 2 * most or unclear
             if message["type"] == "http.response.start" and (hopeless or not await body.is_read()):
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        if told > most:
-            refusal = problem_response(413, body.too_large, request_id_of(scope))
-            await refusal(scope, receive, answer)
-            return
-        await self._app(scope, body.receive, answer)
+        wrong: tuple[int, str] | None = None
+        if unclear:  # a proxy may have ended it elsewhere (RFC 9112 section 6.1)
+            wrong = 400, "expected a body with its length or in chunks, got both"
+        elif headers.get("content-encoding", "identity").lower() != "identity":
+            wrong = 415, "expected a body without Content-Encoding, got a compressed one"
+        elif told > most:
+            wrong = 413, body.too_large
+        if wrong is None:
+            await self._app(scope, body.receive, answer)
+        else:
+            await problem_response(*wrong, request_id_of(scope))(scope, receive, answer)
 
 
 def has_files(headers: Headers) -> bool:

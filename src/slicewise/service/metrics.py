@@ -168,14 +168,11 @@ def share_among_workers() -> Path:
     """Make the folder in which workers keep their numbers; call it before starting them.
 
     It lies in memory where the system has /dev/shm, and holds numbers and the names of routes,
-    classes and reasons. Whoever calls this removes it at the end; what a killed service could not
-    remove goes now. It has no effect on the process
-    that calls it, which has chosen how to count when it imported prometheus_client.
+    classes and reasons. Whoever calls this removes it at the end; for what a killed service left,
+    see `remove_left_over`. It has no effect on the process that calls it, which has chosen how to
+    count when it imported prometheus_client.
     """
-    shm = Path("/dev/shm")  # noqa: S108 (a file system in memory; the folder made is private)
-    memory = shm if shm.is_dir() else Path(tempfile.gettempdir())
-    _remove_left_over(memory)
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=memory)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_memory())
     os.environ[SHARED_FOLDER] = folder
     _held.append((Path(folder) / _OWNER).open("wb"))
     fcntl.flock(_held[-1], fcntl.LOCK_EX)
@@ -228,9 +225,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _remove_left_over(memory: Path) -> None:
-    """Remove folders whose service is gone, which nobody holds the lock of."""
-    for folder in memory.glob(f"{_PREFIX}*"):
+def _memory() -> Path:
+    """A file system in memory, where there is one."""
+    shm = Path("/dev/shm")  # noqa: S108 (the folder made there is private)
+    return shm if shm.is_dir() else Path(tempfile.gettempdir())
+
+
+def remove_left_over() -> None:
+    """Remove folders whose service was killed: nobody holds the lock of these."""
+    for folder in _memory().glob(f"{_PREFIX}*"):
         with suppress(OSError), (folder / _OWNER).open("rb+") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,7 @@ from slicewise.service.audit.store import AuditStore
 from slicewise.service.connection import Connection
 from slicewise.service.keys import KeyStore
 from slicewise.service.logs import configure_logs
-from slicewise.service.metrics import Metrics, share_among_workers
+from slicewise.service.metrics import Metrics, remove_left_over, share_among_workers
 from slicewise.service.security import require_safe
 from slicewise.service.services import Services, load_classifiers
 from slicewise.service.settings import PREFIX, Settings
@@ -63,6 +63,7 @@ def serve(settings: Settings) -> None:
         AuditError: The audit database cannot be opened.
     """
     require_files(settings)
+    remove_left_over()
     keys = KeyStore.open(settings)
     try:
         require_safe(settings, keys)

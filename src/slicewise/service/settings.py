@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ MEBIBYTE = 2**20
 NOT_SETTINGS = ("SLICEWISE_DATA",)
 """Variables with the prefix that are no settings: the tests find real data by it."""
 
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 _ALIKE = 0.8  # share of a name from which it is taken for a misspelt one
 
 
@@ -87,6 +89,11 @@ class Settings(BaseSettings):
     def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         if "*" in given:
             raise ValueError("expected origins such as https://viewer.example, got *: any page")
+        if strange := [one for one in given if not _ORIGIN.fullmatch(one)]:
+            raise ValueError(
+                "expected origins such as https://viewer.example, without a path; "
+                f"got {', '.join(strange)}"
+            )
         return given
 
     @model_validator(mode="after")
@@ -124,8 +131,14 @@ def _require_known(names: Iterable[str]) -> None:
         bare = name.upper().removeprefix(PREFIX)
         if bare == name.upper() or bare in known or name.upper() in NOT_SETTINGS:
             continue
-        for alike in difflib.get_close_matches(bare, known, 1, _ALIKE):
+        alikes = difflib.get_close_matches(bare, known, 1, _ALIKE)
+        for alike in alikes or [one for one in known if _is_part_or_mixed(bare, one)][:1]:
             raise ConfigError(f"{name}: there is no such setting; expected {PREFIX}{alike}?")
+
+
+def _is_part_or_mixed(bare: str, known: str) -> bool:
+    """Whether a name is the beginning of a known one, or has its letters in another order."""
+    return (len(bare) > 3 and known.startswith(bare)) or sorted(bare) == sorted(known)
 
 
 def _parts(given: object, separator: str) -> object:

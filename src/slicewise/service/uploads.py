@@ -133,13 +133,15 @@ def _form_of(form: FormData, known: Collection[str]) -> Form:
     texts: dict[str, str] = {}
     for field, value in form.multi_items():
         if isinstance(value, UploadFile):
-            _require(field in FILE_FIELDS, f"files in the field `file`, got one in {_shown(field)}")
+            _require(field in FILE_FIELDS, f"files in the field `file`; got one in {_shown(field)}")
             content = value.file.read()
             if content or value.filename:  # a browser sends an empty part for an empty choice
                 files.append((value.filename or "", content))
         elif value or field not in FILE_FIELDS:
             got = "text in a field for files" if field in FILE_FIELDS else f"field {_shown(field)}"
-            _require(field in known, f"no other fields than {', '.join(['file', *known])}, {got}")
+            _require(
+                field in known, f"no other fields than {', '.join(['file', *known])}; got {got}"
+            )
             texts[field] = value
     _require(bool(files), "at least one file in the field `file`, got none")
     names = distinct([shown_name(name) for name, _ in files])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from builders_service import files, png, problem, running, service_settings
 from slicewise.errors import AuditError
 
@@ -19,6 +21,12 @@ def test_the_older_health_route_says_that_a_model_is_loaded(client):
             True,
             "tiny",
         )
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/health", "/api/health"])
+def test_a_probe_may_ask_for_the_head_alone(client, path):
+    said = client.head(path)
+    assert (said.status_code, said.content) == (200, b"")
 
 
 def test_not_ready_without_a_database(tmp_path, monkeypatch):

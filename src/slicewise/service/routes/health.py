@@ -68,6 +68,8 @@ async def readyz(request: Request, parts: Parts) -> ReadyOut | Response:
     return ReadyOut(bundle=parts.engine.main.bundle.reference, waiting=parts.engine.door.waiting)
 
 
+@router.head("/health", include_in_schema=False, response_model=None)
+@router.head("/api/health", include_in_schema=False, response_model=None)
 @router.get("/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
 @router.get("/api/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
 async def health(request: Request, parts: Parts) -> HealthOut | Response:
