@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from uuid import UUID
 
 import pytest
@@ -72,3 +73,18 @@ def test_every_answer_has_an_id_and_safe_headers(client, path):
     headers = client.get(path).headers
     assert len(headers["x-request-id"]) == 32
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_page_that_is_kept_does_not_keep_headers_of_an_answer(client):
+    headers = client.get("/docs", headers={"Connection": "close"}).headers
+    again = client.get("/docs").headers
+    assert again["x-request-id"] != headers["x-request-id"]
+    assert headers.multi_items().count(("connection", "close")) <= 1
+    assert [name for name, _ in again.multi_items()].count("x-request-id") == 1
+
+
+def test_requests_start_no_threads_of_their_own(client):
+    client.post("/v1/predict", files=files(png(0)))
+    client.get("/v1/models")
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("AnyIO worker")]

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from slicewise.service import connection
 
@@ -17,32 +20,38 @@ async def hello(scope, receive, send):
         await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def kept_open(sent: list[bytes], pause: float) -> tuple[bytes, float]:
-    """What came back, and how long the connection stayed open."""
+@asynccontextmanager
+async def served(application: ASGIApp) -> AsyncIterator[int]:
+    """The port of an application that is served with our protocol."""
     config = uvicorn.Config(
-        hello, http=connection.Connection, port=0, lifespan="off", log_config=None
+        application, http=connection.Connection, port=0, lifespan="off", log_config=None
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    started = time.perf_counter()
-    came = b""
-    try:
-        for part in sent:
-            writer.write(part)
-            await asyncio.sleep(pause)
-            if part == WHOLE:
-                came = await reader.readuntil(b"ok")
-        await asyncio.wait_for(reader.read(), 5)
-    except ConnectionError:  # closed while we were sending
-        pass
-    took = time.perf_counter() - started
-    writer.close()
+    yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await task
+
+
+async def kept_open(sent: list[bytes], pause: float) -> tuple[bytes, float]:
+    """What came back, and how long the connection stayed open."""
+    async with served(hello) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        started = time.perf_counter()
+        came = b""
+        try:
+            for part in sent:
+                writer.write(part)
+                await asyncio.sleep(pause)
+                if part == WHOLE:
+                    came = await reader.readuntil(b"ok")
+            await asyncio.wait_for(reader.read(), 5)
+        except ConnectionError:  # closed while we were sending
+            pass
+        took = time.perf_counter() - started
+        writer.close()
     return came, took
 
 
@@ -56,26 +65,17 @@ LARGE = 32 * 1024 * 1024
 
 async def read_after(pause: float) -> int:
     """How much of a large answer comes to a client that begins to read late."""
-    config = uvicorn.Config(
-        large, http=connection.Connection, port=0, lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    await asyncio.sleep(pause)
-    size = 0
-    try:
-        while part := await reader.read(1 << 20):
-            size += len(part)
-    except ConnectionError:  # cut
-        pass
-    writer.close()
-    server.should_exit = True
-    await task
+    async with served(large) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await asyncio.sleep(pause)
+        size = 0
+        try:
+            while part := await reader.read(1 << 20):
+                size += len(part)
+        except ConnectionError:  # cut
+            pass
+        writer.close()
     return size
 
 

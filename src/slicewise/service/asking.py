@@ -39,7 +39,11 @@ def services_of(request: Request) -> Services:
     return services
 
 
-Parts = Annotated[Services, Depends(services_of)]
+async def _parts(request: Request) -> Services:  # FastAPI gives a plain function a thread
+    return services_of(request)
+
+
+Parts = Annotated[Services, Depends(_parts)]
 
 
 class AnswerQuery(BaseModel):

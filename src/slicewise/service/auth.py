@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Request, Security
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from slicewise.errors import AccessError, RateLimitError
@@ -80,7 +80,7 @@ class Access:
     async def is_open(self) -> bool:
         """Whether no key is needed: only on loopback, until the first key is made."""
         if not self._any_key and time.monotonic() - self._asked_at >= OPEN_SECONDS:
-            self._any_key = bool(await run_in_threadpool(self._keys.list))
+            self._any_key = bool(await asyncio.to_thread(self._keys.list))
             self._asked_at = time.monotonic()
         return not self._any_key
 
@@ -91,7 +91,7 @@ class Access:
             raise AccessError(
                 "expected an API key, as `Authorization: Bearer` or `X-API-Key`", known=False
             )
-        key = await run_in_threadpool(self._keys.find, secret)
+        key = await asyncio.to_thread(self._keys.find, secret)
         if key is None:
             _require_no_wait(self._failures.wait(address), "wrong keys")
             raise AccessError("the API key is not valid", known=False)

@@ -22,7 +22,7 @@ from slicewise.service.door import Door, Ticket
 from slicewise.service.metrics import Metrics
 from slicewise.service.pictures import Pictures, draw, not_drawn, to_draw
 from slicewise.service.reading import Reading, ReadSeries, read_uploads
-from slicewise.service.recording import Origin, Recorder, records_of
+from slicewise.service.recording import MANY, Origin, Recorder, records_of
 from slicewise.service.rollout import Rollout
 from slicewise.service.settings import MEBIBYTE, Settings
 from slicewise.service.shadow import Shadow
@@ -45,10 +45,6 @@ MOST_PICTURE_BYTES = 48 * MEBIBYTE
 
 ANSWERS = 4
 """Bytes of pictures, and of answers that clients have not taken, in largest answers."""
-
-MANY = 64
-"""Slices whose answers are put together in a thread: meanwhile the loop serves others."""
-
 Result = TypeVar("Result")
 
 

@@ -17,7 +17,7 @@ from slicewise.service.metrics import Metrics
 from slicewise.service.reading import Place, ReadSeries
 
 MANY = 64
-"""Rows that are made in a thread: meanwhile the loop serves others."""
+"""Answers of one request that are put together in a thread: meanwhile the loop serves others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections import Counter
@@ -9,7 +10,6 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -117,7 +117,7 @@ async def read_form(
         await form.close()
         raise HTTPException(400, "expected a form up to its closing boundary, got a part of one")
     try:
-        return await run_in_threadpool(_form_of, form, texts)  # hashing takes its time
+        return await asyncio.to_thread(_form_of, form, texts)  # hashing takes its time
     finally:
         await form.close()
 

@@ -20,12 +20,13 @@ router = APIRouter(include_in_schema=False)
 @router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
 async def page(request: Request, parts: Parts) -> HTMLResponse:
     """A form to try the service with."""
-    return _page(
+    text = _rendered(
         "index.html.j2",
         bundle=parts.engine.main.bundle.reference,
         version=__version__,
         address=str(request.base_url).rstrip("/"),
     )
+    return HTMLResponse(text)
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -34,13 +35,13 @@ async def docs(request: Request) -> HTMLResponse:
     kept = request.app.state
     if not hasattr(kept, "docs"):  # made once: anybody may ask for it
         found = operations(request.app.openapi())
-        kept.docs = _page("docs.html.j2", operations=found, version=__version__)
-    response: HTMLResponse = kept.docs
-    return response
+        kept.docs = _rendered("docs.html.j2", operations=found, version=__version__)
+    return HTMLResponse(kept.docs)
 
 
-def _page(name: str, **given: Any) -> HTMLResponse:
-    return HTMLResponse(_templates().get_template(name).render(**given, disclaimer=DISCLAIMER))
+def _rendered(name: str, **given: Any) -> str:
+    text: str = _templates().get_template(name).render(**given, disclaimer=DISCLAIMER)
+    return text
 
 
 @cache
