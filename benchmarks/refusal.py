@@ -8,8 +8,9 @@ validation groups, but with one half of the kinds of strange pictures; what is r
 held-out fold and the kinds of the other half, which it never saw. Both halves are done in turn.
 
 `--without CLASS=RUN/fold-N` (repeatable) adds a model that was trained without a class: how many
-slices of that class, all of them new to it, are accepted. Of such a model there is one fold only,
-so its rule comes from its own validation groups.
+slices of that class, all of them new to it, are accepted. Of such a model there is one fold only:
+its rule is fitted on the answers of its held-out groups, as the shipped one is, and the share of
+these that it accepts stands beside.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _rule_of(
     """Fitted as that of the final model, on the held-out answers of these folds."""
     files = [folder / "evaluation" / "predictions.csv" for folder in others]
     tables = [read_predictions(file, classifier.bundle.negative_class) for file in files]
-    return fit_decision(pooled(tables), "the other folds", settings)
+    return fit_decision(pooled(tables), "held-out folds", settings)
 
 
 def _fitted_halves(
@@ -253,7 +254,7 @@ def _by_kind(kinds: dict[str, list[Outcome]]) -> dict[str, Any]:
 
 
 def _unseen(name: str, folder: Path) -> dict[str, Any]:
-    """Slices of a class that a model was trained without, through its own fitted rule.
+    """Slices of a class that a model was trained without, by a rule fitted on its held-out fold.
 
     The manifest beside the fold is without the class; the slices come from the one the other folds
     were made from, named by `four_class.csv` beside the runs.
@@ -262,19 +263,18 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     everything = Manifest.read(folder.parents[1] / "four_class.csv")
     rows = [row for row in everything.rows if row.label == name]
     settings = load_config(folder / CONFIG_NAME).bundle
-    validation = evidence_of(classifier, manifest, "val")
-    known = seen_of(classifier, manifest, "train")
-    rule = fit_decision(validation.table, "the validation split", settings)
+    real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
+    rule = _rule_of([folder], classifier, settings)
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
-    model = _fit(classifier, rule, validation.seen, known, kinds_of(), donors, settings)
+    model = _fit(classifier, rule, real, known, kinds_of(), donors, settings)
     slices = [read_slice(everything.resolve(row)) for row in _shown(rows, f"Reading {name}")]
     found = model.verdicts(slices)
     accepted = np.array([verdict is Verdict.ACCEPT for verdict, _, _ in found])
     typed = accepted & np.array([label != NO_TUMOR for _, _, label in found])
     groups = np.array([row.group for row in rows])
     known_rows = manifest.subset("test").rows
-    real = model.verdicts([read_slice(manifest.resolve(row)) for row in known_rows])
-    kept = np.mean([verdict is Verdict.ACCEPT for verdict, _, _ in real])
+    fitted_on = model.verdicts([read_slice(manifest.resolve(row)) for row in known_rows])
+    kept = np.mean([verdict is Verdict.ACCEPT for verdict, _, _ in fitted_on])
     quantities = {
         ("accepted",): lambda i: float(accepted[i].mean()),
         ("accepted_as_a_tumor_type",): lambda i: float(typed[i].mean()),
@@ -284,7 +284,7 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
         "n": len(rows),
         "groups": len(set(groups.tolist())),
         **{key[0]: value.as_json() for key, value in intervals.items()},
-        "accepted_of_known_classes": {"n": len(known_rows), "value": float(kept)},
+        "accepted_of_the_slices_it_was_fitted_on": {"n": len(known_rows), "value": float(kept)},
     }
 
 

@@ -76,11 +76,9 @@ def test_every_answer_has_an_id_and_safe_headers(client, path):
 
 
 def test_a_page_that_is_kept_does_not_keep_headers_of_an_answer(client):
-    headers = client.get("/docs", headers={"Connection": "close"}).headers
-    again = client.get("/docs").headers
-    assert again["x-request-id"] != headers["x-request-id"]
-    assert headers.multi_items().count(("connection", "close")) <= 1
-    assert [name for name, _ in again.multi_items()].count("x-request-id") == 1
+    waits = {"Expect": "100-continue"}  # with a body that is never asked for
+    assert client.get("/docs", headers=waits).headers["connection"] == "close"
+    assert "connection" not in client.get("/docs").headers
 
 
 def test_requests_start_no_threads_of_their_own(client):

@@ -93,6 +93,7 @@ class Classifier:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_mem_pattern = False  # it would keep a block for each size of a batch
         self._session = _session(bundle.files[MODEL_NAME], options)
         self._check_graph()
         shapes = {output.name: output.shape for output in self._session.get_outputs()}

@@ -24,9 +24,12 @@ REQUEST_ID_HEADER = "X-Request-ID"
 UNMATCHED = "unmatched"
 """What stands for a route where no route fits: the path itself may hold anything."""
 
+PROBES = ("/healthz", "/readyz", "/health", "/api/health")
+"""Routes that only ask whether the service is there: often, and in plain HTTP, past the proxy."""
+
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _FRAMES = 12
-_QUIET = ("/healthz", "/readyz", "/metrics", "/health", "/api/health")
+_QUIET = (*PROBES, "/metrics")
 _TRUSTED = ("slicewise", "uvicorn", "alembic")
 """Loggers whose words are known to name no file and no patient; of others only the place is told:
 pydicom warns with the values of tags, an HTTP client names addresses."""

@@ -10,13 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slicewise.errors import ConfigError
 from slicewise.service.keys import KeyStore
-from slicewise.service.logs import request_id_of
+from slicewise.service.logs import PROBES, request_id_of
 from slicewise.service.problems import problem_response
 from slicewise.service.settings import PREFIX, Settings
 
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")
-PROBES = ("/healthz", "/readyz", "/health", "/api/health")
-"""Routes that a load balancer asks in plain HTTP, past the proxy."""
 
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "

@@ -406,6 +406,33 @@ def test_a_record_twice_is_refused_after_a_lost_connection_too(store: AuditStore
     assert list(store.records()) == [first]
 
 
+def test_only_the_first_waits_for_a_database_that_stays_away(store: AuditStore, monkeypatch):
+    append, calls = store._append, []
+
+    def away(rows):
+        calls.append(len(rows))
+        raise lost()
+
+    monkeypatch.setattr(store, "_append", away)
+    monkeypatch.setattr("slicewise.service.audit.store.RETRY_S", 1.5)
+    tries = []
+    for number in range(2):
+        calls.clear()
+        with pytest.raises(AuditError, match="connection lost"):
+            store.submit([record(number)]).result(10)
+        tries.append(len(calls))
+    assert tries[0] > tries[1] == 2
+    monkeypatch.setattr(store, "_append", append)
+    back = record(2)
+    store.submit([back]).result(10)
+    assert list(store.records()) == [back]
+    monkeypatch.setattr(store, "_append", away)
+    calls.clear()
+    with pytest.raises(AuditError):
+        store.submit([record(3)]).result(10)
+    assert len(calls) == tries[0]  # it had come back
+
+
 def test_why_the_database_failed_is_logged(settings, store, execute, monkeypatch, caplog):
     made = record()
     store.submit([made]).result(10)

@@ -184,7 +184,8 @@ class AuditStore:
         The server may finish the broken commit only after that look: then the repeated one is a
         conflict, which is a reason to look once more.
         """
-        given_up = time.monotonic() + RETRY_S
+        begun = time.monotonic()  # while it fails, nobody has to wait to hear so: one more try
+        given_up = begun + (_PAUSE_S if begun - self._failed_at < _FAULT_S else RETRY_S)
         repeated = looked_again = False
         while True:
             try:
