@@ -31,10 +31,11 @@ from rich.progress import track
 from slicewise.data.manifest import Manifest
 from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
+from slicewise.evaluation.metrics import accuracy
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
 from slicewise.evaluation.predictions_csv import read_predictions
-from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, Ints, group_intervals
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
@@ -92,7 +93,7 @@ def main() -> None:
         name: _unseen(name, Path(path).resolve())
         for name, path in (text.split("=", 1) for text in given.without)
     }
-    given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    given.out.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     print(json.dumps({k: v for k, v in report.items() if k != "kinds"}, indent=2))
     for name, row in sorted(report["kinds"].items(), key=lambda item: -item[1]["accepted"]):
         print(f"{name:<22} half {row['half']}  {row['n']:>5}  accepted {row['accepted']:.4f}")
@@ -202,14 +203,18 @@ def _real_figures(real: Sequence[PredictionTable]) -> dict[str, Any]:
     """Of the held-out folds: each slice once for each half of kinds."""
     table = pooled(real)
     accepted, rejected = table.verdicts == "accept", table.verdicts == "reject"
-    correct, groups = table.predicted == table.targets, table.groups
+    predicted, targets, groups = table.predicted, table.targets, table.groups
+
+    def right(rows: Ints) -> float:
+        return accuracy(predicted[rows], targets[rows])
+
     refused = np.array([bool(GATES & set(text.split(JOINT))) for text in table.reasons])
     quantities = {
         ("refused_as_unlike",): lambda i: float(refused[i].mean()),
         ("rejected",): lambda i: float(rejected[i].mean()),
         ("accepted",): lambda i: float(accepted[i].mean()),
-        ("accuracy_of_accepted",): lambda i: float(correct[i][accepted[i]].mean()),
-        ("accuracy",): lambda i: float(correct[i].mean()),
+        ("accuracy_of_accepted",): lambda i: right(i[accepted[i]]),
+        ("accuracy",): right,
     }
     found = group_intervals(quantities, groups, groups, Bootstrap())
     figures = {key[0]: value.as_json() for key, value in found.items()}

@@ -34,14 +34,14 @@ def three_slices() -> PredictionTable:
     )
 
 
-def rule_without_temperature() -> DecisionRule:
+def rule_of_temperature_one() -> DecisionRule:
     rule = fitted_rule(threshold=0.5, smallest=SMALLEST, confidence=0.85)
-    return rule.model_copy(update={"temperature": None})
+    return rule.model_copy(update={"temperature": 1.0})
 
 
 def test_known_shares_give_known_decisions() -> None:
     found = with_verdicts(
-        three_slices(), rule_without_temperature(), [[], [], [Reason.COLOUR_PICTURE]]
+        three_slices(), rule_of_temperature_one(), [[], [], [Reason.COLOUR_PICTURE]]
     )
     assert found.verdicts.tolist() == ["review", "accept", "reject"]
     assert found.reasons.tolist() == [
@@ -62,7 +62,7 @@ def test_the_most_probable_class_stays_below_its_own_limit() -> None:
 
 
 def test_without_an_operating_point_the_threshold_is_said_to_be_assumed() -> None:
-    rule = rule_without_temperature().model_copy(update={"operating_point": None})
+    rule = rule_of_temperature_one().model_copy(update={"operating_point": None})
     found = with_verdicts(three_slices(), rule, [()] * 3)
     assert found.verdicts[1] == "accept"
     assert found.reasons[1] == "threshold_not_fitted"

@@ -285,6 +285,23 @@ class TestReadSlice:
         np.testing.assert_array_equal(found.pixels, expected.pixels)
         assert found.source == f"{path}#5"
 
+    def test_slices_of_one_file_are_decoded_once_until_it_changes(self, tmp_path, monkeypatch):
+        decoded = []
+
+        def counted(path):
+            decoded.append(path)
+            return read_slices(path)
+
+        monkeypatch.setattr("slicewise.imaging.read.read_slices", counted)
+        path = tmp_path / "v.nii"
+        path.write_bytes(VOLUME)
+        first = [read_slice(f"{path}#{index}").pixels for index in range(3)]
+        assert decoded == [str(path)]
+        path.write_bytes(VOLUME[:352] + VOLUME[352:][::-1])
+        os.utime(path, ns=(1, 1))
+        assert not np.array_equal(read_slice(f"{path}#0").pixels, first[0])
+        assert len(decoded) == 2
+
     def test_missing_and_excessive_index(self, tmp_path):
         path = tmp_path / "v.nii"
         path.write_bytes(VOLUME)

@@ -54,6 +54,22 @@ def test_temperature_of_the_bundle_is_applied(classifier: Classifier) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("spoilt", range(3))
+def test_numbers_that_are_none_are_an_error_and_no_answer(
+    classifier: Classifier, spoilt: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Spoilt:
+        def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            outputs = [value.copy() for value in session.run(names, inputs)]
+            outputs[spoilt].flat[0] = np.nan
+            return outputs
+
+    session = classifier._session
+    monkeypatch.setattr(classifier, "_session", Spoilt())
+    with pytest.raises(BundleError, match="expected finite numbers"):
+        classifier.predict(spots(2))
+
+
 def test_batch_gives_what_single_slices_give(classifier: Classifier) -> None:
     together = classifier.answers(spots())
     for slice_, answer in zip(spots(), together, strict=True):

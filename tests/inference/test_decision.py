@@ -105,6 +105,14 @@ class TestDecide:
         found = verdict("glioma", flag=True)
         assert found == (Verdict.REVIEW, [Reason.NOT_CALIBRATED])
 
+    @pytest.mark.parametrize(
+        "missing", ["temperature", "conformal", "acceptance", "out_of_distribution"]
+    )
+    def test_each_limit_that_is_missing_asks_for_review(self, missing: str) -> None:
+        rule = fitted_rule().model_copy(update={missing: None})
+        found = verdict("glioma", flag=True, rule=rule, possible=["glioma"])
+        assert found == (Verdict.REVIEW, [Reason.NOT_CALIBRATED])
+
     def test_blank_is_rejected(self) -> None:
         found = verdict("glioma", flag=True, concerns=[Reason.BLANK_IMAGE])
         assert found == (Verdict.REJECT, [Reason.BLANK_IMAGE])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from slicewise.errors import InputError
@@ -101,14 +102,31 @@ def read_slice(reference: str) -> Slice:
         InputError: The file cannot be read, has several slices and no index is given, or has fewer.
     """
     match = None if Path(reference).exists() else _INDEX.search(reference)
-    slices = read_slices(reference[: match.start()] if match else reference)
     if match is None:
-        if len(slices) > 1:
-            raise InputError(f"{reference}: expected one slice, got {len(slices)}; add #index")
-        return slices[0]
+        alone = read_slices(reference)
+        if len(alone) > 1:
+            raise InputError(f"{reference}: expected one slice, got {len(alone)}; add #index")
+        return alone[0]
+    path = reference[: match.start()]
+    slices = _slices_of(path, _stamp(path))
     if int(match[1]) >= len(slices):
         raise InputError(f"{reference}: expected an index below {len(slices)}, got {match[1]}")
     return slices[int(match[1])]
+
+
+@lru_cache(maxsize=1)  # a manifest names the slices of one file after another
+def _slices_of(path: str, stamp: tuple[int, ...]) -> tuple[Slice, ...]:
+    """Slices of a file; decoded anew where its stamp is another."""
+    return tuple(read_slices(path))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """What changes when a file does; nothing where there is none, which reading it will tell."""
+    try:
+        told = Path(path).stat()
+    except OSError:
+        return ()
+    return told.st_mtime_ns, told.st_size, told.st_ino
 
 
 def _zip_series(entry: Entry, limits: Limits) -> Iterator[Series]:

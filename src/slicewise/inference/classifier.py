@@ -187,9 +187,18 @@ class Classifier:
 
         Args:
             batch: (N, 1, size, size) float32 in [0, 1].
+
+        Raises:
+            BundleError: The graph gives numbers that are none, which no limit would stop.
         """
-        logits, cam, embedding = self._session.run(list(OUTPUTS), {"image": batch})
-        return Outputs(logits, cam, embedding)
+        outputs = Outputs(*self._session.run(list(OUTPUTS), {"image": batch}))
+        for name in OUTPUTS:
+            if not np.isfinite(getattr(outputs, name)).all():
+                raise BundleError(
+                    f"{self.bundle.reference.name}: {name}: expected finite numbers from the "
+                    "graph; got others"
+                )
+        return outputs
 
     def threshold(self, override: float | None = None) -> Threshold:
         """The tumor threshold in force."""

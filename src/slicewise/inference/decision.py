@@ -276,7 +276,8 @@ def decide(
     reasons = list(concerns)
     if any(reason in REJECTING for reason in reasons):
         return Verdict.REJECT, reasons
-    if None in (rule.conformal, rule.acceptance, rule.out_of_distribution):
+    fitted = (rule.temperature, rule.conformal, rule.acceptance, rule.out_of_distribution)
+    if None in fitted:
         reasons.append(Reason.NOT_CALIBRATED)
     if possible is not None and len(possible) > 1:
         reasons.append(Reason.SEVERAL_CLASSES_POSSIBLE)
