@@ -104,7 +104,7 @@ def test_a_draft_answers_before_its_figures_are_known(tmp_path):
     config = run_config(tmp_path)
     torch.manual_seed(0)
     network = create_network(ModelConfig(name="small"), FOUR_CLASS, weights=None)
-    product = make_product(config, FOUR_CLASS, exported(config, network), manifest)
+    product = make_product(config, FOUR_CLASS, exported(config, network, manifest), manifest)
     bundle = draft(product, config, FOUR_CLASS, manifest)
     (answer,) = Classifier(bundle).predict([read_slice(manifest.resolve(manifest.rows[0]))])
     assert answer.bundle.sha256 == "draft"

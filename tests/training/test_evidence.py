@@ -25,10 +25,10 @@ CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
 UNLIKE = {Reason.UNLIKE_TRAINING, Reason.NOT_A_HEAD_SLICE}
 
 
-def graph_of(config) -> bytes:
+def graph_of(config, manifest) -> bytes:
     torch.manual_seed(0)
     network = create_network(ModelConfig(name="small"), FOUR_CLASS, weights=None)
-    return exported(config, network.eval())
+    return exported(config, network.eval(), manifest)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def product(tmp_path_factory):
         manifest = write_heads(folder, groups=50)
         refusal = {"per_kind": 20, "reviewed": 0.05, "rejected": 0.02}
         config = run_config(folder, bundle={"refusal": refusal})
-        made = make_product(config, FOUR_CLASS, graph_of(config), manifest)
+        made = make_product(config, FOUR_CLASS, graph_of(config, manifest), manifest)
         yield made, draft(made, config, FOUR_CLASS, manifest), manifest
 
 
@@ -89,13 +89,13 @@ def test_too_few_validation_slices_are_refused(tmp_path):
     config = run_config(tmp_path)
     bare = Bundle(
         draft(
-            make_product(config, FOUR_CLASS, graph_of(config), manifest),
+            make_product(config, FOUR_CLASS, graph_of(config, manifest), manifest),
             config,
             FOUR_CLASS,
             manifest,
         ).info,
         "0",
-        {"model.onnx": graph_of(config)},
+        {"model.onnx": graph_of(config, manifest)},
     )
     classifier = Classifier(bare)
     real = seen_of(classifier, manifest, "val")
@@ -116,7 +116,7 @@ def test_each_split_runs_through_the_graph_once(tmp_path, monkeypatch, given):
         return forward(self, slices)
 
     monkeypatch.setattr(Classifier, "forward", counted)
-    made = make_product(config, FOUR_CLASS, graph_of(config), manifest, given)
+    made = make_product(config, FOUR_CLASS, graph_of(config, manifest), manifest, given)
     assert made.decision.out_of_distribution is not None
     for split, times in (("train", 1), ("val", 1), ("test", 0)):
         paths = [str(manifest.resolve(row)) for row in manifest.subset(split).rows]

@@ -26,6 +26,9 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
 from slicewise.training import train as module
 from slicewise.training.config import RunConfig, load_config, save_config
+from slicewise.training.finished import trained_network
+from slicewise.training.graph import onnx_bytes, rounded
+from slicewise.training.quantize import calibration_images, quantized
 from slicewise.training.train import summary, train
 
 QUICK = {"trainer": {"epochs": 1}}
@@ -234,6 +237,20 @@ def test_weights_are_stored_otherwise_from_the_checkpoint(trained):
     ]
     state = torch.load(trained.folder / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
     np.testing.assert_array_equal(kernels[0], state["network.backbone.first.0.weight"].numpy())
+
+
+def test_whole_numbers_are_fitted_on_training_slices_from_the_checkpoint(trained):
+    folder = train(with_bundle(trained, weight_storage="int8"), FOUR_CLASS, "x")
+    bundle = load_bundle(folder)
+    assert bundle.info.weight_storage == "int8"
+    manifest = Manifest.read(trained.data.manifest)
+    images = calibration_images(manifest, trained.preprocessing)
+    network = trained_network(trained, FOUR_CLASS, trained.folder)
+    whole = onnx_bytes(rounded(network, "float32"), trained.preprocessing.size, "float32")
+    assert bundle.files["model.onnx"] == quantized(whole, images)
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "whole numbers of eight bits" in card
+    assert "stored as" not in card
 
 
 def test_a_run_of_an_older_version_is_taken_as_it_is(trained):

@@ -87,7 +87,7 @@ class BundleInfo(_Strict):
     decision: DecisionRule
     evaluation: dict[str, Any] = Field(description="Measured figures with intervals.")
     origin: Origin
-    weight_storage: Literal["float32", "float16"]
+    weight_storage: Literal["float32", "float16", "int8"]
     licences: dict[str, str] = Field(description="What each licence covers, by part.")
     intended_use: str
     files: dict[str, str] = Field(description="SHA-256 of every other file, by name.")

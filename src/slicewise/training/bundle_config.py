@@ -83,7 +83,7 @@ class BundleConfig(Section):
     """What the finished bundle says of itself."""
 
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
-    weight_storage: Literal["float32", "float16"] = "float32"
+    weight_storage: Literal["float32", "float16", "int8"] = "float32"
     calibration: Literal["temperature", "bias_corrected"] = "temperature"
     operating_point: OperatingPointConfig = OperatingPointConfig()
     refusal: RefusalConfig = RefusalConfig()

@@ -39,6 +39,7 @@ from slicewise.training.decision_fit import fit_decision
 from slicewise.training.evidence import evidence_of, fit_refusal, seen_of
 from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import SliceNet
+from slicewise.training.quantize import calibration_images, quantized
 
 DRAFT = "draft"
 """Identity of a bundle that is not written yet."""
@@ -70,10 +71,19 @@ class Product:
         return named if self.outliers is None else {**named, OUTLIERS_NAME: self.outliers}
 
 
-def exported(config: RunConfig, network: SliceNet) -> bytes:
-    """A network as `model.onnx`, with the weights as the bundle stores them."""
-    storage = config.bundle.weight_storage
-    return onnx_bytes(rounded(network, storage), config.preprocessing.size, storage)
+def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
+    """A network as `model.onnx`, with the weights as the bundle stores them.
+
+    Args:
+        config: The run.
+        network: Trained.
+        manifest: With the splits that were used: training slices give the scales of `int8`.
+    """
+    storage, spec = config.bundle.weight_storage, config.preprocessing
+    if storage == "int8":
+        whole = onnx_bytes(rounded(network, "float32"), spec.size, "float32")
+        return quantized(whole, calibration_images(manifest, spec))
+    return onnx_bytes(rounded(network, storage), spec.size, storage)
 
 
 def make_product(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, load_bundle
@@ -49,10 +50,16 @@ def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:
     return network.eval()
 
 
-def stored_graph(config: RunConfig, task: Task, folder: Path) -> bytes:
+def stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest) -> bytes:
     """The graph of a finished run: as its bundle has it, where that still fits.
 
     Notes on where it was made, which older versions left in it, are dropped.
+
+    Args:
+        config: The run, as it is asked for now.
+        task: The classes.
+        folder: Of the run.
+        manifest: With the splits that were used.
 
     Raises:
         TrainingError: It has to be exported again, and there is no fitting checkpoint.
@@ -60,7 +67,7 @@ def stored_graph(config: RunConfig, task: Task, folder: Path) -> bytes:
     bundle = load_bundle(folder / BUNDLE)
     if bundle.info.weight_storage == config.bundle.weight_storage:
         return without_origin(bundle.files[MODEL_NAME])
-    return exported(config, trained_network(config, task, folder))
+    return exported(config, trained_network(config, task, folder), manifest)
 
 
 def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> str | None:

@@ -21,9 +21,15 @@ MAP = "cam"
 """The output whose layers are counted."""
 
 _LAYERS = {"Conv", "Gemm", "MatMul"}
-_RELABELS = {"Cast", "Identity", "Reshape", "Transpose", "Unsqueeze", "Squeeze"}
+_RELABELS = {"Cast", "DequantizeLinear", "Identity", "Reshape", "Transpose", "Unsqueeze", "Squeeze"}
 _LATE = 2 / 3
-_FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+_KINDS = {
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.DOUBLE,
+    onnx.TensorProto.INT8,
+    onnx.TensorProto.INT32,
+}
 
 
 def shuffled_classifiers(bundle: Bundle, seed: int = 0) -> dict[str, Classifier]:
@@ -76,10 +82,10 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
 
 
 def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Float tensors of more than one value that some node reads."""
+    """Tensors of more than one value that some node reads; not the whole numbers of shapes."""
     read = set(_first_layers(graph.node, graph.initializer))
     for tensor in graph.initializer:
-        if tensor.name in read and tensor.data_type in _FLOATS and int(np.prod(tensor.dims)) > 1:
+        if tensor.name in read and tensor.data_type in _KINDS and int(np.prod(tensor.dims)) > 1:
             yield tensor
 
 

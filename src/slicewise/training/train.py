@@ -97,10 +97,10 @@ def train_manifest(
         if why is None:
             return bundle
         announce(f"{folder}: {why}; its bundle is made anew, without training")
-        graph = stored_graph(config, task, folder)
+        graph = stored_graph(config, task, folder, manifest)
     else:
         splits = prepare(config, task, manifest)
-        graph = exported(config, fit(config, task, splits, folder))
+        graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
     _publish(config, task, manifest, folder, command, figures, product)
     return bundle
