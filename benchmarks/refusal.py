@@ -31,11 +31,11 @@ from rich.progress import track
 from slicewise.data.manifest import Manifest
 from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
-from slicewise.evaluation.metrics import accuracy
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
 from slicewise.evaluation.predictions_csv import read_predictions
-from slicewise.figures.bootstrap import Bootstrap, Ints, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.means import share_of
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
@@ -203,18 +203,14 @@ def _real_figures(real: Sequence[PredictionTable]) -> dict[str, Any]:
     """Of the held-out folds: each slice once for each half of kinds."""
     table = pooled(real)
     accepted, rejected = table.verdicts == "accept", table.verdicts == "reject"
-    predicted, targets, groups = table.predicted, table.targets, table.groups
-
-    def right(rows: Ints) -> float:
-        return accuracy(predicted[rows], targets[rows])
-
+    right, groups = table.predicted == table.targets, table.groups
     refused = np.array([bool(GATES & set(text.split(JOINT))) for text in table.reasons])
     quantities = {
-        ("refused_as_unlike",): lambda i: float(refused[i].mean()),
-        ("rejected",): lambda i: float(rejected[i].mean()),
-        ("accepted",): lambda i: float(accepted[i].mean()),
-        ("accuracy_of_accepted",): lambda i: right(i[accepted[i]]),
-        ("accuracy",): right,
+        ("refused_as_unlike",): share_of(refused),
+        ("rejected",): share_of(rejected),
+        ("accepted",): share_of(accepted),
+        ("accuracy_of_accepted",): share_of(right, accepted),
+        ("accuracy",): share_of(right),
     }
     found = group_intervals(quantities, groups, groups, Bootstrap())
     figures = {key[0]: value.as_json() for key, value in found.items()}
@@ -230,9 +226,9 @@ def _totals(kinds: dict[str, list[Outcome]]) -> dict[str, Any]:
     rejected = np.array([verdict is Verdict.REJECT for verdict, _, _ in outcomes])
     typed = accepted & np.array([label != NO_TUMOR for _, _, label in outcomes])
     quantities = {
-        ("not_accepted",): lambda i: float(1 - accepted[i].mean()),
-        ("rejected",): lambda i: float(rejected[i].mean()),
-        ("accepted_as_a_tumor_type",): lambda i: float(typed[i].mean()),
+        ("not_accepted",): share_of(~accepted),
+        ("rejected",): share_of(rejected),
+        ("accepted_as_a_tumor_type",): share_of(typed),
     }
     found = group_intervals(quantities, families, families, Bootstrap())
     good = sum(np.mean(accepted[np.array(names) == name]) <= 0.01 for name in kinds)
@@ -281,8 +277,8 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     fitted_on = model.verdicts([read_slice(manifest.resolve(row)) for row in known_rows])
     kept = np.mean([verdict is Verdict.ACCEPT for verdict, _, _ in fitted_on])
     quantities = {
-        ("accepted",): lambda i: float(accepted[i].mean()),
-        ("accepted_as_a_tumor_type",): lambda i: float(typed[i].mean()),
+        ("accepted",): share_of(accepted),
+        ("accepted_as_a_tumor_type",): share_of(typed),
     }
     intervals = group_intervals(quantities, groups, groups, Bootstrap())
     return {

@@ -22,8 +22,9 @@ from rich.progress import track
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import NO_TUMOR
-from slicewise.evaluation.metrics import auroc, sensitivity, specificity
+from slicewise.evaluation.metrics import auroc
 from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.means import share_of
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
@@ -109,8 +110,8 @@ def figures(answered: Sequence[Answered]) -> dict[str, Any]:
     groups = np.array([one.row.group for one in answered])
     quantities = {
         ("auroc",): lambda i: auroc(scores[i], tumor[i]),
-        ("sensitivity",): lambda i: sensitivity(flags[i], tumor[i]),
-        ("specificity",): lambda i: specificity(flags[i], tumor[i]),
+        ("sensitivity",): share_of(flags, tumor),
+        ("specificity",): share_of(~flags, ~tumor),
     }
     found = group_intervals(quantities, groups, groups, Bootstrap())
     return {

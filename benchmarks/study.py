@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from slicewise.data.manifest import Manifest
 from slicewise.evaluation.metrics import auroc
 from slicewise.figures.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.figures.means import share_of
 from slicewise.figures.text import figure_text
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Series
@@ -98,7 +99,7 @@ def print_studies(classifier: Classifier, volumes: Sequence[Volume]) -> None:
 
 def _print_share(name: str, values: Sequence[float], of: Sequence[str]) -> None:
     table, groups = np.array(values, dtype=float), np.array(of)
-    quantity = {("share",): lambda i: float(table[i].mean())}
+    quantity = {("share",): share_of(table)}
     found: Estimate = group_intervals(quantity, groups, groups, Bootstrap())["share",]
     print(f"{name}: {figure_text(found.as_json())} of {len(groups)} studies")
 

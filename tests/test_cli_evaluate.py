@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,8 +15,13 @@ from typer.testing import CliRunner
 from builders import CLASSES, head_with_spot, write_tiny_bundle
 from slicewise.cli import app
 from slicewise.errors import ConfigError, EvaluationError
+from slicewise.evaluation import robustness
 
 COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")
+
+
+def sha_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run(*arguments: object):
@@ -30,7 +36,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(8):
         pixels = (head_with_spot(i % 4, seed=i) / 6).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
-        rows.append((f"{i}.png", CLASSES[i % 4], "made", "", f"g{i}", "", "0" * 64, 128, 128))
+        sha = sha_of(folder / f"{i}.png")
+        rows.append((f"{i}.png", CLASSES[i % 4], "made", "", f"g{i}", "", sha, 128, 128))
     with (folder / "m.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     write_tiny_bundle(folder / "bundle")
@@ -99,6 +106,23 @@ def test_labels_of_others_are_mapped(project):
     wrong = run(*words, "--out", project / "x", "--map", "astro")
     assert isinstance(wrong.exception, ConfigError)
     assert "expected LABEL=CLASS" in str(wrong.exception)
+
+
+def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
+    text = (project / "m.csv").read_text()
+    for name in ("glioma", "meningioma", "pituitary"):
+        text = text.replace(f",{name},", ",tumor,")
+    (project / "joined.csv").write_text(text)
+    few = {"blur": robustness.PERTURBATIONS["blur"]}
+    monkeypatch.setattr(robustness, "PERTURBATIONS", few)
+    monkeypatch.setattr(robustness, "KINDS", {"chart": robustness.KINDS["chart"]})
+    words = ("evaluate", project / "joined.csv", "--bundle", project / "bundle", "--gallery", 0)
+    quick = ("--resamples", 5, "--robustness", "--limit", 4)
+    result = run(*words, "--out", project / "worse", *quick)
+    assert result.exit_code == 0, result.output
+    report = json.loads((project / "worse/robustness.json").read_text())
+    assert set(report["classes"]) == {"no_tumor", "tumor"}
+    assert "Not measured" not in (project / "worse/evaluation_report.txt").read_text()
 
 
 def test_an_option_nobody_reads_is_wrong_use(project):

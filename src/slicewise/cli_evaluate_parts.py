@@ -58,8 +58,6 @@ def parts_of(extras: Extras) -> list[Part]:
 def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
     from slicewise.evaluation.robustness import robustness
 
-    if evaluated.labels.collapsed:
-        return [Section("When slices get worse", NOT_TOLD_APART)]
     return robustness(
         evaluated.manifest,
         evaluated.rows,

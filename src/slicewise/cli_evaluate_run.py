@@ -112,7 +112,7 @@ def _headlines(report: Mapping[str, Any]) -> list[str]:
         f"{report['n']} slices in {report['groups']} groups; refused: "
         + ", ".join(f"{count} {kind}" for kind, count in refused.items())
     ]
-    if report["allow_seen"]:
+    if report["allow_seen"] and report["seen_evaluated"]["count"]:
         lines.append(f"{SEEN_NOTICE}: {report['seen_evaluated']['count']}")
     lines += [f"caution: {sentence}" for sentence in report["cautions"]]
     return lines + [f"  {h.title:<24} {h.text(report)}" for h in headlines(report)]

@@ -3,7 +3,15 @@
 import pytest
 
 from builders_data import item
-from slicewise.data.boundaries import boundary, inherit, keys_of, split_names, within_folds
+from slicewise.data.boundaries import (
+    boundary,
+    inherit,
+    kept_boundary,
+    kept_splits,
+    keys_of,
+    split_names,
+    within_folds,
+)
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.groups import Bond, group_names
 from slicewise.errors import ConfigError, LeakageError, ManifestError
@@ -90,3 +98,16 @@ def test_published_splits_are_kept_and_validation_is_dealt():
     assert splits[:20].count("val") == 3
     with pytest.raises(ManifestError, match="expected every slice below"):
         split_names(items[:20], ["g"] * 20, config(published_splits=True))
+
+
+def test_kept_splits_stay_and_groups_without_one_are_dealt():
+    items = [item(i).in_fold("train" if i < 20 else "test") for i in range(25)]
+    assert kept_splits(items, [str(i) for i in range(25)], 1) == ["train"] * 20 + ["test"] * 5
+    assert kept_boundary(items, 1) == "as given (test, train)"
+    more = [*items, *(item(25 + i) for i in range(40))]
+    groups = [str(i) for i in range(25)] + [f"g{i // 2}" for i in range(40)]
+    splits = kept_splits(more, groups, 1)
+    assert splits[:25] == ["train"] * 20 + ["test"] * 5
+    assert [splits[25:].count(name) for name in ("train", "val", "test")] == [28, 6, 6]
+    assert splits[25::2] == splits[26::2]
+    assert kept_boundary(more, 1).endswith("40 slices without one dealt 70/15/15 by group, seed 1")

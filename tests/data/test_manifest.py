@@ -1,5 +1,6 @@
 """Manifests: round trips, hashes, errors that name row and column, and no leaks."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,28 @@ def test_a_group_in_two_splits_is_neither_written_nor_read(manifest, tmp_path):
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(LeakageError, match="expected every group in one split"):
         Manifest.read(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(
+    "other", ["slices/1.png", "./slices/1.png", "slices/../slices/1.png", "slices/1.png#0"]
+)
+def test_a_slice_in_two_rows_is_neither_written_nor_read(manifest, tmp_path, other):
+    again = replace(row(4, "test", fold=""), path=other)
+    message = f"expected every slice in one row; 1 rows repeat another: {other} in rows 1 and 4"
+    with pytest.raises(ManifestError, match=re.escape(message)):
+        replace(manifest, rows=(*manifest.rows, again)).write(tmp_path / "m.csv")
+    replace(manifest, rows=(*manifest.rows, row(4, "test", fold=""))).write(tmp_path / "m.csv")
+    text = (tmp_path / "m.csv").read_text().replace("slices/4.png", other)
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ManifestError, match=re.escape(f"m.csv: {message}")):
+        Manifest.read(tmp_path / "m.csv")
+
+
+def test_slices_of_one_file_and_files_named_like_slices_are_no_repeats(manifest, tmp_path):
+    (tmp_path / "v.nii#0").touch()
+    rows = [replace(row(i), path=name) for i, name in enumerate(("v.nii", "v.nii#0", "v.nii#1"))]
+    replace(manifest, rows=tuple(rows)).write(tmp_path / "m.csv")
+    assert len(Manifest.read(tmp_path / "m.csv").rows) == 3
 
 
 @pytest.mark.parametrize(

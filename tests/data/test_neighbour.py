@@ -27,8 +27,29 @@ def test_brightness_and_contrast_drop_out():
     np.testing.assert_allclose(thumbnail(pixels), thumbnail(300 * pixels + 40), atol=1e-4)
 
 
-def test_a_flat_slice_resembles_nothing():
-    assert not thumbnail(np.full((8, 8), 3.0, np.float32)).any()
+@pytest.mark.parametrize("value", [0.0, 3.0, 0.1, 7.3, -1000.7, 1 / 3])
+@pytest.mark.parametrize("shape", [(8, 8), (100, 90), (224, 224)])
+def test_a_flat_slice_has_no_thumbnail_whatever_its_value(value, shape):
+    assert not thumbnail(np.full(shape, value, np.float32)).any()
+
+
+def test_detail_that_vanishes_at_this_size_leaves_no_thumbnail():
+    checks = 0.2 * (np.indices((128, 128)).sum(axis=0) % 2) + 0.1
+    assert not thumbnail(checks.astype(np.float32)).any()
+
+
+def test_faint_detail_is_no_flat_slice():
+    faint = 1000 + 0.1 * pictures(1)[0]
+    assert np.corrcoef(thumbnail(faint), thumbnail(pictures(1)[0]))[0, 1] > 0.99
+
+
+def test_a_flat_slice_resembles_nothing_and_nothing_resembles_it():
+    flat, one = thumbnail(np.full((8, 8), 7.3, np.float32)), thumbnail(pictures(1)[0])
+    negative = np.stack([flat, -one])
+    assert nearest(np.stack([flat, one]), negative).tolist() == [-1, 1]
+    assert nearest(one[None], flat[None]).tolist() == [-1]
+    apart = nearest_of_another_group(np.stack([flat, one]), [0, 1], negative, [2, 2])
+    assert apart.tolist() == [-1, 1]
 
 
 def test_copies_find_their_original_over_several_blocks(monkeypatch):

@@ -8,6 +8,7 @@ from slicewise.data.tasks import (
     THREE_CLASS,
     Task,
     contradict,
+    contradicted,
     normal_name,
     parse_task,
 )
@@ -109,6 +110,12 @@ def test_an_untold_type_is_a_label_only_where_it_is_asked_for():
 def test_which_labels_contradict(one, other, expected):
     assert contradict(one, other) is expected
     assert contradict(other, one) is expected
+
+
+def test_which_of_several_labels_are_contradicted():
+    assert contradicted({"tumor", "glioma"}) == set()
+    assert contradicted({"tumor", "glioma", "meningioma"}) == {"glioma", "meningioma"}
+    assert contradicted({"tumor", "no_tumor"}) == {"tumor", "no_tumor"}
 
 
 def test_normal_name():

@@ -10,7 +10,7 @@ import pytest
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.compare import decided, figures_of_each, mcnemar_counts, paired
-from slicewise.figures.bootstrap import Bootstrap
+from slicewise.figures.bootstrap import NO_SPREAD, Bootstrap
 
 QUICK = Bootstrap(resamples=60)
 
@@ -39,8 +39,8 @@ def test_a_model_does_not_differ_from_itself():
     good, _ = pair()
     found = paired(good, good, QUICK)
     gap = found["differences"]["accuracy"]
-    assert (gap["value"], gap["ci_low"], gap["ci_high"]) == (0, 0, 0)
-    assert decided(gap, falling=False) == "no difference shown"
+    assert (gap["value"], gap["ci_low"], gap["reason"]) == (0, None, NO_SPREAD)
+    assert decided(gap, falling=False) == "no interval"
     assert found["right"]["first_only"] == found["right"]["other_only"] == 0
 
 

@@ -107,6 +107,15 @@ def row_of(root: Path, path: Path, label: str, group: str, split: str) -> dict[s
     }
 
 
+def hashed_anew(root: Path) -> None:
+    """The manifest after pictures were replaced: with their hashes, so that none has changed."""
+    rows = list(csv.DictReader((root / "m.csv").open()))
+    fresh = {row["path"]: (root / row["path"]).read_bytes() for row in rows}
+    write_manifest(
+        root, [{**r, "sha256": hashlib.sha256(fresh[r["path"]]).hexdigest()} for r in rows]
+    )
+
+
 def write_manifest(root: Path, rows: list[dict[str, str]]) -> None:
     with (root / "m.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -154,6 +163,7 @@ def test_the_nearest_neighbour_stands_beside_it(folder):
         label = FOUR[(i // 2) % 4]
         twin = next(j for j in range(12) if FOUR[(j // 2) % 4] == label)
         Image.eval(head(twin), lambda value: min(255, value + 20)).save(folder / label / f"{i}.png")
+    hashed_anew(folder)
     report, _ = run(folder)
     assert report["memorisation_1nn"]["value"] == 1.0
 
@@ -165,6 +175,7 @@ def test_seen_slices_and_their_copies_are_refused(folder):
     with Image.open(original) as picture:
         mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((150, 150))
     mirrored.save(original)
+    hashed_anew(folder)
     report, _ = run(folder, seen=seen)
     refused = report["refused"]["seen"]
     assert refused["paths"] == ["no_tumor/12.png", "no_tumor/13.png"]
@@ -201,7 +212,40 @@ def test_a_missing_training_file_leaves_the_neighbour_score_null(folder):
     (folder / FOUR[0] / "0.png").unlink()
     found = run(folder)[0]["memorisation_1nn"]
     assert found["value"] is None
-    assert found["reason"] == "1 of 12 training slices cannot be read"
+    assert found["reason"] == "1 of 12 training slices cannot be read or have changed"
+
+
+def test_changed_files_are_listed_and_do_not_stop_the_rest(folder):
+    """Labels and groups were made for what the manifest hashed, so another picture has none."""
+    head(99).save(folder / FOUR[2] / "12.png")
+    report, classifier = run(folder)
+    [failed] = report["refused"]["failed"]["errors"]
+    assert failed["source"] == "no_tumor/12.png"
+    assert failed["error"].startswith("changed since the manifest was written: expected SHA-256")
+    assert report["n"] == 11
+    assert not any(source.endswith("/12.png") for source in classifier.answered)
+    assert any("1 slice could not be read, or had changed" in s for s in report["cautions"])
+    head(98).save(folder / FOUR[0] / "0.png")
+    found = run(folder)[0]["memorisation_1nn"]
+    assert found["reason"] == "1 of 12 training slices cannot be read or have changed"
+
+
+def test_copying_may_copy_any_training_label(folder):
+    """A class that the evaluated slices lack takes part all the same, and so does a strange one."""
+    rows = list(csv.DictReader((folder / "m.csv").open()))
+    kept = [r for r in rows if r["split"] == "train" or r["label"] == "no_tumor"]
+    for row in kept:  # every test slice is a copy of a training slice of another class
+        if row["split"] == "test":
+            head(1).save(folder / row["path"])
+    write_manifest(folder, kept)
+    hashed_anew(folder)
+    report, _ = run(folder)
+    assert set(report["labels"]["classes"]) == set(FOUR)
+    assert report["memorisation_1nn"]["value"] == 0.0
+    strange = [{**r, "label": r["label"].replace("glioma", "abscess")} for r in kept]
+    write_manifest(folder, strange)
+    hashed_anew(folder)
+    assert run(folder)[0]["memorisation_1nn"]["value"] == 0.0
 
 
 def test_a_manifest_without_training_split_says_so(folder):
@@ -221,7 +265,7 @@ def test_nothing_to_evaluate_is_an_error(folder):
         run(folder, split="val")
     for path in folder.glob("*/*.png"):
         path.write_bytes(b"no picture")
-    with pytest.raises(EvaluationError, match="none of 12 slices can be read"):
+    with pytest.raises(EvaluationError, match="none of 12 slices can be used"):
         run(folder)
 
 
@@ -237,6 +281,7 @@ def test_a_real_bundle_scores_what_its_predictions_score(folder):
         pixels = head_with_spot((i // 2) % 4, seed=i) / 6
         path = folder / FOUR[(i // 2) % 4] / f"{i}.png"
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    hashed_anew(folder)
     seen = seen_bytes(folder, [folder / FOUR[2] / "12.png"])
     write_tiny_bundle(folder / "bundle", {"seen.npz": seen})
     classifier = Classifier.load(folder / "bundle")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,10 @@ from PIL import Image
 from builders import CLASSES, head_with_spot, tiny_bundle
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ManifestError
-from slicewise.evaluation.explanations import NO_REGIONS, explanation_tests, spread
+from slicewise.evaluation import explanations as module
+from slicewise.evaluation.explanations import NO_REGIONS, explanation_tests
 from slicewise.evaluation.regions import read_boxes
+from slicewise.evaluation.sample import sample_rows
 from slicewise.figures.bootstrap import Bootstrap
 from slicewise.inference.classifier import Classifier
 from slicewise.training.randomise import shuffled_classifiers
@@ -105,11 +106,16 @@ def test_ambiguous_boxes_are_refused_before_any_work(made, tmp_path) -> None:
                           boxes=read_boxes(boxes))  # fmt: skip
 
 
-def test_a_sample_spreads_over_classes_and_groups() -> None:
-    rows = [row(i, "glioma", f"a{i % 2}") for i in range(40)]
-    rows += [row(i + 40, "pituitary", f"b{i}") for i in range(6)]
-    chosen = spread(rows, 12)
-    assert Counter(one.label for one in chosen) == {"glioma": 6, "pituitary": 6}
-    assert Counter(one.group for one in chosen if one.label == "glioma") == {"a0": 3, "a1": 3}
-    assert chosen == spread(rows, 12)
-    assert spread(rows, 99) == rows
+def test_the_sample_is_the_one_of_the_robustness_test(made, tmp_path, monkeypatch) -> None:
+    """Slices are spread over classes and groups by one rule, whatever they are asked for."""
+    manifest, _, classifier = made
+    asked: list[tuple[int, int]] = []
+
+    def told(rows, limit, seed):
+        asked.append((len(rows), limit))
+        return sample_rows(rows, limit, seed)
+
+    monkeypatch.setattr(module, "sample_rows", told)
+    explanation_tests(manifest, manifest.rows, classifier, tmp_path / "out", shuffled="no",
+                      bootstrap=QUICK, sample=2)  # fmt: skip
+    assert asked == [(12, module.SHOWN), (12, 3)]  # one of each of the three classes at least

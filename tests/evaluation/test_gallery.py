@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,7 +30,8 @@ def evaluated(tmp_path_factory) -> Evaluated:
         pixels = (head_with_spot(i % 4, seed=i) / 6).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
         label = "no_tumor" if i == 0 else CLASSES[i % 4]
-        rows.append(ManifestRow(f"{i}.png", label, "made", "", f"g{i}", "test", "0" * 64, 128, 128))
+        sha = hashlib.sha256((folder / f"{i}.png").read_bytes()).hexdigest()
+        rows.append(ManifestRow(f"{i}.png", label, "made", "", f"g{i}", "test", sha, 128, 128))
     manifest = Manifest(tuple(rows), folder)
     classifier = Classifier(tiny_bundle(folder / "bundle"))
     labels = read_labels([row.label for row in rows], classifier.bundle.info.task, {})

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from builders_evaluation import decided_table
+from builders_evaluation import decided_table, rule_of, table_of
 from slicewise.errors import ConfigError
 from slicewise.evaluation.gate import Gate, judge, load_gate
 from slicewise.evaluation.gate_report import write_gate
 from slicewise.evaluation.summary import summarise
-from slicewise.figures.bootstrap import Bootstrap
+from slicewise.figures.bootstrap import NO_SPREAD, Bootstrap
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,32 @@ def test_a_figure_without_interval_fails_with_its_reason(report):
     check = judge(Gate.model_validate(asked), report).checks[0]
     assert not check.passed
     assert "needs a positive" in check.said
+
+
+def test_two_right_answers_do_not_pass_for_99_percent():
+    """Two of forty groups are accepted, all right: no resample finds an error among them."""
+    table = decided_table()
+    right = np.flatnonzero(table.predicted == table.targets)
+    first = [right[0], right[table.groups[right] != table.groups[right[0]]][0]]
+    verdicts = np.full(table.n, "review")
+    verdicts[first] = "accept"
+    found = summarise(replace(table, verdicts=verdicts), Bootstrap(resamples=50), "not measured")
+    accepted = found["decisions"]["accept"]["accuracy"]
+    assert accepted["value"] == 1.0
+    assert accepted["ci_low"] == pytest.approx(binomtest(2, 2).proportion_ci(method="wilson").low)
+    asked = {"decisions": {"accept": {"accuracy": 0.99}}}
+    [check] = judge(Gate.model_validate(asked), found).checks
+    assert not check.passed
+    assert check.measured == accepted["ci_low"]
+
+
+def test_figures_without_width_that_are_no_shares_fail():
+    perfect = table_of(skill=99).decided(rule_of())
+    found = summarise(perfect, Bootstrap(resamples=50), "not measured")
+    assert (found["macro_auroc"]["value"], found["macro_auroc"]["ci_low"]) == (1.0, None)
+    checks = judge(Gate(macro_auroc=0.5, accuracy=0.9), found).checks
+    assert [check.passed for check in checks] == [True, False]
+    assert checks[1].said == f"no interval: {NO_SPREAD}"
 
 
 def test_the_file_says_what_was_held_to_what(report, tmp_path):

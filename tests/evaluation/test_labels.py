@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from builders_evaluation import FOUR
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.labels import read_labels
 from slicewise.inference.bundle import TaskInfo
+
+
+@dataclass(frozen=True)
+class SimpleRow:
+    label: str
+
 
 FOUR_TASK = TaskInfo(name="four_class", classes=FOUR, negative_class="no_tumor")
 BINARY = TaskInfo(name="binary", classes=("no_tumor", "tumor"), negative_class="no_tumor")
@@ -43,6 +51,17 @@ def test_a_binary_model_takes_every_kind_as_tumor():
     labels = read_labels(["glioma", "pituitary", "notumor"], BINARY, {})
     assert not labels.collapsed
     assert set(labels.meant.values()) == {"tumor", "no_tumor"}
+
+
+def test_labels_to_compare_with_are_read_in_the_same_way_and_never_decide():
+    rows = [SimpleRow(name) for name in ("glioma", "pituitary", "tumor", "abscess")]
+    labels = read_labels(["glioma"], FOUR_TASK, {}, beside=[row.label for row in rows])
+    assert not labels.collapsed
+    assert [row.label for row in labels.read(rows)] == ["glioma", "pituitary", "tumor", "abscess"]
+    joined = read_labels(["yes", "no"], FOUR_TASK, {}, beside=["pituitary", "healthy", "abscess"])
+    assert joined.meant["pituitary"] == "tumor"
+    assert joined.meant["healthy"] == "no_tumor"
+    assert "abscess" not in joined.meant
 
 
 def test_unknown_labels_are_refused():

@@ -161,4 +161,4 @@ def test_nothing_answered_is_told() -> None:
     found = figures([scored("glioma", g, 1.0, answered=False) for g in "ab"], Bootstrap(20))
     estimate = found.estimates["answered", ALL, "heat_map", "pointing"]
     assert estimate.value is None
-    assert "no slice of this kind" in estimate.reason
+    assert "slice of this kind with a region" in estimate.reason

@@ -26,6 +26,13 @@ def test_the_score_agrees_with_sklearn():
     np.testing.assert_array_equal(correct, model.predict(queries) == asked)
 
 
+def test_a_picture_without_contrast_copies_from_nobody():
+    references = np.stack([thumbnail(p) for p in pictures(3)])
+    queries = np.stack([np.zeros_like(references[0]), references[1]])
+    correct = neighbour_correct(queries, ["a", "a"], references, ["a"] * 3)
+    assert correct.tolist() == [False, True]
+
+
 def test_bad_arguments_are_refused():
     some = np.ones((3, 4), np.float32)
     with pytest.raises(EvaluationError, match="labels: expected shapes"):

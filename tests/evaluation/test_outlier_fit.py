@@ -56,7 +56,7 @@ def test_every_kind_weighs_the_same() -> None:
 
 
 def test_cross_scores_leave_out_the_group() -> None:
-    """The same group scores higher when its own slices took no part in the whitening."""
+    """What else a group holds moves the scores of other groups and never its own."""
     real, strange = made_up(200, 0, 1, kinds=10), made_up(200, 1.5, 2)
     scores = cross_scores(real, strange)
     own, other = real.kinds == "kind-0", real.kinds == "kind-1"
@@ -67,6 +67,13 @@ def test_cross_scores_leave_out_the_group() -> None:
     first = np.flatnonzero(own)[0]
     assert again[first] == pytest.approx(scores[first], abs=1e-6)
     assert not np.allclose(again[other], scores[other], atol=1e-3)
+
+
+def test_cross_scores_are_higher_than_those_of_a_fit_that_has_seen_them() -> None:
+    """Otherwise the limits would refuse more new slices than they were fitted to."""
+    real, strange = made_up(200, 0, 1, kinds=10), made_up(200, 1.5, 2)
+    seen = fit_outliers(real, strange).scores(real.embeddings, real.looks)
+    assert cross_scores(real, strange).mean() > seen.mean() + seen.std() / 4
 
 
 def test_limits_are_exceeded_by_the_shares_asked_for() -> None:

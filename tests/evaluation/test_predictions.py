@@ -108,7 +108,6 @@ def test_unlike_tables_are_not_pooled():
         ({"answered": np.full(200, 4)}, r"answered: expected class indices in \[0, 4\)"),
         ({"answered": np.zeros(3, int)}, "answered: expected shape"),
         ({"logits": np.full((200, 4), np.nan, np.float32)}, "finite"),
-        ({"embeddings": np.zeros((2, 8), np.float32)}, "embeddings: expected 200 rows"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(change, message):

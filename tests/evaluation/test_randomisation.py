@@ -31,12 +31,10 @@ class Network:
 
     def run(self, batch):
         seen = batch[:, 0].reshape(len(batch), 8, 8, 8, 8).mean(axis=(2, 4))
-        maps = {"picture": seen, "noise": self._rng.random(seen.shape), "empty": 0 * seen}[
-            self.kind
-        ]
+        maps = self._rng.random(seen.shape) if self.kind.startswith("noise") else seen
         cam = np.stack([maps, 1 - maps], axis=1).astype(np.float32)
-        if self.kind == "empty":
-            cam[:] = 0
+        if self.kind.endswith("empty"):
+            cam[: 8 if self.kind == "empty" else 3] = 0
         return Outputs(np.tile([1.0, 0.0], (len(batch), 1)), cam, np.zeros((len(batch), 2)))
 
 
@@ -65,11 +63,11 @@ def test_overlap_of_the_hottest_fifth() -> None:
     assert hottest_overlap(one, 0 * one) == 0.0
 
 
-def found(kind: str):
+def found(kind: str, groups=GROUPS):
     shuffled = {"head": Network("noise"), "all": Network(kind)}
     told = []
     result = randomisation(
-        slices(), GROUPS, Network("picture"), shuffled, Bootstrap(200), lambda: told.append(1)
+        slices(), groups, Network("picture"), shuffled, Bootstrap(200), lambda: told.append(1)
     )
     assert len(told) == 3 * 8
     return result
@@ -79,7 +77,8 @@ def test_a_map_that_only_shows_the_picture_fails() -> None:
     result = found("picture")
     assert result.estimates["all", "correlation"].value == pytest.approx(1.0)
     assert result.estimates["all", "overlap"].value == pytest.approx(1.0)
-    assert not result.passed
+    assert result.passed is False
+    assert result.verdict == "Check NOT passed (0 of 8 maps lose all heat)."
     other = result.estimates[ANOTHER, "correlation"].value
     assert 0.3 < other < 0.999
 
@@ -87,13 +86,30 @@ def test_a_map_that_only_shows_the_picture_fails() -> None:
 def test_a_map_that_changes_passes() -> None:
     result = found("noise")
     assert abs(result.estimates["all", "correlation"].value) < 0.2
-    assert result.passed
+    assert result.passed is True
     assert (result.n, result.groups, result.empty) == (8, 4, {"head": 0, "all": 0})
+    assert result.with_heat == 8
 
 
-def test_maps_that_lose_their_heat_have_changed() -> None:
+def test_a_network_that_dies_gets_no_verdict() -> None:
+    """Its maps are like nothing; that they follow the weights cannot be seen on them."""
     result = found("empty")
     assert result.empty["all"] == 8
-    assert result.estimates["all", "correlation"].value == 0.0
-    assert result.estimates["all", "overlap"].value == 0.0
-    assert result.passed
+    assert result.estimates["all", "correlation"].value is None
+    assert result.passed is None
+    assert "8 of 8 maps lose all heat" in result.verdict
+
+
+def test_empty_maps_stand_in_no_mean() -> None:
+    """Three of eight are empty, the others are the model's own: a correlation of 1, not 5/8."""
+    result = found("some empty")
+    assert result.empty["all"] == 3
+    assert result.estimates["all", "correlation"].value == pytest.approx(1.0)
+    assert result.passed is False
+    assert found("noise, some empty").passed is True
+
+
+def test_one_group_has_no_other_slice_to_compare_with() -> None:
+    result = found("noise", np.array(["one"] * 8))
+    assert result.estimates[ANOTHER, "correlation"].value is None
+    assert result.passed is None

@@ -118,6 +118,21 @@ def test_allowed_seen_slices_stamp_every_file(tmp_path, monkeypatch):
     assert first.endswith(",yes")
 
 
+@pytest.mark.parametrize(
+    ("seen", "check", "words"),
+    [
+        (("a.png",), "compared with 10 training slices", "Includes slices the model was trained"),
+        ((), "compared with 10 training slices", None),
+        ((), "not checked: bundle x holds no seen.npz", "May include slices the model was trained"),
+        (("a.png",), "a: not checked: no seen.npz; b: compared with 10", "Includes slices"),
+    ],
+)
+def test_only_what_was_or_may_have_been_seen_is_stamped(seen, check, words):
+    notice = Refusals(seen, check, allow_seen=True).notice
+    assert notice is None if words is None else notice.startswith(words)
+    assert Refusals(seen, check).notice is None
+
+
 def test_thresholds_of_several_models_are_told_as_a_range(tmp_path):
     folds = [table_of(seed=s).decided(rule_of(threshold=t)) for s, t in ((1, 0.2), (2, 0.6))]
     threshold = report(pooled(folds), tmp_path, plots=True)["tumor"]["threshold"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.strange.registry import KINDS
 from slicewise.errors import EvaluationError
 from slicewise.evaluation import robustness as module
-from slicewise.evaluation.perturbations import PERTURBATIONS
+from slicewise.evaluation.perturbations import PERTURBATIONS, perturbed
 from slicewise.evaluation.robustness import robustness
 from slicewise.figures.bootstrap import Bootstrap
+from slicewise.figures.share import wilson
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Prediction, Reason, Verdict
@@ -66,6 +68,10 @@ class SidedClassifier:
         )
 
 
+def sha_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.fixture(scope="module")
 def classifier() -> SidedClassifier:
     return SidedClassifier()
@@ -82,7 +88,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
             pixels = head_pixels(96, seed=10 * k + i) * np.linspace(0.05, 0.35, 96)
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
             group = f"{label}-{i // 2}"
-            rows.append(ManifestRow(path.name, label, "made", "", group, "test", "0" * 64, 96, 96))
+            rows.append(
+                ManifestRow(path.name, label, "made", "", group, "test", sha_of(path), 96, 96)
+            )
     return Manifest(tuple(rows), folder)
 
 
@@ -110,6 +118,10 @@ def test_files_and_sections(
     mirrored = report["perturbations"]["mirror"]["levels"][0]
     assert (mirrored["accuracy"]["value"], mirrored["accuracy_change"]["value"]) == (0, -1)
     assert (mirrored["accepted_wrong"]["value"], mirrored["accepted_change"]["value"]) == (1, 0)
+    assert mirrored["accuracy"]["ci_high"] == pytest.approx(wilson(0, 8).ci_high)
+    assert mirrored["accuracy_change"]["ci_low"] is None  # the same in every resample
+    assert report["cautions"][0].startswith("These slices come from 8 groups")
+    assert report["cautions"][0] in sections[0].text
     noise = report["perturbations"]["gaussian_noise"]["levels"]
     assert [level["level"] for level in noise] == [1, 2, 3, 4, 5]
     kinds = report["strange"]["kinds"]
@@ -152,6 +164,30 @@ def test_labels_that_know_tumors_only(
     assert set(report["classes"]) == {"no_tumor", "tumor"}
     assert report["clean"]["accuracy"]["value"] == 1
     assert report["perturbations"]["mirror"]["levels"][0]["accuracy"]["value"] < 1
+
+
+@pytest.mark.usefixtures("_few")
+def test_files_of_one_name_draw_apart(
+    classifier: SidedClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patients whose files are numbered alike would share noise, sides and places."""
+    rows, keys = [], []
+    for k in range(2):
+        path = tmp_path / f"p{k}" / "glioma0.png"
+        path.parent.mkdir()
+        Image.fromarray((head_pixels(96, seed=k) / 6).clip(0, 255).astype(np.uint8)).save(path)
+        name = f"p{k}/glioma0.png"
+        rows.append(ManifestRow(name, "glioma", "made", "", f"g{k}", "test", sha_of(path), 96, 96))
+
+    def told(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slice:
+        keys.append(key)
+        return perturbed(slice_, name, level, seed, key)
+
+    monkeypatch.setattr(module, "perturbed", told)
+    robustness(Manifest(tuple(rows), tmp_path), rows, classifier, tmp_path / "out",
+               strange_count=1, bootstrap=QUICK)  # fmt: skip
+    assert set(keys) == {row.sha256 for row in rows}
+    assert len(set(keys)) == 2
 
 
 def test_unknown_labels_and_no_pictures_are_refused(

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from builders_evaluation import FOUR, rule_of, table_of
-from slicewise.evaluation.summary import summarise
+from builders_evaluation import FOUR, decided_table, rule_of, table_of
+from slicewise.evaluation.decisions import decision_quantities, set_quantities
+from slicewise.evaluation.summary import (
+    class_quantities,
+    overall_quantities,
+    summarise,
+    tumor_quantities,
+)
 from slicewise.figures.bootstrap import Bootstrap
+from slicewise.figures.means import Shares
 
 QUICK = Bootstrap(resamples=40)
 OVERALL = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1", "ece", "brier")
@@ -98,3 +105,17 @@ def test_sources_are_reported_apart():
     assert found["web"]["tumor"]["specificity"]["value"] is not None
     weighted = sum(found[s]["accuracy"]["value"] * found[s]["n"] for s in found) / 200
     assert weighted == pytest.approx(np.mean(table.predicted == table.targets))
+
+
+def test_shares_know_what_they_are_shares_of():
+    """What stands in for the bootstrap at 0 and 1 is of the same slices as the figure itself."""
+    table = decided_table()
+    quantities = {
+        **overall_quantities(table), **tumor_quantities(table), **decision_quantities(table),
+        **set_quantities(table), **class_quantities(table),
+    }  # fmt: skip
+    shares = {key: q for key, q in quantities.items() if isinstance(q, Shares)}
+    assert len(shares) == 2 + 4 + 6 + 2 + 4 + 3 * 4
+    for key, quantity in shares.items():
+        means = [values[among].mean() for values, among in quantity.parts]
+        assert quantity(np.arange(table.n)) == pytest.approx(np.mean(means)), key

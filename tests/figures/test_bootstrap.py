@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from slicewise.errors import EvaluationError
-from slicewise.figures.bootstrap import Bootstrap, draw_groups, group_intervals
+from slicewise.figures import bootstrap
+from slicewise.figures.bootstrap import NO_SPREAD, Bootstrap, draw_groups, group_intervals
 
 KEY = ("mean",)
 
@@ -58,18 +61,64 @@ def test_level_widens_the_interval():
 
 
 def test_strata_keep_their_number_of_groups():
-    draws = draw_groups(6, list("aaabbc"), 100, 0)
-    assert draws.shape == (100, 6)
-    kinds = np.array(list("aaabbc"))[draws]
-    for kind, count in (("a", 3), ("b", 2), ("c", 1)):
+    draws = np.array(list(draw_groups(7, list("aaabbcc"), 100, 0)))
+    assert draws.shape == (100, 7)
+    kinds = np.array(list("aaabbcc"))[draws]
+    for kind, count in (("a", 3), ("b", 2), ("c", 2)):
         np.testing.assert_array_equal((kinds == kind).sum(axis=1), count)
+
+
+@pytest.mark.parametrize(
+    ("strata", "together", "kept"),
+    [("aaabbc", "bc", "a"), ("aaabcd", "bcd", "a"), ("ab", "ab", ""), ("aab", "aab", "")],
+)
+def test_strata_of_one_group_are_drawn_together(strata, together, kept):
+    """Alone they would be in every resample, as if their slices left nothing to chance."""
+    names = np.array(list(strata))
+    kinds = names[np.array(list(draw_groups(names.size, names, 300, 0)))]
+    alone = np.isin(kinds, list(together)).sum(axis=1)
+    np.testing.assert_array_equal(alone, np.isin(names, list(together)).sum())
+    for kind in together:
+        assert np.unique((kinds == kind).sum(axis=1)).size > 1
+    for kind in kept:
+        np.testing.assert_array_equal((kinds == kind).sum(axis=1), (names == kind).sum())
+
+
+def test_two_classes_of_one_group_each_are_no_certainty():
+    found = interval([1.0] * 4 + [0.0] * 4, [0] * 4 + [1] * 4, strata=list("aaaabbbb"),
+                     stratified=True)  # fmt: skip
+    assert (found.value, found.ci_low, found.ci_high) == (0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("strata", ["a" * 30, "aabb" + "c" * 26])
+def test_blocks_draw_what_one_draw_of_each_stratum_gives(strata, monkeypatch):
+    names, generator = np.array(list(strata)), np.random.default_rng(5)
+    members = [np.flatnonzero(names == kind) for kind in np.unique(names)]
+    whole = [own[generator.integers(own.size, size=(50, own.size))] for own in members]
+    monkeypatch.setattr(bootstrap, "BLOCK", 7 * 30)
+    drawn = np.array(list(draw_groups(30, names, 50, 5)))
+    np.testing.assert_array_equal(drawn, np.concatenate(whole, axis=1))
+
+
+def test_many_groups_are_drawn_in_little_memory():
+    tracemalloc.start()
+    for drawn in draw_groups(20_000, np.zeros(20_000), 400, 0):
+        assert drawn.size == 20_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6  # all at once are 64 MB, and were held three times
 
 
 def test_stratified_resamples_hold_the_class_mix():
     values = np.array([0.0] * 5 + [1.0] * 5)
     found = interval(values, np.arange(10), strata=values, stratified=True)
-    assert (found.ci_low, found.ci_high) == (0.5, 0.5)
+    assert (found.value, found.ci_low, found.reason) == (0.5, None, NO_SPREAD)
     assert interval(values, np.arange(10), strata=values).ci_low < 0.5
+
+
+def test_equal_resamples_but_for_rounding_give_no_interval():
+    found = interval(np.full(30, 0.1), np.repeat(np.arange(6), [1, 2, 3, 4, 8, 12]))
+    assert (found.ci_low, found.ci_high, found.reason) == (None, None, NO_SPREAD)
 
 
 def test_undefined_resamples_are_counted_and_left_out():
@@ -130,4 +179,4 @@ def test_bad_arguments_are_refused():
     with pytest.raises(EvaluationError, match="strata: expected shape"):
         interval([1, 2], [0, 1], strata=[0])
     with pytest.raises(EvaluationError, match="strata"):
-        draw_groups(3, ["all"], 10, 0)
+        next(draw_groups(3, ["all"], 10, 0))

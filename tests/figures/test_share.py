@@ -76,6 +76,29 @@ def test_the_mean_over_classes_is_balanced_accuracy():
     assert found.ci_low < found.value < found.ci_high
 
 
+def test_a_probe_that_always_answers_one_of_two_classes_is_not_known_exactly():
+    """Each class is 1 or 0 in every resample; the mean of Wilson's intervals stands in."""
+    truth = np.repeat([0, 1], 30)
+    found = mean_share_by_class(truth == 0, truth, np.arange(60))
+    ends = np.array([(s.ci_low, s.ci_high) for s in (wilson(30, 30), wilson(0, 30))])
+    assert found.value == 0.5
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(ends.mean(axis=0)))
+    assert found.ci_high - found.ci_low > 0.1
+
+
+def test_a_class_without_a_mistake_widens_the_interval_by_its_share():
+    rng = np.random.default_rng(4)
+    truth = np.repeat([0, 1], 40)
+    right = np.where(truth == 0, True, rng.random(80) < 0.5)
+    found = mean_share_by_class(right, truth, np.arange(80))
+    quantities = {("mean",): lambda at: balanced_accuracy_score(truth[at], truth[at] ^ ~right[at])}
+    drawn = group_intervals(quantities, np.arange(80), np.arange(80), Bootstrap())["mean",]
+    spare = (1 - wilson(40, 40).ci_low) / 2
+    assert found.value == pytest.approx(drawn.value)
+    assert found.ci_low == pytest.approx(drawn.ci_low - spare)
+    assert found.ci_high == pytest.approx(drawn.ci_high)
+
+
 def test_one_group_has_no_interval_and_a_perfect_score_still_has_one():
     assert share_by_group([True, False], [0, 0]).ci_low is None
     perfect = share_by_group([True] * 30, np.repeat(np.arange(10), 3))

@@ -11,6 +11,7 @@ from slicewise.figures.text import (
     number_text,
     percent_text,
     share_text,
+    signed_text,
 )
 
 
@@ -49,3 +50,10 @@ def test_figures_in_words():
 
 def test_class_names_are_read_as_words():
     assert class_text("no_tumor") == "no tumor"
+
+
+def test_a_difference_carries_its_sign():
+    gap = {"value": 0.12, "ci_low": -0.04, "ci_high": 0.2}
+    assert signed_text(gap) == "+0.120 (-0.040 to +0.200)"
+    none = {"value": 0.0, "ci_low": None, "ci_high": None, "reason": "one group"}
+    assert signed_text(none) == "0.000 (no interval: one group)"

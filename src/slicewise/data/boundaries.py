@@ -117,6 +117,28 @@ def boundary(items: Sequence[Item], config: BuildConfig) -> str:
     return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
 
 
+def kept_splits(items: Sequence[Item], groups: Sequence[str], seed: int) -> list[str]:
+    """The splits that items have; whole groups without one are dealt among themselves.
+
+    Args:
+        items: (N) whose folds are splits or empty, and alike within a group.
+        groups: (N) names of their groups.
+        seed: Of the dealing.
+    """
+    labels = [item.found.label for item in items]
+    sources = [item.found.source for item in items]
+    return _redealt([item.fold for item in items], "", groups, labels, sources, SHARES, seed)
+
+
+def kept_boundary(items: Sequence[Item], seed: int) -> str:
+    """Where kept splits come from, in words."""
+    splits = sorted({item.fold for item in items} - {""})
+    dealt = sum(not item.fold for item in items)
+    kept = f"as given ({', '.join(splits) or 'none'})"
+    rest = f"; {dealt} slices without one dealt 70/15/15 by group, seed {seed}"
+    return kept + rest if dealt else kept
+
+
 def fold_column(config: BuildConfig) -> str:
     """Name of the column that keeps the fold: the user's own."""
     named = (source.table.fold_column for source in config.sources if source.table)
@@ -168,12 +190,26 @@ def _published(
         )
     if "val" in folds:
         return list(folds)
-    inside = [index for index, fold in enumerate(folds) if fold == "train"]
+    shares = {"train": 0.85, "val": 0.15}
+    return _redealt(folds, "train", groups, labels, sources, shares, seed)
+
+
+def _redealt(
+    folds: Sequence[str],
+    fold: str,
+    groups: Sequence[str],
+    labels: Sequence[str],
+    sources: Sequence[str],
+    shares: Mapping[str, float],
+    seed: int,
+) -> list[str]:
+    """The folds, but whole groups of one of them dealt to splits."""
+    inside = [index for index, name in enumerate(folds) if name == fold]
     dealt = deal(
         [groups[i] for i in inside],
         [labels[i] for i in inside],
         [sources[i] for i in inside],
-        shares={"train": 0.85, "val": 0.15},
+        shares=shares,
         seed=seed,
     )
     splits = list(folds)

@@ -10,6 +10,8 @@ from slicewise.data.boundaries import (
     boundary,
     fold_column,
     inherit,
+    kept_boundary,
+    kept_splits,
     keys_of,
     split_names,
     within_folds,
@@ -87,6 +89,8 @@ def assembled(
     pairs: Sequence[Pair],
     config: BuildConfig,
     unwanted: Mapping[str, str] | None = None,
+    *,
+    keep_splits: bool = False,
 ) -> Built:
     """A manifest from slices whose copies are known.
 
@@ -95,6 +99,8 @@ def assembled(
         pairs: Which of the slices are copies, by index.
         config: Rules.
         unwanted: From a slice's reference to the reason why it is left out.
+        keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
+            groups without one are dealt.
 
     Raises:
         LeakageError: If a group stands in several of the user's folds, unless told what to do.
@@ -112,14 +118,14 @@ def assembled(
     kept = {item.found.reference for item in items}
     items = inherit(items, [item for item in everything if item.found.reference not in kept])
     items, more, moved = within_folds(items, config)
-    rows = _rows(items, config)
+    rows = _rows(items, config, keep_splits=keep_splits)
     report = BuildReport(
         rows=rows,
         excluded=(*collected.excluded, *excluded, *more),
         exact_copies=sum(pair.exact for pair in pairs),
         near_copies=sum(not pair.exact for pair in pairs),
         moved=moved,
-        boundary=boundary(items, config),
+        boundary=kept_boundary(items, config.seed) if keep_splits else boundary(items, config),
     )
     return Built(Manifest(rows, Path.cwd()), report)
 
@@ -179,9 +185,14 @@ def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     ]
 
 
-def _rows(items: Sequence[Item], config: BuildConfig) -> tuple[ManifestRow, ...]:
+def _rows(
+    items: Sequence[Item], config: BuildConfig, *, keep_splits: bool
+) -> tuple[ManifestRow, ...]:
     groups = group_names([keys_of(item) for item in items])
-    splits = split_names(items, groups, config)
+    if keep_splits:
+        splits = kept_splits(items, groups, config.seed)
+    else:
+        splits = split_names(items, groups, config)
     fold_name = fold_column(config)
     return tuple(
         _row(item, group, split, fold_name)

@@ -116,10 +116,11 @@ class Manifest:
 
         Raises:
             LeakageError: If a group stands in two splits.
-            ManifestError: If the suffix is another one.
+            ManifestError: If a slice stands in two rows, or the suffix is another one.
             MissingExtraError: If Parquet is wanted and pyarrow is not installed.
         """
         require_no_leak(self.rows, str(path))
+        require_no_repeat(self, str(path))
         folder = path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
         records = [_record(self._seen_from(folder, row)) for row in self.rows]
@@ -140,7 +141,8 @@ class Manifest:
 
         Raises:
             LeakageError: If a group stands in two splits.
-            ManifestError: If a column is missing or a value is off; names row and column.
+            ManifestError: If a column is missing or a value is off; names row and column. If a
+                slice stands in two rows; names both.
             MissingExtraError: If it is Parquet and pyarrow is not installed.
         """
         records = read_table(path)
@@ -151,7 +153,9 @@ class Manifest:
             raise ManifestError(f"{path}: expected columns {', '.join(COLUMNS)}; missing {missing}")
         rows = tuple(_row(record, f"{path}, row {i}") for i, record in enumerate(records, start=1))
         require_no_leak(rows, str(path))
-        return cls(rows, path.absolute().parent)
+        manifest = cls(rows, path.absolute().parent)
+        require_no_repeat(manifest, str(path))
+        return manifest
 
 
 def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
@@ -182,6 +186,43 @@ def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
         )
 
 
+def require_no_repeat(manifest: Manifest, name: str) -> None:
+    """Check that no slice stands in two rows, so that none is counted twice.
+
+    Args:
+        manifest: Its rows. `file` and `file#0` are one slice: no file has both meanings.
+        name: What to call it in the error.
+
+    Raises:
+        ManifestError: Says how many slices do, and names the first few with both rows.
+    """
+    first: dict[tuple[str, int], int] = {}
+    again = []
+    for number, row in enumerate(manifest.rows, start=1):
+        file, index = file_and_index(manifest.resolve(row))
+        met = first.setdefault((file, index or 0), number)
+        if met != number:
+            again.append(f"{row.path} in rows {met} and {number}")
+    if again:
+        raise ManifestError(
+            f"{name}: expected every slice in one row; {len(again)} rows repeat another: "
+            f"{'; '.join(again[:_SHOWN])}"
+        )
+
+
+def file_and_index(reference: str) -> tuple[str, int | None]:
+    """The file that a resolved reference names, and which of its slices; None without an index.
+
+    Args:
+        reference: As `slicewise.imaging.read.read_slice` takes it. A file that is itself called
+            `name#1` is that file.
+    """
+    index = _index(reference)
+    if not index or Path(reference).exists():
+        return reference, None
+    return reference.rpartition("#")[0], int(index)
+
+
 def _names_patient(row: ManifestRow) -> bool:
     known = bool(row.patient_id) and row.patient_id in row.group
     return known or row.group.startswith(_PATIENT_PREFIX)
@@ -194,9 +235,9 @@ def _content(row: ManifestRow) -> dict[str, object]:
 
 
 def _index(reference: str) -> str:
-    """Which slice of its file a reference names; empty where the file holds one."""
+    """The digits after a reference's `#`; empty where it names a file alone."""
     file, mark, index = reference.rpartition("#")
-    return index if mark and file and index.isdigit() else ""
+    return index if mark and file and index.isdecimal() else ""
 
 
 def _extra_columns(rows: Iterable[ManifestRow]) -> list[str]:

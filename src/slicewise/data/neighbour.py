@@ -10,10 +10,13 @@ from PIL import Image
 
 from slicewise.errors import EvaluationError
 
+Bools = NDArray[np.bool_]
 Floats32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 THUMBNAIL_PX = 32
+_FLAT = 1e-6
+"""Spread relative to the largest value below which nothing is left but rounding of float32."""
 BLOCK = 1024
 """Slices compared at a time, which bounds the memory of the similarity matrix."""
 
@@ -25,7 +28,8 @@ def thumbnail(pixels: NDArray[np.float32]) -> Floats32:
         pixels: (H, W) finite grey values of any scale.
 
     Returns:
-        (1024,) float32. A slice of one single value gives zeros, similar to nothing.
+        (1024,) float32. A slice of one single value, or of no detail at this size, gives zeros:
+        it resembles nothing.
 
     Raises:
         EvaluationError: If the shape is another one or a value is not finite.
@@ -37,7 +41,9 @@ def thumbnail(pixels: NDArray[np.float32]) -> Floats32:
     small = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)).ravel()
     centred = small - small.mean()
     length = float(np.linalg.norm(centred))
-    return np.asarray(centred / length if length > 0 else np.zeros_like(centred), dtype=np.float32)
+    if length <= _FLAT * THUMBNAIL_PX * float(np.abs(small).max()):
+        return np.zeros_like(centred)
+    return np.asarray(centred / length, dtype=np.float32)
 
 
 def nearest(queries: Floats32, references: Floats32) -> Ints:
@@ -48,13 +54,14 @@ def nearest(queries: Floats32, references: Floats32) -> Ints:
         references: (M, D) float32 thumbnails.
 
     Returns:
-        (N,) indices into the references; of equals the first.
+        (N,) indices into the references, of equals the first; -1 for a query of zeros, which
+        resembles nothing, and where all references are zeros.
 
     Raises:
         EvaluationError: If there is no reference or the widths differ.
     """
-    blocks = [np.argmax(similar, axis=1) for _, similar in _similarities(queries, references)]
-    return np.concatenate(blocks).astype(np.int64) if blocks else np.zeros(0, dtype=np.int64)
+    blocks = [_most_similar(similar) for _, similar in _similarities(queries, references)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *blocks])
 
 
 def nearest_of_another_group(
@@ -72,7 +79,8 @@ def nearest_of_another_group(
         reference_groups: (M,) whole numbers.
 
     Returns:
-        (N,) indices into the references; -1 where all references are of the query's group.
+        (N,) indices into the references; -1 as there, and where all references are of the
+        query's group.
 
     Raises:
         EvaluationError: If there is no reference or the widths differ.
@@ -82,14 +90,22 @@ def nearest_of_another_group(
     for start, similar in _similarities(queries, references):
         rows = slice(start, start + len(similar))
         similar[asked[rows, None] == known[None]] = -np.inf
-        best = np.argmax(similar, axis=1)
-        open_ = np.isfinite(similar[np.arange(len(similar)), best])
-        found[rows] = np.where(open_, best, -1)
+        found[rows] = _most_similar(similar)
     return found
 
 
+def _most_similar(similar: Floats32) -> Ints:
+    """For each row the first column of its largest value; -1 where none is finite."""
+    best = np.argmax(similar, axis=1)
+    there = np.isfinite(similar[np.arange(len(similar)), best])
+    return np.where(there, best, -1).astype(np.int64)
+
+
 def _similarities(queries: Floats32, references: Floats32) -> Iterator[tuple[int, Floats32]]:
-    """Correlations of a block of queries with all references, and where the block begins."""
+    """Correlations of a block of queries with all references, and where the block begins.
+
+    Zeros have no correlation: -inf.
+    """
     if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
         raise EvaluationError(
             "thumbnails: expected shapes (N, D) and (M, D); "
@@ -97,5 +113,14 @@ def _similarities(queries: Floats32, references: Floats32) -> Iterator[tuple[int
         )
     if references.shape[0] == 0:
         raise EvaluationError("thumbnails: expected at least one training slice; got none")
+    blank = _zeros(references)
     for start in range(0, queries.shape[0], BLOCK):
-        yield start, queries[start : start + BLOCK] @ references.T
+        block = queries[start : start + BLOCK]
+        similar = block @ references.T
+        similar[_zeros(block)] = -np.inf
+        similar[:, blank] = -np.inf
+        yield start, similar
+
+
+def _zeros(thumbnails: Floats32) -> Bools:
+    return np.asarray(~thumbnails.any(axis=1))

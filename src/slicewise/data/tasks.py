@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -139,6 +139,15 @@ def parse_task(text: str) -> Task:
 def contradict(one: str, other: str) -> bool:
     """Whether two labels cannot both be true of a slice; `tumor` agrees with every tumor type."""
     return one != other and (TUMOR not in {one, other} or NO_TUMOR in {one, other})
+
+
+def contradicted(labels: Collection[str]) -> set[str]:
+    """Those of the labels of one picture that cannot be true beside another of them.
+
+    Args:
+        labels: Of its copies.
+    """
+    return {one for one in labels if any(contradict(one, other) for other in labels)}
 
 
 def normal_name(name: str) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
+from slicewise.evaluation.headlines import OVERALL, TUMOR
+from slicewise.evaluation.seen import NOT_CHECKED
+from slicewise.figures.bootstrap import NO_SPREAD
 from slicewise.figures.text import class_text, figure_text, number_text, percent_text
 
 Report = Mapping[str, Any]
@@ -32,8 +35,8 @@ def cautions(report: Report) -> list[str]:
         report: As in `metrics.json`.
     """
     return [
-        *_few_groups(report),
-        *_faultless(report),
+        *few_groups(report["groups"], report["per_class"]),
+        *_no_spread(report),
         *_seen(report),
         *_unread(report),
         *_collapsed(report),
@@ -60,38 +63,42 @@ def advice(report: Report) -> list[str]:
     return [sentence for rule in rules for sentence in rule(report)]
 
 
-def _few_groups(report: Report) -> Iterator[str]:
-    groups = report["groups"]
+def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """That intervals are too narrow, where groups are few.
+
+    Args:
+        groups: Of all slices.
+        per_class: By class; `groups` are those that hold it.
+    """
     if groups < FEW_GROUPS:
-        yield (
+        return [
             f"These slices come from {_count(groups, 'group')}. With fewer than {FEW_GROUPS} the "
             "intervals are too narrow; read them as a lower bound of the uncertainty."
-        )
-        return
+        ]
     small = [
         f"{class_text(name)} {entry['groups']}"
-        for name, entry in report["per_class"].items()
+        for name, entry in per_class.items()
         if 0 < entry["groups"] < FEW_GROUPS
     ]
-    if small:
-        yield (
-            f"Fewer than {FEW_GROUPS} groups hold these classes: {', '.join(small)}. Their own "
-            "intervals are too narrow."
-        )
+    if not small:
+        return []
+    return [
+        f"Fewer than {FEW_GROUPS} groups hold these classes: {', '.join(small)}. Their own "
+        "intervals are too narrow."
+    ]
 
 
-def _faultless(report: Report) -> Iterator[str]:
-    """Resampling slices without an error never finds one, however few they are."""
-    named = {
-        "accuracy": report["accuracy"],
-        "tumor sensitivity": report["tumor"]["sensitivity"],
-        "tumor specificity": report["tumor"]["specificity"],
-    }
-    without = [name for name, found in named.items() if found["ci_low"] == 1]
+def _no_spread(report: Report) -> Iterator[str]:
+    """A figure without an interval because resampling says nothing of its chance."""
+    without = [
+        headline.title
+        for headline in (*OVERALL, *TUMOR)
+        if headline.figure(report).get("reason") == NO_SPREAD
+    ]
     if without:
         yield (
-            f"No error is among these slices in: {', '.join(without)}. An interval from 1.000 to "
-            "1.000 says only that; it does not show that errors are rare elsewhere."
+            f"These figures are the same whichever groups are drawn: {', '.join(without)}. They "
+            "have no interval, and nothing here tells how far they are from those of other groups."
         )
 
 
@@ -102,14 +109,14 @@ def _seen(report: Report) -> Iterator[str]:
             "on (--allow-seen): the figures show memory as well as skill."
         )
     check = report["refused"]["seen"]["check"]
-    if "not checked" in check:
+    if NOT_CHECKED in check:
         yield f"Whether the model was trained on these slices is {check}."
 
 
 def _unread(report: Report) -> Iterator[str]:
     count = report["refused"]["failed"]["count"]
     if count:
-        yield f"{_count(count, 'slice')} could not be read and are in no figure."
+        yield f"{_count(count, 'slice')} could not be read, or had changed, and are in no figure."
 
 
 def _collapsed(report: Report) -> Iterator[str]:

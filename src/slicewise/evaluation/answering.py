@@ -14,6 +14,7 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.neighbour import thumbnail
 from slicewise.errors import EvaluationError, InputError
 from slicewise.evaluation.checks import Bools, Floats, Ints
+from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.labels import Labels
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.verdicts import verdict_columns
@@ -34,10 +35,11 @@ class SplitAnswers:
 
     Args:
         rows: The N slices that could be read, labels as the evaluation reads them.
-        tables: One a classifier, N rows each, in the order of `rows`.
+        tables: One a classifier, N rows each, in the order of `rows`; columns are in the order of
+            the classes of the evaluation, whatever the order of the model.
         thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
         prints: N fingerprints.
-        failed: Slices that could not be read.
+        failed: Slices that could not be read, or whose file has changed.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -59,12 +61,12 @@ def answer_split(
     Args:
         manifest: Knows where the files of its rows are.
         rows: The slices, with the labels of the evaluation.
-        classifiers: The models, all of the same classes.
+        classifiers: The models, all of the same classes, each in an order of its own.
         labels: How labels are read.
         step: Called after every slice.
 
     Raises:
-        EvaluationError: If not one slice can be read.
+        EvaluationError: If not one slice can be used.
     """
     read: list[ManifestRow] = []
     failed: list[Failure] = []
@@ -79,7 +81,7 @@ def answer_split(
         prints.append(fingerprints([slice_.pixels for slice_ in slices]))
     if not read:
         raise EvaluationError(
-            f"none of {len(rows)} slices can be read; the first: {failed[0].error}"
+            f"none of {len(rows)} slices can be used; the first: {failed[0].error}"
         )
     tables = (
         _table(read, classifier.bundle, said, labels)
@@ -100,7 +102,7 @@ def readable(
     failed: list[Failure],
     step: Callable[[], None],
 ) -> Iterator[tuple[ManifestRow, Slice]]:
-    """Slices in order; those that cannot be read go to `failed`.
+    """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`.
 
     Args:
         manifest: Knows where the files are.
@@ -111,6 +113,7 @@ def readable(
     for row in rows:
         try:
             slice_ = read_slice(manifest.resolve(row))
+            require_unchanged(manifest, row)
         except InputError as error:
             failed.append(Failure(row.path, str(error)))
         else:
@@ -122,8 +125,18 @@ def readable(
 
 
 def _without_maps(answers: Sequence[Answer]) -> list[Answer]:
-    """Heat maps of a whole split would fill the memory."""
-    return [replace(answer, cam=answer.cam[:0]) for answer in answers]
+    """Heat maps and features of a whole split would fill the memory.
+
+    Not even an empty part of them may stay: it would hold on to the array of its batch.
+    """
+    return [
+        replace(
+            answer,
+            cam=np.zeros((0, *answer.cam.shape[1:]), dtype=np.float32),
+            embedding=np.zeros(0, dtype=np.float32),
+        )
+        for answer in answers
+    ]
 
 
 def _table(
@@ -138,12 +151,13 @@ def _table(
         "groups": np.array([row.group for row in rows], dtype=np.str_),
         "sources": np.array([row.source for row in rows], dtype=np.str_),
         "paths": np.array([row.path for row in rows], dtype=np.str_),
-        "embeddings": np.stack([answer.embedding for answer in answers]),
     }
-    decisions = verdict_columns(said, bundle.classes)
     if not labels.collapsed:
-        logits = np.stack([answer.logits for answer in answers])
+        order = [bundle.classes.index(name) for name in labels.classes]
+        logits = np.stack([answer.logits for answer in answers])[:, order]
+        decisions = verdict_columns(said, labels.classes)
         return replace(PredictionTable(logits=logits, **kept).decided(rule), **decisions)
+    decisions = verdict_columns(said, bundle.classes)
     if decisions["sets"] is not None:
         decisions["sets"] = _joined(decisions["sets"], bundle)
     threshold = threshold_of(rule, bundle.negative_class, None).value

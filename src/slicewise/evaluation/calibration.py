@@ -72,32 +72,7 @@ def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) 
     )
 
 
-def nll(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    temperature: float = 1.0,
-    weights: ArrayLike | None = None,
-) -> float:
-    """Mean negative log likelihood of the true classes, in nats.
-
-    Args:
-        logits: (N, K) finite numbers.
-        targets: (N,) class indices.
-        temperature: Positive.
-        weights: (N,) not negative; how much each slice counts. None counts all alike.
-
-    Raises:
-        EvaluationError: If a shape or value is off.
-    """
-    matrix = require_matrix("logits", logits)
-    truth = require_targets(targets, *matrix.shape)
-    losses = -_log_softmax(matrix, temperature)[np.arange(truth.size), truth]
-    return float(np.sum(losses * _shares(weights, truth.size)))
-
-
-def fit_temperature(
-    logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
-) -> float:
+def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
     """The temperature with the smallest negative log likelihood (Guo et al. 2017).
 
     The loss is convex in the inverse temperature, so its slope has one root, found by bisection.
@@ -105,7 +80,6 @@ def fit_temperature(
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
         targets: (N,) class indices.
-        weights: (N,) not negative; how much each slice counts. None counts all alike.
 
     Returns:
         The temperature, a positive number.
@@ -116,22 +90,21 @@ def fit_temperature(
     """
     matrix = require_matrix("logits", logits)
     truth = require_targets(targets, *matrix.shape)
-    shares = _shares(weights, truth.size)
     coolest, hottest = TEMPERATURE_RANGE
     low, high = float(np.log(1 / hottest)), float(np.log(1 / coolest))
-    if _slope(matrix, truth, shares, np.exp(low)) >= 0:
+    if _slope(matrix, truth, np.exp(low)) >= 0:
         raise EvaluationError(
             f"temperature: expected logits better than chance; got {truth.size} slices whose loss "
             f"falls up to temperature {hottest:g}"
         )
-    if _slope(matrix, truth, shares, np.exp(high)) <= 0:
+    if _slope(matrix, truth, np.exp(high)) <= 0:
         raise EvaluationError(
             f"temperature: expected some wrong answers to learn from; got {truth.size} slices "
             f"whose loss falls down to temperature {coolest:g}"
         )
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        rising = _slope(matrix, truth, shares, np.exp(middle)) > 0
+        rising = _slope(matrix, truth, np.exp(middle)) > 0
         low, high = (low, middle) if rising else (middle, high)
     return float(np.exp(-(low + high) / 2))
 
@@ -187,14 +160,14 @@ class _BiasCorrected:
 
     def loss(self, at: Floats) -> float:
         """Mean negative log likelihood with the ridge."""
-        losses = -_log_softmax(at[0] * self.logits + at[1:], 1.0)
+        losses = -_log_softmax(at[0] * self.logits + at[1:])
         rows = np.arange(self.targets.size)
         return float(losses[rows, self.targets].mean() + RIDGE / 2 * np.sum(at[1:] ** 2))
 
     def slope_and_curvature(self, at: Floats) -> tuple[Floats, Floats]:
         """(1 + K,) gradient and (1 + K, 1 + K) Hessian of the loss."""
         n, k = self.logits.shape
-        p = np.exp(_log_softmax(at[0] * self.logits + at[1:], 1.0))
+        p = np.exp(_log_softmax(at[0] * self.logits + at[1:]))
         residual = p.copy()
         residual[np.arange(n), self.targets] -= 1
         expected = np.sum(p * self.logits, axis=1, keepdims=True)
@@ -227,27 +200,13 @@ def _newton(problem: _BiasCorrected, start: Floats) -> Floats:
     )
 
 
-def _slope(logits: Floats, targets: Ints, shares: Floats, inverse_temperature: float) -> float:
+def _slope(logits: Floats, targets: Ints, inverse_temperature: float) -> float:
     """Slope of the loss in the inverse temperature: mean expected logit minus mean true logit."""
-    probabilities = np.exp(_log_softmax(logits, 1 / inverse_temperature))
+    probabilities = np.exp(_log_softmax(logits * inverse_temperature))
     expected = np.sum(probabilities * logits, axis=1)
-    return float(np.sum(shares * (expected - logits[np.arange(targets.size), targets])))
+    return float(np.mean(expected - logits[np.arange(targets.size), targets]))
 
 
-def _log_softmax(logits: Floats, temperature: float) -> Floats:
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise EvaluationError(f"temperature: expected a positive number; got {temperature}")
-    scaled = logits / temperature
-    scaled = scaled - scaled.max(axis=1, keepdims=True)
-    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)))
-
-
-def _shares(weights: ArrayLike | None, n: int) -> Floats:
-    if weights is None:
-        return np.full(n, 1 / n)
-    values = np.asarray(weights, dtype=np.float64)
-    if values.shape != (n,) or not np.isfinite(values).all():
-        raise EvaluationError(f"weights: expected {n} finite numbers; got shape {values.shape}")
-    if values.min() < 0 or values.sum() <= 0:
-        raise EvaluationError("weights: expected none below 0 and some above; got otherwise")
-    return np.asarray(values / values.sum())
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -151,7 +151,7 @@ def _draw(content: Mapping[str, Any], path: Path) -> Path:
     others = content["against_first"]
     drawn = [
         h for h in COMPARED
-        if any(h.figure(o["differences"])["ci_low"] is not None for o in others.values())
+        if any(h.figure(o["differences"])["value"] is not None for o in others.values())
     ]  # fmt: skip
     figure = Figure(figsize=(8.4, 1.4 + 0.42 * len(drawn)), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Bools, Floats, Ints, require_some
+from slicewise.evaluation.checks import Ints
 from slicewise.evaluation.predictions import JOINT, PredictionTable
 from slicewise.evaluation.risk import risk_coverage_area
 from slicewise.figures.bootstrap import Key, Quantity
+from slicewise.figures.means import mean_of, share_of
 from slicewise.inference.decision import Verdict
 
 NO_DECISIONS = "the table holds no decisions"
@@ -31,11 +32,13 @@ def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
         (where, "risk_coverage_area"): lambda i: risk_coverage_area(confidence[i], correct[i])
     }
     for verdict in Verdict:
-        mine = None if table.verdicts is None else table.verdicts == str(verdict)
-        quantities[where, str(verdict), "share"] = _mean(mine, NO_DECISIONS)
-        quantities[where, str(verdict), "accuracy"] = _mean_among(
-            correct, mine, f"a slice to {verdict}"
-        )
+        share, accuracy = (where, str(verdict), "share"), (where, str(verdict), "accuracy")
+        if table.verdicts is None:
+            quantities[share] = quantities[accuracy] = _undefined(NO_DECISIONS)
+            continue
+        mine = table.verdicts == str(verdict)
+        quantities[share] = share_of(mine)
+        quantities[accuracy] = share_of(correct, mine, f"accuracy needs a slice to {verdict}")
     return quantities
 
 
@@ -61,51 +64,29 @@ def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     Args:
         table: What was answered; without sets nothing has a value.
     """
-    sets, targets, where = table.sets, table.targets, ("conformal",)
-    covered = size = single = None
-    if sets is not None:
-        covered = sets[np.arange(table.n), targets]
-        size = sets.sum(axis=1).astype(np.float64)
-        single = np.asarray(size == 1)
+    where = ("conformal",)
+    if table.sets is None:
+        of_classes = [(*where, "per_class", name) for name in table.classes]
+        keys: list[Key] = [(*where, name) for name in ("coverage", "set_size", "single")]
+        keys += [(*own, name) for own in of_classes for name in ("coverage", "set_size")]
+        return dict.fromkeys(keys, _undefined(NO_SETS))
+    covered = table.sets[np.arange(table.n), table.targets]
+    size = table.sets.sum(axis=1).astype(np.float64)
     quantities: dict[Key, Quantity] = {
-        (*where, "coverage"): _mean(covered, NO_SETS),
-        (*where, "set_size"): _mean(size, NO_SETS),
-        (*where, "single"): _mean(single, NO_SETS),
+        (*where, "coverage"): share_of(covered),
+        (*where, "set_size"): mean_of(size),
+        (*where, "single"): share_of(size == 1),
     }
     for k, name in enumerate(table.classes):
-        mine = np.asarray(targets == k)
-        inside = (*where, "per_class", name)
-        quantities[*inside, "coverage"] = _mean_of_class(covered, mine, name)
-        quantities[*inside, "set_size"] = _mean_of_class(size, mine, name)
+        mine, inside = table.targets == k, (*where, "per_class", name)
+        needs = f"a prediction set figure needs a slice of {name}"
+        quantities[*inside, "coverage"] = share_of(covered, mine, needs)
+        quantities[*inside, "set_size"] = mean_of(size, mine, needs)
     return quantities
 
 
-def _mean(values: Bools | Floats | None, missing: str) -> Quantity:
-    def mean(indices: Ints) -> float:
-        if values is None:
-            raise EvaluationError(missing)
-        return float(np.mean(values[indices]))
+def _undefined(reason: str) -> Quantity:
+    def refuse(_: Ints) -> float:
+        raise EvaluationError(reason)
 
-    return mean
-
-
-def _mean_among(values: Bools | Floats, chosen: Bools | None, what: str) -> Quantity:
-    def mean(indices: Ints) -> float:
-        if chosen is None:
-            raise EvaluationError(NO_DECISIONS)
-        part = indices[chosen[indices]]
-        require_some("accuracy", part.size, indices.size, what)
-        return float(np.mean(values[part]))
-
-    return mean
-
-
-def _mean_of_class(values: Bools | Floats | None, mine: Bools, name: str) -> Quantity:
-    def mean(indices: Ints) -> float:
-        if values is None:
-            raise EvaluationError(NO_SETS)
-        part = indices[mine[indices]]
-        require_some("a prediction set figure", part.size, indices.size, f"a slice of {name}")
-        return float(np.mean(values[part]))
-
-    return mean
+    return refuse

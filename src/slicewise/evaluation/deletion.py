@@ -19,6 +19,7 @@ from slicewise.evaluation.localisation import centre_map
 from slicewise.evaluation.regions import head_region
 from slicewise.explain.heatmap import heat_map
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.means import mean_of
 from slicewise.imaging.preprocess import Placement, preprocess, to_batch
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.classifier import Classifier
@@ -130,11 +131,11 @@ def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
         difference. A good map has a small area in deletion and a large one in insertion.
     """
     by_slice = {key: area(values) for key, values in found.values.items()}
-    quantities: dict[Key, Quantity] = {key: _mean(values) for key, values in by_slice.items()}
+    quantities: dict[Key, Quantity] = {key: mean_of(values) for key, values in by_slice.items()}
     for game in GAMES:
         for order in ORDERS[1:]:
             gap = by_slice[game, ORDERS[0]] - by_slice[game, order]
-            quantities[game, f"heat_map_minus_{order}"] = _mean(gap)
+            quantities[game, f"heat_map_minus_{order}"] = mean_of(gap)
     return group_intervals(quantities, found.groups, found.groups, bootstrap)
 
 
@@ -154,7 +155,3 @@ def _probability(classifier: Classifier, pictures: Picture, class_: int) -> Floa
     logits = classifier.run(to_batch(pictures)).logits
     bias = rule.bias_of(classifier.bundle.classes)
     return np.asarray(probabilities_of(logits, rule.temperature, bias)[:, class_])
-
-
-def _mean(values: Floats) -> Quantity:
-    return lambda indices: float(values[indices].mean())

@@ -105,7 +105,8 @@ def evaluate(
 
     Raises:
         EvaluationError: If the split is empty, has a label the model does not know, or nothing of
-            it is left once unreadable and seen slices are taken out; if a rival has other classes.
+            it is left once unreadable, changed and seen slices are taken out; if a rival has other
+            classes.
         ConfigError: If the gate names a class or source that was not evaluated.
         MissingExtraError: If pictures are wanted and matplotlib is not installed.
     """
@@ -113,10 +114,9 @@ def evaluate(
         require_plots()
     models = (classifier, *rivals)
     require_same_task([model.bundle for model in models])
-    rows, labels = _rows_of(manifest, split, classifier, label_names or {})
+    rows, training, labels = _rows_of(manifest, split, classifier, label_names or {})
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
-    training = () if split == ALL else labels.read(manifest.subset(TRAIN).rows)
     step = Tally(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
     checks = [find_seen(model.bundle, answers.prints) for model in models]
@@ -158,13 +158,20 @@ def default_split(manifest: Manifest) -> str:
 
 def _rows_of(
     manifest: Manifest, split: str, classifier: Classifier, names: Mapping[str, str]
-) -> tuple[list[ManifestRow], Labels]:
+) -> tuple[list[ManifestRow], list[ManifestRow], Labels]:
+    """The slices to evaluate, those to copy from, and how the labels of both are read."""
     rows = manifest.rows if split == ALL else manifest.subset(split).rows
     if not rows:
         known = sorted({row.split for row in manifest.rows if row.split})
         raise EvaluationError(f"split {split!r}: expected slices; the manifest has {known}")
-    labels = read_labels([row.label for row in rows], classifier.bundle.info.task, names)
-    return labels.read(rows), labels
+    training = () if split == ALL else manifest.subset(TRAIN).rows
+    labels = read_labels(
+        [row.label for row in rows],
+        classifier.bundle.info.task,
+        names,
+        beside=[row.label for row in training],
+    )
+    return labels.read(rows), labels.read(training), labels
 
 
 def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools:
@@ -205,7 +212,7 @@ def _neighbour(
         for row, slice_ in readable(manifest, training, failed, step)
     ]
     if failed:
-        return f"{len(failed)} of {len(training)} training slices cannot be read"
+        return f"{len(failed)} of {len(training)} training slices cannot be read or have changed"
     references = np.stack([small for _, small in known])
     return neighbour_correct(thumbnails, labels, references, [label for label, _ in known])
 

@@ -11,12 +11,18 @@ import numpy as np
 from PIL import Image
 
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.evaluation.faithfulness_report import deletion_report, randomisation_report
+from slicewise.evaluation.faithfulness_report import (
+    NOTHING_SEEN,
+    SEED,
+    deletion_report,
+    randomisation_report,
+)
 from slicewise.evaluation.localisation import BATCH, Scored, localised
 from slicewise.evaluation.localisation_pictures import contact_sheet, tile
 from slicewise.evaluation.localisation_report import TITLE, localisation_report
 from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.regions import Boxes
+from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.section import Section
 from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.batches import batched
@@ -32,7 +38,6 @@ SAMPLE = 48
 """Slices for the tests of faithfulness, which run the network many times for each."""
 
 NO_REGIONS = "not measured: no slice has a tumor box or mask"
-NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
 
 
 def explanation_tests(
@@ -59,7 +64,7 @@ def explanation_tests(
             it, or in words why there are none.
         boxes: Where tumors are, for slices without a mask.
         bootstrap: How intervals are made; the default of `Bootstrap` where None.
-        sample: Slices for the tests of faithfulness: whole classes alike, over many groups.
+        sample: Slices for the tests of faithfulness; see `sample_rows`.
         notice: A line of warning on every picture, such as that training slices are among them.
         progress: Told of each step.
 
@@ -79,7 +84,7 @@ def explanation_tests(
     found, place = _localisation(
         manifest, rows, classifier, boxes, out_dir, method, notice, progress
     )
-    chosen = spread(_with_tumor(rows, classifier), sample)
+    chosen = _with_tumor(rows, classifier, sample)
     slices, groups = _shown_tumors(
         manifest, chosen, classifier, Tally(progress, "reading", len(chosen))
     )
@@ -90,30 +95,6 @@ def explanation_tests(
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (out_dir / "explanations.json").write_text(text, encoding="utf-8")
     return report, [place, *tests]
-
-
-def spread(rows: Sequence[ManifestRow], count: int) -> list[ManifestRow]:
-    """Some of the rows: classes alike, groups in turn, so that few groups do not speak for all.
-
-    Args:
-        rows: Slices.
-        count: At most how many to take.
-    """
-    places: dict[str, int] = {}
-    turns = []
-    for number, row in enumerate(rows):
-        turn = places.get(row.group, 0)
-        places[row.group] = turn + 1
-        turns.append((turn, row.group, number))
-    by_class: dict[str, list[int]] = {}
-    for _, _, number in sorted(turns):
-        by_class.setdefault(rows[number].label, []).append(number)
-    dealt = sorted(
-        (place, label, number)
-        for label, numbers in by_class.items()
-        for place, number in enumerate(numbers)
-    )
-    return [rows[number] for number in sorted(number for _, _, number in dealt[:count])]
 
 
 def _localisation(
@@ -127,7 +108,7 @@ def _localisation(
     progress: Progress | None,
 ) -> tuple[dict[str, Any], Section]:
     step = Tally(progress, "localising", len(rows))
-    shown = {row.path for row in spread(_with_tumor(rows, classifier), SHOWN)}
+    shown = {row.path for row in _with_tumor(rows, classifier, SHOWN)}
     scored: list[Scored] = []
     tiles: list[Image.Image] = []
     for one in localised(manifest, rows, classifier, boxes, step):
@@ -171,8 +152,14 @@ def _faithfulness(
     )
 
 
-def _with_tumor(rows: Sequence[ManifestRow], classifier: Classifier) -> list[ManifestRow]:
-    return [row for row in rows if row.label != classifier.bundle.negative_class]
+def _with_tumor(
+    rows: Sequence[ManifestRow], classifier: Classifier, limit: int
+) -> list[ManifestRow]:
+    """A sample of the slices with a tumor, one of each class at least; none where there is none."""
+    tumors = [row for row in rows if row.label != classifier.bundle.negative_class]
+    if not tumors:
+        return []
+    return sample_rows(tumors, max(limit, len({row.label for row in tumors})), SEED)
 
 
 def _shown_tumors(

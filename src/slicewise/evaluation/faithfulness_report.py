@@ -23,7 +23,7 @@ from slicewise.evaluation.randomisation import (
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key
-from slicewise.figures.text import figure_text
+from slicewise.figures.text import figure_text, signed_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 
@@ -39,7 +39,7 @@ PARTS = {
 ORDER_TITLES = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}
 CHANCE = HOTTEST / (2 - HOTTEST)
 """Expected overlap of the hottest fifths of two unrelated maps."""
-_NO_SLICE = "not measured: the model sees no tumor on any slice of the sample"
+NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
 
 
 def randomisation_report(
@@ -73,6 +73,8 @@ def randomisation_report(
         "groups": found.groups,
         "limit": LIMIT,
         "passed": found.passed,
+        "verdict": found.verdict,
+        "with_heat": found.with_heat,
         "empty_maps": dict(found.empty),
         **nested(found.estimates),
     }
@@ -80,7 +82,7 @@ def randomisation_report(
     rows = tuple(
         (
             PARTS.get(name, name),
-            *(_cell(found.estimates[name, measure]) for measure in MEASURES),
+            *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
             str(found.empty.get(name, "")),
         )
         for name in _names(found)
@@ -109,7 +111,7 @@ def deletion_report(
         notice: A line of warning.
     """
     if not slices:
-        return {"reason": _NO_SLICE}, Section(NEEDED, _NO_SLICE)
+        return {"reason": NOTHING_SEEN}, Section(NEEDED, NOTHING_SEEN)
     found = curves(slices, groups, classifier, SEED, step)
     estimates = areas(found, bootstrap)
     report = {
@@ -129,9 +131,11 @@ def deletion_report(
     rows = tuple(
         (
             ORDER_TITLES[order],
-            *(_cell(estimates[game, order]) for game in GAMES),
+            *(figure_text(estimates[game, order].as_json()) for game in GAMES),
             *(
-                "" if order == ORDERS[0] else _signed(estimates[game, f"heat_map_minus_{order}"])
+                ""
+                if order == ORDERS[0]
+                else signed_text(estimates[game, f"heat_map_minus_{order}"].as_json())
                 for game in GAMES
             ),
         )
@@ -146,17 +150,16 @@ def _names(found: Randomisation) -> list[str]:
 
 
 def _likeness_text(found: Randomisation, notice: str | None) -> str:
-    verdict = "passed" if found.passed else "NOT passed"
     text = (
         f"On {found.n} slices of {found.groups} groups, the map of the answered class was compared "
         "with the map that the same network gives once its weights are permuted: the last "
         "layer, the last third of the layers, everything (Adebayo et al. 2018). A map that "
         "stays the same shows the picture and not what was learnt. Maps of another slice show how "
         "alike two maps are merely for being maps of heads.\n\n"
-        f"Check {verdict}: the interval of the rank correlation with the wholly permuted network "
-        f"has to end below {LIMIT}. The hottest fifth are the hottest {HOTTEST:.0%} of a map's "
-        f"cells; two random maps overlap by {CHANCE:.2f}. Maps that lose all heat count "
-        "as unlike, 0."
+        f"{found.verdict} It is passed if the interval of the rank correlation with the wholly "
+        f"permuted network ends below {LIMIT}. The hottest fifth are the hottest {HOTTEST:.0%} of "
+        f"a map's cells; two random maps overlap by {CHANCE:.2f}. A map without any heat is like "
+        "or unlike nothing: those of a permuted network are counted and stand in no mean."
     )
     return f"{notice}\n\n{text}" if notice else text
 
@@ -186,16 +189,6 @@ def _judged(gap: Estimate, game: str, *, smaller: bool) -> str:
     if worse:
         return f"{game}: the heat map orders pixels worse than chance."
     return f"{game}: no measurable difference from chance."
-
-
-def _cell(estimate: Estimate) -> str:
-    return figure_text(estimate.as_json())
-
-
-def _signed(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.ci_low is None or estimate.ci_high is None:
-        return _cell(estimate)
-    return f"{estimate.value:+.3f} ({estimate.ci_low:+.3f} to {estimate.ci_high:+.3f})"
 
 
 def _draw_likeness(found: Randomisation, path: Path, notice: str | None) -> Path:

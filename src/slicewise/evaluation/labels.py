@@ -30,10 +30,8 @@ class Labels:
     collapsed: bool
 
     def read(self, rows: Iterable[ManifestRow]) -> list[ManifestRow]:
-        """The rows under the names of the evaluation; rows of unknown labels are left out."""
-        return [
-            replace(row, label=self.meant[row.label]) for row in rows if row.label in self.meant
-        ]
+        """The rows under the names of the evaluation; a label that means no class stays."""
+        return [replace(row, label=self.meant.get(row.label, row.label)) for row in rows]
 
     def as_json(self) -> dict[str, Any]:
         """What `metrics.json` says of them: the classes, and which names were read as others."""
@@ -41,7 +39,12 @@ class Labels:
         return {"classes": list(self.classes), "collapsed": self.collapsed, "read_as": other}
 
 
-def read_labels(labels: Sequence[str], task: TaskInfo, given: Mapping[str, str]) -> Labels:
+def read_labels(
+    labels: Sequence[str],
+    task: TaskInfo,
+    given: Mapping[str, str],
+    beside: Sequence[str] = (),
+) -> Labels:
     """Find out what the labels of a manifest mean to a model.
 
     A label is a class of the model, another name of one that `data build` knows too, or a name
@@ -52,6 +55,8 @@ def read_labels(labels: Sequence[str], task: TaskInfo, given: Mapping[str, str])
         labels: As the rows to be evaluated have them.
         task: Of the model.
         given: Other names, from label to class or `tumor`.
+        beside: Labels of slices that are compared with and not evaluated. They are read in the
+            same way; one that means no class is no error.
 
     Raises:
         EvaluationError: If a label means no class of the model, or `given` names no class.
@@ -65,10 +70,13 @@ def read_labels(labels: Sequence[str], task: TaskInfo, given: Mapping[str, str])
         )
     meant, unknown = _meant(labels, known, given)
     if not unknown:
+        meant |= _meant(beside, known, given)[0]
         return Labels(meant, task.classes, task.negative_class, collapsed=False)
     if binary is not None:
-        meant, unknown = _meant(labels, binary, _joined(given, binary))
+        joined = _joined(given, binary)
+        meant, unknown = _meant(labels, binary, joined)
         if not unknown:
+            meant |= _meant(beside, binary, joined)[0]
             return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
     raise EvaluationError(
         f"labels: the model knows {', '.join(task.classes)}; got {unknown}; --map LABEL=CLASS "

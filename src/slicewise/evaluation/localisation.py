@@ -17,6 +17,7 @@ from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
 from slicewise.evaluation.regions import Boxes, head_region, outline, tumor_region
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.means import mean_of, share_of
 from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
@@ -55,6 +56,8 @@ class Measures(NamedTuple):
 
 NO_EVIDENCE = Measures(0.0, 0.0, 0.0, 0.0)
 """What a map without any heat scores: it points nowhere."""
+
+NO_REGION = "a figure needs a slice of this kind with a region"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +245,10 @@ def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
             rows = there & ((labels == class_) | (class_ == ALL))
             counts[target, class_] = _counts(rows, groups, empty)
             for name, table in values.items():
+                mean = mean_of if name == "gain" else share_of
                 for column, measured in enumerate(MEASURES):
                     key = (target, class_, name, measured)
-                    quantities[key] = _mean(table[:, column], rows)
+                    quantities[key] = mean(table[:, column], rows, NO_REGION)
     return Localisation(group_intervals(quantities, groups, labels, bootstrap), counts)
 
 
@@ -277,16 +281,6 @@ def _column(found: Sequence[Scored], target: str, method: str) -> Floats:
     missing = Measures(*[np.nan] * len(MEASURES))
     return np.array([one.measures[target][method] if target in one.measures else missing
                      for one in found])  # fmt: skip
-
-
-def _mean(values: Floats, rows: Bools) -> Quantity:
-    def mean(indices: Ints) -> float:
-        chosen = indices[rows[indices]]
-        if chosen.size == 0:
-            raise EvaluationError("no slice of this kind has a region")
-        return float(values[chosen].mean())
-
-    return mean
 
 
 def _counts(rows: Bools, groups: Strings, empty: Bools) -> dict[str, int]:

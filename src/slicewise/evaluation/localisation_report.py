@@ -21,7 +21,7 @@ from slicewise.evaluation.localisation_pictures import METHOD_TITLES, TITLES, dr
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested
 from slicewise.figures.bootstrap import Bootstrap, Estimate
-from slicewise.figures.text import figure_text
+from slicewise.figures.text import figure_text, signed_text
 
 DEFINITIONS = {
     "pointing": "share of slices whose heat map peaks inside the region",
@@ -79,7 +79,10 @@ def _rows(measured: Localisation) -> tuple[tuple[str, ...], ...]:
             class_ if method == METHODS[0] else "",
             str(counts["n"]) if method == METHODS[0] else "",
             METHOD_TITLES[method],
-            *(_cell(measured.estimates[target, class_, method, name]) for name in MEASURES),
+            *(
+                figure_text(measured.estimates[target, class_, method, name].as_json())
+                for name in MEASURES
+            ),
         )
         for (target, class_), counts in measured.counts.items()
         if target == "true"
@@ -87,15 +90,11 @@ def _rows(measured: Localisation) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _cell(estimate: Estimate) -> str:
-    return figure_text(estimate.as_json())
-
-
 def _text(measured: Localisation, notice: str | None) -> str:
     counts = measured.counts["true", ALL]
     gain = measured.estimates["true", ALL, "gain", "pointing"]
     answered = measured.counts["answered", ALL]
-    pointing = measured.estimates["answered", ALL, "heat_map", "pointing"]
+    pointing = measured.estimates["answered", ALL, "heat_map", "pointing"].as_json()
     lines = [
         f"The heat map of the true class was held against the tumor's box or mask on {counts['n']} "
         f"slices of {counts['groups']} groups; {counts['without_evidence']} maps show no evidence "
@@ -103,8 +102,8 @@ def _text(measured: Localisation, notice: str | None) -> str:
         "Beside it stand guesses that know nothing of the model: a map is worth no more than what "
         "it gains over them.",
         f"Against a Gaussian in the middle of the head, the share of peaks inside is "
-        f"{_signed(gain)}. {_verdict(gain)} With the map of the answered class, where a tumor was "
-        f"answered ({answered['n']} slices), it is {_cell(pointing)}.",
+        f"{signed_text(gain.as_json())}. {_verdict(gain)} With the map of the answered class, "
+        f"where a tumor was answered ({answered['n']} slices), it is {figure_text(pointing)}.",
         "The network's map is coarse, and a tumor smaller than one of its cells cannot hold much "
         "of the heat: the share of heat and the overlap stay low even for a map that points well.",
     ]
@@ -119,9 +118,3 @@ def _verdict(gain: Estimate) -> str:
     if gain.ci_high < 0:
         return "The maps point worse than the middle of the picture."
     return "The maps do not point measurably better than the middle of the picture."
-
-
-def _signed(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.ci_low is None or estimate.ci_high is None:
-        return _cell(estimate)
-    return f"{estimate.value:+.3f} ({estimate.ci_low:+.3f} to {estimate.ci_high:+.3f})"

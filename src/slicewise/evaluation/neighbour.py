@@ -39,4 +39,5 @@ def neighbour_correct(
             f"labels: expected shapes {queries.shape[:1]} and {references.shape[:1]}; "
             f"got {asked.shape} and {known.shape}"
         )
-    return np.asarray(known[nearest(queries, references)] == asked, dtype=np.bool_)
+    found = nearest(queries, references)
+    return np.asarray((found >= 0) & (known[found] == asked), dtype=np.bool_)

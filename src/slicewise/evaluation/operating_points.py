@@ -1,8 +1,8 @@
 """Choosing the tumor threshold: four rules, each with what it gives where it was fitted.
 
 A slice is flagged where its tumor probability is at least the threshold. A threshold that flags
-every slice is none: it is never offered. Intervals of sensitivity and specificity are group
-bootstrap percentiles at the chosen threshold, on the slices that chose it.
+every slice is none: it is never offered. Intervals of sensitivity and specificity are by
+groups, as of every share, at the chosen threshold and on the slices that chose it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings, require_some
 from slicewise.evaluation.curves import ThresholdCounts, threshold_counts
-from slicewise.evaluation.metrics import sensitivity, specificity
 from slicewise.figures.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.figures.means import share_of
 from slicewise.inference.rule import OperatingPoint
 
 _SAME = 1e-9
@@ -180,8 +180,8 @@ def _intervals(case: _Case, threshold: float) -> tuple[Estimate, Estimate]:
     flagged, truth = case.scores >= threshold, case.positives
     estimates = group_intervals(
         {
-            ("sensitivity",): lambda i: sensitivity(flagged[i], truth[i]),
-            ("specificity",): lambda i: specificity(flagged[i], truth[i]),
+            ("sensitivity",): share_of(flagged, truth),
+            ("specificity",): share_of(~flagged, ~truth),
         },
         case.groups,
         truth,

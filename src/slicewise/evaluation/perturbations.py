@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import PurePath
 
 import numpy as np
 from numpy.random import Generator
@@ -47,18 +46,18 @@ class Perturbation:
     change: Change
 
 
-def perturbed(slice_: Slice, name: str, level: int, seed: int) -> Slice:
+def perturbed(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slice:
     """A slice with one perturbation.
 
-    The random draws depend on the seed, the name of the change and the name of the slice: the last
-    part of its source, so not on the folder the data lie in. They do not depend on the level, so
-    that stronger levels are the same change made stronger.
+    The random draws depend on the seed, the name of the change and the key of the slice. They do
+    not depend on the level, so that stronger levels are the same change made stronger.
 
     Args:
         slice_: Left as it is.
         name: One of `PERTURBATIONS`.
         level: 1 for the weakest.
         seed: Of the random draws.
+        key: What tells this slice from others, such as the hash of its content.
 
     Raises:
         ConfigError: The perturbation or the level is unknown.
@@ -66,8 +65,8 @@ def perturbed(slice_: Slice, name: str, level: int, seed: int) -> Slice:
     chosen = _known(name)
     if not 1 <= level <= len(chosen.strengths):
         raise ConfigError(f"{name}: expected a level of 1 to {len(chosen.strengths)}; got {level}")
-    key = zlib.crc32(PurePath(slice_.source).name.encode()), zlib.crc32(name.encode())
-    rng = np.random.default_rng((seed, *key))
+    own = zlib.crc32(key.encode()), zlib.crc32(name.encode())
+    rng = np.random.default_rng((seed, *own))
     return replace(slice_, pixels=chosen.change(slice_.pixels, chosen.strengths[level - 1], rng))
 
 

@@ -44,7 +44,6 @@ class PredictionTable:
         temperatures: (N,) positive; None where none was fitted, and 1 is used.
         thresholds: (N,) on the tumor probability; None where none was fitted.
         biases: (N, K) added to logits / temperature; None where none were fitted.
-        embeddings: (N, D) float32 features before the head, where they were kept.
         verdicts: (N,) accept, review or reject; None where no decisions were made.
         reasons: (N,) reasons of each verdict, joined by semicolons.
         sets: (N, K) whether a class is in the prediction set; None where none was fitted.
@@ -62,7 +61,6 @@ class PredictionTable:
     temperatures: Floats | None = None
     thresholds: Floats | None = None
     biases: Floats | None = None
-    embeddings: NDArray[np.float32] | None = None
     verdicts: Strings | None = None
     reasons: Strings | None = None
     sets: Bools | None = None
@@ -94,8 +92,6 @@ class PredictionTable:
             column = getattr(self, name)
             if column is not None and column.shape != (n, k):
                 raise EvaluationError(f"{name}: expected shape ({n}, {k}); got {column.shape}")
-        if self.embeddings is not None and self.embeddings.shape[:1] != (n,):
-            raise EvaluationError(f"embeddings: expected {n} rows; got {self.embeddings.shape}")
 
     @property
     def n(self) -> int:
@@ -208,7 +204,6 @@ class PredictionTable:
             temperatures=part(self.temperatures),
             thresholds=part(self.thresholds),
             biases=part(self.biases),
-            embeddings=part(self.embeddings),
             verdicts=part(self.verdicts),
             reasons=part(self.reasons),
             sets=part(self.sets),
@@ -224,8 +219,7 @@ class PredictionTable:
 def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     """One table of several, such as the held-out predictions of every fold.
 
-    Each row keeps the temperature and threshold of the model that answered it. Embeddings are
-    dropped: those of different models cannot be compared.
+    Each row keeps the temperature and threshold of the model that answered it.
 
     Args:
         tables: At least one, all of the same task, all or none with thresholds.

@@ -30,7 +30,7 @@ def write_predictions(
     answer is not simply the most probable class.
 
     Args:
-        table: What to write; embeddings are left out.
+        table: What to write.
         path: The file; its folder must exist.
         seen: Paths of slices the model was trained on; their rows say so.
     """

@@ -1,7 +1,7 @@
 """Whether heat maps follow the model: they must change when its weights are permuted.
 
 Sanity check of Adebayo et al., NeurIPS 2018. A map that stays as it is shows the picture, not what
-the model learnt.
+the model learnt. A map without any heat shows nothing, so it is counted and compared with none.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.errors import EvaluationError
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.means import mean_of, share_of
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Array, Slice
 from slicewise.inference.classifier import Classifier
@@ -22,12 +22,17 @@ LIMIT = 0.5
 """The check is passed if the interval of the rank correlation with the wholly permuted network
 ends below it. Set before anything was measured."""
 
+MOST = 0.5
+"""Without heat in more than this share of the wholly permuted network's maps there is no verdict: a
+network that merely dies would pass."""
+
 HOTTEST = 0.2
 """Share of a map's cells that count as its hottest."""
 
 BATCH = 16
 ANOTHER = "another slice"
 WHOLE = "all"
+NO_PAIR = "a comparison needs two maps with heat"
 MEASURES = ("correlation", "overlap")
 
 
@@ -40,19 +45,39 @@ class Randomisation:
             permuted, or `another slice`.
         n: Slices.
         groups: Their groups.
-        empty: From a permuted part to maps of it without any heat: as unlike as can be, 0.
+        with_heat: Slices on which the model's own map has heat; the others are not compared.
+        empty: From a permuted part to how many of these lose all heat by it; they stand in no mean.
     """
 
     estimates: Mapping[Key, Estimate]
     n: int
     groups: int
+    with_heat: int
     empty: Mapping[str, int]
 
     @property
-    def passed(self) -> bool:
-        """Whether the maps of the wholly permuted network are other maps."""
+    def passed(self) -> bool | None:
+        """Whether the maps of the wholly permuted network are other maps; None: no verdict."""
         found = self.estimates[WHOLE, "correlation"]
-        return found.ci_high is not None and found.ci_high < LIMIT
+        if self._mostly_empty or found.value is None:
+            return None
+        if found.ci_high is not None:
+            return found.ci_high < LIMIT
+        return False if found.value >= LIMIT else None
+
+    @property
+    def verdict(self) -> str:
+        """The same in words, or why there is none."""
+        lost = f"{self.empty[WHOLE]} of {self.with_heat} maps lose all heat"
+        if self._mostly_empty:
+            return f"No verdict: with the whole network permuted, {lost}."
+        if self.passed is None:
+            return f"No verdict: {self.estimates[WHOLE, 'correlation'].reason}."
+        return f"Check {'passed' if self.passed else 'NOT passed'} ({lost})."
+
+    @property
+    def _mostly_empty(self) -> bool:
+        return self.empty[WHOLE] > MOST * self.with_heat
 
 
 def randomisation(
@@ -78,20 +103,27 @@ def randomisation(
     logits, maps = _maps(classifier, images, step)
     classes = logits.argmax(axis=1)
     own = maps[np.arange(len(slices)), classes]
-    others = {ANOTHER: own[_of_other_groups(groups)]}
+    partners = _of_other_groups(groups)
+    others = {ANOTHER: own[partners]}
     for part, network in shuffled.items():
         others[part] = _maps(network, images, step)[1][np.arange(len(slices)), classes]
+    there = _with_heat(own)
     quantities: dict[Key, Quantity] = {}
     for name, other in others.items():
+        both = there & _with_heat(other)
+        if name == ANOTHER:
+            both &= partners != np.arange(len(slices))
         pairs = list(zip(own, other, strict=True))
-        there = own.max(axis=(1, 2)) > 0
-        quantities[name, "correlation"] = _mean([rank_correlation(a, b) for a, b in pairs], there)
-        quantities[name, "overlap"] = _mean([hottest_overlap(a, b) for a, b in pairs], there)
+        correlations = np.array([rank_correlation(a, b) for a, b in pairs])
+        overlaps = np.array([hottest_overlap(a, b) for a, b in pairs])
+        quantities[name, "correlation"] = mean_of(correlations, both, NO_PAIR)
+        quantities[name, "overlap"] = share_of(overlaps, both, NO_PAIR)
     return Randomisation(
         group_intervals(quantities, groups, groups, bootstrap),
         len(slices),
         int(np.unique(groups).size),
-        {part: int((others[part].max(axis=(1, 2)) <= 0).sum()) for part in shuffled},
+        int(there.sum()),
+        {part: int((there & ~_with_heat(others[part])).sum()) for part in shuffled},
     )
 
 
@@ -139,7 +171,10 @@ def _maps(
 
 
 def _of_other_groups(groups: Strings) -> Ints:
-    """For each slice the index of a slice of another group, each used about equally often."""
+    """For each slice the index of one of another group, each used about equally often.
+
+    Its own index where there is no other group: then it has no partner.
+    """
     n = groups.size
     return np.array(
         [next((j % n for j in range(i + n // 2, i + n // 2 + n) if groups[j % n] != groups[i]), i)
@@ -152,13 +187,6 @@ def _ranks(values: Array) -> Floats:
     return np.asarray((np.cumsum(counts) - (counts + 1) / 2)[index])
 
 
-def _mean(values: Sequence[float], there: Bools) -> Quantity:
-    table = np.array(values)
-
-    def mean(indices: Ints) -> float:
-        chosen = indices[there[indices]]
-        if chosen.size == 0:
-            raise EvaluationError("no map of the model has heat")
-        return float(table[chosen].mean())
-
-    return mean
+def _with_heat(maps: Array) -> Bools:
+    """(N,) which of (N, h, w) maps are not 0 everywhere."""
+    return np.asarray(maps.max(axis=(1, 2)) > 0)

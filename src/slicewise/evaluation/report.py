@@ -20,6 +20,7 @@ from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.predictions_csv import write_predictions
 from slicewise.evaluation.section import Section
+from slicewise.evaluation.seen import NOT_CHECKED
 from slicewise.evaluation.summary import summarise
 from slicewise.evaluation.text_report import render_text
 from slicewise.figures.bootstrap import Bootstrap, Estimate
@@ -27,6 +28,8 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
+UNCHECKED_NOTICE = "May include slices the model was trained on (--allow-seen, not checked)"
+INTERVALS = "group bootstrap, percentiles; for shares of 0 or 1 Wilson over groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Refusals:
     Args:
         seen: Paths of slices with a duplicate among those the model was trained on.
         seen_check: What they were compared with, or why they were not, in words.
-        failed: Slices that could not be read.
+        failed: Slices that could not be read, or whose file has changed.
         allow_seen: Whether the seen slices were evaluated all the same.
     """
 
@@ -47,8 +50,16 @@ class Refusals:
 
     @property
     def notice(self) -> str | None:
-        """What every file has to say; None where nothing has to be said."""
-        return SEEN_NOTICE if self.allow_seen else None
+        """What every file has to say; None where nothing has to be said.
+
+        Seen slices were asked for and none is there: then nothing has to be said, unless a model
+        could not be checked.
+        """
+        if not self.allow_seen:
+            return None
+        if self.seen:
+            return SEEN_NOTICE
+        return UNCHECKED_NOTICE if NOT_CHECKED in self.seen_check else None
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `metrics.json` that tell of them."""
@@ -139,7 +150,7 @@ def write_figures(
         "bundle": None if context.bundle is None else asdict(context.bundle),
         "labels": None if context.labels is None else context.labels.as_json(),
         **refusals.as_json(),
-        "interval": {"method": "group bootstrap, percentiles", **asdict(method)},
+        "interval": {"method": INTERVALS, **asdict(method)},
         **summarise(table, method, neighbour),
     }
     report["tumor"]["threshold"] = _threshold(table, context.threshold_rule)

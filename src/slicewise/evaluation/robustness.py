@@ -16,6 +16,8 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.strange.registry import KINDS, strange_slices
 from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.advice import few_groups
+from slicewise.evaluation.content import content_key
 from slicewise.evaluation.perturbations import PERTURBATIONS, perturbed
 from slicewise.evaluation.plots import require_plots
 from slicewise.evaluation.robustness_figures import (
@@ -150,9 +152,13 @@ def _ask_perturbed(
     every = max(1, len(sample) // _DONORS)
     for start, batch in enumerate(batched(sample, _BATCH)):
         slices = [read_slice(manifest.resolve(row)) for row in batch]
+        keys = [content_key(manifest, row) for row in batch]
         donors += [s for k, s in enumerate(slices) if (start * _BATCH + k) % every == 0]
         for name, level in said:
-            changed = [s if level == 0 else perturbed(s, name, level, seed) for s in slices]
+            changed = [
+                s if level == 0 else perturbed(s, name, level, seed, key)
+                for s, key in zip(slices, keys, strict=True)
+            ]
             said[name, level] += _ask(classifier, changed, names)
             tally(len(changed))
     return said, donors[:_DONORS]
@@ -197,6 +203,7 @@ def _described(
         "n": asked.n,
         "groups": asked.n_groups,
         "classes": asked.per_class,
+        "cautions": few_groups(asked.n_groups, asked.per_class),
         "limit": limit,
         "seed": seed,
         "notice": notice,

@@ -11,9 +11,10 @@ import numpy as np
 
 from slicewise.data.manifest import ManifestRow
 from slicewise.data.strange.registry import KINDS
-from slicewise.evaluation.checks import Bools, Floats, Ints, Strings, require_some
+from slicewise.evaluation.checks import Bools, Floats, Strings
 from slicewise.evaluation.perturbations import PERTURBATIONS
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.means import mean_of, share_of
 from slicewise.figures.share import Share, wilson
 from slicewise.inference.decision import Prediction, Verdict
 
@@ -211,30 +212,15 @@ def _quantities(
 ) -> dict[Key, Quantity]:
     name, level = setting
     found: dict[Key, Quantity] = {
-        (name, str(level), share): _mean(column[share]) for share in SHARES
+        (name, str(level), share): share_of(column[share]) for share in SHARES
     }
-    found[name, str(level), "accuracy_of_accepted"] = _share_among(
-        column["accuracy"], column["accepted"] > 0
+    found[name, str(level), "accuracy_of_accepted"] = share_of(
+        column["accuracy"],
+        column["accepted"] > 0,
+        "accuracy of accepted needs an accepted slice",
     )
     if setting != CLEAN:
         for share in CHANGES:
             change = column[share] - clean[share]
-            found[name, str(level), f"{share}_change"] = _mean(change)
+            found[name, str(level), f"{share}_change"] = mean_of(change)
     return found
-
-
-def _mean(values: Floats) -> Quantity:
-    def mean(rows: Ints) -> float:
-        return float(values[rows].mean())
-
-    return mean
-
-
-def _share_among(values: Floats, members: Bools) -> Quantity:
-    def share(rows: Ints) -> float:
-        inside = members[rows]
-        count = int(np.count_nonzero(inside))
-        require_some("accuracy of accepted", count, rows.size, "an accepted slice")
-        return float(values[rows][inside].mean())
-
-    return share

@@ -82,11 +82,12 @@ def _perturbation_text(report: Mapping[str, Any]) -> str:
         f"{report['n']} slices of {report['groups']} groups (by class: {classes} groups), changed "
         "in known ways at up to five levels. The mix of classes was chosen, so compare these "
         "figures with each other and not with those of the whole split. Differences are paired: "
-        "the same slices, unchanged. Intervals are 95 % and resample groups of each class apart.",
+        "the same slices, unchanged. Intervals are 95 % and resample groups of each class apart; "
+        "a share of 0 or 1 has Wilson's interval over groups.",
         "An answer that is withheld is no error: look at accuracy and at accepted and wrong "
         "together.",
     ]
-    return "\n\n".join([*_warning(report), *lines])
+    return "\n\n".join([*_warning(report), *report["cautions"], *lines])
 
 
 def _strange_text(report: Mapping[str, Any]) -> str:

@@ -17,6 +17,9 @@ from slicewise.data.fingerprint import Fingerprints
 from slicewise.evaluation.checks import Bools
 from slicewise.inference.bundle import SEEN_NAME, Bundle
 
+NOT_CHECKED = "not checked"
+"""How the description of a check begins that could not be made."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenCheck:
@@ -42,7 +45,7 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
         ManifestError: If the fingerprints in the bundle are of an unknown format.
     """
     if SEEN_NAME not in bundle.files:
-        unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
+        unknown = f"{NOT_CHECKED}: bundle {bundle.info.name} holds no {SEEN_NAME}"
         return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown)
     training = _training_fingerprints(bundle)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)

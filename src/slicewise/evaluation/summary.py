@@ -16,6 +16,7 @@ from slicewise.evaluation.patterns import patterns
 from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.sweep import best_here
 from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.figures.means import Shares, share_of
 
 BinaryMetric = Callable[[Bools, Bools], float]
 
@@ -58,6 +59,14 @@ SCORE_METRICS: Mapping[str, Callable[[Floats, Bools], float]] = {
     "auroc": metrics.auroc,
     "auprc": metrics.auprc,
 }
+SHARE_PARTS: Mapping[str, Callable[[Bools, Bools], tuple[Bools, Bools]]] = {
+    "sensitivity": lambda flagged, positives: (flagged, positives),
+    "specificity": lambda flagged, positives: (~flagged, ~positives),
+    "precision": lambda flagged, positives: (positives, flagged),
+    "ppv": lambda flagged, positives: (positives, flagged),
+    "npv": lambda flagged, positives: (~positives, ~flagged),
+}
+"""Of the flag metrics that are shares: which slices are hits, and among which they are counted."""
 
 
 def summarise(
@@ -75,7 +84,7 @@ def summarise(
     """
     quantities = {
         **overall_quantities(table),
-        **_per_class(table),
+        **class_quantities(table),
         **tumor_quantities(table),
         **_neighbour(neighbour),
         **decision_quantities(table),
@@ -129,9 +138,15 @@ def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     probabilities, predicted, targets = table.probabilities(), table.predicted, table.targets
     confidence, correct = table.confidence, predicted == targets
     present = _present(table)
+    everyone = np.ones_like(correct)
     quantities: dict[str, Quantity] = {
-        "accuracy": lambda i: metrics.accuracy(predicted[i], targets[i]),
-        "balanced_accuracy": lambda i: metrics.balanced_accuracy(predicted[i], targets[i], present),
+        "accuracy": Shares(
+            lambda i: metrics.accuracy(predicted[i], targets[i]), [(correct, everyone)]
+        ),
+        "balanced_accuracy": Shares(
+            lambda i: metrics.balanced_accuracy(predicted[i], targets[i], present),
+            [(correct, targets == k) for k in present],
+        ),
         "macro_auroc": lambda i: metrics.macro_auroc(probabilities[i], targets[i], present),
         "macro_f1": lambda i: metrics.macro_f1(predicted[i], targets[i], present),
         "ece": lambda i: metrics.ece_of(confidence[i], correct[i]),
@@ -140,7 +155,8 @@ def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     return {(name,): quantity for name, quantity in quantities.items()}
 
 
-def _per_class(table: PredictionTable) -> dict[Key, Quantity]:
+def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
+    """Figures of each class against the rest."""
     probabilities, predicted = table.probabilities(), table.predicted
     quantities: dict[Key, Quantity] = {}
     for k, name in enumerate(table.classes):
@@ -167,7 +183,7 @@ def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
 def _neighbour(correct: Bools | str) -> dict[Key, Quantity]:
     if isinstance(correct, str):
         return _undefined((), ("memorisation_1nn",), correct)
-    return {("memorisation_1nn",): lambda i: float(np.mean(correct[i]))}
+    return {("memorisation_1nn",): share_of(correct)}
 
 
 def _paired(
@@ -178,10 +194,14 @@ def _paired(
 ) -> dict[Key, Quantity]:
     """Bind metrics of (answers, truth) to these arrays."""
 
-    def bind(metric: Callable[[Any, Bools], float]) -> Quantity:
-        return lambda i: metric(answers[i], truth[i])
+    def bind(name: str, metric: Callable[[Any, Bools], float]) -> Quantity:
+        def bound(i: Ints) -> float:
+            return metric(answers[i], truth[i])
 
-    return {(*where, name): bind(metric) for name, metric in quantities.items()}
+        parts = SHARE_PARTS.get(name)
+        return bound if parts is None else Shares(bound, [parts(answers, truth)])
+
+    return {(*where, name): bind(name, metric) for name, metric in quantities.items()}
 
 
 def _undefined(where: Key, names: Iterable[str], reason: str) -> dict[Key, Quantity]:

@@ -18,8 +18,8 @@ class Share:
 
     Args:
         value: In [0, 1].
-        ci_low: Lower end; None with fewer than two groups.
-        ci_high: Upper end; None with fewer than two groups.
+        ci_low: Lower end; None with fewer than two groups, or where no resample differs.
+        ci_high: Upper end; None where the lower end is.
     """
 
     value: float
@@ -70,8 +70,10 @@ def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
 def mean_share_by_class(hits: ArrayLike, classes: ArrayLike, groups: ArrayLike) -> Share:
     """Mean over classes of the share of hits: balanced accuracy, where a hit is a right answer.
 
-    A class that a resample does not hold is left out of that resample's mean. A share that is 0
-    or 1 in every group has no resampled width, so Wilson's interval over groups stands in.
+    A class that a resample does not hold is left out of that resample's mean. A class whose share
+    is 0 or 1 is so in every resample, as if it were known exactly: Wilson's interval over the
+    groups that hold it stands in, and the mean's ends move by its part. Parts are added, not
+    squared, since one group may hold several classes: that is never too narrow.
 
     Args:
         hits: (N,) booleans, N > 0.
@@ -86,16 +88,35 @@ def mean_share_by_class(hits: ArrayLike, classes: ArrayLike, groups: ArrayLike) 
         raise EvaluationError("share: expected at least one slice; got none")
     found, totals = _sums(right, np.asarray(classes), np.asarray(groups))
     value = _mean_share(found, totals)
-    if len(totals) > 1 and value in (0.0, 1.0):
-        edge = wilson(round(value) * len(totals), len(totals))
-        return Share(value, edge.ci_low, edge.ci_high)
+    if len(totals) < 2:
+        return Share(value, None, None)
+    below, above, everywhere = _unresampled(found, totals)
+    drawn = Share(value, value, value) if everywhere else _resampled(found, totals)
+    if drawn.ci_low is None or drawn.ci_high is None:
+        return drawn
+    return Share(value, max(0.0, drawn.ci_low - below), min(1.0, drawn.ci_high + above))
 
+
+def _resampled(found: Floats, totals: Floats) -> Share:
     def drawn_share(drawn: Ints) -> float:
         return _mean_share(found[drawn], totals[drawn])
 
     everyone = np.arange(len(totals))
     estimate = group_intervals({("share",): drawn_share}, everyone, everyone, Bootstrap())["share",]
-    return Share(value, estimate.ci_low, estimate.ci_high)
+    return Share(_mean_share(found, totals), estimate.ci_low, estimate.ci_high)
+
+
+def _unresampled(found: Floats, totals: Floats) -> tuple[float, float, bool]:
+    """How far classes at 0 or 1 let the mean go down and up, and whether all classes are there."""
+    hits, slices = found.sum(axis=0), totals.sum(axis=0)
+    edges = np.flatnonzero((hits == 0) | (hits == slices))
+    below = above = 0.0
+    for kind in edges:
+        groups = int(np.count_nonzero(totals[:, kind]))
+        edge = wilson(groups if hits[kind] else 0, groups)
+        below += edge.value - (edge.ci_low or 0.0)
+        above += (edge.ci_high or 0.0) - edge.value
+    return below / slices.size, max(0.0, above / slices.size), edges.size == slices.size
 
 
 def _sums(

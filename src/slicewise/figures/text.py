@@ -45,6 +45,14 @@ def figure_text(estimate: Mapping[str, Any]) -> str:
     return f"{value} ({number_text(estimate['ci_low'])}-{number_text(estimate['ci_high'])})"
 
 
+def signed_text(estimate: Mapping[str, Any]) -> str:
+    """A difference for people: `+0.120 (+0.040 to +0.200)`, or why there is none."""
+    if estimate["value"] is None or estimate["ci_low"] is None:
+        return figure_text(estimate)
+    ends = f"{estimate['ci_low']:+.3f} to {estimate['ci_high']:+.3f}"
+    return f"{estimate['value']:+.3f} ({ends})"
+
+
 def cell_text(estimate: Mapping[str, Any]) -> str:
     """The same for a cell of a table: a dash where there is no figure, no reason in words."""
     if estimate["value"] is None:

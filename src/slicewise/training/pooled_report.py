@@ -150,7 +150,8 @@ def _neighbours(config: RunConfig, manifest: Manifest, tables: Sequence[Predicti
     parts = []
     for table in tables:
         asked = [str(path) for path in table.paths]
-        own = {row.extra[config.folds.name] for row in manifest.rows if row.path in set(asked)}
+        mine = frozenset(asked)
+        own = {row.extra[config.folds.name] for row in manifest.rows if row.path in mine}
         known = [r.path for r in manifest.rows if r.extra[config.folds.name] not in own]
         parts.append(
             neighbour_correct(

@@ -16,7 +16,8 @@ from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
 from slicewise.evaluation.section import Section
 from slicewise.evaluation.summary import nested, overall_quantities, tumor_quantities
 from slicewise.evaluation.verdicts import with_verdicts
-from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.figures.means import share_of
 from slicewise.figures.text import cell_text
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
@@ -69,12 +70,12 @@ def measured_across_folds(
     decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
     table = pooled(decided)
     refused = np.array([bool(_gates(text)) for text in _reasons(table)])
-    quantities = {
+    quantities: dict[Key, Quantity] = {
         **overall_quantities(table),
         **tumor_quantities(table),
         **decision_quantities(table),
         **set_quantities(table),
-        ("refused_as_unlike",): lambda i: float(np.mean(refused[i])),
+        ("refused_as_unlike",): share_of(refused),
     }
     found = nested(group_intervals(quantities, table.groups, table.labels, Bootstrap()))
     found["decisions"] |= decision_counts(table)

@@ -59,6 +59,16 @@ def test_labels_that_contradict_each_other_and_sources_that_share():
     }
 
 
+def test_a_tumor_of_an_untold_type_contradicts_no_type():
+    labels = ["tumor", "glioma", "tumor", "glioma", "meningioma", "tumor", "no_tumor"]
+    items = [
+        item(i, label=label, cluster=str(cluster))
+        for i, (label, cluster) in enumerate(zip(labels, [0, 0, 2, 2, 2, 5, 5], strict=True))
+    ]
+    found = find_copies(items, prints("abcdefg"), Sides(("",) * 7, ""))
+    assert found.conflicts == [[3, 4], [5, 6]]
+
+
 def test_a_patient_on_both_sides_is_a_torn_unit_without_copies():
     items = [item(i, patient="p", cluster=str(i)) for i in range(2)]
     found = find_copies(items, prints("ab"), Sides(("train", "test"), "folds"))

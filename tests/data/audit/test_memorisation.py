@@ -48,6 +48,17 @@ def test_folds_hold_out_the_first():
     assert found.test.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_flat_test_slice_is_answered_wrong():
+    """It resembles nothing, so it does not get the label of whichever slice comes first."""
+    flat = thumbnail(np.full((40, 40), 0.1, np.float32))
+    known = thumbs(4)
+    sides = Sides(("train",) * 4 + ("test",) * 2, "the folders")
+    found = memorisation(np.stack([*known, flat, known[3]]), ["a"] * 6, np.arange(6), sides)
+    assert found is not None
+    assert found.neighbours.tolist() == [-1, 3]
+    assert (found.accuracy.value, found.grouped.value) == (0.5, 0.5)
+
+
 def test_one_slice_cannot_be_split():
     assert memorisation(thumbs(1), ["a"], np.arange(1), Sides(("",), "")) is None
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from builders_audit import dim_head
-from builders_data import save
-from slicewise.data.audit.audit import audit_folders
+from builders_data import item, save
+from slicewise.data.audit.audit import audit_folders, audit_manifest
+from slicewise.data.audit.copies import Sides, find_copies
 from slicewise.data.audit.page import render_page
-from slicewise.data.audit.verdict import percent
+from slicewise.data.audit.verdict import _splits, percent
 from slicewise.data.build_config import config_of
+from slicewise.data.fingerprint import Fingerprints
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.figures.share import Share
 
 
@@ -27,6 +36,69 @@ from slicewise.figures.share import Share
 )
 def test_a_share_is_never_rounded_to_all_or_none(share, text):
     assert percent(share) == text
+
+
+def said(splits, clusters):
+    """Severity and sentence on slices in these splits; equal numbers are copies."""
+    items = [item(i, cluster=str(cluster)) for i, cluster in enumerate(clusters)]
+    n = len(items)
+    digests = np.arange(n, dtype=np.uint64).repeat(2).view(np.uint8).reshape(n, 16)
+    prints = Fingerprints(np.zeros((n, 1, 1), np.uint8), np.zeros((n, 4), np.float16), digests)
+    sides = Sides(tuple(splits), "the manifest's splits")
+    findings = SimpleNamespace(sides=sides, copies=find_copies(items, prints, sides))
+    return [(one.severity, one.text) for one in _splits(findings)]
+
+
+def test_copies_between_validation_and_test_are_told():
+    splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
+    clusters = [*range(20), 10, 11, 12, 13, *range(24, 30)]
+    ((severity, text),) = said(splits, clusters)
+    assert severity == "severe"
+    assert re.match(r"40\.0 % \(.*\) of the 10 test slices \(4\) have a copy in val, ", text)
+    assert "and 40.0 % of the 10 val slices (4) have one in test (the manifest's splits)." in text
+
+
+def test_one_copy_among_thousands_is_no_all_clear():
+    n = 2000
+    splits = ["train"] * n + ["test"] * n
+    ((severity, text),) = said(splits, [*range(2 * n - 1), 0])
+    assert severity == "warning"
+    assert text.startswith("0.1 % (0.0-0.2) of the 2,000 test slices (1) have a copy in train")
+
+
+def test_every_two_splits_with_copies_have_one_sentence():
+    splits = ["train"] * 4 + ["val"] * 4 + ["test"] * 4
+    found = said(splits, [0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 6, 11])
+    told = [re.search(r"of the (4 .*), and .* slices \((\d)\) have one", text) for _, text in found]
+    assert sorted(one.groups() for one in told) == [
+        ("4 test slices (1) have a copy in train", "1"),
+        ("4 test slices (2) have a copy in val", "2"),
+        ("4 val slices (1) have a copy in train", "1"),
+    ]
+
+
+def test_of_two_folds_the_one_with_the_larger_share_is_told():
+    ((_, text),) = said(["1"] * 8 + ["2"] * 2, [*range(8), 0, 9])
+    assert "of the 2 fold 2 slices (1) have a copy in fold 1" in text
+
+
+def test_no_copies_is_good_and_says_what_was_not_looked_at():
+    assert said(["train", "test", ""], [0, 1, 2]) == [
+        (
+            "good",
+            "No copies cross the manifest's splits. 1 slices without a split were not looked at.",
+        )
+    ]
+    assert said(["train", "test"], [0, 1])[0][1] == "No copies cross the manifest's splits."
+
+
+def test_rows_that_name_no_slice_are_told(tmp_path):
+    file = save(dim_head(1, 96), tmp_path / "1.png")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    one = ManifestRow("1.png", "glioma", "s", "", "g", "train", digest, 96, 96)
+    Manifest((one, replace(one, path="1.png#7")), tmp_path).write(tmp_path / "m.csv")
+    (files,) = [s for s in audit_manifest(tmp_path / "m.csv").sentences if s.topic == "files"]
+    assert files.text.startswith("1 files or slices could not be read")
 
 
 def test_names_of_files_and_folders_are_escaped(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from builders_data import as_pixels, head
 from slicewise.data.strange import picture, remade
@@ -78,20 +79,43 @@ def test_folded_over_keeps_what_lies_outside(donor: Slice, plain: Array) -> None
     assert np.corrcoef(profile, expected)[0, 1] > 0.999
 
 
-def test_contact_sheet_holds_many_heads(donor: Slice) -> None:
-    pixels = of(remade.contact_sheet, donor, seed=3)
-    assert pixels.shape[1] > 100
-    columns = np.flatnonzero(np.diff((pixels > 30).any(axis=0).astype(int)) == 1)
-    assert columns.size >= 1
+def ringed_disc(side: int = 200) -> Slice:
+    """Grey inside of a white ring, black around: one grey patch for each time it is shown."""
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    radius = np.hypot(x, y)
+    grey = np.where(radius < 0.7, 128, np.where(radius < 0.85, 255, 0))
+    return Slice(grey.astype(np.float32), "disc.png")
 
 
-def test_extreme_zoom_and_crop_show_a_part(donor: Slice, plain: Array) -> None:
-    # A patch from within a head has no black surroundings; a corner of it has.
-    assert np.mean(of(remade.extreme_zoom, donor) == 0) < 0.5
-    cropped = of(remade.strong_crop, donor)
-    scale = max(cropped.shape) / (0.5 * max(plain.shape))
-    assert scale > 0  # resized; its content is a third to a half of each side
-    assert not np.array_equal(cropped.shape, plain.shape)
+@pytest.mark.parametrize("seed", range(8))
+def test_contact_sheet_holds_a_full_grid_of_slices(seed: int) -> None:
+    pixels = of(remade.contact_sheet, ringed_disc(), seed)
+    grey = ndimage.binary_opening((pixels > 90) & (pixels < 170), iterations=2)
+    patches, count = ndimage.label(grey)
+    centers = np.array(ndimage.center_of_mass(grey, patches, range(1, count + 1)))
+    rows, columns = (1 + np.count_nonzero(np.diff(np.sort(axis)) > 10) for axis in centers.T)
+    assert count == rows * columns
+    assert 1 <= rows <= 5
+    assert 2 <= columns <= 5
+    sizes = np.bincount(patches.ravel())[1:]
+    assert sizes.min() > 0.8 * sizes.max()
+
+
+def test_extreme_zoom_shows_the_inside_of_the_head(donor: Slice, plain: Array) -> None:
+    assert np.mean(plain == 0) > 0.3
+    for seed in range(4):
+        assert np.mean(of(remade.extreme_zoom, donor, seed) == 0) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_strong_crop_shows_a_third_to_a_half_of_each_side(seed: int) -> None:
+    """Of a ramp the values tell which part of that side is left."""
+    ramp = np.tile(np.linspace(0, 1, 200, dtype=np.float32), (200, 1))
+    across, down = (of(remade.strong_crop, Slice(p, "ramp.png"), seed) for p in (ramp, ramp.T))
+    for part in (across, down):
+        first, last = (0.01 + 0.985 * part.min() / 255, 0.01 + 0.985 * part.max() / 255)
+        assert 0.28 < last - first < 0.51
+        assert min(abs(first - 0.06), abs(last - 0.94)) < 0.02
 
 
 def test_failed_scans_differ_strongly_and_keep_their_size(donor: Slice, plain: Array) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import threading
 
@@ -22,12 +23,8 @@ def data_root(folder, count=3):
         for i in range(count):
             path = folder / label / f"{label}_{i}.png"
             path.write_bytes(png(kind, seed=10 * kind + i))
-            name = f"{label}/{path.name}"
-            rows.append(
-                ManifestRow(
-                    name, label, "made", "", f"{label}{i}", "test", f"{len(rows):064x}", 128, 128
-                )
-            )
+            name, sha = f"{label}/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest()
+            rows.append(ManifestRow(name, label, "made", "", f"{label}{i}", "test", sha, 128, 128))
     Manifest(tuple(rows), folder).write(folder / "manifest.csv")
     return folder
 

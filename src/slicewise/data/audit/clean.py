@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from slicewise.data.audit.copies import leak_free
 from slicewise.data.audit.reading import Material
 from slicewise.data.audit.suspects import Suspects
 from slicewise.data.build import Built, assembled
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.collection import Item
 from slicewise.data.duplicates import Pair
-from slicewise.data.manifest import SPLITS, Manifest
+from slicewise.data.manifest import Manifest, file_and_index
+from slicewise.data.tasks import contradicted
 
 SUSPECT_COLUMN = "suspect"
 """Extra column: kinds of suspicion that do not leave a slice out, joined by blanks."""
@@ -27,9 +30,10 @@ def clean_manifest(
     """The suggested manifest and what it leaves out with reasons; None where nothing is left.
 
     One of each set of copies stays, the largest; sets whose labels contradict each other go, and
-    so do slices of which a rule that leaves out holds. Whole groups are dealt 70/15/15 anew,
-    unless the user's folds or a manifest with all three splits give boundaries: then groups that
-    cross one move to the side that holds most of them. Published folders are no such boundary.
+    so do slices of which a rule that leaves out holds. The user's folds and whatever splits the
+    audited manifest gives are kept: groups that cross such a boundary move to the side that holds
+    most of them. A slice of the manifest without a split takes that of its group where it has one.
+    All other groups are dealt 70/15/15; published folders are no boundary.
 
     Args:
         material: Slices in the order of `pairs`.
@@ -46,9 +50,9 @@ def clean_manifest(
         update={"copies": "one", "on_conflict": "move", "published_splits": False}
     )
     collected = material.collected
-    if audited and {row.split for row in audited.rows} != set(SPLITS):
-        undealt = [replace(item, fold="") for item in collected.items]
-        collected = replace(collected, items=undealt)
+    if audited:
+        collected = replace(collected, items=_in_splits_of_groups(collected.items))
+    given = bool(audited) and any(item.fold for item in collected.items)
     references = [item.found.reference for item in collected.items]
     written = [_written(item) for item in collected.items]
     unwanted = {
@@ -57,12 +61,12 @@ def clean_manifest(
     }
     if not _left(collected.items, unwanted):
         return None
-    built = assembled(collected, pairs, rules, unwanted)
+    built = assembled(collected, pairs, rules, unwanted, keep_splits=given)
     marked = _kinds(suspects, written, leave_out=False)
     own: Mapping[str, Mapping[str, str]] = {}
     if audited:
-        columns = {audited.resolve(row): row.extra for row in audited.rows}
-        own = {name: columns[ref] for name, ref in zip(written, references, strict=True)}
+        columns = {_slice(audited.resolve(row)): row.extra for row in audited.rows}
+        own = {name: columns[_slice(ref)] for name, ref in zip(written, references, strict=True)}
     rows = tuple(
         replace(
             row,
@@ -78,9 +82,31 @@ def _left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
     labels: dict[int, set[str]] = {}
     for item in items:
         labels.setdefault(item.cluster, set()).add(item.found.label)
+    odd = {cluster: contradicted(names) for cluster, names in labels.items()}
     return any(
-        len(labels[item.cluster]) == 1 and item.found.reference not in unwanted for item in items
+        item.found.label not in odd[item.cluster] and item.found.reference not in unwanted
+        for item in items
     )
+
+
+def _in_splits_of_groups(items: Sequence[Item]) -> list[Item]:
+    """Slices without a split in that of most of their group, copies that may go included."""
+    groups = leak_free(items).tolist()
+    counts: dict[int, Counter[str]] = {}
+    for item, group in zip(items, groups, strict=True):
+        if item.fold:
+            counts.setdefault(group, Counter())[item.fold] += 1
+    home = {group: min(sides, key=lambda s: (-sides[s], s)) for group, sides in counts.items()}
+    return [
+        item if item.fold else item.in_fold(home.get(group, ""))
+        for item, group in zip(items, groups, strict=True)
+    ]
+
+
+def _slice(reference: str) -> tuple[str, int]:
+    """Of which file, and which of it: the only one of a file is its first."""
+    file, index = file_and_index(reference)
+    return file, index or 0
 
 
 def _written(item: Item) -> str:

@@ -14,6 +14,7 @@ from slicewise.data.collection import Item
 from slicewise.data.fingerprint import Fingerprints
 from slicewise.data.groups import Bond, connected
 from slicewise.data.splits import crossings
+from slicewise.data.tasks import contradicted
 from slicewise.figures.share import Share, share_by_group
 
 Group = list[int]
@@ -63,7 +64,7 @@ class Copies:
         cross_split: For each ordered pair of splits.
         cross_source: For each ordered pair of sources.
         groups: All sets of copies, exact and near, the largest first.
-        conflicts: Groups under more than one label.
+        conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.
     """
 
@@ -126,9 +127,15 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
         cross_split=_crossed(clusters, sides.names),
         cross_source=_crossed(clusters, sources),
         groups=groups,
-        conflicts=[g for g in groups if len({items[i].found.label for i in g}) > 1],
+        conflicts=[odd for group in groups if (odd := _contradicting(group, items))],
         torn={bond.name.lower(): n for bond, n in sorted(bonds.items()) if bond != Bond.COPIES},
     )
+
+
+def _contradicting(group: Group, items: Sequence[Item]) -> Group:
+    """Those that cannot be what another of the group is said to be; the build leaves them out."""
+    odd = contradicted({items[index].found.label for index in group})
+    return [index for index in group if items[index].found.label in odd]
 
 
 def _gathered(names: Sequence[object]) -> list[Group]:

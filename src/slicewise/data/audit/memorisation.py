@@ -27,8 +27,9 @@ class Memorisation:
         split: Which split, in words.
         train: Indices of the training slices.
         test: Indices of the test slices.
-        neighbours: (T,) index of the nearest training slice of each test slice.
-        accuracy: Share of test slices whose neighbour has their label.
+        neighbours: (T,) index of the nearest training slice of each test slice; -1 where none is
+            alike, as of a slice of one single value.
+        accuracy: Share of test slices whose neighbour has their label; without one it is wrong.
         grouped: The same where training slices of a test slice's leak-free group do not count.
         majority: Share of test slices of the most common training class.
     """
@@ -63,13 +64,13 @@ def memorisation(
         thumbnails[test], groups[test], thumbnails[train], groups[train]
     )
     common = Counter(known.tolist()).most_common(1)[0][0]
-    right_apart = (apart >= 0) & (known[apart] == asked)
+    right, right_apart = ((at >= 0) & (known[at] == asked) for at in (near, apart))
     return Memorisation(
         split=said,
         train=train,
         test=test,
-        neighbours=train[near],
-        accuracy=share_by_group(known[near] == asked, groups[test]),
+        neighbours=np.where(near >= 0, train[near], -1),
+        accuracy=share_by_group(right, groups[test]),
         grouped=share_by_group(right_apart, groups[test]),
         majority=share_by_group(asked == common, groups[test]),
     )

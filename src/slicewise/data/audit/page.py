@@ -196,7 +196,8 @@ def _neighbours(gallery: Gallery, findings: Findings) -> list[Strip]:
     memory = findings.memory
     if memory is None:
         return []
-    chosen = range(0, len(memory.test), max(1, len(memory.test) // _PAIRS))
+    met = [i for i, near in enumerate(memory.neighbours) if near >= 0]
+    chosen = met[:: max(1, len(met) // _PAIRS)]
     pairs = [(int(memory.test[i]), int(memory.neighbours[i])) for i in chosen]
     return [gallery.pair(*pair) for pair in pairs[:_PAIRS]]
 

@@ -19,7 +19,7 @@ from slicewise.data.build_report import Excluded
 from slicewise.data.collection import Collected, Item, Planned, plan
 from slicewise.data.fingerprint import concatenate, fingerprints
 from slicewise.data.groups import Bond, Key
-from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.manifest import Manifest, ManifestRow, file_and_index
 from slicewise.data.neighbour import THUMBNAIL_PX, thumbnail
 from slicewise.data.sources import File, Found, read_file
 from slicewise.data.tasks import Task
@@ -109,7 +109,7 @@ def work_of_manifest(manifest: Manifest) -> list[Work]:
     """
     rows: dict[str, dict[int | None, ManifestRow]] = {}
     for row in manifest.rows:
-        path, index = _file_and_index(manifest.resolve(row))
+        path, index = file_and_index(manifest.resolve(row))
         rows.setdefault(path, {})[index] = row
     return [Work(_planned(Path(path), own), own) for path, own in rows.items()]
 
@@ -173,7 +173,7 @@ def _read_chunk(chunk: Sequence[Work]) -> Material:
                 drawn.append(is_synthetic(slice_))
                 told.items.append(item)
         except (InputError, OSError) as error:
-            told.excluded.append(_unreadable(work, str(error)))
+            told.excluded.extend(_unreadable(work, str(error)))
     told.prints = fingerprints(pixels)
     return Material(
         told,
@@ -186,19 +186,33 @@ def _read_chunk(chunk: Sequence[Work]) -> Material:
 
 
 def _slices(work: Work, told: Collected) -> Iterator[tuple[Item, Slice]]:
-    """The slices of a file; of a manifest's file those that it names, as it names them."""
+    """The slices of a file; of a manifest's file those that it names."""
+    if work.rows:
+        yield from _named_slices(work, told)
+        return
     planned = work.planned
     for found, slice_ in read_file(planned.file, planned.source):
-        row = work.rows.get(found.index)
-        if not work.rows and found.unfit:
+        if found.unfit:
             told.excluded.append(Excluded(found.reference, found.label, found.source, found.unfit))
-        elif not work.rows:
+        else:
             yield Item(found, planned.known, planned.known.fold), slice_
-        elif row is not None and row.sha256 != found.sha256:
+
+
+def _named_slices(work: Work, told: Collected) -> Iterator[tuple[Item, Slice]]:
+    """The slices that a manifest names, as it names them; rows that name none are told."""
+    file, rows, count = work.planned.file, dict(work.rows), 0
+    for found, slice_ in read_file(file, work.planned.source):
+        count += 1
+        # The only slice of a file may be named by the file or as its first.
+        index = 0 if found.index is None and None not in rows else found.index
+        row = rows.pop(index, None)
+        if row is not None and row.sha256 != found.sha256:
             changed = "changed since the manifest was written: another SHA-256"
-            told.excluded.append(Excluded(found.reference, row.label, row.source, changed))
+            told.excluded.append(_left_out(file.path, index, row, changed))
         elif row is not None:
             yield _item_of_row(row, found), slice_
+    for index, row in rows.items():
+        told.excluded.append(_left_out(file.path, index, row, _not_there(index, count)))
 
 
 def _item_of_row(row: ManifestRow, found: Found) -> Item:
@@ -213,17 +227,24 @@ def _planned(path: Path, rows: Mapping[int | None, ManifestRow]) -> Planned:
     return Planned(File(path, PurePath(path.name), first.label, ""), first.source, NOTHING_KNOWN)
 
 
-def _file_and_index(reference: str) -> tuple[str, int | None]:
-    """As `slicewise.imaging.read.read_slice` understands a reference."""
-    file, mark, index = reference.rpartition("#")
-    if mark and index.isdigit() and not Path(reference).exists():
-        return file, int(index)
-    return reference, None
-
-
-def _unreadable(work: Work, why: str) -> Excluded:
+def _unreadable(work: Work, why: str) -> list[Excluded]:
+    """A file, or every row of a manifest that names it."""
     file = work.planned.file
-    return Excluded(str(file.path), file.label, work.planned.source, why)
+    if not work.rows:
+        return [Excluded(str(file.path), file.label, work.planned.source, why)]
+    return [_left_out(file.path, index, row, why) for index, row in work.rows.items()]
+
+
+def _not_there(index: int | None, count: int) -> str:
+    """Why a row's reference names none of the slices of its file."""
+    if index is None:
+        return f"expected #index below {count}, since the file holds {count} slices; got none"
+    return f"expected #index below {count}, since the file holds {count}; got #{index}"
+
+
+def _left_out(path: Path, index: int | None, row: ManifestRow, why: str) -> Excluded:
+    reference = str(path) if index is None else f"{path}#{index}"
+    return Excluded(reference, row.label, row.source, why)
 
 
 def _stacked(parts: Sequence[NDArray[np.float32]], width: int) -> Floats32:

@@ -9,17 +9,19 @@ from typing import Literal
 from slicewise.data.audit.copies import Crossed
 from slicewise.data.audit.findings import Findings, headline
 from slicewise.data.audit.shortcuts import Probe
+from slicewise.data.manifest import ManifestRow
 from slicewise.figures.share import Share
 from slicewise.figures.text import percent_text, share_text
 
 Severity = Literal["severe", "warning", "note", "good"]
 
 _SEVERE_LEAK = 0.05
-_LEAK = 0.001
 _SEVERE_MEMORY = 0.9
 _SEVERE_SHORTCUT = 0.5
 _SHORTCUT = 0.2
 _COPIED = 0.2
+_HELD_OUT = {"train": 0, "val": 2, "test": 3}
+"""Of two splits the one further right is said to hold copies of the other; folds are 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +103,47 @@ def _splits(findings: Findings) -> Iterator[Sentence]:
     sides = findings.sides
     if not sides.said:
         return
-    pairs = [one for one in findings.copies.cross_split if one.other == "train"]
-    leaks = [one for one in pairs or findings.copies.cross_split if one.share.value > _LEAK]
-    for one in leaks:
-        yield Sentence(_leak_severity(one), "splits", _leak_text(one, sides.said))
+    leaks = _leaks(findings.copies.cross_split)
+    for one, back in leaks:
+        yield Sentence(_leak_severity(one), "splits", _leak_text(one, back, sides.said))
     if findings.copies.torn:
         units = ", ".join(f"{count} by {bond}" for bond, count in findings.copies.torn.items())
         text = f"Units that belong together stand in more than one split: {units}."
         yield Sentence("severe", "splits", text)
     elif not leaks:
-        yield Sentence("good", "splits", f"No copies cross {sides.said}.")
+        alone = sides.names.count("")
+        rest = f" {alone:,} slices without a split were not looked at." if alone else ""
+        yield Sentence("good", "splits", f"No copies cross {sides.said}.{rest}")
+
+
+def _leaks(crossed: Sequence[Crossed]) -> list[tuple[Crossed, Crossed]]:
+    """Every two splits that share a picture: the held-out side first, then the way back."""
+    back = {(one.side, one.other): one for one in crossed}
+    both = [(one, back[one.other, one.side]) for one in crossed if one.hits]
+    return [pair for pair in both if _weight(pair[0]) > _weight(pair[1])]
+
+
+def _weight(one: Crossed) -> tuple[int, float, str]:
+    """Of two directions the greater is told: of held-out slices, else of the larger share."""
+    return _HELD_OUT.get(one.side, 1), one.share.value, one.side
 
 
 def _leak_severity(one: Crossed) -> Severity:
     return "severe" if one.share.value > _SEVERE_LEAK else "warning"
 
 
-def _leak_text(one: Crossed, said: str) -> str:
+def _leak_text(one: Crossed, back: Crossed, said: str) -> str:
+    side, other = (name if name in _HELD_OUT else f"fold {name}" for name in (one.side, one.other))
+    meaning = (
+        "What is chosen on val has then seen part of test: the score on test is too good."
+        if {one.side, one.other} == {"val", "test"}
+        else f"A score on {side} says how well a model remembers, not how well it would do on "
+        "a new patient."
+    )
     return (
-        f"{percent(one.share)} of the {one.n:,} {one.side} slices have a copy in {one.other} "
-        f"({said}). A score on them says how well a model remembers, not how well it would do on a "
-        "new patient."
+        f"{percent(one.share)} of the {one.n:,} {side} slices ({len(one.hits):,}) have a copy in "
+        f"{other}, and {percent(back.share.value)} of the {back.n:,} {other} slices "
+        f"({len(back.hits):,}) have one in {side} ({said}). {meaning}"
     )
 
 
@@ -151,8 +173,9 @@ def _conflicts(findings: Findings) -> Iterator[Sentence]:
     if groups:
         slices = sum(len(group) for group in groups)
         text = (
-            f"{len(groups)} pictures stand under more than one label ({slices} files). At least "
-            "one label of each is wrong; the suggested manifest leaves all of them out."
+            f"{len(groups)} pictures stand under labels that contradict each other ({slices} "
+            "files). At least one label of each is wrong; the suggested manifest leaves all of "
+            "these files out."
         )
         yield Sentence("warning", "labels", text)
     elif findings.copies.distinct < len(findings.items):
@@ -200,7 +223,7 @@ def _suspects(findings: Findings) -> Iterator[Sentence]:
         yield Sentence("warning" if one.rule.leave_out else "note", "suspects", text)
     excluded = findings.material.collected.excluded
     if excluded:
-        text = f"{len(excluded)} files could not be read or were left out before reading."
+        text = f"{len(excluded):,} files or slices could not be read, or were left out before it."
         yield Sentence("warning", "files", text)
 
 
@@ -222,6 +245,14 @@ def _clean(findings: Findings) -> Iterator[Sentence]:
     groups = len({row.group for row in report.rows})
     text = (
         f"The suggested manifest keeps {len(report.rows):,} slices in {groups:,} groups and leaves "
-        f"out {len(report.excluded):,}; split {report.boundary}."
+        f"out {len(report.excluded):,}; split {report.boundary}.{_untrainable(report.rows)}"
     )
     yield Sentence("note", "clean", text)
+
+
+def _untrainable(rows: Sequence[ManifestRow]) -> str:
+    """What training would miss."""
+    lacking = [split for split in ("train", "val") if all(row.split != split for row in rows)]
+    if not lacking:
+        return ""
+    return f" Training needs slices in train and in val; it has none in {' or '.join(lacking)}."

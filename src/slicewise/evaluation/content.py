@@ -1,0 +1,73 @@
+"""What a file of a manifest holds, by its hash, and whether it is still that."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.errors import InputError
+
+CHANGED = "changed since the manifest was written"
+_INDEX = re.compile(r"#(\d+)$")
+
+
+def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
+    """Check that a file is the one that the manifest's labels and groups were made for.
+
+    Args:
+        manifest: Knows where the file is.
+        row: With the SHA-256 of its file; without one, nothing is checked.
+
+    Raises:
+        InputError: The file has another SHA-256, or cannot be read.
+    """
+    if not row.sha256:
+        return
+    found = _digest_of(manifest.resolve(row))
+    if found != row.sha256:
+        raise InputError(
+            f"{CHANGED}: expected SHA-256 {row.sha256[:12]}..., got {found[:12]}...; make the "
+            "manifest anew where the change was meant"
+        )
+
+
+def content_key(manifest: Manifest, row: ManifestRow) -> str:
+    """What tells the content of a slice from that of others, wherever its file lies.
+
+    Args:
+        manifest: Knows where the file is.
+        row: Whose SHA-256 is taken where it has one; else that of its file.
+
+    Returns:
+        The SHA-256, and `#index` for one slice of several.
+
+    Raises:
+        InputError: The file is needed and cannot be read.
+    """
+    reference = manifest.resolve(row)
+    _, index = _parted(reference)
+    return f"{row.sha256 or _digest_of(reference)}{index}"
+
+
+def _digest_of(reference: str) -> str:
+    path, _ = _parted(reference)
+    try:
+        told = Path(path).stat()
+        return _digest(path, told.st_mtime_ns, told.st_size, told.st_ino)
+    except OSError as error:
+        raise InputError(f"{path}: expected a file to read; got {error}") from error
+
+
+@lru_cache(maxsize=1)  # a manifest names the slices of one file after another
+def _digest(path: str, *stamp: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parted(reference: str) -> tuple[str, str]:
+    """The file, and `#index` where the reference is to one slice of several, as in `read_slice`."""
+    match = None if Path(reference).exists() else _INDEX.search(reference)
+    return (reference, "") if match is None else (reference[: match.start()], match[0])
