@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from builders_audit import dim_head, leaky_folder
 from builders_data import save
 from slicewise.cli import app
-from slicewise.errors import ConfigError
+from slicewise.errors import ConfigError, ManifestError
 
 runner = CliRunner()
 
@@ -65,3 +65,25 @@ def test_wrong_use_is_refused(tmp_path):
     done = runner.invoke(app, ["data", "audit", "m.csv", str(tmp_path), *out])
     assert isinstance(done.exception, ConfigError)
     assert "one manifest by itself" in str(done.exception)
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_an_out_that_is_a_file_is_refused_before_the_work(tmp_path, monkeypatch, below):
+    def worked(*_):
+        raise AssertionError("work began before --out was looked at")
+
+    monkeypatch.setattr("slicewise.cli_data_audit.audit_folders", worked)
+    (tmp_path / "taken").write_text("a file")
+    out = tmp_path / "taken" / below
+    done = runner.invoke(app, ["data", "audit", str(tmp_path), "--out", str(out)])
+    assert isinstance(done.exception, ConfigError)
+    assert "expected a folder, got a file" in str(done.exception)
+
+
+def test_a_folder_without_slices_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = runner.invoke(
+        app, ["data", "audit", str(tmp_path / "empty"), "--out", str(tmp_path / "o")]
+    )
+    assert isinstance(done.exception, ManifestError)
+    assert f"{tmp_path / 'empty'}: expected at least one readable slice" in str(done.exception)

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from builders import CLASSES, head_with_spot, write_tiny_bundle
 from slicewise.cli import app
-from slicewise.errors import ConfigError, EvaluationError
+from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.evaluation import robustness
+from slicewise.inference.classifier import Classifier
 
 COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")
 
@@ -54,7 +55,7 @@ def test_the_headlines_and_the_report_are_named(project):
     result = evaluated(project, "--gallery", 2)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == "8 slices in 8 groups; refused: 0 seen, 0 failed"
+    assert lines[0] == "8 slices in 8 groups; refused: 0 seen, 0 failed, 0 untyped"
     assert any(line.startswith("caution: These slices come from 8 groups") for line in lines)
     assert any(line.split()[0] == "Accuracy" for line in lines[1:])
     assert f"report: {project / 'out/report.html'}" in lines
@@ -125,7 +126,41 @@ def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
     assert "Not measured" not in (project / "worse/evaluation_report.txt").read_text()
 
 
-def test_an_option_nobody_reads_is_wrong_use(project):
-    result = evaluated(project, "--limit", 5)
+@pytest.mark.parametrize(
+    ("option", "needed"), [("--limit 5", "--robustness"), ("--boxes b.csv", "--explanations")]
+)
+def test_an_option_nobody_reads_is_wrong_use(project, option, needed):
+    result = evaluated(project, *option.split())
     assert result.exit_code == 2
-    assert "--limit needs --robustness" in result.stderr
+    assert f"{option.split()[0]} needs {needed}" in result.stderr
+
+
+def test_a_label_that_no_row_has_is_not_mapped(project):
+    result = evaluated(project, "--map", "zzz=glioma", out="unmapped")
+    assert isinstance(result.exception, ConfigError)
+    assert "--map zzz: expected a label of the manifest, one of glioma," in str(result.exception)
+    assert not (project / "unmapped").exists()
+    assert evaluated(project, "--map", "Glioma=glioma", out="mapped-own").exit_code == 0
+
+
+def test_too_few_places_are_found_before_the_work(project):
+    result = evaluated(project, "--robustness", "--limit", 3, out="places")
+    assert isinstance(result.exception, ConfigError)
+    assert "--limit 3: expected at least 4, a slice of each class" in str(result.exception)
+    assert not (project / "places").exists()
+
+
+def test_a_folder_is_no_manifest_and_the_way_to_one_is_named(project):
+    result = run("evaluate", project, "--bundle", project / "bundle", "--out", project / "none")
+    assert isinstance(result.exception, ManifestError)
+    words = f"got a folder; `slicewise data build {project} --out manifest.csv` makes one"
+    assert words in str(result.exception)
+
+
+@pytest.mark.parametrize("below", ["", "report"])
+def test_a_file_in_the_way_is_found_before_the_work(project, monkeypatch, below):
+    (project / "taken").write_text("")
+    monkeypatch.setattr(Classifier, "load", lambda *_: pytest.fail("the model was loaded"))
+    result = evaluated(project, out=Path("taken") / below)
+    assert isinstance(result.exception, ConfigError)
+    assert "expected a folder, got a file" in str(result.exception)

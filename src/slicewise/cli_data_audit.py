@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from slicewise.cli_data_out import require_folder
 from slicewise.cli_progress import steps
 from slicewise.data.audit.audit import PAGE_NAME, Audit, audit_folders, audit_manifest
 from slicewise.data.build_config import BuildConfig
@@ -36,7 +37,11 @@ def run_audit(what: Path | BuildConfig, out: Path, *, as_json: bool) -> str:
         what: A manifest, or the sources and rules of a build.
         out: Folder for the files.
         as_json: Everything, as JSON.
+
+    Raises:
+        ConfigError: If `out` is a file or would lie in one.
     """
+    require_folder(out)
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     with steps() as progress:
         if isinstance(what, Path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from slicewise.cli_data_out import require_table
 from slicewise.cli_progress import steps
 from slicewise.data.build import build
 from slicewise.data.build_config import BuildConfig, config_of, read_build_config
@@ -16,7 +18,6 @@ from slicewise.data.statistics import (
     save_statistics,
     verify_statistics,
 )
-from slicewise.data.tables import is_parquet
 from slicewise.errors import ConfigError
 from slicewise.imaging.preprocess import PreprocessSpec
 
@@ -38,19 +39,39 @@ def build_config(
     Raises:
         ConfigError: A YAML file is mixed with options, or an option would change nothing.
     """
-    if len(roots) == 1 and roots[0].suffix in {".yaml", ".yml"}:
-        given = [name for name, value in {**table, **rules}.items() if value is not None]
-        if given or aliases or skip or pattern:
-            raise ConfigError(f"{roots[0]}: put options into the file, only --base goes with it")
-        return read_build_config(roots[0], base)
+    files = [root for root in roots if root.suffix.lower() in {".yaml", ".yml"}]
+    if files and len(roots) > 1:
+        raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
+    if files:
+        lists = {"aliases": aliases, "skip": skip, "pattern": pattern}
+        _require_no_options(files[0], table, rules, [name for name in lists if lists[name]])
+        return read_build_config(files[0], base)
     if base is not None:
         raise ConfigError("--base goes with a YAML file of sources only")
     return config_of(roots, skip=skip, table=table, pattern=pattern, aliases=aliases, **rules)
 
 
+def _require_no_options(
+    file: Path,
+    table: Mapping[str, str | None],
+    rules: Mapping[str, str | int | bool | None],
+    more: Sequence[str],
+) -> None:
+    """A YAML file is not changed by options; the error names the keys that take their place."""
+    keys = [f"{name}: {json.dumps(value)}" for name, value in rules.items() if value is not None]
+    keys += more
+    if any(value is not None for value in table.values()):
+        keys.append("table (of a source)")
+    if keys:
+        raise ConfigError(
+            f"{file}: expected no options beside a YAML but --base and --out; put these into the "
+            f"file as keys: {', '.join(keys)}"
+        )
+
+
 def run_build(config: BuildConfig, out: Path) -> str:
     """Build and write a manifest; returns the report in words."""
-    is_parquet(out)  # a wrong suffix should not show after minutes of work
+    require_table(out)
     with steps() as progress:
         built = build(config, progress)
     built.write(out)

@@ -40,7 +40,10 @@ def evaluate(
     ] = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Slices, and strange pictures of a kind, for it; default 300."),
+        typer.Option(
+            min=1,
+            help="Slices, at least one a class, and strange pictures of a kind; default 300.",
+        ),
     ] = None,
     explanations: Annotated[
         bool, typer.Option("--explanations", help="Test the heat maps.")
@@ -60,6 +63,8 @@ def evaluate(
 
     if limit is not None and not robustness:
         raise typer.BadParameter("--limit needs --robustness")
+    if boxes is not None and not explanations:
+        raise typer.BadParameter("--boxes needs --explanations")
     extras = Extras(gallery, (limit or 300) if robustness else 0, explanations, boxes)
     wanted = Wanted(
         bundle=bundle,

@@ -50,7 +50,7 @@ def parts_of(extras: Extras) -> list[Part]:
     parts.append(timing_report)
     if extras.robustness:
         parts.append(partial(_robustness, count=extras.robustness))
-    if extras.explanations or extras.boxes is not None:
+    if extras.explanations:
         parts.append(_explanations(extras.boxes))
     return parts
 

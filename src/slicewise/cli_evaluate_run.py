@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slicewise.cli_evaluate_checks import (
+    require_folder,
+    require_labels,
+    require_places,
+    require_table,
+)
 from slicewise.cli_evaluate_parts import Extras, parts_of
 from slicewise.cli_progress import steps
 from slicewise.data.manifest import Manifest
 from slicewise.errors import ConfigError
-from slicewise.evaluation.evaluate import default_split, evaluate
+from slicewise.evaluation.evaluate import choose, default_split, evaluate
 from slicewise.evaluation.gate import Gate, judge, load_gate
 from slicewise.evaluation.headlines import headlines
 from slicewise.evaluation.report import SEEN_NOTICE
@@ -59,11 +65,18 @@ def run_evaluate(manifest: Path, out: Path, wanted: Wanted, *, as_json: bool) ->
         wanted: What is to be measured.
         as_json: Print all of `metrics.json`, not the headlines.
     """
+    require_table(manifest)
+    require_folder(out)
     gate = None if wanted.gate is None else load_gate(wanted.gate)
     names = _pairs(wanted.label_names)
     parts = parts_of(wanted.extras)
     slices = Manifest.read(manifest)
+    require_labels(names, slices)
+    split = wanted.split or default_split(slices)
     classifier = Classifier.load(wanted.bundle, wanted.threads)
+    if wanted.extras.robustness:
+        chosen = choose(slices, split, classifier.bundle, names)
+        require_places(wanted.extras.robustness, chosen.rows)
     rivals = [Classifier.load(path, wanted.threads) for path in wanted.compare]
     with steps() as progress:
         report = evaluate(
@@ -71,7 +84,7 @@ def run_evaluate(manifest: Path, out: Path, wanted: Wanted, *, as_json: bool) ->
             classifier,
             out,
             command=shlex.join(["slicewise", *sys.argv[1:]]),
-            split=wanted.split or default_split(slices),
+            split=split,
             allow_seen=wanted.allow_seen,
             bootstrap=Bootstrap(resamples=wanted.resamples),
             label_names=names,

@@ -137,6 +137,19 @@ def test_folds_of_a_table_are_the_splits(folder, tmp_path):
     assert "by fold (test 2, validation 0, train the others)" in built.report.summary()
 
 
+def test_folds_that_are_named_as_splits_are_not_explained_twice(folder, tmp_path):
+    split = ("train", "val", "test")
+    table = {"path": folds_table(folder, tmp_path, lambda _, n: split[n % 3]), "key": "name"}
+    columns = {"patient_column": "patient", "fold_column": "fold"}
+    built = build(config_of([folder], table={**table, **columns}))
+    assert built.report.boundary == "as fold says (test, train, val)"
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ManifestError, match=f"{tmp_path}: expected at least one readable slice"):
+        build(config_of([tmp_path]))
+
+
 def test_copies_across_folds_are_refused_dropped_or_moved(folder, tmp_path):
     path = folds_table(folder, tmp_path, lambda image, n: 9 if "copy" in image.stem else n % 3)
     table = {"path": path, "key": "name", "fold_column": "fold"}
@@ -186,7 +199,7 @@ def test_a_bad_file_never_loses_the_good_ones(tmp_path):
     assert len(built.manifest.rows) == 1
     assert built.report.excluded[0].path.endswith("bad.jpg")
     (tmp_path / "glioma" / "good.png").unlink()
-    with pytest.raises(ManifestError, match=r"at least one readable slice; 1 left out"):
+    with pytest.raises(ManifestError, match=r": expected at least one readable slice; 1 left out"):
         build(config_of([tmp_path]))
 
 

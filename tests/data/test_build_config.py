@@ -71,6 +71,12 @@ def test_paths_of_a_file_start_from_it_or_from_a_base(tmp_path):
     assert read_build_config(path, Path("/data")).sources[1].root == Path("/data/y")
 
 
+def test_a_field_is_worded_as_it_is_given(tmp_path):
+    (tmp_path / "a.yaml").write_text("sources: [{root: x}]\n")
+    assert read_build_config(tmp_path / "a.yaml").wording_of("on_conflict") == "on_conflict: "
+    assert config_of([Path("a")]).wording_of("on_conflict") == "--on-conflict "
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

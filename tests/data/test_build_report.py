@@ -25,6 +25,12 @@ def test_the_summary_counts_slices_groups_and_reasons():
     assert "       2  copy of" in text
 
 
+def test_one_of_each_is_in_the_singular():
+    text = BuildReport((row("glioma", "a", "train"),), (), 0, 0, 1, "x").summary().splitlines()
+    assert text[0] == "1 slice in 1 group; 0 left out"
+    assert text[3] == "moved to another fold: 1 slice"
+
+
 def test_sources_without_patients_are_named():
     known, unknown = row("glioma", "patient:a", "train"), row("glioma", "copies:ab", "test")
     assert "caution" not in BuildReport((known,), (), 0, 0, 0, "x").summary()

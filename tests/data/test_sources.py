@@ -58,8 +58,10 @@ def test_unknown_and_missing_class_folders_are_refused(tmp_path):
     put(tmp_path / "other", "1.png")
     with pytest.raises(ManifestError, match="expected it in a class folder"):
         listed(tmp_path / "other")
-    with pytest.raises(ManifestError, match="expected a folder"):
+    with pytest.raises(ManifestError, match="class folders; got none: it does not exist"):
         listed(tmp_path / "none")
+    with pytest.raises(ManifestError, match="expected a folder of class folders; got a file"):
+        listed(tmp_path / "other" / "1.png")
 
 
 def test_a_picture_is_one_slice_and_a_volume_many(tmp_path):

@@ -99,6 +99,8 @@ def test_crossings_name_the_fold_that_holds_most():
     keys = [[copies, group], [copies], [copies], [group, fold]]
     found = crossings(keys, ["1", "2", "2", "1"])
     assert [(c.key, c.sides, c.home) for c in found] == [(copies, {"1": 1, "2": 2}, "2")]
-    with pytest.raises(LeakageError, match=r"1 leak-free units .*1 x copies.*c \(1 in 1, 2 in 2\)"):
+    with pytest.raises(
+        LeakageError, match=r"1 leak-free unit stands .*1 x copies.*c \(1 in 1, 2 in 2\)"
+    ):
         refuse(found)
     refuse([])

@@ -42,6 +42,8 @@ def test_binary_folds_every_kind_into_tumor(folder):
 def test_a_kind_the_task_does_not_have_is_named():
     with pytest.raises(ManifestError, match="'yes' means tumor; expected one of glioma"):
         FOUR_CLASS.label_of("yes")
+    with pytest.raises(ManifestError, match=r"--task binary .* tells tumor from no tumor"):
+        FOUR_CLASS.label_of("yes")
     with pytest.raises(ManifestError, match="'healthy' means no_tumor"):
         THREE_CLASS.label_of("healthy")
 

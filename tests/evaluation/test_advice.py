@@ -55,6 +55,16 @@ def test_few_groups_are_a_caution():
     assert told(advice(report_of(few)), "Collect more groups of glioma (now 2)")
 
 
+def test_groups_of_copies_alone_are_a_caution_by_source():
+    table = large(skill=2.0)
+    web = table.sources == "web"
+    names = np.char.add(np.where(web, "copies:", "patient:"), table.groups)
+    report = report_of(replace(table, groups=names))
+    assert report["groups_of_copies"] == ["web"]
+    [sentence] = cautions(report)
+    assert sentence.startswith("No patients or groups are known in web: groups there are copies")
+
+
 def test_figures_that_resampling_cannot_move_are_a_caution():
     report = report_of(large(skill=99))
     assert report["accuracy"]["ci_low"] == pytest.approx(0.954, abs=1e-3)  # Wilson, 80 groups

@@ -15,7 +15,7 @@ from builders import bundle_info, head_with_spot, write_tiny_bundle
 from builders_evaluation import FOUR, rule_of
 from slicewise.data.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
-from slicewise.errors import ConfigError, EvaluationError
+from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.evaluation.evaluate import default_split, evaluate
 from slicewise.evaluation.gate import Gate
 from slicewise.evaluation.section import Section
@@ -269,6 +269,11 @@ def test_nothing_to_evaluate_is_an_error(folder):
         run(folder)
 
 
+def test_a_split_that_there_is_not_names_those_there_are(folder):
+    with pytest.raises(ManifestError, match="split 'foo': expected one of train, val, test, all"):
+        run(folder, split="foo")
+
+
 def test_a_label_the_model_does_not_know_is_an_error(folder):
     text = (folder / "m.csv").read_text()
     (folder / "m.csv").write_text(text.replace(",glioma,", ",abscess,"))
@@ -338,6 +343,23 @@ def test_a_manifest_of_tumor_or_not_measures_a_model_of_four_classes(folder):
     shares = probabilities_of(np.array([[4.0, 0, 0, 0]], np.float32), 1.3, None)[0]
     expected = [shares[0] if row["label"] == "no_tumor" else shares[1] for row in rows]
     assert [float(row["p_no_tumor"]) for row in rows] == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_tumor_without_its_kind_is_left_out_and_told(folder):
+    rows = list(csv.DictReader((folder / "m.csv").open()))
+    untold = next(r for r in rows if r["split"] == "test" and r["label"] == "glioma")
+    untold["label"] = "tumor"
+    write_manifest(folder, rows)
+    report, classifier = run(folder)
+    assert list(report["per_class"]) == list(FOUR)
+    assert report["labels"]["collapsed"] is False
+    assert report["n"] == 11
+    assert report["refused"]["untyped"]["paths"] == [untold["path"]]
+    assert not any(source.endswith(f"/{untold['path']}") for source in classifier.answered)
+    assert any(s.startswith("1 slice labelled tumor without a kind") for s in report["cautions"])
+    assert not any("only tumor from no tumor" in sentence for sentence in report["cautions"])
+    for name in ("report.html", "evaluation_report.txt"):
+        assert "of a kind not told" in (folder / "out" / name).read_text()
 
 
 def test_slices_that_any_of_several_models_has_seen_are_refused(folder):

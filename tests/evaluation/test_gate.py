@@ -125,6 +125,10 @@ def test_the_file_says_what_was_held_to_what(report, tmp_path):
         ("per_class: {}", "at least one limit"),
         ("- accuracy", "expected figures and limits; got list"),
         ("a: [", "expected a gate as YAML"),
+        (
+            "ece: 0.1\na: [}",
+            r"gate\.yaml: expected a gate as YAML; got [^\n<]*'}' in line 2, column 5$",
+        ),
     ],
 )
 def test_a_wrong_gate_is_refused(tmp_path, text, message):

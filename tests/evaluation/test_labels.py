@@ -39,12 +39,28 @@ def test_given_names_come_first():
 
 
 def test_tumor_alone_joins_the_models_tumors():
-    labels = read_labels(["no_tumor", "yes", "glioma"], FOUR_TASK, {})
+    labels = read_labels(["no_tumor", "yes", "tumor"], FOUR_TASK, {})
     assert labels.collapsed
     assert (labels.classes, labels.negative_class) == (("no_tumor", "tumor"), "no_tumor")
-    assert labels.meant == {"glioma": "tumor", "no_tumor": "no_tumor", "yes": "tumor"}
+    assert labels.meant == {"tumor": "tumor", "no_tumor": "no_tumor", "yes": "tumor"}
     given = read_labels(["mass", "no"], FOUR_TASK, {"mass": "tumor"})
     assert given.meant == {"mass": "tumor", "no": "no_tumor"}
+
+
+def test_a_tumor_without_its_kind_does_not_join_those_that_tell_it():
+    labels = read_labels(["no_tumor", "yes", "glioma", "mass"], FOUR_TASK, {"mass": "tumor"})
+    assert not labels.collapsed
+    assert labels.classes == FOUR
+    assert labels.untyped == {"yes", "mass"}
+    assert labels.meant == {"glioma": "glioma", "no_tumor": "no_tumor"}
+
+
+def test_kinds_are_joined_where_every_one_is_called_tumor():
+    given = {"glioma": "tumor", "pituitary": "tumor"}
+    labels = read_labels(["no_tumor", "tumor", "glioma", "pituitary"], FOUR_TASK, given)
+    assert labels.collapsed
+    assert not labels.untyped
+    assert set(labels.meant.values()) == {"no_tumor", "tumor"}
 
 
 def test_a_binary_model_takes_every_kind_as_tumor():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from builders import CLASSES
@@ -24,6 +25,7 @@ from slicewise.evaluation.localisation import (
     localised,
     measure,
 )
+from slicewise.evaluation.localisation_pictures import METHOD_TITLES, draw_bars
 from slicewise.evaluation.regions import read_boxes
 from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
@@ -162,3 +164,17 @@ def test_nothing_answered_is_told() -> None:
     estimate = found.estimates["answered", ALL, "heat_map", "pointing"]
     assert estimate.value is None
     assert "slice of this kind with a region" in estimate.reason
+
+
+def test_the_legend_covers_no_bar(tmp_path, monkeypatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, _: drawn.append(figure))
+    every = [scored(name, f"{name}{k}", 1.0) for name in ("glioma", "pituitary") for k in "ab"]
+    draw_bars(figures(every, Bootstrap(20)), tmp_path / "bars.png")
+    [figure] = drawn
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(METHOD_TITLES.values())
+    place = legend.get_window_extent()
+    assert not any(place.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    assert all(axes.get_legend() is None for axes in figure.axes)

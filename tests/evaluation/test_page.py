@@ -94,6 +94,16 @@ def test_the_page_has_every_part_in_order(written):
     assert page.headings == ["Summary", *PARTS, "Advice", "How this was made"]
 
 
+def test_a_long_reason_in_the_summary_stays_in_its_card(written):
+    """On a phone it wraps; the table scrolls inside where it is still too wide."""
+    source = (written[0] / "report.html").read_text()
+    assert re.search(r'<div class="scroll"><table class="headline">', source)
+    narrow = source[source.index("@media (max-width: 620px) {\n  dl") :]
+    assert (
+        ".headline td:nth-child(2) { white-space: normal; }" in narrow[: narrow.index("@media p")]
+    )
+
+
 def test_the_page_needs_nothing_from_outside(written):
     folder, _ = written
     page = Page((folder / "report.html").read_text())

@@ -68,7 +68,7 @@ def test_rows_say_what_was_answered(tmp_path):
         ("path,label\na.png,glioma\n", "missing"),
         (
             "path,label,source,group,temperature,threshold,logit_a,logit_b\np,c,s,g,1,0.5,1,2\n",
-            "known labels",
+            "label: expected one of a, b; got 'c'",
         ),
         (
             "path,label,source,group,temperature,threshold,logit_a,logit_b\np,a,s,g,1,0.5,x,2\n",
@@ -81,6 +81,31 @@ def test_broken_files_are_refused_by_name(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(EvaluationError, match=rf"broken\.csv.*{message}"):
         read_predictions(path, None)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", "abscess", "label: expected one of glioma, .*; got 'abscess'"),
+        ("decision", "maybe", "decision: expected one of accept, review, reject; got 'maybe'"),
+        ("decision", "", "decision: expected one of accept, review, reject; got ''"),
+        ("p_glioma", "7", "p_glioma: expected a number from 0 to 1; got '7'"),
+        ("p_glioma", "nan", "p_glioma: expected a number from 0 to 1; got 'nan'"),
+        ("p_glioma", "x", "p_glioma: expected a number from 0 to 1; got 'x'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_row(tmp_path, column, value, message):
+    path = tmp_path / "p.csv"
+    write_predictions(decided_table(), path)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[1][column] = value
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(EvaluationError, match=rf"p\.csv: row 2 below the header: {message}"):
+        read_predictions(path, "no_tumor")
 
 
 @pytest.mark.parametrize(("cells", "got"), [(-3, "fewer"), (None, "more")])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.build_report import Excluded
 from slicewise.data.collection import Item
+from slicewise.data.counts import counted
 from slicewise.data.groups import Bond, Key, connected, group_names
 from slicewise.data.splits import SHARES, Crossing, crossings, deal, held_out, named_folds, refuse
 from slicewise.errors import ConfigError, ManifestError
@@ -75,7 +76,7 @@ def within_folds(
     keys = [keys_of(item) for item in items]
     found = crossings(keys, folds)
     if config.on_conflict == "refuse":
-        refuse(found)
+        refuse(found, config.wording_of("on_conflict"))
     if config.on_conflict == "drop":
         kept, dropped = _dropped(items, keys, folds, found)
         return kept, dropped, 0
@@ -113,6 +114,8 @@ def boundary(items: Sequence[Item], config: BuildConfig) -> str:
     folds = sorted({item.fold for item in items})
     if any(folds):
         test, val = held_out(folds, config.test_fold, config.val_fold)
+        if set(folds) <= set(SHARES) and (test, val) == ("test", "val"):
+            return f"as {fold_column(config)} says ({', '.join(folds)})"
         return f"by {fold_column(config)} (test {test}, validation {val}, train the others)"
     return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
 
@@ -135,7 +138,7 @@ def kept_boundary(items: Sequence[Item], seed: int) -> str:
     splits = sorted({item.fold for item in items} - {""})
     dealt = sum(not item.fold for item in items)
     kept = f"as given ({', '.join(splits) or 'none'})"
-    rest = f"; {dealt} slices without one dealt 70/15/15 by group, seed {seed}"
+    rest = f"; {counted(dealt, 'slice')} without one dealt 70/15/15 by group, seed {seed}"
     return kept + rest if dealt else kept
 
 

@@ -114,7 +114,7 @@ def assembled(
     if config.copies == "one":
         items, more = _one_of_each(items)
         excluded += more
-    _require_some(items, collected)
+    _require_some(items, collected, config)
     kept = {item.found.reference for item in items}
     items = inherit(items, [item for item in everything if item.found.reference not in kept])
     items, more, moved = within_folds(items, config)
@@ -221,7 +221,7 @@ def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
     )
 
 
-def _require_some(items: Sequence[Item], collected: Collected) -> None:
+def _require_some(items: Sequence[Item], collected: Collected, config: BuildConfig) -> None:
     if not items:
         first = collected.excluded[0] if collected.excluded else None
         why = (
@@ -229,7 +229,8 @@ def _require_some(items: Sequence[Item], collected: Collected) -> None:
             if first
             else ""
         )
-        raise ManifestError(f"expected at least one readable slice{why}")
+        roots = ", ".join(str(source.root) for source in config.sources)
+        raise ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
 def _area(found: Found) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from slicewise.config_errors import problems
 from slicewise.data.annotations import TableSpec
@@ -67,6 +67,12 @@ class BuildConfig(BaseModel):
     )
     seed: int = Field(42, description="Of the order in which groups are dealt.")
 
+    _in_file: bool = PrivateAttr(False)
+
+    def wording_of(self, field: str) -> str:
+        """How a field is set where this was given, up to its value: by an option or by a key."""
+        return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
+
     @model_validator(mode="after")
     def _one_kind_of_fold(self) -> Self:
         """Folds come from the user or from published folders, and are named where there are any."""
@@ -110,13 +116,15 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys {', '.join(BuildConfig.model_fields)}")
     config = validated(content, str(path))
-    return config.model_copy(
+    config = config.model_copy(
         update={
             "sources": tuple(
                 _anchored(source, base or path.parent, path.parent) for source in config.sources
             )
         }
     )
+    config._in_file = True
+    return config
 
 
 def config_of(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from slicewise.data.counts import counted
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, ManifestRow
 
@@ -52,7 +53,8 @@ class BuildReport:
     def summary(self) -> str:
         """The report as text for people, without a final line break."""
         lines = [
-            f"{len(self.rows)} slices in {len({row.group for row in self.rows})} groups; "
+            f"{counted(len(self.rows), 'slice')} in "
+            f"{counted(len({row.group for row in self.rows}), 'group')}; "
             f"{len(self.excluded)} left out",
             f"copies found: {self.exact_copies} exact, {self.near_copies} near "
             "(mirrored, turned, resized, retouched)",
@@ -61,7 +63,7 @@ class BuildReport:
             *_counts(self.rows),
         ]
         if self.moved:
-            lines[3:3] = [f"moved to another fold: {self.moved} slices"]
+            lines[3:3] = [f"moved to another fold: {counted(self.moved, 'slice')}"]
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
         lines += _caution(self.rows)

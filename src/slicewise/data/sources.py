@@ -121,7 +121,8 @@ def list_files(root: Path, rules: FolderRules) -> list[File | Failure]:
         ManifestError: If the root is no folder, or a folder's name means no class of the task.
     """
     if not root.is_dir():
-        raise ManifestError(f"{root}: expected a folder of class folders")
+        got = "a file" if root.exists() else "none: it does not exist"
+        raise ManifestError(f"{root}: expected a folder of class folders; got {got}")
     if rules.masks is not None:
         return _masked_files(root, rules, rules.masks)
     files: list[File | Failure] = []

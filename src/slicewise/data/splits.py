@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from slicewise.data.counts import counted
 from slicewise.data.groups import Bond, Key, members_of
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 
@@ -140,8 +141,12 @@ def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Cross
     return found
 
 
-def refuse(found: Sequence[Crossing]) -> None:
+def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
     """Raise what a crossed boundary means.
+
+    Args:
+        found: What crosses.
+        option: How to ask for another answer, up to its value.
 
     Raises:
         LeakageError: If anything crosses; names how many, the first few, and what can be done.
@@ -149,13 +154,14 @@ def refuse(found: Sequence[Crossing]) -> None:
     if not found:
         return
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)
-    counted = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
+    bonds = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
     shown = "; ".join(f"{c.key.shown} ({_sides(c.sides)})" for c in found[:_SHOWN])
     stray = sum(sum(c.sides.values()) - c.sides[c.home] for c in found)
+    verb = "stands" if len(found) == 1 else "stand"
     raise LeakageError(
-        f"{len(found)} leak-free units stand in more than one fold ({counted}): {shown}. "
-        f"--on-conflict drop leaves out the slices outside of each unit's largest fold "
-        f"(at most {stray}); --on-conflict move moves whole groups into it"
+        f"{counted(len(found), 'leak-free unit')} {verb} in more than one fold ({bonds}): {shown}. "
+        f"{option}drop leaves out the slices outside of each unit's largest fold "
+        f"(at most {stray}); {option}move moves whole groups into it"
     )
 
 

@@ -95,6 +95,8 @@ class Task:
     def _unknown(self, folder: str, name: str, meant: str, own: list[str]) -> str:
         expected = f"expected one of {', '.join(self.classes)}"
         advice = "declare it as a class, as another name of one, or skip it"
+        if meant == TUMOR:
+            advice = f"--task binary (task: binary) tells tumor from no tumor; or {advice}"
         if meant:
             return f"folder {folder!r} means {meant}; {expected}; {advice}"
         known = [*self.classes, *own, *(n for n, c in _CLASS_OF.items() if c in self.classes)]

@@ -39,7 +39,9 @@ def cautions(report: Report) -> list[str]:
         *_no_spread(report),
         *_seen(report),
         *_unread(report),
+        *_untyped(report),
         *_collapsed(report),
+        *_copies_alone(report),
     ]
 
 
@@ -116,7 +118,29 @@ def _seen(report: Report) -> Iterator[str]:
 def _unread(report: Report) -> Iterator[str]:
     count = report["refused"]["failed"]["count"]
     if count:
-        yield f"{_count(count, 'slice')} could not be read, or had changed, and are in no figure."
+        named, verb = _count(count, "slice"), "is" if count == 1 else "are"
+        yield f"{named} could not be read, or had changed, and {verb} in no figure."
+
+
+def _untyped(report: Report) -> Iterator[str]:
+    count = report["refused"]["untyped"]["count"]
+    if count:
+        yield (
+            f"{_count(count, 'slice')} labelled tumor without a kind, where others tell theirs: "
+            "left out of every figure, tumor against no tumor included (refused.untyped). --map "
+            "KIND=tumor for every kind measures all slices on tumor against no tumor."
+        )
+
+
+def _copies_alone(report: Report) -> Iterator[str]:
+    """As `data build` and `data audit` say it: nothing but copies holds slices together."""
+    sources = report["groups_of_copies"]
+    if sources:
+        yield (
+            f"No patients or groups are known in {', '.join(sources)}: groups there are copies "
+            "alone. Slices of one patient may stand in several splits and count as several groups, "
+            "so figures may be too good and intervals too narrow."
+        )
 
 
 def _collapsed(report: Report) -> Iterator[str]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.manifest import SPLITS, Manifest, ManifestRow
 from slicewise.data.neighbour import thumbnail
-from slicewise.errors import EvaluationError
+from slicewise.errors import EvaluationError, ManifestError
 from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
 from slicewise.evaluation.checks import Bools
 from slicewise.evaluation.compare import require_same_task
@@ -30,6 +30,7 @@ from slicewise.evaluation.seen import SeenCheck, find_seen
 from slicewise.evaluation.timing import sample_slices
 from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.slice import Failure
+from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.progress import Progress, Tally
 
@@ -61,6 +62,23 @@ class Evaluated:
     bootstrap: Bootstrap
     notice: str | None
     progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What of a manifest is evaluated.
+
+    Args:
+        rows: The slices to evaluate, labels as the evaluation reads them.
+        training: Those to copy from, likewise.
+        labels: How labels were read.
+        untyped: Paths of slices left out, because they tell no kind of tumor where others do.
+    """
+
+    rows: tuple[ManifestRow, ...]
+    training: tuple[ManifestRow, ...]
+    labels: Labels
+    untyped: tuple[str, ...]
 
 
 Part = Callable[[Evaluated], Sequence[Section]]
@@ -107,6 +125,7 @@ def evaluate(
         EvaluationError: If the split is empty, has a label the model does not know, or nothing of
             it is left once unreadable, changed and seen slices are taken out; if a rival has other
             classes.
+        ManifestError: If there is no such split.
         ConfigError: If the gate names a class or source that was not evaluated.
         MissingExtraError: If pictures are wanted and matplotlib is not installed.
     """
@@ -114,7 +133,8 @@ def evaluate(
         require_plots()
     models = (classifier, *rivals)
     require_same_task([model.bundle for model in models])
-    rows, training, labels = _rows_of(manifest, split, classifier, label_names or {})
+    chosen = choose(manifest, split, classifier.bundle, label_names or {})
+    rows, training, labels = chosen.rows, chosen.training, chosen.labels
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     step = Tally(progress, "reading slices", len(rows) + len(training))
@@ -125,7 +145,7 @@ def evaluate(
     neighbour = _neighbour(
         manifest, split, training, tables[0].labels, answers.thumbnails[kept], step
     )
-    context = _context(models, labels, answers, checks, command, split, allow_seen=allow_seen)
+    context = _context(models, chosen, answers, checks, command, split, allow_seen=allow_seen)
     method = bootstrap or Bootstrap()
     report = write_figures(
         tables[0], out_dir, context, neighbour=neighbour, bootstrap=method, plots=plots
@@ -156,22 +176,36 @@ def default_split(manifest: Manifest) -> str:
     return TEST if any(row.split for row in manifest.rows) else ALL
 
 
-def _rows_of(
-    manifest: Manifest, split: str, classifier: Classifier, names: Mapping[str, str]
-) -> tuple[list[ManifestRow], list[ManifestRow], Labels]:
-    """The slices to evaluate, those to copy from, and how the labels of both are read."""
+def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, str]) -> Chosen:
+    """The slices to evaluate, by the labels alone; no file of theirs is opened.
+
+    Args:
+        manifest: Slices with labels and splits.
+        split: As in `evaluate`.
+        bundle: The model, whose classes are meant.
+        names: What labels mean, from label to class.
+
+    Raises:
+        EvaluationError: If the split is empty, or has a label the model does not know.
+        ManifestError: If there is no such split.
+    """
+    if split not in (*SPLITS, ALL):
+        known = ", ".join((*SPLITS, ALL))
+        raise ManifestError(f"split {split!r}: expected one of {known}")
     rows = manifest.rows if split == ALL else manifest.subset(split).rows
     if not rows:
-        known = sorted({row.split for row in manifest.rows if row.split})
-        raise EvaluationError(f"split {split!r}: expected slices; the manifest has {known}")
+        present = sorted({row.split for row in manifest.rows if row.split})
+        raise EvaluationError(f"split {split!r}: expected slices; the manifest has {present}")
     training = () if split == ALL else manifest.subset(TRAIN).rows
     labels = read_labels(
         [row.label for row in rows],
-        classifier.bundle.info.task,
+        bundle.info.task,
         names,
         beside=[row.label for row in training],
     )
-    return labels.read(rows), labels.read(training), labels
+    typed = [row for row in rows if row.label not in labels.untyped]
+    untyped = tuple(row.path for row in rows if row.label in labels.untyped)
+    return Chosen(tuple(labels.read(typed)), tuple(labels.read(training)), labels, untyped)
 
 
 def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools:
@@ -219,7 +253,7 @@ def _neighbour(
 
 def _context(
     models: Sequence[Classifier],
-    labels: Labels,
+    chosen: Chosen,
     answers: SplitAnswers,
     checks: Sequence[SeenCheck],
     command: str,
@@ -239,9 +273,9 @@ def _context(
         command=command,
         bundle=bundle.reference,
         threshold_rule="not fitted, 0.5 assumed" if point is None else point.rule,
-        refusals=Refusals(seen, "; ".join(described), answers.failed, allow_seen),
+        refusals=Refusals(seen, "; ".join(described), answers.failed, allow_seen, chosen.untyped),
         promised_coverage=None if sets is None else sets.coverage,
-        labels=labels,
+        labels=chosen.labels,
     )
 
 

@@ -154,7 +154,7 @@ def load_gate(path: Path) -> Gate:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a gate as YAML; got {error}") from error
+        raise ConfigError(f"{path}: expected a gate as YAML; got {_said(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected figures and limits; got {type(content).__name__}")
     try:
@@ -164,6 +164,14 @@ def load_gate(path: Path) -> Gate:
     if not list(_limits(gate.model_dump(exclude_none=True))):
         raise ConfigError(f"{path}: expected at least one limit; got none")
     return gate
+
+
+def _said(error: Exception) -> str:
+    """An error in one line; of YAML the place, not the name of a text without one."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return " ".join(str(error).split())
+    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]) -> None:

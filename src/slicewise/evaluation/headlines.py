@@ -65,6 +65,7 @@ TUMOR = (
     Headline(("tumor", "auroc"), "Tumor AUROC", "how well tumors are ranked above the others"),
     Headline(("tumor", "auprc"), "Tumor AUPRC", "average precision; depends on the mix"),
 )
+_TUMOR_FIRST = (*TUMOR[:2], TUMOR[4])
 ACCEPTED = (
     Headline(("decisions", "accept", "share"), "Accepted", "share of answers that stand alone"),
     Headline(
@@ -76,9 +77,8 @@ ACCEPTED = (
 def headlines(report: Mapping[str, Any]) -> Iterator[Headline]:
     """The figures to open a report with: those that this task and model have."""
     yield from OVERALL
-    if report["tumor"]["auroc"]["value"] is not None or report["tumor"]["sensitivity"]["value"]:
-        yield from TUMOR[:2]
-        yield TUMOR[4]
+    if any(headline.figure(report)["value"] is not None for headline in _TUMOR_FIRST):
+        yield from _TUMOR_FIRST
     counts = report["decisions"]["counts"]
     if counts is not None and counts["accept"]:
         yield from ACCEPTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +22,15 @@ class Labels:
         negative_class: The one without a tumor, if there is one.
         collapsed: Whether the model's tumor classes were joined to one, because the manifest
             does not tell them apart.
+        untyped: Labels that mean a tumor of a kind not told, where other labels tell it; they mean
+            no class of the evaluation.
     """
 
     meant: Mapping[str, str]
     classes: tuple[str, ...]
     negative_class: str | None
     collapsed: bool
+    untyped: frozenset[str] = frozenset()
 
     def read(self, rows: Iterable[ManifestRow]) -> list[ManifestRow]:
         """The rows under the names of the evaluation; a label that means no class stays."""
@@ -48,8 +51,9 @@ def read_labels(
     """Find out what the labels of a manifest mean to a model.
 
     A label is a class of the model, another name of one that `data build` knows too, or a name
-    that `given` explains. Where the manifest says `tumor` and the model tells several kinds apart,
-    the model is measured on tumor against no tumor only.
+    that `given` explains. Where the manifest says `tumor`, no label of it tells a kind, and the
+    model tells several kinds apart, the model is measured on tumor against no tumor only. Where
+    other labels tell the kind, `tumor` is `untyped`: its slices cannot be judged by kind.
 
     Args:
         labels: As the rows to be evaluated have them.
@@ -74,7 +78,11 @@ def read_labels(
         return Labels(meant, task.classes, task.negative_class, collapsed=False)
     if binary is not None:
         joined = _joined(given, binary)
-        meant, unknown = _meant(labels, binary, joined)
+        told, (meant, unknown) = meant, _meant(labels, binary, joined)
+        if not unknown and _tells_kinds(told.values(), task):
+            told |= _meant(beside, known, given)[0]
+            untyped = frozenset(label for label in meant if label not in told)
+            return Labels(told, task.classes, task.negative_class, collapsed=False, untyped=untyped)
         if not unknown:
             meant |= _meant(beside, binary, joined)[0]
             return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
@@ -89,6 +97,11 @@ def _binary(task: Task) -> Task | None:
     if task.negative_class is None or TUMOR in task.classes:
         return None
     return Task("binary", (task.negative_class, TUMOR), task.negative_class)
+
+
+def _tells_kinds(classes: Collection[str], task: TaskInfo) -> bool:
+    """Whether any of the classes is a kind of tumor."""
+    return any(name != task.negative_class for name in classes)
 
 
 def _joined(given: Mapping[str, str], binary: Task) -> dict[str, str]:

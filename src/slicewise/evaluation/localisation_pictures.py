@@ -117,7 +117,8 @@ def draw_bars(found: Localisation, path: Path, notice: str | None = None) -> Pat
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         if number == 0:
-            axes.legend(fontsize=8)
+            drawn = axes.get_legend_handles_labels()
+            figure.legend(*drawn, loc="outside lower center", ncols=len(METHODS), fontsize=8)
     title = "Heat map of the true class against the tumor's place"
     colour = "#B00000" if notice else "black"
     figure.suptitle(f"{notice}\n{title}" if notice else title, color=colour, fontsize=11)

@@ -11,6 +11,7 @@ import numpy as np
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.checks import Bools, Floats, Ints, Strings
 from slicewise.evaluation.predictions import JOINT, PredictionTable
+from slicewise.inference.decision import Verdict
 
 LOGIT = "logit_"
 BIAS = "bias_"
@@ -64,10 +65,11 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
     if missing or not classes:
         raise EvaluationError(f"{path}: expected columns {REQUIRED} and logits; missing {missing}")
     _require_whole(path, rows)
+    _require_known(path, rows, classes)
     try:
         return _table(rows, classes, negative_class)
     except (ValueError, TypeError) as problem:
-        raise EvaluationError(f"{path}: expected numbers and known labels; {problem}") from None
+        raise EvaluationError(f"{path}: expected numbers; {problem}") from None
 
 
 def _require_whole(path: Path, rows: list[dict[str, str]]) -> None:
@@ -81,6 +83,35 @@ def _require_whole(path: Path, rows: list[dict[str, str]]) -> None:
     given = [name for name in TOGETHER if name in rows[0]]
     if len(given) == 1:
         raise EvaluationError(f"{path}: expected the columns {TOGETHER} together; got {given}")
+
+
+def _require_known(path: Path, rows: list[dict[str, str]], classes: tuple[str, ...]) -> None:
+    """Refuse labels and decisions that there are not, and probabilities that are none."""
+    decided = any(row.get("decision") for row in rows)
+    known = {
+        "label": classes,
+        "answered": classes,
+        "decision": tuple(map(str, Verdict)) if decided else ("",),
+    }
+    for number, row in enumerate(rows, start=1):
+        where = f"{path}: row {number} below the header"
+        for column, words in known.items():
+            if column in row and row[column] not in words:
+                raise EvaluationError(
+                    f"{where}: {column}: expected one of {', '.join(words)}; got {row[column]!r}"
+                )
+        for column in (f"p_{name}" for name in classes):
+            if column in row and not _is_share(row[column]):
+                raise EvaluationError(
+                    f"{where}: {column}: expected a number from 0 to 1; got {row[column]!r}"
+                )
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _header(table: PredictionTable) -> list[str]:

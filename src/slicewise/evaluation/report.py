@@ -29,6 +29,7 @@ from slicewise.inference.decision import BundleReference
 
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
 UNCHECKED_NOTICE = "May include slices the model was trained on (--allow-seen, not checked)"
+UNTYPED = "labelled tumor, of a kind not told; other slices tell theirs"
 INTERVALS = "group bootstrap, percentiles; for shares of 0 or 1 Wilson over groups"
 
 
@@ -40,6 +41,7 @@ class Refusals:
         seen: Paths of slices with a duplicate among those the model was trained on.
         seen_check: What they were compared with, or why they were not, in words.
         failed: Slices that could not be read, or whose file has changed.
+        untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
         allow_seen: Whether the seen slices were evaluated all the same.
     """
 
@@ -47,6 +49,7 @@ class Refusals:
     seen_check: str
     failed: tuple[Failure, ...] = ()
     allow_seen: bool = False
+    untyped: tuple[str, ...] = ()
 
     @property
     def notice(self) -> str | None:
@@ -66,9 +69,11 @@ class Refusals:
         listed = {"count": len(self.seen), "paths": list(self.seen), "check": self.seen_check}
         none = {"count": 0, "paths": [], "check": self.seen_check}
         failed = {"count": len(self.failed), "errors": [asdict(failure) for failure in self.failed]}
+        untyped = {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED}
+        others = {"failed": failed, "untyped": untyped}
         if not self.allow_seen:
-            return {"allow_seen": False, "refused": {"seen": listed, "failed": failed}}
-        refused = {"seen": none, "failed": failed}
+            return {"allow_seen": False, "refused": {"seen": listed, **others}}
+        refused = {"seen": none, **others}
         return {"allow_seen": True, "refused": refused, "seen_evaluated": listed}
 
 

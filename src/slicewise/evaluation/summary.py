@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
 from slicewise.evaluation import metrics
 from slicewise.evaluation.checks import Bools, Floats, Ints
@@ -102,6 +103,7 @@ def summarise(
     report["decisions"] |= decision_counts(table)
     report["threshold_sweep"] = best_here(table)
     report["patterns"] = patterns(table)
+    report["groups_of_copies"] = _sources_of_copies(table)
     report["per_source"] = {
         str(source): _source_summary(table.take(table.sources == source), bootstrap)
         for source in np.unique(table.sources)
@@ -118,6 +120,12 @@ def nested(estimates: Mapping[Key, Estimate]) -> dict[str, Any]:
             branch = branch.setdefault(name, {})
         branch[key[-1]] = estimate.as_json()
     return tree
+
+
+def _sources_of_copies(table: PredictionTable) -> list[str]:
+    """Sources with a group of which nothing but copies of one slice is known."""
+    copies = np.char.startswith(table.groups.astype(np.str_), COPIES_PREFIX)
+    return [str(source) for source in np.unique(table.sources[copies])]
 
 
 def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:

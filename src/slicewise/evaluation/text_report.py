@@ -60,8 +60,10 @@ def _summary(report: Mapping[str, Any], standing: str | None) -> Iterator[str]:
 
 def refused_text(report: Mapping[str, Any]) -> str:
     """How many slices were left out, and why, in words."""
-    seen, failed = report["refused"]["seen"], report["refused"]["failed"]
+    seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
     said = f"{seen['count']} seen in training ({seen['check']}), {failed['count']} unreadable"
+    if untyped["count"]:
+        said += f", {untyped['count']} {untyped['reason']}"
     if report["allow_seen"]:
         said += f"; {report['seen_evaluated']['count']} seen ones evaluated all the same"
     return said

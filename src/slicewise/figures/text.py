@@ -7,13 +7,15 @@ from typing import Any
 
 FIRST_SHOWN, LAST_SHOWN = 0.0005, 0.9995
 """A share beyond these is not 0 or 1, but three decimals would say so."""
+_ONE = 1 - 1e-14
+"""From here on a number differs from 1 by the rounding of sums alone."""
 
 
 def number_text(value: float) -> str:
     """Three decimals; `<0.001` and `>0.999` where rounding would say 0 or 1 and it is not."""
     if 0 < value < FIRST_SHOWN:
         return "<0.001"
-    if LAST_SHOWN <= value < 1:
+    if LAST_SHOWN <= value < _ONE:
         return ">0.999"
     return f"{value:.3f}"
 
@@ -22,7 +24,7 @@ def percent_text(share: float) -> str:
     """One decimal; `<0.1 %` and `>99.9 %` where rounding would say 0 or 100 and it is not."""
     if 0 < share < FIRST_SHOWN:
         return "<0.1 %"
-    if LAST_SHOWN <= share < 1:
+    if LAST_SHOWN <= share < _ONE:
         return ">99.9 %"
     return f"{100 * share:.1f} %"
 

@@ -53,7 +53,7 @@ REASON_TEXTS = {
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
     Reason.UNLIKE_TRAINING: "the picture is unlike those the model was measured on",
-    Reason.NOT_A_HEAD_SLICE: "the picture is far from the MR slices of heads that the model was measured on",
+    Reason.NOT_A_HEAD_SLICE: "the picture is far from the heads that the model was measured on",
     Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
     Reason.NOT_MR: "the file says that it is no MR image",
     Reason.END_OF_SERIES: "the slice lies at an end of its series",

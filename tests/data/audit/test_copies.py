@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from builders_data import item
 from slicewise.data.audit.copies import Sides, find_copies, leak_free, sides_of
 from slicewise.data.fingerprint import Fingerprints
+from slicewise.figures.share import wilson
 
 
 def prints(names):
@@ -74,6 +76,17 @@ def test_a_patient_on_both_sides_is_a_torn_unit_without_copies():
     found = find_copies(items, prints("ab"), Sides(("train", "test"), "folds"))
     assert found.torn == {"patient": 1}
     assert leak_free(items).tolist() == [0, 0]
+
+
+def test_intervals_of_crossing_copies_resample_patients():
+    """Eight slices with a copy are two patients: Wilson over two groups, not over eight."""
+    items = [
+        item(i, patient=f"p{i % 2}", cluster=str(i % 8), source="ab"[i // 8]) for i in range(16)
+    ]
+    sides = Sides(("train",) * 8 + ("test",) * 8, "folds")
+    found = find_copies(items, prints("abcdefghijklmnop"), sides)
+    for one in (*found.cross_split, *found.cross_source):
+        assert one.share.ci_low == pytest.approx(wilson(2, 2).ci_low)
 
 
 def test_published_folders_come_before_folds():

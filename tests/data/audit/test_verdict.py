@@ -15,7 +15,9 @@ from builders_data import item, save
 from slicewise.data.audit.audit import audit_folders, audit_manifest
 from slicewise.data.audit.copies import Sides, find_copies
 from slicewise.data.audit.page import render_page
-from slicewise.data.audit.verdict import _splits, percent
+from slicewise.data.audit.sentence import percent
+from slicewise.data.audit.shortcuts import FamilyScore, Probe
+from slicewise.data.audit.verdict import _shortcut, _splits
 from slicewise.data.build_config import config_of
 from slicewise.data.fingerprint import Fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -86,7 +88,7 @@ def test_no_copies_is_good_and_says_what_was_not_looked_at():
     assert said(["train", "test", ""], [0, 1, 2]) == [
         (
             "good",
-            "No copies cross the manifest's splits. 1 slices without a split were not looked at.",
+            "No copies cross the manifest's splits. 1 slice without a split was not looked at.",
         )
     ]
     assert said(["train", "test"], [0, 1])[0][1] == "No copies cross the manifest's splits."
@@ -98,7 +100,7 @@ def test_rows_that_name_no_slice_are_told(tmp_path):
     one = ManifestRow("1.png", "glioma", "s", "", "g", "train", digest, 96, 96)
     Manifest((one, replace(one, path="1.png#7")), tmp_path).write(tmp_path / "m.csv")
     (files,) = [s for s in audit_manifest(tmp_path / "m.csv").sentences if s.topic == "files"]
-    assert files.text.startswith("1 files or slices could not be read")
+    assert files.text.startswith("1 file or slice could not be read, or was left out")
 
 
 def test_names_of_files_and_folders_are_escaped(tmp_path):
@@ -111,3 +113,50 @@ def test_names_of_files_and_folders_are_escaped(tmp_path):
     assert "<b>set" not in page
     assert "&lt;i&gt;0.png" in page
     assert "not probed" in page
+
+
+def shortcut(value, low, high, groups=60, folds=5):
+    """Severity and sentence of a probe of two classes with this balanced accuracy."""
+    share = Share(value, low, high)
+    score = FamilyScore("all", share, share)
+    found = Probe("class", 300, groups, folds, 0.5, 0.5, (score,), (("width", 0.1),))
+    (sentence,) = _shortcut(found)
+    return sentence.severity, sentence.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "severity", "ending"),
+    [
+        ((0.562, 0.231, 0.821, 3, 3), "note", "From 3 groups, the rarest class in 3: it cannot"),
+        ((0.52, 0.5, 0.54, 8), "note", "From 8 groups: it cannot be told whether"),
+        ((0.52, None, None, 20), "note", "The interval is too wide to tell whether"),
+        ((0.55, 0.4, 0.7), "note", "The interval is too wide to tell whether"),
+        ((0.7, 0.45, 0.9), "warning", "The interval is too wide to tell whether"),
+        ((0.9, 0.8, 1.0, 4, 2), "warning", "From 4 groups, the rarest class in 2: it cannot"),
+    ],
+)
+def test_a_probe_that_cannot_tell_says_so(asked, severity, ending):
+    found, text = shortcut(*asked)
+    assert found == severity
+    assert ending in text
+    assert "What tells most" not in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "severity", "ending"),
+    [
+        ((0.52, 0.48, 0.58), "good", "What tells most: width."),
+        ((0.7, 0.6, 0.8), "warning", "A model can read the class off the file"),
+        ((0.9, 0.85, 0.95), "severe", "A model can read the class off the file"),
+    ],
+)
+def test_a_probe_that_can_tell_is_judged(asked, severity, ending):
+    found, text = shortcut(*asked)
+    assert found == severity
+    assert ending in text
+
+
+def test_one_slice_is_spoken_of_in_the_singular():
+    ((_, text),) = said(["train", "test"], [0, 0])
+    assert "of the 1 test slice (1) has a copy in train" in text
+    assert "of the 1 train slice (1) has one in test" in text

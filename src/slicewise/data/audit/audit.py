@@ -15,10 +15,11 @@ from slicewise.data.audit.findings import Findings, as_json
 from slicewise.data.audit.memorisation import RANDOM_SEED, memorisation
 from slicewise.data.audit.page import render_page
 from slicewise.data.audit.reading import Material, Work, read, work_of_folders, work_of_manifest
+from slicewise.data.audit.sentence import Sentence
 from slicewise.data.audit.shortcuts import FOLDS, SEED, probe, require_sklearn
 from slicewise.data.audit.suspects import find_suspects
 from slicewise.data.audit.tables import class_table
-from slicewise.data.audit.verdict import Sentence, verdict
+from slicewise.data.audit.verdict import verdict
 from slicewise.data.build import Built, clustered
 from slicewise.data.build_config import BuildConfig, config_of
 from slicewise.data.build_report import Excluded
@@ -124,7 +125,7 @@ def _audited(
     progress: Progress | None,
 ) -> Audit:
     material = read(work, left_out, workers, progress)
-    _require_some(material)
+    _require_some(material, audited)
     pairs = find_pairs(material.collected.prints, progress)
     items = clustered(material.items, pairs)
     material = replace(material, collected=replace(material.collected, items=items))
@@ -148,11 +149,11 @@ def _audited(
     return Audit(findings, verdict(findings), pairs, audited)
 
 
-def _require_some(material: Material) -> None:
+def _require_some(material: Material, audited: Sequence[str]) -> None:
     if not material.items:
         bad = material.collected.excluded
         why = f"; {len(bad)} left out, first {bad[0].path}: {bad[0].reason}" if bad else ""
-        raise ManifestError(f"expected at least one readable slice{why}")
+        raise ManifestError(f"{', '.join(audited)}: expected at least one readable slice{why}")
 
 
 def _clean(built: Built | None) -> dict[str, str | int] | None:

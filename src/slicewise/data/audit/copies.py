@@ -43,7 +43,8 @@ class Crossed:
         other: The other one.
         n: Slices of `side`.
         hits: Indices of those with a copy in `other`.
-        share: Hits among the slices, with an interval by group of copies.
+        share: Hits among the slices, with an interval by leak-free group: patients where
+            they are known, else groups of copies.
     """
 
     side: str
@@ -116,6 +117,7 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
     exact = _gathered([digest.tobytes() for digest in prints.digests])
     same = {tuple(group) for group in exact}
     clusters = [item.cluster for item in items]
+    ties = leak_free(items)
     sources = [item.found.source for item in items]
     keys = [keys_of(item) for item in items]
     torn = crossings(keys, sides.names) if sides.said else []
@@ -124,8 +126,8 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
         distinct=len(set(clusters)),
         exact=exact,
         near=[group for group in groups if tuple(group) not in same],
-        cross_split=_crossed(clusters, sides.names),
-        cross_source=_crossed(clusters, sources),
+        cross_split=_crossed(clusters, sides.names, ties),
+        cross_source=_crossed(clusters, sources, ties),
         groups=groups,
         conflicts=[odd for group in groups if (odd := _contradicting(group, items))],
         torn={bond.name.lower(): n for bond, n in sorted(bonds.items()) if bond != Bond.COPIES},
@@ -147,7 +149,7 @@ def _gathered(names: Sequence[object]) -> list[Group]:
     return sorted(several, key=lambda group: (-len(group), group[0]))
 
 
-def _crossed(clusters: Sequence[int], sides: Sequence[str]) -> list[Crossed]:
+def _crossed(clusters: Sequence[int], sides: Sequence[str], groups: Ints) -> list[Crossed]:
     where: dict[int, set[str]] = {}
     for cluster, side in zip(clusters, sides, strict=True):
         where.setdefault(cluster, set()).add(side)
@@ -158,7 +160,7 @@ def _crossed(clusters: Sequence[int], sides: Sequence[str]) -> list[Crossed]:
         for other in names:
             if other != side:
                 hit = [other in where[clusters[index]] for index in own]
-                share = share_by_group(hit, [clusters[index] for index in own])
+                share = share_by_group(hit, groups[own])
                 hits = [index for index, yes in zip(own, hit, strict=True) if yes]
                 found.append(Crossed(side, other, len(own), hits, share))
     return found

@@ -10,6 +10,7 @@ from slicewise.data.audit.copies import Copies, Crossed, Group, Ints, Sides
 from slicewise.data.audit.memorisation import Memorisation
 from slicewise.data.audit.reading import Material
 from slicewise.data.audit.shortcuts import Probe
+from slicewise.data.audit.suggestion import kept_of
 from slicewise.data.audit.suspects import Suspects
 from slicewise.data.audit.tables import Row
 from slicewise.data.boundaries import keys_of
@@ -155,6 +156,7 @@ def _suspects(findings: Findings, one: Suspects) -> dict[str, Any]:
         "title": one.rule.title,
         "rule": one.rule.words,
         "left_out": one.rule.leave_out,
+        "kept": kept_of(one, findings.clean),
         "count": len(one.slices),
         "paths": findings.paths(one.slices),
     }

@@ -10,8 +10,10 @@ from slicewise.data.audit.copies import Crossed, Group
 from slicewise.data.audit.features import FAMILIES
 from slicewise.data.audit.findings import Findings
 from slicewise.data.audit.pictures import Pictures
+from slicewise.data.audit.sentence import Sentence, percent
 from slicewise.data.audit.shortcuts import Probe
-from slicewise.data.audit.verdict import Sentence, percent
+from slicewise.data.audit.suggestion import fate
+from slicewise.data.counts import counted
 from slicewise.data.duplicates import Pair
 from slicewise.pages.templates import templates
 from slicewise.progress import Progress
@@ -113,6 +115,7 @@ def render_page(
     copies = findings.copies
     environment = templates("slicewise.data.audit")
     environment.filters["percent"] = percent
+    environment.filters["counted"] = counted
     return environment.get_template(_TEMPLATE).render(
         findings=findings,
         sentences=sentences,
@@ -130,7 +133,10 @@ def render_page(
             if isinstance(probe, Probe)
         ],
         families=FAMILIES,
-        suspects=[(one, gallery.strip(one.slices, members=_SUSPECTS)) for one in findings.suspects],
+        suspects=[
+            (one, fate(one, findings.clean), gallery.strip(one.slices, members=_SUSPECTS))
+            for one in findings.suspects
+        ],
         unreadable=findings.material.collected.excluded[:_LISTED],
         unreadable_count=len(findings.material.collected.excluded),
         conflict_count=len(copies.conflicts),

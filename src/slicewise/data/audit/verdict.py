@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
 
 from slicewise.data.audit.copies import Crossed
 from slicewise.data.audit.findings import Findings, headline
-from slicewise.data.audit.shortcuts import Probe
-from slicewise.data.manifest import ManifestRow
-from slicewise.figures.share import Share
-from slicewise.figures.text import percent_text, share_text
-
-Severity = Literal["severe", "warning", "note", "good"]
+from slicewise.data.audit.sentence import Sentence, Severity, percent
+from slicewise.data.audit.shortcuts import FOLDS, Probe
+from slicewise.data.audit.suggestion import clean_sentence, suspect_sentences
+from slicewise.data.counts import counted
 
 _SEVERE_LEAK = 0.05
 _SEVERE_MEMORY = 0.9
 _SEVERE_SHORTCUT = 0.5
 _SHORTCUT = 0.2
+_FEWEST_GROUPS = 10
+"""An interval that resamples fewer groups than these says little."""
 _COPIED = 0.2
 _HELD_OUT = {"train": 0, "val": 2, "test": 3}
 """Of two splits the one further right is said to hold copies of the other; folds are 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One finding in words.
-
-    Args:
-        severity: `severe`, `warning`, `note` or `good`.
-        topic: Of which part of the audit.
-        text: One or a few sentences.
-    """
-
-    severity: Severity
-    topic: str
-    text: str
-
-    def as_json(self) -> dict[str, str]:
-        """Fields by name."""
-        return asdict(self)
 
 
 def verdict(findings: Findings) -> list[Sentence]:
@@ -56,19 +35,13 @@ def verdict(findings: Findings) -> list[Sentence]:
         *_conflicts(findings),
         *_shortcut(findings.class_probe),
         *_source(findings.source_probe),
-        *_suspects(findings),
+        *suspect_sentences(findings.suspects, findings.clean),
+        *_files(findings),
         *_groups(findings),
-        *_clean(findings),
+        clean_sentence(findings.clean),
     ]
     order: dict[Severity, int] = {"severe": 0, "warning": 1, "note": 2, "good": 3}
     return sorted(found, key=lambda sentence: order[sentence.severity])
-
-
-def percent(share: float | Share) -> str:
-    """A share in percent with one decimal, with its interval where there is one."""
-    if isinstance(share, float):
-        return percent_text(share)
-    return share_text(share.value, share.ci_low, share.ci_high)
 
 
 def _copies(findings: Findings) -> Iterator[Sentence]:
@@ -93,7 +66,8 @@ def _shared_sources(crossed: Sequence[Crossed]) -> Iterator[Sentence]:
             other = back[one.other, one.side]
             text = (
                 f"{one.side} and {one.other} share pictures: {percent(one.share)} of the "
-                f"{one.n:,} slices of {one.side} and {percent(other.share)} of the {other.n:,} of "
+                f"{counted(one.n, 'slice')} of {one.side} and {percent(other.share)} of the "
+                f"{other.n:,} of "
                 f"{other.side}. Never train on one and test on the other."
             )
             yield Sentence("warning", "sources", text)
@@ -111,9 +85,16 @@ def _splits(findings: Findings) -> Iterator[Sentence]:
         text = f"Units that belong together stand in more than one split: {units}."
         yield Sentence("severe", "splits", text)
     elif not leaks:
-        alone = sides.names.count("")
-        rest = f" {alone:,} slices without a split were not looked at." if alone else ""
+        rest = _alone(sides.names.count(""))
         yield Sentence("good", "splits", f"No copies cross {sides.said}.{rest}")
+
+
+def _alone(count: int) -> str:
+    """Slices of which nothing was said, in words; nothing where there are none."""
+    if not count:
+        return ""
+    verb = "was" if count == 1 else "were"
+    return f" {counted(count, 'slice')} without a split {verb} not looked at."
 
 
 def _leaks(crossed: Sequence[Crossed]) -> list[tuple[Crossed, Crossed]]:
@@ -141,10 +122,14 @@ def _leak_text(one: Crossed, back: Crossed, said: str) -> str:
         "a new patient."
     )
     return (
-        f"{percent(one.share)} of the {one.n:,} {side} slices ({len(one.hits):,}) have a copy in "
-        f"{other}, and {percent(back.share.value)} of the {back.n:,} {other} slices "
-        f"({len(back.hits):,}) have one in {side} ({said}). {meaning}"
+        f"{_share_of(one, side, percent(one.share))} a copy in {other}, and "
+        f"{_share_of(back, other, percent(back.share.value))} one in {side} ({said}). {meaning}"
     )
+
+
+def _share_of(one: Crossed, side: str, share: str) -> str:
+    verb = "has" if one.n == 1 else "have"
+    return f"{share} of the {counted(one.n, f'{side} slice')} ({len(one.hits):,}) {verb}"
 
 
 def _memory(findings: Findings) -> Iterator[Sentence]:
@@ -155,9 +140,10 @@ def _memory(findings: Findings) -> Iterator[Sentence]:
     bad = memory.accuracy.value >= _SEVERE_MEMORY and lead > 0.1
     text = (
         f"Copying the label of the most similar training picture, with no learning, scores "
-        f"{percent(memory.accuracy)} ({memory.split}; {len(memory.test):,} test slices). The most "
-        f"common class alone scores {percent(memory.majority)}. With the copies and groups of each "
-        f"test slice taken out of training it is {percent(memory.grouped)}. "
+        f"{percent(memory.accuracy)} ({memory.split}; "
+        f"{counted(len(memory.test), 'test slice')}). The most common class alone scores "
+        f"{percent(memory.majority)}. With the copies and groups of each test slice taken out of "
+        f"training it is {percent(memory.grouped)}. "
         + (
             "This split measures memory: a model has to beat the first figure before its score "
             "means anything."
@@ -173,9 +159,9 @@ def _conflicts(findings: Findings) -> Iterator[Sentence]:
     if groups:
         slices = sum(len(group) for group in groups)
         text = (
-            f"{len(groups)} pictures stand under labels that contradict each other ({slices} "
-            "files). At least one label of each is wrong; the suggested manifest leaves all of "
-            "these files out."
+            f"{counted(len(groups), 'picture')} {'stands' if len(groups) == 1 else 'stand'} under "
+            f"labels that contradict each other ({slices:,} files). At least one label of each "
+            "is wrong; the suggested manifest leaves all of these files out."
         )
         yield Sentence("warning", "labels", text)
     elif findings.copies.distinct < len(findings.items):
@@ -187,27 +173,69 @@ def _shortcut(probe: Probe | str) -> Iterator[Sentence]:
         yield Sentence("note", "shortcut", f"The class was not probed: {probe}.")
         return
     score = probe.scores[0]
-    gain = (score.balanced_accuracy.value - probe.chance) / (1 - probe.chance)
-    names = ", ".join(name.replace("_", " ") for name in headline(probe))
+    gain = _gain(probe, score.balanced_accuracy.value)
+    clear = _is_clear(probe)
     text = (
         "File, border and brightness features, none of which looks at a place in the brain, "
-        f"predict the class: balanced accuracy {percent(score.balanced_accuracy)} where guessing "
-        f"gives {percent(probe.chance)}; accuracy {percent(score.accuracy)} where the most common "
-        f"class gives {percent(probe.majority)}."
-        + (f" What tells most: {names}." if names else "")
-        + (" A model can read the class off the file instead of the tumor." if gain > 0.2 else "")
+        f"{'predict' if clear else 'were probed for'} the class: balanced accuracy "
+        f"{percent(score.balanced_accuracy)} where guessing gives {percent(probe.chance)}; "
+        f"accuracy {percent(score.accuracy)} where the most common class gives "
+        f"{percent(probe.majority)}. " + (_told(probe, gain) if clear else _untold(probe))
     )
     level: Severity = (
         "severe" if gain > _SEVERE_SHORTCUT else "warning" if gain > _SHORTCUT else "good"
     )
-    yield Sentence(level, "shortcut", text)
+    if not clear:
+        level = "warning" if gain > _SHORTCUT else "note"
+    yield Sentence(level, "shortcut", text.rstrip())
+
+
+def _gain(probe: Probe, balanced_accuracy: float) -> float:
+    """How far from guessing (0) to always right (1)."""
+    return (balanced_accuracy - probe.chance) / (1 - probe.chance)
+
+
+def _is_clear(probe: Probe) -> bool:
+    """Whether the probe can tell: enough groups, and an interval on one side of its limit.
+
+    A gain above the limit is clear where the interval excludes guessing; one below it, where the
+    interval excludes the limit.
+    """
+    score = probe.scores[0].balanced_accuracy
+    if score.ci_low is None or score.ci_high is None:
+        return False
+    if _has_few_groups(probe):
+        return False
+    if _gain(probe, score.value) > _SHORTCUT:
+        return score.ci_low > probe.chance
+    return _gain(probe, score.ci_high) <= _SHORTCUT
+
+
+def _has_few_groups(probe: Probe) -> bool:
+    """Whether a class stands in fewer groups than there should be folds, or all do in few."""
+    return probe.folds < FOLDS or probe.groups < _FEWEST_GROUPS
+
+
+def _told(probe: Probe, gain: float) -> str:
+    names = ", ".join(name.replace("_", " ") for name in headline(probe))
+    most = f"What tells most: {names}. " if names else ""
+    bad = "A model can read the class off the file instead of the tumor."
+    return most + (bad if gain > _SHORTCUT else "")
+
+
+def _untold(probe: Probe) -> str:
+    rest = "whether a model could read the class off the file"
+    if not _has_few_groups(probe):
+        return f"The interval is too wide to tell {rest}."
+    rarest = f", the rarest class in {probe.folds}" if probe.folds < FOLDS else ""
+    return f"From {counted(probe.groups, 'group')}{rarest}: it cannot be told {rest}."
 
 
 def _source(probe: Probe | str) -> Iterator[Sentence]:
     if isinstance(probe, str):
         return
     score = probe.scores[0]
-    gain = (score.balanced_accuracy.value - probe.chance) / (1 - probe.chance)
+    gain = _gain(probe, score.balanced_accuracy.value)
     text = (
         f"The same features tell the source: balanced accuracy {percent(score.balanced_accuracy)} "
         f"where guessing gives {percent(probe.chance)}. Where classes come from different sources, "
@@ -216,14 +244,15 @@ def _source(probe: Probe | str) -> Iterator[Sentence]:
     yield Sentence("warning" if gain > _SHORTCUT else "note", "source", text)
 
 
-def _suspects(findings: Findings) -> Iterator[Sentence]:
-    for one in findings.suspects:
-        fate = "left out of" if one.rule.leave_out else "kept, but marked, in"
-        text = f"{len(one.slices)} slices: {one.rule.title} ({fate} the suggested manifest)."
-        yield Sentence("warning" if one.rule.leave_out else "note", "suspects", text)
+def _files(findings: Findings) -> Iterator[Sentence]:
     excluded = findings.material.collected.excluded
     if excluded:
-        text = f"{len(excluded):,} files or slices could not be read, or were left out before it."
+        text = (
+            f"{counted(len(excluded), 'file')} or slices could not be read, or were left out "
+            "before it."
+            if len(excluded) > 1
+            else "1 file or slice could not be read, or was left out before it."
+        )
         yield Sentence("warning", "files", text)
 
 
@@ -235,24 +264,3 @@ def _groups(findings: Findings) -> Iterator[Sentence]:
             "or groups with a table or pattern if you can."
         )
         yield Sentence("warning", "groups", text)
-
-
-def _clean(findings: Findings) -> Iterator[Sentence]:
-    if findings.clean is None:
-        yield Sentence("severe", "clean", "No slice would be left in a suggested manifest.")
-        return
-    report = findings.clean.report
-    groups = len({row.group for row in report.rows})
-    text = (
-        f"The suggested manifest keeps {len(report.rows):,} slices in {groups:,} groups and leaves "
-        f"out {len(report.excluded):,}; split {report.boundary}.{_untrainable(report.rows)}"
-    )
-    yield Sentence("note", "clean", text)
-
-
-def _untrainable(rows: Sequence[ManifestRow]) -> str:
-    """What training would miss."""
-    lacking = [split for split in ("train", "val") if all(row.split != split for row in rows)]
-    if not lacking:
-        return ""
-    return f" Training needs slices in train and in val; it has none in {' or '.join(lacking)}."
