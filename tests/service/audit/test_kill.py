@@ -30,7 +30,9 @@ def acknowledged_until_killed(process: subprocess.Popen[bytes], enough: int) -> 
     """Kill it in the middle of its work; all that it had said until then."""
     said = b""
     while said.count(b"\n") < enough:
-        said += os.read(process.stdout.fileno(), 1 << 16)
+        part = os.read(process.stdout.fileno(), 1 << 16)
+        assert part, f"the process ended by itself: {process.wait()}"
+        said += part
     process.send_signal(signal.SIGKILL)
     said += process.stdout.read()
     assert process.wait() == -signal.SIGKILL
