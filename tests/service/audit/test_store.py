@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from builders_records import KEY, START, record, records
 from postgres import Server, on_both
 from slicewise.errors import AuditError, ConfigError, FeedbackError
+from slicewise.service.audit import database
 from slicewise.service.audit.ledger import Ledger
 from slicewise.service.audit.store import AuditStore
 from slicewise.service.audit.verify import verify
@@ -155,6 +157,32 @@ def test_many_threads_share_commits_and_lose_nothing(store: AuditStore, ledger: 
         mine = [one for one in kept if one.caller == batch[0].caller]
         assert mine == batch
     assert verify(ledger).intact
+
+
+class Racing:
+    """A cursor of SQLite while another process turns the same new file to WAL."""
+
+    def __init__(self, code: int) -> None:
+        self.code, self.asked = code, 0
+
+    def execute(self, _: str) -> Racing:
+        self.asked += 1
+        if self.asked < 3:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        return self
+
+    def fetchone(self) -> tuple[str]:
+        return ("wal",)
+
+
+def test_processes_that_make_one_file_at_the_same_time_wait_for_each_other():
+    racing = Racing(sqlite3.SQLITE_BUSY_RECOVERY)
+    assert database._wal(racing) == "wal"
+    assert racing.asked == 3
+    with pytest.raises(sqlite3.OperationalError):
+        database._wal(Racing(sqlite3.SQLITE_IOERR))
 
 
 @on_both

@@ -7,7 +7,9 @@ of a row.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -27,6 +29,8 @@ from slicewise.errors import AuditError, ConfigError, MissingExtraError
 
 BUSY_S = 10
 """How long a writer waits for another one, seconds."""
+
+_PAUSE_S = 0.02
 
 _SETTING_UP = 7_312_907_101
 """Number of the lock in PostgreSQL that one process holds while it creates or migrates tables."""
@@ -229,12 +233,28 @@ def _identity(file: Path) -> tuple[int, int] | None:
 def _set_up_sqlite(connection: Any, _: object) -> None:
     """WAL: readers do not wait for the writer. FULL: a commit is on disk, not just handed over."""
     cursor = connection.cursor()
-    mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = _wal(cursor)
     if mode != "wal":
         raise AuditError(f"expected a file system on which SQLite can use WAL; got mode {mode}")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
+
+
+def _wal(cursor: sqlite3.Cursor) -> str:
+    """The mode after asking for WAL, waiting while another process turns a new file to it.
+
+    SQLite's own waiting does not cover this: two that ask at the same time would wait for each
+    other, so it refuses one at once.
+    """
+    given_up = time.monotonic() + BUSY_S
+    while True:
+        try:
+            return str(cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
