@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from slicewise.cli_data_out import require_folder
+from slicewise.cli_out import require_folder
 from slicewise.cli_progress import steps
 from slicewise.data.audit.audit import PAGE_NAME, Audit, audit_folders, audit_manifest
 from slicewise.data.build_config import BuildConfig

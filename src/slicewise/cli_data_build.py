@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from slicewise.cli_data_out import require_table
+from slicewise.cli_out import require_table
 from slicewise.cli_progress import steps
 from slicewise.data.build import build
 from slicewise.data.build_config import BuildConfig, config_of, read_build_config

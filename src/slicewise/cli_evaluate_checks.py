@@ -10,7 +10,7 @@ from slicewise.data.tasks import normal_name
 from slicewise.errors import ConfigError, ManifestError
 
 
-def require_table(path: Path) -> None:
+def require_manifest(path: Path) -> None:
     """Refuse a folder where a manifest is wanted.
 
     Raises:
@@ -21,17 +21,6 @@ def require_table(path: Path) -> None:
             f"{path}: expected a manifest, .csv or .parquet; got a folder; `slicewise data build "
             f"{path} --out manifest.csv` makes one of it"
         )
-
-
-def require_folder(path: Path) -> None:
-    """Refuse a place for files that is a file, or lies below one.
-
-    Raises:
-        ConfigError: Names the file.
-    """
-    nearest = next((place for place in (path, *path.parents) if place.exists()), None)
-    if nearest is not None and not nearest.is_dir():
-        raise ConfigError(f"--out {path}: expected a folder, got a file: {nearest}")
 
 
 def require_labels(names: Iterable[str], manifest: Manifest) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from slicewise.cli_evaluate_checks import (
-    require_folder,
     require_labels,
+    require_manifest,
     require_places,
-    require_table,
 )
 from slicewise.cli_evaluate_parts import Extras, parts_of
+from slicewise.cli_out import require_folder
 from slicewise.cli_progress import steps
 from slicewise.data.manifest import Manifest
 from slicewise.errors import ConfigError
@@ -65,7 +65,7 @@ def run_evaluate(manifest: Path, out: Path, wanted: Wanted, *, as_json: bool) ->
         wanted: What is to be measured.
         as_json: Print all of `metrics.json`, not the headlines.
     """
-    require_table(manifest)
+    require_manifest(manifest)
     require_folder(out)
     gate = None if wanted.gate is None else load_gate(wanted.gate)
     names = _pairs(wanted.label_names)

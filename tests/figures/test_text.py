@@ -7,6 +7,7 @@ import pytest
 from slicewise.figures.text import (
     cell_text,
     class_text,
+    counted,
     figure_text,
     number_text,
     percent_text,
@@ -59,3 +60,10 @@ def test_a_difference_carries_its_sign():
     assert signed_text(gap) == "+0.120 (-0.040 to +0.200)"
     none = {"value": 0.0, "ci_low": None, "ci_high": None, "reason": "one group"}
     assert signed_text(none) == "0.000 (no interval: one group)"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 slices"), (1, "1 slice"), (2, "2 slices"), (2000, "2,000 slices")]
+)
+def test_a_number_with_its_noun(number, text):
+    assert counted(number, "slice") == text

@@ -9,10 +9,10 @@ from dataclasses import replace
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.build_report import Excluded
 from slicewise.data.collection import Item
-from slicewise.data.counts import counted
 from slicewise.data.groups import Bond, Key, connected, group_names
 from slicewise.data.splits import SHARES, Crossing, crossings, deal, held_out, named_folds, refuse
 from slicewise.errors import ConfigError, ManifestError
+from slicewise.figures.text import counted
 
 
 def keys_of(item: Item) -> list[Key]:

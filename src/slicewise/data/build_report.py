@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from slicewise.data.counts import counted
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, ManifestRow
+from slicewise.figures.text import counted
 
 _SHOWN_REASONS = 12
 

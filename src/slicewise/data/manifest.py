@@ -13,6 +13,7 @@ from pathlib import Path
 from slicewise.data.groups import Bond
 from slicewise.data.tables import read_table, write_table
 from slicewise.errors import LeakageError, ManifestError
+from slicewise.imaging.read import file_and_index
 
 SPLITS = ("train", "val", "test")
 COLUMNS = (
@@ -208,19 +209,6 @@ def require_no_repeat(manifest: Manifest, name: str) -> None:
             f"{name}: expected every slice in one row; {len(again)} rows repeat another: "
             f"{'; '.join(again[:_SHOWN])}"
         )
-
-
-def file_and_index(reference: str) -> tuple[str, int | None]:
-    """The file that a resolved reference names, and which of its slices; None without an index.
-
-    Args:
-        reference: As `slicewise.imaging.read.read_slice` takes it. A file that is itself called
-            `name#1` is that file.
-    """
-    index = _index(reference)
-    if not index or Path(reference).exists():
-        return reference, None
-    return reference.rpartition("#")[0], int(index)
 
 
 def _names_patient(row: ManifestRow) -> bool:

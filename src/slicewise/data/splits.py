@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.data.counts import counted
 from slicewise.data.groups import Bond, Key, members_of
 from slicewise.errors import ConfigError, LeakageError, ManifestError
+from slicewise.figures.text import counted
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 _SOURCE_WEIGHT = 0.25

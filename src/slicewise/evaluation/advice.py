@@ -12,7 +12,7 @@ from typing import Any
 from slicewise.evaluation.headlines import OVERALL, TUMOR
 from slicewise.evaluation.seen import NOT_CHECKED
 from slicewise.figures.bootstrap import NO_SPREAD
-from slicewise.figures.text import class_text, figure_text, number_text, percent_text
+from slicewise.figures.text import class_text, counted, figure_text, number_text, percent_text
 
 Report = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[
     """
     if groups < FEW_GROUPS:
         return [
-            f"These slices come from {_count(groups, 'group')}. With fewer than {FEW_GROUPS} the "
+            f"These slices come from {counted(groups, 'group')}. With fewer than {FEW_GROUPS} the "
             "intervals are too narrow; read them as a lower bound of the uncertainty."
         ]
     small = [
@@ -118,7 +118,7 @@ def _seen(report: Report) -> Iterator[str]:
 def _unread(report: Report) -> Iterator[str]:
     count = report["refused"]["failed"]["count"]
     if count:
-        named, verb = _count(count, "slice"), "is" if count == 1 else "are"
+        named, verb = counted(count, "slice"), "is" if count == 1 else "are"
         yield f"{named} could not be read, or had changed, and {verb} in no figure."
 
 
@@ -126,7 +126,7 @@ def _untyped(report: Report) -> Iterator[str]:
     count = report["refused"]["untyped"]["count"]
     if count:
         yield (
-            f"{_count(count, 'slice')} labelled tumor without a kind, where others tell theirs: "
+            f"{counted(count, 'slice')} labelled tumor without a kind, where others tell theirs: "
             "left out of every figure, tumor against no tumor included (refused.untyped). --map "
             "KIND=tumor for every kind measures all slices on tumor against no tumor."
         )
@@ -184,8 +184,8 @@ def _weak_classes(report: Report) -> Iterator[str]:
 
 def _taken_for(pair: Mapping[str, Any]) -> str:
     return (
-        f" It is mostly taken for {class_text(pair['answered'])} ({_count(pair['n'], 'slice')} of "
-        f"{_count(pair['groups'], 'group')}): look at these first."
+        f" It is mostly taken for {class_text(pair['answered'])} ({counted(pair['n'], 'slice')} of "
+        f"{counted(pair['groups'], 'group')}): look at these first."
     )
 
 
@@ -273,7 +273,3 @@ def _apart(low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
     if low["ci_high"] is None or high["ci_low"] is None:
         return False
     return bool(low["ci_high"] < high["ci_low"])
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

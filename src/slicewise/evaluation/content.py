@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import lru_cache
 from pathlib import Path
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import InputError
+from slicewise.imaging.read import file_and_index
 
 CHANGED = "changed since the manifest was written"
-_INDEX = re.compile(r"#(\d+)$")
 
 
 def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
@@ -48,12 +47,12 @@ def content_key(manifest: Manifest, row: ManifestRow) -> str:
         InputError: The file is needed and cannot be read.
     """
     reference = manifest.resolve(row)
-    _, index = _parted(reference)
-    return f"{row.sha256 or _digest_of(reference)}{index}"
+    _, index = file_and_index(reference)
+    return f"{row.sha256 or _digest_of(reference)}{'' if index is None else f'#{index}'}"
 
 
 def _digest_of(reference: str) -> str:
-    path, _ = _parted(reference)
+    path, _ = file_and_index(reference)
     try:
         told = Path(path).stat()
         return _digest(path, told.st_mtime_ns, told.st_size, told.st_ino)
@@ -65,9 +64,3 @@ def _digest_of(reference: str) -> str:
 def _digest(path: str, *stamp: int) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _parted(reference: str) -> tuple[str, str]:
-    """The file, and `#index` where the reference is to one slice of several, as in `read_slice`."""
-    match = None if Path(reference).exists() else _INDEX.search(reference)
-    return (reference, "") if match is None else (reference[: match.start()], match[0])

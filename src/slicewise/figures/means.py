@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from slicewise.errors import EvaluationError
 from slicewise.figures.bootstrap import Ints, Names, Quantity, Slack
-from slicewise.figures.share import Share, wilson
+from slicewise.figures.share import reach
 
 Values = NDArray[np.float64] | NDArray[np.bool_]
 Bools = NDArray[np.bool_]
@@ -48,19 +48,13 @@ class Shares:
     def slack(self, groups: Names, level: float) -> Slack:
         """Wilson's interval over groups for each share that is 0 or 1.
 
-        Parts of a mean are added, not squared, since one group may have slices in several: that is
-        never too narrow. The same is done in `share.mean_share_by_class`.
-
         Args:
             groups: (N,) group of each slice; those with a slice that a share is of are counted.
             level: Coverage, in (0, 1).
         """
-        found = [_edge(values[among], groups[among], level) for values, among in self.parts]
+        found = [_edge(values[among], groups[among]) for values, among in self.parts]
         edges = [edge for edge in found if edge is not None]
-        below = sum(edge.value - (edge.ci_low or 0.0) for edge in edges)
-        above = sum((edge.ci_high or 0.0) - edge.value for edge in edges)
-        count = len(found)
-        return Slack(below / count, max(0.0, above / count), alone=len(edges) == count)
+        return Slack(*reach(edges, len(found), level), alone=len(edges) == len(found))
 
 
 def mean_of(
@@ -91,10 +85,8 @@ def share_of(
     return Shares(mean_of(values, among, needs), [(values, everyone)])
 
 
-def _edge(values: Values, groups: Names, level: float) -> Share | None:
-    """Wilson's interval over groups where all values are 0 or all 1; None where they differ."""
-    for edge in (0, 1):
-        if values.size and bool(np.all(values == edge)):
-            n = int(np.unique(groups).size)
-            return wilson(edge * n, n, level)
+def _edge(values: Values, groups: Names) -> tuple[bool, int] | None:
+    """Whether all values are 1, and their groups; None where they are not all 0 or all 1."""
+    if values.size and bool(np.all(values == values[0])) and values[0] in {0, 1}:
+        return bool(values[0]), int(np.unique(groups).size)
     return None

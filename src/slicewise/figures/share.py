@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
@@ -110,13 +111,27 @@ def _unresampled(found: Floats, totals: Floats) -> tuple[float, float, bool]:
     """How far classes at 0 or 1 let the mean go down and up, and whether all classes are there."""
     hits, slices = found.sum(axis=0), totals.sum(axis=0)
     edges = np.flatnonzero((hits == 0) | (hits == slices))
-    below = above = 0.0
-    for kind in edges:
-        groups = int(np.count_nonzero(totals[:, kind]))
-        edge = wilson(groups if hits[kind] else 0, groups)
-        below += edge.value - (edge.ci_low or 0.0)
-        above += (edge.ci_high or 0.0) - edge.value
-    return below / slices.size, max(0.0, above / slices.size), edges.size == slices.size
+    at = [(bool(hits[kind]), int(np.count_nonzero(totals[:, kind]))) for kind in edges]
+    return *reach(at, slices.size), edges.size == slices.size
+
+
+def reach(
+    edges: Sequence[tuple[bool, int]], parts: int, level: float = 0.95
+) -> tuple[float, float]:
+    """How far the mean of some shares may lie below and above, for those of them at 0 or 1.
+
+    Each moves the mean by its part of Wilson's interval over its groups. Parts are added, not
+    squared, since one group may have slices in several: that is never too narrow.
+
+    Args:
+        edges: Of each share at 0 or 1: whether it is 1, and groups that have a slice in it.
+        parts: Shares in the mean.
+        level: Coverage, in (0, 1).
+    """
+    found = [wilson(groups if one else 0, groups, level) for one, groups in edges]
+    below = sum(edge.value - (edge.ci_low or 0.0) for edge in found)
+    above = sum((edge.ci_high or 0.0) - edge.value for edge in found)
+    return below / parts, max(0.0, above / parts)
 
 
 def _sums(

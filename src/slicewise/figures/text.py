@@ -20,6 +20,16 @@ def number_text(value: float) -> str:
     return f"{value:.3f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 slice`, `2,000 slices`.
+
+    Args:
+        number: How many.
+        noun: In the singular; its plural ends in s.
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def percent_text(share: float) -> str:
     """One decimal; `<0.1 %` and `>99.9 %` where rounding would say 0 or 100 and it is not."""
     if 0 < share < FIRST_SHOWN:

@@ -101,17 +101,26 @@ def read_slice(reference: str) -> Slice:
     Raises:
         InputError: The file cannot be read, has several slices and no index is given, or has fewer.
     """
-    match = None if Path(reference).exists() else _INDEX.search(reference)
-    if match is None:
+    path, index = file_and_index(reference)
+    if index is None:
         alone = read_slices(reference)
         if len(alone) > 1:
             raise InputError(f"{reference}: expected one slice, got {len(alone)}; add #index")
         return alone[0]
-    path = reference[: match.start()]
     slices = _slices_of(path, _stamp(path))
-    if int(match[1]) >= len(slices):
-        raise InputError(f"{reference}: expected an index below {len(slices)}, got {match[1]}")
-    return slices[int(match[1])]
+    if index >= len(slices):
+        raise InputError(f"{reference}: expected an index below {len(slices)}, got {index}")
+    return slices[index]
+
+
+def file_and_index(reference: str) -> tuple[str, int | None]:
+    """The file that a reference names, and which of its slices; None without an index.
+
+    Args:
+        reference: As `read_slice` takes it. A file that is itself called `name#1` is that file.
+    """
+    match = None if Path(reference).exists() else _INDEX.search(reference)
+    return (reference, None) if match is None else (reference[: match.start()], int(match[1]))
 
 
 @lru_cache(maxsize=1)  # a manifest names the slices of one file after another

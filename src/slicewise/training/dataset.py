@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -21,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.errors import SliceWiseError, TrainingError
+from slicewise.errors import InputError, SliceWiseError, TrainingError
+from slicewise.evaluation.content import require_unchanged
 from slicewise.imaging.preprocess import PIPELINE_VERSION, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice, is_synthetic
@@ -75,11 +75,10 @@ def _save(images: Images, path: Path) -> None:
 def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
     images = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
     failures: list[str] = []
-    digest = lru_cache(maxsize=1)(_digest)  # rows of one volume stand together
     for i, row in enumerate(track(manifest.rows, "Decoding slices", console=Console(stderr=True))):
         try:
             slice_ = read_slice(manifest.resolve(row))
-            _require_allowed(row, slice_, digest(_file_of(manifest, row)))
+            _require_allowed(manifest, row, slice_)
             images[i] = preprocess(slice_.pixels, spec).image
         except SliceWiseError as error:
             failures.append(str(error))
@@ -89,23 +88,11 @@ def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
     return images
 
 
-def _file_of(manifest: Manifest, row: ManifestRow) -> Path:
-    """The file that holds a slice, which may be one of several in it (`FILE#INDEX`)."""
-    whole = Path(manifest.resolve(row))
-    return whole if whole.is_file() else Path(str(whole).rpartition("#")[0])
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _require_allowed(row: ManifestRow, slice_: Slice, digest: str) -> None:
-    if digest != row.sha256:
-        raise TrainingError(
-            f"{row.path}: expected the file of SHA-256 {row.sha256[:12]}..., as the manifest says; "
-            f"got {digest[:12]}..., so it was changed since"
-        )
+def _require_allowed(manifest: Manifest, row: ManifestRow, slice_: Slice) -> None:
+    try:
+        require_unchanged(manifest, row)
+    except InputError as error:
+        raise TrainingError(f"{row.path}: {error}") from None
     if is_synthetic(slice_):
         raise TrainingError(f"{row.path}: expected a real slice; got a synthetic one")
 

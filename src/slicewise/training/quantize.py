@@ -55,6 +55,7 @@ def quantized(graph: bytes, images: Array) -> bytes:
     from onnxruntime import quantization  # after `ort`, which sets how it may behave
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    # The library has no types, so its class is Any to mypy.
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self._batches = batched(iter(images), BATCH)

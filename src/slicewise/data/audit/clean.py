@@ -13,8 +13,9 @@ from slicewise.data.build import Built, assembled
 from slicewise.data.build_config import BuildConfig
 from slicewise.data.collection import Item
 from slicewise.data.duplicates import Pair
-from slicewise.data.manifest import Manifest, file_and_index
+from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import contradicted
+from slicewise.imaging.read import file_and_index
 
 SUSPECT_COLUMN = "suspect"
 """Extra column: kinds of suspicion that do not leave a slice out, joined by blanks."""

@@ -13,8 +13,8 @@ from slicewise.data.audit.pictures import Pictures
 from slicewise.data.audit.sentence import Sentence, percent
 from slicewise.data.audit.shortcuts import Probe
 from slicewise.data.audit.suggestion import fate
-from slicewise.data.counts import counted
 from slicewise.data.duplicates import Pair
+from slicewise.figures.text import counted
 from slicewise.pages.templates import templates
 from slicewise.progress import Progress
 

@@ -19,12 +19,13 @@ from slicewise.data.build_report import Excluded
 from slicewise.data.collection import Collected, Item, Planned, plan
 from slicewise.data.fingerprint import concatenate, fingerprints
 from slicewise.data.groups import Bond, Key
-from slicewise.data.manifest import Manifest, ManifestRow, file_and_index
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.neighbour import THUMBNAIL_PX, thumbnail
 from slicewise.data.sources import File, Found, read_file
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
+from slicewise.imaging.read import file_and_index
 from slicewise.imaging.slice import Array, Slice, is_synthetic
 from slicewise.progress import Progress, Tally
 

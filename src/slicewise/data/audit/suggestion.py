@@ -8,8 +8,8 @@ from slicewise.data.audit.clean import SUSPECT_COLUMN
 from slicewise.data.audit.sentence import Sentence
 from slicewise.data.audit.suspects import Suspects
 from slicewise.data.build import Built
-from slicewise.data.counts import counted
 from slicewise.data.manifest import ManifestRow
+from slicewise.figures.text import counted
 
 
 def kept_of(one: Suspects, clean: Built | None) -> int:

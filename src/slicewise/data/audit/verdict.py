@@ -9,7 +9,7 @@ from slicewise.data.audit.findings import Findings, headline
 from slicewise.data.audit.sentence import Sentence, Severity, percent
 from slicewise.data.audit.shortcuts import FOLDS, Probe
 from slicewise.data.audit.suggestion import clean_sentence, suspect_sentences
-from slicewise.data.counts import counted
+from slicewise.figures.text import counted
 
 _SEVERE_LEAK = 0.05
 _SEVERE_MEMORY = 0.9

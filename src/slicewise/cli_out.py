@@ -1,4 +1,4 @@
-"""Where `slicewise data` may write, asked before the work and not after it."""
+"""Where a command may write, asked before the work and not after it."""
 
 from __future__ import annotations
 
