@@ -31,6 +31,7 @@ from rich.progress import track
 from slicewise.data.manifest import Manifest
 from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
+from slicewise.evaluation.checks import Floats
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
 from slicewise.evaluation.predictions_csv import read_predictions
@@ -38,14 +39,22 @@ from slicewise.figures.bootstrap import Bootstrap, group_intervals
 from slicewise.figures.means import share_of
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
-from slicewise.inference.bundle import OUTLIERS_NAME, load_bundle
-from slicewise.inference.classifier import Classifier
+from slicewise.inference.bundle import NEIGHBOURS_NAME, OUTLIERS_NAME, load_bundle
+from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
+from slicewise.inference.trust import trust_scores
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
 from slicewise.training.decision_fit import fit_decision
-from slicewise.training.evidence import donors_of, evidence_of, seen_of, strange_evidence
+from slicewise.training.evidence import (
+    donors_of,
+    evidence_of,
+    neighbours_of,
+    seen_of,
+    strange_evidence,
+)
 from slicewise.training.rule_across_folds import GATES
 from slicewise.training.run import CONFIG_NAME
 
@@ -69,9 +78,13 @@ class Fitted:
 
     def verdicts(self, slices: Sequence[Slice]) -> list[Outcome]:
         """Decision, reasons and label of each slice."""
+        said = [answer.prediction for answer in self.answers(slices)]
+        return [(one.decision, one.reasons, one.label) for one in said]
+
+    def answers(self, slices: Sequence[Slice]) -> list[Answer]:
+        """Answers for slices, a batch at a time."""
         parts = (slices[start : start + BATCH] for start in range(0, len(slices), BATCH))
-        answers = [answer for part in parts for answer in self.classifier.predict(part)]
-        return [(answer.decision, answer.reasons, answer.label) for answer in answers]
+        return [answer for part in parts for answer in self.classifier.answers(part)]
 
 
 def main() -> None:
@@ -127,12 +140,14 @@ def _one_fold(
     test = manifest.subset("test").rows
     slices = [read_slice(manifest.resolve(row)) for row in test]
     donors = [slices[i] for i in np.random.default_rng(SEED).permutation(len(slices))[:100]]
-    table = evidence_of(classifier, manifest, "test").table
+    known = seen_of(classifier, manifest, "train")
+    neighbours = neighbours_of(classifier, manifest, known, SEED)
+    table = evidence_of(classifier, manifest, "test", neighbours).table
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real = []
     settings = load_config(folder / CONFIG_NAME).bundle
     rule = _rule_of(others, classifier, settings)
-    for half, model in _fitted_halves(classifier, manifest, rule, settings).items():
+    for half, model in _halves(classifier, manifest, known, neighbours, rule, settings).items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
         # Scans are few and never fitted on: once is enough.
@@ -158,14 +173,19 @@ def _rule_of(
     return fit_decision(pooled(tables), "held-out folds", settings)
 
 
-def _fitted_halves(
-    classifier: Classifier, manifest: Manifest, rule: DecisionRule, settings: BundleConfig
+def _halves(
+    classifier: Classifier,
+    manifest: Manifest,
+    known: Seen,
+    neighbours: Neighbours,
+    rule: DecisionRule,
+    settings: BundleConfig,
 ) -> dict[str, Fitted]:
     """The same graph and rule, with limits fitted on each half of the kinds."""
-    real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
+    real = seen_of(classifier, manifest, "val")
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
     return {
-        half: _fit(classifier, rule, real, known, kinds_of(half), donors, settings)
+        half: _fit(classifier, rule, (real, known), neighbours, kinds_of(half), donors, settings)
         for half in ("A", "B")
     }
 
@@ -173,13 +193,13 @@ def _fitted_halves(
 def _fit(
     classifier: Classifier,
     rule: DecisionRule,
-    real: Seen,
-    known: Seen,
+    seen: tuple[Seen, Seen],
+    neighbours: Neighbours,
     kinds: Sequence[Kind],
     donors: Sequence[Slice],
     settings: BundleConfig,
 ) -> Fitted:
-    refusal = settings.refusal
+    refusal, (real, known) = settings.refusal, seen
     strange = strange_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
     scores = cross_scores(real, strange, known, seed=SEED)
     names = [kind.name for kind in kinds]
@@ -187,7 +207,11 @@ def _fit(
     complete = rule.model_copy(update={"out_of_distribution": limits})
     bundle = classifier.bundle
     info = bundle.info.model_copy(update={"decision": complete})
-    files = {**bundle.files, OUTLIERS_NAME: fit_outliers(real, strange, known).to_bytes()}
+    fitted = {
+        OUTLIERS_NAME: fit_outliers(real, strange, known).to_bytes(),
+        NEIGHBOURS_NAME: neighbours.to_bytes(),
+    }
+    files = {**bundle.files, **fitted}
     return Fitted(Classifier(replace(bundle, info=info, files=files)))
 
 
@@ -265,17 +289,19 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     rows = [row for row in everything.rows if row.label == name]
     settings = load_config(folder / CONFIG_NAME).bundle
     real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
-    rule = _rule_of([folder], classifier, settings)
+    neighbours = neighbours_of(classifier, manifest, known, SEED)
+    held_out = evidence_of(classifier, manifest, "test", neighbours).table
+    rule = fit_decision(held_out, "its held-out groups", settings)
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
-    model = _fit(classifier, rule, real, known, kinds_of(), donors, settings)
+    model = _fit(classifier, rule, (real, known), neighbours, kinds_of(), donors, settings)
     slices = [read_slice(everything.resolve(row)) for row in _shown(rows, f"Reading {name}")]
-    found = model.verdicts(slices)
-    accepted = np.array([verdict is Verdict.ACCEPT for verdict, _, _ in found])
-    typed = accepted & np.array([label != NO_TUMOR for _, _, label in found])
+    found = model.answers(slices)
+    accepted = np.array([answer.prediction.decision is Verdict.ACCEPT for answer in found])
+    typed = accepted & np.array([answer.prediction.label != NO_TUMOR for answer in found])
     groups = np.array([row.group for row in rows])
-    known_rows = manifest.subset("test").rows
-    fitted_on = model.verdicts([read_slice(manifest.resolve(row)) for row in known_rows])
-    kept = np.mean([verdict is Verdict.ACCEPT for verdict, _, _ in fitted_on])
+    test = manifest.subset("test").rows
+    fitted_on = model.answers([read_slice(manifest.resolve(row)) for row in test])
+    kept = np.mean([answer.prediction.decision is Verdict.ACCEPT for answer in fitted_on])
     quantities = {
         ("accepted",): share_of(accepted),
         ("accepted_as_a_tumor_type",): share_of(typed),
@@ -285,7 +311,24 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
         "n": len(rows),
         "groups": len(set(groups.tolist())),
         **{key[0]: value.as_json() for key, value in intervals.items()},
-        "accepted_of_the_slices_it_was_fitted_on": {"n": len(known_rows), "value": float(kept)},
+        "accepted_of_the_slices_it_was_fitted_on": {"n": len(test), "value": float(kept)},
+        "kept_where_half_of_the_known_are": {
+            score: float(np.mean(of_new >= np.median(of_known)))
+            for (score, of_known), of_new in zip(
+                _sureness(fitted_on).items(), _sureness(found).values(), strict=True
+            )
+        },
+    }
+
+
+def _sureness(answers: Sequence[Answer]) -> dict[str, Floats]:
+    """Trust and confidence of each answer."""
+    said = [answer.prediction for answer in answers]
+    places = [list(one.probabilities).index(one.label) for one in said]
+    distances = np.array([answer.distances for answer in answers])
+    return {
+        "trust": trust_scores(distances, places),
+        "confidence": np.array([one.confidence for one in said]),
     }
 
 

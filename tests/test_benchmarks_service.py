@@ -6,6 +6,7 @@ import base64
 import importlib
 import io
 import json
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -13,8 +14,13 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+
+from builders import bundle_info
+from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,26 +120,56 @@ def test_the_load_generator_counts_what_a_server_did() -> None:
     assert list(answers.times.values()) == [6]  # without their ids the answers are one
 
 
-def test_the_plain_app_answers_as_the_bundled_model_does() -> None:
-    pytest.importorskip("flask")
-    from slicewise.inference.bundle import bundled_model, load_bundle
-    from slicewise.inference.classifier import Classifier
-
-    plain = module("plain_app")
-    bundle = load_bundle(bundled_model())
-    client = plain.create_app(bundle).test_client()
+def asked_of_the_plain_app(bundle: Bundle) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """A picture of noise and what the app says about it."""
+    client = module("plain_app").create_app(bundle).test_client()
     size = bundle.info.preprocessing.size
     grey = np.random.default_rng(0).integers(0, 255, (size, size), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "PNG")
     buffer.seek(0)
     answer = client.post("/predict", data={"file": (buffer, "a.png")}).get_json()
-    batch = (grey.astype(np.float32) / 255)[None, None]
-    logits = Classifier(bundle).run(batch).logits[0].astype(float)
-    expected = np.exp(logits) / np.exp(logits).sum()
-    assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-4)
     overlay = Image.open(io.BytesIO(base64.b64decode(answer["heatmap"])))
     assert overlay.size == (size, size)
+    return grey, answer
+
+
+def test_the_plain_app_answers_as_a_bundle_of_its_weights_does() -> None:
+    pytest.importorskip("flask")
+    torch = pytest.importorskip("torch")
+    from slicewise.data.tasks import FOUR_CLASS
+    from slicewise.inference.classifier import Classifier
+    from slicewise.training.config import ModelConfig
+    from slicewise.training.graph import onnx_bytes, rounded
+    from slicewise.training.model import create_network
+
+    made_up = bundle_info(weight_storage="float16")
+    origin = made_up.origin.model_copy(update={"architecture": "resnet18"})
+    info = made_up.model_copy(update={"origin": origin})
+    torch.manual_seed(1)
+    network = create_network(ModelConfig(name="resnet18"), FOUR_CLASS, weights=None).eval()
+    graph = onnx_bytes(rounded(network, "float16"), info.preprocessing.size, "float16")
+    bundle = Bundle(info, "0", {MODEL_NAME: graph})
+    grey, answer = asked_of_the_plain_app(bundle)
+    logits = Classifier(bundle).run((grey.astype(np.float32) / 255)[None, None]).logits[0]
+    expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum()
+    assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_plain_app_has_the_network_of_the_bundled_model() -> None:
+    """Its weights are whole numbers there, and random ones here."""
+    pytest.importorskip("flask")
+    bundle = load_bundle(bundled_model())
+    _, answer = asked_of_the_plain_app(bundle)
+    assert list(answer["probabilities"]) == list(bundle.classes)
+    network = module("plain_app").torch_network(bundle)
+    graph = onnx.load_model_from_string(bundle.files[MODEL_NAME]).graph
+    shapes = Counter(
+        tuple(t.dims) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8
+    )
+    kernels = Counter(tuple(part.shape) for part in network.parameters() if part.ndim == 4)
+    assert sum(kernels.values()) > 40
+    assert not kernels - shapes
 
 
 @pytest.mark.parametrize(

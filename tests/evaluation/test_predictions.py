@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders_evaluation import FOUR, decided_table, rule_of, table_of
+from builders_evaluation import FOUR, decided_table, rule_of, table_of, with_distances
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions import pooled
 from slicewise.inference.decision import probabilities_of
@@ -113,3 +113,21 @@ def test_unlike_tables_are_not_pooled():
 def test_columns_that_do_not_fit_are_refused(change, message):
     with pytest.raises(EvaluationError, match=message):
         replace(table_of(), **change)
+
+
+def test_distances_are_pooled_where_every_table_has_them():
+    first, second = with_distances(table_of(groups=4), 1), with_distances(table_of(groups=8), 2)
+    joined = pooled([first, second])
+    np.testing.assert_array_equal(joined.distances, np.vstack([first.distances, second.distances]))
+    np.testing.assert_array_equal(joined.take(np.arange(20, 60)).trust, second.trust)
+    with pytest.raises(EvaluationError, match="distances: expected all of 2 tables or none; got 1"):
+        pooled([first, table_of(groups=8)])
+
+
+def test_sureness_is_trust_and_else_confidence():
+    table = table_of(groups=4)
+    np.testing.assert_array_equal(table.sureness, table.confidence)
+    known = with_distances(table)
+    np.testing.assert_array_equal(known.sureness, known.trust)
+    with pytest.raises(EvaluationError, match="distances: expected numbers of 0 or more"):
+        replace(known, distances=known.distances - 9)

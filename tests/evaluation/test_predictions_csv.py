@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders_evaluation import decided_table, rule_of, table_of
+from builders_evaluation import decided_table, rule_of, table_of, with_distances
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions_csv import read_predictions, write_predictions
 
@@ -175,3 +175,22 @@ def test_a_file_of_an_older_version_has_no_decisions(tmp_path):
     assert back.verdicts is None
     assert back.reasons is None
     assert back.sets is None
+
+
+def test_distances_survive_the_file_and_trust_stands_beside(tmp_path):
+    table = with_distances(table_of())
+    write_predictions(table, tmp_path / "p.csv")
+    back = read_predictions(tmp_path / "p.csv", "no_tumor")
+    np.testing.assert_array_equal(back.distances, table.distances)
+    with (tmp_path / "p.csv").open(newline="") as file:
+        shown = [float(row["trust"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(shown, table.trust, atol=1e-6)
+
+
+@pytest.mark.parametrize("prefix", ["distance_", "bias_"])
+def test_a_number_for_some_classes_only_is_refused(tmp_path, prefix):
+    table = with_distances(table_of(groups=8).decided(rule_of()))
+    table = replace(table, biases=np.ones(table.logits.shape))
+    without(table, tmp_path / "p.csv", [f"{prefix}glioma"])
+    with pytest.raises(EvaluationError, match=f"{prefix}<class>: expected a column for each"):
+        read_predictions(tmp_path / "p.csv", "no_tumor")

@@ -13,7 +13,7 @@ def test_the_curve_of_five_answers():
     curve = risk_coverage([0.9, 0.8, 0.7, 0.6, 0.5], np.array([True, True, False, True, False]))
     np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.6, 0.8, 1.0])
     np.testing.assert_allclose(curve.risk, [0, 0, 1 / 3, 1 / 4, 2 / 5])
-    np.testing.assert_allclose(curve.confidence, [0.9, 0.8, 0.7, 0.6, 0.5])
+    np.testing.assert_allclose(curve.sureness, [0.9, 0.8, 0.7, 0.6, 0.5])
 
 
 def test_equal_confidences_are_withheld_together():

@@ -11,10 +11,14 @@ from builders import fitted_rule, head_with_spot, make_slice, tiny_bundle
 from builders_evaluation import table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.trust_fit import fit_neighbours
 from slicewise.evaluation.verdicts import verdict_columns, with_verdicts
+from slicewise.inference.bundle import NEIGHBOURS_NAME, Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.neighbours import Neighbours
+from slicewise.inference.rule import Acceptance, DecisionRule
+from slicewise.inference.trust import trust_scores
 
 CLASSES = ("glioma", "no_tumor", "pituitary")
 SMALLEST = {"glioma": 0.2, "no_tumor": 0.6, "pituitary": 0.05}
@@ -78,6 +82,25 @@ def test_what_was_decided_before_does_not_matter() -> None:
         np.testing.assert_array_equal(getattr(once, name), getattr(again, name))
 
 
+def trusting(least: float) -> DecisionRule:
+    acceptance = Acceptance(trust=least, target=0.99, accuracy=1, coverage=0.7, n=9, groups=9)
+    return rule_of_temperature_one().model_copy(update={"acceptance": acceptance})
+
+
+def test_trust_decides_where_the_rule_has_a_limit_of_it() -> None:
+    apart = np.array([[1.0, 1.2, 1.1], [1.0, 0.5, 1.0], [1.0, 1.6, 1.5]])
+    table = replace(three_slices(), distances=apart)
+    assert table.trust.tolist() == pytest.approx([1.1, 2.0, 1.5])
+    found = with_verdicts(table, trusting(1.5), [()] * 3)
+    assert found.verdicts.tolist() == ["review", "accept", "accept"]
+    assert found.reasons.tolist() == ["several_classes_possible;low_trust", "", ""]
+
+
+def test_a_limit_of_trust_needs_distances() -> None:
+    with pytest.raises(EvaluationError, match="needs distances; the table holds none"):
+        with_verdicts(three_slices(), trusting(1.5), [()] * 3)
+
+
 def test_joined_classes_cannot_be_decided_again() -> None:
     table = three_slices()
     with pytest.raises(EvaluationError, match="expected logits of a model"):
@@ -108,3 +131,43 @@ def test_a_table_is_decided_as_the_classifier_decides(tmp_path) -> None:
     for name, column in expected.items():
         np.testing.assert_array_equal(getattr(found, name), column)
     assert set(found.verdicts) == {"review", "reject"}
+
+
+def test_a_table_is_trusted_as_the_classifier_trusts(tmp_path) -> None:
+    """Half of the slices are remembered, each as one of four classes."""
+    bundle = tiny_bundle(tmp_path / "bundle", decision=DecisionRule())
+    slices = [make_slice(head_with_spot(k % 4, seed=k), source=f"{k}.png") for k in range(24)]
+    plain = Classifier(bundle).answers(slices)
+    embeddings = np.stack([answer.embedding for answer in plain])
+    own, names = np.arange(12) % 4, np.array([slice_.source for slice_ in slices])
+    known = fit_neighbours(embeddings[:12], own, names[:12], 4, seed=0)
+    answered = [bundle.classes.index(answer.prediction.label) for answer in plain]
+    least = float(np.median(trust_scores(known.distances(embeddings), answered)))
+    classifier = Classifier(remembering(bundle, known, least))
+    answers = classifier.answers(slices)
+    table = PredictionTable(
+        classes=classifier.bundle.classes,
+        negative_class="no_tumor",
+        logits=np.stack([answer.logits for answer in answers]),
+        targets=np.arange(24) % 4,
+        groups=names,
+        sources=names,
+        paths=names,
+        distances=np.stack([answer.distances for answer in answers]),
+    )
+    said = [answer.prediction for answer in answers]
+    unlike = [[r for r in one.reasons if r is Reason.UNLIKE_TRAINING] for one in said]
+    found = with_verdicts(table, classifier.bundle.info.decision, unlike)
+    expected = verdict_columns(said, classifier.bundle.classes)
+    np.testing.assert_array_equal(found.verdicts, expected["verdicts"])
+    np.testing.assert_array_equal(found.reasons, expected["reasons"])
+    trusted = np.array(["low_trust" not in one.reasons for one in said])
+    np.testing.assert_array_equal(trusted, table.trust >= least)
+    assert 0 < trusted.sum() < 24
+
+
+def remembering(bundle: Bundle, known: Neighbours, least: float) -> Bundle:
+    """The bundle with places of slices and a limit of trust, and no limits on strange pictures."""
+    changes = {"conformal": fitted_rule().conformal, "out_of_distribution": None}
+    info = bundle.info.model_copy(update={"decision": trusting(least).model_copy(update=changes)})
+    return replace(bundle, info=info, files={**bundle.files, NEIGHBOURS_NAME: known.to_bytes()})

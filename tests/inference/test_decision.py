@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from builders import decision_rule, fitted_rule
 from slicewise.errors import ConfigError
@@ -17,7 +18,7 @@ from slicewise.inference.decision import (
     threshold_of,
     tumor_probability_of,
 )
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.rule import Acceptance, DecisionRule
 
 
 def test_softmax_of_known_logits() -> None:
@@ -67,6 +68,7 @@ def verdict(
     confidence: float = 0.9,
     possible: list[str] | None = None,
     concerns: Sequence[Reason] = (),
+    trust: float | None = None,
 ) -> tuple[Verdict, list[Reason]]:
     return decide(
         label,
@@ -76,6 +78,7 @@ def verdict(
         confidence=confidence,
         possible=possible,
         concerns=concerns,
+        trust=trust,
     )
 
 
@@ -127,10 +130,26 @@ class TestDecide:
         expected = [Reason.SEVERAL_CLASSES_POSSIBLE, Reason.LOW_CONFIDENCE]
         assert found == (Verdict.REVIEW, expected)
 
+    @pytest.mark.parametrize(("trust", "reasons"), [(1.29, [Reason.LOW_TRUST]), (1.3, [])])
+    def test_a_limit_of_trust_stands_in_place_of_confidence(
+        self, trust: float, reasons: list[Reason]
+    ) -> None:
+        limit = Acceptance(trust=1.3, target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20)
+        rule = fitted_rule().model_copy(update={"acceptance": limit})
+        found = verdict(
+            "glioma", flag=True, rule=rule, confidence=0.1, possible=["glioma"], trust=trust
+        )
+        assert found == (Verdict.REVIEW if reasons else Verdict.ACCEPT, reasons)
+
+    @pytest.mark.parametrize("limits", [{}, {"trust": 1.3, "confidence": 0.9}])
+    def test_acceptance_goes_by_one_score(self, limits: dict[str, float]) -> None:
+        with pytest.raises(ValidationError, match="either a least confidence or a least trust"):
+            Acceptance(target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20, **limits)
+
     def test_unlike_training_is_reviewed_and_strange_is_rejected(self) -> None:
         for reason, expected in (
             (Reason.UNLIKE_TRAINING, Verdict.REVIEW),
-            (Reason.NOT_A_HEAD_SLICE, Verdict.REJECT),
+            (Reason.FAR_FROM_KNOWN, Verdict.REJECT),
             (Reason.COLOUR_PICTURE, Verdict.REJECT),
             (Reason.NOT_MR, Verdict.REJECT),
         ):

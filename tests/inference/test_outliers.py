@@ -73,14 +73,14 @@ def test_other_content_is_refused(content: bytes) -> None:
 def test_objects_are_never_unpickled() -> None:
     stream = io.BytesIO()
     np.savez(stream, embedding_centre=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(BundleError, match="expected outlier statistics"):
+    with pytest.raises(BundleError, match="expected arrays"):
         Outliers.from_bytes(stream.getvalue())
 
 
 def test_one_array_alone_and_numbers_that_are_none_are_refused() -> None:
     stream = io.BytesIO()
     np.save(stream, np.zeros(3))
-    with pytest.raises(BundleError, match="expected outlier statistics"):
+    with pytest.raises(BundleError, match="expected arrays"):
         Outliers.from_bytes(stream.getvalue())
     broken = outliers(np.full(10, np.nan, np.float32))
     with pytest.raises(BundleError, match="expected finite numbers"):
@@ -123,7 +123,7 @@ class TestConcerns:
     def test_of_the_score(self) -> None:
         assert self.concerns(-0.1) == []
         assert self.concerns(1.0) == [Reason.UNLIKE_TRAINING]
-        assert self.concerns(2.5) == [Reason.NOT_A_HEAD_SLICE]
+        assert self.concerns(2.5) == [Reason.FAR_FROM_KNOWN]
 
     def test_of_what_the_file_says(self) -> None:
         assert self.concerns(modality="CT") == [Reason.NOT_MR]

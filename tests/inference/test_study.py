@@ -136,10 +136,10 @@ def test_rejected_slices_do_not_speak() -> None:
 
 def test_all_rejected_is_rejected_with_their_reasons() -> None:
     blank = said(0.1, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
-    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.NOT_A_HEAD_SLICE])
+    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.FAR_FROM_KNOWN])
     found = study(blank, strange, blank)
     assert found.decision is Verdict.REJECT
-    assert found.reasons == [Reason.BLANK_IMAGE, Reason.NOT_A_HEAD_SLICE]
+    assert found.reasons == [Reason.BLANK_IMAGE, Reason.FAR_FROM_KNOWN]
 
 
 def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
@@ -148,6 +148,14 @@ def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
     assert (found.decision, found.reasons) == (Verdict.REVIEW, [Reason.UNLIKE_TRAINING])
     elsewhere = study(unsure, *[0.0] * 8, 0.9, 0.9, 0.9, *[0.0] * 8)
     assert elsewhere.decision is Verdict.ACCEPT
+
+
+def test_a_key_slice_without_trust_asks_for_review() -> None:
+    """A study has no trust score of its own: that of its key slices speaks."""
+    doubted = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.LOW_TRUST])
+    found = study(*[0.1] * 6, 0.9, doubted, 0.9, *[0.1] * 6)
+    assert found.decision is Verdict.REVIEW
+    assert Reason.LOW_TRUST in found.reasons
 
 
 def test_key_slices_that_disagree_ask_for_review() -> None:

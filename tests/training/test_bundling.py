@@ -55,7 +55,7 @@ def test_the_bundle_describes_its_run(finished, manifest):
     assert (origin.training_slices, origin.training_groups) == (16, 8)
     assert (origin.architecture, origin.manifest_sha256) == ("small", manifest.sha256)
     assert origin.run_id.startswith("quick-")
-    assert set(info.files) == {"model.onnx", "seen.npz", "MODEL_CARD.md"}
+    assert set(info.files) == {"model.onnx", "neighbours.npz", "seen.npz", "MODEL_CARD.md"}
 
 
 def test_matrices_are_stored_as_float16(finished):

@@ -15,7 +15,7 @@ from slicewise.cli_train_run import run_train
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.inference.bundle import TaskInfo, load_bundle
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.training.card import model_card
 from slicewise.training.train import train
 
@@ -43,6 +43,23 @@ def test_the_figures_are_the_measured_ones(finished, card):
     assert shown(metrics["tumor"]["sensitivity"]) in card
     assert shown(metrics["per_class"]["glioma"]["auroc"]) in card
     assert "(8 slices, 4 groups)" in card
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ({"trust": 1.5, "unknown": 0.02}, "Answers of a trust score of 1.500 and more may be"),
+        ({"confidence": 0.875}, "Answers of confidence 0.875 and more may be"),
+    ],
+)
+def test_it_says_from_where_on_answers_are_accepted(finished, limit, expected):
+    info = load_bundle(finished / "bundle").info
+    acceptance = Acceptance(target=0.99, accuracy=0.985, coverage=0.7, n=40, groups=20, **limit)
+    decision = info.decision.model_copy(update={"acceptance": acceptance})
+    manifest = Manifest.read(finished / "manifest.csv")
+    card = model_card(info.model_copy(update={"decision": decision}), manifest, {})
+    assert expected in card
+    assert ("2.0 % would be accepted as another one" in card) == ("unknown" in limit)
 
 
 def test_it_says_what_it_was_made_from_and_how(finished, card):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,18 +12,19 @@ from slicewise.data.strange.registry import KINDS, strange_slices
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import EvaluationError
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import CARD_NAME, Bundle, load_bundle, write_bundle
+from slicewise.inference.bundle import CARD_NAME, load_bundle, write_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
+from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
 from slicewise.training import evidence
 from slicewise.training.bundling import draft, exported, make_product
 from slicewise.training.config import ModelConfig
-from slicewise.training.evidence import evidence_of, fit_refusal, seen_of
+from slicewise.training.evidence import evidence_of, fit_refusal, neighbours_of, seen_of
 from slicewise.training.model import create_network
 
 CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
-UNLIKE = {Reason.UNLIKE_TRAINING, Reason.NOT_A_HEAD_SLICE}
+UNLIKE = {Reason.UNLIKE_TRAINING, Reason.FAR_FROM_KNOWN}
 
 
 def graph_of(config, manifest) -> bytes:
@@ -87,20 +89,37 @@ def test_evidence_is_in_the_order_of_the_manifest(product):
 def test_too_few_validation_slices_are_refused(tmp_path):
     manifest = write_heads(tmp_path)
     config = run_config(tmp_path)
-    bare = Bundle(
-        draft(
-            make_product(config, FOUR_CLASS, graph_of(config, manifest), manifest),
-            config,
-            FOUR_CLASS,
-            manifest,
-        ).info,
-        "0",
-        {"model.onnx": graph_of(config, manifest)},
-    )
-    classifier = Classifier(bare)
+    made = make_product(config, FOUR_CLASS, graph_of(config, manifest), manifest)
+    classifier = Classifier(draft(made, config, FOUR_CLASS, manifest))
     real = seen_of(classifier, manifest, "val")
     with pytest.raises(EvaluationError, match="expected 50 validation slices or more; got 8"):
-        fit_refusal(classifier, manifest, real, config.bundle.refusal, 1)
+        fit_refusal(classifier, manifest, real, real, config.bundle.refusal, 1)
+
+
+def test_training_slices_are_remembered_by_class(product):
+    """The bundle answers with the distances that its rule was fitted on."""
+    made, bundle, manifest = product
+    classifier = Classifier(bundle)
+    known = seen_of(classifier, manifest, "train")
+    again = neighbours_of(classifier, manifest, known, 42)
+    stored = Neighbours.from_bytes(made.neighbours, 4)
+    np.testing.assert_array_equal(again.classes, stored.classes)
+    rows = manifest.subset("val").rows
+    answers = classifier.answers([read_slice(manifest.resolve(row)) for row in rows])
+    table = evidence_of(classifier, manifest, "val", stored).table
+    np.testing.assert_allclose(
+        np.stack([answer.distances for answer in answers]), table.distances, atol=1e-4
+    )
+
+
+def test_a_tumor_of_an_untold_type_is_no_neighbour(product):
+    _, bundle, manifest = product
+    rows = [row for row in manifest.rows if row.split == "train"]
+    untold = [replace(row, label="tumor") if i % 3 == 0 else row for i, row in enumerate(rows)]
+    classifier = Classifier(bundle)
+    known = seen_of(classifier, manifest, "train")
+    found = neighbours_of(classifier, replace(manifest, rows=tuple(untold)), known, 42)
+    assert len(found.places) == sum(row.label != "tumor" for row in untold)
 
 
 @pytest.mark.parametrize("given", [None, DecisionRule()])

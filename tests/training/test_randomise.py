@@ -7,12 +7,17 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from builders import CLASSES, spot_batch, tiny_bundle, tiny_graph
+from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, bundled_model
 from slicewise.inference.classifier import Classifier
+from slicewise.training.config import ModelConfig
+from slicewise.training.graph import onnx_bytes, rounded
+from slicewise.training.model import create_network
 from slicewise.training.randomise import PARTS, shuffled_classifiers, shuffled_graph
 
 
@@ -58,12 +63,22 @@ def test_the_seed_decides() -> None:
     assert shuffled_graph(tiny_graph(), 1, "all") != shuffled_graph(tiny_graph(), 2, "all")
 
 
-def test_weights_stored_as_float16_are_permuted_too() -> None:
-    graph = (bundled_model() / MODEL_NAME).read_bytes()
+def all_moved(graph: bytes, kind: type[np.generic]) -> int:
+    """How many tensors of one kind there are; every one of them is another when permuted."""
     before, after = tensors(graph), tensors(shuffled_graph(graph, 0, "all"))
-    stored = [name for name, values in before.items() if values.dtype == np.float16]
-    assert len(stored) > 40
+    stored = [name for name, values in before.items() if values.dtype == kind and values.ndim > 1]
     assert not any(np.array_equal(before[name], after[name]) for name in stored)
+    return len(stored)
+
+
+def test_whole_numbers_are_permuted_too() -> None:
+    assert all_moved((bundled_model() / MODEL_NAME).read_bytes(), np.int8) > 40
+
+
+def test_weights_stored_as_float16_are_permuted_too() -> None:
+    torch.manual_seed(0)
+    network = create_network(ModelConfig(name="resnet18"), FOUR_CLASS, weights=None).eval()
+    assert all_moved(onnx_bytes(rounded(network, "float16"), 64, "float16"), np.float16) > 15
 
 
 def test_classifiers_of_the_parts(tmp_path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from builders import fitted_rule
-from builders_evaluation import table_of
+from builders_evaluation import table_of, with_distances
+from slicewise.errors import EvaluationError
 from slicewise.evaluation.conformal import fit_conformal
 from slicewise.evaluation.predictions import pooled
 from slicewise.inference.rule import DecisionRule
@@ -74,3 +75,20 @@ def test_promises_hold_on_folds_alike(folds):
     assert figures["refused_as_unlike"]["value"] == pytest.approx(1 / figures["n"])
     section = rule_section(figures)
     assert ("accepted", section.rows[4][1]) == section.rows[4]
+
+
+def test_trust_is_fitted_on_the_other_folds(folds):
+    known = [with_distances(table, seed) for seed, table in enumerate(folds)]
+    settings = BundleConfig.model_validate({"refusal": {"accept_target": 0.9, "unknown": 0.3}})
+    found = decided_by_others(known, 0, LIMITS, settings)
+    limit = fit_decision(pooled(known[1:]), "", settings).acceptance
+    assert limit.confidence is None
+    low = np.array(["low_trust" in text for text in found.reasons])
+    np.testing.assert_array_equal(low, found.trust < limit.trust)
+    assert 0 < low.sum() < found.n
+    assert measured_across_folds(known, [LIMITS] * 3, settings)["decisions"]["scored_by"] == "trust"
+
+
+def test_folds_that_remember_nothing_are_not_mixed_with_others(folds):
+    with pytest.raises(EvaluationError, match="distances: expected all of 2 tables or none"):
+        decided_by_others([folds[0], with_distances(folds[1]), folds[2]], 0, LIMITS, SETTINGS)

@@ -21,7 +21,7 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import BINARY, FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import load_bundle, pack_bundle
+from slicewise.inference.bundle import load_bundle, pack_bundle, write_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
 from slicewise.training import train as module
@@ -154,6 +154,20 @@ def test_a_changed_bundle_section_is_written_without_training(trained, capsys):
     assert not (trained.folder / "partial").exists()
     train(changed, FOUR_CLASS, "x")
     assert load_bundle(trained.folder / "bundle").identity == bundle.identity
+
+
+def test_a_bundle_that_remembers_no_slices_is_made_anew(trained, capsys):
+    """As versions before had it: their answers could not be pooled with those of today."""
+    before = load_bundle(trained.folder / "bundle")
+    others = {name: part for name, part in before.files.items() if name != "neighbours.npz"}
+    rule = before.info.decision.model_copy(update={"acceptance": None})
+    shutil.rmtree(trained.folder / "bundle")
+    write_bundle(
+        trained.folder / "bundle", before.info.model_copy(update={"decision": rule}), others
+    )
+    after = load_bundle(train(trained, FOUR_CLASS, "x"))
+    assert after.files["neighbours.npz"] == before.files["neighbours.npz"]
+    assert "it remembers no training slices" in capsys.readouterr().err
 
 
 def test_a_refit_needs_no_start_weights(trained):

@@ -31,9 +31,9 @@ def _decisions(report: Report, pictures: tuple[Path, ...]) -> Section:
     decisions = report["decisions"]
     area = cell_text(decisions["risk_coverage_area"])
     text = (
-        "The curve keeps the most confident answers first and shows how many of those kept are "
-        f"wrong. The area under it is {area}; it would be the error rate if confidence said "
-        "nothing."
+        "The curve keeps the surest answers first and shows how many of those kept are wrong. By "
+        f"{decisions['scored_by']} the area under it is {area}; it would be the error rate if that "
+        "said nothing."
     )
     if decisions["counts"] is None:
         return Section("Withholding answers", text, pictures=pictures)

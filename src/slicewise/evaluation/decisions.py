@@ -27,9 +27,9 @@ def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """
     where = "decisions"
     correct = table.predicted == table.targets
-    confidence = table.confidence
+    sureness = table.sureness
     quantities: dict[Key, Quantity] = {
-        (where, "risk_coverage_area"): lambda i: risk_coverage_area(confidence[i], correct[i])
+        (where, "risk_coverage_area"): lambda i: risk_coverage_area(sureness[i], correct[i])
     }
     for verdict in Verdict:
         share, accuracy = (where, str(verdict), "share"), (where, str(verdict), "accuracy")
@@ -43,16 +43,17 @@ def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
 
 
 def decision_counts(table: PredictionTable) -> dict[str, Any]:
-    """How many slices were accepted, sent to review and rejected, and for which reasons.
+    """How many slices were accepted, sent to review and rejected, for which reasons, by what score.
 
     A slice may have several reasons, so these do not add up to the slices.
     """
     if table.verdicts is None:
-        return {"counts": None, "reasons": None}
+        return {"scored_by": table.scored_by, "counts": None, "reasons": None}
     found = Counter(table.verdicts.tolist())
     named = [] if table.reasons is None else table.reasons.tolist()
     reasons = Counter(reason for joined in named for reason in joined.split(JOINT) if reason)
     return {
+        "scored_by": table.scored_by,
         "counts": {str(verdict): found[str(verdict)] for verdict in Verdict},
         "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from slicewise.errors import EvaluationError, MissingExtraError
 from slicewise.evaluation.checks import Floats, Strings
+from slicewise.evaluation.directions import main_directions
 from slicewise.imaging.slice import Array
 from slicewise.inference.outliers import SMALLEST, Outliers, Whitening, expanded
 from slicewise.inference.rule import OutOfDistribution
@@ -21,7 +22,7 @@ FEWEST = 50
 """Rows on either side below which nothing is fitted."""
 
 _EMBEDDING_DIRECTIONS, _LOOK_DIRECTIONS = 64, 31
-_STRENGTH = 0.02
+_STRENGTH = 0.005
 """Inverse regularisation for weights that sum to one (sklearn's C, divided by the rows)."""
 
 
@@ -47,7 +48,8 @@ class Seen:
 def fit_outliers(real: Seen, strange: Seen, known: Seen | None = None) -> Outliers:
     """Whitening from all known slices, then logistic regression, held-out against strange ones.
 
-    Every kind of strange picture weighs the same, and all of them as much as the held-out slices.
+    Every kind of strange picture weighs the same, so does every group of held-out slices, and one
+    side as much as the other: a source of few slices in many groups counts as what it is.
 
     Args:
         real: Held-out slices.
@@ -75,7 +77,7 @@ def _fitted(real: Seen, strange: Seen, known: Seen | None) -> Outliers:
     sides = [unweighted.whitened(side.embeddings, side.looks) for side in (real, strange)]
     numbers = expanded(np.concatenate(sides))
     truth = np.repeat([0, 1], [len(real.kinds), len(strange.kinds)])
-    weights = np.concatenate([_even(np.full(len(real.kinds), "real")), _even(strange.kinds)])
+    weights = np.concatenate([_even(real.kinds), _even(strange.kinds)])
     scale = _square_scale(numbers.shape[1] // 2)
     model = LogisticRegression(C=_STRENGTH * truth.size, max_iter=3000)
     model.fit(numbers * scale, truth, sample_weight=weights)
@@ -158,10 +160,9 @@ def _whitening(values: Floats, directions: int) -> Whitening:
     """Principal directions, as many as asked for and as the values can bear."""
     centre = values.mean(axis=0)
     apart = values - centre
-    _, length, main = np.linalg.svd(apart, full_matrices=False)
-    count = min(directions, len(values) // 4, int(np.sum(length > 1e-6 * length[0])))
-    along = apart @ main[:count].T
-    axes = main[:count] / along.std(axis=0)[:, None]
+    main = main_directions(apart, min(directions, len(values) // 4))
+    along = apart @ main.T
+    axes = main / along.std(axis=0)[:, None]
     left = np.log(np.maximum(np.sum(apart**2, axis=1) - np.sum(along**2, axis=1), SMALLEST))
     rest = np.array([left.mean(), left.std() + 1e-6])
     return Whitening(*(part.astype(np.float32) for part in (centre, axes, rest)))

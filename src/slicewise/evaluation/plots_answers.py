@@ -9,7 +9,7 @@ import numpy as np
 
 from slicewise.evaluation.plots import COLOURS, line_style, threshold_text
 from slicewise.evaluation.predictions import PredictionTable
-from slicewise.evaluation.risk import risk_coverage
+from slicewise.evaluation.risk import risk_coverage, risk_coverage_area
 from slicewise.evaluation.sweep import at, sweep
 from slicewise.figures.text import class_text, number_text
 from slicewise.inference.decision import Verdict
@@ -89,17 +89,18 @@ def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
     Args:
         axes: To draw on.
         table: What was answered.
-        area: Under the curve.
+        area: Under the curve of the score that acceptance goes by.
     """
     correct = np.asarray(table.predicted == table.targets)
-    curve = risk_coverage(table.confidence, correct)
+    scores = {"confidence": table.confidence}
+    if table.trust is not None:
+        scores = {"trust": table.trust, **scores}
+    curves = {name: risk_coverage(score, correct) for name, score in scores.items()}
     error = float(np.mean(~correct))
-    axes.plot(
-        curve.coverage,
-        curve.risk,
-        label=f"by confidence (area {number_text(area)})",
-        **line_style(0),
-    )
+    for index, (name, curve) in enumerate(curves.items()):
+        shown = area if index == 0 else risk_coverage_area(scores[name], correct)
+        label = f"by {name} (area {number_text(shown)})"
+        axes.plot(curve.coverage, curve.risk, label=label, **line_style(2 * index))
     axes.axhline(error, color="0.6", linewidth=0.9, label=f"all answers: {error:.3f} wrong")
     if table.verdicts is not None:
         accepted = table.verdicts == str(Verdict.ACCEPT)
@@ -107,13 +108,14 @@ def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
             risk = float(np.mean(~correct[accepted]))
             label = f"accepted: {accepted.mean():.2f} of the slices, {risk:.3f} wrong"
             axes.plot(accepted.mean(), risk, "D", color=COLOURS[1], markersize=8, label=label)
+    highest = max(float(curve.risk.max()) for curve in curves.values())
     axes.set_xlim(0, 1.01)
-    axes.set_ylim(0, max(1.6 * error, 1.1 * float(curve.risk.max()), 0.02))
-    axes.set_xlabel("Share of the answers kept, the most confident first")
+    axes.set_ylim(0, max(1.6 * error, 1.1 * highest, 0.02))
+    axes.set_xlabel("Share of the answers kept, the surest first")
     axes.set_ylabel("Share of wrong answers among those kept")
     axes.grid(color="0.9", linewidth=0.6)
     axes.legend(fontsize=8, loc="upper left")
-    axes.set_title("Withholding the least confident answers")
+    axes.set_title("Withholding the least sure answers")
 
 
 def draw_confidence(axes: Axes, table: PredictionTable) -> None:

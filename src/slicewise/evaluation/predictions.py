@@ -20,6 +20,7 @@ from slicewise.evaluation.checks import (
 )
 from slicewise.inference.decision import probabilities_of, threshold_of
 from slicewise.inference.rule import DecisionRule
+from slicewise.inference.trust import trust_scores
 
 JOINT = ";"
 """Between the reasons of one slice."""
@@ -49,6 +50,7 @@ class PredictionTable:
         sets: (N, K) whether a class is in the prediction set; None where none was fitted.
         answered: (N,) index of the class that was answered, where that is not simply the most
             probable one: classes were joined after the model had answered.
+        distances: (N, K) to the training slices of each class; None where the model knows none.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +67,7 @@ class PredictionTable:
     reasons: Strings | None = None
     sets: Bools | None = None
     answered: Ints | None = None
+    distances: Floats | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit each other.
@@ -88,7 +91,9 @@ class PredictionTable:
             raise EvaluationError(f"answered: expected class indices in [0, {k}); got others")
         if self.temperatures is not None and not (self.temperatures > 0).all():
             raise EvaluationError("temperatures: expected positive numbers; got others")
-        for name in ("biases", "sets"):
+        if self.distances is not None and not (self.distances >= 0).all():
+            raise EvaluationError("distances: expected numbers of 0 or more; got others")
+        for name in ("biases", "sets", "distances"):
             column = getattr(self, name)
             if column is not None and column.shape != (n, k):
                 raise EvaluationError(f"{name}: expected shape ({n}, {k}); got {column.shape}")
@@ -119,6 +124,22 @@ class PredictionTable:
     def confidence(self) -> Floats:
         """Calibrated probability of the answered class, (N,) float64."""
         return np.asarray(self.probabilities()[np.arange(self.n), self.predicted])
+
+    @property
+    def trust(self) -> Floats | None:
+        """Trust score of the answered class, (N,) float64; None without distances."""
+        return None if self.distances is None else trust_scores(self.distances, self.predicted)
+
+    @property
+    def scored_by(self) -> str:
+        """Which score says how sure an answer is: trust where there are distances."""
+        return "confidence" if self.distances is None else "trust"
+
+    @property
+    def sureness(self) -> Floats:
+        """That score, (N,) float64."""
+        trust = self.trust
+        return self.confidence if trust is None else trust
 
     def probabilities(self) -> Floats:
         """Calibrated probabilities, (N, K) float64."""
@@ -208,6 +229,7 @@ class PredictionTable:
             reasons=part(self.reasons),
             sets=part(self.sets),
             answered=part(self.answered),
+            distances=part(self.distances),
         )
 
     def _negative_index(self) -> int:
@@ -222,10 +244,11 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     Each row keeps the temperature and threshold of the model that answered it.
 
     Args:
-        tables: At least one, all of the same task, all or none with thresholds.
+        tables: At least one, all of the same task, all or none with thresholds and distances.
 
     Raises:
-        EvaluationError: If there is none, their tasks differ, or only some have thresholds.
+        EvaluationError: If there is none, their tasks differ, or only some have thresholds,
+            decisions or distances.
     """
     if not tables:
         raise EvaluationError("tables: expected at least one to pool; got none")
@@ -241,30 +264,22 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
         groups=np.concatenate([table.groups for table in tables]),
         sources=np.concatenate([table.sources for table in tables]),
         paths=np.concatenate([table.paths for table in tables]),
-        temperatures=_pooled_temperatures(tables),
+        temperatures=_filled([t.temperatures for t in tables], [np.ones(t.n) for t in tables]),
         thresholds=_pooled(tables, "thresholds"),
-        biases=_pooled_biases(tables),
+        biases=_filled([t.biases for t in tables], [np.zeros(t.logits.shape) for t in tables]),
         verdicts=_pooled(tables, "verdicts"),
         reasons=_pooled(tables, "reasons"),
         sets=_pooled(tables, "sets"),
         answered=_pooled_answered(tables),
+        distances=_pooled(tables, "distances"),
     )
 
 
-def _pooled_temperatures(tables: Sequence[PredictionTable]) -> Floats | None:
-    if all(table.temperatures is None for table in tables):
+def _filled(columns: Sequence[Floats | None], nothing: Sequence[Floats]) -> Floats | None:
+    """A column of all tables; what stands for nothing where only some have it."""
+    if all(column is None for column in columns):
         return None
-    return np.concatenate(
-        [np.ones(t.n) if t.temperatures is None else t.temperatures for t in tables]
-    )
-
-
-def _pooled_biases(tables: Sequence[PredictionTable]) -> Floats | None:
-    if all(table.biases is None for table in tables):
-        return None
-    return np.concatenate(
-        [np.zeros(t.logits.shape) if t.biases is None else t.biases for t in tables]
-    )
+    return np.concatenate([n if c is None else c for c, n in zip(columns, nothing, strict=True)])
 
 
 def _pooled_answered(tables: Sequence[PredictionTable]) -> Ints | None:

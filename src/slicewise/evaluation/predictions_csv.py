@@ -15,6 +15,7 @@ from slicewise.inference.decision import Verdict
 
 LOGIT = "logit_"
 BIAS = "bias_"
+DISTANCE = "distance_"
 REQUIRED = ("path", "label", "source", "group", "temperature", "threshold")
 TOGETHER = ("decision", "reasons")
 
@@ -27,8 +28,9 @@ def write_predictions(
     Logits are written so that reading gives the same float32 again. `tumor_probability` is empty
     for a task without a negative class, `temperature` and `threshold` where none was fitted,
     `prediction_set` (classes joined by semicolons), `decision` and `reasons` where none were made.
-    There are `bias_<class>` columns where biases were fitted, and a column `answered` where the
-    answer is not simply the most probable class.
+    There are `bias_<class>` columns where biases were fitted, `distance_<class>` and `trust` where
+    the model remembers training slices, and a column `answered` where the answer is not simply the
+    most probable class.
 
     Args:
         table: What to write.
@@ -121,6 +123,8 @@ def _header(table: PredictionTable) -> list[str]:
         *(f"p_{name}" for name in table.classes),
         *("predicted", "correct", "tumor_probability", "temperature", "threshold"),
         *(f"{BIAS}{name}" for name in table.classes if table.biases is not None),
+        *(f"{DISTANCE}{name}" for name in table.classes if table.distances is not None),
+        *(("trust",) if table.distances is not None else ()),
         *(("answered",) if table.answered is not None else ()),
         *("prediction_set", "decision", "reasons", "seen"),
     ]
@@ -129,6 +133,7 @@ def _header(table: PredictionTable) -> list[str]:
 def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
     probabilities, predicted, labels = table.probabilities(), table.predicted, table.labels
     tumor = None if table.negative_class is None else table.tumor_probability()
+    trust = table.trust
     for i in range(table.n):
         yield [
             *(str(table.paths[i]), str(labels[i]), str(table.sources[i]), str(table.groups[i])),
@@ -139,13 +144,19 @@ def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
             "" if tumor is None else f"{tumor[i]:.6f}",
             _cell(table.temperatures, i),
             _cell(table.thresholds, i),
-            *(repr(float(value)) for value in (() if table.biases is None else table.biases[i])),
+            *_numbers(table.biases, i),
+            *_numbers(table.distances, i),
+            *(() if trust is None else (f"{trust[i]:.6f}",)),
             *(() if table.answered is None else (table.classes[table.answered[i]],)),
             _set_text(table, i),
             "" if table.verdicts is None else str(table.verdicts[i]),
             "" if table.reasons is None else str(table.reasons[i]),
             "yes" if str(table.paths[i]) in seen else "no",
         ]
+
+
+def _numbers(column: Floats | None, row: int) -> list[str]:
+    return [] if column is None else [repr(float(value)) for value in column[row]]
 
 
 def _set_text(table: PredictionTable, row: int) -> str:
@@ -171,18 +182,22 @@ def _table(
         paths=np.array([row["path"] for row in rows]),
         temperatures=_column(rows, "temperature"),
         thresholds=_column(rows, "threshold"),
-        biases=_biases(rows, classes),
+        biases=_by_class(rows, BIAS, classes),
         verdicts=_words(rows, "decision"),
         reasons=_words(rows, "reasons", beside="decision"),
         sets=_sets(rows, classes),
         answered=_answered(rows, classes),
+        distances=_by_class(rows, DISTANCE, classes),
     )
 
 
-def _biases(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Floats | None:
-    if BIAS + classes[0] not in rows[0]:
+def _by_class(rows: list[dict[str, str]], prefix: str, classes: tuple[str, ...]) -> Floats | None:
+    given = [prefix + name for name in classes if prefix + name in rows[0]]
+    if not given:
         return None
-    return np.array([[row[BIAS + name] for name in classes] for row in rows], np.float64)
+    if len(given) < len(classes):
+        raise ValueError(f"{prefix}<class>: expected a column for each class; got {given}")
+    return np.array([[row[name] for name in given] for row in rows], np.float64)
 
 
 def _answered(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Ints | None:

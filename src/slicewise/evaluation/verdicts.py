@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from slicewise.errors import EvaluationError
 from slicewise.evaluation.checks import Bools, Strings
 from slicewise.evaluation.predictions import JOINT, PredictionTable
 from slicewise.inference.decision import Conclusion, Prediction, Reason, conclude, threshold_of
@@ -33,13 +34,17 @@ def with_verdicts(
         concerns: For each row, what was found about the picture itself.
 
     Raises:
-        EvaluationError: If the answers do not follow from the logits.
+        EvaluationError: If the answers do not follow from the logits, or the rule asks for
+            distances that the table does not hold.
     """
+    if rule.goes_by_trust and table.distances is None:
+        raise EvaluationError("a rule with a limit of trust needs distances; the table holds none")
     ready = table.decided(rule)
     threshold = threshold_of(rule, table.negative_class, None)
+    apart = [None] * table.n if table.distances is None else table.distances
     found = [
-        conclude(shares, table.classes, table.negative_class, rule, threshold, own)
-        for shares, own in zip(ready.probabilities(), concerns, strict=True)
+        conclude(shares, table.classes, table.negative_class, rule, threshold, own, near)
+        for shares, own, near in zip(ready.probabilities(), concerns, apart, strict=True)
     ]
     return replace(ready, **verdict_columns(found, table.classes))
 

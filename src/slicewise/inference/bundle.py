@@ -27,6 +27,7 @@ INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 SEEN_NAME = "seen.npz"
 OUTLIERS_NAME = "outliers.npz"
+NEIGHBOURS_NAME = "neighbours.npz"
 CARD_NAME = "MODEL_CARD.md"
 _ZIP_ERRORS = (
     zipfile.BadZipFile,

@@ -22,8 +22,9 @@ from slicewise.inference.decision import (
     probabilities_of,
     threshold_of,
 )
+from slicewise.inference.neighbours import load_neighbours
 from slicewise.inference.outliers import input_concerns, load_outliers, looks_of
-from slicewise.inference.runtime import ort
+from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
 from slicewise.inference.views import other_views
 
@@ -50,6 +51,8 @@ class Answer:
         embedding: (D,) pooled features.
         placement: Where the preprocessed square lies on the slice.
         distance: Outlier score: how unlike the slices of the model it is; None where not fitted.
+        distances: (K,) of the slice as it is to the training slices of each class; None where the
+            bundle knows none.
     """
 
     prediction: Prediction
@@ -58,6 +61,7 @@ class Answer:
     embedding: Array
     placement: Placement
     distance: float | None = None
+    distances: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,15 +93,11 @@ class Classifier:
         """
         self.bundle = bundle
         self.threads = threads
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False  # it would keep a block for each size of a batch
-        self._session = _session(bundle.files[MODEL_NAME], options)
+        self._session = session_of(MODEL_NAME, bundle.files[MODEL_NAME], threads)
         self._check_graph()
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         self._outliers = load_outliers(bundle, shapes["embedding"][-1])
+        self._neighbours = load_neighbours(bundle, shapes["embedding"][-1])
 
     @classmethod
     def load(cls, path: str | Path | None = None, threads: int = 1) -> Classifier:
@@ -150,15 +150,17 @@ class Classifier:
         started = time.perf_counter()
         outputs, probabilities = self._evidence([each.prepared for each in ready], tta=tta)
         scores = self._scores(ready, outputs)
+        near = self._distances(outputs)
         each_ms = (time.perf_counter() - started) * 1000 / len(ready)
         return [
             Answer(
-                self._prediction(one, probabilities[i], limits[i], scores[i], each_ms),
+                self._prediction(one, probabilities[i], limits[i], scores[i], near[i], each_ms),
                 outputs.logits[i],
                 outputs.cam[i],
                 outputs.embedding[i],
                 one.prepared.placement,
                 scores[i],
+                near[i],
             )
             for i, one in enumerate(ready)
         ]
@@ -228,12 +230,19 @@ class Classifier:
         scores = self._outliers.scores(outputs.embedding, np.stack(looks))
         return [float(score) for score in scores]
 
+    def _distances(self, outputs: Outputs) -> NDArray[np.float64] | list[None]:
+        """(N, K) how far the training slices of each class are."""
+        if self._neighbours is None:
+            return [None] * len(outputs.embedding)
+        return self._neighbours.distances(outputs.embedding)
+
     def _prediction(
         self,
         ready: Ready,
         probabilities: NDArray[np.float64],
         limit: Threshold,
         score: float | None,
+        distances: NDArray[np.float64] | None,
         each_ms: float,
     ) -> Prediction:
         bundle, rule = self.bundle, self.bundle.info.decision
@@ -241,7 +250,7 @@ class Classifier:
             ready.slice_, rule.out_of_distribution, score, blank=ready.prepared.blank
         )
         found = conclude(
-            probabilities, bundle.classes, bundle.negative_class, rule, limit, concerns
+            probabilities, bundle.classes, bundle.negative_class, rule, limit, concerns, distances
         )
         return Prediction(
             source=ready.slice_.source,
@@ -281,10 +290,3 @@ class Classifier:
                     f"{MODEL_NAME}: {name}: expected (N, {', '.join(map(str, expected))}) "
                     f"by the description; got (N, {', '.join(map(str, found))})"
                 )
-
-
-def _session(graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
-    try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own errors share no parent
-        raise BundleError(f"{MODEL_NAME}: not a graph that ONNX Runtime runs: {error}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from slicewise.errors import ConfigError
 from slicewise.imaging.slice import Array
 from slicewise.inference.rule import DecisionRule
+from slicewise.inference.trust import trust_scores
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -37,8 +38,9 @@ class Reason(StrEnum):
     LABEL_AND_FLAG_DISAGREE = "label_and_flag_disagree"
     SEVERAL_CLASSES_POSSIBLE = "several_classes_possible"
     LOW_CONFIDENCE = "low_confidence"
+    LOW_TRUST = "low_trust"
     UNLIKE_TRAINING = "unlike_training"
-    NOT_A_HEAD_SLICE = "not_a_head_slice"
+    FAR_FROM_KNOWN = "far_from_known"
     COLOUR_PICTURE = "colour_picture"
     NOT_MR = "not_mr"
     END_OF_SERIES = "end_of_series"
@@ -52,8 +54,9 @@ REASON_TEXTS = {
     Reason.LABEL_AND_FLAG_DISAGREE: "the most probable class and the tumor threshold disagree",
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
+    Reason.LOW_TRUST: "its class is hardly nearer than another; such answers were too often wrong",
     Reason.UNLIKE_TRAINING: "the picture is unlike those the model was measured on",
-    Reason.NOT_A_HEAD_SLICE: "the picture is far from the heads that the model was measured on",
+    Reason.FAR_FROM_KNOWN: "the picture is far from the heads that the model was measured on",
     Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
     Reason.NOT_MR: "the file says that it is no MR image",
     Reason.END_OF_SERIES: "the slice lies at an end of its series",
@@ -61,7 +64,7 @@ REASON_TEXTS = {
 """Each reason in words, for reports and pages."""
 
 REJECTING = frozenset(
-    {Reason.BLANK_IMAGE, Reason.NOT_A_HEAD_SLICE, Reason.COLOUR_PICTURE, Reason.NOT_MR}
+    {Reason.BLANK_IMAGE, Reason.FAR_FROM_KNOWN, Reason.COLOUR_PICTURE, Reason.NOT_MR}
 )
 """Reasons not to answer at all."""
 
@@ -222,6 +225,7 @@ def conclude(
     rule: DecisionRule,
     threshold: Threshold,
     concerns: Sequence[Reason] = (),
+    distances: NDArray[np.float64] | None = None,
 ) -> Conclusion:
     """Label, tumor flag, prediction set and decision: all that a rule makes of probabilities.
 
@@ -232,8 +236,10 @@ def conclude(
         rule: What was fitted for the model.
         threshold: The tumor threshold in force.
         concerns: What was found about the input itself.
+        distances: (K,) to the training slices of each class, where the model knows them.
     """
-    label, confidence = classes[int(probabilities.argmax())], float(probabilities.max())
+    answered = int(probabilities.argmax())
+    label, confidence = classes[answered], float(probabilities[answered])
     tumor = tumor_probability_of(probabilities, classes, negative_class)
     flag = None
     if tumor is not None and threshold.value is not None and Reason.BLANK_IMAGE not in concerns:
@@ -247,6 +253,7 @@ def conclude(
         confidence=confidence,
         possible=possible,
         concerns=concerns,
+        trust=None if distances is None else float(trust_scores(distances, answered)),
     )
     reasons = [*reasons, *threshold.reasons]
     return Conclusion(label, confidence, tumor, flag, possible, verdict, reasons)
@@ -261,6 +268,7 @@ def decide(
     confidence: float,
     possible: Sequence[str] | None,
     concerns: Sequence[Reason] = (),
+    trust: float | None = None,
 ) -> tuple[Verdict, list[Reason]]:
     """Whether an answer may stand by itself.
 
@@ -272,6 +280,7 @@ def decide(
         confidence: Probability of the label.
         possible: The prediction set, where one is fitted.
         concerns: What was found about the input itself.
+        trust: Score of the label; None where there is none, as for several slices together.
     """
     reasons = list(concerns)
     if any(reason in REJECTING for reason in reasons):
@@ -281,8 +290,11 @@ def decide(
         reasons.append(Reason.NOT_CALIBRATED)
     if possible is not None and len(possible) > 1:
         reasons.append(Reason.SEVERAL_CLASSES_POSSIBLE)
-    if rule.acceptance is not None and confidence < rule.acceptance.confidence:
+    limit = rule.acceptance
+    if limit is not None and limit.confidence is not None and confidence < limit.confidence:
         reasons.append(Reason.LOW_CONFIDENCE)
+    if limit is not None and limit.trust is not None and trust is not None and trust < limit.trust:
+        reasons.append(Reason.LOW_TRUST)
     if flag is not None and flag != (label != negative_class):
         reasons.append(Reason.LABEL_AND_FLAG_DISAGREE)
     return (Verdict.REVIEW if set(reasons) - REMARKS else Verdict.ACCEPT), reasons

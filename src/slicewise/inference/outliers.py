@@ -9,7 +9,6 @@ al. 2019). The squares let it also see what is merely far from everything known.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.slice import Array, Slice
+from slicewise.inference.arrays import read_arrays
 from slicewise.inference.bundle import OUTLIERS_NAME, Bundle
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
@@ -126,18 +126,11 @@ class Outliers:
         Raises:
             BundleError: It holds something else, or numbers of another version.
         """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                parts = {
-                    name: Whitening(
-                        **{f.name: stored[f"{name}_{f.name}"] for f in fields(Whitening)}
-                    )
-                    for name in _WHITENINGS
-                }
-                arrays = [stored[name] for name in _ARRAYS]
-                found = cls(parts["embedding"], parts["look"], *arrays)
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{OUTLIERS_NAME}: expected outlier statistics; {error}") from error
+        parts = {name: [f"{name}_{f.name}" for f in fields(Whitening)] for name in _WHITENINGS}
+        wanted = [name for part in parts.values() for name in part]
+        stored = read_arrays(OUTLIERS_NAME, content, [*wanted, *_ARRAYS])
+        embedding, look = (Whitening(*(stored[name] for name in parts[p])) for p in _WHITENINGS)
+        found = cls(embedding, look, *(stored[name] for name in _ARRAYS))
         found.require_consistent()
         return found
 
@@ -154,11 +147,6 @@ class Outliers:
                 f"{OUTLIERS_NAME}: expected whitenings of an embedding and of {looks} appearance "
                 f"numbers; got {self.embedding.axes.shape} and {self.look.axes.shape}"
             )
-        every = (self.embedding, self.look)
-        arrays = [getattr(part, f.name) for part in every for f in fields(Whitening)]
-        arrays += [getattr(self, name) for name in _ARRAYS]
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise BundleError(f"{OUTLIERS_NAME}: expected finite numbers; got others")
         count = 2 * (len(self.embedding.axes) + len(self.look.axes) + 2)
         if self.weights.shape != (count,):
             raise BundleError(
@@ -220,7 +208,7 @@ def input_concerns(
         found.append(Reason.COLOUR_PICTURE)
     if limits is not None and score is not None:
         if score > limits.reject_above:
-            found.append(Reason.NOT_A_HEAD_SLICE)
+            found.append(Reason.FAR_FROM_KNOWN)
         elif score > limits.review_above:
             found.append(Reason.UNLIKE_TRAINING)
     return found

@@ -41,16 +41,30 @@ class Conformal(BaseModel):
 
 
 class Acceptance(BaseModel):
-    """The confidence from which on answers stand by themselves."""
+    """From where on answers stand by themselves: a least trust score, or a least confidence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    confidence: float = Field(ge=0, le=1, description="Least confidence of an accepted answer.")
+    confidence: float | None = Field(
+        None, ge=0, le=1, description="Least confidence of an accepted answer."
+    )
+    trust: float | None = Field(
+        None, ge=0, description="Least trust score of an accepted answer; needs `neighbours.npz`."
+    )
     target: float = Field(gt=0, lt=1, description="Wanted share of right answers among accepted.")
     accuracy: float = Field(ge=0, le=1, description="Reached where it was fitted.")
     coverage: float = Field(ge=0, le=1, description="Share of slices accepted there.")
+    unknown: float | None = Field(
+        None, ge=0, le=1, description="The same share with the class of each slice taken away."
+    )
     n: int = Field(ge=1, description="Held-out slices it was fitted on.")
     groups: int = Field(ge=1, description="Groups those slices come from.")
+
+    @model_validator(mode="after")
+    def _one_score(self) -> Acceptance:
+        if (self.confidence is None) == (self.trust is None):
+            raise ValueError("expected either a least confidence or a least trust")
+        return self
 
 
 class OutOfDistribution(BaseModel):
@@ -88,6 +102,11 @@ class DecisionRule(BaseModel):
     conformal: Conformal | None = None
     acceptance: Acceptance | None = None
     out_of_distribution: OutOfDistribution | None = None
+
+    @property
+    def goes_by_trust(self) -> bool:
+        """Whether acceptance needs the training slices that a bundle remembers."""
+        return self.acceptance is not None and self.acceptance.trust is not None
 
     def bias_of(self, classes: Sequence[str]) -> NDArray[np.float64] | None:
         """(K,) biases in the order of `classes`; None where none were fitted."""

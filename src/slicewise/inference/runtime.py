@@ -1,4 +1,4 @@
-"""ONNX Runtime, kept quiet: the one place that imports it.
+"""ONNX Runtime, kept quiet: the one place that imports it and starts its sessions.
 
 Its published builds report to their maker, and leave an id of the machine in the home folder,
 unless this variable is set before the first import (`docs/Privacy.md` of ONNX Runtime).
@@ -12,4 +12,28 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
-__all__ = ["ort"]
+from slicewise.errors import BundleError
+
+__all__ = ["ort", "session_of"]
+
+
+def session_of(name: str, graph: bytes, threads: int) -> ort.InferenceSession:
+    """A session on the processor that keeps no more memory than it needs.
+
+    Args:
+        name: Of the graph, for errors.
+        graph: Its content.
+        threads: Within one forward pass.
+
+    Raises:
+        BundleError: It is no graph that ONNX Runtime runs.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it would keep a block for each size of a batch
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own errors share no parent
+        raise BundleError(f"{name}: not a graph that ONNX Runtime runs: {error}") from error

@@ -26,7 +26,7 @@ _STUDY = {
     },
     "threshold": EXAMPLE["threshold"],
     "decision": "review",
-    "reasons": ["low_confidence"],
+    "reasons": ["low_trust"],
     "bundle": _BUNDLE,
 }
 _ACCOUNT = {

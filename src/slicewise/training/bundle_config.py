@@ -68,6 +68,9 @@ class RefusalConfig(Section):
     accept_target: float = Field(
         0.99, gt=0, lt=1, description="Wanted share of right answers among accepted ones."
     )
+    unknown: float = Field(
+        0.02, gt=0, lt=1, description="Slices of an unknown class that may be accepted."
+    )
     per_kind: int = Field(40, ge=10, description="Strange pictures of each kind to fit on.")
     reviewed: float = Field(0.03, gt=0, lt=0.5, description="Slices too unlike to be accepted.")
     rejected: float = Field(0.01, gt=0, lt=0.5, description="Slices too unlike to be answered.")

@@ -22,6 +22,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
+    NEIGHBOURS_NAME,
     OUTLIERS_NAME,
     SEEN_NAME,
     Bundle,
@@ -36,7 +37,7 @@ from slicewise.training.callbacks import announce
 from slicewise.training.card import model_card
 from slicewise.training.config import RunConfig
 from slicewise.training.decision_fit import fit_decision
-from slicewise.training.evidence import evidence_of, fit_refusal, seen_of
+from slicewise.training.evidence import evidence_of, fit_refusal, neighbours_of, seen_of
 from slicewise.training.graph import onnx_bytes, rounded
 from slicewise.training.model import SliceNet
 from slicewise.training.quantize import calibration_images, quantized
@@ -57,18 +58,21 @@ class Product:
         decision: What turns logits into answers.
         seen: Content of `seen.npz`.
         outliers: Content of `outliers.npz`; None where no limits could be fitted.
+        neighbours: Content of `neighbours.npz`; None before it is fitted.
     """
 
     graph: bytes
     decision: DecisionRule
     seen: bytes
     outliers: bytes | None = None
+    neighbours: bytes | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
         """Content of the bundle's files by name, but for the card."""
-        named = {MODEL_NAME: self.graph, SEEN_NAME: self.seen}
-        return named if self.outliers is None else {**named, OUTLIERS_NAME: self.outliers}
+        fitted = {OUTLIERS_NAME: self.outliers, NEIGHBOURS_NAME: self.neighbours}
+        kept = {name: content for name, content in fitted.items() if content is not None}
+        return {MODEL_NAME: self.graph, SEEN_NAME: self.seen, **kept}
 
 
 def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
@@ -105,24 +109,27 @@ def make_product(
     """
     bare = Product(graph, DecisionRule(), b"")
     classifier = Classifier(draft(bare, config, task, manifest))
+    known = seen_of(classifier, manifest, "train")
+    neighbours = neighbours_of(classifier, manifest, known, config.seed)
     if decision is None:
-        held_out = evidence_of(classifier, manifest, "val")
+        held_out = evidence_of(classifier, manifest, "val", neighbours)
         decision = fit_decision(held_out.table, "the validation split", config.bundle)
         real = held_out.seen
     else:
         real = seen_of(classifier, manifest, "val")
-    outliers, limits = _refusal(classifier, manifest, real, config)
+    outliers, limits = _refusal(classifier, manifest, real, known, config)
     decision = decision.model_copy(update={"out_of_distribution": limits})
-    return Product(graph, decision, seen_fingerprints(manifest), outliers)
+    prints = seen_fingerprints(manifest)
+    return Product(graph, decision, prints, outliers, neighbours.to_bytes())
 
 
 def _refusal(
-    classifier: Classifier, manifest: Manifest, real: Seen, config: RunConfig
+    classifier: Classifier, manifest: Manifest, real: Seen, known: Seen, config: RunConfig
 ) -> tuple[bytes | None, OutOfDistribution | None]:
     """None where the validation split is too small for limits."""
     try:
         outliers, limits = fit_refusal(
-            classifier, manifest, real, config.bundle.refusal, config.seed
+            classifier, manifest, real, known, config.bundle.refusal, config.seed
         )
     except EvaluationError as error:
         announce(f"NO LIMITS ON UNLIKE PICTURES, every answer is left for review: {error}")

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise.data.manifest import Manifest
 from slicewise.inference.bundle import BundleInfo
-from slicewise.inference.rule import DecisionRule, OperatingPoint
+from slicewise.inference.rule import Acceptance, DecisionRule, OperatingPoint
 
 HEADLINES = (
     ("accuracy", "Accuracy"),
@@ -55,6 +55,7 @@ def model_card(
         sources_differ=_sources_differ(manifest, info.task.negative_class),
         spreads=_spreads(info.evaluation),
         missing_limits=_missing_limits(info.decision),
+        accepted_from=_accepted_from(info.decision.acceptance),
     )
 
 
@@ -133,10 +134,19 @@ def _missing_limits(rule: DecisionRule) -> str:
     """What an answer would need to stand by itself."""
     parts = (
         (rule.conformal, "conformal sets"),
-        (rule.acceptance, "confidence that is right often enough"),
+        (rule.acceptance, "trust or confidence that is right often enough"),
         (rule.out_of_distribution, "out-of-distribution limits"),
     )
     return "No " + " and no ".join(name for fitted, name in parts if fitted is None)
+
+
+def _accepted_from(acceptance: Acceptance | None) -> str | None:
+    """The limit of acceptance in words."""
+    if acceptance is None:
+        return None
+    if acceptance.trust is None:
+        return f"confidence {acceptance.confidence:.3f}"
+    return f"a trust score of {acceptance.trust:.3f}"
 
 
 def _counts(manifest: Manifest) -> list[tuple[str, str, int, int]]:

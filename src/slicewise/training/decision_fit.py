@@ -83,7 +83,7 @@ def _conformal(calibrated: PredictionTable, settings: RefusalConfig) -> Conforma
 def _acceptance(calibrated: PredictionTable, settings: RefusalConfig) -> Acceptance | None:
     """None where no confidence is good enough."""
     try:
-        return fit_acceptance(calibrated, settings.accept_target)
+        return fit_acceptance(calibrated, settings.accept_target, settings.unknown)
     except EvaluationError as error:
         announce(f"NOTHING WILL BE ACCEPTED, every answer is left for review: {error}")
         return None

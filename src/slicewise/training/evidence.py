@@ -22,10 +22,12 @@ from slicewise.evaluation.outlier_fit import (
     limits_of,
 )
 from slicewise.evaluation.predictions import PredictionTable
+from slicewise.evaluation.trust_fit import fit_neighbours
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.outliers import Outliers, looks_of
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.training.bundle_config import RefusalConfig
@@ -51,13 +53,16 @@ class Evidence:
     seen: Seen
 
 
-def evidence_of(classifier: Classifier, manifest: Manifest, split: str) -> Evidence:
+def evidence_of(
+    classifier: Classifier, manifest: Manifest, split: str, neighbours: Neighbours | None = None
+) -> Evidence:
     """Run a graph on one split.
 
     Args:
         classifier: Holds the graph; its decision rule is not used.
         manifest: Slices with labels and groups.
         split: Which of them.
+        neighbours: Training slices, where the graph remembers them.
     """
     rows, bundle = manifest.subset(split).rows, classifier.bundle
     logits, seen = _answered(classifier, manifest, split)
@@ -69,6 +74,7 @@ def evidence_of(classifier: Classifier, manifest: Manifest, split: str) -> Evide
         groups=seen.kinds,
         sources=np.array([row.source for row in rows]),
         paths=np.array([row.path for row in rows]),
+        distances=None if neighbours is None else neighbours.distances(seen.embeddings),
     )
     return Evidence(table, seen)
 
@@ -121,8 +127,33 @@ def strange_evidence(
     return Seen(np.concatenate(embeddings), np.concatenate(looks), names)
 
 
+def neighbours_of(classifier: Classifier, manifest: Manifest, known: Seen, seed: int) -> Neighbours:
+    """Where the training slices lie; those of an untold type of tumor are left out.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: With the splits that were used.
+        known: What it makes of the training split.
+        seed: Of the choice among very many slices.
+
+    Raises:
+        EvaluationError: A class has no training slice.
+    """
+    classes = classifier.bundle.classes
+    labels = [row.label for row in manifest.subset("train").rows]
+    told = np.array([label in classes for label in labels], dtype=np.bool_)
+    numbers = np.array([classes.index(label) for label in labels if label in classes])
+    seen = known.take(told)
+    return fit_neighbours(seen.embeddings, numbers, seen.kinds, len(classes), seed=seed)
+
+
 def fit_refusal(
-    classifier: Classifier, manifest: Manifest, real: Seen, config: RefusalConfig, seed: int
+    classifier: Classifier,
+    manifest: Manifest,
+    real: Seen,
+    known: Seen,
+    config: RefusalConfig,
+    seed: int,
 ) -> tuple[Outliers, OutOfDistribution]:
     """Outlier statistics and limits of one graph, from its validation and training slices.
 
@@ -132,6 +163,7 @@ def fit_refusal(
         classifier: Holds the graph.
         manifest: With the splits that were used.
         real: What it makes of the validation split.
+        known: What it makes of the training split.
         config: How many strange pictures, and which share of slices to refuse.
         seed: Of strange pictures and of the dealing of groups.
 
@@ -143,7 +175,6 @@ def fit_refusal(
         raise EvaluationError(
             f"refusal limits: expected {FEWEST} validation slices or more; got {len(validation)}"
         )
-    known = seen_of(classifier, manifest, "train")
     kinds = kinds_of()
     donors = donors_of(manifest, validation, seed)
     strange = strange_evidence(classifier, kinds, donors, config.per_kind, seed)

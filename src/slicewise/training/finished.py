@@ -9,7 +9,7 @@ import torch
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.inference.bundle import MODEL_NAME, load_bundle
+from slicewise.inference.bundle import MODEL_NAME, NEIGHBOURS_NAME, load_bundle
 from slicewise.inference.rule import DecisionRule
 from slicewise.training.bundling import exported
 from slicewise.training.config import RunConfig, load_config
@@ -82,10 +82,12 @@ def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> 
     changed = _changed_keys(load_config(folder / CONFIG_NAME), config)
     if changed:
         return f"{', '.join(changed)} changed"
+    bundle = load_bundle(folder / BUNDLE)
+    if NEIGHBOURS_NAME not in bundle.files:
+        return "it remembers no training slices"
     if decision is None:
         return None
-    stored = load_bundle(folder / BUNDLE).info.decision
-    if _without_limits(stored) != _without_limits(decision):
+    if _without_limits(bundle.info.decision) != _without_limits(decision):
         return "the held-out answers that its decision is fitted on changed"
     return None
 

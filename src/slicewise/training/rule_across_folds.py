@@ -27,7 +27,7 @@ from slicewise.training.decision_fit import fit_decision
 GATES = frozenset(
     {
         Reason.UNLIKE_TRAINING,
-        Reason.NOT_A_HEAD_SLICE,
+        Reason.FAR_FROM_KNOWN,
         Reason.COLOUR_PICTURE,
         Reason.NOT_MR,
         Reason.BLANK_IMAGE,

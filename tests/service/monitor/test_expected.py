@@ -7,7 +7,7 @@ import pytest
 
 from builders import fitted_rule
 from builders_monitor import BUNDLE, START, answer, answers
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.service.audit.record import PredictionRecord
 from slicewise.service.monitor.expected import Expectation, expectations
 from slicewise.service.monitor.windows import gather
@@ -25,11 +25,11 @@ def test_shares_are_counted_as_the_decision_does() -> None:
     found = compare([answer(n, distance=score) for n, score in enumerate(scores)])
     assert found["unlike_training"].recent is not None
     assert found["unlike_training"].recent.value == pytest.approx(0.20)  # the limit itself is in
-    assert found["not_a_head_slice"].recent is not None
-    assert found["not_a_head_slice"].recent.value == pytest.approx(0.05)
+    assert found["far_from_known"].recent is not None
+    assert found["far_from_known"].recent.value == pytest.approx(0.05)
     assert found["unlike_training"].expected == 0.03
     assert found["unlike_training"].state == "alert"
-    assert found["not_a_head_slice"].state == "steady"
+    assert found["far_from_known"].state == "steady"
 
 
 def test_interval_is_that_of_a_share() -> None:
@@ -44,8 +44,8 @@ def test_interval_is_that_of_a_share() -> None:
 def test_every_upload_weighs_the_same() -> None:
     scan = [answer(0, slice_index=i, distance=5.0) for i in range(100)]
     found = compare([*scan, *[answer(n, distance=-5.0) for n in range(1, 5)]])
-    assert found["not_a_head_slice"].recent is not None
-    assert found["not_a_head_slice"].recent.value == pytest.approx(0.2)
+    assert found["far_from_known"].recent is not None
+    assert found["far_from_known"].recent.value == pytest.approx(0.2)
 
 
 def test_less_confidence_is_watched_and_no_alert() -> None:
@@ -54,6 +54,23 @@ def test_less_confidence_is_watched_and_no_alert() -> None:
     assert found["confident"].recent.value == pytest.approx(0.5)
     assert found["confident"].state == "watch"
     assert compare(answers(200, confidence=0.8))["confident"].state == "steady"
+
+
+def test_trust_is_read_from_the_reasons() -> None:
+    """Of what was rejected nothing is known."""
+    limit = Acceptance(trust=1.3, target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20)
+    rule = RULE.model_copy(update={"acceptance": limit})
+    said = [
+        *(answer(n, decision="review", reasons=["low_trust"]) for n in range(50)),
+        *(answer(n, decision="accept", reasons=[]) for n in range(50, 80)),
+        *(answer(n, decision="reject", reasons=["colour_picture"]) for n in range(80, 100)),
+    ]
+    found = compare(said, rule)
+    assert "confident" not in found
+    assert found["trusted"].recent is not None
+    assert found["trusted"].recent.value == pytest.approx(30 / 80)
+    assert found["trusted"].expected == 0.7
+    assert found["trusted"].state == "watch"
 
 
 def test_a_bundle_without_limits_expects_nothing() -> None:

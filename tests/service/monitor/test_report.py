@@ -41,7 +41,7 @@ def test_alert_with_drift(drifted: Report) -> None:
     assert alerts == {"distance", "label"}
     assert {o.name for o in drifted.expectations if o.state == "alert"} == {
         "unlike_training",
-        "not_a_head_slice",
+        "far_from_known",
     }
 
 

@@ -1,8 +1,8 @@
 """What the bundle itself says should be seen, against what was seen.
 
 A bundle carries no distributions, but three shares that were measured on held-out slices: above
-the lower and above the upper limit of the outlier score, and at least as confident as an accepted
-answer must be.
+the lower and above the upper limit of the outlier score, and with at least the trust, or the
+confidence, that an accepted answer must have.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.service.monitor.drift import SEED, State
 from slicewise.service.monitor.windows import Floats, Window
 
@@ -62,7 +63,7 @@ class _Limit:
     name: str
     text: str
     quantity: str
-    least: float
+    least: float | None
     expected: float
     n: int
     groups: int
@@ -88,7 +89,7 @@ def _limits(rule: DecisionRule) -> Iterator[_Limit]:
             too_many_is_bad=True,
         )
         yield _Limit(
-            "not_a_head_slice",
+            "far_from_known",
             "slices above the upper limit of the outlier score",
             "distance",
             outliers.reject_above,
@@ -97,16 +98,17 @@ def _limits(rule: DecisionRule) -> Iterator[_Limit]:
             too_many_is_bad=True,
         )
     if acceptance is not None:
-        yield _Limit(
-            "confident",
-            "answers as confident as an accepted one must be",
-            "confidence",
-            acceptance.confidence,
-            acceptance.coverage,
-            acceptance.n,
-            acceptance.groups,
-            too_many_is_bad=False,
-        )
+        yield _accepted(acceptance)
+
+
+def _accepted(acceptance: Acceptance) -> _Limit:
+    fitted = (acceptance.coverage, acceptance.n, acceptance.groups)
+    if acceptance.confidence is not None:
+        text = "answers as confident as an accepted one must be"
+        least = acceptance.confidence
+        return _Limit("confident", text, "confidence", least, *fitted, too_many_is_bad=False)
+    text = "answers with as much trust as an accepted one must have"
+    return _Limit("trusted", text, "reasons", None, *fitted, too_many_is_bad=False)
 
 
 def _compared(limit: _Limit, reference: Window, recent: Window) -> Expectation:
@@ -117,22 +119,32 @@ def _compared(limit: _Limit, reference: Window, recent: Window) -> Expectation:
 
 
 def _share(window: Window, limit: _Limit) -> Share | None:
-    values = window.numbers[limit.quantity]
-    known = np.isfinite(values)
+    reached = _reached(window, limit)
+    known = np.isfinite(reached)
     if not known.any():
         return None
     _, number = np.unique(window.upload[known], return_inverse=True)
-    hits = np.bincount(number, weights=_reaches(values[known], limit))
+    hits = np.bincount(number, weights=reached[known])
     each = hits / np.bincount(number)
     drawn = np.random.default_rng(SEED).integers(0, each.size, (RESAMPLES, each.size))
     low, high = np.percentile(each[drawn].mean(axis=1), _ENDS)
     return Share(float(each.mean()), float(low), float(high))
 
 
-def _reaches(values: Floats, limit: _Limit) -> Floats:
-    """As the decision has it: above a limit of the outlier score, at least a confidence."""
+def _reached(window: Window, limit: _Limit) -> Floats:
+    """(N,) 1 or 0, as the decision has it: above a limit of the outlier score, at least sure.
+
+    A trust score is not recorded: that it fell short stands among the reasons, but of what was
+    rejected. NaN where nothing is known.
+    """
+    if limit.least is None:
+        said = zip(window.words["decision"], window.words["reasons"], strict=True)
+        return np.array(
+            [np.nan if Verdict.REJECT in d else float(Reason.LOW_TRUST not in r) for d, r in said]
+        )
+    values = window.numbers[limit.quantity]
     reached = values > limit.least if limit.too_many_is_bad else values >= limit.least
-    return reached.astype(np.float64)
+    return np.where(np.isfinite(values), reached, np.nan)
 
 
 def _state(limit: _Limit, recent: Share | None) -> State:
