@@ -54,7 +54,7 @@ REASON_TEXTS = {
     Reason.LABEL_AND_FLAG_DISAGREE: "the most probable class and the tumor threshold disagree",
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
-    Reason.LOW_TRUST: "its class is hardly nearer than another; such answers were too often wrong",
+    Reason.LOW_TRUST: "training slices of its class are hardly nearer than those of another",
     Reason.UNLIKE_TRAINING: "the picture is unlike those the model was measured on",
     Reason.FAR_FROM_KNOWN: "the picture is far from the heads that the model was measured on",
     Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
