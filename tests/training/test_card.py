@@ -62,6 +62,22 @@ def test_it_says_from_where_on_answers_are_accepted(finished, limit, expected):
     assert ("2.0 % would be accepted as another one" in card) == ("unknown" in limit)
 
 
+def test_what_is_accepted_of_held_out_slices_stands_beside(finished):
+    info = load_bundle(finished / "bundle").info
+    figure = {"value": 0.471, "ci_low": 0.399, "ci_high": 0.528}
+    right = {"value": 0.983, "ci_low": None, "ci_high": None}
+    rule = {"decisions": {"accept": {"share": figure, "accuracy": right}}}
+    acceptance = Acceptance(trust=1.5, target=0.99, accuracy=0.985, coverage=0.7, n=40, groups=20)
+    changed = info.model_copy(
+        update={
+            "decision": info.decision.model_copy(update={"acceptance": acceptance}),
+            "evaluation": {**info.evaluation, "rule_across_folds": rule},
+        }
+    )
+    card = model_card(changed, Manifest.read(finished / "manifest.csv"), {})
+    assert "0.471 (0.399-0.528) of the held-out slices were accepted and 0.983 of these" in card
+
+
 def test_it_says_what_it_was_made_from_and_how(finished, card):
     info = load_bundle(finished / "bundle").info
     assert card.startswith("# quick 2.1.0\n")

@@ -72,7 +72,7 @@ def _reasons(report: Report) -> Section:
 def _sets(report: Report) -> Section:
     sets = report["conformal"]
     promised = sets["promised"]
-    words = "" if promised is None else f" At least {percent_text(promised)} is promised."
+    words = "" if promised is None else f" They aim at {percent_text(promised)} or more."
     rows = (
         ("all", cell_text(sets["coverage"]), cell_text(sets["set_size"])),
         *(

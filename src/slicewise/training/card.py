@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise.data.manifest import Manifest
+from slicewise.figures.text import cell_text
 from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.rule import Acceptance, DecisionRule, OperatingPoint
 
@@ -56,6 +57,7 @@ def model_card(
         spreads=_spreads(info.evaluation),
         missing_limits=_missing_limits(info.decision),
         accepted_from=_accepted_from(info.decision.acceptance),
+        accepted_held_out=_accepted_held_out(info.evaluation),
     )
 
 
@@ -147,6 +149,18 @@ def _accepted_from(acceptance: Acceptance | None) -> str | None:
     if acceptance.trust is None:
         return f"confidence {acceptance.confidence:.3f}"
     return f"a trust score of {acceptance.trust:.3f}"
+
+
+def _accepted_held_out(evaluation: dict[str, Any]) -> str | None:
+    """What a rule that did not see them accepts of held-out slices; None where not measured."""
+    found = evaluation.get("rule_across_folds")
+    if found is None:
+        return None
+    accepted = found["decisions"]["accept"]
+    return (
+        f"with the rule fitted on the other folds, {cell_text(accepted['share'])} of the held-out "
+        f"slices were accepted and {cell_text(accepted['accuracy'])} of these were right"
+    )
 
 
 def _counts(manifest: Manifest) -> list[tuple[str, str, int, int]]:
