@@ -376,7 +376,7 @@ def test_slices_that_any_of_several_models_has_seen_are_refused(folder):
         rivals=[Classifier.load(folder / "other")],
     )
     assert report["refused"]["seen"]["paths"] == ["no_tumor/12.png"]
-    assert "other: compared with the 1 training slices" in report["refused"]["seen"]["check"]
+    assert "other 0.1.0: compared with the 1 training slices" in report["refused"]["seen"]["check"]
     compared = json.loads((folder / "out/compare.json").read_text())
     assert compared["n"] == report["n"] == 11
     right = compared["against_first"]["other 0.1.0"]["right"]

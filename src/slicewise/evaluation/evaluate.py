@@ -17,7 +17,7 @@ from slicewise.errors import EvaluationError, ManifestError
 from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
 from slicewise.evaluation.checks import Bools
 from slicewise.evaluation.compare import require_same_task
-from slicewise.evaluation.compare_report import comparison
+from slicewise.evaluation.compare_report import comparison, names_of
 from slicewise.evaluation.gate import Gate, judge, require_known
 from slicewise.evaluation.gate_report import write_gate
 from slicewise.evaluation.labels import Labels, read_labels
@@ -265,8 +265,8 @@ def _context(
     point, sets = bundle.info.decision.operating_point, bundle.info.decision.conformal
     seen = tuple(str(path) for path in answers.tables[0].paths[_seen_by_any(checks)])
     described = [
-        check.described if len(models) == 1 else f"{model.bundle.info.name}: {check.described}"
-        for model, check in zip(models, checks, strict=True)
+        check.described if len(models) == 1 else f"{name}: {check.described}"
+        for name, check in zip(names_of(models), checks, strict=True)
     ]
     return ReportContext(
         split=split,
