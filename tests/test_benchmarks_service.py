@@ -135,8 +135,8 @@ def asked_of_the_plain_app(bundle: Bundle) -> tuple[NDArray[np.uint8], dict[str,
 
 
 def test_the_plain_app_answers_as_a_bundle_of_its_weights_does() -> None:
-    pytest.importorskip("flask")
-    torch = pytest.importorskip("torch")
+    import torch
+
     from slicewise.data.tasks import FOUR_CLASS
     from slicewise.inference.classifier import Classifier
     from slicewise.training.config import ModelConfig
@@ -158,7 +158,6 @@ def test_the_plain_app_answers_as_a_bundle_of_its_weights_does() -> None:
 
 def test_the_plain_app_has_the_network_of_the_bundled_model() -> None:
     """Its weights are whole numbers there, and random ones here."""
-    pytest.importorskip("flask")
     bundle = load_bundle(bundled_model())
     _, answer = asked_of_the_plain_app(bundle)
     assert list(answer["probabilities"]) == list(bundle.classes)

@@ -81,3 +81,11 @@ def test_a_group_of_two_classes_counts_in_both() -> None:
 def test_a_class_without_slices_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"training slices of 4 classes; got none of \[3\]"):
         fit_neighbours(*made_up(60), 4, seed=1)
+
+
+def test_a_network_to_which_all_slices_are_alike_is_not_trusted() -> None:
+    _, targets, groups = made_up(60)
+    for alike in (np.ones((60, 100), np.float32), np.zeros((60, 100), np.float32)):
+        fitted = fit_neighbours(alike, targets, groups, 3, seed=1)
+        stored = Neighbours.from_bytes(fitted.to_bytes(), 3)
+        assert trust_scores(stored.distances(alike), targets).max() < 1.001

@@ -46,6 +46,8 @@ def fit_neighbours(
     ready = unit(embeddings)
     centre = ready.mean(axis=0)
     axes = main_directions(ready - centre, _DIRECTIONS)
+    if not len(axes):  # a network to which all slices are alike: every place is 0, nothing trusted
+        axes = np.eye(1, centre.size)
     # Rounded as they are stored, so that a bundle written and read again answers the same.
     centre, axes = (part.astype(np.float32).astype(np.float64) for part in (centre, axes))
     places = placed(embeddings[order], centre, axes)

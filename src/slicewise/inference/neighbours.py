@@ -28,7 +28,7 @@ _ROWS = 256
 """Embeddings that distances are computed for at a time: memory stays bounded."""
 
 _UNIT = 1e-2
-"""How far the length of a place may be from 1: it is stored in 16 bits."""
+"""How far the length of a place may exceed 1: it is stored in 16 bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,8 @@ class Neighbours:
     Args:
         centre: (D,) mean of unit embeddings.
         axes: (P, D) main directions.
-        places: (N, P) of unit length, sorted by class and then by group.
+        places: (N, P) of unit length (0 where an embedding is like the mean), sorted by class and
+            then by group.
         classes: (N,) index of the class of each.
         groups: (N,) number of the leak-free group of each.
         rank: (1,) to which nearest group of a class the distance is taken; of a class with fewer
@@ -127,8 +128,8 @@ class Neighbours:
                 f"{NEIGHBOURS_NAME}: expected places along the axes of embeddings, each with a "
                 f"class and a group; got {shapes}, {self.classes.shape}, {self.groups.shape}"
             )
-        if not (np.abs(np.linalg.norm(self.places, axis=1) - 1) < _UNIT).all():
-            raise BundleError(f"{NEIGHBOURS_NAME}: places: expected length 1; got others")
+        if not (np.linalg.norm(self.places, axis=1) <= 1 + _UNIT).all():
+            raise BundleError(f"{NEIGHBOURS_NAME}: places: expected length 1 or less; got others")
         if self.rank.shape != (1,) or self.rank[0] < 1:
             raise BundleError(f"{NEIGHBOURS_NAME}: rank: expected one number of 1 or more")
         if np.unique(self.classes).tolist() != list(range(classes)):
