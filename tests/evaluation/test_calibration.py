@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.calibration import (
     RIDGE,
+    class_balanced,
     fit_bias_corrected,
     fit_temperature,
     reliability_bins,
@@ -82,6 +83,37 @@ def test_biases_never_fit_worse_than_the_temperature_alone():
     temperature, biases = fit_bias_corrected(logits, targets)
     alone = loss_of(logits, targets, fit_temperature(logits, targets))
     assert loss_of(logits / temperature + biases, targets, 1.0) < alone
+
+
+def test_a_weight_of_three_counts_as_three_slices():
+    logits, targets, _ = shifted_case(n=400)
+    weights = np.where(targets == 3, 3, 1)
+    repeated = np.repeat(np.arange(400), weights)
+    tripled = (logits[repeated], targets[repeated])
+    assert fit_temperature(logits, targets, weights) == pytest.approx(fit_temperature(*tripled))
+    temperature, biases = fit_bias_corrected(logits, targets, weights)
+    expected_temperature, expected_biases = fit_bias_corrected(*tripled)
+    assert temperature == pytest.approx(expected_temperature)
+    assert biases == pytest.approx(expected_biases, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"), [(0.0, [1, 1, 1, 1, 1]), (1.0, [0.625] * 4 + [2.5])]
+)
+def test_balanced_classes_count_alike(balance, expected):
+    weights = class_balanced([0, 0, 0, 0, 1], 2, balance)
+    assert weights == pytest.approx(np.array(expected))
+
+
+def test_half_balanced_classes_count_as_the_root_of_their_frequency():
+    weights = class_balanced([0] * 9 + [1], 2, 0.5)
+    assert weights[:9].sum() / weights[9] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("weights", [[1.0, -1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0]])
+def test_weights_that_weigh_nothing_are_refused(weights):
+    with pytest.raises(EvaluationError):
+        fit_temperature([[2.0, 0.0], [0.0, 2.0], [1.0, 0.0]], [0, 1, 1], weights)
 
 
 def test_biases_need_every_class_and_some_wrong_answers():

@@ -163,3 +163,13 @@ def test_class_biases_are_fitted_where_asked_for(tmp_path):
     )
     found = np.mean(scores[table.is_tumor()] >= rule.operating_point.threshold)
     assert rule.operating_point.sensitivity == pytest.approx(found)
+
+
+def test_a_rare_class_counts_for_more_where_asked_for(tmp_path):
+    table = noisy_table(tmp_path)
+    kept = np.flatnonzero((table.targets != 2) | (np.arange(table.targets.size) % 4 == 0))
+    rare = table.take(kept)
+    plain = fit_decision(rare, "here", settings(calibration="bias_corrected"))
+    even = fit_decision(rare, "here", settings(calibration="bias_corrected", class_balance=1))
+    assert even.class_bias["no_tumor"] > plain.class_bias["no_tumor"]
+    assert even.temperature != plain.temperature

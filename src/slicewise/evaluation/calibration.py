@@ -72,7 +72,23 @@ def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) 
     )
 
 
-def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
+def class_balanced(targets: ArrayLike, classes: int, balance: float) -> Floats:
+    """(N,) weights of slices, mean 1: a class counts as its frequency to the power 1 - balance.
+
+    Args:
+        targets: (N,) class indices.
+        classes: K.
+        balance: 0 leaves every slice its weight, 1 gives every class the same.
+    """
+    truth = require_targets(targets, np.size(targets), classes)
+    counts = np.bincount(truth, minlength=classes).astype(np.float64)
+    weights = counts[truth] ** -balance
+    return np.asarray(weights / weights.mean())
+
+
+def fit_temperature(
+    logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> float:
     """The temperature with the smallest negative log likelihood (Guo et al. 2017).
 
     The loss is convex in the inverse temperature, so its slope has one root, found by bisection.
@@ -80,6 +96,7 @@ def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
         targets: (N,) class indices.
+        weights: (N,) of the slices, such as those of `class_balanced`; None where all count alike.
 
     Returns:
         The temperature, a positive number.
@@ -90,26 +107,29 @@ def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
     """
     matrix = require_matrix("logits", logits)
     truth = require_targets(targets, *matrix.shape)
+    share = _shares(weights, truth.size)
     coolest, hottest = TEMPERATURE_RANGE
     low, high = float(np.log(1 / hottest)), float(np.log(1 / coolest))
-    if _slope(matrix, truth, np.exp(low)) >= 0:
+    if _slope(matrix, truth, share, np.exp(low)) >= 0:
         raise EvaluationError(
             f"temperature: expected logits better than chance; got {truth.size} slices whose loss "
             f"falls up to temperature {hottest:g}"
         )
-    if _slope(matrix, truth, np.exp(high)) <= 0:
+    if _slope(matrix, truth, share, np.exp(high)) <= 0:
         raise EvaluationError(
             f"temperature: expected some wrong answers to learn from; got {truth.size} slices "
             f"whose loss falls down to temperature {coolest:g}"
         )
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        rising = _slope(matrix, truth, np.exp(middle)) > 0
+        rising = _slope(matrix, truth, share, np.exp(middle)) > 0
         low, high = (low, middle) if rising else (middle, high)
     return float(np.exp(-(low + high) / 2))
 
 
-def fit_bias_corrected(logits: ArrayLike, targets: ArrayLike) -> tuple[float, Floats]:
+def fit_bias_corrected(
+    logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[float, Floats]:
     """Temperature and one bias a class with the smallest negative log likelihood.
 
     Bias-corrected temperature scaling (Alexandari et al., ICML 2020): softmax of logits /
@@ -119,6 +139,7 @@ def fit_bias_corrected(logits: ArrayLike, targets: ArrayLike) -> tuple[float, Fl
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
         targets: (N,) class indices; every class has a slice.
+        weights: (N,) of the slices, such as those of `class_balanced`; None where all count alike.
 
     Returns:
         The temperature, and (K,) biases that sum to zero.
@@ -129,14 +150,15 @@ def fit_bias_corrected(logits: ArrayLike, targets: ArrayLike) -> tuple[float, Fl
     """
     matrix = require_matrix("logits", logits)
     truth = require_targets(targets, *matrix.shape)
+    share = _shares(weights, truth.size)
     missing = np.setdiff1d(np.arange(matrix.shape[1]), truth)
     if missing.size:
         raise EvaluationError(
             f"class biases: expected a slice of every class; got none of class {missing[0]}"
         )
     centred = matrix - matrix.mean(axis=1, keepdims=True)
-    start = np.append(1 / fit_temperature(matrix, truth), np.zeros(matrix.shape[1]))
-    fitted = _newton(_BiasCorrected(centred, truth), start)
+    start = np.append(1 / fit_temperature(matrix, truth, weights), np.zeros(matrix.shape[1]))
+    fitted = _newton(_BiasCorrected(centred, truth, share), start)
     coolest, hottest = TEMPERATURE_RANGE
     if not 1 / hottest < fitted[0] < 1 / coolest:
         raise EvaluationError(
@@ -153,16 +175,19 @@ class _BiasCorrected:
     Args:
         logits: (N, K).
         targets: (N,) class indices.
+        shares: (N,) of the slices in the loss, of sum 1.
     """
 
     logits: Floats
     targets: Ints
+    shares: Floats
 
     def loss(self, at: Floats) -> float:
         """Mean negative log likelihood with the ridge."""
         losses = -_log_softmax(at[0] * self.logits + at[1:])
         rows = np.arange(self.targets.size)
-        return float(losses[rows, self.targets].mean() + RIDGE / 2 * np.sum(at[1:] ** 2))
+        own = self.shares @ losses[rows, self.targets]
+        return float(own + RIDGE / 2 * np.sum(at[1:] ** 2))
 
     def slope_and_curvature(self, at: Floats) -> tuple[Floats, Floats]:
         """(1 + K,) gradient and (1 + K, 1 + K) Hessian of the loss."""
@@ -170,12 +195,15 @@ class _BiasCorrected:
         p = np.exp(_log_softmax(at[0] * self.logits + at[1:]))
         residual = p.copy()
         residual[np.arange(n), self.targets] -= 1
+        residual *= self.shares[:, None]
         expected = np.sum(p * self.logits, axis=1, keepdims=True)
-        slope = np.append(np.sum(residual * self.logits), residual.sum(axis=0)) / n
+        slope = np.append(np.sum(residual * self.logits), residual.sum(axis=0))
+        weighted = self.shares[:, None] * p
+        centred = self.logits - expected
         curvature = np.empty((k + 1, k + 1))
-        curvature[0, 0] = np.sum(p * (self.logits - expected) ** 2) / n
-        curvature[0, 1:] = curvature[1:, 0] = np.sum(p * (self.logits - expected), axis=0) / n
-        curvature[1:, 1:] = np.diag(p.mean(axis=0)) - p.T @ p / n + RIDGE * np.eye(k)
+        curvature[0, 0] = np.sum(weighted * centred**2)
+        curvature[0, 1:] = curvature[1:, 0] = np.sum(weighted * centred, axis=0)
+        curvature[1:, 1:] = np.diag(weighted.sum(axis=0)) - p.T @ weighted + RIDGE * np.eye(k)
         slope[1:] += RIDGE * at[1:]
         return slope, curvature
 
@@ -200,11 +228,21 @@ def _newton(problem: _BiasCorrected, start: Floats) -> Floats:
     )
 
 
-def _slope(logits: Floats, targets: Ints, inverse_temperature: float) -> float:
+def _shares(weights: ArrayLike | None, count: int) -> Floats:
+    """(N,) of sum 1."""
+    if weights is None:
+        return np.full(count, 1 / count)
+    given = require_scores(weights, count)
+    if (given < 0).any() or given.sum() == 0:
+        raise EvaluationError("weights: expected none below 0 and some above it")
+    return np.asarray(given / given.sum())
+
+
+def _slope(logits: Floats, targets: Ints, shares: Floats, inverse_temperature: float) -> float:
     """Slope of the loss in the inverse temperature: mean expected logit minus mean true logit."""
     probabilities = np.exp(_log_softmax(logits * inverse_temperature))
     expected = np.sum(probabilities * logits, axis=1)
-    return float(np.mean(expected - logits[np.arange(targets.size), targets]))
+    return float(shares @ (expected - logits[np.arange(targets.size), targets]))
 
 
 def _log_softmax(logits: Floats) -> Floats:

@@ -88,6 +88,13 @@ class BundleConfig(Section):
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
     weight_storage: Literal["float32", "float16", "int8"] = "float32"
     calibration: Literal["temperature", "bias_corrected"] = "temperature"
+    class_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How alike classes count in the calibration: 0 as frequent as held out, 1 all "
+        "alike.",
+    )
     operating_point: OperatingPointConfig = OperatingPointConfig()
     refusal: RefusalConfig = RefusalConfig()
     started_from: str | None = Field(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.calibration import fit_bias_corrected, fit_temperature
+from slicewise.evaluation.calibration import (
+    class_balanced,
+    fit_bias_corrected,
+    fit_temperature,
+)
 from slicewise.evaluation.checks import Bools, Floats, Strings
 from slicewise.evaluation.conformal import fit_conformal
 from slicewise.evaluation.operating_points import (
@@ -30,7 +34,7 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
         described: What these slices are, in words.
         settings: Which calibration, and which rule of the threshold.
     """
-    calibration = _calibration(held_out, settings.calibration)
+    calibration = _calibration(held_out, settings)
     calibrated = held_out.decided(calibration)
     point = _operating_point(calibrated, settings.operating_point)
     return calibration.model_copy(
@@ -43,15 +47,16 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
     )
 
 
-def _calibration(held_out: PredictionTable, method: str) -> DecisionRule:
+def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionRule:
     """A rule of calibration alone; an empty one where none can be fitted."""
     logits, targets = held_out.logits, held_out.targets
+    weights = class_balanced(targets, len(held_out.classes), settings.class_balance)
     try:
-        if method == "temperature":
-            return DecisionRule(temperature=fit_temperature(logits, targets))
-        temperature, biases = fit_bias_corrected(logits, targets)
+        if settings.calibration == "temperature":
+            return DecisionRule(temperature=fit_temperature(logits, targets, weights))
+        temperature, biases = fit_bias_corrected(logits, targets, weights)
     except EvaluationError as error:
-        announce(f"NOT CALIBRATED ({method}): {error}")
+        announce(f"NOT CALIBRATED ({settings.calibration}): {error}")
         return DecisionRule()
     class_bias = dict(zip(held_out.classes, biases.tolist(), strict=True))
     return DecisionRule(temperature=temperature, class_bias=class_bias)
