@@ -192,6 +192,26 @@ def test_a_tumor_of_an_untold_type_is_kept_where_it_is_asked_for(tmp_path):
         build(config_of([tmp_path / "a"]))
 
 
+def test_a_table_says_what_a_tumor_of_an_untold_type_is_taken_for(tmp_path):
+    for i in range(2):
+        save(head(i, side=128), tmp_path / "a" / "yes" / f"{i}.png")
+    save(head(9, side=128), tmp_path / "a" / "no" / "9.png")
+    table = {"path": "t.csv", "key": "name", "taken_column": "looks"}
+    source = {"root": tmp_path / "a", "untyped": True, "table": table}
+    config = BuildConfig.model_validate({"sources": [source]})
+    given = tmp_path / "a" / "t.csv"
+    given.write_text("name,looks\n0.png,glioma\n1.png,\n9.png,\n")
+    build(config).manifest.write(tmp_path / "m.csv")
+    taken = {Path(r.path).name: r.extra["taken_as"] for r in Manifest.read(tmp_path / "m.csv").rows}
+    assert taken == {"0.png": "glioma", "1.png": "", "9.png": ""}
+    given.write_text("name,looks\n0.png,no_tumor\n1.png,\n9.png,\n")
+    with pytest.raises(ManifestError, match=r"yes/0\.png: taken as 'no_tumor'; expected glioma"):
+        build(config)
+    given.write_text("name,looks\n0.png,\n1.png,\n9.png,glioma\n")
+    with pytest.raises(ManifestError, match=r"no/9.png.*expected none, as its label is no_tumor"):
+        build(config)
+
+
 def test_a_bad_file_never_loses_the_good_ones(tmp_path):
     save(head(1, side=64), tmp_path / "glioma" / "good.png")
     (tmp_path / "glioma" / "bad.jpg").write_bytes(b"no picture at all")

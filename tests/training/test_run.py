@@ -331,6 +331,27 @@ def test_a_label_of_the_test_split_that_is_no_class_is_named_before_anything_is_
     assert not (heads / "runs").exists()
 
 
+def test_an_untold_type_that_is_taken_for_one_is_trained_as_it(heads):
+    manifest = Manifest.read(heads / "manifest.csv")
+    paths = [row.path for row in manifest.subset("train").rows if row.label == "glioma"][:2]
+
+    def row_of(row, taken):
+        if row.path not in paths:
+            return row
+        return replace(row, label="tumor", extra={"taken_as": taken[paths.index(row.path)]})
+
+    def prepared(*taken):
+        rows = tuple(row_of(row, taken) for row in manifest.rows)
+        train = prepare(run_config(heads), FOUR_CLASS, replace(manifest, rows=rows))["train"]
+        order = [row.path for row in train.manifest.rows]
+        return [train.possible[order.index(path)].tolist() for path in paths]
+
+    either, meningioma = [True, True, False, True], [False, True, False, False]
+    assert prepared("meningioma", "") == [meningioma, either]
+    with pytest.raises(TrainingError, match="a class that label tumor leaves open; got 'no_tumor'"):
+        prepared("no_tumor", "")
+
+
 def test_a_missing_test_split_is_fine(heads):
     manifest = without(heads, lambda row: row.split == "test")
     assert set(prepare(run_config(heads), FOUR_CLASS, manifest)) == {"train", "val"}

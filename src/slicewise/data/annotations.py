@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN
+from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN, TAKEN_COLUMN
 from slicewise.data.tables import read_table
 from slicewise.errors import ConfigError, ManifestError
 
@@ -26,12 +26,14 @@ class Known:
         group: Leak-free unit, unique within its source.
         fold: Fold, the same name meaning the same fold in every source.
         excluded: Why the slice is to be left out, or empty.
+        taken: Class that training takes it for, where its label leaves several open; or empty.
     """
 
     patient: str = ""
     group: str = ""
     fold: str = ""
     excluded: str = ""
+    taken: str = ""
 
 
 NOTHING_KNOWN = Known()
@@ -54,12 +56,15 @@ class TableSpec(BaseModel):
     fold_column: str | None = Field(None, description="Column of folds.")
     keep_column: str | None = Field(None, description="Column of yes or no; no is left out.")
     reason_column: str | None = Field(None, description="Column that says why it is left out.")
+    taken_column: str | None = Field(
+        None, description="Column of classes that training takes untyped slices for, or empty."
+    )
 
     @field_validator("fold_column")
     @classmethod
     def _no_column_of_the_manifest(cls, name: str | None) -> str | None:
         """The fold keeps its column's name in the manifest, which must have none such."""
-        if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN):
+        if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN, TAKEN_COLUMN):
             raise ValueError(f"expected a name that is no manifest column; got {name!r}: rename it")
         return name
 
@@ -72,6 +77,7 @@ class TableSpec(BaseModel):
             self.fold_column,
             self.keep_column,
             self.reason_column,
+            self.taken_column,
         )
         return [name for name in wanted if name]
 
@@ -171,6 +177,7 @@ class Table:
             value(spec.group_column),
             value(spec.fold_column),
             "" if kept else reason,
+            value(spec.taken_column),
         )
 
     def _keeps(self, text: str) -> bool:
@@ -229,7 +236,7 @@ def merged(first: Known, second: Known, where: str) -> Known:
         ManifestError: If both say something, and not the same.
     """
     values = {}
-    for name in (*FIELDS, "excluded"):
+    for name in (*FIELDS, "excluded", "taken"):
         one, two = getattr(first, name), getattr(second, name)
         if one and two and one != two:
             if name == "patient":

@@ -22,7 +22,13 @@ from slicewise.data.clusters import clusters
 from slicewise.data.collection import Collected, Item, collect
 from slicewise.data.duplicates import Pair, find_pairs
 from slicewise.data.groups import group_names
-from slicewise.data.manifest import MASK_COLUMN, PUBLISHED_COLUMN, Manifest, ManifestRow
+from slicewise.data.manifest import (
+    MASK_COLUMN,
+    PUBLISHED_COLUMN,
+    TAKEN_COLUMN,
+    Manifest,
+    ManifestRow,
+)
 from slicewise.data.sources import Found
 from slicewise.data.tables import write_table
 from slicewise.data.tasks import contradict, parse_task
@@ -207,6 +213,8 @@ def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
         extra[fold_name] = item.fold
     if found.mask:
         extra[MASK_COLUMN] = str(Path(found.mask).resolve())
+    if known.taken:
+        extra[TAKEN_COLUMN] = known.taken
     return ManifestRow(
         path=str(found.file.resolve()) + ("" if found.index is None else f"#{found.index}"),
         label=found.label,

@@ -142,8 +142,19 @@ def _planned(
             excluded = Excluded(str(file.path), file.label, name, known.excluded)
             collected.excluded.append(excluded)
         else:
+            _require_open(known, file, task)
             planned.append(Planned(file, name, known))
     return planned
+
+
+def _require_open(known: Known, file: File, task: Task) -> None:
+    """What training takes a slice for is one of several classes that its label leaves open."""
+    left = task.possible(file.label)
+    if known.taken and (len(left) < 2 or known.taken not in left):
+        expected = ", ".join(left) if len(left) > 1 else f"none, as its label is {file.label}"
+        raise ManifestError(
+            f"{file.inner.as_posix()}: taken as {known.taken!r}; expected {expected}"
+        )
 
 
 def _known_of(inner: list[PurePath], source: SourceConfig, taken: Taken) -> list[Known]:

@@ -31,6 +31,8 @@ PUBLISHED_COLUMN = "published_split"
 """Extra column: the split that a publisher's folder names."""
 MASK_COLUMN = "mask"
 """Extra column: the tumor mask of the slice, `file` or `file#index`, relative like `path`."""
+TAKEN_COLUMN = "taken_as"
+"""Extra column: the class that training takes a slice of an untold tumor type for."""
 _REQUIRED = ("path", "label", "source", "group", "sha256")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATIENT_PREFIX = f"{Bond.PATIENT.name.lower()}:"

@@ -9,7 +9,7 @@ import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import torch
 
-from slicewise.data.manifest import Manifest
+from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
@@ -126,7 +126,10 @@ def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
 
 
 def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
-    """(N, K) which classes each label leaves open; several only in the training split."""
+    """(N, K) which classes each label leaves open; several only in the training split.
+
+    A slice that leaves several open may be taken for one of them (`TAKEN_COLUMN`).
+    """
     needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
     if len(manifest.rows) < needed:
         raise TrainingError(
@@ -147,7 +150,21 @@ def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
             f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
             f"of task {task.name}"
         )
-    return np.array([[name in left[row.label] for name in task.classes] for row in manifest.rows])
+    rows = [_narrowed(left[row.label], row) for row in manifest.rows]
+    return np.array([[name in names for name in task.classes] for names in rows])
+
+
+def _narrowed(left: tuple[str, ...], row: ManifestRow) -> tuple[str, ...]:
+    """The class that a slice is taken for, or else what its label leaves open."""
+    taken = row.extra.get(TAKEN_COLUMN)
+    if not taken or left == (taken,):
+        return left
+    if len(left) < 2 or taken not in left:
+        raise TrainingError(
+            f"{row.path}, column {TAKEN_COLUMN}: expected a class that label {row.label} leaves "
+            f"open; got {taken!r}"
+        )
+    return (taken,)
 
 
 def _require_monitored(config: RunConfig, validation: SplitData) -> None:
