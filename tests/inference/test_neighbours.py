@@ -98,7 +98,7 @@ def trusting() -> DecisionRule:
 
 def test_a_limit_of_trust_needs_the_file() -> None:
     info = bundle_info(decision=trusting())
-    with pytest.raises(BundleError, match=r"neighbours\.npz is missing"):
+    with pytest.raises(BundleError, match=r"bundle .*expected neighbours\.npz.*got none"):
         load_neighbours(Bundle(info, "0", {}), 3)
     assert load_neighbours(Bundle(bundle_info(decision=fitted_rule()), "0", {}), 3) is None
 

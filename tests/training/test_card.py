@@ -62,6 +62,16 @@ def test_it_says_from_where_on_answers_are_accepted(finished, limit, expected):
     assert ("2.0 % would be accepted as another one" in card) == ("unknown" in limit)
 
 
+def test_it_says_that_rare_classes_counted_for_more(finished, card):
+    info = load_bundle(finished / "bundle").info
+    weighted = {"temperature": 1.5, "fitted_on": "here", "class_balance": 0.5}
+    decision = info.decision.model_copy(update=weighted)
+    manifest = Manifest.read(finished / "manifest.csv")
+    weighed = model_card(info.model_copy(update={"decision": decision}), manifest, {})
+    assert "fitted on here, where a class counts as its frequency to the power 0.5" in weighed
+    assert "to the power" not in card
+
+
 def test_what_is_accepted_of_held_out_slices_stands_beside(finished):
     info = load_bundle(finished / "bundle").info
     figure = {"value": 0.471, "ci_low": 0.399, "ci_high": 0.528}

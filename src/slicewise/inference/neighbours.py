@@ -165,14 +165,17 @@ def load_neighbours(bundle: Bundle, width: int | str | None) -> Neighbours | Non
         BundleError: The rule asks for them but the file is missing, holds something else, or
             belongs to another graph.
     """
+    name = f"bundle {bundle.info.name} {bundle.info.version}"
     if NEIGHBOURS_NAME not in bundle.files:
         if bundle.info.decision.goes_by_trust:
-            raise BundleError(f"{NEIGHBOURS_NAME} is missing; the limit of acceptance needs it")
+            raise BundleError(
+                f"{name}: expected {NEIGHBOURS_NAME}, which its limit of acceptance needs; got none"
+            )
         return None
     found = Neighbours.from_bytes(bundle.files[NEIGHBOURS_NAME], len(bundle.classes))
     if isinstance(width, int) and found.centre.size != width:
         raise BundleError(
-            f"{NEIGHBOURS_NAME}: expected embeddings of {width} numbers, as the graph gives; "
-            f"got {found.centre.size}"
+            f"{name}, {NEIGHBOURS_NAME}: expected embeddings of "
+            f"{width} numbers, as the graph gives; got {found.centre.size}"
         )
     return found

@@ -97,6 +97,9 @@ class DecisionRule(BaseModel):
     class_bias: dict[str, float] | None = Field(
         None, description="Added to logits / temperature, by class."
     )
+    class_balance: float = Field(
+        0.0, ge=0, le=1, description="Classes counted as their frequency to 1 minus this power."
+    )
     operating_point: OperatingPoint | None = None
     fitted_on: str | None = Field(None, description="Which answers it was fitted on, in words.")
     conformal: Conformal | None = None

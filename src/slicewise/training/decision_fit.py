@@ -53,13 +53,16 @@ def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionR
     weights = class_balanced(targets, len(held_out.classes), settings.class_balance)
     try:
         if settings.calibration == "temperature":
-            return DecisionRule(temperature=fit_temperature(logits, targets, weights))
+            temperature = fit_temperature(logits, targets, weights)
+            return DecisionRule(temperature=temperature, class_balance=settings.class_balance)
         temperature, biases = fit_bias_corrected(logits, targets, weights)
     except EvaluationError as error:
         announce(f"NOT CALIBRATED ({settings.calibration}): {error}")
         return DecisionRule()
     class_bias = dict(zip(held_out.classes, biases.tolist(), strict=True))
-    return DecisionRule(temperature=temperature, class_bias=class_bias)
+    return DecisionRule(
+        temperature=temperature, class_bias=class_bias, class_balance=settings.class_balance
+    )
 
 
 def _operating_point(
