@@ -3,7 +3,8 @@
 `python -m benchmarks.sources MANIFEST RUN --out sources.json` takes the manifest a cross-validation
 was trained from, with the slices whose tumor type is not told, and the folder of its folds. Each
 slice is answered by the model of the fold that held it out; collections with both kinds of slices
-are reported, each by itself.
+are reported, each by itself. Beside it stands how often the label is the right type of tumor, and
+how often it is the one that training would have taken a slice of an untold type for.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.data.tasks import NO_TUMOR
+from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
+from slicewise.data.tasks import NO_TUMOR, TUMOR
 from slicewise.evaluation.metrics import auroc
-from slicewise.figures.bootstrap import Bootstrap, group_intervals
+from slicewise.figures.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.figures.means import share_of
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
@@ -108,15 +109,22 @@ def figures(answered: Sequence[Answered]) -> dict[str, Any]:
     scores = np.array([one.prediction.tumor_probability for one in answered])
     flags = np.array([one.prediction.tumor_flag for one in answered])
     groups = np.array([one.row.group for one in answered])
-    quantities = {
+    labels = np.array([one.prediction.label for one in answered])
+    said = np.array([one.row.label for one in answered])
+    taken = np.array([one.row.extra.get(TAKEN_COLUMN) or "" for one in answered])
+    quantities: dict[Key, Quantity] = {
         ("auroc",): lambda i: auroc(scores[i], tumor[i]),
         ("sensitivity",): share_of(flags, tumor),
         ("specificity",): share_of(~flags, ~tumor),
+        ("type_right",): share_of(labels == said, tumor & (said != TUMOR)),
+        ("type_as_taken",): share_of(labels == taken, taken != ""),
     }
     found = group_intervals(quantities, groups, groups, Bootstrap())
     return {
         "with_tumor": int(tumor.sum()),
         "without": int((~tumor).sum()),
+        "typed": int((tumor & (said != TUMOR)).sum()),
+        "taken": int((taken != "").sum()),
         "groups": len(set(groups.tolist())),
         **{key[0]: value.as_json() for key, value in found.items()},
     }
