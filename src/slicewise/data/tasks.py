@@ -64,6 +64,16 @@ class Task:
             return ()
         return tuple(name for name in self.classes if name != self.negative_class)
 
+    def leaves_open(self, label: str, name: str) -> bool:
+        """Whether a class is one of several that a label leaves open.
+
+        Args:
+            label: Of a manifest.
+            name: Of a class.
+        """
+        left = self.possible(label)
+        return len(left) > 1 and name in left
+
     def label_of(
         self, folder: str, aliases: Mapping[str, str] | None = None, *, untyped: bool = False
     ) -> str:

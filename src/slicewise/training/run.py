@@ -150,16 +150,16 @@ def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
             f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
             f"of task {task.name}"
         )
-    rows = [_narrowed(left[row.label], row) for row in manifest.rows]
+    rows = [_narrowed(left[row.label], row, task) for row in manifest.rows]
     return np.array([[name in names for name in task.classes] for names in rows])
 
 
-def _narrowed(left: tuple[str, ...], row: ManifestRow) -> tuple[str, ...]:
+def _narrowed(left: tuple[str, ...], row: ManifestRow, task: Task) -> tuple[str, ...]:
     """The class that a slice is taken for, or else what its label leaves open."""
     taken = row.extra.get(TAKEN_COLUMN)
-    if not taken or left == (taken,):
+    if not taken:
         return left
-    if len(left) < 2 or taken not in left:
+    if not task.leaves_open(row.label, taken):
         raise TrainingError(
             f"{row.path}, column {TAKEN_COLUMN}: expected a class that label {row.label} leaves "
             f"open; got {taken!r}"
