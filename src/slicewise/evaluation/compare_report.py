@@ -56,9 +56,10 @@ def comparison(
         "machine": machine(models[0].threads),
         "models": {
             name: {"bundle": _identity(model), "size_mb": _megabytes(model),
-                   "stages_ms": timings(model, slices)["stages_ms"], "figures": figures}
-            for name, model, figures in zip(
-                names, models, figures_of_each(tables, bootstrap), strict=True
+                   "stages_ms": timings(model, slices)["stages_ms"],
+                   "scored_by": table.scored_by, "figures": figures}
+            for name, model, table, figures in zip(
+                names, models, tables, figures_of_each(tables, bootstrap), strict=True
             )
         },
         "against_first": {
@@ -112,6 +113,10 @@ def _text(content: Mapping[str, Any]) -> str:
             f"{right['other_only']}. In accuracy {name} is: "
             f"{decided(found['differences']['accuracy'], falling=False)}."
         )
+    scores = {name: model["scored_by"] for name, model in content["models"].items()}
+    if len(set(scores.values())) > 1:
+        told = ", ".join(f"{name} by {score}" for name, score in scores.items())
+        lines.append(f"What is accepted is not chosen by the same score: {told}.")
     return "\n\n".join([content["notice"], *lines] if content["notice"] else lines)
 
 
