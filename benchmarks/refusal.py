@@ -28,13 +28,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.fold_rules import rule_of_folds
 from slicewise.data.manifest import Manifest
 from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
 from slicewise.evaluation.checks import Floats
 from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
-from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.figures.bootstrap import Bootstrap, group_intervals
 from slicewise.figures.means import share_of
 from slicewise.imaging.read import read_slice
@@ -146,7 +146,7 @@ def _one_fold(
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real = []
     settings = load_config(folder / CONFIG_NAME).bundle
-    rule = _rule_of(others, classifier, settings)
+    rule = rule_of_folds(others, classifier.bundle.negative_class, settings)
     for half, model in _halves(classifier, manifest, known, neighbours, rule, settings).items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
@@ -162,15 +162,6 @@ def _loaded(folder: Path) -> tuple[Manifest, Classifier]:
     bundle = load_bundle(folder / "bundle")
     bare = replace(bundle, info=bundle.info.model_copy(update={"decision": DecisionRule()}))
     return Manifest.read(folder / "manifest.csv"), Classifier(bare)
-
-
-def _rule_of(
-    others: Sequence[Path], classifier: Classifier, settings: BundleConfig
-) -> DecisionRule:
-    """Fitted as that of the final model, on the held-out answers of these folds."""
-    files = [folder / "evaluation" / "predictions.csv" for folder in others]
-    tables = [read_predictions(file, classifier.bundle.negative_class) for file in files]
-    return fit_decision(pooled(tables), "held-out folds", settings)
 
 
 def _halves(

@@ -2,9 +2,11 @@
 
 `python -m benchmarks.sources MANIFEST RUN --out sources.json` takes the manifest a cross-validation
 was trained from, with the slices whose tumor type is not told, and the folder of its folds. Each
-slice is answered by the model of the fold that held it out; collections with both kinds of slices
-are reported, each by itself. Beside it stands how often the label is the right type of tumor, and
-how often it is the one that training would have taken a slice of an untold type for.
+slice is answered by the model of the fold that held it out, with calibration, threshold and limits
+fitted on the held-out answers of the other folds, as those of the final model are on all folds;
+collections with both kinds of slices are reported, each by itself. Beside it stands how often the
+label is the right type of tumor, and how often it is the one that training would have taken a slice
+of an untold type for.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.fold_rules import rule_of_folds
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import NO_TUMOR, TUMOR
 from slicewise.evaluation.metrics import auroc
@@ -31,6 +34,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Prediction
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
 from slicewise.training.run import CONFIG_NAME
 
@@ -53,7 +57,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     manifest = Manifest.read(given.manifest)
-    answered = [one for folder in folds_of(given.run) for one in held_out(manifest, folder)]
+    folds = folds_of(given.run)
+    answered = [one for folder in folds for one in held_out(manifest, folder, folds)]
     report = {name: figures(found) for name, found in by_source(answered).items()}
     given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
@@ -64,13 +69,19 @@ def folds_of(run: Path) -> list[Path]:
     return sorted(folder for folder in run.glob("fold-*") if (folder / "bundle").is_dir())
 
 
-def held_out(manifest: Manifest, folder: Path) -> list[Answered]:
+def held_out(manifest: Manifest, folder: Path, folds: Sequence[Path]) -> list[Answered]:
     """Slices of collections with both kinds that a fold held out, answered by its model.
 
     A slice whose group has a part in the fold's training is left out, which whole folds do not
     have.
+
+    Args:
+        manifest: What the folds were made of.
+        folder: Of the fold.
+        folds: Of all folds; the others' answers fit the rule.
     """
-    column = load_config(folder / CONFIG_NAME).folds.name
+    config = load_config(folder / CONFIG_NAME)
+    column = config.folds.name
     fold = folder.name.removeprefix("fold-")
     trained = {row.group for row in Manifest.read(folder / "manifest.csv").subset("train").rows}
     chosen = [
@@ -80,11 +91,20 @@ def held_out(manifest: Manifest, folder: Path) -> list[Answered]:
         and row.extra[column] == fold
         and row.group not in trained
     ]
-    classifier = Classifier(load_bundle(folder / "bundle"))
+    classifier = ruled_by([fold for fold in folds if fold != folder], folder, config.bundle)
     slices = (read_slice(manifest.resolve(row)) for row in chosen)
     shown = track(slices, folder.name, len(chosen), console=Console(stderr=True), transient=True)
     predictions = [p for batch in batched(shown, BATCH) for p in classifier.predict(batch)]
     return [Answered(row, p) for row, p in zip(chosen, predictions, strict=True)]
+
+
+def ruled_by(others: Sequence[Path], folder: Path, settings: BundleConfig) -> Classifier:
+    """The model of a fold, deciding by the rule of the other folds and its own limits."""
+    bundle = load_bundle(folder / "bundle")
+    limits = bundle.info.decision.out_of_distribution
+    rule = rule_of_folds(others, bundle.negative_class, settings)
+    rule = rule.model_copy(update={"out_of_distribution": limits})
+    return Classifier(replace(bundle, info=bundle.info.model_copy(update={"decision": rule})))
 
 
 def both_kinds(rows: Sequence[ManifestRow]) -> set[str]:
@@ -116,6 +136,7 @@ def figures(answered: Sequence[Answered]) -> dict[str, Any]:
         ("auroc",): lambda i: auroc(scores[i], tumor[i]),
         ("sensitivity",): share_of(flags, tumor),
         ("specificity",): share_of(~flags, ~tumor),
+        ("none_right",): share_of(labels == NO_TUMOR, ~tumor),
         ("type_right",): share_of(labels == said, tumor & (said != TUMOR)),
         ("type_as_taken",): share_of(labels == taken, taken != ""),
     }
