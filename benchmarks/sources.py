@@ -2,9 +2,10 @@
 
 `python -m benchmarks.sources MANIFEST RUN --out sources.json` takes the manifest a cross-validation
 was trained from, with the slices whose tumor type is not told, and the folder of its folds. Each
-slice is answered by the model of the fold that held it out, with calibration, threshold and limits
-fitted on the held-out answers of the other folds, as those of the final model are on all folds;
-collections with both kinds of slices are reported, each by itself. Beside it stands how often the
+slice is answered by the model of the fold that held it out, with calibration, threshold and limit
+of acceptance fitted on the held-out answers of the other folds, as those of the final model are on
+all folds, and its own limits on unlike pictures. Collections with both kinds of slices are
+reported, each by itself. Beside it stands how often the
 label is the right type of tumor, and how often it is the one that training would have taken a slice
 of an untold type for.
 """
@@ -56,8 +57,10 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="Folder of a cross-validation, with fold-N inside.")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    manifest = Manifest.read(given.manifest)
     folds = folds_of(given.run)
+    if len(folds) < 2:
+        parser.error(f"expected at least two finished folds in {given.run}; got {len(folds)}")
+    manifest = Manifest.read(given.manifest)
     answered = [one for folder in folds for one in held_out(manifest, folder, folds)]
     report = {name: figures(found) for name, found in by_source(answered).items()}
     given.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -91,7 +94,7 @@ def held_out(manifest: Manifest, folder: Path, folds: Sequence[Path]) -> list[An
         and row.extra[column] == fold
         and row.group not in trained
     ]
-    classifier = ruled_by([fold for fold in folds if fold != folder], folder, config.bundle)
+    classifier = ruled_by([other for other in folds if other != folder], folder, config.bundle)
     slices = (read_slice(manifest.resolve(row)) for row in chosen)
     shown = track(slices, folder.name, len(chosen), console=Console(stderr=True), transient=True)
     predictions = [p for batch in batched(shown, BATCH) for p in classifier.predict(batch)]
@@ -124,7 +127,7 @@ def by_source(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
 
 
 def figures(answered: Sequence[Answered]) -> dict[str, Any]:
-    """Tumor against no tumor of one collection, with intervals by group."""
+    """Of one collection: tumor against no tumor, and the type, with intervals by group."""
     tumor = np.array([one.row.label != NO_TUMOR for one in answered])
     scores = np.array([one.prediction.tumor_probability for one in answered])
     flags = np.array([one.prediction.tumor_flag for one in answered])

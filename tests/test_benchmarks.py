@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from builders import SIZE, write_tiny_bundle
 from builders_evaluation import table_of
 from builders_training import run_config, write_heads
+from slicewise.data.manifest import ManifestRow
 from slicewise.data.strange.registry import kinds_of
 from slicewise.evaluation.predictions import pooled
 from slicewise.evaluation.predictions_csv import write_predictions
@@ -28,6 +30,12 @@ FOLDS = ("fold-1", "fold-2", "fold-3")
 def refusal(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
     return importlib.import_module("benchmarks.refusal")
+
+
+@pytest.fixture
+def sources(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("benchmarks.sources")
 
 
 @pytest.fixture
@@ -75,6 +83,60 @@ def test_a_fold_is_decided_by_the_answers_of_the_others(refusal, run, monkeypatc
         np.testing.assert_allclose(table.temperatures, expected.temperature)
         np.testing.assert_allclose(table.thresholds, expected.operating_point.threshold)
         assert not any("not_calibrated" in text for text in table.reasons)
+
+
+def test_collections_are_decided_by_the_answers_of_the_other_folds(sources, run):
+    own, *others = sources.folds_of(run)
+    rule = sources.ruled_by(others, own, BundleConfig()).bundle.info.decision
+    expected = fit_decision(pooled(tables()[1:]), "", BundleConfig())
+    assert rule.temperature == pytest.approx(expected.temperature)
+    assert rule.operating_point == expected.operating_point
+
+
+def test_one_fold_has_no_others_to_decide_it(sources, run, monkeypatch, capsys):
+    for name in FOLDS[1:]:
+        shutil.rmtree(run / name)
+    monkeypatch.setattr("sys.argv", ["sources", str(run / "m.csv"), str(run), "--out", "s.json"])
+    with pytest.raises(SystemExit):
+        sources.main()
+    assert "expected at least two finished folds" in capsys.readouterr().err
+
+
+def test_figures_of_a_collection(sources):
+    glioma, none = (replace(said(p), label=n) for p, n in ((0.9, "glioma"), (0.2, "no_tumor")))
+    answers = [
+        ("glioma", "", glioma),
+        ("meningioma", "", glioma),
+        ("tumor", "glioma", glioma),
+        ("tumor", "glioma", none),
+        ("no_tumor", "", replace(none, tumor_flag=False)),
+        ("no_tumor", "", glioma),
+    ]
+    found = sources.figures(
+        [
+            sources.Answered(row_of(label, group=str(i), taken_as=taken), prediction)
+            for i, (label, taken, prediction) in enumerate(answers)
+        ]
+    )
+    assert [found[k] for k in ("with_tumor", "without", "typed", "taken")] == [4, 2, 2, 2]
+    shares = ("sensitivity", "specificity", "none_right", "type_right", "type_as_taken")
+    assert [found[k]["value"] for k in shares] == [1.0, 0.5, 0.5, 0.5, 0.5]
+    assert found["auroc"]["value"] == (3 * 1.5 + 0.5) / 8
+
+
+def row_of(label, group, taken_as):
+    return ManifestRow(
+        path=f"{group}.png",
+        label=label,
+        source="web",
+        patient_id="",
+        group=group,
+        split="",
+        sha256="",
+        width=1,
+        height=1,
+        extra={"taken_as": taken_as},
+    )
 
 
 def test_shares_of_strange_pictures(refusal):

@@ -205,11 +205,40 @@ def test_a_table_says_what_a_tumor_of_an_untold_type_is_taken_for(tmp_path):
     taken = {Path(r.path).name: r.extra["taken_as"] for r in Manifest.read(tmp_path / "m.csv").rows}
     assert taken == {"0.png": "glioma", "1.png": "", "9.png": ""}
     given.write_text("name,looks\n0.png,no_tumor\n1.png,\n9.png,\n")
-    with pytest.raises(ManifestError, match=r"yes/0\.png: taken as 'no_tumor'; expected glioma"):
+    with pytest.raises(
+        ManifestError,
+        match=r"t.csv, column looks: yes/0\.png is taken as 'no_tumor'; expected glioma",
+    ):
         build(config)
     given.write_text("name,looks\n0.png,\n1.png,\n9.png,glioma\n")
     with pytest.raises(ManifestError, match=r"no/9.png.*expected none, as its label is no_tumor"):
         build(config)
+
+
+def with_a_copy(folder, taken, typed="meningioma"):
+    """An untyped slice taken for something, and a smaller copy of it under a type."""
+    save(head(0, side=128), folder / "a" / "yes" / "0.png")
+    save(head(1, side=128), folder / "a" / "no" / "1.png")
+    save(head(0, side=128).resize((96, 96)), folder / "b" / typed / "0.png")
+    (folder / "a" / "t.csv").write_text(f"name,looks\n0.png,{taken}\n1.png,\n")
+    table = {"path": "t.csv", "key": "name", "taken_column": "looks"}
+    return [{"root": folder / "a", "untyped": True, "table": table}, {"root": folder / "b"}]
+
+
+def test_what_a_slice_is_taken_for_may_not_contradict_its_copy(tmp_path):
+    sources = with_a_copy(tmp_path, "glioma")
+    report = build(BuildConfig.model_validate({"sources": sources})).report
+    assert [row.label for row in report.rows] == ["no_tumor"]
+    assert [out.reason.split(" in ")[0] for out in report.excluded if "label" in out.reason] == [
+        "label conflict: meningioma",
+        "label conflict: taken as glioma",
+    ]
+
+
+def test_of_copies_the_one_with_a_type_stays(tmp_path):
+    sources = with_a_copy(tmp_path, "")
+    report = build(BuildConfig.model_validate({"sources": sources, "copies": "one"})).report
+    assert sorted(row.label for row in report.rows) == ["meningioma", "no_tumor"]
 
 
 def test_a_bad_file_never_loses_the_good_ones(tmp_path):

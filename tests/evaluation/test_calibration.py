@@ -110,15 +110,31 @@ def test_half_balanced_classes_count_as_the_root_of_their_frequency():
     assert weights[:9].sum() / weights[9] == pytest.approx(3)
 
 
-@pytest.mark.parametrize("weights", [[1.0, -1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0]])
-def test_weights_that_weigh_nothing_are_refused(weights):
-    with pytest.raises(EvaluationError):
+def test_a_balance_beyond_even_classes_is_refused():
+    for balance in (-0.1, 1.5, float("nan")):
+        with pytest.raises(EvaluationError, match="class_balance: expected a number from 0 to 1"):
+            class_balanced([0, 1], 2, balance)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1.0, -1.0, 1.0], "got -1 as the smallest"),
+        ([0.0, 0.0, 0.0], "0 as the sum"),
+        ([1.0, 1.0], r"weights: expected shape \(3,\)"),
+        ([1.0, float("nan"), 1.0], "weights: expected finite"),
+    ],
+)
+def test_weights_that_weigh_nothing_are_refused(weights, said):
+    with pytest.raises(EvaluationError, match=said):
         fit_temperature([[2.0, 0.0], [0.0, 2.0], [1.0, 0.0]], [0, 1, 1], weights)
 
 
 def test_biases_need_every_class_and_some_wrong_answers():
     with pytest.raises(EvaluationError, match="expected a slice of every class; got none of class"):
         fit_bias_corrected(np.eye(3)[[0, 1, 0]], [0, 1, 1])
+    with pytest.raises(EvaluationError, match="got none of class 2"):
+        fit_bias_corrected(np.eye(3)[[0, 1, 0, 2]], [0, 1, 1, 2], [1, 1, 1, 0])
     with pytest.raises(EvaluationError, match="expected some wrong answers"):
         fit_bias_corrected(5 * np.eye(3), [0, 1, 2])
 

@@ -29,9 +29,8 @@ from slicewise.data.manifest import (
     Manifest,
     ManifestRow,
 )
-from slicewise.data.sources import Found
 from slicewise.data.tables import write_table
-from slicewise.data.tasks import contradict, parse_task
+from slicewise.data.tasks import TUMOR, contradict, parse_task
 from slicewise.errors import ManifestError
 from slicewise.progress import Progress
 
@@ -149,22 +148,33 @@ def _clustered(items: Sequence[Item], copy_of: Sequence[int]) -> list[Item]:
 
 
 def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
-    """Copies of one slice under labels that contradict each other are left out, all of them."""
+    """Copies of one slice under labels that contradict each other are left out, all of them.
+
+    What training would take a slice for counts as its label.
+    """
     labels: dict[int, dict[str, Item]] = {}
     for item in items:
-        labels.setdefault(item.cluster, {}).setdefault(item.found.label, item)
+        labels.setdefault(item.cluster, {}).setdefault(_trained_as(item), item)
     kept, excluded = [], []
     for item in items:
         other = next(
-            (o for label, o in labels[item.cluster].items() if contradict(label, item.found.label)),
+            (
+                o
+                for label, o in labels[item.cluster].items()
+                if contradict(label, _trained_as(item))
+            ),
             None,
         )
         if other is None:
             kept.append(item)
         else:
-            reason = f"label conflict: {other.found.label} in {other.found.reference}"
-            excluded.append(item.excluded(reason))
+            label = f"taken as {other.known.taken}" if other.known.taken else other.found.label
+            excluded.append(item.excluded(f"label conflict: {label} in {other.found.reference}"))
     return kept, excluded
+
+
+def _trained_as(item: Item) -> str:
+    return item.known.taken or item.found.label
 
 
 def _without(
@@ -177,11 +187,11 @@ def _without(
 
 
 def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
-    """The largest of each set of copies; of equals the first."""
+    """The one that tells most, then the largest, of each set of copies; of equals the first."""
     best: dict[int, Item] = {}
     for item in items:
         rival = best.setdefault(item.cluster, item)
-        if _area(item.found) > _area(rival.found):
+        if _worth(item) > _worth(rival):
             best[item.cluster] = item
     kept = [item for item in items if best[item.cluster] is item]
     return kept, [
@@ -241,5 +251,6 @@ def _require_some(items: Sequence[Item], collected: Collected, config: BuildConf
         raise ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
-def _area(found: Found) -> int:
-    return found.width * found.height
+def _worth(item: Item) -> tuple[bool, bool, int]:
+    found = item.found
+    return found.label != TUMOR, bool(item.known.taken), found.width * found.height

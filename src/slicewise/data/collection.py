@@ -142,18 +142,23 @@ def _planned(
             excluded = Excluded(str(file.path), file.label, name, known.excluded)
             collected.excluded.append(excluded)
         else:
-            _require_open(known, file, task)
+            _require_open(known, file, task, source)
             planned.append(Planned(file, name, known))
     return planned
 
 
-def _require_open(known: Known, file: File, task: Task) -> None:
-    """What training takes a slice for is one of several classes that its label leaves open."""
+def _require_open(known: Known, file: File, task: Task, source: SourceConfig) -> None:
+    """What training takes a slice for is one of several classes that its label leaves open.
+
+    Raises:
+        ManifestError: If it is not; names the table, its column and the slice.
+    """
     if known.taken and not task.leaves_open(file.label, known.taken):
         left = task.possible(file.label)
         expected = ", ".join(left) if len(left) > 1 else f"none, as its label is {file.label}"
+        where = f"{source.table.path}, column {source.table.taken_column}" if source.table else ""
         raise ManifestError(
-            f"{file.inner.as_posix()}: taken as {known.taken!r}; expected {expected}"
+            f"{where}: {file.inner.as_posix()} is taken as {known.taken!r}; expected {expected}"
         )
 
 

@@ -79,7 +79,12 @@ def class_balanced(targets: ArrayLike, classes: int, balance: float) -> Floats:
         targets: (N,) class indices.
         classes: K.
         balance: 0 leaves every slice its weight, 1 gives every class the same.
+
+    Raises:
+        EvaluationError: If a target is no class, or the balance is not from 0 to 1.
     """
+    if not 0 <= balance <= 1:
+        raise EvaluationError(f"class_balance: expected a number from 0 to 1; got {balance:g}")
     truth = require_targets(targets, np.size(targets), classes)
     counts = np.bincount(truth, minlength=classes).astype(np.float64)
     weights = counts[truth] ** -balance
@@ -96,7 +101,8 @@ def fit_temperature(
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
         targets: (N,) class indices.
-        weights: (N,) of the slices, such as those of `class_balanced`; None where all count alike.
+        weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
+            `class_balanced`; None where all count alike.
 
     Returns:
         The temperature, a positive number.
@@ -138,8 +144,9 @@ def fit_bias_corrected(
 
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
-        targets: (N,) class indices; every class has a slice.
-        weights: (N,) of the slices, such as those of `class_balanced`; None where all count alike.
+        targets: (N,) class indices; every class has a slice that counts.
+        weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
+            `class_balanced`; None where all count alike.
 
     Returns:
         The temperature, and (K,) biases that sum to zero.
@@ -151,7 +158,7 @@ def fit_bias_corrected(
     matrix = require_matrix("logits", logits)
     truth = require_targets(targets, *matrix.shape)
     share = _shares(weights, truth.size)
-    missing = np.setdiff1d(np.arange(matrix.shape[1]), truth)
+    missing = np.setdiff1d(np.arange(matrix.shape[1]), truth[share > 0])
     if missing.size:
         raise EvaluationError(
             f"class biases: expected a slice of every class; got none of class {missing[0]}"
@@ -232,9 +239,12 @@ def _shares(weights: ArrayLike | None, count: int) -> Floats:
     """(N,) of sum 1."""
     if weights is None:
         return np.full(count, 1 / count)
-    given = require_scores(weights, count)
+    given = require_scores(weights, count, "weights")
     if (given < 0).any() or given.sum() == 0:
-        raise EvaluationError("weights: expected none below 0 and some above it")
+        raise EvaluationError(
+            f"weights: expected none below 0 and a sum above it; got {given.min():g} as the "
+            f"smallest, {given.sum():g} as the sum"
+        )
     return np.asarray(given / given.sum())
 
 

@@ -102,21 +102,22 @@ def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
     return flags
 
 
-def require_scores(values: ArrayLike, n: int) -> Floats:
-    """One finite score a slice.
+def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
+    """One finite number a slice.
 
     Args:
         values: (N,) numbers.
         n: How many there must be.
+        name: Of the argument, for the error.
 
     Raises:
         EvaluationError: If the shape is off or a value is not finite.
     """
     scores = np.asarray(values, dtype=np.float64)
     if scores.shape != (n,):
-        raise EvaluationError(f"scores: expected shape ({n},); got {scores.shape}")
+        raise EvaluationError(f"{name}: expected shape ({n},); got {scores.shape}")
     if not np.isfinite(scores).all():
-        raise EvaluationError("scores: expected finite numbers; got some that are not")
+        raise EvaluationError(f"{name}: expected finite numbers; got some that are not")
     return scores
 
 

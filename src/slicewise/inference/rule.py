@@ -98,7 +98,7 @@ class DecisionRule(BaseModel):
         None, description="Added to logits / temperature, by class."
     )
     class_balance: float = Field(
-        0.0, ge=0, le=1, description="Classes counted as their frequency to 1 minus this power."
+        0.0, ge=0, le=1, description="A class counted as its frequency to the power 1 minus this."
     )
     operating_point: OperatingPoint | None = None
     fitted_on: str | None = Field(None, description="Which answers it was fitted on, in words.")

@@ -50,8 +50,8 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
 def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionRule:
     """A rule of calibration alone; an empty one where none can be fitted."""
     logits, targets = held_out.logits, held_out.targets
-    weights = class_balanced(targets, len(held_out.classes), settings.class_balance)
     try:
+        weights = class_balanced(targets, len(held_out.classes), settings.class_balance)
         if settings.calibration == "temperature":
             temperature = fit_temperature(logits, targets, weights)
             return DecisionRule(temperature=temperature, class_balance=settings.class_balance)
