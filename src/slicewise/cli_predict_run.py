@@ -217,7 +217,10 @@ def _line(prediction: Prediction) -> str:
     if prediction.decision is Verdict.REJECT:
         text = f"{printable(prediction.source)}: withheld, {_why(prediction.reasons)}"
     elif tumor is not None:
-        text += f", tumor probability {_percent(tumor)}"
+        flag = {True: " (flagged)", False: " (not flagged)", None: ""}[prediction.tumor_flag]
+        text += f", tumor probability {_percent(tumor)}{flag}"
+    if prediction.decision is not Verdict.REJECT:
+        text += f", {prediction.decision}"
     return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 

@@ -201,7 +201,9 @@ def test_a_table_says_what_a_tumor_of_an_untold_type_is_taken_for(tmp_path):
     config = BuildConfig.model_validate({"sources": [source]})
     given = tmp_path / "a" / "t.csv"
     given.write_text("name,looks\n0.png,glioma\n1.png,\n9.png,\n")
-    build(config).manifest.write(tmp_path / "m.csv")
+    built = build(config)
+    assert "of an untold type, taken by training for: glioma 1\n" in built.report.summary()
+    built.manifest.write(tmp_path / "m.csv")
     taken = {Path(r.path).name: r.extra["taken_as"] for r in Manifest.read(tmp_path / "m.csv").rows}
     assert taken == {"0.png": "glioma", "1.png": "", "9.png": ""}
     given.write_text("name,looks\n0.png,no_tumor\n1.png,\n9.png,\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +22,7 @@ from slicewise.explain.overlay import (
 )
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.slice import Slice, Window
+from slicewise.inference.decision import Reason, Verdict
 
 SHARES = (0.7, 0.1, 0.15, 0.05)
 
@@ -118,6 +121,25 @@ class TestSideBySide:
         assert caption[0].startswith("glioma  >99.9 %")
         assert ">99.9 %" in caption[1]
         assert "100" not in "".join(caption[:2])
+
+    def test_the_caption_of_a_rejected_slice_names_no_class(self) -> None:
+        reasons = [Reason.FAR_FROM_KNOWN, Reason.COLOUR_PICTURE]
+        said = replace(prediction("s.png", SHARES), decision=Verdict.REJECT, reasons=reasons)
+        lines = caption_of(said)
+        assert lines[0] == "answer withheld  |  decision: reject"
+        assert lines[1].endswith("; the picture is in colour; MR slices are grey")
+        assert not any("glioma" in line or "probability" in line for line in lines)
+
+    def test_a_blank_slice_has_no_map(self) -> None:
+        found = answer(ramp_slice(), SHARES, hot=(1, 1))
+        said = replace(found.prediction, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+        blank, seen = (
+            np.asarray(draw_answer(ramp_slice(), one))
+            for one in (replace(found, prediction=said), found)
+        )
+        left, right = (slice(12, 372), slice(12, 372)), (slice(12, 372), slice(384, 744))
+        assert np.array_equal(blank[left], blank[right])
+        assert not np.array_equal(seen[left], seen[right])
 
     def test_an_answer_is_drawn_whole(self) -> None:
         slice_ = ramp_slice()

@@ -86,7 +86,7 @@ def test_one_false_alarm_is_not_a_tumor_but_is_looked_at() -> None:
     assert answer.decision is Verdict.REVIEW
     assert set(answer.reasons) == {
         Reason.SEVERAL_CLASSES_POSSIBLE,
-        Reason.LABEL_AND_FLAG_DISAGREE,
+        Reason.SLICE_FLAGGED,
     }
 
 
@@ -113,7 +113,7 @@ def test_the_ends_of_a_series_do_not_speak() -> None:
     assert found.study.tumor_probability == pytest.approx(0.0)
     assert found.study.slices_flagged == 6
     assert found.decision is Verdict.REVIEW
-    assert Reason.LABEL_AND_FLAG_DISAGREE in found.reasons
+    assert Reason.SLICE_FLAGGED in found.reasons
 
 
 def test_a_quiet_series_is_accepted() -> None:

@@ -70,6 +70,9 @@ def test_it_says_that_rare_classes_counted_for_more(finished, card):
     weighed = model_card(info.model_copy(update={"decision": decision}), manifest, {})
     assert "fitted on here, where a class counts as its frequency to the power 0.5" in weighed
     assert "to the power" not in card
+    alike = info.decision.model_copy(update={**weighted, "class_balance": 1.0})
+    evened = model_card(info.model_copy(update={"decision": alike}), manifest, {})
+    assert "fitted on here, where all classes count alike." in evened
 
 
 def test_what_is_accepted_of_held_out_slices_stands_beside(finished):

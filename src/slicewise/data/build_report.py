@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from slicewise.data.groups import COPIES_PREFIX
-from slicewise.data.manifest import SPLITS, ManifestRow
+from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
 from slicewise.figures.text import counted
 
 _SHOWN_REASONS = 12
@@ -62,6 +62,11 @@ class BuildReport:
             "",
             *_counts(self.rows),
         ]
+        taken = Counter(row.extra.get(TAKEN_COLUMN) or "" for row in self.rows)
+        taken.pop("", None)
+        if taken:
+            told = ", ".join(f"{name} {count}" for name, count in sorted(taken.items()))
+            lines[3:3] = [f"of an untold type, taken by training for: {told}"]
         if self.moved:
             lines[3:3] = [f"moved to another fold: {counted(self.moved, 'slice')}"]
         if self.excluded:

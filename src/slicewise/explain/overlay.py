@@ -16,7 +16,7 @@ from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import Prediction
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, Verdict
 from slicewise.inference.envelope import DISCLAIMER
 
 NO_EVIDENCE = "no evidence map"
@@ -122,11 +122,14 @@ def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) 
 
 def caption_of(prediction: Prediction) -> list[str]:
     """What stands below the picture of an answer."""
+    withheld = prediction.decision is Verdict.REJECT
+    answer = f"{prediction.label.replace('_', ' ')}  {percent_text(prediction.confidence)}"
     lines = [
-        f"{prediction.label.replace('_', ' ')}  {percent_text(prediction.confidence)}"
-        f"  |  decision: {prediction.decision.value}"
+        f"{'answer withheld' if withheld else answer}  |  decision: {prediction.decision.value}"
     ]
-    if prediction.tumor_probability is not None and prediction.threshold is not None:
+    if withheld:
+        lines.append("; ".join(REASON_TEXTS[reason] for reason in prediction.reasons))
+    elif prediction.tumor_probability is not None and prediction.threshold is not None:
         lines.append(
             f"tumor probability {percent_text(prediction.tumor_probability)},"
             f" threshold {percent_text(prediction.threshold)}"
@@ -139,7 +142,7 @@ def caption_of(prediction: Prediction) -> list[str]:
 def draw_answer(
     slice_: Slice, answer: Answer, style: OverlayStyle = DEFAULT_STYLE, target: str | None = None
 ) -> Image.Image:
-    """Slice and heat map side by side with the answer below, RGB.
+    """Slice and heat map side by side with the answer below, RGB; a blank slice has no map.
 
     Args:
         slice_: The slice.
@@ -152,6 +155,8 @@ def draw_answer(
     """
     plain = Image.fromarray(display(slice_))
     drawn = overlay(slice_, heat_map_of(slice_, answer, target), style)
+    if Reason.BLANK_IMAGE in answer.prediction.reasons:
+        drawn = plain
     caption = caption_of(answer.prediction)
     if target is not None:
         caption.insert(1, f"heat map of {target.replace('_', ' ')}")

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     THRESHOLD_NOT_FITTED = "threshold_not_fitted"
     THRESHOLD_OVERRIDDEN = "threshold_overridden"
     LABEL_AND_FLAG_DISAGREE = "label_and_flag_disagree"
+    SLICE_FLAGGED = "slice_flagged"
     SEVERAL_CLASSES_POSSIBLE = "several_classes_possible"
     LOW_CONFIDENCE = "low_confidence"
     LOW_TRUST = "low_trust"
@@ -52,6 +53,7 @@ REASON_TEXTS = {
     Reason.THRESHOLD_NOT_FITTED: "the model brings no fitted threshold; 0.5 was used",
     Reason.THRESHOLD_OVERRIDDEN: "the threshold was given with the request, not by the model",
     Reason.LABEL_AND_FLAG_DISAGREE: "the most probable class and the tumor threshold disagree",
+    Reason.SLICE_FLAGGED: "a slice reaches the tumor threshold, the series as a whole does not",
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
     Reason.LOW_TRUST: "training slices of its class are hardly nearer than those of another",
@@ -255,7 +257,7 @@ def conclude(
         concerns=concerns,
         trust=None if distances is None else float(trust_scores(distances, answered)),
     )
-    reasons = [*reasons, *threshold.reasons]
+    reasons += threshold.reasons
     return Conclusion(label, confidence, tumor, flag, possible, verdict, reasons)
 
 
@@ -285,8 +287,7 @@ def decide(
     reasons = list(concerns)
     if any(reason in REJECTING for reason in reasons):
         return Verdict.REJECT, reasons
-    fitted = (rule.temperature, rule.conformal, rule.acceptance, rule.out_of_distribution)
-    if None in fitted:
+    if None in (rule.temperature, rule.conformal, rule.acceptance, rule.out_of_distribution):
         reasons.append(Reason.NOT_CALIBRATED)
     if possible is not None and len(possible) > 1:
         reasons.append(Reason.SEVERAL_CLASSES_POSSIBLE)

@@ -186,7 +186,7 @@ def _decided(
     """The verdict on a study: as strict as that on its key slices."""
     concerns = _reasons_of(spoken.key)
     if spoken.label == negative_class and flagged:
-        concerns.append(Reason.LABEL_AND_FLAG_DISAGREE)
+        concerns.append(Reason.SLICE_FLAGGED)
     possible = {spoken.label, *(name for p in spoken.key for name in p.prediction_set or [p.label])}
     verdict, reasons = decide(
         spoken.label,
