@@ -20,7 +20,7 @@ serve: $(RUNTIME)/$(STAMP)
 	$(RUNTIME)/bin/slicewise serve
 
 test: lint debian
-	$(DEV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
+	$(DEV)/bin/pytest -n logical --maxprocesses 2 --dist loadfile
 
 # What tests need beside Python, where we may install it; without it they skip and say why.
 debian:
