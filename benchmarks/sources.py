@@ -5,9 +5,8 @@ was trained from, with the slices whose tumor type is not told, and the folder o
 slice is answered by the model of the fold that held it out, with calibration, threshold and limit
 of acceptance fitted on the held-out answers of the other folds, as those of the final model are on
 all folds, and its own limits on unlike pictures. Collections with both kinds of slices are
-reported, each by itself. Beside it stands how often the
-label is the right type of tumor, and how often it is the one that training would have taken a slice
-of an untold type for.
+reported, each by itself. Beside it stands how often the label is the right type of tumor, and how
+often it is the one that training would have taken a slice of an untold type for.
 """
 
 from __future__ import annotations

@@ -14,8 +14,14 @@ from slicewise.errors import ConfigError, InputError
 from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction, Verdict
-from slicewise.inference.envelope import DISCLAIMER, Envelope, json_line, printable
+from slicewise.inference.decision import Prediction, Reason, StudyPrediction, Verdict
+from slicewise.inference.envelope import (
+    DISCLAIMER,
+    Envelope,
+    json_line,
+    printable,
+    reasons_text,
+)
 from slicewise.inference.pipeline import SeriesAnswers, answer_inputs
 
 Form = Literal["text", "json", "jsonl"]
@@ -212,15 +218,15 @@ def _percent(share: float) -> str:
 
 def _line(prediction: Prediction) -> str:
     """One slice of a series: the answer for the series follows in full."""
-    tumor = prediction.tumor_probability
-    text = f"{printable(prediction.source)}: {prediction.label} {_percent(prediction.confidence)}"
     if prediction.decision is Verdict.REJECT:
-        text = f"{printable(prediction.source)}: withheld, {_why(prediction.reasons)}"
-    elif tumor is not None:
-        flag = {True: " (flagged)", False: " (not flagged)", None: ""}[prediction.tumor_flag]
-        text += f", tumor probability {_percent(tumor)}{flag}"
-    if prediction.decision is not Verdict.REJECT:
-        text += f", {prediction.decision}"
+        parts = ["withheld", reasons_text(prediction.reasons)]
+    else:
+        parts = [f"{prediction.label} {_percent(prediction.confidence)}"]
+        if prediction.tumor_probability is not None:
+            flag = {True: " (flagged)", False: " (not flagged)", None: ""}[prediction.tumor_flag]
+            parts.append(f"tumor probability {_percent(prediction.tumor_probability)}{flag}")
+        parts.append(prediction.decision)
+    text = f"{printable(prediction.source)}: {', '.join(parts)}"
     return text + (f", heat map: {prediction.heatmap}" if prediction.heatmap else "")
 
 
@@ -256,12 +262,8 @@ def _verdict(
         answer += (
             f"; tumor probability {_percent(tumor)}, {side} the threshold of {_percent(threshold)}"
         )
-    why = _why(reasons)
+    why = reasons_text(reasons)
     return [answer, f"  decision: {decision}" + (f" ({why})" if why else "")]
-
-
-def _why(reasons: Sequence[Reason]) -> str:
-    return "; ".join(REASON_TEXTS[reason] for reason in reasons)
 
 
 def _bar(share: float) -> str:

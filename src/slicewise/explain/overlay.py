@@ -16,8 +16,8 @@ from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, Verdict
-from slicewise.inference.envelope import DISCLAIMER
+from slicewise.inference.decision import Prediction, Reason, Verdict
+from slicewise.inference.envelope import DISCLAIMER, reasons_text
 
 NO_EVIDENCE = "no evidence map"
 _PANEL_SIDES = (360, 640)
@@ -128,7 +128,7 @@ def caption_of(prediction: Prediction) -> list[str]:
         f"{'answer withheld' if withheld else answer}  |  decision: {prediction.decision.value}"
     ]
     if withheld:
-        lines.append("; ".join(REASON_TEXTS[reason] for reason in prediction.reasons))
+        lines.append(reasons_text(prediction.reasons))
     elif prediction.tumor_probability is not None and prediction.threshold is not None:
         lines.append(
             f"tumor probability {percent_text(prediction.tumor_probability)},"

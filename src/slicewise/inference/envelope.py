@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from slicewise.imaging.slice import Failure
-from slicewise.inference.decision import Prediction, StudyPrediction
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Reason, StudyPrediction
 from slicewise.inference.pipeline import SeriesAnswers
 
 DISCLAIMER = "Research use only. Not a medical device; not for diagnosis or patient care."
@@ -51,3 +52,8 @@ def _dumps(content: dict[str, Any], indent: int | None) -> str:
     """JSON in UTF-8; a lone surrogate of an undecodable file name becomes its JSON escape."""
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def reasons_text(reasons: Sequence[Reason]) -> str:
+    """Reasons in words, on one line."""
+    return "; ".join(REASON_TEXTS[reason] for reason in reasons)

@@ -7,13 +7,12 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from slicewise.inference.decision import (
-    REASON_TEXTS,
     BundleReference,
     Prediction,
     Reason,
     Verdict,
 )
-from slicewise.inference.envelope import DISCLAIMER
+from slicewise.inference.envelope import DISCLAIMER, reasons_text
 from slicewise.service.answers import Given
 
 
@@ -61,7 +60,7 @@ def notes_on(prediction: Prediction, slices: int = 1, unread: int = 0) -> str:
         Verdict.REVIEW: "for a person to review",
         Verdict.REJECT: "rejected: the class named is no answer",
     }
-    why = "; ".join(REASON_TEXTS[reason] for reason in prediction.reasons)
+    why = reasons_text(prediction.reasons)
     one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
     bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
     decision = decided[prediction.decision] + (f" ({why})" if why else "")
