@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from slicewise.data.phantom.files import write_phantoms
+from slicewise.synthetic.phantom.files import write_phantoms
 
 ROUNDS = 7
 
@@ -30,7 +30,7 @@ def main() -> None:
         picture = str(write_phantoms(Path(folder), 1, 1, dicom_series=False)[0])
         series = Path(folder) / "series"
         write_phantoms(Path(folder), 1, 1)
-        predict = [sys.executable, "-c", "from slicewise.cli import main; main()", "predict"]
+        predict = [sys.executable, "-c", "from slicewise.cli.main import main; main()", "predict"]
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "import slicewise": [sys.executable, "-c", "import slicewise"],

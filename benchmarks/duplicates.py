@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from slicewise.data.build_config import config_of
-from slicewise.data.clusters import clusters
-from slicewise.data.collection import Collected, collect
-from slicewise.data.duplicates import Pair, find_pairs, match
-from slicewise.data.fingerprint import Fingerprints, fingerprints
-from slicewise.data.sources import Found
+from slicewise.data.build.clusters import clusters
+from slicewise.data.build.collection import Collected, collect
+from slicewise.data.build.config import config_of
+from slicewise.data.build.sources import Found
+from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
+from slicewise.data.duplicates.search import Pair, find_pairs, match
 from slicewise.data.tasks import parse_task
-from slicewise.figures.share import wilson
+from slicewise.stats.intervals import wilson
 
 REPORT_FOLDS = frozenset({"4", "5"})
 SOURCES = ("figshare", "nickparvar", "br35h", "navoneel")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from slicewise.evaluation.predictions import pooled
-from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.inference.rule import DecisionRule
+from slicewise.predictions.files import read_predictions
+from slicewise.predictions.table import pooled
 from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.decision_fit import fit_decision
+from slicewise.training.export.decision_fit import fit_decision
 
 
 def rule_of_folds(

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from slicewise.data.phantom.files import write_phantoms
 from slicewise.explain.overlay import draw_answer
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.read import read_slices
@@ -23,6 +22,7 @@ from slicewise.inference.bundle import MODEL_NAME
 from slicewise.inference.classifier import OUTPUTS, Classifier
 from slicewise.inference.decision import probabilities_of
 from slicewise.inference.runtime import ort
+from slicewise.synthetic.phantom.files import write_phantoms
 
 ROUNDS = 100
 WARM_UP = 10

@@ -36,9 +36,9 @@ from torchvision import transforms
 from slicewise.data.tasks import Task
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.backbones import Weights
 from slicewise.training.config import ModelConfig
-from slicewise.training.model import SliceNet, create_network
+from slicewise.training.network.backbones import Weights
+from slicewise.training.network.model import SliceNet, create_network
 
 _STORED = "_float16"
 Pool: TypeAlias = Literal["mean", "evidence"]

@@ -29,14 +29,10 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.fold_rules import rule_of_folds
+from slicewise.arrays import Floats
 from slicewise.data.manifest import Manifest
-from slicewise.data.strange.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.data.tasks import NO_TUMOR
-from slicewise.evaluation.checks import Floats
-from slicewise.evaluation.outlier_fit import Seen, cross_scores, fit_outliers, limits_of
-from slicewise.evaluation.predictions import JOINT, PredictionTable, pooled
-from slicewise.figures.bootstrap import Bootstrap, group_intervals
-from slicewise.figures.means import share_of
+from slicewise.fitting.ood_fit import Seen, cross_scores, fit_outliers, limits_of
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import NEIGHBOURS_NAME, OUTLIERS_NAME, load_bundle
@@ -45,18 +41,22 @@ from slicewise.inference.decision import Reason, Verdict
 from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import trust_scores
+from slicewise.predictions.table import JOINT, PredictionTable, pooled
+from slicewise.stats.bootstrap import Bootstrap, group_intervals
+from slicewise.stats.means import share_of
+from slicewise.synthetic.ood.registry import KINDS, Kind, kinds_of, strange_slices
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
-from slicewise.training.decision_fit import fit_decision
-from slicewise.training.evidence import (
+from slicewise.training.crossval.rule_across_folds import GATES
+from slicewise.training.export.decision_fit import fit_decision
+from slicewise.training.export.evidence import (
     donors_of,
     evidence_of,
     neighbours_of,
     seen_of,
     strange_evidence,
 )
-from slicewise.training.rule_across_folds import GATES
-from slicewise.training.run import CONFIG_NAME
+from slicewise.training.loop.run import CONFIG_NAME
 
 SEED = 42
 BATCH = 32

@@ -128,7 +128,7 @@ def slicewise(
     """The service, with the command that an engineer types."""
     return Kind(
         name="slicewise serve" if workers == 1 else f"slicewise serve, {workers} workers",
-        command=(sys.executable, "-c", "from slicewise.cli import main; main()", "serve",
+        command=(sys.executable, "-c", "from slicewise.cli.main import main; main()", "serve",
                  "--port", "{port}", "--bundle", str(bundle), "--threads", str(threads),
                  "--workers", str(workers), "--database", database),
         environment={"SLICEWISE_RATE_LIMIT": "0", **(more or {})},

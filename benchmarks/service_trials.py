@@ -140,7 +140,7 @@ def _killed(kind: Kind, seconds: float, log: Path) -> list[str]:
 
 def _verify(database: str, kind: Kind, environment: Mapping[str, str]) -> str:
     """Exit code and words of `slicewise audit verify`."""
-    command = [sys.executable, "-c", "from slicewise.cli import main; main()"]
+    command = [sys.executable, "-c", "from slicewise.cli.main import main; main()"]
     done = subprocess.run(
         [*command, "audit", "verify", "--database", database],
         env={**dict(kind.environment), **environment},

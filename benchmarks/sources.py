@@ -26,17 +26,17 @@ from rich.progress import track
 from benchmarks.fold_rules import rule_of_folds
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import NO_TUMOR, TUMOR
-from slicewise.evaluation.metrics import auroc
-from slicewise.figures.bootstrap import Bootstrap, Key, Quantity, group_intervals
-from slicewise.figures.means import share_of
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Prediction
+from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.stats.means import share_of
+from slicewise.stats.metrics import auroc
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
-from slicewise.training.run import CONFIG_NAME
+from slicewise.training.loop.run import CONFIG_NAME
 
 BATCH = 32
 

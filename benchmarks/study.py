@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.data.manifest import Manifest
-from slicewise.evaluation.metrics import auroc
-from slicewise.figures.bootstrap import Bootstrap, Estimate, group_intervals
-from slicewise.figures.means import share_of
-from slicewise.figures.text import figure_text
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Series
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Prediction, Verdict
 from slicewise.inference.pipeline import answer_series
 from slicewise.inference.study import middle_of
+from slicewise.stats.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.stats.means import share_of
+from slicewise.stats.metrics import auroc
+from slicewise.text import figure_text
 
 TUMOR_VOXELS = 20
 WINDOW = 6

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from slicewise.arrays import Array
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
-from slicewise.imaging.slice import Array, Slice
+from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
@@ -30,9 +31,9 @@ from slicewise.inference.rule import (
     OperatingPoint,
     OutOfDistribution,
 )
-from slicewise.training.backbones import Backbone
-from slicewise.training.graph import onnx_bytes, rounded
-from slicewise.training.model import SliceNet
+from slicewise.training.export.graph import onnx_bytes, rounded
+from slicewise.training.network.backbones import Backbone
+from slicewise.training.network.model import SliceNet
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 SIZE = 64

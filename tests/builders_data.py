@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from slicewise.data.annotations import Known
-from slicewise.data.collection import Item
-from slicewise.data.sources import Found
+from slicewise.data.build.collection import Item
+from slicewise.data.build.sources import Found
 
 Pixels = NDArray[np.float32]
 

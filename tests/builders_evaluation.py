@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from slicewise.evaluation.predictions import PredictionTable
 from slicewise.inference.rule import DecisionRule, OperatingPoint
+from slicewise.predictions.table import PredictionTable
 
 FOUR = ("glioma", "meningioma", "no_tumor", "pituitary")
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from builders import CLASSES, SPOTS
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.training.backbones import BACKBONES, Backbone, Weights
 from slicewise.training.config import RunConfig, parse_config
-from slicewise.training.model import SliceNet
+from slicewise.training.network.backbones import BACKBONES, Backbone, Weights
+from slicewise.training.network.model import SliceNet
 
 SPLIT_CYCLE = ("train", "val", "train", "test")
 

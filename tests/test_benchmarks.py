@@ -14,13 +14,13 @@ from builders import SIZE, write_tiny_bundle
 from builders_evaluation import table_of
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import ManifestRow
-from slicewise.data.strange.registry import kinds_of
-from slicewise.evaluation.predictions import pooled
-from slicewise.evaluation.predictions_csv import write_predictions
 from slicewise.inference.decision import BundleReference, Prediction, Verdict
+from slicewise.predictions.files import write_predictions
+from slicewise.predictions.table import pooled
+from slicewise.synthetic.ood.registry import kinds_of
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import save_config
-from slicewise.training.decision_fit import fit_decision
+from slicewise.training.export.decision_fit import fit_decision
 
 ROOT = Path(__file__).parents[1]
 FOLDS = ("fold-1", "fold-2", "fold-3")

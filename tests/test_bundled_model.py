@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slicewise.data.phantom.files import write_phantoms
 from slicewise.imaging.read import read_slices
 from slicewise.inference.bundle import CARD_NAME, SEEN_NAME, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.synthetic.phantom.files import write_phantoms
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_answers_for_a_phantom_with_a_heat_map(classifier: Classifier, tmp_path:
 
 @pytest.mark.realdata
 def test_knows_the_slices_it_was_trained_on(real_data: Path) -> None:
-    from slicewise.data.fingerprint import fingerprints
+    from slicewise.data.duplicates.fingerprint import fingerprints
     from slicewise.evaluation.seen import find_seen
 
     path = sorted((real_data / "figshare" / "pituitary").iterdir())[0]

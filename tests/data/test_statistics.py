@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from builders_data import head, save
-from slicewise.data.build import build
-from slicewise.data.build_config import config_of
+from slicewise.data.build.build import build
+from slicewise.data.build.config import config_of
 from slicewise.data.statistics import (
     compute_statistics,
     load_statistics,

@@ -13,16 +13,17 @@ from PIL import Image
 from builders import bundle_info, head_pixels
 from builders_evaluation import FOUR, rule_of
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.evaluation import answering, metrics
+from slicewise.evaluation import answering
 from slicewise.evaluation.answering import answer_split
 from slicewise.evaluation.labels import read_labels
-from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.summary import summarise
-from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
 from slicewise.inference.bundle import Bundle, TaskInfo
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, Reason, Verdict, probabilities_of
+from slicewise.predictions.table import PredictionTable
+from slicewise.stats import metrics
+from slicewise.stats.bootstrap import Bootstrap
 
 SHARES = {
     "0.png": {"glioma": 0.3, "meningioma": 0.3, "no_tumor": 0.4, "pituitary": 0.0001},

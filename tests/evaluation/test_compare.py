@@ -10,7 +10,7 @@ import pytest
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.compare import decided, figures_of_each, mcnemar_counts, paired
-from slicewise.figures.bootstrap import NO_SPREAD, Bootstrap
+from slicewise.stats.bootstrap import NO_SPREAD, Bootstrap
 
 QUICK = Bootstrap(resamples=60)
 

@@ -9,7 +9,7 @@ import pytest
 
 from builders_evaluation import decided_table, rule_of, table_of
 from slicewise.evaluation.summary import summarise
-from slicewise.figures.bootstrap import Bootstrap
+from slicewise.stats.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=20)
 

@@ -13,18 +13,18 @@ from PIL import Image
 
 from builders import bundle_info, head_with_spot, write_tiny_bundle
 from builders_evaluation import FOUR, rule_of
-from slicewise.data.fingerprint import fingerprints
+from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
 from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.evaluation.evaluate import default_split, evaluate
 from slicewise.evaluation.gate import Gate
-from slicewise.evaluation.section import Section
-from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import Bundle, TaskInfo
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import Prediction, Reason, Verdict, probabilities_of
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=20)
 

@@ -13,9 +13,9 @@ from scipy.stats import binomtest
 from builders_evaluation import decided_table, rule_of, table_of
 from slicewise.errors import ConfigError
 from slicewise.evaluation.gate import Gate, judge, load_gate
-from slicewise.evaluation.gate_report import write_gate
+from slicewise.evaluation.sections.gate_report import write_gate
 from slicewise.evaluation.summary import summarise
-from slicewise.figures.bootstrap import NO_SPREAD, Bootstrap
+from slicewise.stats.bootstrap import NO_SPREAD, Bootstrap
 
 
 @pytest.fixture(scope="module")

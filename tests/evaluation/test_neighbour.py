@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from slicewise.data.neighbour import thumbnail
+from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.neighbour import neighbour_correct
 

@@ -11,13 +11,13 @@ from PIL import Image
 
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import MissingExtraError
-from slicewise.evaluation import pictures
-from slicewise.evaluation.predictions import pooled
-from slicewise.evaluation.predictions_csv import read_predictions
 from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
-from slicewise.figures.bootstrap import Bootstrap
+from slicewise.evaluation.sections import pictures
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
+from slicewise.predictions.files import read_predictions
+from slicewise.predictions.table import pooled
+from slicewise.stats.bootstrap import Bootstrap
 
 QUICK = Bootstrap(resamples=20)
 WORDS = {"report.html", "evaluation_report.txt"}

@@ -16,8 +16,8 @@ from slicewise.evaluation.summary import (
     summarise,
     tumor_quantities,
 )
-from slicewise.figures.bootstrap import Bootstrap
-from slicewise.figures.means import Shares
+from slicewise.stats.bootstrap import Bootstrap
+from slicewise.stats.means import Shares
 
 QUICK = Bootstrap(resamples=40)
 OVERALL = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1", "ece", "brier")

@@ -10,15 +10,15 @@ import pytest
 from builders import fitted_rule, head_with_spot, make_slice, tiny_bundle
 from builders_evaluation import table_of
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.predictions import PredictionTable
-from slicewise.evaluation.trust_fit import fit_neighbours
 from slicewise.evaluation.verdicts import verdict_columns, with_verdicts
+from slicewise.fitting.trust_fit import fit_neighbours
 from slicewise.inference.bundle import NEIGHBOURS_NAME, Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
 from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.inference.trust import trust_scores
+from slicewise.predictions.table import PredictionTable
 
 CLASSES = ("glioma", "no_tumor", "pituitary")
 SMALLEST = {"glioma": 0.2, "no_tumor": 0.6, "pituitary": 0.05}

@@ -13,7 +13,7 @@ from slicewise.imaging.slice import Series
 from slicewise.inference.bundle import MODEL_NAME, Bundle, TaskInfo
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Reason, Verdict, probabilities_of
-from slicewise.inference.views import other_views
+from slicewise.inference.tta import other_views
 
 
 @pytest.fixture(scope="module")

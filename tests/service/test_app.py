@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from builders_service import files, png, problem, running, service_settings
-from slicewise.service.routes import predictions
+from slicewise.service.http.routes import predictions
 
 
 def test_importing_the_service_loads_nothing_heavy():

@@ -19,11 +19,11 @@ import pytest
 
 from builders import write_tiny_bundle
 from builders_service import KEY, files, png, service_settings, until
+from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
-from slicewise.service.audit.store import AuditStore
 from slicewise.service.server import serve
 
-COMMAND = [sys.executable, "-c", "from slicewise.cli import main; main()", "serve"]
+COMMAND = [sys.executable, "-c", "from slicewise.cli.main import main; main()", "serve"]
 
 
 def free_port() -> int:
@@ -162,7 +162,7 @@ def test_a_sigterm_before_the_server_listens_is_not_lost(tmp_path):
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return run(self, *given)\n"
         "uvicorn.Server.run = early\n"
-        "from slicewise.cli import main\n"
+        "from slicewise.cli.main import main\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -258,7 +258,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path):
         "import time\n"
         "from slicewise.service import engine\n"
         "engine.read_uploads = lambda *given: time.sleep(60)\n"
-        "from slicewise.cli import main\n"
+        "from slicewise.cli.main import main\n"
         "main()\n"
     )
     port = free_port()

@@ -10,7 +10,7 @@ import torch
 
 from builders_training import register_small, run_config, write_heads
 from slicewise.data.tasks import FOUR_CLASS
-from slicewise.training.train import train
+from slicewise.training.loop.train import train
 
 
 @pytest.fixture(scope="session", autouse=True)

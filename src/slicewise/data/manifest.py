@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from slicewise.data.groups import Bond
+from slicewise.data.build.groups import Bond
 from slicewise.data.tables import read_table, write_table
 from slicewise.errors import LeakageError, ManifestError
 from slicewise.imaging.read import file_and_index

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.fingerprint import Fingerprints, concatenate, fingerprints
+from slicewise.arrays import Bools, Floats, Ints
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
+from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.data.neighbour import thumbnail
 from slicewise.errors import EvaluationError, InputError
-from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.verdicts import verdict_columns
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
@@ -24,6 +23,7 @@ from slicewise.imaging.slice import Failure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import Prediction, threshold_of
+from slicewise.predictions.table import PredictionTable
 
 BATCH = 32
 SYNTHETIC = "synthetic slices are never measured on"

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from slicewise.arrays import Ints
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Ints
 from slicewise.evaluation.decisions import decision_quantities
-from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.summary import nested, overall_quantities, tumor_quantities
-from slicewise.figures.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.inference.bundle import Bundle
+from slicewise.predictions.table import PredictionTable
+from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from slicewise.arrays import Ints
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Ints
-from slicewise.evaluation.predictions import JOINT, PredictionTable
-from slicewise.evaluation.risk import risk_coverage_area
-from slicewise.figures.bootstrap import Key, Quantity
-from slicewise.figures.means import mean_of, share_of
 from slicewise.inference.decision import Verdict
+from slicewise.predictions.table import JOINT, PredictionTable
+from slicewise.stats.bootstrap import Key, Quantity
+from slicewise.stats.means import mean_of, share_of
+from slicewise.stats.risk import risk_coverage_area
 
 NO_DECISIONS = "the table holds no decisions"
 NO_SETS = "the model has no fitted prediction sets"

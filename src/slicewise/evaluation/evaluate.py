@@ -11,28 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.arrays import Bools
+from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import SPLITS, Manifest, ManifestRow
-from slicewise.data.neighbour import thumbnail
 from slicewise.errors import EvaluationError, ManifestError
 from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
-from slicewise.evaluation.checks import Bools
 from slicewise.evaluation.compare import require_same_task
-from slicewise.evaluation.compare_report import comparison, names_of
 from slicewise.evaluation.gate import Gate, judge, require_known
-from slicewise.evaluation.gate_report import write_gate
 from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.neighbour import neighbour_correct
-from slicewise.evaluation.plots import require_plots
-from slicewise.evaluation.predictions import PredictionTable
 from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
-from slicewise.evaluation.section import Section
+from slicewise.evaluation.sections.compare_report import comparison, names_of
+from slicewise.evaluation.sections.gate_report import write_gate
+from slicewise.evaluation.sections.plots import require_plots
+from slicewise.evaluation.sections.timing import sample_slices
 from slicewise.evaluation.seen import SeenCheck, find_seen
-from slicewise.evaluation.timing import sample_slices
-from slicewise.figures.bootstrap import Bootstrap
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.predictions.table import PredictionTable
 from slicewise.progress import Progress, Tally
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap
 
 TRAIN, TEST, ALL = "train", "test", "all"
 

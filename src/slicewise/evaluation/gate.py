@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from slicewise.config_errors import nearest, problems
+from slicewise.config import nearest, problems
 from slicewise.errors import ConfigError
 
 PASSED, FAILED = "research gate passed", "research gate failed"

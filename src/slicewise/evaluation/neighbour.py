@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from slicewise.data.neighbour import Floats32, nearest
+from slicewise.arrays import Array
+from slicewise.data.duplicates.neighbour import nearest
 from slicewise.errors import EvaluationError
 
 
 def neighbour_correct(
-    queries: Floats32,
+    queries: Array,
     query_labels: ArrayLike,
-    references: Floats32,
+    references: Array,
     reference_labels: ArrayLike,
 ) -> NDArray[np.bool_]:
     """Whether the nearest training slice has the same label; its mean is the 1-NN accuracy.

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from slicewise.evaluation.advice import cautions
-from slicewise.evaluation.chapters import chapters
-from slicewise.evaluation.checks import Bools
+from slicewise.arrays import Bools
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.page import render_page
-from slicewise.evaluation.pictures import write_plots
-from slicewise.evaluation.plots import require_plots
-from slicewise.evaluation.predictions import PredictionTable
-from slicewise.evaluation.predictions_csv import write_predictions
-from slicewise.evaluation.section import Section
+from slicewise.evaluation.sections.advice import cautions
+from slicewise.evaluation.sections.answers import chapters
+from slicewise.evaluation.sections.page import render_page
+from slicewise.evaluation.sections.pictures import write_plots
+from slicewise.evaluation.sections.plots import require_plots
+from slicewise.evaluation.sections.text import render_text
 from slicewise.evaluation.seen import NOT_CHECKED
 from slicewise.evaluation.summary import summarise
-from slicewise.evaluation.text_report import render_text
-from slicewise.figures.bootstrap import Bootstrap, Estimate
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
+from slicewise.predictions.files import write_predictions
+from slicewise.predictions.table import PredictionTable
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap, Estimate
 
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
 UNCHECKED_NOTICE = "May include slices the model was trained on (--allow-seen, not checked)"

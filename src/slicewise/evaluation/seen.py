@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from slicewise.data.duplicates import match
-from slicewise.data.fingerprint import Fingerprints
-from slicewise.evaluation.checks import Bools
+from slicewise.arrays import Bools
+from slicewise.data.duplicates.fingerprint import Fingerprints
+from slicewise.data.duplicates.search import match
 from slicewise.inference.bundle import SEEN_NAME, Bundle
 
 NOT_CHECKED = "not checked"

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.data.groups import COPIES_PREFIX
+from slicewise.arrays import Bools, Floats, Ints
+from slicewise.data.build.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
-from slicewise.evaluation import metrics
-from slicewise.evaluation.checks import Bools, Floats, Ints
 from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
-from slicewise.evaluation.patterns import patterns
-from slicewise.evaluation.predictions import PredictionTable
-from slicewise.evaluation.sweep import best_here
-from slicewise.figures.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.figures.means import Shares, share_of
+from slicewise.evaluation.sections.patterns import patterns
+from slicewise.evaluation.sections.sweep import best_here
+from slicewise.predictions.table import PredictionTable
+from slicewise.stats import metrics
+from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.stats.means import Shares, share_of
 
 BinaryMetric = Callable[[Bools, Bools], float]
 

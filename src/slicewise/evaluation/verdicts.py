@@ -8,11 +8,11 @@ from typing import TypedDict
 
 import numpy as np
 
+from slicewise.arrays import Bools, Strings
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.checks import Bools, Strings
-from slicewise.evaluation.predictions import JOINT, PredictionTable
 from slicewise.inference.decision import Conclusion, Prediction, Reason, conclude, threshold_of
 from slicewise.inference.rule import DecisionRule
+from slicewise.predictions.table import JOINT, PredictionTable
 
 
 class VerdictColumns(TypedDict):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.arrays import Array
 from slicewise.errors import ConfigError
-from slicewise.imaging.slice import Array
 
 # Thirteen anchors each. CIELAB lightness rises in a straight line while the hue turns; the chroma
 # is the largest that sRGB holds up to a limit. Nothing is lost in print or to colour blindness.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from slicewise.arrays import Array
 from slicewise.errors import BundleError, ConfigError
 from slicewise.imaging.preprocess import Placement
-from slicewise.imaging.slice import Array, Slice
+from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 
 

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from slicewise.errors import ConfigError
 from slicewise.explain.colormap import colours
 from slicewise.explain.heatmap import HeatMap, heat_map_of
-from slicewise.figures.text import percent_text
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, Reason, Verdict
-from slicewise.inference.envelope import DISCLAIMER, reasons_text
+from slicewise.inference.results import DISCLAIMER, reasons_text
+from slicewise.text import percent_text
 
 NO_EVIDENCE = "no evidence map"
 _PANEL_SIDES = (360, 640)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from slicewise.imaging.slice import Array
+from slicewise.arrays import Array
 
 SIDE = 96
 """Longest side of the shrunken copy; the shorter one keeps the aspect."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from slicewise.errors import InputError
-from slicewise.imaging.content import HEAD_BYTES
+from slicewise.imaging.formats.content import HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)

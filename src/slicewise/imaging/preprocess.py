@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from slicewise.imaging.slice import Array
+from slicewise.arrays import Array
 
 PIPELINE_VERSION = 1
 """Part of the name of cached pixels: raise it whenever the same file would give other pixels."""

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from slicewise.errors import InputError
-from slicewise.imaging.archive import open_archive
-from slicewise.imaging.decoding import naming
+from slicewise.imaging.discovery import entry_or_failure, is_folder, walk
 from slicewise.imaging.entry import Entry, bytes_entry, file_entry
-from slicewise.imaging.folder import entry_or_failure, is_folder, walk
-from slicewise.imaging.gathering import Gathering, content_in, decode, read_place
+from slicewise.imaging.formats.archive import open_archive
+from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
+from slicewise.imaging.series import Gathering, content_in, decode, read_place
 from slicewise.imaging.slice import Failure, Series, Slice
 
 _INDEX = re.compile(r"#(\d+)$")

@@ -1,109 +1,220 @@
-"""Slices of one series to volumes: one for each orientation, in order along its normal."""
+"""What one place holds, a folder, a zip or some files: pictures at once, DICOM files by series.
+
+The DICOM and NIfTI readers are imported when the first such file is met, so that a picture is
+answered without waiting for them.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
+from slicewise.errors import InputError, UnsupportedImageError
+from slicewise.imaging.discovery import is_bystander
+from slicewise.imaging.entry import Entry
+from slicewise.imaging.formats.archive import open_archive
+from slicewise.imaging.formats.content import Content, content_of, unknown_content
+from slicewise.imaging.formats.decoding import naming
+from slicewise.imaging.formats.raster import read_raster
+from slicewise.imaging.geometry import plane_of, split_series
+from slicewise.imaging.limits import Limits
+from slicewise.imaging.slice import Failure, Series, Slice
 
-from slicewise.imaging.slice import Series, Slice
-
-Orientation = tuple[float, float, float, float, float, float]
-
-_SAME_ORIENTATION = 0.02  # of a direction cosine, about one degree
-_MOSTLY_ALONG = 0.8  # cosine of 37 degrees: tilted head scans still have a plane
-_PLANES = ("sagittal", "coronal", "axial")  # by the patient axis (L, P, S) of the normal
-
-
-def split_series(slices: Sequence[Slice], source: str) -> list[Series]:
-    """Divide the slices of one series by orientation and order each part.
-
-    Args:
-        slices: Slices that share a Series Instance UID, in order of acquisition. That order stays
-            where two slices have one position (echoes, time points) and where there is none.
-        source: What to call the series; several parts add their plane to it.
-
-    Returns:
-        One series for each orientation, by the order of their first slices.
-    """
-    parts = _by_orientation(slices)
-    planes = [plane_of(part[0].orientation) for part in parts]
-    names = [source] if len(parts) == 1 else _numbered(source, planes)
-    return [
-        Series(along_normal(part), name, is_volume=len(part) > 1, plane=plane)
-        for part, name, plane in zip(parts, names, planes, strict=True)
-    ]
+Answer = Series | Failure
 
 
-def _numbered(source: str, planes: Sequence[str | None]) -> list[str]:
-    """A name for each part; several parts of one plane are counted."""
-    names: list[str] = []
-    seen: Counter[str] = Counter()
-    for plane in planes:
-        label = plane or "unknown plane"
-        seen[label] += 1
-        names.append(f"{source} [{label}{f' {seen[label]}' if seen[label] > 1 else ''}]")
-    return names
+@dataclass(frozen=True, slots=True)
+class _DicomFile:
+    entry: Entry
+    instance: str
+    instance_number: int | None
+    frames: int
+    pixels: int
 
 
-def along_normal(slices: Sequence[Slice]) -> list[Slice]:
-    """Slices of one orientation, from the lowest to the highest along their normal.
+@dataclass(slots=True)
+class Gathering:
+    """What one place holds: pictures are given at once, DICOM files wait for their series.
 
     Args:
-        slices: Slices of one orientation. They keep their order unless all of them have a position.
+        place: The folder or zip that is searched; None for files that were named one by one. Text
+            beside images is no failure in a searched place.
+        limits: What is refused before decoding.
     """
-    first = slices[0].orientation
-    positions = [slice_.position_mm for slice_ in slices if slice_.position_mm is not None]
-    if first is None or len(positions) < len(slices):
-        return list(slices)
-    heights = np.asarray(positions) @ normal_of(first)
-    order = np.argsort(np.round(heights, 3), kind="stable")  # a micrometre is no distance
-    return [slices[index] for index in order]
 
+    place: str | None
+    limits: Limits
+    by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
 
-def normal_of(orientation: Orientation) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Unit normal of a slice (PS3.3 C.7.6.2.1.1), made to point left, posterior or superior.
+    def read(self, entry: Entry) -> Iterator[Answer]:
+        """Answer a picture, a volume or a zip; keep a DICOM file for `read_series`."""
+        answer: Answer | Entry | None
+        try:
+            with naming(entry.source):
+                answer = self._take(entry)
+        except InputError as error:
+            answer = _failure(entry.source, error)
+        if isinstance(answer, Entry):
+            yield from _read_zip(answer, self.limits)
+        elif answer is not None:
+            yield answer
 
-    Args:
-        orientation: Row, then column direction cosines, LPS.
+    def read_series(self) -> Iterator[Answer]:
+        """Decode the DICOM files kept so far, one series after another."""
+        several = sum(_count(files) > 1 for files in self.by_series.values()) > 1
+        for index, files in enumerate(self.by_series.values(), start=1):
+            label = f" [series {index}]" if several else ""
+            yield from _read_series(files, self._name(files, label), self.limits)
 
-    Returns:
-        (3,) float64. Its largest component is positive, so the order of the slices does not depend
-        on which way their rows run.
-    """
-    row, column = np.asarray(orientation[:3]), np.asarray(orientation[3:])
-    normal = np.cross(row, column)
-    largest = normal[np.argmax(np.abs(normal))]
-    unit = normal / np.linalg.norm(normal)
-    return np.asarray(unit if largest > 0 else -unit, dtype=np.float64)
+    def _name(self, files: list[_DicomFile], label: str) -> str:
+        """What to call a series: its one file, or the place, or the first of the files named."""
+        first = files[0].entry.source
+        count = _count(files)
+        if count == 1:
+            return first
+        if self.place is None:
+            return f"{first} (+{count - 1} more)"
+        return self.place + label
 
-
-def plane_of(orientation: Orientation | None) -> str | None:
-    """`axial`, `coronal`, `sagittal` or `oblique`; None where the orientation is unknown.
-
-    Args:
-        orientation: Row, then column direction cosines, LPS.
-    """
-    if orientation is None:
+    def _take(self, entry: Entry) -> Series | Entry | None:
+        """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
+        if self.place is not None and is_bystander(entry):
+            return None
+        content = content_in(entry, self.limits)
+        if content == "ZIP":
+            return entry
+        if content != "DICOM":
+            return _single(entry, content, self.limits)
+        self._keep(entry)
         return None
-    along = np.abs(normal_of(orientation))
-    axis = int(np.argmax(along))
-    return _PLANES[axis] if along[axis] >= _MOSTLY_ALONG else "oblique"
+
+    def _keep(self, entry: Entry) -> None:
+        from slicewise.imaging.formats.dicom import read_header
+
+        with entry.open() as stream:
+            header = read_header(stream, self.limits)
+        instance, number = header.instance_uid or entry.source, header.instance_number
+        file = _DicomFile(entry, instance, number, header.frames, header.pixels)
+        self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
 
 
-def _by_orientation(slices: Sequence[Slice]) -> list[list[Slice]]:
-    parts: list[list[Slice]] = []
-    for slice_ in slices:
-        part = next((p for p in parts if _same(p[0].orientation, slice_.orientation)), None)
-        if part is None:
-            parts.append([slice_])
+def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
+    try:
+        with open_archive(entry, limits) as members:
+            yield from read_place(members, entry.source, limits)
+    except InputError as error:
+        yield _failure(entry.source, error)
+
+
+def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -> Iterator[Answer]:
+    """Read all that a folder or zip holds.
+
+    Args:
+        entries: What was found in it.
+        place: What it is called.
+        limits: What is refused before decoding.
+
+    Yields:
+        A series, or the failure of one input; a failure of the place where it holds no image.
+    """
+    gathering = Gathering(place, limits)
+    empty = True
+    for answer in _answers(entries, gathering):
+        empty = False
+        yield answer
+    if empty:
+        yield Failure(place, "expected at least one image, got none")
+
+
+def _answers(entries: Iterable[Entry | Failure], gathering: Gathering) -> Iterator[Answer]:
+    for entry in entries:
+        if isinstance(entry, Failure):
+            yield entry
         else:
-            part.append(slice_)
-    return parts
+            yield from gathering.read(entry)
+    yield from gathering.read_series()
 
 
-def _same(a: Orientation | None, b: Orientation | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return bool(np.max(np.abs(np.subtract(a, b))) < _SAME_ORIENTATION)
+def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterator[Answer]:
+    try:
+        with naming(source):
+            limits.check_stack(sum(f.pixels for f in files), sum(f.frames for f in files))
+    except InputError as error:
+        yield _failure(source, error)
+        return
+    slices: list[Slice] = []
+    read: dict[str, str] = {}
+    for file in sorted(files, key=_acquisition_order):
+        try:
+            with naming(file.entry.source):
+                _require_new(file, read)
+                slices += decode(file.entry, "DICOM", limits)
+                read[file.instance] = file.entry.source
+        except InputError as error:
+            yield _failure(file.entry.source, error)
+    if slices:
+        yield from split_series(slices, source)
+
+
+def _require_new(file: _DicomFile, read: Mapping[str, str]) -> None:
+    """Refuse an instance that was read: counted twice, it would weigh twice in a study."""
+    if file.instance in read:
+        raise InputError(f"expected each instance once, got the same as {read[file.instance]}")
+
+
+def _count(files: list[_DicomFile]) -> int:
+    return len({file.instance for file in files})
+
+
+def _acquisition_order(file: _DicomFile) -> tuple[bool, int]:
+    """By instance number; files without one come last, in the order they were met."""
+    return file.instance_number is None, file.instance_number or 0
+
+
+def _single(entry: Entry, content: Content, limits: Limits) -> Series:
+    """The series of a picture or of a NIfTI volume."""
+    slices = decode(entry, content, limits)
+    is_volume = content == "NIFTI" and len(slices) > 1
+    plane = plane_of(slices[0].orientation)
+    return Series(slices, entry.source, is_volume=is_volume, plane=plane)
+
+
+def content_in(entry: Entry, limits: Limits) -> Content:
+    """What a file holds, by its first bytes.
+
+    Raises:
+        LimitError: It has too many bytes.
+        InputError: It is no image, or a zip in a zip.
+    """
+    limits.check_bytes(entry.size)
+    head = entry.head()
+    content = content_of(head)
+    if content is None:
+        raise unknown_content(head)
+    if content == "ZIP" and entry.is_member:
+        raise UnsupportedImageError("expected an image in the zip, got another zip")
+    return content
+
+
+def decode(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
+    """The slices of one file, in stored order.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with entry.open() as stream:
+        if content == "DICOM":
+            from slicewise.imaging.formats.dicom import read_dicom
+
+            return read_dicom(stream, entry.source, limits)
+        if content == "NIFTI":
+            from slicewise.imaging.formats.nifti import read_nifti
+
+            return read_nifti(stream, entry.source, limits)
+        if content == "ZIP":
+            raise InputError("expected an image, got a zip")
+        return read_raster(stream, content, entry.source, limits)
+
+
+def _failure(source: str, error: InputError) -> Failure:
+    return Failure(source, str(error).removeprefix(f"{source}: "))

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.float32]
+from slicewise.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.arrays import Array
 from slicewise.errors import BundleError
 from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
-from slicewise.imaging.slice import Array, Series, Slice
+from slicewise.imaging.slice import Series, Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.decision import (
     Prediction,
@@ -23,10 +24,10 @@ from slicewise.inference.decision import (
     threshold_of,
 )
 from slicewise.inference.neighbours import load_neighbours
-from slicewise.inference.outliers import input_concerns, load_outliers, looks_of
+from slicewise.inference.ood import input_concerns, load_outliers, looks_of
 from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
-from slicewise.inference.views import other_views
+from slicewise.inference.tta import other_views
 
 OUTPUTS = ("logits", "cam", "embedding")
 

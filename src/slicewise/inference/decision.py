@@ -12,8 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.arrays import Array
 from slicewise.errors import ConfigError
-from slicewise.imaging.slice import Array
 from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import trust_scores
 

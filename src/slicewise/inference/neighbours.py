@@ -13,13 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slicewise.arrays import Array, Floats, Ints
 from slicewise.errors import BundleError
-from slicewise.imaging.slice import Array
 from slicewise.inference.arrays import read_arrays
 from slicewise.inference.bundle import NEIGHBOURS_NAME, Bundle
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _SMALLEST = 1e-9
 """Least length that is divided by."""

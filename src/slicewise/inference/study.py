@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from slicewise.arrays import Floats
 from slicewise.inference.decision import (
     REMARKS,
     Prediction,
@@ -19,8 +19,6 @@ from slicewise.inference.decision import (
     decide,
 )
 from slicewise.inference.rule import DecisionRule
-
-Floats = NDArray[np.float64]
 
 RUN = 0.25
 """Neighbouring slices averaged together, share of the series: a tumor spans several of them, a

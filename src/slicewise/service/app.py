@@ -10,26 +10,25 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from slicewise import __version__
-from slicewise.inference.envelope import DISCLAIMER
-from slicewise.service import problems
-from slicewise.service.auth import Access
-from slicewise.service.body import BodyLimit
-from slicewise.service.examples import add_examples
-from slicewise.service.logs import REQUEST_ID_HEADER, RequestLog
-from slicewise.service.metrics import Metrics
-from slicewise.service.routes import (
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.access.auth import Access
+from slicewise.service.access.headers import Guard, SecurityHeaders
+from slicewise.service.compat import binary, classes
+from slicewise.service.compat import metrics as compat_metrics
+from slicewise.service.http import problems
+from slicewise.service.http.body import BodyLimit
+from slicewise.service.http.examples import add_examples
+from slicewise.service.http.routes import (
     evaluation,
     feedback,
     health,
-    legacy_binary,
-    legacy_classes,
-    legacy_metrics,
     models,
     page,
     predictions,
     sample,
 )
-from slicewise.service.security import Guard, SecurityHeaders
+from slicewise.service.monitoring.logs import REQUEST_ID_HEADER, RequestLog
+from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.services import Services
 from slicewise.service.settings import Settings
 
@@ -40,9 +39,9 @@ ROUTES = (
     models,
     sample,
     health,
-    legacy_classes,
-    legacy_binary,
-    legacy_metrics,
+    classes,
+    binary,
+    compat_metrics,
     page,
 )
 

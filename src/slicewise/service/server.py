@@ -23,14 +23,14 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from slicewise.audit_log.keys import KeyStore
+from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
+from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
-from slicewise.service.audit.store import AuditStore
-from slicewise.service.connection import Connection
-from slicewise.service.keys import KeyStore
-from slicewise.service.logs import configure_logs
-from slicewise.service.metrics import Metrics, remove_left_over, share_among_workers
-from slicewise.service.security import require_safe
+from slicewise.service.http.connection import Connection
+from slicewise.service.monitoring.logs import configure_logs
+from slicewise.service.monitoring.metrics import Metrics, remove_left_over, share_among_workers
 from slicewise.service.services import Services, load_classifiers
 from slicewise.service.settings import PREFIX, Settings
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from slicewise.audit_log.keys import KeyStore
+from slicewise.audit_log.record import Arm
+from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.inference.classifier import Classifier
-from slicewise.service.audit.record import Arm
-from slicewise.service.audit.store import AuditStore
-from slicewise.service.bulk import Bulk
-from slicewise.service.engine import Engine
-from slicewise.service.keys import KeyStore
-from slicewise.service.metrics import Metrics
-from slicewise.service.pulse import Pulse
-from slicewise.service.roots import Roots
+from slicewise.service.access.roots import Roots
+from slicewise.service.http.bulk import Bulk
+from slicewise.service.monitoring.metrics import Metrics
+from slicewise.service.monitoring.readiness import Pulse
+from slicewise.service.prediction.engine import Engine
 from slicewise.service.settings import Settings
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from slicewise.config_errors import nearest
+from slicewise.config import nearest
 
 OPERATING_RULES: Mapping[str, tuple[str, ...]] = {
     "youden_j": (),

@@ -8,11 +8,11 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from slicewise.config_errors import problems
+from slicewise.config import problems
 from slicewise.errors import ConfigError
 from slicewise.imaging.preprocess import PreprocessSpec
-from slicewise.training.augment import AugmentConfig
 from slicewise.training.bundle_config import BundleConfig, Section
+from slicewise.training.data.augment import AugmentConfig
 
 DEALT_COLUMN = "fold"
 """Column of the folds, also where they are dealt rather than given."""

@@ -1,0 +1,132 @@
+"""Predictions and feedback as tables for other programs: CSV, or Parquet where pyarrow is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Boolean, Double, Table, Text
+
+from slicewise.audit_log.clock import moment
+from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.reading import Span, count_of, rows_of
+from slicewise.data.tables import is_parquet
+from slicewise.errors import AuditError, MissingExtraError
+from slicewise.progress import Progress, Tally
+
+NUMBERS = frozenset({"probabilities", "summary"})
+"""Columns of JSON text that hold numbers by name."""
+
+TEXTS = frozenset({"prediction_set", "reasons"})
+"""Columns of JSON text that hold a list of texts."""
+
+GROUP = 5000
+"""Rows of one group of a Parquet file, which stand in memory together."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def export(
+    ledger: Ledger, table: Table, out: Path, span: Span, progress: Progress | None = None
+) -> int:
+    """Write the rows of a chain to a file; it appears once it is whole.
+
+    In CSV, mappings and lists are JSON text, and text that a spreadsheet would run as a formula
+    begins with an apostrophe. In Parquet they are maps and lists, and times are times.
+
+    Args:
+        ledger: Where they are.
+        table: `predictions` or `feedback`.
+        out: `.csv` or `.parquet`.
+        span: Which rows.
+        progress: Told of rows; None for nobody.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        AuditError: If the database fails, or a row was changed so that it cannot be read.
+        ManifestError: If the suffix is another one.
+        MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+    """
+    write = _write_parquet if is_parquet(out) else _write_csv
+    tally = Tally(progress, table.name, count_of(ledger.database, table, span))
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        written = write(table, draft, _counted(rows_of(ledger.database, table, span), tally))
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return written
+
+
+def _counted(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield row
+        tally()
+
+
+def _write_csv(table: Table, path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [column.name for column in table.c], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: _harmless(value) for name, value in row.items()})
+            count += 1
+    return count
+
+
+def _harmless(value: Any) -> Any:
+    """Text that no spreadsheet runs as a formula; other values as they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _write_parquet(table: Table, path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("Parquet", "evaluate") from error
+    schema = pyarrow.schema([(column.name, _arrow_type(column)) for column in table.c])
+    count = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group := [_native(row) for row in islice(rows, GROUP)]:
+            writer.write_table(pyarrow.Table.from_pylist(group, schema))
+            count += len(group)
+    return count
+
+
+def _arrow_type(column: Any) -> Any:
+    import pyarrow
+
+    if column.name in NUMBERS:
+        return pyarrow.map_(pyarrow.string(), pyarrow.float64())
+    if column.name in TEXTS:
+        return pyarrow.list_(pyarrow.string())
+    if column.name == "created":
+        return pyarrow.timestamp("us", tz="UTC")
+    plain = {Text: pyarrow.string(), Double: pyarrow.float64(), Boolean: pyarrow.bool_()}
+    return plain.get(type(column.type), pyarrow.int64())
+
+
+def _native(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its JSON text and time read."""
+    try:
+        return {name: _value(name, value) for name, value in row.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise AuditError(f"row {row['seq']} is not as it was written") from None
+
+
+def _value(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in NUMBERS:
+        return list(json.loads(value).items())
+    if name in TEXTS:
+        return json.loads(value)
+    return moment(value) if name == "created" else value

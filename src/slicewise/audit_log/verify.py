@@ -1,0 +1,244 @@
+"""Is every chain still as it was written? What is not is told by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from slicewise.audit_log.anchor import Anchor
+from slicewise.audit_log.chain import ChainKey, Place, same
+from slicewise.audit_log.ledger import Ledger, head_fault
+from slicewise.audit_log.reading import rows_in
+from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS
+from slicewise.progress import Progress, Tally
+
+SHOWN = 50
+"""Findings of one chain that are kept in words; all are counted."""
+
+
+class Fault(StrEnum):
+    """What a finding is about."""
+
+    KEY = "key"
+    HEAD = "head"
+    CHANGED = "changed"
+    MISSING = "missing"
+    CUT_OFF = "cut_off"
+    ADDED = "added"
+    CHECKPOINT = "checkpoint"
+    ANCHOR = "anchor"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it was written.
+
+    Args:
+        fault: Of which kind.
+        seq: Number of the row, or of the first of several; None where it is about no row.
+        text: In words.
+    """
+
+    fault: Fault
+    seq: int | None
+    text: str
+
+
+@dataclass(slots=True)
+class ChainState:
+    """What was found in one chain.
+
+    Args:
+        chain: Name of the table.
+        rows: How many there are.
+        pruned_through: Number of the last row that retention removed; 0 if none.
+        last: Number of the last row; that of the last removed one where none is left.
+        faults: How many findings there are.
+        findings: The first of them.
+    """
+
+    chain: str
+    rows: int = 0
+    pruned_through: int = 0
+    last: int = 0
+    faults: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def note(self, fault: Fault, seq: int | None, text: str) -> None:
+        """Count a finding; keep it while there are few."""
+        self.faults += 1
+        if len(self.findings) < SHOWN:
+            self.findings.append(Finding(fault, seq, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The state of all chains.
+
+    Args:
+        chains: In the order `checkpoints`, `predictions`, `feedback`.
+        anchors: How many were compared.
+    """
+
+    chains: tuple[ChainState, ...]
+    anchors: int
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing was found."""
+        return not any(state.faults for state in self.chains)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for a JSON file."""
+        states = [asdict(state) for state in self.chains]
+        return {"intact": self.intact, "anchors": self.anchors, "chains": states}
+
+
+def verify(
+    ledger: Ledger, anchors: Sequence[Anchor] = (), progress: Progress | None = None
+) -> Verification:
+    """Check every row of every chain in one state of the database; others may write meanwhile.
+
+    Args:
+        ledger: The chains and the key.
+        anchors: Where chains ended at earlier times.
+        progress: Told of rows; None for nobody.
+
+    Raises:
+        AuditError: If the database fails.
+    """
+    order = [CHECKPOINTS.name, *(name for name in CHAINED if name != CHECKPOINTS.name)]
+    states = []
+    pruned: dict[str, Place] = {}
+    with ledger.database.reading(snapshot=True, as_it_stands=True) as connection:
+        for chain in order:
+            noted = [anchor for anchor in anchors if anchor.chain == chain]
+            check = _ChainCheck(ledger.key, chain, pruned.get(chain), noted)
+            states.append(check.run(connection, progress))
+            if chain == CHECKPOINTS.name:
+                pruned = _last_checkpoints(connection, check)
+    return Verification(tuple(states), len(anchors))
+
+
+class _ChainCheck:
+    """One walk along one chain."""
+
+    def __init__(
+        self, key: ChainKey, chain: str, pruned: Place | None, anchors: Sequence[Anchor]
+    ) -> None:
+        self._key, self._chain, self._pruned = key, chain, pruned
+        self._anchors = anchors
+        self._codes: dict[int, str] = {}  # of rows that an anchor names
+        self._named = {anchor.end.seq for anchor in anchors}
+        self.doubtful: set[int] = set()  # numbers of rows that say nothing that counts
+        self._last = pruned or key.beginning(chain)
+        self.state = ChainState(chain, pruned_through=self._last.seq)
+
+    def run(self, connection: Connection, progress: Progress | None) -> ChainState:
+        """Walk; says what was found."""
+        query = select(HEADS).where(HEADS.c.chain == self._chain)
+        head = connection.execute(query).mappings().first()
+        fault = head_fault(self._key, self._chain, head)
+        if fault is not None:
+            other_key = head is not None and head["key_id"] != self._key.id
+            self.state.note(Fault.KEY if other_key else Fault.HEAD, None, fault)
+            if other_key:
+                return self.state  # with another key no code can be checked
+        end = _end_of(head)
+        self._walk(rows_in(connection, CHAINED[self._chain]), end, progress)
+        if end is not None:
+            self._compare_end(end)
+        for anchor in self._anchors:
+            self._compare_anchor(anchor)
+        return self.state
+
+    def _walk(
+        self, rows: Iterable[dict[str, Any]], end: Place | None, progress: Progress | None
+    ) -> None:
+        tally = Tally(progress, self._chain, 0 if end is None else end.seq - self._last.seq)
+        for row in rows:
+            self.state.rows += 1
+            self._check_row(row, end)
+            tally()
+        self.state.last = self._last.seq
+
+    def _check_row(self, row: dict[str, Any], end: Place | None) -> None:
+        seq = row["seq"]
+        if seq <= self._last.seq or (end is not None and seq > end.seq):
+            self.state.note(Fault.ADDED, seq, f"row {seq} was never written or had been pruned")
+            self.doubtful.add(seq)
+            return
+        if seq != self._last.seq + 1:
+            text = f"{_rows(self._last.seq + 1, seq - 1)} missing; row {seq} cannot be checked"
+            self.state.note(Fault.MISSING, self._last.seq + 1, text)
+        elif not self._key.made(self._chain, self._last, row):
+            self.state.note(Fault.CHANGED, seq, f"row {seq} was changed")
+            self.doubtful.add(seq)
+        self._last = Place(seq, row["mac"])
+        if seq in self._named:
+            self._codes[seq] = row["mac"]
+
+    def _compare_end(self, end: Place) -> None:
+        if self._last.seq < end.seq:
+            text = f"{_rows(self._last.seq + 1, end.seq)} missing at the end"
+            self.state.note(Fault.CUT_OFF, self._last.seq + 1, text)
+        elif not same(self._last.mac, end.mac):
+            text = f"the head does not name the code of row {end.seq}"
+            self.state.note(Fault.HEAD, end.seq, text)
+
+    def _compare_anchor(self, anchor: Anchor) -> None:
+        seq, noted = anchor.end.seq, f"the anchor of {anchor.created:%Y-%m-%d %H:%M:%S} UTC"
+        if anchor.key_id != self._key.id:
+            self.state.note(Fault.KEY, seq, f"{noted} was made with the key {anchor.key_id}")
+        elif seq > self._last.seq:
+            text = f"{noted} names row {seq}; the chain ends at {self._last.seq}"
+            self.state.note(Fault.ANCHOR, seq, text)
+        elif (code := self._code_at(seq)) is not None and not same(code, anchor.end.mac):
+            self.state.note(Fault.ANCHOR, seq, f"{noted} names another row {seq}")
+
+    def _code_at(self, seq: int) -> str | None:
+        """The code of a row that an anchor names; None where retention removed it."""
+        beginning = self._key.beginning(self._chain)
+        if seq == beginning.seq:
+            return beginning.mac
+        if self._pruned is not None and seq <= self._pruned.seq:
+            return self._pruned.mac if seq == self._pruned.seq else None
+        return self._codes.get(seq)
+
+
+def _end_of(head: Mapping[Any, Any] | None) -> Place | None:
+    """Where a head says that its chain ends; None where it says nothing that could be a place."""
+    if head is None or not isinstance(head["seq"], int) or not isinstance(head["mac"], str):
+        return None
+    return Place(head["seq"], head["mac"])
+
+
+def _last_checkpoints(connection: Connection, check: _ChainCheck) -> dict[str, Place]:
+    """Up to where retention removed each chain; notes rows that were gone before it came."""
+    state, last = check.state, dict[str, Place]()
+    for row in rows_in(connection, CHECKPOINTS):
+        if row["seq"] in check.doubtful or not _is_checkpoint(row):
+            continue
+        before = last[row["chain"]].seq if row["chain"] in last else 0
+        if row["through_seq"] - before != row["pruned"]:
+            text = (
+                f"{row['pruned']} rows of {row['chain']} were pruned, of which there had been "
+                f"{row['through_seq'] - before} ({before + 1} to {row['through_seq']})"
+            )
+            state.note(Fault.CHECKPOINT, row["seq"], text)
+        last[row["chain"]] = Place(row["through_seq"], row["through_mac"])
+    return last
+
+
+def _is_checkpoint(row: Mapping[str, Any]) -> bool:
+    """Whether a row has values of the right kind; one after a gap could not be checked."""
+    kinds = {"through_seq": int, "through_mac": str, "pruned": int}
+    return row["chain"] in CHAINED and all(isinstance(row[n], kind) for n, kind in kinds.items())
+
+
+def _rows(first: int, last: int) -> str:
+    return f"row {first} is" if first == last else f"rows {first} to {last} are"

@@ -1,0 +1,105 @@
+"""The parts of an evaluation beyond the answers: gallery, times, robustness, heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from slicewise.evaluation.evaluate import Evaluated, Part
+from slicewise.evaluation.sections.gallery import gallery
+from slicewise.evaluation.sections.timing_report import timing_report
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.classifier import Classifier
+from slicewise.reports.blocks import Section
+
+NOT_TOLD_APART = (
+    "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
+    "of the model."
+)
+NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is to be looked at beyond the answers.
+
+    Args:
+        gallery: Pictures of wrong and of right answers, at most so many of each.
+        robustness: Slices to perturb, and strange pictures of each kind; 0 for none.
+        explanations: Whether to test the heat maps.
+        boxes: Table of tumor boxes to test them against, beside the masks of the manifest.
+    """
+
+    gallery: int
+    robustness: int
+    explanations: bool
+    boxes: Path | None
+
+
+def parts_of(extras: Extras) -> list[Part]:
+    """The parts in the order in which they stand in the report.
+
+    Raises:
+        ManifestError: If the table of boxes cannot be read.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
+    """
+    parts: list[Part] = [partial(gallery, most=extras.gallery)] if extras.gallery else []
+    parts.append(timing_report)
+    if extras.robustness:
+        parts.append(partial(_robustness, count=extras.robustness))
+    if extras.explanations:
+        parts.append(_explanations(extras.boxes))
+    return parts
+
+
+def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
+    from slicewise.evaluation.robustness.tests import robustness
+
+    return robustness(
+        evaluated.manifest,
+        evaluated.rows,
+        evaluated.classifier,
+        evaluated.out_dir,
+        limit=count,
+        strange_count=count,
+        bootstrap=evaluated.bootstrap,
+        notice=evaluated.notice,
+        progress=evaluated.progress,
+    )
+
+
+def _explanations(table: Path | None) -> Part:
+    from slicewise.evaluation.explanations.regions import read_boxes
+    from slicewise.evaluation.explanations.tests import explanation_tests
+
+    boxes = None if table is None else read_boxes(table)
+
+    def part(evaluated: Evaluated) -> list[Section]:
+        if evaluated.labels.collapsed:
+            return [Section("Where the heat maps look", NOT_TOLD_APART)]
+        _, sections = explanation_tests(
+            evaluated.manifest,
+            evaluated.rows,
+            evaluated.classifier,
+            evaluated.out_dir,
+            shuffled=_shuffled(evaluated.classifier.bundle),
+            boxes=boxes,
+            bootstrap=evaluated.bootstrap,
+            notice=evaluated.notice,
+            progress=evaluated.progress,
+        )
+        return sections
+
+    return part
+
+
+def _shuffled(bundle: Bundle) -> Mapping[str, Classifier] | str:
+    """The model with permuted weights, or why there is none."""
+    if find_spec("onnx") is None:
+        return NOT_SHUFFLED
+    from slicewise.training.export.randomise import shuffled_classifiers
+
+    return shuffled_classifiers(bundle)

@@ -1,0 +1,75 @@
+"""The options of `slicewise keys`, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from slicewise.cli.audit import AsJson, Database
+
+if TYPE_CHECKING:
+    from slicewise.audit_log.keys import Key, KeyStore
+
+RoleName = Literal["predict", "review", "admin"]
+Name = Annotated[str, typer.Argument(help="What the audit database calls the caller.")]
+
+keys = typer.Typer(help="API keys of the service: create, list, revoke.", no_args_is_help=True)
+
+
+@keys.command("create")
+def keys_create(
+    name: Name,
+    role: Annotated[RoleName, typer.Option(help="What the key may do.")] = "predict",
+    database: Database = None,
+) -> None:
+    """Make a key and print its secret, once."""
+    from slicewise.audit_log.keys import Role
+
+    with _opened(database, create=True) as store:
+        secret = store.create(name, Role(role))
+    typer.echo(f"Key {name} ({role}). This is the only time its secret is shown.", err=True)
+    typer.echo(secret)
+
+
+@keys.command("list")
+def keys_list(database: Database = None, json_: AsJson = False) -> None:
+    """List all keys, revoked ones included; never a secret."""
+    with _opened(database, create=False) as store:
+        rows = [_shown(key) for key in store.list()]
+    if json_:
+        import json
+
+        typer.echo(json.dumps({"keys": rows}, indent=2))
+        return
+    for row in rows:
+        state = f"revoked {row['revoked']}" if row["revoked"] else "in force"
+        typer.echo(f"{row['name']}  {row['role']}  created {row['created']}  {state}")
+
+
+@keys.command("revoke")
+def keys_revoke(name: Name, database: Database = None) -> None:
+    """End a key; running services refuse it within a second."""
+    with _opened(database, create=False) as store:
+        store.revoke(name)
+    typer.echo(f"Key {name} is revoked.", err=True)
+
+
+@contextmanager
+def _opened(database: str | None, *, create: bool) -> Iterator[KeyStore]:
+    from slicewise.audit_log.keys import KeyStore
+    from slicewise.service.settings import read_settings
+
+    store = KeyStore.open(read_settings(database_url=database), create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _shown(key: Key) -> dict[str, str | None]:
+    ended = None if key.revoked is None else f"{key.revoked:%Y-%m-%dT%H:%M:%SZ}"
+    created = f"{key.created:%Y-%m-%dT%H:%M:%SZ}"
+    return {"name": key.name, "role": key.role.value, "created": created, "revoked": ended}

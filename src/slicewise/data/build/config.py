@@ -1,0 +1,197 @@
+"""What to build a manifest from, and how: given on the command line or in one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from slicewise.config import problems
+from slicewise.data.annotations import TableSpec
+from slicewise.data.build.masks import MaskSpec
+from slicewise.errors import ConfigError
+
+
+class SourceConfig(BaseModel):
+    """One folder of slices and what is known of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(description="Folder of class folders, perhaps below train, val and test.")
+    name: str | None = Field(None, description="Name of the data set; default the folder's.")
+    skip: tuple[str, ...] = Field((), description="Class folders to leave out.")
+    table: TableSpec | None = Field(None, description="Patients, groups, folds by slice.")
+    pattern: str | None = Field(
+        None, description="Regular expression on the path: (?P<patient>...), (?P<group>...)."
+    )
+    masks: MaskSpec | None = Field(
+        None, description="Labels by tumor masks of volumes, instead of by class folders."
+    )
+    untyped: bool = Field(
+        False, description="Keep slices of a tumor whose type is not told, for training only."
+    )
+
+    @model_validator(mode="after")
+    def _masks_know_no_class_folders(self) -> Self:
+        """Where masks give the labels there is no class folder to skip."""
+        if self.masks is not None and self.skip:
+            raise ValueError("skip: expected no masks beside it, which need no class folders")
+        return self
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether a column or the pattern gives folds."""
+        by_column = self.table is not None and self.table.fold_column is not None
+        return by_column or "(?P<fold>" in (self.pattern or "")
+
+
+class BuildConfig(BaseModel):
+    """Everything that decides what a manifest holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="Data sets.")
+    task: str = Field("four_class", description="four_class, three_class, binary or a class list.")
+    aliases: dict[str, str] = Field({}, description="Further folder names, each with its class.")
+    copies: Literal["all", "one"] = Field(
+        "all", description="Keep all copies of a slice (in one group), or only the largest."
+    )
+    published_splits: bool = Field(False, description="Keep the split folders as boundaries.")
+    test_fold: str | None = Field(None, description="Fold to test on; default the first.")
+    val_fold: str | None = Field(None, description="Fold to validate on; default the next.")
+    on_conflict: Literal["refuse", "drop", "move"] = Field(
+        "refuse", description="What to do where a group stands in several folds."
+    )
+    seed: int = Field(42, description="Of the order in which groups are dealt.")
+
+    _in_file: bool = PrivateAttr(False)
+
+    def wording_of(self, field: str) -> str:
+        """How a field is set where this was given, up to its value: by an option or by a key."""
+        return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
+
+    @model_validator(mode="after")
+    def _one_kind_of_fold(self) -> Self:
+        """Folds come from the user or from published folders, and are named where there are any."""
+        folds = any(source.has_folds for source in self.sources)
+        if self.published_splits and folds:
+            raise ValueError(
+                "published_splits: expected no folds by a column or pattern beside it; drop one"
+            )
+        if not folds and (self.test_fold is not None or self.val_fold is not None):
+            raise ValueError(
+                "test_fold, val_fold: expected folds by fold_column or (?P<fold>...); got none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        """What would change nothing is more likely a mistake than a wish."""
+        given, folds = self.model_fields_set, any(source.has_folds for source in self.sources)
+        if "on_conflict" in given and not (folds or self.published_splits):
+            raise ValueError("on_conflict: expected folds or published_splits beside it; got none")
+        if "seed" in given and folds:
+            raise ValueError("seed: expected no folds beside it, which leave nothing to draw")
+        return self
+
+
+def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
+    """Read a YAML file.
+
+    Args:
+        path: The file. Tables are looked for beside it, then below their root.
+        base: Folder that the roots start from; None for the file's own.
+
+    Raises:
+        ConfigError: If it cannot be read, has an unknown key (the nearest known one is named) or
+            a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a YAML file; {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys {', '.join(BuildConfig.model_fields)}")
+    config = validated(content, str(path))
+    config = config.model_copy(
+        update={
+            "sources": tuple(
+                _anchored(source, base or path.parent, path.parent) for source in config.sources
+            )
+        }
+    )
+    config._in_file = True
+    return config
+
+
+def config_of(
+    roots: Sequence[Path],
+    *,
+    skip: Sequence[str] = (),
+    table: Mapping[str, str | None] | None = None,
+    pattern: str | None = None,
+    aliases: Sequence[str] = (),
+    **rest: str | int | bool | None,
+) -> BuildConfig:
+    """A configuration from command-line options, the same table and pattern for every root.
+
+    Args:
+        roots: Folders of slices.
+        skip: Class folders to leave out.
+        table: Fields of `TableSpec`; no table where all of them are None.
+        pattern: Regular expression on the path.
+        aliases: Each `folder=class`.
+        rest: Further fields of `BuildConfig`; None means the default.
+
+    Raises:
+        ConfigError: If a value is not as expected.
+    """
+    spec = None
+    if table is not None:
+        spec = {name: value for name, value in table.items() if value is not None} or None
+    if spec and not spec.get("path"):
+        raise ConfigError(f"{', '.join(spec)}: expected a table whose columns these are; got none")
+    source = {"skip": tuple(skip), "table": spec, "pattern": pattern}
+    given = {name: value for name, value in rest.items() if value is not None}
+    content = {
+        "sources": [{"root": root, **source} for root in roots],
+        "aliases": _parsed_aliases(aliases),
+        **given,
+    }
+    return validated(content, "options")
+
+
+def validated(content: dict[str, Any], name: str) -> BuildConfig:
+    """A checked configuration from plain values.
+
+    Args:
+        content: As in the YAML file.
+        name: What to call it in an error.
+
+    Raises:
+        ConfigError: If a key is unknown or a value of the wrong kind.
+    """
+    try:
+        return BuildConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: " + "; ".join(problems(error, BuildConfig))) from error
+
+
+def _parsed_aliases(aliases: Sequence[str]) -> dict[str, str]:
+    parsed = {}
+    for alias in aliases:
+        folder, equals, class_ = alias.partition("=")
+        if not (folder and equals and class_):
+            raise ConfigError(f"alias {alias!r}: expected folder=class")
+        parsed[folder] = class_
+    return parsed
+
+
+def _anchored(source: SourceConfig, base: Path, beside: Path) -> SourceConfig:
+    table = source.table
+    if table is not None and (beside / table.path).is_file():
+        table = table.model_copy(update={"path": beside / table.path})
+    return source.model_copy(update={"root": base / source.root, "table": table})

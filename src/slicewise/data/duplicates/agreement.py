@@ -1,0 +1,150 @@
+"""How well two fingerprints agree in fine detail, once they are laid upon each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicewise.arrays import Array
+from slicewise.data.duplicates.fingerprint import SIDE
+from slicewise.data.duplicates.grid import blur, interpolation
+
+_BLOCK = 8
+_PER_SIDE = SIDE // _BLOCK
+_FINE_SIGMA = 2.0
+_TEXTURE = 0.2
+_FLOOR = 0.05
+_FEWEST_BLOCKS = 8
+_LOWER_QUARTILE = 25
+_INNER_RADIUS = 0.73
+"""Of the inner part of the coded region, whose half side is one. The rim is alike in all heads."""
+
+_ROUNDS = ((2.0, 5), (1.0, 5))
+"""Blur (grid steps) and number of Gauss-Newton steps, coarse to fine."""
+_LARGEST_RESCALE = 1.4
+_DAMPING = 1e-3
+
+
+def agreement(first: Array, second: Array, valid: NDArray[np.bool_]) -> Array:
+    """Lower quartile, over the blocks inside the head, of the correlation of fine detail.
+
+    Copies agree in nearly every block that has texture. Neighbouring slices share the outline of
+    the head but differ in folds and vessels, so a quarter of their blocks or more disagree.
+
+    Args:
+        first: (P, 56, 56) local contrast.
+        second: (P, 56, 56) local contrast, laid upon `first`.
+        valid: (P, 56, 56), where `second` has values.
+
+    Returns:
+        (P,) in [-1, 1]; 0 where fewer than 8 blocks have texture in both.
+    """
+    one, two = _fine_blocks(first), _fine_blocks(second)
+    power_one, power_two = (one * one).mean(axis=2), (two * two).mean(axis=2)
+    correlation = (one * two).mean(axis=2) / np.sqrt(
+        (power_one + _FLOOR**2) * (power_two + _FLOOR**2)
+    )
+    used = (np.minimum(power_one, power_two) > _TEXTURE**2) & _inner_blocks()
+    used &= _blocks(valid.astype(np.float32)).mean(axis=2) > 0.9
+    values = np.where(used, correlation, np.nan)
+    values[used.sum(axis=1) < _FEWEST_BLOCKS] = 0.0
+    return np.asarray(np.nanpercentile(values, _LOWER_QUARTILE, axis=1), dtype=np.float32)
+
+
+def same_picture(boxes_first: Array, boxes_second: Array) -> Array:
+    """The warp of two uncropped copies: equal places in the picture lie upon each other.
+
+    Args:
+        boxes_first: (P, 4) left, top, right, bottom of the coded region, shares of the sides.
+        boxes_second: (P, 4) likewise.
+
+    Returns:
+        (P, 4): a, b, c, d. Column x, row y of the first code lies at column a*x + b, row c*y + d
+        of the second.
+    """
+    step_first = (boxes_first[:, 2:] - boxes_first[:, :2]) / SIDE
+    step_second = (boxes_second[:, 2:] - boxes_second[:, :2]) / SIDE
+    scale = step_first / step_second
+    shift = (boxes_first[:, :2] + step_first / 2 - boxes_second[:, :2]) / step_second - 0.5
+    warp = np.stack([scale[:, 0], shift[:, 0], scale[:, 1], shift[:, 1]], axis=1)
+    return warp.astype(np.float32)
+
+
+def same_head(count: int) -> Array:
+    """The warp of copies cropped or padded differently: head upon head. Shape (count, 4)."""
+    return np.tile(np.array([1, 0, 1, 0], dtype=np.float32), (count, 1))
+
+
+def refine(first: Array, second: Array, start: Array) -> Array:
+    """Scales and shifts that lay `second` upon `first` best, near `start`.
+
+    Gauss-Newton on the squared difference (Lucas and Kanade 1981). A pair that drifts off to
+    another scale keeps its start.
+
+    Args:
+        first: (P, 56, 56) local contrast.
+        second: (P, 56, 56) local contrast.
+        start: (P, 4) as from `same_picture` or `same_head`.
+    """
+    warp = start.copy()
+    for sigma, steps in _ROUNDS:
+        target, source = blur(first, sigma), blur(second, sigma)
+        for _ in range(steps):
+            warp = warp + _gauss_newton_step(target, source, warp)
+            change = np.abs(np.log(np.maximum(warp[:, ::2], 1e-3) / start[:, ::2])).max(axis=1)
+            drifted = change > np.log(_LARGEST_RESCALE)
+            warp[drifted] = start[drifted]
+    return warp
+
+
+def laid_upon(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Images sampled at the warped grid (bilinear), and which grid points fall inside.
+
+    Args:
+        images: (P, 56, 56) float32.
+        warp: (P, 4) as from `refine`.
+    """
+    grid = np.arange(SIDE, dtype=np.float32)
+    x, y = warp[:, :1] * grid + warp[:, 1:2], warp[:, 2:3] * grid + warp[:, 3:4]
+    values = _linear(y) @ images @ _linear(x).transpose(0, 2, 1)
+    return np.asarray(values, dtype=np.float32), _inside(y)[:, :, None] & _inside(x)[:, None, :]
+
+
+def _linear(positions: Array) -> Array:
+    clipped = np.clip(positions, 0, SIDE - 1)
+    return interpolation(clipped, SIDE, np.ones(len(positions), dtype=np.float32))
+
+
+def _inside(positions: Array) -> NDArray[np.bool_]:
+    return np.asarray((positions >= -0.5) & (positions <= SIDE - 0.5))
+
+
+def _gauss_newton_step(target: Array, source: Array, warp: Array) -> Array:
+    values, inside = laid_upon(source, warp)
+    slope_y, slope_x = np.gradient(values, axis=(1, 2))
+    # Slopes are taken on the warped picture; the division brings them to the source's steps.
+    slope_x, slope_y = slope_x / warp[:, 0, None, None], slope_y / warp[:, 2, None, None]
+    grid = np.arange(SIDE, dtype=np.float32)
+    parts = np.stack([slope_x * grid, slope_x, slope_y * grid[:, None], slope_y], axis=1)
+    jacobian = (parts * inside[:, None]).reshape(len(values), 4, -1)
+    residual = ((target - values) * inside).reshape(len(values), -1, 1)
+    normal = jacobian @ jacobian.transpose(0, 2, 1)
+    damping = np.einsum("pii->pi", normal) * _DAMPING + 1e-6
+    normal = normal + damping[:, :, None] * np.eye(4, dtype=np.float32)
+    return np.asarray(np.linalg.solve(normal, jacobian @ residual)[..., 0], dtype=np.float32)
+
+
+def _fine_blocks(images: Array) -> Array:
+    cut = _blocks(images - blur(images, _FINE_SIGMA))
+    return np.asarray(cut - cut.mean(axis=2, keepdims=True), dtype=np.float32)
+
+
+def _blocks(images: Array) -> Array:
+    cut = images.reshape(-1, _PER_SIDE, _BLOCK, _PER_SIDE, _BLOCK)
+    return cut.transpose(0, 1, 3, 2, 4).reshape(-1, _PER_SIDE**2, _BLOCK**2)
+
+
+def _inner_blocks() -> NDArray[np.bool_]:
+    centres = (np.arange(_PER_SIDE) + 0.5) / _PER_SIDE * 2 - 1
+    squared = centres[:, None] ** 2 + centres[None] ** 2
+    return np.asarray(squared.ravel() < _INNER_RADIUS**2)

@@ -1,0 +1,218 @@
+"""Fingerprints of slices: small enough to travel in a bundle, fine enough to tell copies apart.
+
+A fingerprint holds the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and
+file format drop out), where the head stands in the picture, and a digest of the pixels (exact
+copies need no comparison).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from slicewise.arrays import Array
+from slicewise.data.duplicates.grid import blur, interpolation
+from slicewise.errors import ManifestError
+from slicewise.imaging.batches import batched
+
+SIDE = 56
+FORMAT = 1
+_LEVELS = 16
+_STEP = 0.4
+_ZERO = 5
+"""The code of no contrast; bright detail reaches further than dark, hence not the middle."""
+
+_PICTURE_SIDE = 128
+_MASK_SIDE = 64
+_MASK_BLUR = 0.6
+_FOREGROUND = 0.2
+_SOFTNESS = 0.1
+_HEAD_DEVIATIONS = 2.2
+"""An even ellipse reaches two standard deviations from its centre along each axis."""
+
+_DETAIL_SIGMA = 2.0
+_STRENGTH_SIGMA = 4.0
+_STRENGTH_FLOOR = 0.03
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fingerprints:
+    """Fingerprints of N slices.
+
+    Args:
+        codes: (N, 56, 56) uint8 in [0, 15]: local contrast of the head; 5 is none.
+        boxes: (N, 4) float16: left, top, right, bottom of the coded region as shares of the
+            picture's width and height; may reach outside [0, 1].
+        digests: (N, 16) uint8: of the pixel values and the shape.
+    """
+
+    codes: NDArray[np.uint8]
+    boxes: NDArray[np.float16]
+    digests: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Fingerprints:
+        """The fingerprints at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Fingerprints(self.codes[chosen], self.boxes[chosen], self.digests[chosen])
+
+    def contrast(self) -> Array:
+        """(N, 56, 56) float32 local contrast, in local standard deviations."""
+        return (self.codes.astype(np.float32) - np.float32(_ZERO)) * np.float32(_STEP)
+
+    def save(self, path: Path) -> None:
+        """Write to a compressed `.npz`, two codes a byte (about 1 kB a slice)."""
+        packed = (self.codes[..., 0::2] << 4) | self.codes[..., 1::2]
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(FORMAT, dtype=np.uint8),
+                codes=packed,
+                boxes=self.boxes,
+                digests=self.digests,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Fingerprints:
+        """Read what `save` wrote; nothing is ever unpickled.
+
+        Raises:
+            ManifestError: If the file is no fingerprint file of this format.
+        """
+        packed, boxes, digests = _read_arrays(path)
+        codes = np.empty((len(packed), SIDE, SIDE), dtype=np.uint8)
+        codes[..., 0::2], codes[..., 1::2] = packed >> 4, packed & 15
+        return cls(codes, boxes, digests)
+
+
+def fingerprint(pixels: Array) -> Fingerprints:
+    """The fingerprint of one slice, as a collection of one.
+
+    Args:
+        pixels: (H, W) float32, finite, any scale.
+    """
+    return fingerprints([pixels])
+
+
+def fingerprints(slices: Iterable[Array]) -> Fingerprints:
+    """Fingerprints of many slices, in order; holds 256 shrunken pictures at a time.
+
+    Args:
+        slices: Each (H, W) float32, finite, any scale.
+    """
+    small = ((_shrunk(pixels), _digest(pixels)) for pixels in slices)
+    parts = []
+    for batch in batched(small, _BATCH):
+        pictures, digests = zip(*batch, strict=True)
+        parts.append(_describe(np.stack(pictures), np.stack(digests)))
+    return concatenate(parts)
+
+
+def concatenate(parts: Sequence[Fingerprints]) -> Fingerprints:
+    """All fingerprints of `parts`, in order."""
+    empty = Fingerprints(
+        np.zeros((0, SIDE, SIDE), dtype=np.uint8),
+        np.zeros((0, 4), dtype=np.float16),
+        np.zeros((0, 16), dtype=np.uint8),
+    )
+    every = [empty, *parts]
+    return Fingerprints(
+        np.concatenate([part.codes for part in every]),
+        np.concatenate([part.boxes for part in every]),
+        np.concatenate([part.digests for part in every]),
+    )
+
+
+def _read_arrays(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            version = int(arrays["format"])
+            packed, boxes, digests = arrays["codes"], arrays["boxes"], arrays["digests"]
+    except Exception as error:  # a damaged archive raises errors of many unrelated kinds
+        raise ManifestError(f"{path}: expected a fingerprint file; {error}") from error
+    n = len(packed) if packed.ndim else 0
+    shapes = (packed.shape, boxes.shape, digests.shape)
+    kinds = (packed.dtype, boxes.dtype, digests.dtype)
+    if (
+        version != FORMAT
+        or shapes != ((n, SIDE, SIDE // 2), (n, 4), (n, 16))
+        or kinds != (np.uint8, np.float16, np.uint8)
+    ):
+        raise ManifestError(
+            f"{path}: expected fingerprints of format {FORMAT}; got format {version}, {shapes}"
+        )
+    return packed, boxes, digests
+
+
+def _describe(pictures: Array, digests: NDArray[np.uint8]) -> Fingerprints:
+    masks = pictures.reshape(-1, _MASK_SIDE, 2, _MASK_SIDE, 2).mean(axis=(2, 4))
+    low, high = np.percentile(masks, (2, 98), axis=(1, 2), keepdims=True).astype(np.float32)
+    span = np.where(high > low, high - low, np.float32(np.inf))
+    boxes = _head_boxes((masks - low) / span).astype(np.float16)
+    heads = _cut((pictures - low) / span, boxes.astype(np.float32))
+    return Fingerprints(_encode(_local_contrast(heads)), boxes, digests)
+
+
+def _shrunk(pixels: Array) -> Array:
+    picture = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+    small = picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(small, dtype=np.float32)
+
+
+def _digest(pixels: Array) -> NDArray[np.uint8]:
+    content = hashlib.sha256(repr(pixels.shape).encode())
+    content.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
+    return np.frombuffer(content.digest()[:16], dtype=np.uint8)
+
+
+def _head_boxes(scaled: Array) -> Array:
+    """Centre plus and minus some standard deviations of a soft foreground mask.
+
+    Moments move smoothly with brightness and noise, where the extremes of a mask would jump.
+    """
+    mask = np.clip((blur(scaled, _MASK_BLUR) - _FOREGROUND) / _SOFTNESS + 0.5, 0, 1)
+    centres = (np.arange(_MASK_SIDE, dtype=np.float32) + 0.5) / _MASK_SIDE
+    spans = []
+    for axis in (1, 2):
+        profile = mask.sum(axis=axis)
+        profile = profile / np.maximum(profile.sum(axis=1, keepdims=True), 1e-6)
+        middle = profile @ centres
+        spread = np.sqrt((profile * (centres - middle[:, None]) ** 2).sum(axis=1))
+        reach = np.maximum(_HEAD_DEVIATIONS * spread, 0.05)
+        spans.append((middle - reach, middle + reach))
+    (left, right), (top, bottom) = spans
+    return np.stack([left, top, right, bottom], axis=1).astype(np.float32)
+
+
+def _cut(pictures: Array, boxes: Array) -> Array:
+    """The boxed regions on the code's grid; beyond the picture its edge is repeated."""
+    pixels = boxes * _PICTURE_SIDE - 0.5
+    steps = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+    size = (pixels[:, 2:] - pixels[:, :2]) / SIDE
+    x = pixels[:, 0:1] + (pixels[:, 2:3] - pixels[:, 0:1]) * steps
+    y = pixels[:, 1:2] + (pixels[:, 3:4] - pixels[:, 1:2]) * steps
+    limit = _PICTURE_SIDE - 1
+    columns = interpolation(np.clip(x, 0, limit), _PICTURE_SIDE, np.maximum(size[:, 0], 1))
+    rows = interpolation(np.clip(y, 0, limit), _PICTURE_SIDE, np.maximum(size[:, 1], 1))
+    return np.asarray(rows @ pictures @ columns.transpose(0, 2, 1), dtype=np.float32)
+
+
+def _local_contrast(heads: Array) -> Array:
+    """Detail divided by the local strength of detail, as in local contrast normalisation."""
+    detail = heads - blur(heads, _DETAIL_SIGMA)
+    strength = np.sqrt(np.maximum(blur(detail * detail, _STRENGTH_SIGMA), 0))
+    return np.asarray(detail / (strength + _STRENGTH_FLOOR), dtype=np.float32)
+
+
+def _encode(contrast: Array) -> NDArray[np.uint8]:
+    steps = np.rint(contrast / _STEP + _ZERO)
+    return np.asarray(np.clip(steps, 0, _LEVELS - 1), dtype=np.uint8)

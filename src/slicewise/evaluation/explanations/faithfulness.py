@@ -1,0 +1,261 @@
+"""The tests of faithfulness in numbers for JSON, in words and in pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slicewise.arrays import Strings
+from slicewise.evaluation.explanations.deletion import (
+    BLUR,
+    GAMES,
+    ORDERS,
+    SHARES,
+    Curves,
+    areas,
+    curves,
+)
+from slicewise.evaluation.explanations.randomisation import (
+    ANOTHER,
+    HOTTEST,
+    LIMIT,
+    MEASURES,
+    WHOLE,
+    Randomisation,
+    randomisation,
+)
+from slicewise.evaluation.sections.plots import COLOURS, DASHES, DPI
+from slicewise.evaluation.summary import nested
+from slicewise.imaging.slice import Slice
+from slicewise.inference.classifier import Classifier
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap, Estimate, Key
+from slicewise.text import figure_text, signed_text
+
+SEED = 42
+RANDOMISED = "Whether the heat maps follow the model"
+NEEDED = "Whether the model needs what the heat maps mark"
+PARTS = {
+    ANOTHER: "same model, a slice of another group",
+    "head": "head permuted",
+    "late": "head and last third permuted",
+    WHOLE: "whole network permuted",
+}
+ORDER_TITLES = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}
+CHANCE = HOTTEST / (2 - HOTTEST)
+"""Expected overlap of the hottest fifths of two unrelated maps."""
+NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
+
+
+def randomisation_report(
+    slices: Sequence[Slice],
+    groups: Strings,
+    classifier: Classifier,
+    shuffled: Mapping[str, Classifier] | str,
+    out_dir: Path,
+    bootstrap: Bootstrap,
+    step: Callable[[], None],
+    notice: str | None,
+) -> tuple[dict[str, Any], Section]:
+    """The check with permuted weights, or why it was skipped.
+
+    Args:
+        slices: N of them, on which the model sees a tumor.
+        groups: (N,) leak-free unit of each.
+        classifier: The model.
+        shuffled: From a permuted part to its classifier, or why there are none.
+        out_dir: Folder for `randomisation.png`.
+        bootstrap: How intervals are made.
+        step: Called after every slice of every network.
+        notice: A line of warning.
+    """
+    if isinstance(shuffled, str):
+        return {"reason": shuffled}, Section(RANDOMISED, shuffled)
+    found = randomisation(slices, groups, classifier, shuffled, bootstrap, step)
+    picture = _draw_likeness(found, out_dir / "randomisation.png", notice)
+    report = {
+        "n": found.n,
+        "groups": found.groups,
+        "limit": LIMIT,
+        "passed": found.passed,
+        "verdict": found.verdict,
+        "with_heat": found.with_heat,
+        "empty_maps": dict(found.empty),
+        **nested(found.estimates),
+    }
+    columns = ("compared with", "rank correlation", "overlap of the hottest fifth", "empty maps")
+    rows = tuple(
+        (
+            PARTS.get(name, name),
+            *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
+            str(found.empty.get(name, "")),
+        )
+        for name in _names(found)
+    )
+    return report, Section(RANDOMISED, _likeness_text(found, notice), columns, rows, (picture,))
+
+
+def deletion_report(
+    slices: Sequence[Slice],
+    groups: Strings,
+    classifier: Classifier,
+    out_dir: Path,
+    bootstrap: Bootstrap,
+    step: Callable[[], None],
+    notice: str | None,
+) -> tuple[dict[str, Any], Section]:
+    """Deletion and insertion curves.
+
+    Args:
+        slices: N of them, on which the model sees a tumor.
+        groups: (N,) leak-free unit of each.
+        classifier: The model.
+        out_dir: Folder for `deletion.png`.
+        bootstrap: How intervals are made.
+        step: Called after every slice.
+        notice: A line of warning.
+    """
+    if not slices:
+        return {"reason": NOTHING_SEEN}, Section(NEEDED, NOTHING_SEEN)
+    found = curves(slices, groups, classifier, SEED, step)
+    estimates = areas(found, bootstrap)
+    report = {
+        "n": len(slices),
+        "groups": int(np.unique(groups).size),
+        "shares": list(SHARES),
+        "replaced_by": f"a Gaussian blur of {BLUR} of the side, inside the head only",
+        **nested(estimates),
+        "curves": {
+            game: {order: found.values[game, order].mean(axis=0).tolist() for order in ORDERS}
+            for game in GAMES
+        },
+    }
+    picture = _draw_curves(found, out_dir / "deletion.png", notice)
+    heads = ("area, {}", "by heat minus this, {}")
+    columns = ("order", *(head.format(game) for head in heads for game in GAMES))
+    rows = tuple(
+        (
+            ORDER_TITLES[order],
+            *(figure_text(estimates[game, order].as_json()) for game in GAMES),
+            *(
+                ""
+                if order == ORDERS[0]
+                else signed_text(estimates[game, f"heat_map_minus_{order}"].as_json())
+                for game in GAMES
+            ),
+        )
+        for order in ORDERS
+    )
+    text = _curves_text(estimates, len(slices), int(np.unique(groups).size), notice)
+    return report, Section(NEEDED, text, columns, rows, (picture,))
+
+
+def _names(found: Randomisation) -> list[str]:
+    return list(dict.fromkeys(key[0] for key in found.estimates))
+
+
+def _likeness_text(found: Randomisation, notice: str | None) -> str:
+    text = (
+        f"On {found.n} slices of {found.groups} groups, the map of the answered class was compared "
+        "with the map that the same network gives once its weights are permuted: the last "
+        "layer, the last third of the layers, everything (Adebayo et al. 2018). A map that "
+        "stays the same shows the picture and not what was learnt. Maps of another slice show how "
+        "alike two maps are merely for being maps of heads.\n\n"
+        f"{found.verdict} It is passed if the interval of the rank correlation with the wholly "
+        f"permuted network ends below {LIMIT}. The hottest fifth are the hottest {HOTTEST:.0%} of "
+        f"a map's cells; two random maps overlap by {CHANCE:.2f}. A map without any heat is like "
+        "or unlike nothing: those of a permuted network are counted and stand in no mean."
+    )
+    return f"{notice}\n\n{text}" if notice else text
+
+
+def _curves_text(estimates: Mapping[Key, Estimate], n: int, groups: int, notice: str | None) -> str:
+    text = (
+        f"On {n} slices of {groups} groups, pixels of the head were replaced by a blurred copy "
+        "(deletion) or brought back into it (insertion), the hottest first, and the probability of "
+        "the answered class was followed (Petsiuk et al. 2018). If the model uses what the map "
+        "marks, the area under the curve is small in deletion and large in insertion, compared "
+        "with a random map of the same coarseness and with the distance from the middle.\n\n"
+        f"{_judged(estimates['deletion', 'heat_map_minus_random'], 'Deletion', smaller=True)} "
+        f"{_judged(estimates['insertion', 'heat_map_minus_random'], 'Insertion', smaller=False)} "
+        "A blurred head is itself a picture the model was never taught, so the curves compare "
+        "orders; they do not say what the model would answer for a head without tumor."
+    )
+    return f"{notice}\n\n{text}" if notice else text
+
+
+def _judged(gap: Estimate, game: str, *, smaller: bool) -> str:
+    if gap.ci_low is None or gap.ci_high is None:
+        return f"{game}: no interval to judge by."
+    better = gap.ci_high < 0 if smaller else gap.ci_low > 0
+    worse = gap.ci_low > 0 if smaller else gap.ci_high < 0
+    if better:
+        return f"{game}: the heat map orders pixels better than chance."
+    if worse:
+        return f"{game}: the heat map orders pixels worse than chance."
+    return f"{game}: no measurable difference from chance."
+
+
+def _draw_likeness(found: Randomisation, path: Path, notice: str | None) -> Path:
+    from matplotlib.figure import Figure
+
+    names = _names(found)
+    texts = [PARTS.get(name, name) for name in names]
+    figure = Figure(figsize=(7.2, 3.6), dpi=DPI, layout="constrained")
+    titles = ("rank correlation", "overlap of the hottest fifth")
+    for number, measure in enumerate(MEASURES):
+        axes = figure.add_subplot(1, 2, number + 1)
+        for place, name in enumerate(names):
+            one = found.estimates[name, measure]
+            low, high = one.ci_low or 0.0, one.ci_high or 0.0
+            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
+            axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
+        marked = (LIMIT, CHANCE)[number]
+        axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
+        said = ("limit", "chance")[number]
+        axes.text(
+            marked, -0.75, said, color=COLOURS[1], fontsize=8, ha="center", backgroundcolor="white"
+        )
+        axes.set_yticks(range(len(names)), texts if number == 0 else [""] * len(names))
+        axes.set_ylim(len(names) - 0.5, -1)
+        axes.set_xlim(-0.25 if number == 0 else 0, 1)
+        axes.set_title(titles[number], fontsize=10)
+        axes.grid(axis="x", color="0.9", linewidth=0.6)
+    _head(figure, f"Likeness with the model's own maps, {found.n} slices", notice)
+    figure.savefig(path)
+    return path
+
+
+def _draw_curves(found: Curves, path: Path, notice: str | None) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.8), dpi=DPI, layout="constrained")
+    for number, game in enumerate(GAMES):
+        axes = figure.add_subplot(1, 2, number + 1)
+        for place, order in enumerate(ORDERS):
+            values = found.values[game, order].mean(axis=0)
+            axes.plot(
+                SHARES,
+                values,
+                color=COLOURS[place],
+                linestyle=DASHES[place],
+                linewidth=1.8,
+                label=ORDER_TITLES[order],
+            )
+        axes.set_ylim(0, 1)
+        axes.set_xlabel(f"share of the head {('taken away', 'brought back')[number]}")
+        axes.set_ylabel("probability of the answered class")
+        axes.set_title(game, fontsize=10)
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.legend(fontsize=8)
+    _head(figure, f"Mean over {len(found.groups)} slices", notice)
+    figure.savefig(path)
+    return path
+
+
+def _head(figure: Any, title: str, notice: str | None) -> None:
+    colour = "#B00000" if notice else "black"
+    figure.suptitle(f"{notice}\n{title}" if notice else title, color=colour, fontsize=10)

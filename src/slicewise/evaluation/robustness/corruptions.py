@@ -1,0 +1,248 @@
+"""What can happen to the pixels of a slice, each as a function without chance.
+
+Where a strength is a share, it is a share of the slice's own brightness range, from its 1st to its
+99th percentile, or of its own size, so that it means the same for every file.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from slicewise.arrays import Array
+from slicewise.imaging.preprocess import Box
+
+Floats = NDArray[np.floating[Any]]
+
+_LEVELS = 255
+"""Steps of an 8-bit file."""
+
+_CENTRE_LINES = 0.02
+"""Share of the middle lines of k-space that stay as they are: they hold place and brightness."""
+
+
+def brightness_range(pixels: Array) -> tuple[float, float]:
+    """1st and 99th percentile; the extremes where those are equal, as in a nearly empty slice."""
+    low, high = np.percentile(pixels, (1, 99))
+    if high > low:
+        return float(low), float(high)
+    return float(pixels.min()), float(pixels.max())
+
+
+def add_noise(pixels: Array, share: float, noise: Floats) -> Array:
+    """Add noise of a given spread.
+
+    Args:
+        pixels: (H, W) float32.
+        share: Standard deviation, share of the brightness range.
+        noise: (H, W) of unit spread.
+    """
+    low, high = brightness_range(pixels)
+    return _single(pixels + share * (high - low) * noise)
+
+
+def add_rician_noise(pixels: Array, share: float, noise: Floats) -> Array:
+    """Magnitude of a complex signal with Gaussian noise (Gudbjartsson and Patz 1995).
+
+    The darkest value of the slice counts as no signal.
+
+    Args:
+        pixels: (H, W) float32.
+        share: Standard deviation in each channel, share of the brightness range.
+        noise: (2, H, W) of unit spread: real and imaginary channel.
+    """
+    low, high = brightness_range(pixels)
+    floor = float(pixels.min())
+    sigma = share * (high - low)
+    return _single(floor + np.hypot(pixels - floor + sigma * noise[0], sigma * noise[1]))
+
+
+def blur(pixels: Array, share: float) -> Array:
+    """Gaussian blur; the border is mirrored.
+
+    Args:
+        pixels: (H, W) float32.
+        share: Standard deviation, share of the longer side.
+    """
+    sigma = share * max(pixels.shape)
+    for axis in (0, 1):
+        pixels = _blurred_along(pixels, sigma, axis)
+    return pixels
+
+
+def shade(pixels: Array, ratio: float, field: Floats) -> Array:
+    """Multiply the signal by a smooth field, as receive coils do (Sled et al. 1998).
+
+    Args:
+        pixels: (H, W) float32; the darkest value counts as no signal.
+        ratio: Largest over smallest factor.
+        field: (H, W), 0 where the factor is smallest and 1 where it is largest.
+    """
+    floor = float(pixels.min())
+    return _single(floor + (pixels - floor) * np.exp(np.log(ratio) * (field - 0.5)))
+
+
+def narrow_window(pixels: Array, factor: float) -> Array:
+    """Contrast about the middle of the range raised by a factor; what leaves the range is cut."""
+    low, high = brightness_range(pixels)
+    middle = (low + high) / 2
+    return _single(np.clip(middle + factor * (pixels - middle), low, high))
+
+
+def few_levels(pixels: Array, levels: int) -> Array:
+    """Keep some levels of grey only, as a far too wide window saved with 8 bits does."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if high <= low:
+        return pixels
+    step = (high - low) / (levels - 1)
+    return _single(low + np.rint((pixels - low) / step) * step)
+
+
+def brighten(pixels: Array, share: float) -> Array:
+    """Shift by a share of the range, which may be negative; what leaves the range is cut."""
+    low, high = brightness_range(pixels)
+    return _single(np.clip(pixels + share * (high - low), low, high))
+
+
+def bend_gamma(pixels: Array, exponent: float) -> Array:
+    """Raise the share of the full range to a power: below 1 brightens, above 1 darkens."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if high <= low:
+        return pixels
+    return _single(low + (high - low) * ((pixels - low) / (high - low)) ** exponent)
+
+
+def rotate(pixels: Array, degrees: float) -> Array:
+    """Turn about the middle, counter-clockwise; corners get the darkest value."""
+    turned = _picture(pixels).rotate(
+        degrees, Image.Resampling.BILINEAR, fillcolor=float(pixels.min())
+    )
+    return np.asarray(turned, dtype=np.float32)
+
+
+def through_jpeg(pixels: Array, quality: int) -> Array:
+    """Save as 8-bit grey JPEG and read back; the range of values stays.
+
+    Args:
+        pixels: (H, W) float32.
+        quality: 1 to 95, as libjpeg has it.
+    """
+    low, high = float(pixels.min()), float(pixels.max())
+    if high <= low:
+        return pixels
+    scale = _LEVELS / (high - low)
+    buffer = BytesIO()
+    stored = np.rint((pixels - low) * scale).astype(np.uint8)
+    Image.fromarray(stored).save(buffer, "JPEG", quality=quality)
+    return _single(low + np.asarray(Image.open(buffer), dtype=np.float32) / scale)
+
+
+def coarsen(pixels: Array, share: float) -> Array:
+    """Reduce the resolution and enlarge again to the old size.
+
+    Args:
+        pixels: (H, W) float32.
+        share: Of the pixels a side that are kept.
+    """
+    height, width = pixels.shape
+    small = (max(2, round(width * share)), max(2, round(height * share)))
+    reduced = _picture(pixels).resize(small, Image.Resampling.BOX)
+    return np.asarray(reduced.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+
+
+def move_during_scan(pixels: Array, shifts: Floats) -> Array:
+    """A head that moved: each line of k-space as if taken from another position.
+
+    The middle lines stay (Shaw et al. 2019 build motion the same way, from several positions).
+
+    Args:
+        pixels: (H, W) float32.
+        shifts: (H,) how far the head was off along the row, by line of k-space, pixels; from the
+            lowest to the highest frequency down the column.
+    """
+    lines = np.fft.fftshift(np.fft.fft2(pixels))
+    kept = np.where(_centre(pixels.shape[0]), 0.0, shifts)
+    along = np.fft.fftshift(np.fft.fftfreq(pixels.shape[1]))
+    return _image(lines * np.exp(-2j * np.pi * kept[:, None] * along[None]))
+
+
+def ghost(pixels: Array, share: float, every: int) -> Array:
+    """Ghosts along the columns: every n-th line of k-space is weakened, the middle ones stay.
+
+    Args:
+        pixels: (H, W) float32.
+        share: By how much those lines are weakened, in [0, 1].
+        every: n, the number of ghosts.
+    """
+    lines = np.fft.fftshift(np.fft.fft2(pixels))
+    weak = (np.arange(pixels.shape[0]) % every == 0) & ~_centre(pixels.shape[0])
+    return _image(np.where(weak[:, None], (1 - share) * lines, lines))
+
+
+def mirror(pixels: Array) -> Array:
+    """Left for right."""
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+def turn_over(pixels: Array) -> Array:
+    """Top for bottom."""
+    return np.ascontiguousarray(pixels[::-1])
+
+
+def cut_off(pixels: Array, head: Box, share: float, side: str) -> Array:
+    """Cut the picture through the head.
+
+    Args:
+        pixels: (H, W) float32.
+        head: Where the head is.
+        share: Of the head's extent that is lost.
+        side: `top`, `bottom`, `left` or `right`.
+    """
+    tall, wide = share * (head.bottom - head.top), share * (head.right - head.left)
+    cuts = {
+        "top": np.s_[round(head.top + tall) :, :],
+        "bottom": np.s_[: round(head.bottom - tall), :],
+        "left": np.s_[:, round(head.left + wide) :],
+        "right": np.s_[:, : round(head.right - wide)],
+    }
+    return np.ascontiguousarray(pixels[cuts[side]])
+
+
+def cover(pixels: Array, box: Box) -> Array:
+    """A rectangle in the darkest value."""
+    covered = pixels.copy()
+    covered[box.top : box.bottom, box.left : box.right] = pixels.min()
+    return covered
+
+
+def _centre(lines: int) -> NDArray[np.bool_]:
+    """The middle lines of a shifted k-space."""
+    return np.abs(np.arange(lines) - lines // 2) <= _CENTRE_LINES * lines / 2
+
+
+def _image(lines: NDArray[np.complexfloating[Any, Any]]) -> Array:
+    return _single(np.abs(np.fft.ifft2(np.fft.ifftshift(lines))))
+
+
+def _blurred_along(pixels: Array, sigma: float, axis: int) -> Array:
+    reach = min(max(1, int(np.ceil(3 * sigma))), pixels.shape[axis] - 1)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    pads = [(reach, reach) if k == axis else (0, 0) for k in (0, 1)]
+    ahead = np.pad(pixels, pads, mode="reflect")
+    count = pixels.shape[axis]
+    total = np.zeros_like(pixels)
+    for offset, weight in enumerate((weights / weights.sum()).astype(np.float32)):
+        total += weight * ahead.take(range(offset, offset + count), axis)
+    return total
+
+
+def _picture(pixels: Array) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+
+
+def _single(values: Floats) -> Array:
+    return np.asarray(values, dtype=np.float32)

@@ -1,0 +1,210 @@
+"""How answers and refusals change when slices get worse, and what happens to strange inputs.
+
+Accuracy and refusal are told together: a model that refuses what it cannot answer is better than
+one that answers it wrongly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.tasks import TUMOR
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.content import content_key
+from slicewise.evaluation.robustness.perturbations import PERTURBATIONS, perturbed
+from slicewise.evaluation.robustness.plots import draw_perturbations, draw_strange
+from slicewise.evaluation.robustness.results import (
+    CLEAN,
+    Asked,
+    Said,
+    Setting,
+    perturbation_figures,
+    strange_figures,
+)
+from slicewise.evaluation.robustness.sections import perturbation_section, strange_section
+from slicewise.evaluation.sample import sample_rows
+from slicewise.evaluation.sections.advice import few_groups
+from slicewise.evaluation.sections.plots import require_plots
+from slicewise.imaging.batches import batched
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.classifier import Classifier
+from slicewise.progress import Progress, Tally
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap
+from slicewise.synthetic.ood.registry import KINDS, strange_slices
+
+LIMIT = 300
+"""Slices that are perturbed, unless another number is asked for."""
+
+STRANGE_COUNT = 300
+"""Pictures of each strange kind, unless another number is asked for."""
+
+_BATCH = 32
+_DONORS = 96
+"""Slices that strange pictures are made from; they are kept in memory."""
+
+_STRANGE_SEED = 7_001
+"""Added to the seed, so that no picture is one that a gate was fitted on."""
+
+
+def robustness(
+    manifest: Manifest,
+    rows: Sequence[ManifestRow],
+    classifier: Classifier,
+    out_dir: Path,
+    *,
+    limit: int = LIMIT,
+    strange_count: int = STRANGE_COUNT,
+    seed: int = 0,
+    bootstrap: Bootstrap | None = None,
+    notice: str | None = None,
+    progress: Progress | None = None,
+) -> list[Section]:
+    """Perturb a sample of slices, make strange pictures, and tell what the model answers.
+
+    Writes `robustness.json`, `robustness.png` and `strange.png`.
+
+    Args:
+        manifest: Knows where the files of its rows are.
+        rows: Slices that an evaluation admits: readable, not seen in training, labelled with the
+            classes of the model, or with `tumor` for all of them but the negative one.
+        classifier: The model.
+        out_dir: Folder for the files; made where missing.
+        limit: Most slices to perturb.
+        strange_count: Pictures of each strange kind.
+        seed: Of the sample and of every random change.
+        bootstrap: How intervals are made; groups are drawn for each class apart, because the
+            sample has a chosen mix of classes.
+        notice: A line of warning on the pictures and in the text.
+        progress: Told what is done.
+
+    Returns:
+        Two parts of a report: worse slices, and strange inputs.
+
+    Raises:
+        EvaluationError: If a label is unknown to the model, or a number is out of range.
+        InputError: If a slice cannot be read.
+        MissingExtraError: If matplotlib or scikit-learn is not installed.
+    """
+    require_plots()
+    names = _names(rows, classifier)
+    if strange_count < 1:
+        raise EvaluationError(f"strange pictures: expected at least 1 a kind; got {strange_count}")
+    sample = sample_rows(rows, limit, seed)
+    worse = Tally(progress, "worse slices", len(sample) * len(_settings()))
+    strange_done = Tally(progress, "strange pictures", strange_count * len(KINDS))
+    asked = Asked.of(sample)
+    said, donors = _ask_perturbed(manifest, sample, classifier, names, seed, worse)
+    strange = _ask_strange(donors, classifier, strange_count, seed, strange_done)
+    plan = replace(bootstrap or Bootstrap(), stratified=True)
+    report = {
+        **_described(asked, classifier, limit, seed, notice),
+        **perturbation_figures(asked, said, plan),
+        "strange": strange_figures(strange, _fitted_on(classifier), plan.level),
+    }
+    out_dir.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (out_dir / "robustness.json").write_text(text, encoding="utf-8")
+    pictures = out_dir / "robustness.png", out_dir / "strange.png"
+    draw_perturbations(report, pictures[0], notice)
+    draw_strange(report, pictures[1], notice)
+    return [perturbation_section(report, pictures[0]), strange_section(report, pictures[1])]
+
+
+def _names(rows: Sequence[ManifestRow], classifier: Classifier) -> dict[str, str]:
+    """What the labels call each class: its own name, or `tumor` where they know no kinds of it."""
+    bundle = classifier.bundle
+    labels = {row.label for row in rows}
+    if labels <= set(bundle.classes):
+        return {name: name for name in bundle.classes}
+    if bundle.negative_class is not None and labels <= {TUMOR, bundle.negative_class}:
+        return {name: name if name == bundle.negative_class else TUMOR for name in bundle.classes}
+    unknown = sorted(labels - set(bundle.classes))
+    raise EvaluationError(f"labels: the model knows {', '.join(bundle.classes)}; got {unknown}")
+
+
+def _settings() -> list[Setting]:
+    graded = [
+        (name, level)
+        for name, entry in PERTURBATIONS.items()
+        for level in range(1, len(entry.strengths) + 1)
+    ]
+    return [CLEAN, *graded]
+
+
+def _ask_perturbed(
+    manifest: Manifest,
+    sample: Sequence[ManifestRow],
+    classifier: Classifier,
+    names: Mapping[str, str],
+    seed: int,
+    tally: Tally,
+) -> tuple[dict[Setting, list[Said]], list[Slice]]:
+    """Answers of every slice in every setting, and slices to make strange pictures from."""
+    said: dict[Setting, list[Said]] = {setting: [] for setting in _settings()}
+    donors: list[Slice] = []
+    every = max(1, len(sample) // _DONORS)
+    for start, batch in enumerate(batched(sample, _BATCH)):
+        slices = [read_slice(manifest.resolve(row)) for row in batch]
+        keys = [content_key(manifest, row) for row in batch]
+        donors += [s for k, s in enumerate(slices) if (start * _BATCH + k) % every == 0]
+        for name, level in said:
+            changed = [
+                s if level == 0 else perturbed(s, name, level, seed, key)
+                for s, key in zip(slices, keys, strict=True)
+            ]
+            said[name, level] += _ask(classifier, changed, names)
+            tally(len(changed))
+    return said, donors[:_DONORS]
+
+
+def _ask_strange(
+    donors: Sequence[Slice],
+    classifier: Classifier,
+    count: int,
+    seed: int,
+    tally: Tally,
+) -> dict[str, list[Said]]:
+    said: dict[str, list[Said]] = {}
+    names = {name: name for name in classifier.bundle.classes}
+    for kind in KINDS:
+        said[kind] = []
+        made = strange_slices(kind, count, seed + _STRANGE_SEED, donors)
+        for batch in batched(made, _BATCH):
+            said[kind] += _ask(classifier, batch, names)
+            tally(len(batch))
+    return said
+
+
+def _ask(classifier: Classifier, slices: Sequence[Slice], names: Mapping[str, str]) -> list[Said]:
+    return [Said.of(answer.prediction, names) for answer in classifier.answers(slices)]
+
+
+def _fitted_on(classifier: Classifier) -> frozenset[str]:
+    """Strange kinds that the gates of the model were fitted on."""
+    limits = classifier.bundle.info.decision.out_of_distribution
+    return frozenset() if limits is None else frozenset(limits.fitted_on_kinds)
+
+
+def _described(
+    asked: Asked, classifier: Classifier, limit: int, seed: int, notice: str | None
+) -> dict[str, Any]:
+    reference = classifier.bundle.reference
+    return {
+        "bundle": {
+            "name": reference.name, "version": reference.version, "sha256": reference.sha256,
+        },
+        "n": asked.n,
+        "groups": asked.n_groups,
+        "classes": asked.per_class,
+        "cautions": few_groups(asked.n_groups, asked.per_class),
+        "limit": limit,
+        "seed": seed,
+        "notice": notice,
+    }  # fmt: skip

@@ -1,0 +1,152 @@
+"""How much figures differ between the folds of a cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slicewise.errors import EvaluationError, MissingExtraError
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Key
+from slicewise.text import cell_text
+
+FIGURES: tuple[Key, ...] = (
+    ("accuracy",),
+    ("balanced_accuracy",),
+    ("macro_auroc",),
+    ("macro_f1",),
+    ("ece",),
+    ("brier",),
+    ("memorisation_1nn",),
+    ("tumor", "sensitivity"),
+    ("tumor", "specificity"),
+    ("tumor", "auroc"),
+)
+LEVEL = 0.95
+LARGEST: Mapping[Key, float] = {("brier",): 2.0}
+"""Largest value of the figures that may exceed 1; none falls below 0."""
+CAUTION = (
+    "The models of two folds share most of their training slices, so the folds are no independent "
+    "repeats and the t interval is a rough guide (Bengio & Grandvalet 2004); the intervals of the "
+    "pooled figures resample groups instead."
+)
+DESCRIPTION = (
+    "Mean, standard deviation and 95 % t interval over the folds, each fold counting the same; "
+    f"the interval ends where the figure must. {CAUTION}"
+)
+
+
+def figures_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The headline figures of each fold with their own intervals.
+
+    Args:
+        reports: By fold, the content of its `metrics.json`.
+    """
+    return {name: _figures(report) for name, report in reports.items()}
+
+
+def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean, standard deviation and t interval of each headline figure over the folds.
+
+    A figure that a fold does not have (such as a specificity without tumor-free slices) is taken
+    over the others; `folds` says how many there are.
+
+    Args:
+        reports: By fold, the content of its `metrics.json`.
+
+    Raises:
+        MissingExtraError: If SciPy is not installed.
+    """
+    tree: dict[str, Any] = {"description": DESCRIPTION}
+    for key in FIGURES:
+        values = [
+            float(value)
+            for report in reports.values()
+            if (value := _at(report, key).get("value")) is not None
+        ]
+        _put(tree, key, _spread(values, LARGEST.get(key, 1.0)))
+    return tree
+
+
+def folds_section(report: Mapping[str, Any]) -> Section:
+    """The folds beside each other, then their mean with its interval.
+
+    Args:
+        report: With `folds` and `over_folds`.
+    """
+    folds, over = report["folds"], report["over_folds"]
+    counts = [(name, *(str(own[name]) for own in folds.values()), "") for name in ("n", "groups")]
+    figures = [
+        (
+            " ".join(key).replace("_", " "),
+            *(cell_text(_at(own, key)) for own in folds.values()),
+            cell_text({**_at(over, key), "value": _at(over, key)["mean"]}),
+        )
+        for key in FIGURES
+        if _at(over, key)["folds"]
+    ]
+    return Section(
+        title="Fold by fold",
+        text="Each fold was answered by a model trained without it. Last column: mean over the "
+        f"folds with its 95 % t interval. {CAUTION}",
+        columns=("figure", *(f"fold {name}" for name in folds), "mean"),
+        rows=(*counts, *figures),
+    )
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Mean plus and minus Student's t times the standard error (Student 1908).
+
+    Args:
+        values: (n,) at least two numbers.
+        level: Coverage, in (0, 1).
+
+    Raises:
+        EvaluationError: If there are fewer than two values.
+        MissingExtraError: If SciPy is not installed.
+    """
+    if len(values) < 2:
+        raise EvaluationError(f"a t interval needs at least 2 values; got {len(values)}")
+    try:
+        from scipy.stats import t
+    except ModuleNotFoundError:
+        raise MissingExtraError("an interval over folds", "evaluate") from None
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * error
+    return float(np.mean(values)) - reach, float(np.mean(values)) + reach
+
+
+def _spread(values: Sequence[float], largest: float) -> dict[str, Any]:
+    count = len(values)
+    none = {"mean": None, "sd": None, "ci_low": None, "ci_high": None, "folds": count}
+    if not count:
+        return {**none, "reason": "no fold has this figure"}
+    mean = float(np.mean(values))
+    if count < 2:
+        return {**none, "mean": mean, "reason": "an interval needs at least 2 folds; got 1"}
+    low, high = t_interval(values)
+    sd = float(np.std(values, ddof=1))
+    ends = {"ci_low": max(low, 0.0), "ci_high": min(high, largest)}
+    return {"mean": mean, "sd": sd, **ends, "folds": count}
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {name: report[name] for name in ("n", "groups", "macro_over")}
+    for key in FIGURES:
+        _put(tree, key, _at(report, key))
+    return tree
+
+
+def _at(report: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = report
+    for part in key:
+        found = found[part]
+    return found
+
+
+def _put(tree: dict[str, Any], key: Key, value: Mapping[str, Any]) -> None:
+    for part in key[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[key[-1]] = dict(value)

@@ -1,0 +1,216 @@
+"""Which calibration helps: each one measured on groups that took no part in fitting it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slicewise.arrays import Floats, Strings
+from slicewise.data.build.splits import deal
+from slicewise.errors import EvaluationError
+from slicewise.evaluation.sections.plots import DPI, draw_reliability, require_plots
+from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
+from slicewise.predictions.table import PredictionTable
+from slicewise.reports.blocks import Section
+from slicewise.stats import metrics
+from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
+from slicewise.text import cell_text
+
+UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED = "uncalibrated", "temperature", "bias_corrected"
+METHODS = (UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED)
+FIGURES = ("ece", "brier", "nll")
+DESCRIPTION = (
+    "Each calibration was fitted on {others} of {folds} parts of the groups and applied to the "
+    "part left out, in turn. ECE is over 15 bins of equal mass; the calibration is held fixed "
+    "where groups are resampled for the intervals."
+)
+_SMALLEST = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """The same answers under each calibration.
+
+    Args:
+        tables: By method; each row has what was fitted without its group.
+        failed: By method that could not be fitted: why.
+        folds: Into how many parts the groups were dealt.
+    """
+
+    tables: Mapping[str, PredictionTable]
+    failed: Mapping[str, str]
+    folds: int
+
+    def as_json(self, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
+        """ECE, Brier score and NLL of each, and what each gains over the one before it.
+
+        Args:
+            bootstrap: How intervals are made; the default of `Bootstrap` where None.
+        """
+        estimates = self._estimates(bootstrap or Bootstrap())
+        return {
+            "description": self._description(),
+            "parts": self.folds,
+            "methods": {
+                method: {name: estimates[method, name].as_json() for name in FIGURES}
+                for method in METHODS
+            },
+            "change": {
+                f"{method}_minus_{before}": {
+                    name: estimates[f"{method}_minus_{before}", name].as_json() for name in FIGURES
+                }
+                for before, method in _STEPS
+            },
+        }
+
+    def _description(self) -> str:
+        if len(self.failed) == len(METHODS) - 1:
+            reasons = "; ".join(sorted(set(self.failed.values())))
+            return f"No calibration could be fitted: {reasons}."
+        return DESCRIPTION.format(others=self.folds - 1, folds=self.folds)
+
+    def _estimates(self, bootstrap: Bootstrap) -> dict[Key, Estimate]:
+        quantities = {method: self._quantities(method) for method in METHODS}
+        asked: dict[Key, Quantity] = {}
+        for method, own in quantities.items():
+            asked |= {(method, name): quantity for name, quantity in own.items()}
+        for before, method in _STEPS:
+            for name in FIGURES:
+                pair = (quantities[before][name], quantities[method][name])
+                asked[f"{method}_minus_{before}", name] = _difference(*pair)
+        table = self.tables[UNCALIBRATED]
+        return group_intervals(asked, table.groups, table.labels, bootstrap)
+
+    def _quantities(self, method: str) -> dict[str, Quantity]:
+        if method in self.failed:
+            return dict.fromkeys(FIGURES, _undefined(self.failed[method]))
+        table = self.tables[method]
+        probabilities, targets = table.probabilities(), table.targets
+        losses = -np.log(np.maximum(probabilities[np.arange(table.n), targets], _SMALLEST))
+        return {
+            "ece": lambda i: metrics.ece(probabilities[i], targets[i]),
+            "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
+            "nll": lambda i: float(losses[i].mean()),
+        }
+
+
+_STEPS = ((UNCALIBRATED, TEMPERATURE), (TEMPERATURE, BIAS_CORRECTED))
+
+
+def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
+    """Calibrate a table in each way, every group by what was fitted on other groups.
+
+    Args:
+        table: Answers for slices that no weight behind them was trained on.
+        folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
+        seed: Of the order in which they are dealt.
+
+    """
+    sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
+    count = min(folds, *sizes)
+    tables = {UNCALIBRATED: replace(table, temperatures=None, biases=None)}
+    failed: dict[str, str] = {}
+    for method in (TEMPERATURE, BIAS_CORRECTED):
+        try:
+            tables[method] = _cross_fitted(table, _parts(table, count, seed), method)
+        except EvaluationError as error:
+            failed[method] = str(error)
+    return Compared(tables, failed, count)
+
+
+def draw_calibration(compared: Compared, method: str, path: Path) -> None:
+    """Reliability before and after a calibration, side by side.
+
+    Args:
+        compared: From `compare_calibrations`.
+        method: `temperature` or `bias_corrected`, none that failed.
+        path: The PNG file.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    require_plots()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.4, 5.6), dpi=DPI, layout="constrained")
+    titles = ("before", f"after: {method.replace('_', '-')}, fitted on other groups")
+    for place, (title, which) in enumerate(zip(titles, (UNCALIBRATED, method), strict=True)):
+        axes = figure.add_subplot(1, 2, place + 1)
+        draw_reliability(axes, compared.tables[which])
+        axes.set_title(f"{title}\n{axes.get_title()}", fontsize=10)
+    table = compared.tables[method]
+    figure.suptitle(f"Calibration, {table.n} slices of {table.n_groups} groups", fontsize=11)
+    figure.savefig(path)
+
+
+def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> Section:
+    """Each calibration with its figures, and what it gains over the one before it.
+
+    Args:
+        comparison: From `Compared.as_json`.
+        picture: From `draw_calibration`; None where nothing was drawn.
+    """
+    rows = [
+        (name.replace("_", " "), *(cell_text(figures[figure]) for figure in FIGURES))
+        for name, figures in comparison["methods"].items()
+    ]
+    rows += [
+        (name.replace("_", " "), *(_change_text(figures[figure]) for figure in FIGURES))
+        for name, figures in comparison["change"].items()
+    ]
+    return Section(
+        title="Which calibration helps",
+        text=f"{comparison['description']} Smaller is better in every column; a change below 0 is "
+        "a gain.",
+        columns=("calibration", "ECE", "Brier score", "negative log likelihood"),
+        rows=tuple(rows),
+        pictures=() if picture is None else (picture,),
+    )
+
+
+def _change_text(estimate: Mapping[str, Any]) -> str:
+    """A difference with its sign: `-0.0120 (-0.0200 to -0.0040)`, or a dash."""
+    if estimate["value"] is None:
+        return "-"
+    text = f"{estimate['value']:+.4f}"
+    if estimate["ci_low"] is None:
+        return text
+    return f"{text} ({estimate['ci_low']:+.4f} to {estimate['ci_high']:+.4f})"
+
+
+def _parts(table: PredictionTable, count: int, seed: int) -> Strings:
+    """(N,) the part of each slice; whole groups, each class spread over the parts."""
+    if count < 2:
+        raise EvaluationError("calibrations: expected two groups of every class; got one of some")
+    shares = {str(part): 1 / count for part in range(count)}
+    columns = [column.tolist() for column in (table.groups, table.labels, table.sources)]
+    return np.array(deal(*columns, shares=shares, seed=seed))
+
+
+def _cross_fitted(table: PredictionTable, parts: Strings, method: str) -> PredictionTable:
+    temperatures, biases = np.empty(table.n), np.zeros(table.logits.shape)
+    for part in np.unique(parts):
+        mine = parts == part
+        temperatures[mine], biases[mine] = _fitted(table.take(~mine), method)
+    return replace(table, temperatures=temperatures, biases=biases)
+
+
+def _fitted(table: PredictionTable, method: str) -> tuple[float, Floats]:
+    if method == TEMPERATURE:
+        return fit_temperature(table.logits, table.targets), np.zeros(len(table.classes))
+    return fit_bias_corrected(table.logits, table.targets)
+
+
+def _difference(before: Quantity, after: Quantity) -> Quantity:
+    return lambda i: after(i) - before(i)
+
+
+def _undefined(reason: str) -> Quantity:
+    def refuse(_: Any) -> float:
+        raise EvaluationError(reason)
+
+    return refuse

@@ -1,0 +1,117 @@
+"""Pictures of wrong and right answers with their heat maps, to be looked at one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from slicewise.arrays import Ints
+from slicewise.evaluation.evaluate import Evaluated
+from slicewise.evaluation.sections.patterns import confident_errors
+from slicewise.explain.heatmap import heat_map_of
+from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
+from slicewise.imaging.read import read_slice
+from slicewise.predictions.table import PredictionTable
+from slicewise.reports.blocks import Section
+from slicewise.text import class_text, percent_text
+
+FOLDER = "gallery"
+CORRECT, INCORRECT = "correct", "incorrect"
+_SEED = 42
+_WARNING = (255, 200, 90)
+
+
+def gallery(evaluated: Evaluated, most: int) -> list[Section]:
+    """Draw the most confident wrong answers, and right ones drawn by lot from every class.
+
+    Writes `gallery/incorrect_0001.png` and on, `gallery/correct_0001.png` and on, each the slice
+    beside the heat map of the answered class. Pictures of an older report are removed.
+
+    Args:
+        evaluated: What was measured.
+        most: At most so many of each kind, at least 1.
+    """
+    folder = evaluated.out_dir / FOLDER
+    folder.mkdir(exist_ok=True)
+    for kind in (CORRECT, INCORRECT):
+        for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
+            old.unlink()
+    wrong = confident_errors(evaluated.table, most)
+    right = correct_by_lot(evaluated.table, most)
+    total = wrong.size + right.size
+    sections = []
+    for kind, rows, done in ((INCORRECT, wrong, 0), (CORRECT, right, wrong.size)):
+        pictures = []
+        for number, row in enumerate(rows, start=1):
+            path = folder / f"{kind}_{number:04d}.png"
+            _picture(evaluated, int(row)).save(path)
+            pictures.append(path)
+            if evaluated.progress is not None:
+                evaluated.progress("drawing the gallery", done + number, total)
+        sections.append(_section(kind, pictures, evaluated.table))
+    return sections
+
+
+def correct_by_lot(table: PredictionTable, most: int) -> Ints:
+    """Rows of right answers drawn by lot, as evenly from the classes as there are slices.
+
+    Args:
+        table: What was answered.
+        most: At most so many.
+
+    Returns:
+        Row numbers, class after class in turn; the same for the same table.
+    """
+    generator = np.random.default_rng(_SEED)
+    right = table.predicted == table.targets
+    decks = [
+        generator.permutation(np.flatnonzero(right & (table.targets == k))).tolist()
+        for k in range(len(table.classes))
+    ]
+    chosen: list[int] = []
+    while len(chosen) < most and any(decks):
+        chosen += [deck.pop() for deck in decks if deck]
+    return np.array(chosen[:most], dtype=np.int64)
+
+
+def _picture(evaluated: Evaluated, row: int) -> Image.Image:
+    """Slice and heat map of one row over what was true and what was answered."""
+    slice_ = read_slice(evaluated.manifest.resolve(evaluated.rows[row]))
+    answer = evaluated.classifier.answers([slice_])[0]
+    drawn = overlay(slice_, heat_map_of(slice_, answer))
+    table = evaluated.table
+    caption = [
+        f"true: {class_text(str(table.labels[row]))}, answered: "
+        f"{class_text(answer.prediction.label)} {percent_text(answer.prediction.confidence)}",
+        str(table.paths[row]),
+        *caption_of(answer.prediction)[1:],
+    ]
+    sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
+    return sheet if evaluated.notice is None else _stamped(sheet, evaluated.notice)
+
+
+def _stamped(sheet: Image.Image, notice: str) -> Image.Image:
+    """The picture under a line of warning."""
+    stamped = Image.new("RGB", (sheet.width, sheet.height + 26), sheet.getpixel((0, 0)))
+    ImageDraw.Draw(stamped).text((12, 6), notice, fill=_WARNING, font=ImageFont.load_default(14))
+    stamped.paste(sheet, (0, 26))
+    return stamped
+
+
+def _section(kind: str, pictures: Sequence[Path], table: PredictionTable) -> Section:
+    wrong = int(np.sum(table.predicted != table.targets))
+    notes = (
+        "Left the slice, right where the evidence for the answered class lies. A heat map shows "
+        "what the model looked at, not where a tumor is. These pictures are slices of the data "
+        "set: keep the report where the data may be kept."
+    )
+    if kind == INCORRECT:
+        shown = f"{len(pictures)} of {wrong} wrong answers, the most confident first. "
+        text = shown + notes if pictures else "No slice was answered wrong."
+        return Section("Gallery of wrong answers", text, pictures=tuple(pictures))
+    shown = f"{len(pictures)} of {table.n - wrong} right answers, drawn by lot from every class. "
+    text = shown + notes if pictures else "No slice was answered right."
+    return Section("Gallery of right answers", text, pictures=tuple(pictures))

@@ -1,0 +1,95 @@
+"""What every threshold on the tumor probability would have given on these slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from slicewise.arrays import Floats
+from slicewise.errors import EvaluationError
+from slicewise.fitting.operating_point import youden_j
+from slicewise.predictions.table import PredictionTable
+from slicewise.stats.curves import threshold_counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """Figures at every distinct tumor probability taken as threshold, from strict to loose.
+
+    Args:
+        thresholds: (T,) falling.
+        sensitivity: (T,) share of the tumors flagged.
+        specificity: (T,) share of the tumor-free slices left alone.
+        ppv: (T,) share of tumors among the flagged.
+    """
+
+    thresholds: Floats
+    sensitivity: Floats
+    specificity: Floats
+    ppv: Floats
+
+    @property
+    def youden(self) -> Floats:
+        """(T,) sensitivity + specificity - 1."""
+        return self.sensitivity + self.specificity - 1
+
+
+def sweep(table: PredictionTable) -> Sweep:
+    """Try every threshold.
+
+    Args:
+        table: What was answered; it needs slices with and without a tumor.
+
+    Raises:
+        EvaluationError: If the task has no negative class or a side is empty.
+    """
+    counts = threshold_counts(table.tumor_probability(), table.is_tumor())
+    if counts.positives == 0 or counts.negatives == 0:
+        raise EvaluationError(
+            "a threshold sweep needs slices with and without a tumor; "
+            f"got {counts.positives} and {counts.negatives}"
+        )
+    return Sweep(
+        thresholds=counts.thresholds,
+        sensitivity=counts.true_positives / counts.positives,
+        specificity=1 - counts.false_positives / counts.negatives,
+        ppv=counts.true_positives / (counts.true_positives + counts.false_positives),
+    )
+
+
+def best_here(table: PredictionTable) -> dict[str, Any]:
+    """The threshold with the largest sensitivity + specificity - 1 on these very slices.
+
+    It is told to compare with, not to use: a threshold chosen on the slices it is measured on
+    looks better than it is.
+
+    Returns:
+        `threshold`, `sensitivity`, `specificity`, `youden_j`; all None with a `reason` where
+        there is none.
+    """
+    try:
+        point = youden_j(table.tumor_probability(), table.is_tumor(), table.groups)
+    except EvaluationError as undefined:
+        names = ("threshold", "sensitivity", "specificity", "youden_j")
+        return {**dict.fromkeys(names), "reason": str(undefined)}
+    return {
+        "threshold": point.threshold,
+        "sensitivity": point.sensitivity,
+        "specificity": point.specificity,
+        "youden_j": point.sensitivity + point.specificity - 1,
+    }
+
+
+def at(found: Sweep, threshold: float) -> tuple[float, float]:
+    """Sensitivity and specificity of one threshold.
+
+    Args:
+        found: From `sweep`.
+        threshold: On the tumor probability; a slice is flagged from it on.
+    """
+    flagged = int(np.sum(found.thresholds >= threshold))
+    if flagged == 0:
+        return 0.0, 1.0
+    return float(found.sensitivity[flagged - 1]), float(found.specificity[flagged - 1])

@@ -1,0 +1,122 @@
+"""How long answers take, stage by stage, on the machine at hand."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from slicewise.arrays import Floats
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.explain.heatmap import heat_map_of
+from slicewise.imaging.preprocess import preprocess, to_batch
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.classifier import Classifier
+
+PERCENTILES = (50, 90, 99)
+BATCH = 16
+WARM_UP = 3
+SAMPLE = 48
+"""Slices that times are taken on, at most."""
+Item = TypeVar("Item")
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
+    """Milliseconds a slice of every stage, as percentiles over slices.
+
+    Args:
+        classifier: The model.
+        slices: At least one, read already; reading files is not timed.
+
+    Returns:
+        `stages_ms`: `preprocess`, `forward` (one slice at a time), `answer` (both, with the
+        decision), `heat_map` (of an answer, without drawing) and `forward_batched` (its share in
+        batches of `batch`), each with `n`, `mean`, `p50`, `p90` and `p99`.
+    """
+    spec = classifier.bundle.info.preprocessing
+    images = [preprocess(slice_.pixels, spec).image for slice_ in slices]
+    single = [to_batch(image[None]) for image in images]
+    for batch in single[:WARM_UP]:
+        classifier.run(batch)
+    answers = [classifier.answers([slice_])[0] for slice_ in slices]
+    parts = [np.stack(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    per_batch = _seconds(lambda part: classifier.run(to_batch(part)), parts)
+    sizes = np.array([len(part) for part in parts])
+    pairs = list(zip(slices, answers, strict=True))
+    stages = {
+        "preprocess": _seconds(lambda slice_: preprocess(slice_.pixels, spec), slices),
+        "forward": _seconds(classifier.run, single),
+        "answer": _seconds(lambda slice_: classifier.answers([slice_]), slices),
+        "heat_map": _seconds(lambda pair: heat_map_of(*pair), pairs),
+        "forward_batched": np.repeat(per_batch / sizes, sizes),
+    }
+    return {
+        "n": len(slices),
+        "batch": BATCH,
+        "stages_ms": {name: _percentiles(seconds) for name, seconds in stages.items()},
+    }
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the times were taken on.
+
+    Args:
+        threads: Of one forward pass.
+    """
+    from slicewise.inference.runtime import ort
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "device": "CPU",
+        "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "load_average": load,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "onnxruntime": ort.__version__,
+    }
+
+
+def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
+    """How long each item takes."""
+    taken = []
+    for item in items:
+        started = time.perf_counter()
+        work(item)
+        taken.append(time.perf_counter() - started)
+    return np.array(taken)
+
+
+def _percentiles(seconds: Floats) -> dict[str, float]:
+    milliseconds = 1000 * seconds
+    found = np.percentile(milliseconds, PERCENTILES)
+    named = {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, found, strict=True)}
+    return {"n": seconds.size, "mean": round(float(milliseconds.mean()), 3), **named}
+
+
+def _cpu_model() -> str:
+    """The name of the processor, as far as the system tells it."""
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
+    """Some slices to take times on, evenly spread over the rows.
+
+    Args:
+        manifest: Knows where the files are.
+        rows: Slices that can be read, at least one.
+    """
+    chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
+    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]

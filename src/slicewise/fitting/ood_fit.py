@@ -1,0 +1,178 @@
+"""Fitting what tells held-out MR slices from strange pictures, and where the limits stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from slicewise.arrays import Array, Floats, Strings
+from slicewise.errors import EvaluationError, MissingExtraError
+from slicewise.inference.ood import SMALLEST, Outliers, Whitening, expanded
+from slicewise.inference.rule import OutOfDistribution
+from slicewise.stats.directions import main_directions
+
+METHOD = (
+    "logistic regression on whitened embedding and appearance numbers and their squares, "
+    "held-out slices against strange pictures"
+)
+FEWEST = 50
+"""Rows on either side below which nothing is fitted."""
+
+_EMBEDDING_DIRECTIONS, _LOOK_DIRECTIONS = 64, 31
+_STRENGTH = 0.005
+"""Inverse regularisation for weights that sum to one (sklearn's C, divided by the rows)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a model and a look at the pixels give for N pictures.
+
+    Args:
+        embeddings: (N, D) float32.
+        looks: (N, F) appearance numbers.
+        kinds: (N,) kind of each strange picture, or group of each real slice.
+    """
+
+    embeddings: Array
+    looks: Floats
+    kinds: Strings
+
+    def take(self, rows: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Seen:
+        """Some of the rows."""
+        return Seen(self.embeddings[rows], self.looks[rows], self.kinds[rows])
+
+
+def fit_outliers(real: Seen, strange: Seen, known: Seen | None = None) -> Outliers:
+    """Whitening from all known slices, then logistic regression, held-out against strange ones.
+
+    Every kind of strange picture weighs the same, so does every group of held-out slices, and one
+    side as much as the other: a source of few slices in many groups counts as what it is.
+
+    Args:
+        real: Held-out slices.
+        strange: Pictures that must not be answered.
+        known: Further slices for the whitening alone, such as those the model was trained on.
+
+    Raises:
+        EvaluationError: If one side has fewer than 50 rows.
+        MissingExtraError: If scikit-learn is not installed.
+    """
+    for name, side in (("real", real), ("strange", strange)):
+        if len(side.kinds) < FEWEST:
+            raise EvaluationError(
+                f"outliers: expected {FEWEST} {name} rows or more; got {len(side.kinds)}"
+            )
+    return _fitted(real, strange, known)
+
+
+def _fitted(real: Seen, strange: Seen, known: Seen | None) -> Outliers:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError:
+        raise MissingExtraError("fitting outlier limits", "evaluate") from None
+    unweighted = _whitened_by([real] if known is None else [real, known])
+    sides = [unweighted.whitened(side.embeddings, side.looks) for side in (real, strange)]
+    numbers = expanded(np.concatenate(sides))
+    truth = np.repeat([0, 1], [len(real.kinds), len(strange.kinds)])
+    weights = np.concatenate([_even(real.kinds), _even(strange.kinds)])
+    scale = _square_scale(numbers.shape[1] // 2)
+    model = LogisticRegression(C=_STRENGTH * truth.size, max_iter=3000)
+    model.fit(numbers * scale, truth, sample_weight=weights)
+    return replace(
+        unweighted,
+        weights=(model.coef_[0] * scale).astype(np.float32),
+        bias=model.intercept_.astype(np.float32),
+    )
+
+
+def limits_of(
+    scores: Floats, groups: Strings, kinds: Sequence[str], reviewed: float, rejected: float
+) -> OutOfDistribution:
+    """Limits that a stated share of held-out slices exceeds.
+
+    Args:
+        scores: (N,) of held-out slices that the weights were not fitted on.
+        groups: (N,) their groups.
+        kinds: Kinds of strange pictures that were used.
+        reviewed: Share above the lower limit.
+        rejected: Share above the upper limit.
+    """
+    lower, upper = np.quantile(scores, [1 - reviewed, 1 - rejected])
+    return OutOfDistribution(
+        method=METHOD,
+        review_above=float(lower),
+        reject_above=float(upper),
+        reviewed=float(np.mean(scores > lower)),
+        rejected=float(np.mean(scores > upper)),
+        fitted_on_kinds=tuple(sorted(set(kinds))),
+        n=scores.size,
+        groups=np.unique(groups).size,
+    )
+
+
+def cross_scores(
+    real: Seen, strange: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
+) -> Floats:
+    """(N,) score of each real slice by weights fitted without its group.
+
+    Args:
+        real: Held-out slices; `kinds` holds their groups.
+        strange: Strange pictures.
+        known: Further slices for the whitening alone.
+        parts: Into how many parts the groups are dealt.
+        seed: Of the dealing.
+
+    Raises:
+        EvaluationError: If there are fewer groups than parts.
+    """
+    names, index = np.unique(real.kinds, return_inverse=True)
+    if names.size < parts:
+        raise EvaluationError(f"outliers: expected {parts} groups or more; got {names.size}")
+    part = np.random.default_rng(seed).permutation(names.size)[index] % parts
+    scores = np.zeros(len(real.kinds))
+    for held_out in range(parts):
+        mine = part == held_out
+        if mine.any():
+            fitted = _fitted(real.take(~mine), strange, known)
+            scores[mine] = fitted.scores(real.embeddings[mine], real.looks[mine])
+    return scores
+
+
+def _whitened_by(sides: Sequence[Seen]) -> Outliers:
+    """Everything but the weights."""
+    embeddings = np.concatenate([side.embeddings for side in sides]).astype(np.float64)
+    looks = np.concatenate([side.looks for side in sides])
+    spread = looks.std(axis=0) + 1e-3
+    nothing = np.zeros(0, dtype=np.float32)
+    return Outliers(
+        _whitening(embeddings, _EMBEDDING_DIRECTIONS),
+        _whitening(looks / spread, _LOOK_DIRECTIONS),
+        spread.astype(np.float32),
+        nothing,
+        nothing,
+    )
+
+
+def _whitening(values: Floats, directions: int) -> Whitening:
+    """Principal directions, as many as asked for and as the values can bear."""
+    centre = values.mean(axis=0)
+    apart = values - centre
+    main = main_directions(apart, min(directions, len(values) // 4))
+    along = apart @ main.T
+    axes = main / along.std(axis=0)[:, None]
+    left = np.log(np.maximum(np.sum(apart**2, axis=1) - np.sum(along**2, axis=1), SMALLEST))
+    rest = np.array([left.mean(), left.std() + 1e-6])
+    return Whitening(*(part.astype(np.float32) for part in (centre, axes, rest)))
+
+
+def _square_scale(count: int) -> Floats:
+    """Squares of clipped numbers reach 36: divided by 6, so that one penalty suits both."""
+    return np.repeat([1.0, 1 / 6], count)
+
+
+def _even(kinds: Strings) -> Floats:
+    """Weights that sum to one half, every kind the same share."""
+    _, index, size = np.unique(kinds, return_inverse=True, return_counts=True)
+    return np.asarray(0.5 / (size[index] * size.size))

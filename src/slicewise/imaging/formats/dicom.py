@@ -1,0 +1,236 @@
+"""DICOM images to slices in modality values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from slicewise.errors import UnsupportedImageError
+from slicewise.imaging.formats.decoding import decoding
+from slicewise.imaging.formats.dicom_dataset import frame_count, load_dataset, load_header
+from slicewise.imaging.formats.dicom_frame import FrameHeader, number
+from slicewise.imaging.formats.modality import (
+    Values,
+    fill_padding,
+    invert,
+    invert_window,
+    is_padding,
+    rescale,
+    stored_range,
+)
+from slicewise.imaging.formats.pixels import (
+    colour_difference,
+    eight_bits,
+    luminance,
+    require_finite,
+)
+from slicewise.imaging.limits import Limits
+from slicewise.imaging.slice import Slice, Window
+
+PHANTOM_MANUFACTURER = "SliceWise phantom"
+"""Manufacturer (0008,0070) of the synthetic series whose comments become annotations."""
+
+# One decoder for each syntax: others would be tried after it, and some of those end the process on
+# broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
+_DECODERS = {
+    RLELossless: "pydicom",
+    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys((JPEG2000Lossless, JPEG2000), "pylibjpeg"),
+    **dict.fromkeys((HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
+    **dict.fromkeys((JPEGLossless, JPEGLosslessSV1), "gdcm"),
+}
+_ANNOTATION_PREFIX = "slicewise:"
+_HEADER_TAGS = [
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "InstanceNumber",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SpecificCharacterSet",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """What grouping needs of a file before its pixels are decoded.
+
+    Args:
+        series_uid: Series Instance UID (0020,000E), None where there is none.
+        instance_uid: SOP Instance UID (0008,0018), None where there is none.
+        instance_number: Instance Number (0020,0013), None where there is none.
+        frames: How many images the file holds.
+        pixels: How many pixels they hold together.
+    """
+
+    series_uid: str | None
+    instance_uid: str | None
+    instance_number: int | None
+    frames: int
+    pixels: int
+
+
+def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
+    """Read what grouping needs, without the pixels.
+
+    Args:
+        stream: The file, seekable, at its start.
+        limits: What is refused.
+
+    Raises:
+        InputError: It is broken, too small or too large, or has no image attributes.
+    """
+    with decoding("DICOM header"):
+        dataset = load_header(stream, limits, _HEADER_TAGS)
+        instance = number(dataset.get("InstanceNumber"))
+        frames = frame_count(dataset)
+        pixels = frames * int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
+        return DicomHeader(
+            series_uid=_text(dataset, "SeriesInstanceUID"),
+            instance_uid=_text(dataset, "SOPInstanceUID"),
+            instance_number=None if instance is None else int(instance),
+            frames=frames,
+            pixels=pixels,
+        )
+
+
+def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
+    """Read a DICOM image; each frame of a multi-frame object is a slice, in stored order.
+
+    Args:
+        stream: The file, seekable, at its start.
+        source: What to call it.
+        limits: What is refused before decoding.
+
+    Raises:
+        LimitError: It is larger than the limits.
+        UnsupportedImageError: Its transfer syntax or its pixels are of a kind that is not read.
+        InputError: It is broken, too small, or holds no pixels.
+    """
+    with decoding("DICOM file"):
+        dataset = load_dataset(stream, limits)
+        frames = _stored_frames(dataset)
+        names = [source] if len(frames) == 1 else [f"{source}#{i}" for i in range(len(frames))]
+        return [_slice(dataset, i, frames[i], name) for i, name in enumerate(names)]
+
+
+def _stored_frames(dataset: Dataset) -> Values:
+    """(frames, rows, columns) grey or (frames, rows, columns, 3) colour stored values."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        stored = pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
+    except (NotImplementedError, RuntimeError) as error:
+        # pydicom raises these where no decoder took the syntax or the data.
+        raise UnsupportedImageError(
+            f"expected pixel data that can be decoded, got {syntax.name} ({syntax}) "
+            "that no decoder accepts: broken, or of an unsupported variant"
+        ) from error
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+    return stored if frame_count(dataset) > 1 else stored[np.newaxis]
+
+
+def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:
+    frame = FrameHeader(dataset, index)
+    pixels, window = _modality_pixels(dataset, frame, stored)
+    return Slice(
+        pixels=require_finite(pixels),
+        source=source,
+        modality=_text(dataset, "Modality"),
+        patient_id=_text(dataset, "PatientID"),
+        study_uid=_text(dataset, "StudyInstanceUID"),
+        series_uid=_text(dataset, "SeriesInstanceUID"),
+        instance_uid=_text(dataset, "SOPInstanceUID"),
+        position_mm=frame.position(),
+        orientation=frame.orientation(),
+        pixel_spacing_mm=frame.pixel_spacing(),
+        slice_thickness_mm=frame.slice_thickness(),
+        window=window,
+        colour=_colour(dataset, stored),
+        annotations=_annotations(dataset),
+    )
+
+
+def _modality_pixels(
+    dataset: Dataset, frame: FrameHeader, stored: Values
+) -> tuple[Values, Window | None]:
+    """Modality values, larger brighter, padding darkest, and the window in the same values."""
+    if stored.ndim == 3:
+        return luminance(stored), None
+    window, ends = frame.window(), _stored_range(dataset, stored)
+    values, ends = _modality(frame, stored), _modality(frame, ends)
+    if window is None and (voi := frame.voi_lut()) is not None:
+        values, ends = voi.apply(values), np.array([voi.entries.min(), voi.entries.max()])
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        low, high = float(ends[0]), float(ends[1])
+        values = invert(values, low, high)
+        window = None if window is None else invert_window(window, low, high)
+    return fill_padding(values, _padding(dataset, stored)), window
+
+
+def _colour(dataset: Dataset, stored: Values) -> float | None:
+    """How far from grey a frame is; None where it can only be grey."""
+    if stored.ndim < 3:
+        return None
+    palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
+    bits = dataset.RedPaletteColorLookupTableDescriptor[2] if palette else dataset.BitsStored
+    top = max((1 << int(bits)) - 1, int(stored.max()))  # some palettes declare too few bits
+    return colour_difference(Image.fromarray(eight_bits(stored, top)))
+
+
+def _modality(frame: FrameHeader, stored: Values) -> Values:
+    table = frame.modality_lut()
+    return rescale(stored, *frame.rescale()) if table is None else table.apply(stored)
+
+
+def _stored_range(dataset: Dataset, stored: Values) -> Values:
+    """The two ends of the stored range; for float pixels, which have none, those found."""
+    if stored.dtype.kind == "f":
+        return np.array([stored.min(), stored.max()])
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    return np.array(stored_range(int(dataset.BitsStored), signed))
+
+
+def _padding(dataset: Dataset, stored: Values) -> NDArray[np.bool_]:
+    value, limit = (
+        number(dataset.get(keyword)) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    )
+    if value is None:
+        return np.zeros(stored.shape, dtype=np.bool_)
+    return is_padding(stored, int(value), None if limit is None else int(limit))
+
+
+def _text(dataset: Dataset, keyword: str) -> str | None:
+    return str(dataset.get(keyword) or "") or None
+
+
+def _annotations(dataset: Dataset) -> dict[str, str]:
+    comment = _text(dataset, "ImageComments") or ""
+    if _text(dataset, "Manufacturer") != PHANTOM_MANUFACTURER:
+        return {}
+    if not comment.startswith(_ANNOTATION_PREFIX):
+        return {}
+    pairs = (part.partition("=") for part in comment[len(_ANNOTATION_PREFIX) :].split(";"))
+    return {key.strip(): value.strip() for key, mark, value in pairs if mark}

@@ -1,0 +1,178 @@
+"""DICOM files to data sets that are safe to decode: readable, with pixels, within the limits.
+
+Values quoted in pydicom's own warnings may be patient data, so they are kept from stderr and logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+import zlib
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.filereader import read_dataset
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
+
+from slicewise.errors import InputError
+from slicewise.imaging.formats.codestream import Declaration, declaration
+from slicewise.imaging.formats.content import has_preamble
+from slicewise.imaging.formats.dicom_frame import number
+from slicewise.imaging.limits import Limits
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_CHUNK = 1 << 20
+_DECLARED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
+_REQUIRED = (
+    ("Rows", "(0028,0010)"),
+    ("Columns", "(0028,0011)"),
+    ("BitsAllocated", "(0028,0100)"),
+    ("PhotometricInterpretation", "(0028,0004)"),
+)
+
+warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+logging.getLogger("pydicom").propagate = False
+
+
+def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
+    """Read a DICOM image whose pixels may be decoded: everything about them has been checked.
+
+    Args:
+        stream: The file, seekable.
+        limits: What is refused.
+
+    Raises:
+        LimitError: It declares more than the limits allow, in its header or in a compressed frame.
+        InputError: It holds no pixel data, or fewer or other ones than it declares.
+    """
+    _check_extent(load_header(stream, limits), limits)
+    dataset = _read(stream, limits)
+    _check_pixels(dataset, limits)
+    return dataset
+
+
+def load_header(stream: BinaryIO, limits: Limits, tags: list[str] | None = None) -> Dataset:
+    """Read a data set up to its pixels.
+
+    Args:
+        stream: The file, seekable.
+        limits: What is refused.
+        tags: Keywords of the only attributes wanted; all where None.
+
+    Raises:
+        LimitError: It is deflated and expands past the limit.
+    """
+    return _read(stream, limits, stop_before_pixels=True, specific_tags=tags)
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Number of Frames (0028,0008), one where there is none."""
+    count = number(dataset.get("NumberOfFrames"))
+    return 1 if count is None else int(count)
+
+
+def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
+    stream.seek(0)
+    bare = not has_preamble(stream.read(132))
+    stream.seek(0)
+    if not bare:
+        _check_deflated(stream, limits)
+    dataset = pydicom.dcmread(stream, force=bare, **how)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
+    return dataset
+
+
+def _native_syntax(dataset: Dataset) -> UID:
+    """The uncompressed syntax that a file without file meta information was found to be in."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
+    """Refuse a deflated data set that expands past the limit, before pydicom expands all of it."""
+    stream.seek(132)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        packed = stream.read()
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        size, rest = 0, packed
+        while rest and not inflater.eof:
+            size += len(inflater.decompress(rest, _CHUNK))
+            rest = inflater.unconsumed_tail
+            limits.check_expansion(size, len(packed))
+            limits.check_bytes(size)
+    stream.seek(0)
+
+
+def _check_extent(dataset: Dataset, limits: Limits) -> None:
+    if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
+        raise _no_pixels()
+    for keyword, tag in _REQUIRED:
+        if dataset.get(keyword) in (None, ""):
+            raise InputError(f"expected DICOM attribute {keyword} {tag}, got none")
+    frames = frame_count(dataset)
+    if frames < 1:
+        raise InputError(f"expected Number of Frames (0028,0008) of 1 or more, got {frames}")
+    limits.check_image(int(dataset.Rows), int(dataset.Columns), frames)
+
+
+def _no_pixels() -> InputError:
+    return InputError("expected a DICOM image, got a data set without Pixel Data (7FE0,0010)")
+
+
+def _check_pixels(dataset: Dataset, limits: Limits) -> None:
+    """Refuse absent, short or oversized pixel data before a decoder allocates for them.
+
+    Raises:
+        LimitError: A compressed frame declares more pixels than the limits allow.
+        InputError: There are no pixel data, or fewer or other ones than the header declares.
+    """
+    keyword = next((name for name in _PIXELS if name in dataset), None)
+    if keyword is None:
+        raise _no_pixels()
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _check_codestreams(dataset, limits)
+        return
+    expected = get_expected_length(dataset)
+    got = len(dataset[keyword].value or b"")
+    if got < expected:
+        tag = f"{keyword} {dataset[keyword].tag}"
+        raise InputError(f"expected {expected:,} bytes of {tag}, got {got:,} (truncated)")
+
+
+def _check_codestreams(dataset: Dataset, limits: Limits) -> None:
+    required = dataset.file_meta.TransferSyntaxUID in _DECLARED
+    for frame in generate_frames(dataset.PixelData, number_of_frames=frame_count(dataset)):
+        found = declaration(frame)
+        if found is not None:
+            limits.check_image(found.rows, found.columns)
+            _check_declaration(dataset, found)
+        elif required:
+            raise InputError("expected a compressed image with a frame header, got none")
+
+
+def _check_declaration(dataset: Dataset, found: Declaration) -> None:
+    """Refuse a compressed image that contradicts the header: decoders trust it, and may crash."""
+    rows, columns, bits = (int(dataset[k].value) for k in ("Rows", "Columns", "BitsAllocated"))
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    same = (found.rows, found.columns, found.samples) == (rows, columns, samples)
+    if same and 1 < found.bits <= bits:
+        return
+    expected = f"{rows} x {columns} pixels of {samples} x {bits} bits"
+    got = f"{found.rows} x {found.columns} of {found.samples} x {found.bits}"
+    raise InputError(f"expected {expected}, got {got} in the compressed image")

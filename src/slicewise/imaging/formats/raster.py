@@ -1,0 +1,161 @@
+"""PNG, JPEG, TIFF, BMP and WebP pictures to slices."""
+
+from __future__ import annotations
+
+import warnings
+from importlib import import_module
+from itertools import count
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from slicewise.errors import LimitError, UnsupportedImageError
+from slicewise.imaging.formats.decoding import decoding
+from slicewise.imaging.formats.pixels import colour_difference, require_finite
+from slicewise.imaging.limits import Limits
+from slicewise.imaging.slice import Slice
+
+Picture = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
+
+ANNOTATION_PREFIX = "slicewise:"
+"""How the keys of PNG text begin that become annotations."""
+
+_PLUGINS: dict[Picture, str] = {
+    "PNG": "PIL.PngImagePlugin",
+    "JPEG": "PIL.JpegImagePlugin",
+    "TIFF": "PIL.TiffImagePlugin",
+    "BMP": "PIL.BmpImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+}
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 254, 258, 262, 339
+
+# Pillow's own size warning comes after ours, and its other warnings would land on stderr.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) -> list[Slice]:
+    """Read a picture; a TIFF gives one slice for each full-resolution page.
+
+    Colour becomes brightness (ITU-R BT.601), transparency is laid on black, the EXIF orientation is
+    applied. Grey values keep their depth; 16-bit colour is read with 8 bits.
+
+    Args:
+        stream: The file, seekable, at its start.
+        kind: Its format as its content says; no other decoder is tried.
+        source: What to call it.
+        limits: What is refused before decoding.
+
+    Raises:
+        LimitError: It is larger than the limits.
+        UnsupportedImageError: It is an animation, or holds pixels of a kind that is not read.
+        InputError: It is too small, broken, or holds a pixel that is no number.
+    """
+    with decoding(f"{kind} picture"), _opened(stream, kind) as image:
+        pages = _tiff_pages(image, limits) if kind == "TIFF" else [_only_page(image, limits)]
+        colour = _colour(image)
+        if not pages:
+            raise UnsupportedImageError("expected a full-resolution page, got only thumbnails")
+        notes = _annotations(image)
+        names = [source] if len(pages) == 1 else [f"{source}#{i}" for i in range(len(pages))]
+        return [
+            Slice(require_finite(page), name, colour=colour, annotations=dict(notes))
+            for page, name in zip(pages, names, strict=True)
+        ]
+
+
+def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
+    import_module(_PLUGINS[kind])  # Pillow would import every plugin it has to find a rare one
+    try:
+        return Image.open(stream, formats=(kind,))
+    except Image.DecompressionBombError as error:
+        raise LimitError("expected a picture of bounded size, got a decompression bomb") from error
+
+
+def _only_page(image: Image.Image, limits: Limits) -> NDArray[Any]:
+    limits.check_image(image.height, image.width)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format in ("PNG", "WEBP"):
+        raise UnsupportedImageError(f"expected a still picture, got {frames} animated frames")
+    return _grey(image)
+
+
+def _tiff_pages(image: Image.Image, limits: Limits) -> list[NDArray[Any]]:
+    pages: list[NDArray[Any]] = []
+    total = 0
+    for index in count():
+        try:
+            image.seek(index)
+        except EOFError:
+            return pages
+        if _tag(image, _TIFF_SUBFILE, 0) & 1:  # a reduced copy of another page
+            continue
+        limits.check_image(image.height, image.width)
+        total += image.height * image.width
+        limits.check_stack(total, len(pages) + 1)
+        pages.append(_grey(image))
+    return pages
+
+
+def _grey(image: Image.Image) -> NDArray[Any]:
+    """(H, W) brightness of the current page; larger is brighter."""
+    if image.mode in _DEEP_MODES:
+        return _deep(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.has_transparency_data:
+        image = _on_black(image)
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _colour(image: Image.Image) -> float | None:
+    """How far from grey the page is that was read last; None where it can only be grey."""
+    if image.mode in (*_DEEP_MODES, "L", "LA", "1"):
+        return None
+    return colour_difference(image.convert("RGB"))
+
+
+def _deep(image: Image.Image) -> NDArray[Any]:
+    """(H, W) values of a page of more than 8 bits, which Pillow's own conversion would clip."""
+    top = _white_is_zero(image)  # before loading: transposing drops the tags
+    ImageOps.exif_transpose(image, in_place=True)
+    values = np.asarray(image)
+    return values if top is None else top - values.astype(np.int64)
+
+
+def _white_is_zero(image: Image.Image) -> int | None:
+    """Largest value of a TIFF page whose zero is white, None where zero is black.
+
+    Raises:
+        UnsupportedImageError: The values are not unsigned integers, so there is no largest one.
+    """
+    if image.format != "TIFF" or _tag(image, _TIFF_PHOTOMETRIC, 1) != 0:
+        return None
+    if _tag(image, _TIFF_SAMPLE_FORMAT, 1) != 1:
+        raise UnsupportedImageError("expected unsigned values where zero is white, got others")
+    return (1 << _tag(image, _TIFF_BITS, 1)) - 1
+
+
+def _tag(image: Image.Image, tag: int, default: int) -> int:
+    # Only Pillow's TIFF images have tags, and only those come here.
+    value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]  # TIFF images have it
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    canvas = Image.new("RGB", image.size)
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return canvas
+
+
+def _annotations(image: Image.Image) -> dict[str, str]:
+    text: dict[str, str] = getattr(image, "text", {})
+    return {
+        key.removeprefix(ANNOTATION_PREFIX): str(value)
+        for key, value in text.items()
+        if isinstance(key, str) and key.startswith(ANNOTATION_PREFIX)
+    }

@@ -1,0 +1,131 @@
+"""Who is calling: an API key in a header, or anybody where the service is open."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.errors import AccessError, RateLimitError
+from slicewise.service.access.headers import is_exposed
+from slicewise.service.access.rate_limit import RateLimiter
+from slicewise.service.settings import Settings
+
+FAILURES_A_MINUTE = 30
+"""Wrong keys from one address before it has to wait."""
+
+OPEN_SECONDS = 1.0
+"""How long an open service believes that there is no key."""
+
+_bearer = HTTPBearer(auto_error=False, description="An API key from `slicewise keys create`.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request.
+
+    Args:
+        name: Of the key; `open` where none is needed.
+        role: What they may do; each role may do what those below it may.
+    """
+
+    name: str
+    role: Role
+
+
+ANYBODY = Caller("open", Role.ADMIN)
+"""Who calls a service that is open, which only happens on loopback."""
+
+
+class Access:
+    """Finds the caller of a request and counts what they send; one per process."""
+
+    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+        """Remember where keys are kept.
+
+        Args:
+            settings: Where the service listens, and how much one caller may send.
+            keys: Those that are valid; asked by hash, compared in constant time.
+        """
+        self._keys = keys
+        self._requests = RateLimiter(settings.rate_limit)
+        self._failures = RateLimiter(FAILURES_A_MINUTE)
+        self._any_key = is_exposed(settings)  # or might as well be: without one nobody comes in
+        self._asked_at = -math.inf
+
+    async def admit(self, secret: str | None, address: str) -> Caller:
+        """The caller behind a secret.
+
+        Args:
+            secret: As it was sent; None where there was none.
+            address: Where from. Wrong keys are counted by it, and requests where nobody needs one.
+
+        Raises:
+            AccessError: No key, or none that is valid.
+            RateLimitError: Too many requests, or too many wrong keys from one address.
+        """
+        caller = await self._find(secret, address)
+        counted = f"address {address}" if caller is ANYBODY else f"key {caller.name}"
+        _require_no_wait(self._requests.wait(counted), "requests")
+        return caller
+
+    async def is_open(self) -> bool:
+        """Whether no key is needed: only on loopback, until the first key is made."""
+        if not self._any_key and time.monotonic() - self._asked_at >= OPEN_SECONDS:
+            self._any_key = bool(await asyncio.to_thread(self._keys.list))
+            self._asked_at = time.monotonic()
+        return not self._any_key
+
+    async def _find(self, secret: str | None, address: str) -> Caller:
+        if await self.is_open():
+            return ANYBODY
+        if not secret:
+            raise AccessError(
+                "expected an API key, as `Authorization: Bearer` or `X-API-Key`", known=False
+            )
+        key = await asyncio.to_thread(self._keys.find, secret)
+        if key is None:
+            _require_no_wait(self._failures.wait(address), "wrong keys")
+            raise AccessError("the API key is not valid", known=False)
+        return Caller(key.name, key.role)
+
+
+def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
+    """A FastAPI dependency that gives the caller, who must have at least a role.
+
+    It reads `app.state.access` and leaves the caller in `request.state.caller`. FastAPI reads
+    a declared body before it asks dependencies, so a route takes the request and reads the body
+    itself (`asking.json_of`, `asking.answers_for`).
+
+    Args:
+        role: The least role.
+    """
+
+    async def caller(
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+        header: Annotated[str | None, Security(_header)],
+    ) -> Caller:
+        access: Access = request.app.state.access
+        secret = header if bearer is None else bearer.credentials
+        found = await access.admit(secret, request.client.host if request.client else "unknown")
+        request.state.caller = found
+        if not found.role.allows(role):
+            raise AccessError(f"expected the role {role} or more; got {found.role}", known=True)
+        return found
+
+    return caller
+
+
+def _require_no_wait(seconds: float, what: str) -> None:
+    if seconds:
+        whole = math.ceil(seconds)
+        raise RateLimitError(f"too many {what}; wait {whole} s", whole)

@@ -1,0 +1,183 @@
+"""What keeps a service that others can reach from being open: a check at start, and headers."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from slicewise.audit_log.keys import KeyStore
+from slicewise.errors import ConfigError
+from slicewise.service.http.problems import problem_response
+from slicewise.service.monitoring.logs import PROBES, request_id_of
+from slicewise.service.settings import PREFIX, Settings
+
+LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+
+CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with less, browsers send `Origin: null` with our own form
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+"""Sent with every response, unless the route sent its own."""
+
+_STRICT_TRANSPORT = "max-age=31536000"
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    if host.lower() in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]").split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Whether others can reach the service: by its address, or through a proxy."""
+    return settings.trusted_proxy is not None or not is_loopback(settings.host)
+
+
+def require_safe(settings: Settings, keys: KeyStore) -> None:
+    """Refuse to listen where anybody could call, or read along.
+
+    Raises:
+        ConfigError: Bound beyond loopback, or behind a proxy, without a key that is valid or
+            without TLS here or at a declared proxy; or half a TLS configuration.
+    """
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise ConfigError(
+            f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither"
+        )
+    if settings.trusted_proxy is not None:
+        _require_address(settings.trusted_proxy)
+    if not is_exposed(settings):
+        return
+    missing = []
+    if not any(key.revoked is None for key in keys.list()):
+        missing.append("an API key (slicewise keys create NAME)")
+    if not _is_encrypted(settings):
+        missing.append(
+            f"TLS ({PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY) or a proxy that ends it "
+            f"({PREFIX}TRUSTED_PROXY, its address)"
+        )
+    if missing:
+        why = f"{settings.host} can be reached by others; without a key or TLS use 127.0.0.1"
+        if settings.trusted_proxy is not None:
+            why = f"{PREFIX}TRUSTED_PROXY lets others in through a proxy"
+        raise ConfigError(f"expected {' and '.join(missing)}; got none. {why}")
+
+
+class SecurityHeaders:
+    """Puts headers on every response; the outermost middleware."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._headers = dict(HEADERS)
+        if _is_encrypted(settings):
+            self._headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+        if settings.cors_origins:
+            self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and complete the headers of its response."""
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, complete if scope["type"] == "http" else send)
+
+
+class Guard:
+    """Turns away what should never have come here; right inside of `RequestLog`.
+
+    * On loopback, where it may be open, the Host header has to name this machine: a page elsewhere
+      can point its own name at 127.0.0.1 (DNS rebinding).
+    * There, who comes through a proxy that was not declared is refused: others can reach it then.
+    * A request that changes something and says that another site made it is refused, unless that
+      site is among the allowed origins.
+    * Behind a declared proxy, whoever comes past it in plain HTTP is refused; probes are not.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._exposed = is_exposed(settings)
+        self._by_proxy = settings.trusted_proxy is not None and settings.tls_certificate is None
+        self._origins = settings.cors_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 403."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        await problem_response(403, refusal, request_id_of(scope))(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._exposed and not is_loopback(_name(host)):
+            return "expected a Host header that names this machine"
+        if not self._exposed and _came_through_proxy(headers):
+            return (
+                "expected no Forwarded or X-Forwarded-... header without a declared proxy; "
+                f"its address belongs in {PREFIX}TRUSTED_PROXY"
+            )
+        if self._by_proxy and scope["scheme"] != "https" and scope["path"] not in PROBES:
+            return "expected HTTPS, through the proxy"
+        if scope["method"] not in _SAFE_METHODS and self._is_foreign(headers.get("origin"), host):
+            return "expected a request from a page of this service; its origin is another site"
+        return None
+
+    def _is_foreign(self, origin: str | None, host: str) -> bool:
+        if origin is None or origin in self._origins:
+            return False
+        try:
+            return urlsplit(origin).netloc != host
+        except ValueError:
+            return True
+
+
+def _is_encrypted(settings: Settings) -> bool:
+    return settings.tls_certificate is not None or settings.trusted_proxy is not None
+
+
+def _came_through_proxy(headers: Headers) -> bool:
+    return any(name == "forwarded" or name.startswith("x-forwarded-") for name in headers)
+
+
+def _name(host: str) -> str:
+    """The name or address in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _require_address(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigError(
+            f"{PREFIX}TRUSTED_PROXY: expected an IP address, or a network without bits of a host "
+            f"(10.0.0.0/8); got {text!r}"
+        ) from None

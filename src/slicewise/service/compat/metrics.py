@@ -1,0 +1,200 @@
+"""Older `POST /metrics`: accuracy on a folder of the server whose subfolders are labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from slicewise.data.tasks import Task
+from slicewise.errors import AccessError, InputError, LimitError, ManifestError
+from slicewise.imaging.batches import batched
+from slicewise.imaging.discovery import walk
+from slicewise.imaging.read import read_slices
+from slicewise.imaging.slice import Failure
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.decision import BundleReference, Prediction
+from slicewise.inference.pipeline import BATCH
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.access.roots import Roots
+from slicewise.service.http.bulk import Deadline
+from slicewise.service.http.dependencies import Parts, Reviewer, body_of_json, json_of
+from slicewise.service.http.problems import documented
+
+router = APIRouter(tags=["older routes"])
+MOST_PATHS = 10_000
+PathText = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class MetricsIn(BaseModel):
+    """What to measure; either a root or paths."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"root": "images/test", "return_predictions": True, "max_predictions": 12}]
+        },
+    )
+
+    root: PathText | None = Field(None, description="Folder below an allowed one.")
+    paths: list[PathText] | None = Field(
+        None, min_length=1, max_length=MOST_PATHS, description="Files below allowed folders."
+    )
+    recursive: bool = Field(True, description="Search subfolders of subfolders too.")
+    tta: bool = Field(False, description="Average over six views.")
+    return_predictions: bool = Field(False, description="List single answers.")
+    max_predictions: int = Field(100, ge=0, le=MOST_PATHS, description="Most of them.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MetricsIn:
+        if (self.root is None) == (self.paths is None):
+            raise ValueError("expected either root or paths")
+        return self
+
+
+class MeasuredSlice(BaseModel):
+    """One answer."""
+
+    path: str
+    label: str
+    predicted_class: str
+    confidence: float
+    decision: str
+
+
+class CountOut(BaseModel):
+    """Slices of one class."""
+
+    total: int
+    correct: int
+
+
+class SkippedOut(BaseModel):
+    """A file that was not counted."""
+
+    path: str
+    error: str
+
+
+class MetricsOut(BaseModel):
+    """What was measured. `/v1/evaluate` gives intervals, and refuses slices trained on."""
+
+    accuracy: float | None = Field(description="Null where no slice was counted.")
+    total: int
+    correct: int
+    counts: dict[str, CountOut] = Field(description="By true class.")
+    skipped: list[SkippedOut]
+    predictions: list[MeasuredSlice] | None
+    bundle: BundleReference
+    disclaimer: str = DISCLAIMER
+
+
+@router.post(
+    "/metrics",
+    summary="Accuracy on a folder of the server (older name)",
+    responses=documented(400, 408, 413, 415, 422),
+    openapi_extra=body_of_json(MetricsIn),
+)
+async def metrics(request: Request, caller: Reviewer, parts: Parts) -> MetricsOut:
+    """The name of the folder that a file lies in is its label."""
+    wanted = await json_of(request, MetricsIn)
+    bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
+    classifier = parts.engine.main
+    return await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
+
+
+def measured(
+    wanted: MetricsIn, classifier: Classifier, roots: Roots, deadline: Deadline
+) -> MetricsOut:
+    """Answer for every file and count.
+
+    Args:
+        wanted: What to measure.
+        classifier: The model.
+        roots: Where data may lie.
+        deadline: Told after every forward pass and every file.
+
+    Raises:
+        AccessError: The folder or a path lies outside the roots.
+        InputError: The root is no folder.
+        LimitError: The folder holds too many files, or the time is up.
+    """
+    task = _task(classifier)
+    found: list[MeasuredSlice] = []
+    skipped: list[SkippedOut] = []
+    files = _files(wanted, roots, deadline)
+    for done, path in enumerate(files, 1):
+        shown = roots.hidden(str(path))
+        try:
+            roots.require_all([path])
+            label = task.label_of(path.parent.name)
+            slices = read_slices(path, shown)
+        except (AccessError, InputError, ManifestError) as error:
+            skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
+        else:
+            for batch in batched(slices, BATCH):
+                found += [_measured(s, label) for s in classifier.predict(batch, tta=wanted.tta)]
+                deadline("measuring", done - 1, len(files))
+        deadline("measuring", done, len(files))
+    return _counted(found, skipped, wanted, classifier.bundle.reference)
+
+
+def _measured(said: Prediction, label: str) -> MeasuredSlice:
+    return MeasuredSlice(
+        path=said.source,
+        label=label,
+        predicted_class=said.label,
+        confidence=said.confidence,
+        decision=said.decision.value,
+    )
+
+
+def _counted(
+    found: list[MeasuredSlice],
+    skipped: list[SkippedOut],
+    wanted: MetricsIn,
+    bundle: BundleReference,
+) -> MetricsOut:
+    total = Counter(one.label for one in found)
+    right = Counter(one.label for one in found if one.label == one.predicted_class)
+    correct = sum(right.values())
+    return MetricsOut(
+        accuracy=correct / len(found) if found else None,
+        total=len(found),
+        correct=correct,
+        counts={
+            label: CountOut(total=total[label], correct=right[label]) for label in sorted(total)
+        },
+        skipped=skipped,
+        predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
+        bundle=bundle,
+    )
+
+
+def _files(wanted: MetricsIn, roots: Roots, deadline: Deadline) -> list[Path]:
+    """The files to read, as they may be opened."""
+    if wanted.paths is not None:
+        return [roots.find(path) for path in wanted.paths]
+    root = roots.find(wanted.root or "")
+    if not root.is_dir():
+        raise InputError("root: expected a folder, got a file")
+    depth = len(root.parts) + 2  # root/label/file
+    chosen: list[Path] = []
+    for entry in walk(root):
+        deadline("looking for files", len(chosen), MOST_PATHS)
+        if isinstance(entry, Failure):
+            continue
+        path = Path(entry.source)
+        if wanted.recursive or len(path.parts) <= depth:
+            chosen.append(path)
+        if len(chosen) > MOST_PATHS:
+            raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got more")
+    return chosen
+
+
+def _task(classifier: Classifier) -> Task:
+    task = classifier.bundle.info.task
+    return Task(task.name, task.classes, task.negative_class)

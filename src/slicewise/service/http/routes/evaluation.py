@@ -1,0 +1,110 @@
+"""Measure the model on data below the allowed folders: `/v1/evaluate`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.access.roots import Roots
+from slicewise.service.http.bulk import Deadline
+from slicewise.service.http.dependencies import Parts, Reviewer, body_of_json, json_of
+from slicewise.service.http.problems import documented
+
+router = APIRouter(prefix="/v1", tags=["evaluation"])
+MOST_RESAMPLES = 2000
+
+
+class EvaluateIn(BaseModel):
+    """What to measure."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"manifest": "figshare/manifest.csv", "split": "test"}]},
+    )
+
+    manifest: str = Field(
+        min_length=1, max_length=1000, description="CSV or Parquet below an allowed folder."
+    )
+    split: str | None = Field(
+        None,
+        pattern="^(train|val|test|all)$",
+        description="Default test, or all where the manifest has no splits.",
+    )
+    allow_seen: bool = Field(False, description="Keep slices the model was trained on.")
+    resamples: int = Field(200, ge=50, le=MOST_RESAMPLES, description="For intervals.")
+
+
+class EvaluateOut(BaseModel):
+    """What was measured: the content of `metrics.json`."""
+
+    report: dict[str, Any]
+    disclaimer: str = DISCLAIMER
+
+
+@router.post(
+    "/evaluate",
+    summary="Measure the main bundle on a manifest of the server",
+    openapi_extra=body_of_json(EvaluateIn),
+    responses=documented(400, 408, 413, 415, 422, 501),
+)
+async def evaluate(request: Request, caller: Reviewer, parts: Parts) -> EvaluateOut:
+    """One at a time; nothing is kept, and evaluated slices are no predictions for anybody."""
+    wanted = await json_of(request, EvaluateIn)
+    bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
+    classifier = parts.engine.main
+    report = await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
+    return EvaluateOut(report=bulk.roots.hidden_in(json.loads(json.dumps(report))))
+
+
+def measured(
+    wanted: EvaluateIn, classifier: Classifier, roots: Roots, deadline: Deadline
+) -> dict[str, Any]:
+    """Run the evaluation of the command line; its files are thrown away.
+
+    Args:
+        wanted: What to measure.
+        classifier: The model.
+        roots: Where data may lie.
+        deadline: Told after every slice.
+    """
+    from slicewise.data.manifest import Manifest
+    from slicewise.evaluation.evaluate import default_split
+    from slicewise.evaluation.evaluate import evaluate as run
+    from slicewise.stats.bootstrap import Bootstrap
+
+    manifest = Manifest.read(roots.find(wanted.manifest))
+    roots.require_all(manifest.resolve(row) for row in manifest.rows)
+    split = wanted.split or default_split(manifest)
+    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+        return run(
+            manifest,
+            classifier,
+            Path(folder),
+            command=shlex.join(_command(wanted, split)),
+            split=split,
+            allow_seen=wanted.allow_seen,
+            bootstrap=Bootstrap(resamples=wanted.resamples),
+            plots=False,
+            progress=deadline,
+        )
+
+
+def _command(wanted: EvaluateIn, split: str) -> list[str]:
+    """What does the same on the command line."""
+    words = ["slicewise", "evaluate", wanted.manifest, "--split", split]
+    words += ["--resamples", str(wanted.resamples)]
+    return [*words, "--allow-seen"] if wanted.allow_seen else words
+
+
+def _in_memory() -> Path | None:
+    """A file system in memory where the system has one."""
+    memory = Path("/dev/shm")  # noqa: S108 (the folder made in it is private)
+    return memory if memory.is_dir() else None

@@ -1,0 +1,150 @@
+"""Answers as they were recorded, and what people say about them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from slicewise.audit_log.feedback import LONGEST_NOTE, Feedback
+from slicewise.audit_log.keys import Role
+from slicewise.audit_log.record import PredictionRecord
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.access.auth import Caller
+from slicewise.service.http.dependencies import Parts, Predictor, body_of_json, json_of
+from slicewise.service.http.problems import documented
+from slicewise.service.http.schemas import ID_EXAMPLE
+from slicewise.service.services import Services
+
+router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
+PredictionId = Annotated[
+    str, Path(pattern="^[0-9a-f]{32}$", description="`id` of the answer.", examples=[ID_EXAMPLE])
+]
+
+
+class FeedbackIn(BaseModel):
+    """What somebody says about an answer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"agree": False, "label": "meningioma", "note": "falx"}]},
+    )
+
+    agree: bool = Field(strict=True, description="Whether the label is right.")
+    label: str | None = Field(None, max_length=200, description="What is right instead.")
+    note: str | None = Field(
+        None, max_length=LONGEST_NOTE, description="Free text. Nothing that tells who a patient is."
+    )
+
+
+class FeedbackOut(BaseModel):
+    """What was said about an answer."""
+
+    id: str
+    created: datetime
+    caller: str
+    agree: bool
+    label: str | None
+    note: str | None
+
+
+class FeedbackTaken(BaseModel):
+    """Under which id it is kept."""
+
+    id: str
+    prediction_id: str
+
+
+class RecordOut(BaseModel):
+    """An answer as the audit database keeps it, and what was said about it."""
+
+    id: str
+    created: datetime
+    caller: str
+    route: str
+    request_id: str
+    input_sha256: str = Field(description="Of the uploaded file.")
+    slice_index: int | None = Field(description="Which slice of it; null where it held one.")
+    shadow_of: str | None = Field(
+        description="For a shadow, the id of the answer that the caller got."
+    )
+    arm: str
+    bundle: dict[str, str]
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    tumor_probability: float | None
+    tumor_flag: bool | None
+    threshold: float | None
+    prediction_set: list[str] | None
+    decision: str
+    reasons: list[str]
+    latency_ms: float
+    summary: dict[str, float] = Field(description="Statistics of the input.")
+    distance: float | None = Field(description="How unlike the model's slices the input is.")
+    feedback: list[FeedbackOut]
+    disclaimer: str = DISCLAIMER
+
+
+@router.get(
+    "/{prediction_id}",
+    summary="An answer as it was recorded",
+    responses=documented(404, 422),
+)
+async def prediction(prediction_id: PredictionId, caller: Predictor, parts: Parts) -> RecordOut:
+    """Callers see their own answers; the role review sees all."""
+    record = await record_for(prediction_id, caller, parts)
+    said = await asyncio.to_thread(parts.store.feedback_of, prediction_id)
+    return RecordOut(**_fields(record), feedback=[_said(one) for one in said])
+
+
+@router.post(
+    "/{prediction_id}/feedback",
+    status_code=201,
+    summary="Say whether an answer was right",
+    openapi_extra=body_of_json(FeedbackIn),
+    responses=documented(400, 404, 408, 413, 415, 422),
+)
+async def give_feedback(
+    request: Request, prediction_id: PredictionId, caller: Predictor, parts: Parts
+) -> FeedbackTaken:
+    """Kept beside the answer, in a chain of its own; nothing said before is replaced."""
+    said = await json_of(request, FeedbackIn)
+    await record_for(prediction_id, caller, parts)
+    id_ = await asyncio.to_thread(
+        parts.store.add_feedback,
+        prediction_id,
+        caller.name,
+        agree=said.agree,
+        label=said.label,
+        note=said.note,
+    )
+    return FeedbackTaken(id=id_, prediction_id=prediction_id)
+
+
+async def record_for(prediction_id: str, caller: Caller, parts: Services) -> PredictionRecord:
+    """A recorded answer that a caller may see: their own, or any with the role review.
+
+    Raises:
+        HTTPException: 404, also where it is somebody else's.
+    """
+    record = await asyncio.to_thread(parts.store.get, prediction_id)
+    mine = record is not None and (record.caller == caller.name or caller.role.allows(Role.REVIEW))
+    if record is None or not mine:
+        raise HTTPException(404, "expected the id of an answer that is kept; got another one")
+    return record
+
+
+def _fields(record: PredictionRecord) -> dict[str, Any]:
+    beside = {"feedback", "disclaimer"}
+    fields = {name: getattr(record, name) for name in RecordOut.model_fields.keys() - beside}
+    name, version, sha256 = record.bundle
+    return {**fields, "bundle": {"name": name, "version": version, "sha256": sha256}}
+
+
+def _said(feedback: Feedback) -> FeedbackOut:
+    return FeedbackOut(**{name: getattr(feedback, name) for name in FeedbackOut.model_fields})

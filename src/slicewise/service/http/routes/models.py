@@ -1,0 +1,104 @@
+"""Which bundles answer: `/v1/models` and the older `/model/info`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from slicewise import __version__
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.decision import BundleReference
+from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.rule import DecisionRule
+from slicewise.service.http.dependencies import Parts, Predictor
+from slicewise.service.http.problems import documented
+
+router = APIRouter(tags=["models"])
+
+
+class ModelOut(BaseModel):
+    """A bundle that answers."""
+
+    arm: str = Field(description="main or challenger.")
+    bundle: BundleReference
+    task: str
+    classes: tuple[str, ...]
+    negative_class: str | None = Field(description="The class without a tumor.")
+    architecture: str
+    input_size: int = Field(description="Side of the square that the model reads, pixels.")
+    decision: DecisionRule
+    evaluation: dict[str, Any] = Field(description="Measured figures with intervals.")
+    intended_use: str
+    licences: dict[str, str]
+    created: str
+
+
+class ModelsOut(BaseModel):
+    """All bundles that answer."""
+
+    models: list[ModelOut]
+    disclaimer: str = DISCLAIMER
+
+
+class ModelInfoOut(BaseModel):
+    """What `/model/info` answers."""
+
+    model_name: str
+    version: str
+    architecture: str
+    num_classes: int
+    class_names: list[str]
+    input_size: list[int] = Field(description="Channels, rows, columns.")
+    threshold: float | None
+    device: str
+    bundle: BundleReference
+    slicewise_version: str
+    disclaimer: str = DISCLAIMER
+
+
+@router.get("/v1/models", summary="Bundles that answer", responses=documented())
+async def models(caller: Predictor, parts: Parts) -> ModelsOut:
+    """With their decision rules and what was measured."""
+    described = [
+        _model(arm.value, classifier.bundle) for arm, classifier in parts.engine.classifiers.items()
+    ]
+    return ModelsOut(models=described)
+
+
+@router.get("/model/info", summary="The main bundle (older name)", responses=documented())
+async def model_info(caller: Predictor, parts: Parts) -> ModelInfoOut:
+    """`/v1/models` says more."""
+    bundle = parts.engine.main.bundle
+    info, size = bundle.info, bundle.info.preprocessing.size
+    return ModelInfoOut(
+        model_name=info.name,
+        version=info.version,
+        architecture=info.origin.architecture,
+        num_classes=len(bundle.classes),
+        class_names=list(bundle.classes),
+        input_size=[1, size, size],
+        threshold=parts.engine.main.threshold().value,
+        device="cpu",
+        bundle=bundle.reference,
+        slicewise_version=__version__,
+    )
+
+
+def _model(arm: str, bundle: Bundle) -> ModelOut:
+    info = bundle.info
+    return ModelOut(
+        arm=arm,
+        bundle=bundle.reference,
+        task=info.task.name,
+        classes=info.task.classes,
+        negative_class=info.task.negative_class,
+        architecture=info.origin.architecture,
+        input_size=info.preprocessing.size,
+        decision=info.decision,
+        evaluation=info.evaluation,
+        intended_use=info.intended_use,
+        licences=info.licences,
+        created=info.origin.created,
+    )

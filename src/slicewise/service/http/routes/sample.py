@@ -1,0 +1,104 @@
+"""A synthetic slice to try the service with: `/v1/sample` and the older `/api/random-test`."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from slicewise.service.compat.classes import ApiPredictOut, api_predict_out, old_name
+from slicewise.service.http.dependencies import Parts, Predictor
+from slicewise.service.http.problems import documented
+from slicewise.service.http.uploads import upload_of
+from slicewise.service.monitoring.logs import request_id_of, route_of
+from slicewise.service.prediction.answers import Wish
+from slicewise.service.prediction.pictures import Drawing
+from slicewise.service.prediction.recording import Origin
+
+router = APIRouter(tags=["samples"])
+MOST_SEED = 2**32 - 1
+SIDE = 512
+
+Drawn = Literal["glioma", "meningioma", "no_tumor", "pituitary"]
+
+
+class SampleQuery(BaseModel):
+    """What to draw."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int | None = Field(None, ge=0, le=MOST_SEED, description="The same draws the same.")
+    label: Drawn | None = Field(None, description="What to draw; any by default.")
+
+
+class RandomTestOut(ApiPredictOut):
+    """The answer for a synthetic slice."""
+
+    true_label: str = Field(description="What was drawn.")
+    seed: int
+    synthetic: bool = True
+
+
+@router.get(
+    "/v1/sample",
+    summary="A synthetic slice as PNG",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(422),
+    },
+)
+async def sample(
+    caller: Predictor, parts: Parts, query: Annotated[SampleQuery, Query()]
+) -> Response:
+    """Drawn, not scanned; the picture says so. The header X-Sample-Seed draws it again."""
+    with parts.engine.door.enter():
+        content, seed, label = await parts.engine.work(drawn, query.seed, query.label)
+    headers = {"X-Sample-Seed": str(seed), "X-Sample-Label": label}
+    return Response(content, media_type="image/png", headers=headers)
+
+
+@router.get(
+    "/api/random-test",
+    summary="A synthetic slice and the answer for it (older name)",
+    responses=documented(422),
+)
+async def random_test(
+    request: Request, caller: Predictor, parts: Parts, query: Annotated[SampleQuery, Query()]
+) -> RandomTestOut:
+    """The answer is recorded like any other."""
+    origin = Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
+    engine = parts.engine
+    with engine.door.enter() as ticket:
+        content, seed, label = await engine.work(drawn, query.seed, query.label)
+        upload = upload_of("synthetic.png", content)
+        wish = Wish(Drawing(original=True))
+        given = (await engine.answer([upload], ticket, origin, wish)).given[0]
+    answer = api_predict_out(given).model_dump()
+    return RandomTestOut(**answer, true_label=old_name(label), seed=seed)
+
+
+def drawn(seed: int | None, label: str | None) -> tuple[bytes, int, str]:
+    """A phantom as PNG, the seed that draws it again, and what it shows.
+
+    Args:
+        seed: None for one that was not used before.
+        label: None for one that the seed chooses.
+    """
+    import numpy as np
+
+    from slicewise.synthetic.phantom.drawing import render
+    from slicewise.synthetic.phantom.files import write_png
+    from slicewise.synthetic.phantom.parameters import LABELS, PLANES, draw_parameters
+
+    used = secrets.randbelow(MOST_SEED + 1) if seed is None else seed
+    rng = np.random.default_rng(used)
+    any_label, plane = LABELS[rng.integers(len(LABELS))], PLANES[rng.integers(len(PLANES))]
+    wanted = next((name for name in LABELS if name == label), any_label)
+    buffer = io.BytesIO()
+    write_png(render(draw_parameters(rng, wanted, plane), SIDE), buffer)
+    return buffer.getvalue(), used, wanted

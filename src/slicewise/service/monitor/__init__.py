@@ -1,1 +1,0 @@
-"""Drift of inputs, distances and answers in the audit database."""

@@ -1,0 +1,231 @@
+"""Structured logs: one JSON object a line, with the id of the request, and no name of any file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from slicewise.service.monitoring.metrics import Metrics
+
+REQUEST_ID_HEADER = "X-Request-ID"
+UNMATCHED = "unmatched"
+"""What stands for a route where no route fits: the path itself may hold anything."""
+
+PROBES = ("/healthz", "/readyz", "/health", "/api/health")
+"""Routes that only ask whether the service is there: often, and in plain HTTP, past the proxy."""
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_FRAMES = 12
+_QUIET = (*PROBES, "/metrics")
+_TRUSTED = ("slicewise", "uvicorn", "alembic")
+"""Loggers whose words are known to name no file and no patient; of others only the place is told:
+pydicom warns with the values of tags, an HTTP client names addresses."""
+
+WITHHELD = "message of a library"
+log = structlog.stdlib.get_logger("slicewise.service")
+
+
+def configure_logs(level: str, stream: TextIO | None = None) -> None:
+    """Send every log record of this process to one stream as JSON.
+
+    Args:
+        level: debug, info, warning or error.
+        stream: Where to; standard error by default.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _where_it_failed,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _without_foreign_words],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of a request that passed `RequestLog`."""
+    return str(scope["state"]["request_id"])
+
+
+class RequestLog:
+    """Gives every request an id, logs one line for it and counts it; the outer middleware.
+
+    The line holds method, route template, status, times, sizes and caller: never a path as it was
+    sent, a query, a header, or a name of a file. Failures that nothing else caught are answered
+    here, so that they have an id too.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        on_failure: Callable[[str], Response],
+        on_end: Callable[[str], Response],
+        *,
+        behind_proxy: bool = False,
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers.
+            metrics: Where responses are counted.
+            on_failure: Makes the answer to a failure from the id of the request.
+            on_end: The same for the answer to a request that the end of the service cuts off.
+            behind_proxy: Whether a declared proxy stands before the service; only then the id
+                that a request brings is taken. Anybody else could choose that of another request,
+                or one that says who a patient is.
+        """
+        self._app = app
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._on_end = on_end
+        self._behind_proxy = behind_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and look at what comes back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = (_id_given(scope) if self._behind_proxy else None) or uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        seen = _Seen(receive, send, request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._answer(scope, seen)
+        finally:
+            self._tell(scope, seen)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    async def _answer(self, scope: Scope, seen: _Seen) -> None:
+        try:
+            await self._app(scope, seen.receive, seen.send)
+        except asyncio.CancelledError:  # the time to drain is over
+            if seen.status is not None:
+                raise
+            await self._on_end(request_id_of(scope))(scope, seen.receive, seen.send)
+        except ClientDisconnect:  # while it sent its body; there is nobody to answer
+            return
+        except Exception:
+            log.exception("failure", route=route_of(scope))
+            if seen.status is not None:  # too late for an answer: the connection is cut
+                raise
+            response = self._on_failure(request_id_of(scope))
+            await response(scope, seen.receive, seen.send)
+
+    def _tell(self, scope: Scope, seen: _Seen) -> None:
+        route, seconds = route_of(scope), time.perf_counter() - seen.started
+        status = seen.status or 499  # the client went before there was an answer
+        self._metrics.response(route, status, seconds)
+        caller = scope["state"].get("caller")
+        tell = log.debug if route in _QUIET and status < 400 else log.info
+        tell(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            bytes_in=seen.bytes_in,
+            bytes_out=seen.bytes_out,
+            caller=None if caller is None else caller.name,
+        )
+
+
+class _Seen:
+    """What passes in both directions of one request."""
+
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self.started = time.perf_counter()
+        self.status: int | None = None
+        self.bytes_in = self.bytes_out = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            header = (REQUEST_ID_HEADER.lower().encode(), self._request_id.encode())
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+
+def route_of(scope: Scope) -> str:
+    """Template of the route that answered, such as `/v1/predictions/{id}`."""
+    return getattr(scope.get("route"), "path", None) or UNMATCHED
+
+
+def _id_given(scope: Scope) -> str | None:
+    """The id that a request brings, where it is a plain one."""
+    given = dict(scope["headers"]).get(REQUEST_ID_HEADER.lower().encode(), b"").decode("latin-1")
+    return given if _ACCEPTED_ID.fullmatch(given) else None
+
+
+def _without_foreign_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Withhold what a library said, unless it is known to be harmless; say where it said it."""
+    record: logging.LogRecord = event["_record"]
+    if record.name.split(".")[0] not in _TRUSTED:
+        event["event"] = WITHHELD
+        event["place"] = f"{_module(record.pathname)}:{record.lineno}"
+    return event
+
+
+def _where_it_failed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace an exception by its type and the lines of code: its message may name a file."""
+    given = event.pop("exc_info", None)
+    error = _exception(given)
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["error"] = type(error).__name__
+        event["frames"] = [f"{_module(f.filename)}:{f.lineno} {f.name}" for f in frames]
+    return event
+
+
+def _exception(given: Any) -> BaseException | None:
+    if isinstance(given, BaseException):
+        return given
+    if isinstance(given, tuple):
+        return _exception(given[1])
+    return sys.exc_info()[1] if given else None
+
+
+def _module(filename: str) -> str:
+    """The last two parts of a source file's path."""
+    return "/".join(filename.replace("\\", "/").split("/")[-2:])

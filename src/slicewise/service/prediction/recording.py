@@ -1,0 +1,126 @@
+"""Answers to rows of the audit database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, field
+from datetime import UTC, datetime
+from itertools import repeat
+
+from slicewise.audit_log.record import Arm, PredictionRecord
+from slicewise.audit_log.store import AuditStore
+from slicewise.inference.classifier import Answer
+from slicewise.service.monitoring.metrics import Metrics
+from slicewise.service.prediction.reading import Place, ReadSeries
+
+MANY = 64
+"""Answers of one request that are put together in a thread: meanwhile the loop serves others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from.
+
+    Args:
+        caller: Name of its API key, or `open`.
+        route: Template of its route.
+        request_id: As in the log.
+        started: When it began, on the clock of `time.perf_counter`.
+    """
+
+    caller: str
+    route: str
+    request_id: str
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Recorder:
+    """Writes answers and counts them."""
+
+    def __init__(self, store: AuditStore, metrics: Metrics) -> None:
+        """Write nothing yet.
+
+        Args:
+            store: Where every answer is written before it is given.
+            metrics: Where it is counted then.
+        """
+        self._store = store
+        self._metrics = metrics
+
+    async def write(self, records: Sequence[PredictionRecord]) -> None:
+        """Write answers; they are on disk when this returns.
+
+        Raises:
+            AuditError: They could not be written.
+        """
+        if not records:
+            return
+        with self._metrics.stage("record"):
+            submit = self._store.submit
+            few = len(records) <= MANY
+            written = submit(records) if few else await asyncio.to_thread(submit, records)
+            await asyncio.wrap_future(written)
+        for row in records:
+            self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
+
+
+def records_of(
+    read: ReadSeries,
+    answers: Sequence[Answer],
+    arm: Arm,
+    origin: Origin,
+    shadow_of: Iterable[str | None] = repeat(None),
+) -> list[PredictionRecord]:
+    """The rows of the answers for a series, each with a new id.
+
+    Args:
+        read: The series.
+        answers: What was answered for its slices, as the caller sees it.
+        arm: Who answered.
+        origin: Of the request.
+        shadow_of: Ids of the answers that the caller got, where these are of a shadow.
+    """
+    seen = zip(answers, read.places, read.summaries, strict=True)
+    return [
+        _record_of(answer, place, summary, arm, origin, of)
+        for (answer, place, summary), of in zip(seen, shadow_of, strict=False)
+    ]
+
+
+def _record_of(
+    answer: Answer,
+    place: Place,
+    summary: dict[str, float],
+    arm: Arm,
+    origin: Origin,
+    shadow_of: str | None,
+) -> PredictionRecord:
+    said = answer.prediction
+    name, version, sha256 = astuple(said.bundle)
+    return PredictionRecord(
+        id=uuid.uuid4().hex,
+        created=datetime.now(UTC),
+        caller=origin.caller,
+        route=origin.route,
+        request_id=origin.request_id,
+        input_sha256=place.sha256,
+        slice_index=place.index,
+        arm=arm.value,
+        shadow_of=shadow_of,
+        bundle=(name, version, sha256),
+        label=said.label,
+        confidence=said.confidence,
+        probabilities=said.probabilities,
+        tumor_probability=said.tumor_probability,
+        tumor_flag=said.tumor_flag,
+        threshold=said.threshold,
+        prediction_set=said.prediction_set,
+        decision=said.decision.value,
+        reasons=[reason.value for reason in said.reasons],
+        latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
+        summary=summary,
+        distance=answer.distance,
+    )

@@ -1,0 +1,135 @@
+"""How many slices every threshold flags: the counts behind ROC, PR and operating points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from slicewise.arrays import Floats, Ints
+from slicewise.errors import EvaluationError
+from slicewise.stats.checks import require_flags, require_scores, require_some
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdCounts:
+    """Counts at every distinct score, from the strictest threshold to the loosest.
+
+    A slice is flagged where its score is at least the threshold.
+
+    Args:
+        thresholds: (T,) distinct scores, falling.
+        true_positives: (T,) positives flagged.
+        false_positives: (T,) negatives flagged.
+        positives: Number of positives.
+        negatives: Number of negatives.
+    """
+
+    thresholds: Floats
+    true_positives: Ints
+    false_positives: Ints
+    positives: int
+    negatives: int
+
+
+def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts:
+    """Count what each threshold flags; equal scores are flagged together.
+
+    Args:
+        scores: (N,) finite, larger means more likely positive.
+        positives: (N,) booleans.
+
+    Raises:
+        EvaluationError: If the shapes differ or a score is not finite.
+    """
+    truth = require_flags("positives", positives)
+    values = require_scores(scores, truth.size)
+    order = np.argsort(-values, kind="stable")
+    ranked, hits = values[order], truth[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    true_positives = np.cumsum(hits, dtype=np.int64)[last_of_tie]
+    total = int(true_positives[-1])
+    return ThresholdCounts(
+        thresholds=ranked[last_of_tie],
+        true_positives=true_positives,
+        false_positives=last_of_tie.astype(np.int64) + 1 - true_positives,
+        positives=total,
+        negatives=truth.size - total,
+    )
+
+
+def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
+    """The ROC curve.
+
+    Returns:
+        1 - specificity and sensitivity, (T + 1,) each, from (0, 0) to (1, 1).
+
+    Raises:
+        EvaluationError: If there is no positive or no negative.
+    """
+    n = counts.positives + counts.negatives
+    require_some("auroc", counts.positives, n, "a positive")
+    require_some("auroc", counts.negatives, n, "a negative")
+    return (
+        np.append(0.0, counts.false_positives / counts.negatives),
+        np.append(0.0, counts.true_positives / counts.positives),
+    )
+
+
+def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
+    """The precision-recall curve, as steps.
+
+    Returns:
+        Recall and precision, (T,) each, recall rising to 1.
+
+    Raises:
+        EvaluationError: If there is no positive.
+    """
+    require_some("auprc", counts.positives, counts.positives + counts.negatives, "a positive")
+    flagged = counts.true_positives + counts.false_positives
+    return counts.true_positives / counts.positives, counts.true_positives / flagged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReliabilityBins:
+    """Confidence beside accuracy, in bins of equal mass; empty bins are left out.
+
+    Args:
+        confidence: (B,) mean confidence of each bin, rising.
+        accuracy: (B,) share of correct answers of each bin.
+        count: (B,) slices in each bin.
+    """
+
+    confidence: Floats
+    accuracy: Floats
+    count: Ints
+
+
+def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> ReliabilityBins:
+    """Group slices of similar confidence, equally many a bin.
+
+    Equal confidences stay together, so the result does not depend on the order of the slices.
+
+    Args:
+        confidence: (N,) probability of the predicted class.
+        correct: (N,) booleans, whether it is the true class.
+        bins: How many bins, at least 1.
+
+    Raises:
+        EvaluationError: If the shapes differ or `bins` is below 1.
+    """
+    if bins < 1:
+        raise EvaluationError(f"bins: expected at least 1; got {bins}")
+    right = require_flags("correct", correct)
+    values = require_scores(confidence, right.size)
+    _, tie, size = np.unique(values, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(size) - size / 2) / values.size
+    index = np.minimum((middle * bins).astype(np.int64), bins - 1)[tie]
+    count = np.bincount(index, minlength=bins)
+    used = count > 0
+    return ReliabilityBins(
+        confidence=(np.bincount(index, values, bins)[used] / count[used]),
+        accuracy=(np.bincount(index, right.astype(np.float64), bins)[used] / count[used]),
+        count=count[used].astype(np.int64),
+    )

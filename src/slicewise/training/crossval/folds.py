@@ -1,0 +1,112 @@
+"""Cross-validation: each fold is held out once, then one model is trained on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import Task
+from slicewise.errors import TrainingError
+from slicewise.inference.classifier import Classifier
+from slicewise.predictions.files import read_predictions
+from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.training.config import RunConfig
+from slicewise.training.crossval.fold_split import fold_names, held_out, read_with_folds
+from slicewise.training.crossval.pooled_report import pool
+from slicewise.training.export.decision_fit import fit_decision
+from slicewise.training.loop.train import Figures, own_figures, summary, train_manifest
+
+POOLED = (
+    "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
+    "calibration, threshold, prediction sets, acceptance and outlier limits were fitted on groups "
+    "of those folds too; predictions are pooled. The model in this bundle was trained by the same "
+    "recipe on {trained} of the {everything} slices of all folds; the other {watching}, in whole "
+    "groups, watched over its training and fitted its outlier limits. Its own calibration, "
+    "threshold, prediction sets and acceptance were fitted on the pooled held-out answers."
+)
+
+
+def train_fold(
+    config: RunConfig, task: Task, fold: str, command: str, *, refit: bool = False
+) -> Path:
+    """Train without one fold and evaluate on it; its folder is `runs/NAME/fold-FOLD`.
+
+    Args:
+        config: The run.
+        task: The classes.
+        fold: Name of the fold.
+        command: The command that does this again.
+        refit: Write the bundle of a finished fold anew from its checkpoint.
+
+    Raises:
+        TrainingError: There is no such fold, or training failed.
+    """
+    manifest = read_with_folds(config)
+    known = fold_names(config, manifest)
+    if fold not in known:
+        raise TrainingError(f"fold {fold!r}: the manifest has {', '.join(known)}")
+    split = held_out(config, manifest, fold)
+    folder = config.folder / f"fold-{fold}"
+    figures = own_figures(command)
+    return train_manifest(config, task, split, folder, command, figures, refit=refit)
+
+
+def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
+    """Train every fold and a final model on all of them; finished parts are not trained again.
+
+    The bundle of the final model carries the pooled figures of the folds, in which each fold was
+    decided by what was fitted on the others. Its own calibration, threshold, prediction sets and
+    acceptance are fitted on all pooled answers, which are many more than one validation split has.
+
+    Args:
+        config: The run.
+        task: The classes.
+        command: The command that does this again.
+        refit: Write the bundles of finished parts anew from their checkpoints.
+
+    Raises:
+        TrainingError: The folds are not as expected, or training failed.
+    """
+    manifest = read_with_folds(config)
+    names = fold_names(config, manifest)
+    for name in names:
+        train_fold(config, task, name, command, refit=refit)
+    tables = held_out_answers(config, task, names)
+    report = pool(config, manifest, tables, names, command)
+    described = "the pooled held-out answers of cross-validation"
+    everything = held_out(config, manifest, None)
+    return train_manifest(
+        config,
+        task,
+        everything,
+        config.folder / "final",
+        command,
+        lambda _: _given(summary(report, pooled_words(everything))),
+        fit_decision(pooled(tables), described, config.bundle),
+        refit=refit,
+    )
+
+
+def pooled_words(final: Manifest) -> str:
+    """How the pooled figures came about and on how much the final model was trained."""
+    everything, trained = len(final.rows), len(final.subset("train").rows)
+    return POOLED.format(trained=trained, everything=everything, watching=everything - trained)
+
+
+def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> list[PredictionTable]:
+    """What the model of each fold answered for the fold it was not trained on."""
+    return [
+        read_predictions(
+            config.folder / f"fold-{name}" / "evaluation" / "predictions.csv", task.negative_class
+        )
+        for name in names
+    ]
+
+
+def _given(figures: dict[str, Any]) -> Figures:
+    def measure(classifier: Classifier, manifest: Manifest) -> dict[str, Any]:
+        return figures
+
+    return measure

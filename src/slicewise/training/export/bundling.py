@@ -1,0 +1,223 @@
+"""A trained network to a bundle: graph, decision rule, outliers, fingerprints, card."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from slicewise import __version__
+from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import Task
+from slicewise.errors import EvaluationError
+from slicewise.fitting.ood_fit import Seen
+from slicewise.imaging.read import read_slice
+from slicewise.inference.bundle import (
+    CARD_NAME,
+    MODEL_NAME,
+    NEIGHBOURS_NAME,
+    OUTLIERS_NAME,
+    SEEN_NAME,
+    Bundle,
+    BundleInfo,
+    Origin,
+    TaskInfo,
+    write_bundle,
+)
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.rule import DecisionRule, OutOfDistribution
+from slicewise.training.config import RunConfig
+from slicewise.training.export.card import model_card
+from slicewise.training.export.decision_fit import fit_decision
+from slicewise.training.export.evidence import evidence_of, fit_refusal, neighbours_of, seen_of
+from slicewise.training.export.graph import onnx_bytes, rounded
+from slicewise.training.export.quantize import calibration_images, quantized
+from slicewise.training.loop.callbacks import announce
+from slicewise.training.network.model import SliceNet
+
+DRAFT = "draft"
+"""Identity of a bundle that is not written yet."""
+
+DEVELOPMENT = ("train", "val")
+"""Splits a model has seen: one trained its weights, the other chose epoch and threshold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Everything of a bundle but its figures.
+
+    Args:
+        graph: Content of `model.onnx`.
+        decision: What turns logits into answers.
+        seen: Content of `seen.npz`.
+        outliers: Content of `outliers.npz`; None where no limits could be fitted.
+        neighbours: Content of `neighbours.npz`; None before it is fitted.
+    """
+
+    graph: bytes
+    decision: DecisionRule
+    seen: bytes
+    outliers: bytes | None = None
+    neighbours: bytes | None = None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Content of the bundle's files by name, but for the card."""
+        fitted = {OUTLIERS_NAME: self.outliers, NEIGHBOURS_NAME: self.neighbours}
+        kept = {name: content for name, content in fitted.items() if content is not None}
+        return {MODEL_NAME: self.graph, SEEN_NAME: self.seen, **kept}
+
+
+def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
+    """A network as `model.onnx`, with the weights as the bundle stores them.
+
+    Args:
+        config: The run.
+        network: Trained.
+        manifest: With the splits that were used: training slices give the scales of `int8`.
+    """
+    storage, spec = config.bundle.weight_storage, config.preprocessing
+    if storage == "int8":
+        whole = onnx_bytes(rounded(network, "float32"), spec.size, "float32")
+        return quantized(whole, calibration_images(manifest, spec))
+    return onnx_bytes(rounded(network, storage), spec.size, storage)
+
+
+def make_product(
+    config: RunConfig,
+    task: Task,
+    graph: bytes,
+    manifest: Manifest,
+    decision: DecisionRule | None = None,
+) -> Product:
+    """Everything that is fitted to an exported graph: decision rule, outliers, fingerprints.
+
+    Args:
+        config: The run.
+        task: Its classes.
+        graph: Content of `model.onnx`.
+        manifest: With the splits that were used.
+        decision: Fitted elsewhere, but for the limits on unlike pictures, which belong to this
+            graph; None to fit it on the validation split.
+    """
+    bare = Product(graph, DecisionRule(), b"")
+    classifier = Classifier(draft(bare, config, task, manifest))
+    known = seen_of(classifier, manifest, "train")
+    neighbours = neighbours_of(classifier, manifest, known, config.seed)
+    if decision is None:
+        held_out = evidence_of(classifier, manifest, "val", neighbours)
+        decision = fit_decision(held_out.table, "the validation split", config.bundle)
+        real = held_out.seen
+    else:
+        real = seen_of(classifier, manifest, "val")
+    outliers, limits = _refusal(classifier, manifest, real, known, config)
+    decision = decision.model_copy(update={"out_of_distribution": limits})
+    prints = seen_fingerprints(manifest)
+    return Product(graph, decision, prints, outliers, neighbours.to_bytes())
+
+
+def _refusal(
+    classifier: Classifier, manifest: Manifest, real: Seen, known: Seen, config: RunConfig
+) -> tuple[bytes | None, OutOfDistribution | None]:
+    """None where the validation split is too small for limits."""
+    try:
+        outliers, limits = fit_refusal(
+            classifier, manifest, real, known, config.bundle.refusal, config.seed
+        )
+    except EvaluationError as error:
+        announce(f"NO LIMITS ON UNLIKE PICTURES, every answer is left for review: {error}")
+        return None, None
+    return outliers.to_bytes(), limits
+
+
+def seen_fingerprints(manifest: Manifest) -> bytes:
+    """`seen.npz` of the train and validation slices of a manifest."""
+    rows = [row for name in DEVELOPMENT for row in manifest.subset(name).rows]
+    prints = [
+        fingerprint(read_slice(str(manifest.resolve(row))).pixels)
+        for row in track(rows, "Fingerprinting", console=Console(stderr=True))
+    ]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / SEEN_NAME
+        concatenate(prints).save(path)
+        return path.read_bytes()
+
+
+def write_product(
+    folder: Path,
+    product: Product,
+    config: RunConfig,
+    task: Task,
+    manifest: Manifest,
+    evaluation: dict[str, Any],
+    commands: dict[str, str],
+) -> str:
+    """Write the bundle folder and return its identity.
+
+    Args:
+        folder: New or empty.
+        product: From `make_product`.
+        config: The run.
+        task: Its classes.
+        manifest: With the splits that were used.
+        evaluation: Figures as in `metrics.json`, with a `description` of what they were
+            measured on.
+        commands: What reproduces model and figures, by what it does.
+    """
+    info = _info(product, config, task, manifest, evaluation)
+    card = model_card(info, manifest, commands, config.model.frozen_stages)
+    return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
+
+
+def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -> Bundle:
+    """The same bundle in memory before its figures are known, to measure them with."""
+    info = _info(product, config, task, manifest, {})
+    return Bundle(info, DRAFT, product.files)
+
+
+def _info(
+    product: Product, config: RunConfig, task: Task, manifest: Manifest, evaluation: dict[str, Any]
+) -> BundleInfo:
+    return BundleInfo(
+        name=config.name,
+        version=config.bundle.version,
+        task=TaskInfo(name=task.name, classes=task.classes, negative_class=task.negative_class),
+        preprocessing=config.preprocessing,
+        decision=product.decision,
+        evaluation=evaluation,
+        origin=_origin(config, manifest),
+        weight_storage=config.bundle.weight_storage,
+        licences=config.bundle.licences,
+        intended_use=config.bundle.intended_use,
+        files={},
+    )
+
+
+def _origin(config: RunConfig, manifest: Manifest) -> Origin:
+    training = manifest.subset("train").rows
+    now = datetime.datetime.now(datetime.UTC)
+    written = config.model_dump_json().encode()
+    return Origin(
+        run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
+        architecture=config.model.name,
+        started_from=_start(config),
+        manifest_sha256=manifest.sha256,
+        training_slices=len(training),
+        training_groups=len({row.group for row in training}),
+        created=now.isoformat(timespec="seconds"),
+        slicewise_version=__version__,
+    )
+
+
+def _start(config: RunConfig) -> str:
+    if config.bundle.started_from:
+        return config.bundle.started_from
+    weights = config.model.weights
+    return "random initialisation" if weights is None else f"the weights of {weights.name}"

@@ -1,0 +1,112 @@
+"""What turns logits into answers, fitted on groups that no weight was trained on."""
+
+from __future__ import annotations
+
+from slicewise.arrays import Bools, Floats, Strings
+from slicewise.errors import EvaluationError
+from slicewise.fitting.acceptance import fit_acceptance
+from slicewise.fitting.calibration import (
+    class_balanced,
+    fit_bias_corrected,
+    fit_temperature,
+)
+from slicewise.fitting.conformal import fit_conformal
+from slicewise.fitting.operating_point import (
+    least_cost,
+    target_sensitivity,
+    target_specificity,
+    youden_j,
+)
+from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OperatingPoint
+from slicewise.predictions.table import PredictionTable
+from slicewise.training.bundle_config import BundleConfig, OperatingPointConfig, RefusalConfig
+from slicewise.training.loop.callbacks import announce
+
+
+def fit_decision(held_out: PredictionTable, described: str, settings: BundleConfig) -> DecisionRule:
+    """Calibration by likelihood, then the tumor threshold by its rule on calibrated scores.
+
+    What the held-out answers cannot give stays unfitted; the run says so on stderr, and a bundle
+    without a threshold answers at 0.5 with the reason `threshold_not_fitted`.
+
+    Args:
+        held_out: Answers for slices that no weight behind them was trained on.
+        described: What these slices are, in words.
+        settings: Which calibration, and which rule of the threshold.
+    """
+    calibration = _calibration(held_out, settings)
+    calibrated = held_out.decided(calibration)
+    point = _operating_point(calibrated, settings.operating_point)
+    return calibration.model_copy(
+        update={
+            "operating_point": point,
+            "fitted_on": described,
+            "conformal": _conformal(calibrated, settings.refusal),
+            "acceptance": _acceptance(calibrated, settings.refusal),
+        }
+    )
+
+
+def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionRule:
+    """A rule of calibration alone; an empty one where none can be fitted."""
+    logits, targets = held_out.logits, held_out.targets
+    try:
+        weights = class_balanced(targets, len(held_out.classes), settings.class_balance)
+        if settings.calibration == "temperature":
+            temperature = fit_temperature(logits, targets, weights)
+            return DecisionRule(temperature=temperature, class_balance=settings.class_balance)
+        temperature, biases = fit_bias_corrected(logits, targets, weights)
+    except EvaluationError as error:
+        announce(f"NOT CALIBRATED ({settings.calibration}): {error}")
+        return DecisionRule()
+    class_bias = dict(zip(held_out.classes, biases.tolist(), strict=True))
+    return DecisionRule(
+        temperature=temperature, class_bias=class_bias, class_balance=settings.class_balance
+    )
+
+
+def _operating_point(
+    calibrated: PredictionTable, settings: OperatingPointConfig
+) -> OperatingPoint | None:
+    """None where the task has no negative class, or its rule cannot be met."""
+    if calibrated.negative_class is None:
+        return None
+    scores, tumor = calibrated.tumor_probability(), calibrated.is_tumor()
+    try:
+        return _by_rule(settings, scores, tumor, calibrated.groups)
+    except EvaluationError as error:
+        announce(f"NO TUMOR THRESHOLD FITTED, 0.5 is used and every answer says so: {error}")
+        return None
+
+
+def _conformal(calibrated: PredictionTable, settings: RefusalConfig) -> Conformal | None:
+    """None where a class has no held-out slice."""
+    try:
+        return fit_conformal(calibrated, settings.coverage)
+    except EvaluationError as error:
+        announce(f"NO PREDICTION SETS, every answer is left for review: {error}")
+        return None
+
+
+def _acceptance(calibrated: PredictionTable, settings: RefusalConfig) -> Acceptance | None:
+    """None where no confidence is good enough."""
+    try:
+        return fit_acceptance(calibrated, settings.accept_target, settings.unknown)
+    except EvaluationError as error:
+        announce(f"NOTHING WILL BE ACCEPTED, every answer is left for review: {error}")
+        return None
+
+
+def _by_rule(
+    settings: OperatingPointConfig, scores: Floats, tumor: Bools, groups: Strings
+) -> OperatingPoint:
+    match settings.rule, settings.numbers:
+        case "target_sensitivity", [value]:
+            return target_sensitivity(scores, tumor, groups, value)
+        case "target_specificity", [value]:
+            return target_specificity(scores, tumor, groups, value)
+        case "cost", [missed, false_alarm, prevalence]:
+            return least_cost(
+                scores, tumor, groups, missed=missed, false_alarm=false_alarm, prevalence=prevalence
+            )
+    return youden_j(scores, tumor, groups)

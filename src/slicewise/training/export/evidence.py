@@ -1,0 +1,194 @@
+"""What a finished graph makes of slices it was not trained on, and of strange pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.errors import EvaluationError
+from slicewise.fitting.ood_fit import (
+    FEWEST,
+    Seen,
+    cross_scores,
+    fit_outliers,
+    limits_of,
+)
+from slicewise.fitting.trust_fit import fit_neighbours
+from slicewise.imaging.batches import batched
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.classifier import Classifier
+from slicewise.inference.neighbours import Neighbours
+from slicewise.inference.ood import Outliers, looks_of
+from slicewise.inference.rule import OutOfDistribution
+from slicewise.predictions.table import PredictionTable
+from slicewise.synthetic.ood.registry import Kind, kinds_of, strange_slices
+from slicewise.training.bundle_config import RefusalConfig
+
+BATCH = 32
+DONORS = 64
+"""Slices that strange pictures are made from, where a kind is made from slices."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a graph makes of slices of a manifest.
+
+    Args:
+        table: Logits and what the manifest knows, one row a slice.
+        seen: The same slices as the outlier fit wants them.
+    """
+
+    table: PredictionTable
+    seen: Seen
+
+
+def evidence_of(
+    classifier: Classifier, manifest: Manifest, split: str, neighbours: Neighbours | None = None
+) -> Evidence:
+    """Run a graph on one split.
+
+    Args:
+        classifier: Holds the graph; its decision rule is not used.
+        manifest: Slices with labels and groups.
+        split: Which of them.
+        neighbours: Training slices, where the graph remembers them.
+    """
+    rows, bundle = manifest.subset(split).rows, classifier.bundle
+    logits, seen = _answered(classifier, manifest, split)
+    table = PredictionTable(
+        classes=bundle.classes,
+        negative_class=bundle.negative_class,
+        logits=logits,
+        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
+        groups=seen.kinds,
+        sources=np.array([row.source for row in rows]),
+        paths=np.array([row.path for row in rows]),
+        distances=None if neighbours is None else neighbours.distances(seen.embeddings),
+    )
+    return Evidence(table, seen)
+
+
+def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
+    """Slices as the outlier fit wants them, whatever their labels.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: Slices with groups.
+        split: Which of them.
+    """
+    return _answered(classifier, manifest, split)[1]
+
+
+def _answered(
+    classifier: Classifier, manifest: Manifest, split: str
+) -> tuple[NDArray[np.float32], Seen]:
+    """Logits (N, K) of one split, and the same slices as the outlier fit wants them."""
+    logits, embeddings, looks = [], [], []
+    rows = manifest.subset(split).rows
+    slices = (read_slice(manifest.resolve(row)) for row in _shown(rows, f"Answering split {split}"))
+    for batch in batched(slices, BATCH):
+        outputs = classifier.forward(batch)
+        logits.append(outputs.logits)
+        embeddings.append(outputs.embedding)
+        looks.append(looks_of(batch))
+    groups = np.array([row.group for row in rows])
+    return np.concatenate(logits), Seen(np.concatenate(embeddings), np.concatenate(looks), groups)
+
+
+def strange_evidence(
+    classifier: Classifier, kinds: Sequence[Kind], donors: Sequence[Slice], per_kind: int, seed: int
+) -> Seen:
+    """Run a graph on strange pictures.
+
+    Args:
+        classifier: Holds the graph.
+        kinds: Which kinds.
+        donors: Held-out slices that some kinds are made from.
+        per_kind: Pictures of each kind.
+        seed: Of the pictures.
+    """
+    embeddings, looks = [], []
+    for kind in _shown(kinds, "Fitting refusal on strange pictures"):
+        for batch in batched(strange_slices(kind.name, per_kind, seed, donors), BATCH):
+            embeddings.append(classifier.forward(batch).embedding)
+            looks.append(looks_of(batch))
+    names = np.repeat([kind.name for kind in kinds], per_kind)
+    return Seen(np.concatenate(embeddings), np.concatenate(looks), names)
+
+
+def neighbours_of(classifier: Classifier, manifest: Manifest, known: Seen, seed: int) -> Neighbours:
+    """Where the training slices lie; those of an untold type of tumor are left out.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: With the splits that were used.
+        known: What it makes of the training split.
+        seed: Of the choice among very many slices.
+
+    Raises:
+        EvaluationError: A class has no training slice.
+    """
+    classes = classifier.bundle.classes
+    labels = [row.label for row in manifest.subset("train").rows]
+    told = np.array([label in classes for label in labels], dtype=np.bool_)
+    numbers = np.array([classes.index(label) for label in labels if label in classes])
+    seen = known.take(told)
+    return fit_neighbours(seen.embeddings, numbers, seen.kinds, len(classes), seed=seed)
+
+
+def fit_refusal(
+    classifier: Classifier,
+    manifest: Manifest,
+    real: Seen,
+    known: Seen,
+    config: RefusalConfig,
+    seed: int,
+) -> tuple[Outliers, OutOfDistribution]:
+    """Outlier statistics and limits of one graph, from its validation and training slices.
+
+    Training slices serve the whitening only: weights and limits come from validation groups.
+
+    Args:
+        classifier: Holds the graph.
+        manifest: With the splits that were used.
+        real: What it makes of the validation split.
+        known: What it makes of the training split.
+        config: How many strange pictures, and which share of slices to refuse.
+        seed: Of strange pictures and of the dealing of groups.
+
+    Raises:
+        EvaluationError: If there are too few validation slices or groups.
+    """
+    validation = manifest.subset("val").rows
+    if len(validation) < FEWEST:
+        raise EvaluationError(
+            f"refusal limits: expected {FEWEST} validation slices or more; got {len(validation)}"
+        )
+    kinds = kinds_of()
+    donors = donors_of(manifest, validation, seed)
+    strange = strange_evidence(classifier, kinds, donors, config.per_kind, seed)
+    scores = cross_scores(real, strange, known, seed=seed)
+    names = [kind.name for kind in kinds]
+    limits = limits_of(scores, real.kinds, names, config.reviewed, config.rejected)
+    return fit_outliers(real, strange, known), limits
+
+
+def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> list[Slice]:
+    """Some slices of a manifest, drawn at random."""
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:DONORS]
+    return [read_slice(manifest.resolve(rows[i])) for i in chosen]
+
+
+def _shown(items: Iterable[T], text: str) -> Iterator[T]:
+    yield from track(items, text, console=Console(stderr=True), transient=True)

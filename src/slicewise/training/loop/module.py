@@ -1,0 +1,223 @@
+"""The Lightning module: one step of training, one pass of validation, the optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import lightning as L  # noqa: N812 (Lightning's own name for it)
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+from torch import Tensor
+from torch.optim.lr_scheduler import (
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+
+from slicewise.errors import TrainingError
+from slicewise.inference.decision import probabilities_of
+from slicewise.stats.metrics import accuracy, balanced_accuracy, macro_auroc
+from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
+from slicewise.training.data.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
+from slicewise.training.data.dataset import Images
+from slicewise.training.network.losses import loss, region_loss
+from slicewise.training.network.model import SliceNet
+
+Batch = tuple[Tensor, Tensor, Tensor]
+_BY_ITSELF = 2**31
+"""Epochs between Lightning's own steps of a schedule: never, the module steps it."""
+
+
+class SliceModule(L.LightningModule):
+    """Trains a `SliceNet` on uint8 batches; augmentation runs on whole batches on the device."""
+
+    class_weights: Tensor
+
+    def __init__(
+        self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
+    ) -> None:
+        """Wrap a network.
+
+        Args:
+            network: What is trained.
+            config: The run.
+            weights: (K,) class weights of the loss.
+            regions: (N, S, S) uint8 of the training slices, 255 inside of a tumor; None where the
+                loss does not use them.
+        """
+        super().__init__()
+        self.network = network
+        self.config = config
+        self._regions = regions
+        self.register_buffer("class_weights", weights, persistent=False)
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Augment, predict, and return the loss.
+
+        Raises:
+            TrainingError: The loss is no longer a finite number.
+        """
+        images, possible, positions = batch
+        generator = self._generator(batch_idx)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
+        numbers = draw(self.config.augment, len(images), generator)
+        pixels = apply(images.float() / 255, numbers)
+        regions = self._warped_regions(positions, numbers)
+        blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
+        if blend is not None:
+            pixels = mix(pixels, blend)
+        features = self.network.features(_layout(pixels))
+        logits = self.network.logits(features).float()
+        scores = None if regions is None else self.network.scores(features).float()
+
+        def of(order: Tensor) -> Tensor:
+            """Mean loss where the slices are taken for others of the batch."""
+            own = loss(logits, possible[order], self.class_weights, self.config.loss)
+            if scores is not None and regions is not None:
+                places = region_loss(scores, regions[order], possible[order], self.network.negative)
+                own = own + self.config.loss.region * places
+            return own.mean()
+
+        value = of(torch.arange(len(images), device=images.device))
+        if blend is not None:
+            value = blend.share * value + (1 - blend.share) * of(blend.partner)
+        if not math.isfinite(value.item()):
+            raise TrainingError(
+                f"the loss became {value.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
+                "a lower optimizer.lr or a gradient_clip may help"
+            )
+        main = possible if blend is None or blend.share >= 0.5 else possible[blend.partner]
+        hits = main.gather(1, logits.argmax(1, keepdim=True)).float().mean()
+        self.log("train_loss", value, on_epoch=True, on_step=False, prog_bar=True)
+        self.log("train_accuracy", hits, on_epoch=True, on_step=False)
+        return value
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect logits of one batch."""
+        images, possible, _ = batch
+        logits = self.network(_layout(images.float() / 255)).float()
+        self._seen.append((logits.cpu(), possible.int().argmax(1).cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and AUROC of the whole validation split."""
+        logits = torch.cat([part for part, _ in self._seen])
+        targets = torch.cat([part for _, part in self._seen])
+        self._seen.clear()
+        value = F.cross_entropy(logits, targets)
+        present = np.unique(targets.numpy()).tolist()
+        predicted = logits.argmax(1).numpy()
+        self.log("val_loss", value, prog_bar=True)
+        self.log("val_accuracy", accuracy(predicted, targets.numpy()), prog_bar=True)
+        self.log("val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present))
+        if len(present) > 1:
+            auroc = macro_auroc(probabilities_of(logits.numpy(), None), targets.numpy(), present)
+            self.log("val_macro_auroc", auroc, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and schedule of the configuration."""
+        optimizer = _optimizer(self.network, self.config.optimizer)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = _scheduler(
+            optimizer,
+            self.config.scheduler,
+            steps,
+            max(1, steps // self.config.all_epochs),
+            self.config.early_stopping.mode,
+        )
+        if scheduler is None:
+            return optimizer
+        plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            watched = self.config.early_stopping.monitor
+            plan |= {"interval": "epoch", "monitor": watched, "frequency": _BY_ITSELF}
+        return {"optimizer": optimizer, "lr_scheduler": plan}
+
+    def on_train_epoch_end(self) -> None:
+        """Step a plateau schedule, which Lightning would do only after the epoch is saved."""
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            watched = self.config.early_stopping.monitor
+            scheduler.step(self.trainer.callback_metrics[watched])
+
+    def _warped_regions(self, positions: Tensor, numbers: AugmentDraw) -> Tensor | None:
+        """(N, 1, S, S) in [0, 1] the tumor regions of a batch, moved as its images are."""
+        if self._regions is None:
+            return None
+        chosen = torch.from_numpy(self._regions[positions.cpu().numpy()])
+        return warp(chosen[:, None].to(positions.device).float() / 255, numbers)
+
+    def _generator(self, batch: int) -> torch.Generator:
+        """Fresh numbers for every batch, the same ones after a resume."""
+        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch))
+        return torch.Generator().manual_seed(int(state.generate_state(1)[0]))
+
+
+def _layout(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Backbone and head with their own rates; no decay on norms and biases."""
+    groups = []
+    heads = [part for part in (network.head, network.surroundings) if part is not None]
+    scales = ((network.backbone, config.backbone_lr_scale), *((head, 1.0) for head in heads))
+    for part, scale in scales:
+        trained = [p for p in part.parameters() if p.requires_grad]
+        for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
+            chosen = [p for p in trained if (p.ndim > 1) is matrix]
+            if chosen:
+                rate = config.lr * scale
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "adamax": torch.optim.Adamax,
+    }
+    return kinds[config.name](groups, lr=config.lr)
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer,
+    config: SchedulerConfig,
+    steps: int,
+    epoch_steps: int,
+    mode: Literal["min", "max"],
+) -> LRScheduler | ReduceLROnPlateau | None:
+    """Built over steps, except plateau, which watches the validation."""
+    if config.name == "none":
+        return None
+    if config.name == "plateau":
+        return ReduceLROnPlateau(
+            optimizer, mode=mode, factor=config.factor, patience=config.patience
+        )
+    if config.name == "step":
+        return StepLR(optimizer, config.step_epochs * epoch_steps, config.factor)
+    if config.name == "onecycle":
+        peaks = [float(group["lr"]) for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=0.1)
+    warmup = round(config.warmup_epochs * epoch_steps)
+    cycle = config.cycle_epochs * epoch_steps
+    first = steps - config.cycles * cycle
+
+    def share(step: int) -> float:
+        """Of the highest rate (Loshchilov and Hutter, ICLR 2017)."""
+        if step < warmup:
+            return (step + 1) / warmup
+        if step < first or not config.cycles:
+            return _cosine((step - warmup) / max(1, first - warmup), config.final_share)
+        begun = (min(step, steps - 1) - first) % cycle  # the last rate stays where all is done
+        return config.cycle_share * _cosine(begun / cycle, config.final_share)
+
+    return LambdaLR(optimizer, share)
+
+
+def _cosine(progress: float, final: float) -> float:
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

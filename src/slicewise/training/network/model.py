@@ -1,0 +1,167 @@
+"""Networks: a backbone that ends in a feature map, a linear head at every place, and pooling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from slicewise.data.tasks import Task
+from slicewise.errors import ConfigError
+from slicewise.training.config import ModelConfig
+from slicewise.training.network.backbones import BACKBONES, Backbone, read_weights
+
+
+class SliceNet(nn.Module):
+    """Normalisation, backbone, dropout, a linear head at every place and pooling over places.
+
+    Pooled by `mean`, this is global average pooling and a linear head. Pooled by `evidence`, a
+    tumor class scores by its log odds against no tumor, joined over places by log-mean-exp, so that
+    a small tumor is enough; no tumor scores by the mean of its log odds. A second head on the mean
+    over places, which knows the plane and the surroundings, helps to tell the tumor classes apart;
+    it moves probability between them only, so it has no say in whether there is a tumor.
+    """
+
+    mean: Tensor
+    std: Tensor
+    contrast: Tensor
+    healthy: Tensor
+    tumors: Tensor
+
+    def __init__(
+        self, backbone: Backbone, classes: int, dropout: float, negative: int | None = None
+    ) -> None:
+        """Build around a backbone; `normalise_by` has to follow where it brings no statistics.
+
+        Args:
+            backbone: Feature extractor.
+            classes: K.
+            dropout: Before the head.
+            negative: Index of the class without a tumor, to pool by evidence; None for the mean.
+        """
+        super().__init__()
+        self.backbone = backbone.module
+        self.head = nn.Linear(backbone.channels, classes)
+        self.dropout = nn.Dropout(dropout)
+        self.negative = negative
+        self.register_buffer("contrast", _contrast(classes, negative), persistent=False)
+        healthy = torch.tensor([k == negative for k in range(classes)])
+        self.register_buffer("healthy", healthy, persistent=False)
+        self.register_buffer("tumors", torch.eye(classes)[~healthy], persistent=False)
+        self.surroundings: nn.Linear | None = None
+        if negative is not None:
+            self.surroundings = nn.Linear(backbone.channels, classes - 1)
+            nn.init.zeros_(self.surroundings.weight)
+            nn.init.zeros_(self.surroundings.bias)
+        self.register_buffer("mean", torch.tensor(backbone.mean or 0.0))
+        self.register_buffer("std", torch.tensor(backbone.std or 1.0))
+        self.needs_statistics = backbone.mean is None
+        self._frozen: tuple[nn.Module, ...] = ()
+
+    def normalise_by(self, mean: float, std: float) -> None:
+        """Set the normalisation, in units of images in [0, 1]."""
+        self.mean.fill_(mean)
+        self.std.fill_(std)
+
+    def freeze(self, stages: Sequence[nn.Module]) -> None:
+        """Keep stages as they are: neither weights nor batch-norm statistics change."""
+        self._frozen = tuple(stages)
+        for stage in stages:
+            stage.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> SliceNet:
+        """Training mode for all but the frozen stages."""
+        super().train(mode)
+        for stage in self._frozen:
+            stage.eval()
+        return self
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) images in [0, 1] to the last feature map (N, D, h, w)."""
+        features: Tensor = self.backbone((images - self.mean) / self.std)
+        return features
+
+    def scores(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to class scores of every place (N, K, h, w)."""
+        kernel = self.head.weight[:, :, None, None]
+        return nn.functional.conv2d(self.dropout(features), kernel, self.head.bias)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to logits (N, K)."""
+        if self.surroundings is None:
+            logits: Tensor = self.head(self.dropout(features.mean(dim=(2, 3))))
+            return logits
+        evidence = self.evidence(features)
+        tumors = evidence @ self.tumors.T
+        mean = self.dropout(features.mean(dim=(2, 3)))
+        kinds = (tumors + self.surroundings(mean)).log_softmax(dim=1)
+        told = (tumors.logsumexp(dim=1, keepdim=True) + kinds) @ self.tumors
+        return torch.where(self.healthy, evidence, told)
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """(N, D, h, w) features to what the places say for each class (N, K).
+
+        Pooled by the mean, these are the logits.
+        """
+        odds = torch.einsum("jk,nkhw->njhw", self.contrast, self.scores(features)).flatten(2)
+        if self.negative is None:
+            return odds.mean(dim=2)
+        joined = odds.logsumexp(dim=2) - math.log(odds.shape[2])
+        return torch.where(self.healthy, odds.mean(dim=2), joined)
+
+    def evidence_kernel(self) -> Tensor:
+        """(K, D) what each feature at each place adds to the evidence, on the mean over places."""
+        return self.contrast @ self.head.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) images in [0, 1] to logits (N, K)."""
+        return self.logits(self.features(images))
+
+
+def create_network(config: ModelConfig, task: Task, *, weights: Path | None) -> SliceNet:
+    """Build the network of a configuration.
+
+    Args:
+        config: Names a key of `BACKBONES`.
+        task: The classes.
+        weights: safetensors file with the weights of the backbone, RGB stem as published; None for
+            random ones.
+
+    Raises:
+        ConfigError: The name is unknown, more stages are to be frozen than there are, or evidence
+            is to be pooled for a task without a negative class.
+        TrainingError: The weights do not fit the architecture.
+    """
+    name, frozen = config.name, config.frozen_stages
+    if name not in BACKBONES:
+        raise ConfigError(f"model.name {name!r}: expected one of {', '.join(sorted(BACKBONES))}")
+    if config.pool == "evidence" and task.negative_class is None:
+        raise ConfigError(
+            f"model.pool evidence: expected a task with a negative class; {task.name} has none"
+        )
+    backbone = BACKBONES[name](None if weights is None else read_weights(weights))
+    if frozen > len(backbone.stages):
+        raise ConfigError(f"model.frozen_stages {frozen}: {name} has {len(backbone.stages)} stages")
+    negative = task.classes.index(task.negative_class or "") if config.pool == "evidence" else None
+    network = SliceNet(backbone, len(task.classes), config.dropout, negative)
+    network.freeze(backbone.stages[:frozen])
+    return network
+
+
+def _contrast(classes: int, negative: int | None) -> Tensor:
+    """(K, K) from scores to what is pooled: the scores themselves, or each against no tumor."""
+    matrix = torch.eye(classes)
+    if negative is not None:
+        others = [k for k in range(classes) if k != negative]
+        matrix[others, negative] = -1
+        matrix[negative, others] = -1 / len(others)
+    return matrix
+
+
+def parameter_counts(network: nn.Module) -> tuple[int, int]:
+    """All parameters and trainable ones."""
+    sizes = [(p.numel(), p.requires_grad) for p in network.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)

@@ -1,0 +1,60 @@
+"""The audit database, once on SQLite and once on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from builders_records import KEY
+from postgres import postgres, postgres_url
+from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.store import AuditStore
+from slicewise.service.settings import Settings
+
+__all__ = ["postgres", "postgres_url"]
+
+
+@pytest.fixture
+def kind() -> str:
+    """SQLite, but for tests marked with `on_both`."""
+    return "sqlite"
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'audit.db'}"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def settings(url: str) -> Settings:
+    return Settings(database_url=url, audit_key=SecretStr(KEY))
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[AuditStore]:
+    opened = AuditStore.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ledger(settings: Settings, store: AuditStore) -> Iterator[Ledger]:
+    opened = Ledger.open(settings, create=False)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def execute(ledger: Ledger) -> Callable[[str], None]:
+    """Change the database behind the back of whoever keeps the chain."""
+
+    def run(statement: str) -> None:
+        with ledger.database.writing() as connection:
+            connection.exec_driver_sql(statement)
+
+    return run

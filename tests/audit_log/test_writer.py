@@ -1,0 +1,94 @@
+"""Commits come first, and the chore comes none the less."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from slicewise.audit_log import writer
+from slicewise.audit_log.writer import GroupWriter
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FIRST_CHORE_S", 0.05)
+    monkeypatch.setattr(writer, "CHORE_S", 0.2)
+
+
+@pytest.fixture
+def done() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def made(done: list[str]) -> Iterator[GroupWriter]:
+    opened = GroupWriter(lambda rows: done.append("rows"), lambda: bool(done.append("chore")))
+    yield opened
+    opened.close()
+
+
+def test_the_chore_comes_under_traffic_too(made: GroupWriter, done: list[str]):
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:  # never idle for as long as lies between two chores
+        made.submit([{}]).result(5)
+        time.sleep(0.002)
+    assert 3 <= done.count("chore") <= 6
+    assert done.count("rows") > 20
+
+
+def test_the_chore_comes_without_traffic(made: GroupWriter, done: list[str]):
+    time.sleep(0.6)
+    assert set(done) == {"chore"}
+    assert 2 <= len(done) <= 4
+
+
+def test_commits_go_between_the_parts_of_a_chore():
+    turns: list[str] = []
+    running, go_on = threading.Event(), threading.Event()
+
+    def chore() -> bool:
+        turns.append("chore")
+        running.set()
+        go_on.wait(5)
+        return turns.count("chore") < 4
+
+    busy = GroupWriter(lambda rows: turns.append("rows"), chore)
+    running.wait(5)
+    waiting = busy.submit([{}])
+    go_on.set()
+    waiting.result(5)
+    time.sleep(0.1)
+    busy.close()
+    assert turns[:5] == ["chore", "rows", "chore", "chore", "chore"]
+
+
+def test_closing_waits_for_no_long_chore():
+    calls: list[float] = []
+
+    def chore() -> bool:
+        calls.append(time.monotonic())
+        time.sleep(0.05)
+        return True
+
+    endless = GroupWriter(lambda rows: None, chore)
+    time.sleep(0.15)
+    endless.close()
+    assert calls
+    assert not endless.alive
+
+
+def test_a_chore_that_fails_comes_again():
+    calls: list[int] = []
+
+    def chore() -> bool:
+        calls.append(1)
+        raise RuntimeError
+
+    failing = GroupWriter(lambda rows: None, chore)
+    time.sleep(0.5)
+    failing.submit([{}]).result(5)
+    failing.close()
+    assert len(calls) >= 2

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from slicewise.data.build.report import BuildReport, Excluded
+from slicewise.data.manifest import ManifestRow
+
+
+def row(label: str, group: str, split: str) -> ManifestRow:
+    return ManifestRow("p", label, "made", "", group, split, "0" * 64, 1, 1)
+
+
+def test_the_summary_counts_slices_groups_and_reasons():
+    rows = (row("glioma", "a", "train"), row("glioma", "a", "train"), row("no_tumor", "b", "test"))
+    excluded = (
+        Excluded("x", "glioma", "made", "copy of a.png"),
+        Excluded("y", "glioma", "made", "copy of b.png"),
+        Excluded("z", "", "made", str(Path("z")) + ": broken"),
+    )
+    text = BuildReport(rows, excluded, 1, 2, 5, "by fold").summary().splitlines()
+    assert text[0] == "3 slices in 2 groups; 3 left out"
+    assert text[1].startswith("copies found: 1 exact, 2 near")
+    assert text[2:4] == ["splits: by fold", "moved to another fold: 5 slices"]
+    assert text[5].split() == ["source", "class", "train", "val", "test", "groups"]
+    assert ["made", "glioma", "2", "0", "0", "1"] in [line.split() for line in text]
+    assert ["all", "2", "0", "1", "2"] in [line.split() for line in text]
+    assert "       2  copy of" in text
+
+
+def test_one_of_each_is_in_the_singular():
+    text = BuildReport((row("glioma", "a", "train"),), (), 0, 0, 1, "x").summary().splitlines()
+    assert text[0] == "1 slice in 1 group; 0 left out"
+    assert text[3] == "moved to another fold: 1 slice"
+
+
+def test_sources_without_patients_are_named():
+    known, unknown = row("glioma", "patient:a", "train"), row("glioma", "copies:ab", "test")
+    assert "caution" not in BuildReport((known,), (), 0, 0, 0, "x").summary()
+    assert "caution: no patients or groups are known in made." in (
+        BuildReport((known, unknown), (), 0, 0, 0, "x").summary()
+    )

@@ -1,0 +1,82 @@
+"""Bright rings and rows of letters are seen; heads of MR and specks are not."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageDraw
+
+from builders_data import as_pixels, head
+from slicewise.data.quality.marks import bright_ring, letters_in_row, mark_vector
+from slicewise.imaging.read import read_slice
+
+
+def ct(side=256, thick=0.12, brain=80):
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    radius = np.hypot(x / 0.75, y / 0.9)
+    noise = np.random.default_rng(0).normal(0, 6, (side, side))
+    inside = np.where(radius < 1 - thick, brain + noise, 250)
+    return np.where(radius < 1, inside, 0).astype(np.float32)
+
+
+def test_bone_all_around_a_dim_brain_is_a_ring():
+    ring = bright_ring(ct())
+    assert ring.cover == 1
+    assert ring.inside == pytest.approx(80 / 250, abs=0.03)
+    assert ring.inside_bright == 0
+
+
+def test_brightness_and_size_make_no_difference():
+    one = bright_ring(ct())
+    two = bright_ring(ct(side=512) * 3 + 100)
+    assert (two.cover, two.inside) == (one.cover, pytest.approx(one.inside, abs=0.02))
+
+
+def test_a_broken_ring_covers_less_and_a_bright_brain_is_seen():
+    half = ct()
+    half[:, :128][half[:, :128] > 200] = 80
+    assert bright_ring(half).cover < 0.6
+    assert bright_ring(ct(brain=240)).inside > 0.9
+
+
+def test_a_blank_picture_has_neither():
+    assert mark_vector(np.full((64, 64), 3, np.float32)).tolist() == [0, 0, 0, 0]
+
+
+def written(text, place, image=None):
+    picture = (image or head(1)).copy()
+    ImageDraw.Draw(picture).text(place, text, fill=255)
+    return as_pixels(picture)
+
+
+def test_letters_beside_the_head_are_counted():
+    assert letters_in_row(written("R 25 Mar", (4, 4))) >= 3
+    assert letters_in_row(written("AXIAL", (200, 240))) >= 3
+
+
+def test_letters_upon_the_head_single_ones_and_none_are_not():
+    assert letters_in_row(as_pixels(head(1))) == 0
+    assert letters_in_row(written("R", (4, 4))) == 0
+    specks = as_pixels(head(1))
+    specks[[5, 60, 120, 240], [5, 250, 4, 250]] = 255
+    assert letters_in_row(specks) < 3
+
+
+@pytest.mark.realdata
+def test_the_rule_finds_the_ct_slices_that_were_seen_by_eye(real_data):
+    table = Path(__file__).parents[3] / "models" / "four_class" / "curation.csv"
+    with table.open() as file:
+        rows = [row for row in csv.DictReader(file) if not row["reason"].startswith("duplicate")]
+    flagged = {True: 0, False: 0}
+    counts = {True: 0, False: 0}
+    for row in rows:
+        ring = bright_ring(read_slice(str(real_data / row["path"])).pixels)
+        is_ct = row["reason"] == "ct"
+        counts[is_ct] += 1
+        flagged[is_ct] += ring.cover >= 0.75 and ring.inside <= 0.5 and ring.inside_bright <= 0.05
+    assert counts[True] == 18
+    assert flagged[True] >= 17
+    assert flagged[False] <= 2

@@ -1,0 +1,123 @@
+"""The report: everything that was asked, nothing from elsewhere, nothing unescaped."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders_explain import CLASSES, REFERENCE, bundle, single, volume
+from slicewise.errors import InputError
+from slicewise.imaging.slice import Failure, Slice
+from slicewise.inference.results import DISCLAIMER
+from slicewise.output.html import percent, render_report, write_report
+
+SHARES = (0.7, 0.1, 0.15, 0.05)
+
+
+def picture(source: str = "scan.png", **notes: str) -> Slice:
+    pixels = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    return Slice(pixels, source, annotations=notes)
+
+
+def words(page: str) -> str:
+    """The text of a page, without markup, on one line."""
+    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)
+    return re.sub(r"\s+", " ", text.replace("\N{NO-BREAK SPACE}", " "))
+
+
+class TestReport:
+    def test_an_answer_is_shown_in_full(self) -> None:
+        text = words(render_report([single(picture(), SHARES)], bundle()))
+        for part in ("scan.png", "Glioma 70.0 %", "Meningioma 10.0 %", "Tumor probability 85.0 %",
+                     "at or above the threshold of 40.0 %", "review",
+                     "no fitted limits for accepting", "ring: peak"):  # fmt: skip
+            assert part in text
+        assert "Drawn as" not in text
+
+    def test_the_disclaimer_stands_on_top_and_on_each_answer(self) -> None:
+        items = [single(picture(name), SHARES) for name in ("a.png", "b.png")]
+        assert words(render_report(items, bundle())).count(DISCLAIMER) == 3
+
+    def test_the_model_and_the_classes_are_named(self) -> None:
+        text = words(render_report([single(picture(), SHARES)], bundle()))
+        assert f"{REFERENCE.name} {REFERENCE.version}" in text
+        assert REFERENCE.sha256 in text
+        assert text.count("Grows from") == 2
+        assert "None of the tumor kinds" in text
+        assert "Grad-CAM" in text
+
+    def test_what_was_drawn_stands_beside_what_was_answered(self) -> None:
+        notes = {"synthetic": "true", "drawn": "meningioma", "tumor_box": "0.5 0.5 0.3 0.3"}
+        text = words(render_report([single(picture(**notes), SHARES, (3, 3))], bundle()))
+        assert "Drawn as Meningioma , answered Glioma" in text
+        assert "peaks inside the drawn tumor" in text
+        assert "0 of 1 synthetic slices answered as drawn" in text
+
+    def test_a_peak_elsewhere_is_said_to_be_elsewhere(self) -> None:
+        notes = {"synthetic": "true", "drawn": "glioma", "tumor_box": "0.2 0.2 0.1 0.1"}
+        text = words(render_report([single(picture(**notes), SHARES, (6, 6))], bundle()))
+        assert "peaks outside the drawn tumor" in text
+
+    @pytest.mark.parametrize("box", ["", "a b c d", "1 2", "1 2 3 4 5"])
+    def test_a_broken_box_is_no_box(self, box: str) -> None:
+        notes = {"synthetic": "true", "drawn": "glioma", "tumor_box": box}
+        text = words(render_report([single(picture(**notes), SHARES)], bundle()))
+        assert "the drawn tumor" not in text
+
+    def test_no_evidence_is_said(self) -> None:
+        text = words(render_report([single(picture(), SHARES, None)], bundle()))
+        assert "No evidence map for glioma" in text
+
+    def test_a_series_shows_its_key_slices(self) -> None:
+        slices = [picture(f"series#{k}") for k in range(5)]
+        page = render_report([volume(slices, [0.1, 0.2, 0.9, 0.8, 0.1], [2, 3])], bundle())
+        text = words(page)
+        assert "axial series" in text
+        assert "Tumor probability 90.0 %" in text
+        assert "2 at or above the threshold" in text
+        assert page.count("data:image/jpeg") == 4
+
+    def test_failures_stand_with_their_error(self) -> None:
+        text = words(render_report([Failure("bad.dcm", "expected pixels, got none")], bundle()))
+        assert "bad.dcm expected pixels, got none" in text
+
+    def test_names_and_notes_are_escaped(self) -> None:
+        nasty = "<script>alert(1)</script>"
+        items = [
+            single(picture(nasty, synthetic="true", drawn=nasty), SHARES),
+            Failure(nasty, nasty),
+        ]
+        page = render_report(items, bundle())
+        assert "<script" not in page
+
+    def test_nothing_is_loaded_from_elsewhere(self) -> None:
+        page = render_report([single(picture(), SHARES)], bundle())
+        assert "http" not in page
+        assert all(at.startswith("data:") for at in re.findall(r'src="([^"]*)"', page))
+
+    def test_written_to_a_new_folder(self, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "report.html"
+        write_report([single(picture(), SHARES)], bundle(), path)
+        assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+    def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="cannot write the report"):
+            write_report([], bundle(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0.0 %"), (0.0004, "<0.1 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1.0, "100.0 %")],
+)
+def test_percent_never_rounds_to_certainty(share: float, text: str) -> None:
+    assert percent(share).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_every_class_has_its_colour() -> None:
+    page = render_report([single(picture(), SHARES)], bundle())
+    assert len(CLASSES) == 4
+    for colour in ("#ef4444", "#f59e0b", "#10b981", "#6366f1"):
+        assert colour in page

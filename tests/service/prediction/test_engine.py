@@ -1,0 +1,259 @@
+"""What holds for answers whatever the route: recorded first, bounded, each by its own arm."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from builders import bundle_info, write_tiny_bundle
+from builders_imaging import zip_bytes
+from builders_service import (
+    Gate,
+    files,
+    png,
+    problem,
+    running,
+    series,
+    service_settings,
+    services,
+    until,
+)
+from slicewise.errors import AuditError
+from slicewise.service.prediction import engine as engine_module
+from slicewise.service.prediction import reading
+
+
+def test_a_full_service_says_when_to_come_back(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path, queue_size=2)) as client:
+        gate = Gate(services(client).engine.main, monkeypatch)
+        with ThreadPoolExecutor(2) as pool:
+            let_in = [pool.submit(client.post, "/v1/predict", files=files(png(0)))]
+            gate.reached.wait(10)
+            let_in.append(pool.submit(client.post, "/v1/predict", files=files(png(1))))
+            until(lambda: services(client).engine.door.waiting == 2)
+            refused = client.post("/v1/predict", files=files(png(2)))
+            gate.open.set()
+            assert [one.result().status_code for one in let_in] == [200, 200]
+        problem(refused, 503)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert client.post("/v1/predict", files=files(png(2))).status_code == 200
+        assert services(client).engine.door.waiting == 0
+
+
+def test_a_series_larger_than_the_queue_is_answered(tmp_path):
+    with running(service_settings(tmp_path, queue_size=2, batch_size=4)) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        assert len(client.post("/v1/predict", files=sent).json()["predictions"]) == 9
+
+
+def test_more_slices_than_a_request_may_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_SLICES", 8)
+    with running(service_settings(tmp_path)) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        problem(client.post("/v1/predict", files=sent), 413)
+
+
+def test_more_bytes_than_there_is_room_for_are_refused(tmp_path, monkeypatch):
+    settings = service_settings(tmp_path, max_upload_bytes=20_000)
+    with running(settings) as client:
+        services(client).engine.door.bytes_held = 4 * 20_000
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+
+
+def test_what_takes_too_long_ends(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
+        gate = Gate(services(client).engine.main, monkeypatch)
+        response = client.post("/v1/predict", files=files(png(0)))
+        gate.open.set()
+        problem(response, 503)
+        assert response.headers["retry-after"]
+        assert not list(services(client).store.records())
+
+
+def test_nothing_is_answered_that_is_not_recorded(tmp_path, monkeypatch):
+    failed: Future[None] = Future()
+    failed.set_exception(AuditError("/secret/place.db: disk full"))
+    with running(service_settings(tmp_path)) as client:
+        monkeypatch.setattr(type(services(client).store), "submit", lambda self, rows: failed)
+        response = client.post("/v1/predict", files=files(png(0)))
+        assert "secret" not in response.text
+        assert "probabilities" not in response.text
+        problem(response, 503)
+
+
+def test_the_answer_waits_for_the_record(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path)) as client:
+        store = services(client).store
+        submit, on_disk = type(store).submit, []
+
+        def late(self, rows):
+            done: Future[None] = Future()
+
+            def write():
+                time.sleep(0.3)
+                submit(self, rows).result()
+                on_disk.append(True)
+                done.set_result(None)
+
+            threading.Thread(target=write).start()
+            return done
+
+        monkeypatch.setattr(type(store), "submit", late)
+        assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        assert on_disk == [True]  # before the answer was here, not some time later
+
+
+def test_the_disk_works_while_pictures_are_drawn(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path)) as client:
+        store, order = services(client).store, []
+        submit, draw = type(store).submit, engine_module.draw
+
+        def tell_submit(self, rows):
+            order.append("submitted")
+            return submit(self, rows)
+
+        def tell_draw(*given):
+            time.sleep(0.1)
+            order.append("drawn")
+            return draw(*given)
+
+        monkeypatch.setattr(type(store), "submit", tell_submit)
+        monkeypatch.setattr(engine_module, "draw", tell_draw)
+        said = client.post("/v1/predict?explain=true", files=files(png(0))).json()
+        assert order == ["submitted", "drawn"]
+        assert store.get(said["id"]).label == said["label"]
+
+
+def test_many_clients_get_their_own_answers(tmp_path):
+    with running(service_settings(tmp_path)) as client:
+        sent = [png(i % 4, seed=i) for i in range(12)]
+        alone = [client.post("/v1/predict", files=files(one)).json() for one in sent]
+
+        def ask(i):
+            how = {"explain": True} if i % 3 == 0 else {}
+            return client.post("/v1/predict", files=files(sent[i % 12]), params=how).json()
+
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(ask, range(48)))
+        for i, said in enumerate(together):
+            assert said["label"] == alone[i % 12]["label"]
+            assert said["decision"] == alone[i % 12]["decision"]
+            assert said["probabilities"] == pytest.approx(alone[i % 12]["probabilities"], abs=1e-5)
+        assert len({said["id"] for said in together}) == 48
+        assert sum(1 for _ in services(client).store.records()) == 60
+
+
+def test_a_challenger_answers_its_share_and_always_the_same_inputs(tmp_path, rival):
+    settings = service_settings(tmp_path, challenger=rival, challenger_share=0.5)
+    with running(settings) as client:
+        sent = [png(i % 4, seed=i, side=64) for i in range(16)]
+        first, second = (
+            [client.post("/v1/predict", files=files(one)).json()["bundle"]["name"] for one in sent]
+            for _ in range(2)
+        )
+        arms = [row.arm for row in services(client).store.records()][:16]
+    assert first == second
+    assert set(first) == {"tiny", "rival"}
+    assert arms == ["challenger" if name == "rival" else "main" for name in first]
+
+
+def test_a_challenger_of_another_task_is_refused_at_the_start(tmp_path):
+    from slicewise.errors import ConfigError
+
+    other = tmp_path / "other"
+    other.mkdir()
+    task = bundle_info().task.model_copy(update={"negative_class": None})
+    write_tiny_bundle(other, task=task)
+    with (
+        pytest.raises(ConfigError, match="classes"),
+        running(service_settings(tmp_path, challenger=other)),
+    ):
+        pass
+
+
+def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    decode = reading.read_entries
+
+    def slow(entries, limits):
+        for item in decode(entries, limits):
+            go_on.wait(10)
+            yield item
+
+    monkeypatch.setattr(reading, "read_entries", slow)
+    with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
+        door, prepared = services(client).engine.door, []
+        monkeypatch.setattr(services(client).engine.main, "prepare", prepared.append)
+        problem(client.post("/v1/predict", files=files(png(0), png(1))), 503)
+        assert door.waiting == 1
+        assert door.bytes_held > 0
+        go_on.set()
+        until(lambda: (door.waiting, door.bytes_held, door.pixels_held) == (0, 0, 0))
+        assert not prepared
+
+
+def test_the_end_does_not_wait_for_a_thread_that_hangs(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(engine_module, "read_uploads", lambda *given: go_on.wait(10))
+    started = time.monotonic()
+    with running(service_settings(tmp_path, request_timeout_s=0.1, drain_s=0.3)) as client:
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+        started = time.monotonic()
+        closing = services(client).engine.close
+        client.portal.call(closing)
+        assert 0.2 < time.monotonic() - started < 5
+        go_on.set()
+
+
+def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(engine_module, "read_uploads", lambda *given: go_on.wait(20))
+    with running(service_settings(tmp_path, request_timeout_s=0.1, drain_s=0.3)) as client:
+        for expected in (200, 503):
+            problem(client.post("/v1/predict", files=files(png(0))), 503)
+            time.sleep(0.2)
+            assert client.get("/readyz").status_code == expected
+        go_on.set()
+        until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
+    with running(service_settings(tmp_path)) as client:
+        door = services(client).engine.door
+        others = door.answers_held = door._answers - 2000  # have not taken theirs
+        bare = client.post("/v1/explain", files=files(png(0))).json()
+        assert door.answers_held == others
+        others = door.answers_held = door._answers - 200
+        refused = client.post("/v1/explain", files=files(png(0)))
+        assert door.answers_held == others
+        door.answers_held = 0
+        given = client.post("/v1/explain", files=files(png(0))).json()
+        assert door.answers_held == 0
+    problem(refused, 503)
+    assert "room for 0 of this request" in bare["errors"][0]["error"]
+    assert bare["predictions"][0]["heatmap"] is None
+    assert given["predictions"][0]["heatmap"]
+
+
+def test_only_so_many_slices_are_drawn_and_the_answer_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "MOST_PICTURES", 2)
+    with running(service_settings(tmp_path)) as client:
+        sent = {"file": ("many.zip", zip_bytes({f"{i}.png": png(i % 4, seed=i) for i in range(4)}))}
+        said = client.post("/v1/predict?explain=true", files=sent).json()
+    drawn = [one["heatmap"] is not None for one in said["predictions"]]
+    assert drawn == [True, True, False, False]
+    (told,) = said["errors"]
+    assert told["source"] == said["predictions"][2]["source"]
+    assert "like 1 after it" in told["error"]
+
+
+def test_a_record_is_finished_though_nobody_waits_for_it(tmp_path, monkeypatch):
+    late: Future[None] = Future()
+    with running(service_settings(tmp_path, request_timeout_s=0.5)) as client:
+        monkeypatch.setattr(type(services(client).store), "submit", lambda self, rows: late)
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+        assert not late.cancelled()
+        late.set_result(None)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import numpy as np
+import pytest
+
+from builders import head_pixels, make_slice, tiny_bundle
+from builders_imaging import picture_bytes, zip_bytes
+from builders_service import png, series
+from slicewise.audit_log.record import Arm
+from slicewise.errors import LimitError, OverloadError
+from slicewise.inference.classifier import Classifier
+from slicewise.service.http.uploads import limits_of, upload_of
+from slicewise.service.prediction.admission import Door
+from slicewise.service.prediction.reading import read_uploads, summary_of
+from slicewise.service.settings import Settings
+
+LIMITS = limits_of(Settings())
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return Classifier(tiny_bundle(tmp_path_factory.mktemp("bundle")))
+
+
+def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, stop=None):
+    door = Door(8, 10**6, 10**6, 10**6, lambda: 1.0)
+    with door.enter() as ticket:
+        stop = stop or Event()
+        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, ticket, stop)
+
+
+def test_every_slice_knows_its_upload_and_its_place_there(classifier):
+    single = upload_of("a.png", png(0))
+    pages = upload_of("scan.zip", zip_bytes({"x.png": png(1), **series(3)}))
+    found = read(classifier, single, pages).series
+    places = {
+        slice_.source: (place.sha256, place.index)
+        for one in found
+        for slice_, place in zip(one.series.slices, one.places, strict=True)
+    }
+    assert places["a.png"] == (single.sha256, None)
+    zipped = {source: place for source, place in places.items() if source.startswith("scan.zip!")}
+    assert {sha256 for sha256, _ in zipped.values()} == {pages.sha256}
+    assert sorted(index for _, index in zipped.values()) == [0, 1, 2, 3]
+
+
+def test_a_series_of_several_files_has_one_arm(classifier):
+    uploads = [upload_of(name, data) for name, data in series(4).items()]
+    arms = {upload.sha256: Arm.MAIN for upload in uploads}
+    arms[uploads[0].sha256] = Arm.CHALLENGER  # the lowest slice
+    (found,) = read(classifier, *uploads, arm_of=arms.__getitem__).series
+    assert found.arm is Arm.CHALLENGER
+    assert [place.sha256 for place in found.places] == [upload.sha256 for upload in uploads]
+
+
+def test_the_summary_is_of_what_the_model_reads(classifier):
+    bright, dim = (classifier.prepare(make_slice(head_pixels(96) * f)) for f in (1, 0.1))
+    assert summary_of(bright) == pytest.approx(summary_of(dim), abs=0.01)
+    levels = bright.prepared.image / 255
+    expected = {"mean": levels.mean(), "std": levels.std(), "p50": np.median(levels)}
+    for name, value in expected.items():
+        assert summary_of(bright)[name] == pytest.approx(value, abs=1e-5)
+    assert (summary_of(bright)["rows"], summary_of(bright)["columns"]) == (96, 96)
+
+
+def test_limits_are_tighter_than_on_the_command_line(classifier):
+    large = picture_bytes(np.zeros((6000, 6000), np.uint8))
+    (failure,) = read(classifier, upload_of("large.png", large)).failures
+    assert "25,000,000 pixels" in failure.error
+
+
+def test_pixels_are_summed_over_the_whole_request(classifier):
+    tight = replace(LIMITS, max_volume_pixels=3 * 64**2)
+    uploads = [upload_of(f"{i}.png", png(0, seed=i, side=64)) for i in range(4)]
+    assert len(read(classifier, *uploads[:3], limits=tight).series) == 3
+    with pytest.raises(LimitError, match="12,288 pixels"):
+        read(classifier, *uploads, limits=tight)
+
+
+def test_pixels_need_room_at_the_door(classifier):
+    with pytest.raises(OverloadError):
+        read(classifier, upload_of("a.png", png(0, side=1024)))
+
+
+def test_what_nobody_waits_for_ends_with_the_next_input(classifier):
+    stop, asked = Event(), []
+
+    def arm_of(sha256):
+        asked.append(sha256)
+        stop.set()
+        return Arm.MAIN
+
+    uploads = [upload_of(f"{i}.png", png(0, seed=i)) for i in range(3)]
+    with pytest.raises(OverloadError, match="stopped"):
+        read(classifier, *uploads, arm_of=arm_of, stop=stop)
+    assert len(asked) == 1

@@ -1,0 +1,158 @@
+"""Cross-validation from folds to a final model."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders_training import run_config, write_heads
+from slicewise.data.manifest import Manifest
+from slicewise.data.tasks import FOUR_CLASS
+from slicewise.errors import LeakageError, TrainingError
+from slicewise.inference.bundle import load_bundle
+from slicewise.predictions.files import read_predictions
+from slicewise.training.bundle_config import OperatingPointConfig
+from slicewise.training.config import load_config
+from slicewise.training.crossval.fold_split import held_out
+from slicewise.training.crossval.folds import cross_validate, train_fold
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Manifest:
+    return write_heads(tmp_path, groups=9, per_group=1)
+
+
+def test_an_unknown_fold_is_named(tmp_path, manifest):
+    with pytest.raises(TrainingError, match="fold 'd': the manifest has a, b, c"):
+        train_fold(run_config(tmp_path), FOUR_CLASS, "d", "x")
+
+
+def test_a_group_in_two_folds_is_refused_before_anything_is_trained(tmp_path, manifest):
+    rows = tuple(
+        replace(row, split="", group="one" if row.label == "glioma" else row.group)
+        for row in manifest.rows
+    )
+    replace(manifest, rows=rows).write(tmp_path / "manifest.csv")
+    config = run_config(tmp_path)
+    with pytest.raises(LeakageError, match=r"1 groups are in several: one in \['test', "):
+        train_fold(config, FOUR_CLASS, "a", "x")
+    assert not (config.folder / "fold-a/log.csv").exists()
+
+
+def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
+    manifest = write_heads(tmp_path, groups=4)
+    rows = tuple(
+        replace(row, split="", extra={"fold": "1" if row.group[-1] in "02" else "2"})
+        for row in manifest.rows
+    )
+    manifest = replace(manifest, rows=rows)
+    manifest.write(tmp_path / "manifest.csv")
+    without_pictures(monkeypatch)
+    config = run_config(tmp_path, trainer={"epochs": 1}, folds={"validation_share": 0.3})
+    bundle = cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds")
+    assert bundle == config.folder / "final/bundle"
+    pooled = config.folder / "cross_validation"
+    report = json.loads((pooled / "metrics.json").read_text())
+    assert (report["n"], report["groups"]) == (32, 16)
+    alone = json.loads((config.folder / "fold-1/evaluation/metrics.json").read_text())
+    assert report["folds"]["1"]["accuracy"] == alone["accuracy"]
+    assert [report["folds"][name]["n"] for name in "12"] == [16, 16]
+    values = [report["folds"][name]["accuracy"]["value"] for name in "12"]
+    assert report["over_folds"]["accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert set(report["calibration_comparison"]["methods"]) == {
+        *("uncalibrated", "temperature", "bias_corrected"),
+    }
+    assert (pooled / "calibration.png").is_file()
+    assert report["split"] == "cross-validation over fold 1, 2"
+    assert report["memorisation_1nn"]["value"] is not None
+    with (pooled / "predictions.csv").open(newline="") as stream:
+        found = sorted(line["path"] for line in csv.DictReader(stream))
+    assert len(set(found)) == 32
+    info = load_bundle(bundle).info
+    final = held_out(config, manifest, None)
+    trained, watching = (len(final.subset(name).rows) for name in ("train", "val"))
+    assert watching > 0
+    assert info.evaluation["description"].startswith("Cross-validation")
+    assert f"on {trained} of the 32 slices" in info.evaluation["description"]
+    assert f"the other {watching}, in whole groups" in info.evaluation["description"]
+    assert info.evaluation["accuracy"] == report["accuracy"]
+    assert info.origin.training_slices == len(held_out(config, manifest, None).subset("train").rows)
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "By fold, each answered by a model that was trained without it" in card
+    assert "| Accuracy | " in card
+    own = load_bundle(config.folder / "fold-1/bundle").info
+    assert own.evaluation["n"] == 16
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("slicewise.training.loop.train.fit", refuse)
+    assert cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds") == bundle
+
+    changed = config.bundle.model_copy(
+        update={
+            "calibration": "bias_corrected",
+            "operating_point": OperatingPointConfig(rule="target_sensitivity", value=0.5),
+        }
+    )
+    config = config.model_copy(update={"bundle": changed})
+    assert cross_validate(config, FOUR_CLASS, "slicewise train quick.yaml --folds") == bundle
+    for part in ("fold-1", "fold-2", "final"):
+        rule = load_bundle(config.folder / part / "bundle").info.decision
+        assert rule.operating_point.rule == "target_sensitivity=0.5"
+        written = load_config(config.folder / part / "config.yaml").bundle
+        assert written.calibration == "bias_corrected"
+
+
+def test_folds_without_a_column_are_dealt_and_kept(tmp_path, monkeypatch):
+    manifest = write_heads(tmp_path, groups=4)
+    rows = tuple(replace(row, split="", extra={}) for row in manifest.rows)
+    replace(manifest, rows=rows).write(tmp_path / "manifest.csv")
+    without_pictures(monkeypatch)
+    folds = {"validation_share": 0.3, "count": 2}
+    config = run_config(tmp_path, trainer={"epochs": 1}, folds=folds)
+    bundle = cross_validate(config, FOUR_CLASS, "x")
+    report = load_bundle(bundle).info.evaluation
+    assert sum(report["folds"][name]["n"] for name in "12") == report["n"] == 32
+    kept = Manifest.read(config.folder / "fold-1/manifest.csv")
+    assert {row.extra["fold"] for row in kept.subset("test").rows} == {"1"}
+
+
+def test_labels_of_the_held_out_fold_change_nothing_that_is_fitted(tmp_path, monkeypatch):
+    """Turning all labels of the held-out fold round leaves weights, temperature and threshold."""
+    without_pictures(monkeypatch)
+    turned = dict(zip(FOUR_CLASS.classes, FOUR_CLASS.classes[::-1], strict=True))
+
+    def fitted(folder: Path, turn: bool) -> tuple[object, ...]:
+        manifest = write_heads(folder, groups=6)
+        rows = tuple(
+            replace(
+                row,
+                split="",
+                label=turned[row.label] if turn and row.extra["fold"] == "a" else row.label,
+            )
+            for row in manifest.rows
+        )
+        replace(manifest, rows=rows).write(folder / "manifest.csv")
+        config = run_config(folder, trainer={"epochs": 2}, folds={"validation_share": 0.3})
+        bundle = load_bundle(train_fold(config, FOUR_CLASS, "a", "x"))
+        answers = config.folder / "fold-a/evaluation/predictions.csv"
+        table = read_predictions(answers, "no_tumor")
+        return bundle.info.decision, bundle.files["model.onnx"], table
+
+    decision, graph, table = fitted(tmp_path / "straight", False)
+    other, same, flipped = fitted(tmp_path / "turned", True)
+    assert decision.temperature is not None
+    assert other == decision
+    assert same == graph
+    np.testing.assert_array_equal(table.logits, flipped.logits)
+    assert (table.targets == 3 - flipped.targets).all()
+
+
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slicewise.evaluation.report.write_plots", lambda *_: None)
