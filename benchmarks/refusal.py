@@ -32,10 +32,10 @@ from benchmarks.fold_rules import rule_of_folds
 from slicewise.arrays import Floats
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import NO_TUMOR
-from slicewise.fitting.ood_fit import Seen, cross_scores, fit_outliers, limits_of
+from slicewise.fitting.ood_fit import Seen, cross_scores, fit_ood_detector, limits_of
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
-from slicewise.inference.bundle import NEIGHBOURS_NAME, OUTLIERS_NAME, load_bundle
+from slicewise.inference.bundle import NEIGHBOURS_NAME, OOD_NAME, load_bundle
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import Reason, Verdict
 from slicewise.inference.neighbours import Neighbours
@@ -44,7 +44,7 @@ from slicewise.inference.trust import trust_scores
 from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.stats.bootstrap import Bootstrap, group_intervals
 from slicewise.stats.means import share_of
-from slicewise.synthetic.ood.registry import KINDS, Kind, kinds_of, strange_slices
+from slicewise.synthetic.ood.registry import KINDS, Kind, kinds_of, ood_slices
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
 from slicewise.training.crossval.rule_across_folds import GATES
@@ -53,8 +53,8 @@ from slicewise.training.export.evidence import (
     donors_of,
     evidence_of,
     neighbours_of,
+    ood_evidence,
     seen_of,
-    strange_evidence,
 )
 from slicewise.training.loop.run import CONFIG_NAME
 
@@ -101,7 +101,7 @@ def main() -> None:
     report: dict[str, Any] = {"kinds": {}}
     if given.run is not None:
         folds = [p.resolve() for p in given.run.glob("fold-*") if (p / "bundle").is_dir()]
-        report |= _strange(sorted(folds), given.per_kind, given.processes)
+        report |= _ood(sorted(folds), given.per_kind, given.processes)
     report["unseen_class"] = {
         name: _unseen(name, Path(path).resolve())
         for name, path in (text.split("=", 1) for text in given.without)
@@ -112,7 +112,7 @@ def main() -> None:
         print(f"{name:<22} half {row['half']}  {row['n']:>5}  accepted {row['accepted']:.4f}")
 
 
-def _strange(folds: Sequence[Path], per_kind: int, processes: int) -> dict[str, Any]:
+def _ood(folds: Sequence[Path], per_kind: int, processes: int) -> dict[str, Any]:
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real: list[PredictionTable] = []
     others = [[other for other in folds if other != fold] for fold in folds]
@@ -153,7 +153,7 @@ def _one_fold(
         # Scans are few and never fitted on: once is enough.
         unseen = [*kinds_of(other), *(kinds_of("report only") if half == "A" else [])]
         for kind in _shown(unseen, f"{folder.name}: strange pictures but those of half {half}"):
-            pictures = list(strange_slices(kind.name, per_kind, seed, donors))
+            pictures = list(ood_slices(kind.name, per_kind, seed, donors))
             kinds[kind.name] += model.verdicts(pictures)
     return kinds, real
 
@@ -191,7 +191,7 @@ def _fit(
     settings: BundleConfig,
 ) -> Fitted:
     refusal, (real, known) = settings.refusal, seen
-    strange = strange_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
+    strange = ood_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
     scores = cross_scores(real, strange, known, seed=SEED)
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, refusal.reviewed, refusal.rejected)
@@ -199,7 +199,7 @@ def _fit(
     bundle = classifier.bundle
     info = bundle.info.model_copy(update={"decision": complete})
     fitted = {
-        OUTLIERS_NAME: fit_outliers(real, strange, known).to_bytes(),
+        OOD_NAME: fit_ood_detector(real, strange, known).to_bytes(),
         NEIGHBOURS_NAME: neighbours.to_bytes(),
     }
     files = {**bundle.files, **fitted}

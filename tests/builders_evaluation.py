@@ -39,7 +39,7 @@ def with_distances(table: PredictionTable, seed: int = 0) -> PredictionTable:
     rng = np.random.default_rng(seed)
     distances = rng.uniform(0.6, 1.4, table.logits.shape)
     distances[np.arange(table.n), table.targets] *= 0.7
-    return replace(table, distances=distances)
+    return replace(table, class_distances=distances)
 
 
 def rule_of(temperature: float | None = 1.3, threshold: float | None = 0.4) -> DecisionRule:

@@ -42,7 +42,7 @@ def answer(number: int, **changed: Any) -> PredictionRecord:
         "reasons": [] if confidence > 0.8 else ["low_confidence"],
         "latency_ms": 9.0,
         "summary": {"rows": 512.0, "mean": float(rng.normal(0.3, 0.05))},
-        "distance": float(rng.normal(-4, 1)),
+        "ood_score": float(rng.normal(-4, 1)),
     }
     return PredictionRecord(**{**values, **changed})
 

@@ -36,7 +36,7 @@ def record(number: int = 0, **changed: object) -> PredictionRecord:
         reasons=[],
         latency_ms=12.5,
         summary={"mean": 0.3, "p99": 1.0},
-        distance=1.5,
+        ood_score=1.5,
     )
     return dataclasses.replace(made, **changed)
 

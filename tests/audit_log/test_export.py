@@ -29,7 +29,7 @@ def test_csv(store: AuditStore, ledger: Ledger, tmp_path: Path):
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == [one.id for one in kept]
     assert json.loads(rows[0]["probabilities"]) == kept[0].probabilities
-    assert float(rows[0]["distance"]) == kept[0].distance
+    assert float(rows[0]["distance"]) == kept[0].ood_score
     assert (rows[0]["tumor_flag"], rows[1]["tumor_flag"]) == ("True", "")
     assert rows[1]["caller"] == kept[1].caller
     assert rows[0]["created"] == "2026-03-01T09:30:00.000000Z"

@@ -37,7 +37,7 @@ ODD = {
     "reasons": ["low_confidence", "not_mr"],
     "latency_ms": 1e15 + 0.3,
     "summary": {},
-    "distance": 5e-324,
+    "ood_score": 5e-324,
 }
 
 
@@ -83,7 +83,7 @@ def test_times_are_kept_in_utc(store: AuditStore):
     "changed",
     [
         {"confidence": float("nan")},
-        {"distance": float("inf")},
+        {"ood_score": float("inf")},
         {"summary": {"mean": float("nan")}},
         {"label": "a\0b"},
         {"reasons": ["\ud800"]},

@@ -72,7 +72,7 @@ class SplitClassifier:
         )
         apart = np.array([0.5 + FOUR.index(name) for name in classes])
         return Answer(
-            prediction, logits, cam, embedding, Placement(0, 0, 96), None, distances=apart
+            prediction, logits, cam, embedding, Placement(0, 0, 96), None, class_distances=apart
         )
 
 
@@ -106,7 +106,7 @@ def test_the_answer_of_a_joined_table_is_that_of_the_model(tmp_path):
     assert table.confidence == pytest.approx([0.4, 0.7, 0.7], abs=1e-3)
     assert table.tumor_flag().tolist() == [True, True, False]
     # Of any tumor the nearest kind: glioma at 0.5; no tumor is at 2.5.
-    np.testing.assert_array_equal(table.distances, [[2.5, 0.5]] * 3)
+    np.testing.assert_array_equal(table.class_distances, [[2.5, 0.5]] * 3)
     assert set(table.verdicts) == {"review"}
     report = summarise(table, Bootstrap(20), "not measured")
     assert report["accuracy"]["value"] == pytest.approx(2 / 3)
@@ -130,7 +130,7 @@ def test_a_rival_in_another_class_order_is_read_by_name(tmp_path, tumor):
     assert other.classes == first.classes
     np.testing.assert_allclose(other.logits, first.logits, atol=1e-6)
     np.testing.assert_array_equal(other.sets, first.sets)
-    np.testing.assert_array_equal(other.distances, first.distances)
+    np.testing.assert_array_equal(other.class_distances, first.class_distances)
     np.testing.assert_array_equal(other.predicted, first.predicted)
     right = summarise(other, Bootstrap(20), "not measured")["accuracy"]["value"]
     assert right == pytest.approx(2 / 3)

@@ -89,7 +89,7 @@ def trusting(least: float) -> DecisionRule:
 
 def test_trust_decides_where_the_rule_has_a_limit_of_it() -> None:
     apart = np.array([[1.0, 1.2, 1.1], [1.0, 0.5, 1.0], [1.0, 1.6, 1.5]])
-    table = replace(three_slices(), distances=apart)
+    table = replace(three_slices(), class_distances=apart)
     assert table.trust.tolist() == pytest.approx([1.1, 2.0, 1.5])
     found = with_verdicts(table, trusting(1.5), [()] * 3)
     assert found.verdicts.tolist() == ["review", "accept", "accept"]
@@ -97,7 +97,7 @@ def test_trust_decides_where_the_rule_has_a_limit_of_it() -> None:
 
 
 def test_a_limit_of_trust_needs_distances() -> None:
-    with pytest.raises(EvaluationError, match="needs distances; the table holds none"):
+    with pytest.raises(EvaluationError, match="needs class_distances; the table holds none"):
         with_verdicts(three_slices(), trusting(1.5), [()] * 3)
 
 
@@ -153,10 +153,10 @@ def test_a_table_is_trusted_as_the_classifier_trusts(tmp_path) -> None:
         groups=names,
         sources=names,
         paths=names,
-        distances=np.stack([answer.distances for answer in answers]),
+        class_distances=np.stack([answer.class_distances for answer in answers]),
     )
     said = [answer.prediction for answer in answers]
-    unlike = [[r for r in one.reasons if r is Reason.UNLIKE_TRAINING] for one in said]
+    unlike = [[r for r in one.reasons if r is Reason.POSSIBLY_OUT_OF_DISTRIBUTION] for one in said]
     found = with_verdicts(table, classifier.bundle.info.decision, unlike)
     expected = verdict_columns(said, classifier.bundle.classes)
     np.testing.assert_array_equal(found.verdicts, expected["verdicts"])

@@ -123,7 +123,7 @@ class TestSideBySide:
         assert "100" not in "".join(caption[:2])
 
     def test_the_caption_of_a_rejected_slice_names_no_class(self) -> None:
-        reasons = [Reason.FAR_FROM_KNOWN, Reason.COLOUR_PICTURE]
+        reasons = [Reason.OUT_OF_DISTRIBUTION, Reason.COLOUR_PICTURE]
         said = replace(prediction("s.png", SHARES), decision=Verdict.REJECT, reasons=reasons)
         lines = caption_of(said)
         assert lines[0] == "answer withheld  |  decision: reject"

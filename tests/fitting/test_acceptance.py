@@ -33,9 +33,9 @@ def test_with_distances_acceptance_goes_by_trust() -> None:
     table = with_distances(table_of(groups=400, skill=2.0))
     found = fit_acceptance(table, 0.97, 0.5)
     assert found.confidence is None
-    other = np.sort(table.distances, axis=1)
+    other = np.sort(table.class_distances, axis=1)
     right = table.predicted == table.targets
-    mine = table.distances[np.arange(table.n), table.predicted]
+    mine = table.class_distances[np.arange(table.n), table.predicted]
     nearest = np.where(mine == other[:, 0], other[:, 1], other[:, 0])
     kept = nearest / mine >= found.trust
     assert right[kept].mean() == pytest.approx(found.accuracy)
@@ -45,7 +45,7 @@ def test_with_distances_acceptance_goes_by_trust() -> None:
 
 def test_an_unreachable_target_of_trust_is_refused() -> None:
     table = with_distances(table_of(groups=40, skill=0.0, seed=5))
-    swapped = replace(table, distances=2 - table.distances)
+    swapped = replace(table, class_distances=2 - table.class_distances)
     with pytest.raises(EvaluationError, match="no trust reaches"):
         fit_acceptance(swapped, 0.9999)
 
@@ -57,7 +57,9 @@ def test_slices_of_unknown_classes_raise_the_limit() -> None:
     assert strict.trust > loose.trust
     probabilities = table.probabilities()
     taken = 0
-    for shares, distances, own in zip(probabilities, table.distances, table.targets, strict=True):
+    for shares, distances, own in zip(
+        probabilities, table.class_distances, table.targets, strict=True
+    ):
         others = [k for k in range(4) if k != own]
         answer = max(others, key=lambda k: shares[k])
         rival = min(distances[k] for k in others if k != answer)
@@ -75,9 +77,9 @@ def test_nothing_is_known_of_unknown_classes_where_there_are_two() -> None:
 
 def test_answers_no_surer_than_those_of_unknown_classes_are_not_accepted() -> None:
     table = with_distances(table_of(groups=100, skill=6.0))
-    near = np.ones_like(table.distances)
+    near = np.ones_like(table.class_distances)
     near[np.arange(table.n), table.targets] = 0.9
     second = np.argsort(-table.probabilities(), axis=1)[:, 1]
     near[np.arange(table.n), second] = 0.1
     with pytest.raises(EvaluationError, match="no answer has more trust than slices of unknown"):
-        fit_acceptance(replace(table, distances=near), 0.5)
+        fit_acceptance(replace(table, class_distances=near), 0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slicewise.errors import EvaluationError
-from slicewise.fitting.ood_fit import Seen, cross_scores, fit_outliers, limits_of
+from slicewise.fitting.ood_fit import Seen, cross_scores, fit_ood_detector, limits_of
 from slicewise.imaging.appearance import APPEARANCE_NAMES
 
 DIMENSIONS = 64
@@ -23,7 +23,7 @@ def made_up(n: int, shift: float, seed: int, kinds: int = 8) -> Seen:
 
 
 def test_strange_pictures_score_above_real_ones_never_seen() -> None:
-    fitted = fit_outliers(made_up(200, 0, 1), made_up(200, 1.5, 2))
+    fitted = fit_ood_detector(made_up(200, 0, 1), made_up(200, 1.5, 2))
     real, strange = made_up(100, 0, 3), made_up(100, 1.5, 4)
     inside = fitted.scores(real.embeddings, real.looks)
     outside = fitted.scores(strange.embeddings, strange.looks)
@@ -35,7 +35,7 @@ def test_what_is_merely_far_away_scores_high_in_any_direction() -> None:
     rng = np.random.default_rng(0)
     strange = made_up(400, 0, 5)
     strange = Seen(strange.embeddings * 6, strange.looks * 6, strange.kinds)
-    fitted = fit_outliers(made_up(200, 0, 1), strange)
+    fitted = fit_ood_detector(made_up(200, 0, 1), strange)
     far = made_up(50, 0, 6)
     sign = np.where(rng.random(DIMENSIONS) < 0.5, -8, 8)
     near = fitted.scores(*_pair(made_up(50, 0, 7)))
@@ -50,7 +50,7 @@ def test_every_kind_weighs_the_same() -> None:
         np.concatenate([common.looks, rare.looks]),
         np.array(["common"] * 1000 + ["rare"] * 10),
     )
-    fitted = fit_outliers(real, strange)
+    fitted = fit_ood_detector(real, strange)
     like_rare = made_up(50, -1.5, 4)
     assert np.mean(fitted.scores(*_pair(like_rare)) > 0) > 0.9
 
@@ -72,7 +72,7 @@ def test_cross_scores_leave_out_the_group() -> None:
 def test_cross_scores_are_higher_than_those_of_a_fit_that_has_seen_them() -> None:
     """Otherwise the limits would refuse more new slices than they were fitted to."""
     real, strange = made_up(200, 0, 1, kinds=10), made_up(200, 1.5, 2)
-    seen = fit_outliers(real, strange).scores(real.embeddings, real.looks)
+    seen = fit_ood_detector(real, strange).scores(real.embeddings, real.looks)
     assert cross_scores(real, strange).mean() > seen.mean() + seen.std() / 4
 
 
@@ -85,7 +85,7 @@ def test_limits_are_exceeded_by_the_shares_asked_for() -> None:
 
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(EvaluationError, match="50 real rows"):
-        fit_outliers(made_up(20, 0, 1), made_up(200, 1, 2))
+        fit_ood_detector(made_up(20, 0, 1), made_up(200, 1, 2))
 
 
 def _pair(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

@@ -182,4 +182,4 @@ def test_slices_of_several_requests_share_a_pass_and_keep_their_own_thresholds(
         assert answer.prediction.reasons == alone.prediction.reasons
         assert answer.prediction.threshold == limit.value
         np.testing.assert_allclose(answer.logits, alone.logits, atol=1e-4)
-        assert answer.distance is None  # the tiny bundle has no outlier statistics
+        assert answer.ood_score is None  # the tiny bundle has no outlier statistics

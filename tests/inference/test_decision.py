@@ -148,8 +148,8 @@ class TestDecide:
 
     def test_unlike_training_is_reviewed_and_strange_is_rejected(self) -> None:
         for reason, expected in (
-            (Reason.UNLIKE_TRAINING, Verdict.REVIEW),
-            (Reason.FAR_FROM_KNOWN, Verdict.REJECT),
+            (Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Verdict.REVIEW),
+            (Reason.OUT_OF_DISTRIBUTION, Verdict.REJECT),
             (Reason.COLOUR_PICTURE, Verdict.REJECT),
             (Reason.NOT_MR, Verdict.REJECT),
         ):
@@ -164,3 +164,10 @@ class TestDecide:
 
 def test_every_reason_has_words() -> None:
     assert set(REASON_TEXTS) == set(Reason)
+
+
+def test_reasons_written_by_older_versions_are_still_understood() -> None:
+    assert Reason("unlike_training") is Reason.POSSIBLY_OUT_OF_DISTRIBUTION
+    assert Reason("far_from_known") is Reason.OUT_OF_DISTRIBUTION
+    with pytest.raises(ValueError, match="far_from_here"):
+        Reason("far_from_here")

@@ -12,7 +12,7 @@ from slicewise.imaging.appearance import APPEARANCE_NAMES
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Reason
-from slicewise.inference.ood import Outliers, Whitening, input_concerns, load_outliers
+from slicewise.inference.ood import OodDetector, Whitening, input_concerns, load_ood_detector
 from slicewise.inference.rule import OutOfDistribution
 
 LOOKS = len(APPEARANCE_NAMES)
@@ -25,13 +25,13 @@ def whitening(centre: list[float], spread: list[float]) -> Whitening:
     return Whitening(np.array(centre, np.float32), axes.astype(np.float32), rest)
 
 
-def outliers(weights: np.ndarray | None = None) -> Outliers:
+def outliers(weights: np.ndarray | None = None) -> OodDetector:
     """Two of three embedding directions and one of the appearance numbers."""
     look = whitening([0.0] * LOOKS, [1.0])
     count = 2 * (2 + 1 + 1 + 1)
     chosen = np.zeros(count, np.float32) if weights is None else weights
     embedding = whitening([1.0, 0.0, 0.0], [2.0, 0.5])
-    return Outliers(embedding, look, np.ones(LOOKS, np.float32), chosen, np.array([-1.0], "f4"))
+    return OodDetector(embedding, look, np.ones(LOOKS, np.float32), chosen, np.array([-1.0], "f4"))
 
 
 def limits() -> OutOfDistribution:
@@ -59,7 +59,7 @@ def test_numbers_far_away_are_clipped() -> None:
 
 def test_bytes_and_back() -> None:
     before = outliers(np.arange(10, dtype=np.float32))
-    after = Outliers.from_bytes(before.to_bytes())
+    after = OodDetector.from_bytes(before.to_bytes())
     embeddings, looks = np.ones((3, 3), np.float32), np.ones((3, LOOKS))
     np.testing.assert_array_equal(before.scores(embeddings, looks), after.scores(embeddings, looks))
 
@@ -67,49 +67,49 @@ def test_bytes_and_back() -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
 def test_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"outliers\.npz"):
-        Outliers.from_bytes(content)
+        OodDetector.from_bytes(content)
 
 
 def test_objects_are_never_unpickled() -> None:
     stream = io.BytesIO()
     np.savez(stream, embedding_centre=np.array([{"a": 1}], dtype=object))
     with pytest.raises(BundleError, match="expected arrays"):
-        Outliers.from_bytes(stream.getvalue())
+        OodDetector.from_bytes(stream.getvalue())
 
 
 def test_one_array_alone_and_numbers_that_are_none_are_refused() -> None:
     stream = io.BytesIO()
     np.save(stream, np.zeros(3))
     with pytest.raises(BundleError, match="expected arrays"):
-        Outliers.from_bytes(stream.getvalue())
+        OodDetector.from_bytes(stream.getvalue())
     broken = outliers(np.full(10, np.nan, np.float32))
     with pytest.raises(BundleError, match="expected finite numbers"):
-        Outliers.from_bytes(broken.to_bytes())
+        OodDetector.from_bytes(broken.to_bytes())
 
 
 def test_numbers_of_another_version_are_refused() -> None:
     fewer = replace(outliers(), look=whitening([0.0] * 5, [1.0]))
     with pytest.raises(BundleError, match=f"of {LOOKS} appearance numbers"):
-        Outliers.from_bytes(fewer.to_bytes())
+        OodDetector.from_bytes(fewer.to_bytes())
     with pytest.raises(BundleError, match="weights: expected 10"):
-        Outliers.from_bytes(replace(outliers(), weights=np.zeros(9, np.float32)).to_bytes())
+        OodDetector.from_bytes(replace(outliers(), weights=np.zeros(9, np.float32)).to_bytes())
 
 
 class TestLoading:
     def test_a_rule_with_limits_needs_the_file(self) -> None:
         bundle = Bundle(bundle_info(decision=fitted_rule()), "0", {})
         with pytest.raises(BundleError, match=r"outliers\.npz is missing"):
-            load_outliers(bundle, 3)
+            load_ood_detector(bundle, 3)
 
     def test_statistics_of_another_graph_are_refused(self) -> None:
         files = {"outliers.npz": outliers().to_bytes()}
         bundle = Bundle(bundle_info(decision=fitted_rule()), "0", files)
-        assert load_outliers(bundle, 3) is not None
+        assert load_ood_detector(bundle, 3) is not None
         with pytest.raises(BundleError, match="embeddings of 512 numbers"):
-            load_outliers(bundle, 512)
+            load_ood_detector(bundle, 512)
 
     def test_a_rule_without_limits_needs_none(self) -> None:
-        assert load_outliers(Bundle(bundle_info(), "0", {}), 3) is None
+        assert load_ood_detector(Bundle(bundle_info(), "0", {}), 3) is None
 
 
 class TestConcerns:
@@ -122,8 +122,8 @@ class TestConcerns:
 
     def test_of_the_score(self) -> None:
         assert self.concerns(-0.1) == []
-        assert self.concerns(1.0) == [Reason.UNLIKE_TRAINING]
-        assert self.concerns(2.5) == [Reason.FAR_FROM_KNOWN]
+        assert self.concerns(1.0) == [Reason.POSSIBLY_OUT_OF_DISTRIBUTION]
+        assert self.concerns(2.5) == [Reason.OUT_OF_DISTRIBUTION]
 
     def test_of_what_the_file_says(self) -> None:
         assert self.concerns(modality="CT") == [Reason.NOT_MR]

@@ -136,16 +136,19 @@ def test_rejected_slices_do_not_speak() -> None:
 
 def test_all_rejected_is_rejected_with_their_reasons() -> None:
     blank = said(0.1, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
-    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.FAR_FROM_KNOWN])
+    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.OUT_OF_DISTRIBUTION])
     found = study(blank, strange, blank)
     assert found.decision is Verdict.REJECT
-    assert found.reasons == [Reason.BLANK_IMAGE, Reason.FAR_FROM_KNOWN]
+    assert found.reasons == [Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION]
 
 
 def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
-    unsure = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.UNLIKE_TRAINING])
+    unsure = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.POSSIBLY_OUT_OF_DISTRIBUTION])
     found = study(0.0, 0.9, unsure, 0.9, 0.0)
-    assert (found.decision, found.reasons) == (Verdict.REVIEW, [Reason.UNLIKE_TRAINING])
+    assert (found.decision, found.reasons) == (
+        Verdict.REVIEW,
+        [Reason.POSSIBLY_OUT_OF_DISTRIBUTION],
+    )
     elsewhere = study(unsure, *[0.0] * 8, 0.9, 0.9, 0.9, *[0.0] * 8)
     assert elsewhere.decision is Verdict.ACCEPT
 

@@ -181,7 +181,7 @@ def test_distances_survive_the_file_and_trust_stands_beside(tmp_path):
     table = with_distances(table_of())
     write_predictions(table, tmp_path / "p.csv")
     back = read_predictions(tmp_path / "p.csv", "no_tumor")
-    np.testing.assert_array_equal(back.distances, table.distances)
+    np.testing.assert_array_equal(back.class_distances, table.class_distances)
     with (tmp_path / "p.csv").open(newline="") as file:
         shown = [float(row["trust"]) for row in csv.DictReader(file)]
     np.testing.assert_allclose(shown, table.trust, atol=1e-6)

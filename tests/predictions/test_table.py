@@ -118,9 +118,13 @@ def test_columns_that_do_not_fit_are_refused(change, message):
 def test_distances_are_pooled_where_every_table_has_them():
     first, second = with_distances(table_of(groups=4), 1), with_distances(table_of(groups=8), 2)
     joined = pooled([first, second])
-    np.testing.assert_array_equal(joined.distances, np.vstack([first.distances, second.distances]))
+    np.testing.assert_array_equal(
+        joined.class_distances, np.vstack([first.class_distances, second.class_distances])
+    )
     np.testing.assert_array_equal(joined.take(np.arange(20, 60)).trust, second.trust)
-    with pytest.raises(EvaluationError, match="distances: expected all of 2 tables or none; got 1"):
+    with pytest.raises(
+        EvaluationError, match="class_distances: expected all of 2 tables or none; got 1"
+    ):
         pooled([first, table_of(groups=8)])
 
 
@@ -129,5 +133,5 @@ def test_sureness_is_trust_and_else_confidence():
     np.testing.assert_array_equal(table.sureness, table.confidence)
     known = with_distances(table)
     np.testing.assert_array_equal(known.sureness, known.trust)
-    with pytest.raises(EvaluationError, match="distances: expected numbers of 0 or more"):
-        replace(known, distances=known.distances - 9)
+    with pytest.raises(EvaluationError, match="class_distances: expected numbers of 0 or more"):
+        replace(known, class_distances=known.class_distances - 9)

@@ -256,7 +256,7 @@ def test_a_worker_that_cannot_be_replaced_harms_nobody(tmp_path):
 def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path):
     code = (
         "import time\n"
-        "from slicewise.service import engine\n"
+        "from slicewise.service.prediction import engine\n"
         "engine.read_uploads = lambda *given: time.sleep(60)\n"
         "from slicewise.cli.main import main\n"
         "main()\n"

@@ -41,7 +41,7 @@ class PredictionRecord:
         reasons: Why.
         latency_ms: From the start of the request, or of the shadow, to the answer that is recorded.
         summary: Statistics by name, of the image as the model gets it.
-        distance: Outlier score; None where the bundle has none.
+        ood_score: Outlier score; None where the bundle has none.
     """
 
     id: str
@@ -65,4 +65,4 @@ class PredictionRecord:
     reasons: list[str]
     latency_ms: float
     summary: dict[str, float]
-    distance: float | None
+    ood_score: float | None

@@ -45,7 +45,7 @@ def prediction_row(record: PredictionRecord) -> dict[str, Any]:
         "reasons": _texts(record.reasons),
         "latency_ms": _number(record.latency_ms),
         "summary": _numbers(record.summary),
-        "distance": _maybe(record.distance),
+        "distance": _maybe(record.ood_score),
     }
 
 
@@ -85,7 +85,7 @@ def _prediction_of(row: Mapping[str, Any]) -> PredictionRecord:
         reasons=json.loads(row["reasons"]),
         latency_ms=row["latency_ms"],
         summary=json.loads(row["summary"]),
-        distance=row["distance"],
+        ood_score=row["distance"],
     )
 
 

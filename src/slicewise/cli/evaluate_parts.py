@@ -64,7 +64,7 @@ def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
         evaluated.classifier,
         evaluated.out_dir,
         limit=count,
-        strange_count=count,
+        ood_count=count,
         bootstrap=evaluated.bootstrap,
         notice=evaluated.notice,
         progress=evaluated.progress,

@@ -152,12 +152,12 @@ def _table(
         "sources": np.array([row.source for row in rows], dtype=np.str_),
         "paths": np.array([row.path for row in rows], dtype=np.str_),
     }
-    distances = _distances(answers)
+    class_distances = _distances(answers)
     if not labels.collapsed:
         order = [bundle.classes.index(name) for name in labels.classes]
         logits = np.stack([answer.logits for answer in answers])[:, order]
         decisions = verdict_columns(said, labels.classes)
-        kept["distances"] = None if distances is None else distances[:, order]
+        kept["class_distances"] = None if class_distances is None else class_distances[:, order]
         return replace(PredictionTable(logits=logits, **kept).decided(rule), **decisions)
     decisions = verdict_columns(said, bundle.classes)
     if decisions["sets"] is not None:
@@ -167,7 +167,7 @@ def _table(
         logits=_binary_logits(bundle, answers),
         thresholds=None if threshold is None else np.full(len(rows), threshold),
         answered=_binary_answers(bundle, said, labels),
-        distances=None if distances is None else _to_any_tumor(distances, bundle),
+        class_distances=None if class_distances is None else _to_any_tumor(class_distances, bundle),
         **kept,
         **decisions,
     )
@@ -195,15 +195,15 @@ def _binary_answers(bundle: Bundle, said: Sequence[Prediction], labels: Labels) 
 
 def _distances(answers: Sequence[Answer]) -> Floats | None:
     """(N, K) to the training slices of each class of the model, where it knows them."""
-    found = [answer.distances for answer in answers if answer.distances is not None]
+    found = [answer.class_distances for answer in answers if answer.class_distances is not None]
     return np.stack(found) if found else None
 
 
-def _to_any_tumor(distances: Floats, bundle: Bundle) -> Floats:
+def _to_any_tumor(class_distances: Floats, bundle: Bundle) -> Floats:
     """(N, 2) to slices without a tumor, and to the nearer of those of any kind of tumor."""
     negative = bundle.classes.index(bundle.negative_class or "")
-    nearest = np.delete(distances, negative, axis=1).min(axis=1)
-    return np.stack([distances[:, negative], nearest], axis=1)
+    nearest = np.delete(class_distances, negative, axis=1).min(axis=1)
+    return np.stack([class_distances[:, negative], nearest], axis=1)
 
 
 def _joined(sets: Bools, bundle: Bundle) -> Bools:

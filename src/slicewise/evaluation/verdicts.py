@@ -35,13 +35,15 @@ def with_verdicts(
 
     Raises:
         EvaluationError: If the answers do not follow from the logits, or the rule asks for
-            distances that the table does not hold.
+            class_distances that the table does not hold.
     """
-    if rule.goes_by_trust and table.distances is None:
-        raise EvaluationError("a rule with a limit of trust needs distances; the table holds none")
+    if rule.goes_by_trust and table.class_distances is None:
+        raise EvaluationError(
+            "a rule with a limit of trust needs class_distances; the table holds none"
+        )
     ready = table.decided(rule)
     threshold = threshold_of(rule, table.negative_class, None)
-    apart = [None] * table.n if table.distances is None else table.distances
+    apart = [None] * table.n if table.class_distances is None else table.class_distances
     found = [
         conclude(shares, table.classes, table.negative_class, rule, threshold, own, near)
         for shares, own, near in zip(ready.probabilities(), concerns, apart, strict=True)

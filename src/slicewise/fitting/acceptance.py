@@ -76,9 +76,9 @@ def unknown_trust(table: PredictionTable) -> Floats | None:
     Args:
         table: Held-out answers, calibrated.
     """
-    if table.distances is None or len(table.classes) < 3:
+    if table.class_distances is None or len(table.classes) < 3:
         return None
     own = np.arange(table.n), table.targets
-    shares, distances = table.probabilities(), table.distances.copy()
+    shares, distances = table.probabilities(), table.class_distances.copy()
     shares[own], distances[own] = -1.0, np.inf
     return trust_scores(distances, shares.argmax(axis=1))

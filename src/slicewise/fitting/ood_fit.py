@@ -9,7 +9,7 @@ import numpy as np
 
 from slicewise.arrays import Array, Floats, Strings
 from slicewise.errors import EvaluationError, MissingExtraError
-from slicewise.inference.ood import SMALLEST, Outliers, Whitening, expanded
+from slicewise.inference.ood import SMALLEST, OodDetector, Whitening, expanded
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.stats.directions import main_directions
 
@@ -44,7 +44,7 @@ class Seen:
         return Seen(self.embeddings[rows], self.looks[rows], self.kinds[rows])
 
 
-def fit_outliers(real: Seen, strange: Seen, known: Seen | None = None) -> Outliers:
+def fit_ood_detector(real: Seen, strange: Seen, known: Seen | None = None) -> OodDetector:
     """Whitening from all known slices, then logistic regression, held-out against strange ones.
 
     Every kind of strange picture weighs the same, so does every group of held-out slices, and one
@@ -67,7 +67,7 @@ def fit_outliers(real: Seen, strange: Seen, known: Seen | None = None) -> Outlie
     return _fitted(real, strange, known)
 
 
-def _fitted(real: Seen, strange: Seen, known: Seen | None) -> Outliers:
+def _fitted(real: Seen, strange: Seen, known: Seen | None) -> OodDetector:
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
@@ -140,13 +140,13 @@ def cross_scores(
     return scores
 
 
-def _whitened_by(sides: Sequence[Seen]) -> Outliers:
+def _whitened_by(sides: Sequence[Seen]) -> OodDetector:
     """Everything but the weights."""
     embeddings = np.concatenate([side.embeddings for side in sides]).astype(np.float64)
     looks = np.concatenate([side.looks for side in sides])
     spread = looks.std(axis=0) + 1e-3
     nothing = np.zeros(0, dtype=np.float32)
-    return Outliers(
+    return OodDetector(
         _whitening(embeddings, _EMBEDDING_DIRECTIONS),
         _whitening(looks / spread, _LOOK_DIRECTIONS),
         spread.astype(np.float32),

@@ -26,7 +26,7 @@ from slicewise.inference.rule import DecisionRule
 INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 SEEN_NAME = "seen.npz"
-OUTLIERS_NAME = "outliers.npz"
+OOD_NAME = "outliers.npz"
 NEIGHBOURS_NAME = "neighbours.npz"
 CARD_NAME = "MODEL_CARD.md"
 _ZIP_ERRORS = (

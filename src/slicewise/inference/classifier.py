@@ -24,7 +24,7 @@ from slicewise.inference.decision import (
     threshold_of,
 )
 from slicewise.inference.neighbours import load_neighbours
-from slicewise.inference.ood import input_concerns, load_outliers, looks_of
+from slicewise.inference.ood import input_concerns, load_ood_detector, looks_of
 from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
 from slicewise.inference.tta import other_views
@@ -51,9 +51,8 @@ class Answer:
         cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
         embedding: (D,) pooled features.
         placement: Where the preprocessed square lies on the slice.
-        distance: Outlier score: how unlike the slices of the model it is; None where not fitted.
-        distances: (K,) of the slice as it is to the training slices of each class; None where the
-            bundle knows none.
+        ood_score: Higher is further from the training slices; None where not fitted.
+        class_distances: (K,) to the training slices of each class; None where the bundle has none.
     """
 
     prediction: Prediction
@@ -61,8 +60,8 @@ class Answer:
     cam: Array
     embedding: Array
     placement: Placement
-    distance: float | None = None
-    distances: NDArray[np.float64] | None = None
+    ood_score: float | None = None
+    class_distances: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +96,7 @@ class Classifier:
         self._session = session_of(MODEL_NAME, bundle.files[MODEL_NAME], threads)
         self._check_graph()
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        self._outliers = load_outliers(bundle, shapes["embedding"][-1])
+        self._outliers = load_ood_detector(bundle, shapes["embedding"][-1])
         self._neighbours = load_neighbours(bundle, shapes["embedding"][-1])
 
     @classmethod
@@ -243,7 +242,7 @@ class Classifier:
         probabilities: NDArray[np.float64],
         limit: Threshold,
         score: float | None,
-        distances: NDArray[np.float64] | None,
+        class_distances: NDArray[np.float64] | None,
         each_ms: float,
     ) -> Prediction:
         bundle, rule = self.bundle, self.bundle.info.decision
@@ -251,7 +250,13 @@ class Classifier:
             ready.slice_, rule.out_of_distribution, score, blank=ready.prepared.blank
         )
         found = conclude(
-            probabilities, bundle.classes, bundle.negative_class, rule, limit, concerns, distances
+            probabilities,
+            bundle.classes,
+            bundle.negative_class,
+            rule,
+            limit,
+            concerns,
+            class_distances,
         )
         return Prediction(
             source=ready.slice_.source,

@@ -40,12 +40,23 @@ class Reason(StrEnum):
     SEVERAL_CLASSES_POSSIBLE = "several_classes_possible"
     LOW_CONFIDENCE = "low_confidence"
     LOW_TRUST = "low_trust"
-    UNLIKE_TRAINING = "unlike_training"
-    FAR_FROM_KNOWN = "far_from_known"
+    POSSIBLY_OUT_OF_DISTRIBUTION = "possibly_out_of_distribution"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
     COLOUR_PICTURE = "colour_picture"
     NOT_MR = "not_mr"
     END_OF_SERIES = "end_of_series"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        """The reason that records and tables written before 0.2.0 name otherwise."""
+        name = _OLDER_NAMES.get(str(value))
+        return None if name is None else cls(name)
+
+
+_OLDER_NAMES = {
+    "unlike_training": "possibly_out_of_distribution",
+    "far_from_known": "out_of_distribution",
+}
 
 REASON_TEXTS = {
     Reason.NOT_CALIBRATED: "this model has no fitted limits for accepting an answer by itself",
@@ -56,9 +67,9 @@ REASON_TEXTS = {
     Reason.SLICE_FLAGGED: "a slice reaches the tumor threshold, the series as a whole does not",
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
-    Reason.LOW_TRUST: "training slices of its class are hardly nearer than those of another",
-    Reason.UNLIKE_TRAINING: "the picture is unlike those the model was measured on",
-    Reason.FAR_FROM_KNOWN: "the picture is far from the heads that the model was measured on",
+    Reason.LOW_TRUST: "low trust score: its nearest training slices do not support this class",
+    Reason.POSSIBLY_OUT_OF_DISTRIBUTION: "possibly out of distribution: unlike most slices in training",
+    Reason.OUT_OF_DISTRIBUTION: "out of distribution: unlike all slices in training",
     Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
     Reason.NOT_MR: "the file says that it is no MR image",
     Reason.END_OF_SERIES: "the slice lies at an end of its series",
@@ -66,7 +77,7 @@ REASON_TEXTS = {
 """Each reason in words, for reports and pages."""
 
 REJECTING = frozenset(
-    {Reason.BLANK_IMAGE, Reason.FAR_FROM_KNOWN, Reason.COLOUR_PICTURE, Reason.NOT_MR}
+    {Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION, Reason.COLOUR_PICTURE, Reason.NOT_MR}
 )
 """Reasons not to answer at all."""
 
@@ -227,7 +238,7 @@ def conclude(
     rule: DecisionRule,
     threshold: Threshold,
     concerns: Sequence[Reason] = (),
-    distances: NDArray[np.float64] | None = None,
+    class_distances: NDArray[np.float64] | None = None,
 ) -> Conclusion:
     """Label, tumor flag, prediction set and decision: all that a rule makes of probabilities.
 
@@ -238,7 +249,7 @@ def conclude(
         rule: What was fitted for the model.
         threshold: The tumor threshold in force.
         concerns: What was found about the input itself.
-        distances: (K,) to the training slices of each class, where the model knows them.
+        class_distances: (K,) to the training slices of each class, where the model knows them.
     """
     answered = int(probabilities.argmax())
     label, confidence = classes[answered], float(probabilities[answered])
@@ -255,7 +266,7 @@ def conclude(
         confidence=confidence,
         possible=possible,
         concerns=concerns,
-        trust=None if distances is None else float(trust_scores(distances, answered)),
+        trust=None if class_distances is None else float(trust_scores(class_distances, answered)),
     )
     reasons += threshold.reasons
     return Conclusion(label, confidence, tumor, flag, possible, verdict, reasons)

@@ -20,7 +20,7 @@ from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.slice import Slice
 from slicewise.inference.arrays import read_arrays
-from slicewise.inference.bundle import OUTLIERS_NAME, Bundle
+from slicewise.inference.bundle import OOD_NAME, Bundle
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
 
@@ -76,7 +76,7 @@ class Whitening:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outliers:
+class OodDetector:
     """The fitted numbers behind the score.
 
     Args:
@@ -119,7 +119,7 @@ class Outliers:
         return stream.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Outliers:
+    def from_bytes(cls, content: bytes) -> OodDetector:
         """Read what `to_bytes` wrote.
 
         Raises:
@@ -127,7 +127,7 @@ class Outliers:
         """
         parts = {name: [f"{name}_{f.name}" for f in fields(Whitening)] for name in _WHITENINGS}
         wanted = [name for part in parts.values() for name in part]
-        stored = read_arrays(OUTLIERS_NAME, content, [*wanted, *_ARRAYS])
+        stored = read_arrays(OOD_NAME, content, [*wanted, *_ARRAYS])
         embedding, look = (Whitening(*(stored[name] for name in parts[p])) for p in _WHITENINGS)
         found = cls(embedding, look, *(stored[name] for name in _ARRAYS))
         found.require_consistent()
@@ -143,13 +143,13 @@ class Outliers:
         fitting = self.embedding.fits(None) and self.look.fits(looks)
         if not (fitting and self.look_spread.shape == (looks,) and self.bias.shape == (1,)):
             raise BundleError(
-                f"{OUTLIERS_NAME}: expected whitenings of an embedding and of {looks} appearance "
+                f"{OOD_NAME}: expected whitenings of an embedding and of {looks} appearance "
                 f"numbers; got {self.embedding.axes.shape} and {self.look.axes.shape}"
             )
         count = 2 * (len(self.embedding.axes) + len(self.look.axes) + 2)
         if self.weights.shape != (count,):
             raise BundleError(
-                f"{OUTLIERS_NAME}: weights: expected {count} numbers; got {self.weights.shape}"
+                f"{OOD_NAME}: weights: expected {count} numbers; got {self.weights.shape}"
             )
 
 
@@ -163,7 +163,7 @@ def looks_of(slices: Sequence[Slice]) -> Floats:
     return np.stack([appearance(slice_.pixels).vector() for slice_ in slices])
 
 
-def load_outliers(bundle: Bundle, width: int | str | None) -> Outliers | None:
+def load_ood_detector(bundle: Bundle, width: int | str | None) -> OodDetector | None:
     """The statistics in a bundle; None where its rule has no limits for them.
 
     Args:
@@ -176,12 +176,12 @@ def load_outliers(bundle: Bundle, width: int | str | None) -> Outliers | None:
     """
     if bundle.info.decision.out_of_distribution is None:
         return None
-    if OUTLIERS_NAME not in bundle.files:
-        raise BundleError(f"{OUTLIERS_NAME} is missing; the decision rule has limits that need it")
-    found = Outliers.from_bytes(bundle.files[OUTLIERS_NAME])
+    if OOD_NAME not in bundle.files:
+        raise BundleError(f"{OOD_NAME} is missing; the decision rule has limits that need it")
+    found = OodDetector.from_bytes(bundle.files[OOD_NAME])
     if isinstance(width, int) and found.embedding.centre.size != width:
         raise BundleError(
-            f"{OUTLIERS_NAME}: expected embeddings of {width} numbers, as the graph gives; "
+            f"{OOD_NAME}: expected embeddings of {width} numbers, as the graph gives; "
             f"got {found.embedding.centre.size}"
         )
     return found
@@ -207,7 +207,7 @@ def input_concerns(
         found.append(Reason.COLOUR_PICTURE)
     if limits is not None and score is not None:
         if score > limits.reject_above:
-            found.append(Reason.FAR_FROM_KNOWN)
+            found.append(Reason.OUT_OF_DISTRIBUTION)
         elif score > limits.review_above:
-            found.append(Reason.UNLIKE_TRAINING)
+            found.append(Reason.POSSIBLY_OUT_OF_DISTRIBUTION)
     return found

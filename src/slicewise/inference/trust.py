@@ -13,16 +13,16 @@ _SMALLEST = 1e-6
 """Least distance that is divided by."""
 
 
-def trust_scores(distances: ArrayLike, answered: ArrayLike) -> NDArray[np.float64]:
+def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> NDArray[np.float64]:
     """Distance to the nearest class that was not answered, over that to the answered one.
 
     1 is as near to another class; larger is better supported.
 
     Args:
-        distances: (..., K) at least 0, to the training slices of each of two or more classes.
+        class_distances: (..., K) at least 0, to the training slices of each of two or more classes.
         answered: (...) index of the answered class.
     """
-    given = np.asarray(distances, dtype=np.float64)
+    given = np.asarray(class_distances, dtype=np.float64)
     mine = np.asarray(answered)[..., None] == np.arange(given.shape[-1])
     other = np.where(mine, np.inf, given).min(axis=-1)
     own = np.where(mine, given, 0.0).sum(axis=-1)

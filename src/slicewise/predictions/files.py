@@ -123,8 +123,8 @@ def _header(table: PredictionTable) -> list[str]:
         *(f"p_{name}" for name in table.classes),
         *("predicted", "correct", "tumor_probability", "temperature", "threshold"),
         *(f"{BIAS}{name}" for name in table.classes if table.biases is not None),
-        *(f"{DISTANCE}{name}" for name in table.classes if table.distances is not None),
-        *(("trust",) if table.distances is not None else ()),
+        *(f"{DISTANCE}{name}" for name in table.classes if table.class_distances is not None),
+        *(("trust",) if table.class_distances is not None else ()),
         *(("answered",) if table.answered is not None else ()),
         *("prediction_set", "decision", "reasons", "seen"),
     ]
@@ -145,7 +145,7 @@ def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
             _cell(table.temperatures, i),
             _cell(table.thresholds, i),
             *_numbers(table.biases, i),
-            *_numbers(table.distances, i),
+            *_numbers(table.class_distances, i),
             *(() if trust is None else (f"{trust[i]:.6f}",)),
             *(() if table.answered is None else (table.classes[table.answered[i]],)),
             _set_text(table, i),
@@ -187,7 +187,7 @@ def _table(
         reasons=_words(rows, "reasons", beside="decision"),
         sets=_sets(rows, classes),
         answered=_answered(rows, classes),
-        distances=_by_class(rows, DISTANCE, classes),
+        class_distances=_by_class(rows, DISTANCE, classes),
     )
 
 

@@ -44,7 +44,7 @@ class PredictionTable:
         sets: (N, K) whether a class is in the prediction set; None where none was fitted.
         answered: (N,) index of the class that was answered, where that is not simply the most
             probable one: classes were joined after the model had answered.
-        distances: (N, K) to the training slices of each class; None where the model knows none.
+        class_distances: (N, K) to the training slices of each class; None where there are none.
     """
 
     classes: tuple[str, ...]
@@ -61,7 +61,7 @@ class PredictionTable:
     reasons: Strings | None = None
     sets: Bools | None = None
     answered: Ints | None = None
-    distances: Floats | None = None
+    class_distances: Floats | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit each other.
@@ -85,9 +85,9 @@ class PredictionTable:
             raise EvaluationError(f"answered: expected class indices in [0, {k}); got others")
         if self.temperatures is not None and not (self.temperatures > 0).all():
             raise EvaluationError("temperatures: expected positive numbers; got others")
-        if self.distances is not None and not (self.distances >= 0).all():
-            raise EvaluationError("distances: expected numbers of 0 or more; got others")
-        for name in ("biases", "sets", "distances"):
+        if self.class_distances is not None and not (self.class_distances >= 0).all():
+            raise EvaluationError("class_distances: expected numbers of 0 or more; got others")
+        for name in ("biases", "sets", "class_distances"):
             column = getattr(self, name)
             if column is not None and column.shape != (n, k):
                 raise EvaluationError(f"{name}: expected shape ({n}, {k}); got {column.shape}")
@@ -121,13 +121,17 @@ class PredictionTable:
 
     @property
     def trust(self) -> Floats | None:
-        """Trust score of the answered class, (N,) float64; None without distances."""
-        return None if self.distances is None else trust_scores(self.distances, self.predicted)
+        """Trust score of the answered class, (N,) float64; None without class_distances."""
+        return (
+            None
+            if self.class_distances is None
+            else trust_scores(self.class_distances, self.predicted)
+        )
 
     @property
     def scored_by(self) -> str:
-        """Which score says how sure an answer is: trust where there are distances."""
-        return "confidence" if self.distances is None else "trust"
+        """Which score says how sure an answer is: trust where there are class_distances."""
+        return "confidence" if self.class_distances is None else "trust"
 
     @property
     def sureness(self) -> Floats:
@@ -223,7 +227,7 @@ class PredictionTable:
             reasons=part(self.reasons),
             sets=part(self.sets),
             answered=part(self.answered),
-            distances=part(self.distances),
+            class_distances=part(self.class_distances),
         )
 
     def _negative_index(self) -> int:
@@ -238,11 +242,11 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     Each row keeps the temperature and threshold of the model that answered it.
 
     Args:
-        tables: At least one, all of the same task, all or none with thresholds and distances.
+        tables: At least one, all of the same task, all or none with thresholds and class_distances.
 
     Raises:
         EvaluationError: If there is none, their tasks differ, or only some have thresholds,
-            decisions or distances.
+            decisions or class_distances.
     """
     if not tables:
         raise EvaluationError("tables: expected at least one to pool; got none")
@@ -265,7 +269,7 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
         reasons=_pooled(tables, "reasons"),
         sets=_pooled(tables, "sets"),
         answered=_pooled_answered(tables),
-        distances=_pooled(tables, "distances"),
+        class_distances=_pooled(tables, "class_distances"),
     )
 
 

@@ -11,8 +11,8 @@ from slicewise.evaluation.robustness.results import (
     NO_INTERVAL,
     Asked,
     Said,
+    ood_metrics,
     perturbation_figures,
-    strange_figures,
 )
 from slicewise.inference.decision import Verdict
 from slicewise.stats.bootstrap import Bootstrap
@@ -78,13 +78,13 @@ def test_nothing_accepted_leaves_their_accuracy_open(asked: Asked) -> None:
 
 def test_strange_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
     pictures = {
-        "knee": [Said("a", v, 0.5, ("unlike_training",)) for v in (X, X, X, R)],
+        "knee": [Said("a", v, 0.5, ("possibly_out_of_distribution",)) for v in (X, X, X, R)],
         "chart": [Said("a", v, 0.7, ()) for v in (A, X)],
     }
-    report = strange_figures(pictures, frozenset({"knee"}), 0.95)
+    report = ood_metrics(pictures, frozenset({"knee"}), 0.95)
     knee, chart = report["kinds"]["knee"], report["kinds"]["chart"]
     assert (knee["rejected"]["value"], knee["reviewed"]["value"]) == (0.75, 0.25)
-    assert knee["reasons"] == {"unlike_training": 4}
+    assert knee["reasons"] == {"possibly_out_of_distribution": 4}
     assert (knee["family"], knee["half"]) == (KINDS["knee"].family, KINDS["knee"].half)
     assert (knee["fitted_on"], chart["fitted_on"]) == (True, False)
     assert report["seen_kinds"]["n"] == 4
@@ -93,6 +93,6 @@ def test_strange_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
     }  # fmt: skip
     assert (report["seen_kinds"]["kinds"], report["unseen_kinds"]["kinds"]) == (1, 1)
     assert chart["accepted"]["ci_low"] < 0.5 < chart["accepted"]["ci_high"]
-    neither = strange_figures(pictures, frozenset(), 0.95)["unseen_kinds"]
+    neither = ood_metrics(pictures, frozenset(), 0.95)["unseen_kinds"]
     assert (neither["kinds"], neither["n"], neither["accepted"]["value"]) == (2, 6, 1 / 6)
-    assert strange_figures(pictures, frozenset(), 0.95)["seen_kinds"] is None
+    assert ood_metrics(pictures, frozenset(), 0.95)["seen_kinds"] is None

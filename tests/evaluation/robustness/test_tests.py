@@ -48,10 +48,10 @@ class SidedClassifier:
         wrong = CLASSES[CLASSES.index(true) - 1] if true in CLASSES else CLASSES[0]
         label = true if true in CLASSES and right.mean() > left.mean() else wrong
         verdict, reasons = Verdict.ACCEPT, []
-        if slice_.source.startswith("strange:"):
+        if slice_.source.startswith("ood:"):
             coloured = (slice_.colour or 0) > 0.06
             verdict = Verdict.REJECT if coloured else Verdict.REVIEW
-            reasons = [Reason.COLOUR_PICTURE if coloured else Reason.UNLIKE_TRAINING]
+            reasons = [Reason.COLOUR_PICTURE if coloured else Reason.POSSIBLY_OUT_OF_DISTRIBUTION]
         return Prediction(
             source=slice_.source,
             label=label,
@@ -107,7 +107,7 @@ def test_files_and_sections(
 ) -> None:
     seen: list[tuple[str, int, int]] = []
     sections = robustness(
-        manifest, manifest.rows, classifier, tmp_path, limit=12, strange_count=3,
+        manifest, manifest.rows, classifier, tmp_path, limit=12, ood_count=3,
         bootstrap=QUICK, notice="SEEN", progress=lambda *step: seen.append(step),
     )  # fmt: skip
     report = json.loads((tmp_path / "robustness.json").read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def test_files_and_sections(
     assert kinds["false_colour"]["n"] == 3
     assert kinds["false_colour"]["rejected"]["value"] == 1
     assert kinds["knee"]["reviewed"]["value"] == 1
-    assert kinds["knee"]["reasons"] == {"unlike_training": 3}
+    assert kinds["knee"]["reasons"] == {"possibly_out_of_distribution": 3}
     for section in sections:
         assert section.text.startswith("SEEN")
         assert all(len(row) == len(section.columns) for row in section.rows)
@@ -146,7 +146,7 @@ def test_equal_seeds_give_equal_files(
 ) -> None:
     texts = []
     for name in ("one", "two"):
-        robustness(manifest, manifest.rows, classifier, tmp_path / name, limit=8, strange_count=1,
+        robustness(manifest, manifest.rows, classifier, tmp_path / name, limit=8, ood_count=1,
                    seed=3, bootstrap=QUICK)  # fmt: skip
         texts.append((tmp_path / name / "robustness.json").read_text(encoding="utf-8"))
     assert texts[0] == texts[1]
@@ -159,7 +159,7 @@ def test_labels_that_know_tumors_only(
     joined = [
         row if row.label == "no_tumor" else replace(row, label="tumor") for row in manifest.rows
     ]
-    robustness(manifest, joined, classifier, tmp_path, strange_count=1, bootstrap=QUICK)
+    robustness(manifest, joined, classifier, tmp_path, ood_count=1, bootstrap=QUICK)
     report = json.loads((tmp_path / "robustness.json").read_text(encoding="utf-8"))
     assert set(report["classes"]) == {"no_tumor", "tumor"}
     assert report["clean"]["accuracy"]["value"] == 1
@@ -185,7 +185,7 @@ def test_files_of_one_name_draw_apart(
 
     monkeypatch.setattr(module, "perturbed", told)
     robustness(Manifest(tuple(rows), tmp_path), rows, classifier, tmp_path / "out",
-               strange_count=1, bootstrap=QUICK)  # fmt: skip
+               ood_count=1, bootstrap=QUICK)  # fmt: skip
     assert set(keys) == {row.sha256 for row in rows}
     assert len(set(keys)) == 2
 
@@ -197,4 +197,4 @@ def test_unknown_labels_and_no_pictures_are_refused(
     with pytest.raises(EvaluationError, match=r"the model knows .*; got \['knee'\]"):
         robustness(manifest, strange, classifier, tmp_path)
     with pytest.raises(EvaluationError, match="at least 1 a kind; got 0"):
-        robustness(manifest, manifest.rows, classifier, tmp_path, strange_count=0)
+        robustness(manifest, manifest.rows, classifier, tmp_path, ood_count=0)

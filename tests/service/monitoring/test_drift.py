@@ -33,7 +33,7 @@ def compare(first: list[PredictionRecord], recent: list[PredictionRecord]) -> di
 
 
 FIELDS = ("input_sha256", "slice_index", "label", "confidence", "tumor_probability", "decision",
-          "reasons", "summary", "distance")  # fmt: skip
+          "reasons", "summary", "ood_score")  # fmt: skip
 
 
 def test_index_is_the_textbook_sum_for_large_windows() -> None:
@@ -81,7 +81,7 @@ def test_windows_of_the_same_kind_are_steady() -> None:
 
 def test_each_kind_of_drift_is_found_and_the_others_stay_steady() -> None:
     for what, changed in {
-        "distance": [answer(n, distance=-2.0 + n / 500) for n in range(1000, 1200)],
+        "ood_score": [answer(n, ood_score=-2.0 + n / 500) for n in range(1000, 1200)],
         "rows": [
             answer(n, summary={**answer(n).summary, "rows": 256.0 + 256 * (n % 2)})
             for n in range(1000, 1200)
@@ -101,9 +101,9 @@ def test_medians_and_shares_are_those_of_the_windows() -> None:
     assert label.recent.tolist() == [1, 0, 0, 0]
     counted = sum(one.label == "glioma" for one in answers(400)) / 400
     assert label.reference[0] == pytest.approx(counted)
-    distances = [one.distance for one in answers(400)]
-    assert found["distance"].typical is not None
-    assert found["distance"].typical[0] == pytest.approx(np.median(np.array(distances, float)))
+    distances = [one.ood_score for one in answers(400)]
+    assert found["ood_score"].typical is not None
+    assert found["ood_score"].typical[0] == pytest.approx(np.median(np.array(distances, float)))
 
 
 def volumes(count: int, first: int, slices: int = 30) -> list[PredictionRecord]:
@@ -112,7 +112,7 @@ def volumes(count: int, first: int, slices: int = 30) -> list[PredictionRecord]:
     for scan in range(first, first + count):
         whole = answer(scan)
         for index in range(slices):
-            made.append(answer(scan, slice_index=index, distance=whole.distance))
+            made.append(answer(scan, slice_index=index, ood_score=whole.ood_score))
     return made
 
 
@@ -121,7 +121,7 @@ def test_slices_of_a_scan_do_not_count_as_many() -> None:
     states = []
     for round_ in range(10):
         found = compare(volumes(12, 1000 * round_), volumes(12, 1000 * round_ + 500))
-        states.append(found["distance"].state)
+        states.append(found["ood_score"].state)
     assert states.count("alert") <= 1
 
 
@@ -138,8 +138,8 @@ def test_false_alarms_are_as_rare_as_promised(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_quantity_without_values_is_unknown() -> None:
-    without = [answer(n, distance=None) for n in range(1000, 1100)]
-    change = compare(answers(100), without)["distance"]
+    without = [answer(n, ood_score=None) for n in range(1000, 1100)]
+    change = compare(answers(100), without)["ood_score"]
     assert (change.state, change.index, change.chance) == ("unknown", None, None)
 
 

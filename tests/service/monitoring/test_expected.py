@@ -22,30 +22,32 @@ def compare(recent: list[PredictionRecord], rule: DecisionRule = RULE) -> dict[s
 
 def test_shares_are_counted_as_the_decision_does() -> None:
     scores = [-1.0] * 70 + [0.0] * 10 + [1.0] * 15 + [2.5] * 5
-    found = compare([answer(n, distance=score) for n, score in enumerate(scores)])
-    assert found["unlike_training"].recent is not None
-    assert found["unlike_training"].recent.value == pytest.approx(0.20)  # the limit itself is in
-    assert found["far_from_known"].recent is not None
-    assert found["far_from_known"].recent.value == pytest.approx(0.05)
-    assert found["unlike_training"].expected == 0.03
-    assert found["unlike_training"].state == "alert"
-    assert found["far_from_known"].state == "steady"
+    found = compare([answer(n, ood_score=score) for n, score in enumerate(scores)])
+    assert found["possibly_out_of_distribution"].recent is not None
+    assert found["possibly_out_of_distribution"].recent.value == pytest.approx(
+        0.20
+    )  # the limit itself is in
+    assert found["out_of_distribution"].recent is not None
+    assert found["out_of_distribution"].recent.value == pytest.approx(0.05)
+    assert found["possibly_out_of_distribution"].expected == 0.03
+    assert found["possibly_out_of_distribution"].state == "alert"
+    assert found["out_of_distribution"].state == "steady"
 
 
 def test_interval_is_that_of_a_share() -> None:
     """Against the normal approximation, which is close for 400 uploads of one slice each."""
-    found = compare([answer(n, distance=1.0 if n % 4 == 0 else -1.0) for n in range(400)])
-    share = found["unlike_training"].recent
+    found = compare([answer(n, ood_score=1.0 if n % 4 == 0 else -1.0) for n in range(400)])
+    share = found["possibly_out_of_distribution"].recent
     assert share is not None
     half = 1.96 * np.sqrt(0.25 * 0.75 / 400)
     assert (share.ci_low, share.ci_high) == pytest.approx((0.25 - half, 0.25 + half), abs=0.01)
 
 
 def test_every_upload_weighs_the_same() -> None:
-    scan = [answer(0, slice_index=i, distance=5.0) for i in range(100)]
-    found = compare([*scan, *[answer(n, distance=-5.0) for n in range(1, 5)]])
-    assert found["far_from_known"].recent is not None
-    assert found["far_from_known"].recent.value == pytest.approx(0.2)
+    scan = [answer(0, slice_index=i, ood_score=5.0) for i in range(100)]
+    found = compare([*scan, *[answer(n, ood_score=-5.0) for n in range(1, 5)]])
+    assert found["out_of_distribution"].recent is not None
+    assert found["out_of_distribution"].recent.value == pytest.approx(0.2)
 
 
 def test_less_confidence_is_watched_and_no_alert() -> None:
@@ -78,4 +80,4 @@ def test_a_bundle_without_limits_expects_nothing() -> None:
 
 
 def test_without_scores_nothing_is_known() -> None:
-    assert compare(answers(20, distance=None))["unlike_training"].state == "unknown"
+    assert compare(answers(20, ood_score=None))["possibly_out_of_distribution"].state == "unknown"

@@ -34,7 +34,7 @@ def values(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def test_answers_are_counted_by_arm_label_decision_and_reason() -> None:
     metrics = Metrics()
-    metrics.decision("glioma", "review", ["low_confidence", "unlike_training"], "main")
+    metrics.decision("glioma", "review", ["low_confidence", "possibly_out_of_distribution"], "main")
     metrics.decision("glioma", "review", ["low_confidence"], "main")
     metrics.decision("glioma", "reject", ["not_mr"], "shadow")
     found = values(metrics.render())

@@ -25,7 +25,7 @@ def report(records: list[PredictionRecord], **changed: Any) -> Report:
 
 @pytest.fixture(scope="module")
 def drifted() -> Report:
-    return report([*answers(288), *answers(200, 288, distance=3.0, label="glioma")])
+    return report([*answers(288), *answers(200, 288, ood_score=3.0, label="glioma")])
 
 
 def test_steady_without_drift() -> None:
@@ -38,10 +38,10 @@ def test_steady_without_drift() -> None:
 def test_alert_with_drift(drifted: Report) -> None:
     assert drifted.standing == "alert"
     alerts = {one.name for one in drifted.changes if one.state == "alert"}
-    assert alerts == {"distance", "label"}
+    assert alerts == {"ood_score", "label"}
     assert {o.name for o in drifted.expectations if o.state == "alert"} == {
-        "unlike_training",
-        "far_from_known",
+        "possibly_out_of_distribution",
+        "out_of_distribution",
     }
 
 
@@ -51,7 +51,7 @@ def test_too_little_is_said() -> None:
 
 
 def test_the_bundle_speaks_even_before_there_is_a_first_window() -> None:
-    young = report(answers(200, 290, distance=3.0))
+    young = report(answers(200, 290, ood_score=3.0))
     assert young.changes == []
     assert young.standing == "alert"
 
@@ -60,7 +60,7 @@ def test_json_is_plain_and_complete(drifted: Report) -> None:
     found = json.loads(json.dumps(drifted.as_json(), allow_nan=False))
     assert found["standing"] == "alert"
     assert found["recent"]["uploads"] == 200
-    assert {one["name"] for one in found["changes"]} >= {"rows", "mean", "distance", "reasons"}
+    assert {one["name"] for one in found["changes"]} >= {"rows", "mean", "ood_score", "reasons"}
     assert all(sum(one["recent"]) == pytest.approx(1) for one in found["changes"])
 
 
@@ -71,7 +71,7 @@ def test_page_is_self_contained_and_shows_every_quantity(drifted: Report) -> Non
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "not a medical device" in page.lower()
-    for title in ("Rows of the slice", "Outlier score", "Label", "Reasons"):
+    for title in ("Rows of the slice", "Out-of-distribution score", "Label", "Reasons"):
         assert title in page
 
 

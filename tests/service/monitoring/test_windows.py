@@ -24,7 +24,7 @@ def test_first_uploads_before_recent_ones_after_and_other_bundles_left_out() -> 
     assert found.others == 5
     assert [day.answers for day in found.days] == [144, 144, 12]
     assert sum(found.days[0].labels.values()) == 144
-    assert len(found.days[2].distances) == 12
+    assert len(found.days[2].ood_scores) == 12
 
 
 def test_an_input_that_comes_again_counts_once_with_its_last_answer() -> None:
@@ -40,11 +40,11 @@ def test_an_input_that_comes_again_counts_once_with_its_last_answer() -> None:
 def test_slices_of_one_upload_belong_together() -> None:
     gathering = Gathering()
     for index in range(3):
-        gathering.add(answer(index, input_sha256="aa" * 32, slice_index=index, distance=None))
+        gathering.add(answer(index, input_sha256="aa" * 32, slice_index=index, ood_score=None))
     gathering.add(answer(9, input_sha256="bb" * 32))
     window = gathering.window()
     assert window.upload.tolist() == [0, 0, 0, 1]
-    assert np.isnan(window.numbers["distance"]).tolist() == [True, True, True, False]
+    assert np.isnan(window.numbers["ood_score"]).tolist() == [True, True, True, False]
     assert window.words["reasons"][0] in {("none",), ("low_confidence",)}
 
 

@@ -10,7 +10,7 @@ import pytest
 from builders_data import as_pixels, head
 from slicewise.errors import ConfigError
 from slicewise.imaging.slice import Slice, is_synthetic
-from slicewise.synthetic.ood.registry import KINDS, kinds_of, strange_slices
+from slicewise.synthetic.ood.registry import KINDS, kinds_of, ood_slices
 
 COUNT = 3
 ALWAYS_COLOURED = {"false_colour", "screen_photograph", "fundus", "cells"}
@@ -24,7 +24,7 @@ def donors() -> list[Slice]:
 
 @pytest.fixture(scope="module")
 def made(donors: list[Slice]) -> dict[str, list[Slice]]:
-    return {name: list(strange_slices(name, COUNT, 3, donors)) for name in KINDS}
+    return {name: list(ood_slices(name, COUNT, 3, donors)) for name in KINDS}
 
 
 def test_there_are_many_kinds_and_families_keep_to_one_half() -> None:
@@ -45,7 +45,7 @@ def test_there_are_many_kinds_and_families_keep_to_one_half() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_pictures_look_like_files(name: str, made: dict[str, list[Slice]]) -> None:
     for index, slice_ in enumerate(made[name]):
-        assert slice_.source == f"strange:{name}#{index}"
+        assert slice_.source == f"ood:{name}#{index}"
         assert not is_synthetic(slice_)
         pixels = slice_.pixels
         assert pixels.dtype == np.float32
@@ -67,10 +67,10 @@ def test_no_two_pictures_of_a_kind_are_alike(name: str, made: dict[str, list[Sli
 def test_equal_seeds_give_equal_pictures(
     name: str, made: dict[str, list[Slice]], donors: list[Slice]
 ) -> None:
-    again = next(strange_slices(name, 1, 3, donors))
+    again = next(ood_slices(name, 1, 3, donors))
     np.testing.assert_array_equal(made[name][0].pixels, again.pixels)
     assert made[name][0].colour == again.colour
-    other = next(strange_slices(name, 1, 4, donors))
+    other = next(ood_slices(name, 1, 4, donors))
     assert other.shape != again.shape or (other.pixels != again.pixels).any()
 
 
@@ -79,7 +79,7 @@ def test_coloured_kinds_say_so_and_grey_ones_do_not(made: dict[str, list[Slice]]
         assert min(slice_.colour or 0 for slice_ in made[name]) > 0.02, name
     for name in ("knee", "inverted", "gaussian_noise", "head_ct"):
         assert {slice_.colour for slice_ in made[name]} == {None}
-    assert any(slice_.colour for slice_ in strange_slices("landscape", 8, 0))
+    assert any(slice_.colour for slice_ in ood_slices("landscape", 8, 0))
 
 
 def test_every_kind_says_what_it_is() -> None:
@@ -89,11 +89,11 @@ def test_every_kind_says_what_it_is() -> None:
 
 
 def test_drawn_kinds_need_no_donors_and_remade_ones_do() -> None:
-    assert next(strange_slices("knee", 1, 0)).pixels.any()
+    assert next(ood_slices("knee", 1, 0)).pixels.any()
     with pytest.raises(ConfigError, match="inverted: expected slices to make it from"):
-        strange_slices("inverted", 1, 0)
+        ood_slices("inverted", 1, 0)
 
 
 def test_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'kne' is unknown; did you mean knee"):
-        strange_slices("kne", 1, 0)
+        ood_slices("kne", 1, 0)

@@ -28,7 +28,7 @@ def folds():
     """Three folds of answers; in the first, one slice was found unlike all others."""
     tables = [table_of(groups=60, seed=seed, skill=2.5) for seed in range(3)]
     reasons = np.array(["not_calibrated"] * tables[0].n)
-    marked = np.array(["unlike_training;not_calibrated", *reasons[1:]])
+    marked = np.array(["possibly_out_of_distribution;not_calibrated", *reasons[1:]])
     return [replace(t, reasons=marked if i == 0 else reasons) for i, t in enumerate(tables)]
 
 
@@ -57,7 +57,7 @@ def test_sets_are_those_of_the_rule(folds):
 
 def test_what_lies_in_the_picture_is_kept_and_old_reasons_are_not(folds):
     found = decided_by_others(folds, 0, LIMITS, SETTINGS)
-    assert "unlike_training" in found.reasons[0]
+    assert "possibly_out_of_distribution" in found.reasons[0]
     assert found.verdicts[0] == "review"
     assert not any("not_calibrated" in text for text in found.reasons)
 
@@ -90,5 +90,5 @@ def test_trust_is_fitted_on_the_other_folds(folds):
 
 
 def test_folds_that_remember_nothing_are_not_mixed_with_others(folds):
-    with pytest.raises(EvaluationError, match="distances: expected all of 2 tables or none"):
+    with pytest.raises(EvaluationError, match="class_distances: expected all of 2 tables or none"):
         decided_by_others([folds[0], with_distances(folds[1]), folds[2]], 0, LIMITS, SETTINGS)

@@ -16,7 +16,7 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
 from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
-from slicewise.synthetic.ood.registry import KINDS, strange_slices
+from slicewise.synthetic.ood.registry import KINDS, ood_slices
 from slicewise.training.config import ModelConfig
 from slicewise.training.export import evidence
 from slicewise.training.export.bundling import draft, exported, make_product
@@ -24,7 +24,7 @@ from slicewise.training.export.evidence import evidence_of, fit_refusal, neighbo
 from slicewise.training.network.model import create_network
 
 CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
-UNLIKE = {Reason.UNLIKE_TRAINING, Reason.FAR_FROM_KNOWN}
+UNLIKE = {Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Reason.OUT_OF_DISTRIBUTION}
 
 
 def graph_of(config, manifest) -> bytes:
@@ -58,7 +58,7 @@ def test_limits_survive_the_way_through_a_bundle_on_disk(product, tmp_path):
     refused = [bool(UNLIKE & set(answer.reasons)) for answer in real]
     assert np.mean(refused) < 0.25
     for kind in ("gaussian_noise", "marble"):  # the second was not fitted on
-        strange = classifier.predict(list(strange_slices(kind, 20, 99, [])))
+        strange = classifier.predict(list(ood_slices(kind, 20, 99, [])))
         assert np.mean([bool(UNLIKE & set(answer.reasons)) for answer in strange]) > 0.9
         assert not any(answer.decision == "accept" for answer in strange)
 
@@ -72,7 +72,7 @@ def test_stated_shares_of_validation_slices_are_above_the_limits(product):
 
 def test_rejection_is_for_what_the_reasons_say(product):
     classifier = Classifier(product[1])
-    for answer in classifier.predict(list(strange_slices("gaussian_noise", 10, 5, []))):
+    for answer in classifier.predict(list(ood_slices("gaussian_noise", 10, 5, []))):
         assert (answer.decision == "reject") == bool(REJECTING & set(answer.reasons))
 
 
@@ -108,7 +108,7 @@ def test_training_slices_are_remembered_by_class(product):
     answers = classifier.answers([read_slice(manifest.resolve(row)) for row in rows])
     table = evidence_of(classifier, manifest, "val", stored).table
     np.testing.assert_allclose(
-        np.stack([answer.distances for answer in answers]), table.distances, atol=1e-4
+        np.stack([answer.class_distances for answer in answers]), table.class_distances, atol=1e-4
     )
 
 

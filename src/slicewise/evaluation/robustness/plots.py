@@ -50,7 +50,7 @@ def draw_perturbations(report: Mapping[str, Any], path: Path, notice: str | None
     _save(figure, path, f"Share of slices by strength (0: unchanged)\n{count}", notice)
 
 
-def draw_strange(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
+def draw_ood(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
     """A bar for each strange kind: accepted, for review, rejected.
 
     Args:

@@ -136,7 +136,7 @@ def perturbation_figures(
     }
 
 
-def strange_figures(
+def ood_metrics(
     said: Mapping[str, Sequence[Said]], fitted_on: frozenset[str], level: float
 ) -> dict[str, Any]:
     """Verdicts on strange pictures by kind, and on all kinds a gate never saw.

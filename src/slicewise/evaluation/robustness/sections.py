@@ -46,7 +46,7 @@ def perturbation_section(report: Mapping[str, Any], picture: Path) -> Section:
     )  # fmt: skip
 
 
-def strange_section(report: Mapping[str, Any], picture: Path) -> Section:
+def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
     """What happens to pictures that are no slice, or no longer one.
 
     Args:
@@ -67,7 +67,7 @@ def strange_section(report: Mapping[str, Any], picture: Path) -> Section:
     ]
     return Section(
         title="Strange pictures",
-        text=_strange_text(report),
+        text=_ood_text(report),
         columns=("kind", "family", "gates fitted on it", "n", "accepted", "for review", "rejected"),
         rows=tuple(rows),
         pictures=(picture,),
@@ -90,7 +90,7 @@ def _perturbation_text(report: Mapping[str, Any]) -> str:
     return "\n\n".join([*_warning(report), *report["cautions"], *lines])
 
 
-def _strange_text(report: Mapping[str, Any]) -> str:
+def _ood_text(report: Mapping[str, Any]) -> str:
     strange = report["strange"]
     lines = [
         "Pictures made in code, cut from photographs with a stated licence, or made from slices of "

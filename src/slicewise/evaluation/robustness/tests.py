@@ -17,16 +17,16 @@ from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.content import content_key
 from slicewise.evaluation.robustness.perturbations import PERTURBATIONS, perturbed
-from slicewise.evaluation.robustness.plots import draw_perturbations, draw_strange
+from slicewise.evaluation.robustness.plots import draw_ood, draw_perturbations
 from slicewise.evaluation.robustness.results import (
     CLEAN,
     Asked,
     Said,
     Setting,
+    ood_metrics,
     perturbation_figures,
-    strange_figures,
 )
-from slicewise.evaluation.robustness.sections import perturbation_section, strange_section
+from slicewise.evaluation.robustness.sections import ood_section, perturbation_section
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
 from slicewise.evaluation.sections.plots import require_plots
@@ -37,19 +37,19 @@ from slicewise.inference.classifier import Classifier
 from slicewise.progress import Progress, Tally
 from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.synthetic.ood.registry import KINDS, strange_slices
+from slicewise.synthetic.ood.registry import KINDS, ood_slices
 
 LIMIT = 300
 """Slices that are perturbed, unless another number is asked for."""
 
-STRANGE_COUNT = 300
+OOD_COUNT = 300
 """Pictures of each strange kind, unless another number is asked for."""
 
 _BATCH = 32
 _DONORS = 96
 """Slices that strange pictures are made from; they are kept in memory."""
 
-_STRANGE_SEED = 7_001
+_OOD_SEED = 7_001
 """Added to the seed, so that no picture is one that a gate was fitted on."""
 
 
@@ -60,7 +60,7 @@ def robustness(
     out_dir: Path,
     *,
     limit: int = LIMIT,
-    strange_count: int = STRANGE_COUNT,
+    ood_count: int = OOD_COUNT,
     seed: int = 0,
     bootstrap: Bootstrap | None = None,
     notice: str | None = None,
@@ -77,7 +77,7 @@ def robustness(
         classifier: The model.
         out_dir: Folder for the files; made where missing.
         limit: Most slices to perturb.
-        strange_count: Pictures of each strange kind.
+        ood_count: Pictures of each strange kind.
         seed: Of the sample and of every random change.
         bootstrap: How intervals are made; groups are drawn for each class apart, because the
             sample has a chosen mix of classes.
@@ -94,27 +94,27 @@ def robustness(
     """
     require_plots()
     names = _names(rows, classifier)
-    if strange_count < 1:
-        raise EvaluationError(f"strange pictures: expected at least 1 a kind; got {strange_count}")
+    if ood_count < 1:
+        raise EvaluationError(f"strange pictures: expected at least 1 a kind; got {ood_count}")
     sample = sample_rows(rows, limit, seed)
     worse = Tally(progress, "worse slices", len(sample) * len(_settings()))
-    strange_done = Tally(progress, "strange pictures", strange_count * len(KINDS))
+    ood_done = Tally(progress, "strange pictures", ood_count * len(KINDS))
     asked = Asked.of(sample)
     said, donors = _ask_perturbed(manifest, sample, classifier, names, seed, worse)
-    strange = _ask_strange(donors, classifier, strange_count, seed, strange_done)
+    strange = _ood_answers(donors, classifier, ood_count, seed, ood_done)
     plan = replace(bootstrap or Bootstrap(), stratified=True)
     report = {
         **_described(asked, classifier, limit, seed, notice),
         **perturbation_figures(asked, said, plan),
-        "strange": strange_figures(strange, _fitted_on(classifier), plan.level),
+        "strange": ood_metrics(strange, _fitted_on(classifier), plan.level),
     }
     out_dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (out_dir / "robustness.json").write_text(text, encoding="utf-8")
     pictures = out_dir / "robustness.png", out_dir / "strange.png"
     draw_perturbations(report, pictures[0], notice)
-    draw_strange(report, pictures[1], notice)
-    return [perturbation_section(report, pictures[0]), strange_section(report, pictures[1])]
+    draw_ood(report, pictures[1], notice)
+    return [perturbation_section(report, pictures[0]), ood_section(report, pictures[1])]
 
 
 def _names(rows: Sequence[ManifestRow], classifier: Classifier) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _ask_perturbed(
     return said, donors[:_DONORS]
 
 
-def _ask_strange(
+def _ood_answers(
     donors: Sequence[Slice],
     classifier: Classifier,
     count: int,
@@ -175,7 +175,7 @@ def _ask_strange(
     names = {name: name for name in classifier.bundle.classes}
     for kind in KINDS:
         said[kind] = []
-        made = strange_slices(kind, count, seed + _STRANGE_SEED, donors)
+        made = ood_slices(kind, count, seed + _OOD_SEED, donors)
         for batch in batched(made, _BATCH):
             said[kind] += _ask(classifier, batch, names)
             tally(len(batch))

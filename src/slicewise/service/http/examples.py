@@ -75,6 +75,7 @@ _RECORD = {
     "bundle": _BUNDLE,
     "latency_ms": 41.2,
     "summary": {"rows": 512.0, "columns": 512.0, "mean": 0.31},
+    "ood_score": -4.2,
     "distance": -4.2,
     "feedback": [_FEEDBACK],
 }

@@ -81,18 +81,18 @@ def _limits(rule: DecisionRule) -> Iterator[_Limit]:
     if outliers is not None:
         fitted = (outliers.n, outliers.groups)
         yield _Limit(
-            "unlike_training",
+            "possibly_out_of_distribution",
             "slices above the lower limit of the outlier score",
-            "distance",
+            "ood_score",
             outliers.review_above,
             outliers.reviewed,
             *fitted,
             too_many_is_bad=True,
         )
         yield _Limit(
-            "far_from_known",
+            "out_of_distribution",
             "slices above the upper limit of the outlier score",
-            "distance",
+            "ood_score",
             outliers.reject_above,
             outliers.rejected,
             *fitted,

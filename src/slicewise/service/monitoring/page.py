@@ -11,7 +11,7 @@ from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
 from slicewise.service.monitoring.drift import ALERT, LEVEL, PERMUTATIONS, WATCH, Change
 from slicewise.service.monitoring.expected import TOLERANCE, Share
-from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_distances
+from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_ood_scores
 from slicewise.service.monitoring.report import Report
 from slicewise.text import class_text, percent_text, share_text
 
@@ -33,7 +33,7 @@ TITLES = {
     "p1": "Darkest hundredth of the pixels",
     "p50": "Median of the pixels",
     "p99": "Brightest hundredth of the pixels",
-    "distance": "Outlier score",
+    "ood_score": "Out-of-distribution score",
     "confidence": "Confidence",
     "tumor_probability": "Tumor probability",
     "label": "Label",
@@ -73,8 +73,8 @@ def render_page(report: Report, bundle: BundleInfo) -> str:
         headline=STANDINGS[report.standing],
         rows=drawn,
         parts=[
-            ("Inputs", [d for d in drawn if d.change.name not in (*_ANSWERS, "distance")]),
-            ("Distance", [d for d in drawn if d.change.name == "distance"]),
+            ("Inputs", [d for d in drawn if d.change.name not in (*_ANSWERS, "ood_score")]),
+            ("Out-of-distribution score", [d for d in drawn if d.change.name == "ood_score"]),
             ("Answers", [d for d in drawn if d.change.name in _ANSWERS]),
         ],
         days=_days(report, bundle),
@@ -125,11 +125,11 @@ def _days(report: Report, bundle: BundleInfo) -> list[tuple[str, str]]:
         ("Labels by day", draw_days(days, bundle.task.classes, "labels")),
     ]
     limits = bundle.decision.out_of_distribution
-    if any(day.distances for day in days):
+    if any(day.ood_scores for day in days):
         lines = []
         if limits is not None:
             lines = [("review above", limits.review_above), ("reject above", limits.reject_above)]
-        drawn.append(("Outlier score by day", draw_distances(days, lines)))
+        drawn.append(("Out-of-distribution score by day", draw_ood_scores(days, lines)))
     return drawn
 
 

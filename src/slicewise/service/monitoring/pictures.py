@@ -72,13 +72,13 @@ def draw_days(days: Sequence[Day], names: Sequence[str], what: str) -> str:
     return canvas.address
 
 
-def draw_distances(days: Sequence[Day], limits: Sequence[tuple[str, float]]) -> str:
+def draw_ood_scores(days: Sequence[Day], limits: Sequence[tuple[str, float]]) -> str:
     """Median and middle half of the outlier scores by day, with the limits of the bundle."""
-    shown = [day for day in days[-_MOST_DAYS:] if day.distances]
+    shown = [day for day in days[-_MOST_DAYS:] if day.ood_scores]
     with _canvas(_WIDE) as canvas:
         at = [day.day for day in shown]
         low, middle, high = (
-            [float(np.percentile(day.distances, q)) for day in shown] for q in (25, 50, 75)
+            [float(np.percentile(day.ood_scores, q)) for day in shown] for q in (25, 50, 75)
         )
         style = {**line_style(0), "marker": "o", "markersize": 3}
         canvas.axes.plot(at, middle, label="median", **style)  # type: ignore[arg-type]

@@ -59,17 +59,17 @@ class Day:
     answers: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-    distances: list[float] = field(default_factory=list)
+    ood_scores: list[float] = field(default_factory=list)
 
-    MOST_DISTANCES = 500
+    MOST_SCORES = 500
 
     def add(self, record: PredictionRecord) -> None:
-        """Count an answer; the first `MOST_DISTANCES` distances of a day stand for the rest."""
+        """Count an answer; the first `MOST_SCORES` distances of a day stand for the rest."""
         self.answers += 1
         self.decisions[record.decision] += 1
         self.labels[record.label] += 1
-        if record.distance is not None and len(self.distances) < self.MOST_DISTANCES:
-            self.distances.append(record.distance)
+        if record.ood_score is not None and len(self.ood_scores) < self.MOST_SCORES:
+            self.ood_scores.append(record.ood_score)
 
 
 class Gathering:
@@ -171,7 +171,7 @@ def _numbers(records: Sequence[PredictionRecord]) -> dict[str, Floats]:
     columns: dict[str, list[float | None]] = {
         name: [record.summary.get(name) for record in records] for name in names
     }
-    columns["distance"] = [record.distance for record in records]
+    columns["ood_score"] = [record.ood_score for record in records]
     columns["confidence"] = [record.confidence for record in records]
     columns["tumor_probability"] = [record.tumor_probability for record in records]
     return {

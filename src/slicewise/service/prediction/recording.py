@@ -122,5 +122,5 @@ def _record_of(
         reasons=[reason.value for reason in said.reasons],
         latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
         summary=summary,
-        distance=answer.distance,
+        ood_score=answer.ood_score,
     )

@@ -45,7 +45,7 @@ class Kind:
     """One kind of strange input.
 
     Args:
-        name: As in `strange:NAME#12`.
+        name: As in `ood:NAME#12`.
         family: Kinds that resemble each other; always in one half.
         half: Which half of the kinds it is fitted or reported with, or that it is never fitted on.
         draw: Makes a picture from nothing; None for a kind made from slices.
@@ -121,9 +121,7 @@ KINDS: dict[str, Kind] = {
 """By name, in the order of the families."""
 
 
-def strange_slices(
-    kind: str, count: int, seed: int, donors: Sequence[Slice] = ()
-) -> Iterator[Slice]:
+def ood_slices(kind: str, count: int, seed: int, donors: Sequence[Slice] = ()) -> Iterator[Slice]:
     """Strange inputs of one kind, as if read from files.
 
     Picture k depends on kind, seed, k and the donors only, so that fewer or more of them begin
@@ -137,7 +135,7 @@ def strange_slices(
         donors: Real slices that some kinds are made from; the others do not look at them.
 
     Yields:
-        Slices named `strange:KIND#k`, k from 0.
+        Slices named `ood:KIND#k`, k from 0.
 
     Raises:
         ConfigError: The kind is unknown, or it needs donors and there is none.
@@ -170,4 +168,4 @@ def _slice(kind: Kind, index: int, seed: int, donors: Sequence[Slice]) -> Slice:
         picture = kind.draw(rng)
     else:
         raise ConfigError(f"strange kind {kind.name}: expected a way to make it; got none")
-    return Slice(picture.pixels, f"strange:{kind.name}#{index}", colour=picture.colour)
+    return Slice(picture.pixels, f"ood:{kind.name}#{index}", colour=picture.colour)

@@ -26,8 +26,8 @@ from slicewise.training.export.decision_fit import fit_decision
 
 GATES = frozenset(
     {
-        Reason.UNLIKE_TRAINING,
-        Reason.FAR_FROM_KNOWN,
+        Reason.POSSIBLY_OUT_OF_DISTRIBUTION,
+        Reason.OUT_OF_DISTRIBUTION,
         Reason.COLOUR_PICTURE,
         Reason.NOT_MR,
         Reason.BLANK_IMAGE,

@@ -23,7 +23,7 @@ from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
     NEIGHBOURS_NAME,
-    OUTLIERS_NAME,
+    OOD_NAME,
     SEEN_NAME,
     Bundle,
     BundleInfo,
@@ -70,7 +70,7 @@ class Product:
     @property
     def files(self) -> dict[str, bytes]:
         """Content of the bundle's files by name, but for the card."""
-        fitted = {OUTLIERS_NAME: self.outliers, NEIGHBOURS_NAME: self.neighbours}
+        fitted = {OOD_NAME: self.outliers, NEIGHBOURS_NAME: self.neighbours}
         kept = {name: content for name, content in fitted.items() if content is not None}
         return {MODEL_NAME: self.graph, SEEN_NAME: self.seen, **kept}
 

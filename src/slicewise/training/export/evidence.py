@@ -17,7 +17,7 @@ from slicewise.fitting.ood_fit import (
     FEWEST,
     Seen,
     cross_scores,
-    fit_outliers,
+    fit_ood_detector,
     limits_of,
 )
 from slicewise.fitting.trust_fit import fit_neighbours
@@ -26,10 +26,10 @@ from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.neighbours import Neighbours
-from slicewise.inference.ood import Outliers, looks_of
+from slicewise.inference.ood import OodDetector, looks_of
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.predictions.table import PredictionTable
-from slicewise.synthetic.ood.registry import Kind, kinds_of, strange_slices
+from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
 from slicewise.training.bundle_config import RefusalConfig
 
 BATCH = 32
@@ -74,7 +74,7 @@ def evidence_of(
         groups=seen.kinds,
         sources=np.array([row.source for row in rows]),
         paths=np.array([row.path for row in rows]),
-        distances=None if neighbours is None else neighbours.distances(seen.embeddings),
+        class_distances=None if neighbours is None else neighbours.distances(seen.embeddings),
     )
     return Evidence(table, seen)
 
@@ -106,7 +106,7 @@ def _answered(
     return np.concatenate(logits), Seen(np.concatenate(embeddings), np.concatenate(looks), groups)
 
 
-def strange_evidence(
+def ood_evidence(
     classifier: Classifier, kinds: Sequence[Kind], donors: Sequence[Slice], per_kind: int, seed: int
 ) -> Seen:
     """Run a graph on strange pictures.
@@ -120,7 +120,7 @@ def strange_evidence(
     """
     embeddings, looks = [], []
     for kind in _shown(kinds, "Fitting refusal on strange pictures"):
-        for batch in batched(strange_slices(kind.name, per_kind, seed, donors), BATCH):
+        for batch in batched(ood_slices(kind.name, per_kind, seed, donors), BATCH):
             embeddings.append(classifier.forward(batch).embedding)
             looks.append(looks_of(batch))
     names = np.repeat([kind.name for kind in kinds], per_kind)
@@ -154,7 +154,7 @@ def fit_refusal(
     known: Seen,
     config: RefusalConfig,
     seed: int,
-) -> tuple[Outliers, OutOfDistribution]:
+) -> tuple[OodDetector, OutOfDistribution]:
     """Outlier statistics and limits of one graph, from its validation and training slices.
 
     Training slices serve the whitening only: weights and limits come from validation groups.
@@ -177,11 +177,11 @@ def fit_refusal(
         )
     kinds = kinds_of()
     donors = donors_of(manifest, validation, seed)
-    strange = strange_evidence(classifier, kinds, donors, config.per_kind, seed)
+    strange = ood_evidence(classifier, kinds, donors, config.per_kind, seed)
     scores = cross_scores(real, strange, known, seed=seed)
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, config.reviewed, config.rejected)
-    return fit_outliers(real, strange, known), limits
+    return fit_ood_detector(real, strange, known), limits
 
 
 def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> list[Slice]:

@@ -85,7 +85,8 @@ class RecordOut(BaseModel):
     reasons: list[str]
     latency_ms: float
     summary: dict[str, float] = Field(description="Statistics of the input.")
-    distance: float | None = Field(description="How unlike the model's slices the input is.")
+    ood_score: float | None = Field(description="Out-of-distribution score of the input.")
+    distance: float | None = Field(description="Older name of `ood_score`.", deprecated=True)
     feedback: list[FeedbackOut]
     disclaimer: str = DISCLAIMER
 
@@ -140,10 +141,11 @@ async def record_for(prediction_id: str, caller: Caller, parts: Services) -> Pre
 
 
 def _fields(record: PredictionRecord) -> dict[str, Any]:
-    beside = {"feedback", "disclaimer"}
+    beside = {"feedback", "disclaimer", "distance"}
     fields = {name: getattr(record, name) for name in RecordOut.model_fields.keys() - beside}
     name, version, sha256 = record.bundle
-    return {**fields, "bundle": {"name": name, "version": version, "sha256": sha256}}
+    model = {"name": name, "version": version, "sha256": sha256}
+    return {**fields, "distance": record.ood_score, "bundle": model}
 
 
 def _said(feedback: Feedback) -> FeedbackOut:
