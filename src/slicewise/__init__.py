@@ -1,3 +1,3 @@
 """SliceWise: brain MRI slices to answers that can be checked. Research only."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
