@@ -1,6 +1,8 @@
 """Pictures, DICOM files, NIfTI volumes and archives built from arrays."""
 
+import gzip
 import io
+import itertools
 import struct
 import zipfile
 import zlib
@@ -12,11 +14,12 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+_INSTANCES = itertools.count(1_000_000)  # all of one length, so that files are too
 
 
 def ramp(rows=20, columns=24, dtype=np.uint16, scale=1):
@@ -51,7 +54,7 @@ def dicom_dataset(array, **tags):
     """A single-frame MR image, (frames, rows, columns) for a multi-frame one."""
     dataset = Dataset()
     dataset.SOPClassUID = MRImageStorage
-    dataset.SOPInstanceUID = generate_uid()
+    dataset.SOPInstanceUID = f"1.2.3.5.{next(_INSTANCES)}"
     dataset.StudyInstanceUID = "1.2.3"
     dataset.SeriesInstanceUID = "1.2.3.4"
     dataset.Modality = "MR"
@@ -169,6 +172,11 @@ def nifti_bytes(voxels, affine=None, code=2):
     data = bytearray(image.to_bytes())
     data[252:256] = struct.pack("<hh", 0, code)  # qform and sform: nibabel would never write 0
     return bytes(data)
+
+
+def gzip_bytes(data):
+    """Always the same bytes: with the time in it, gzip makes others each second."""
+    return gzip.compress(data, mtime=0)
 
 
 def zip_bytes(members, compression=zipfile.ZIP_DEFLATED):

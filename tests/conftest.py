@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from collected import pytest_collection_modifyitems, pytest_make_parametrize_id
+
+__all__ = ["pytest_collection_modifyitems", "pytest_make_parametrize_id"]
+
+# What the person or machine that runs the tests has set for services and proxies is not tested.
+for _name in [name for name in os.environ if name.startswith("SLICEWISE_")]:
+    if _name != "SLICEWISE_DATA":
+        del os.environ[_name]
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

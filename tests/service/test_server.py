@@ -10,71 +10,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from builders import write_tiny_bundle
-from builders_service import KEY, files, png, service_settings, until
+from builders_service import files, png, service_settings, until
+from processes import COMMAND, environment, serving
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.service.server import serve
-
-COMMAND = [sys.executable, "-c", "from slicewise.cli.main import main; main()", "serve"]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    bundle = folder / "bundle"
-    if not bundle.exists():
-        bundle.mkdir()
-        write_tiny_bundle(bundle)
-    return {
-        **os.environ,
-        "SLICEWISE_BUNDLE": str(bundle),
-        "SLICEWISE_DATABASE_URL": f"sqlite:///{folder / 'audit.db'}",
-        "SLICEWISE_AUDIT_KEY": KEY,
-        "SLICEWISE_RATE_LIMIT": "0",
-        **more,
-    }
-
-
-@contextmanager
-def serving(folder: Path, *options: str, **more: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """A started service and its address; killed at the end where it has not ended."""
-    port = free_port()
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*COMMAND, "--port", str(port), *options], stderr=log, env=environment(folder, **more)
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(process, address, folder)
-        yield process, address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_ready(process, address, folder):
-    ends = time.monotonic() + 60
-    while True:
-        try:
-            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        assert process.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +111,7 @@ def test_a_sigterm_before_the_server_listens_is_not_lost(tmp_path):
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "serve", "--port", str(free_port())],
+        [sys.executable, "-c", code, "serve", "--port", "0"],
         capture_output=True, text=True, env=environment(tmp_path), timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -261,20 +206,13 @@ def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path):
         "from slicewise.cli.main import main\n"
         "main()\n"
     )
-    port = free_port()
     patience = {"SLICEWISE_REQUEST_TIMEOUT_S": "0.5", "SLICEWISE_DRAIN_S": "1"}
-    command = [sys.executable, "-c", code, "serve", "--port", str(port)]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stderr=log, env=environment(tmp_path, **patience))
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(process, address, tmp_path)
+    command = [sys.executable, "-c", code, "serve"]
+    with serving(tmp_path, command=command, **patience) as (process, address):
         said = httpx.post(f"{address}/v1/predict", files=files(png(0)), timeout=30)
         assert said.status_code == 503
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    finally:
-        process.kill()
 
 
 def test_a_body_that_never_ends_is_answered_over_a_real_connection(tmp_path):
@@ -338,7 +276,7 @@ def answer_to(address: str, head: bytes, part: bytes, pause: float) -> bytes:
 )
 def test_it_says_in_one_line_why_it_does_not_start(tmp_path, options, told):
     done = subprocess.run(
-        [*COMMAND, "--port", str(free_port()), *options],
+        [*COMMAND, "--port", "0", *options],
         capture_output=True, text=True, env=environment(tmp_path), timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1

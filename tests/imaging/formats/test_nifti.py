@@ -1,10 +1,8 @@
-import gzip
-
 import nibabel
 import numpy as np
 import pytest
 
-from builders_imaging import nifti_bytes
+from builders_imaging import gzip_bytes, nifti_bytes
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_slices
@@ -52,7 +50,7 @@ def test_geometry_is_dicoms(code):
 
 def test_gzip_and_plain_are_the_same():
     data = nifti_bytes(ras_volume())
-    for plain, packed in zip(read_slices(data), read_slices(gzip.compress(data)), strict=True):
+    for plain, packed in zip(read_slices(data), read_slices(gzip_bytes(data)), strict=True):
         np.testing.assert_array_equal(plain.pixels, packed.pixels)
 
 
@@ -107,7 +105,7 @@ def test_thin_volume_is_refused():
 
 
 def test_expansion_is_limited_before_it_happens():
-    packed = gzip.compress(nifti_bytes(np.zeros((200, 200, 200), np.int16)))
+    packed = gzip_bytes(nifti_bytes(np.zeros((200, 200, 200), np.int16)))
     with pytest.raises(LimitError, match="at most 1,000,000 bytes"):
         read_slices(packed, limits=Limits(max_bytes=1_000_000))
     with pytest.raises(LimitError, match="1,000,000 pixels in 200 images"):
@@ -115,7 +113,7 @@ def test_expansion_is_limited_before_it_happens():
 
 
 def test_bytes_after_the_volume_are_not_expanded():
-    packed = gzip.compress(nifti_bytes(ras_volume())) + gzip.compress(bytes(10_000_000))
+    packed = gzip_bytes(nifti_bytes(ras_volume())) + gzip_bytes(bytes(10_000_000))
     assert len(read_slices(packed, limits=Limits(max_bytes=1_000_000))) == 17
 
 
@@ -123,11 +121,11 @@ def test_truncated_volume_says_so():
     with pytest.raises(InputError, match=r"\(truncated\)"):
         read_slices(nifti_bytes(ras_volume())[:-100])
     with pytest.raises(InputError, match="NIfTI"):
-        read_slices(gzip.compress(nifti_bytes(np.random.default_rng(0).random(RAS)))[:-5000])
+        read_slices(gzip_bytes(nifti_bytes(np.random.default_rng(0).random(RAS)))[:-5000])
 
 
 def test_volume_that_cannot_be_in_so_few_bytes_is_not_expanded():
-    packed = gzip.compress(nifti_bytes(np.zeros((400, 400, 400), np.int16))[:100_000])
+    packed = gzip_bytes(nifti_bytes(np.zeros((400, 400, 400), np.int16))[:100_000])
     with pytest.raises(InputError, match="got at most"):
         read_slices(packed)
 

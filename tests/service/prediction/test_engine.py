@@ -209,12 +209,18 @@ def test_the_end_does_not_wait_for_a_thread_that_hangs(tmp_path, monkeypatch):
 
 
 def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
-    go_on = threading.Event()
-    monkeypatch.setattr(engine_module, "read_uploads", lambda *given: go_on.wait(20))
+    go_on, hanging = threading.Event(), []
+
+    def hang(*given):
+        hanging.append(given)
+        go_on.wait(60)
+
+    monkeypatch.setattr(engine_module, "read_uploads", hang)
     with running(service_settings(tmp_path, request_timeout_s=0.1, drain_s=0.3)) as client:
-        for expected in (200, 503):
+        for number, expected in ((1, 200), (2, 503)):
             problem(client.post("/v1/predict", files=files(png(0))), 503)
-            time.sleep(0.2)
+            until(lambda number=number: len(hanging) == number)
+            time.sleep(0.2)  # longer than a request may take
             assert client.get("/readyz").status_code == expected
         go_on.set()
         until(lambda: client.get("/readyz").status_code == 200)
