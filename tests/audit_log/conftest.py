@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from builders_records import KEY
 from postgres import postgres, postgres_url
 from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
-from slicewise.service.settings import Settings
 
 __all__ = ["postgres", "postgres_url"]
 
@@ -31,19 +30,19 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def settings(url: str) -> Settings:
-    return Settings(database_url=url, audit_key=SecretStr(KEY))
+def settings(url: str) -> AuditSettings:
+    return AuditSettings(database_url=url, key=KEY)
 
 
 @pytest.fixture
-def store(settings: Settings) -> Iterator[AuditStore]:
+def store(settings: AuditSettings) -> Iterator[AuditStore]:
     opened = AuditStore.open(settings)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def ledger(settings: Settings, store: AuditStore) -> Iterator[Ledger]:
+def ledger(settings: AuditSettings, store: AuditStore) -> Iterator[Ledger]:
     opened = Ledger.open(settings, create=False)
     yield opened
     opened.close()

@@ -11,8 +11,8 @@ import pytest
 
 from postgres import on_both, postgres, postgres_url
 from slicewise.audit_log.keys import Key, KeyStore, Role
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.errors import AuditError, ConfigError
-from slicewise.service.settings import Settings
 
 __all__ = ["postgres", "postgres_url"]
 
@@ -24,14 +24,14 @@ def kind() -> str:
 
 
 @pytest.fixture
-def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AuditSettings:
     if kind == "sqlite":
-        return Settings(database_url=f"sqlite:///{tmp_path / 'keys.db'}")
-    return Settings(database_url=request.getfixturevalue("postgres_url"))
+        return AuditSettings(database_url=f"sqlite:///{tmp_path / 'keys.db'}")
+    return AuditSettings(database_url=request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-def keys(settings: Settings) -> Iterator[KeyStore]:
+def keys(settings: AuditSettings) -> Iterator[KeyStore]:
     store = KeyStore.open(settings)
     yield store
     store.close()
@@ -147,7 +147,7 @@ def test_roles_include_those_before():
 
 
 def test_nothing_is_made_where_nothing_is_to_be(tmp_path: Path):
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'keys.db'}")
+    settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'keys.db'}")
     with pytest.raises(AuditError, match="there is none"):
         KeyStore.open(settings, create=False)
     assert list(tmp_path.iterdir()) == []

@@ -11,16 +11,17 @@ from pathlib import Path
 from builders_records import record
 from postgres import on_both
 from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
-from slicewise.service.settings import Settings
 
 PROGRAM = Path(__file__).with_name("writing_process.py")
 TESTS = PROGRAM.parents[1]
 
 
 def started(url: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    paths = [str(TESTS), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.Popen(
         [sys.executable, PROGRAM, url], stdout=subprocess.PIPE, env=environment, bufsize=0
     )
@@ -40,7 +41,7 @@ def acknowledged_until_killed(process: subprocess.Popen[bytes], enough: int) -> 
 
 
 @on_both
-def test_kill_9_loses_nothing_acknowledged(settings: Settings, url: str):
+def test_kill_9_loses_nothing_acknowledged(settings: AuditSettings, url: str):
     survivor, victim = started(url), started(url)
     try:
         promised = acknowledged_until_killed(victim, 90)

@@ -16,12 +16,11 @@ SERVICE = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from builders_records import KEY, record
-from pydantic import SecretStr
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.keys import KeyStore
-from slicewise.service.settings import Settings
+from slicewise.audit_log.settings import AuditSettings
 
-settings = Settings(database_url=sys.argv[1], audit_key=SecretStr(KEY))
+settings = AuditSettings(database_url=sys.argv[1], key=KEY)
 store = AuditStore.open(settings)
 keys = KeyStore.open(settings)  # a second opening in one process
 for number, _ in enumerate(sys.stdin):

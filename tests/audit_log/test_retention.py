@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
 from builders_records import KEY, START, record, records
@@ -15,11 +14,11 @@ from slicewise.audit_log.anchor import anchors_now
 from slicewise.audit_log.clock import now
 from slicewise.audit_log.ledger import Ledger
 from slicewise.audit_log.retention import Pruned, prune, prune_some
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import CHECKPOINTS, HEADS, PREDICTIONS
 from slicewise.audit_log.verify import verify
 from slicewise.errors import AuditError
-from slicewise.service.settings import Settings
 
 
 def after(seconds: int):
@@ -212,7 +211,7 @@ def test_one_batch_of_one_chain_at_a_time(store: AuditStore, ledger: Ledger, mon
 
 def test_nothing_of_a_pruned_row_stays_in_the_file_of_sqlite(tmp_path: Path):
     file = tmp_path / "audit.db"
-    settings = Settings(database_url=f"sqlite:///{file}", audit_key=SecretStr(KEY))
+    settings = AuditSettings(database_url=f"sqlite:///{file}", key=KEY)
     store = AuditStore.open(settings)
     store.submit([record(n, request_id=f"marked-request-{n}") for n in range(50)]).result(10)
     ledger = Ledger.open(settings, create=False)

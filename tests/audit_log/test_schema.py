@@ -19,15 +19,15 @@ from postgres import on_both
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.ledger import Ledger, open_database
 from slicewise.audit_log.schema import MIGRATIONS, revision_of
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import METADATA, REVISION
 from slicewise.audit_log.verify import verify
 from slicewise.errors import AuditError
-from slicewise.service.settings import Settings
 
 
 @on_both
-def test_migrations_make_the_tables(settings: Settings):
+def test_migrations_make_the_tables(settings: AuditSettings):
     database = open_database(settings, create=True)
     with database.reading() as connection:
         assert revision_of(connection) == REVISION
@@ -42,7 +42,7 @@ def test_the_newest_migration_is_the_one_the_tables_name():
 
 
 @on_both
-def test_rows_of_the_first_tables_keep_their_codes(settings: Settings):
+def test_rows_of_the_first_tables_keep_their_codes(settings: AuditSettings):
     store = AuditStore.open(settings)
     store.submit([record(1), record(2)]).result(10)
     store.close()
@@ -59,7 +59,7 @@ def test_rows_of_the_first_tables_keep_their_codes(settings: Settings):
 
 
 @on_both
-def test_several_start_at_once(settings: Settings):
+def test_several_start_at_once(settings: AuditSettings):
     opened: list[AuditStore] = []
     barrier = threading.Barrier(4)
 
@@ -81,8 +81,8 @@ def test_several_start_at_once(settings: Settings):
 def test_several_processes_start_at_once_and_share_one_key(tmp_path: Path):
     code = (
         "import sys; from slicewise.audit_log.store import AuditStore; "
-        "from slicewise.service.settings import Settings; "
-        "store = AuditStore.open(Settings(database_url=sys.argv[1])); store.ping(); store.close()"
+        "from slicewise.audit_log.settings import AuditSettings; "
+        "store = AuditStore.open(AuditSettings(sys.argv[1])); store.ping(); store.close()"
     )
     url = f"sqlite:///{tmp_path / 'audit.db'}"
     started = [
@@ -94,7 +94,7 @@ def test_several_processes_start_at_once_and_share_one_key(tmp_path: Path):
 
 
 @on_both
-def test_a_newer_database_is_refused(settings: Settings):
+def test_a_newer_database_is_refused(settings: AuditSettings):
     AuditStore.open(settings).close()
     database = Database(settings.database_url, create=False)
     with database.writing() as connection:
@@ -110,12 +110,12 @@ def test_what_holds_no_audit_log_is_refused_and_left_alone(tmp_path: Path, conte
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(AuditError, match=r"audit\.db"):
-        Ledger.open(Settings(database_url=f"sqlite:///{file}", audit_key=KEY), create=False)
+        Ledger.open(AuditSettings(database_url=f"sqlite:///{file}", key=KEY), create=False)
     assert file.exists() == (content is not None)
 
 
 def test_keys_alone_make_no_audit_log(tmp_path: Path):
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
+    settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
     open_database(settings, create=True).close()
     with pytest.raises(AuditError, match="got a database without one"):
         Ledger.open(settings, create=False)
@@ -125,7 +125,7 @@ def test_keys_alone_make_no_audit_log(tmp_path: Path):
 def test_a_file_that_cannot_be_written_fails_the_ping(tmp_path: Path, monkeypatch):
     from slicewise.audit_log import store as module
 
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
+    settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
     store = AuditStore.open(settings)
     monkeypatch.setattr(module, "_PROOF_S", 0.0)
     with store._ledger.database.reading() as connection:
@@ -145,11 +145,11 @@ def test_a_file_that_cannot_be_written_fails_the_ping(tmp_path: Path, monkeypatc
 
 def test_a_second_start_does_not_load_alembic(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'audit.db'}"
-    AuditStore.open(Settings(database_url=url)).close()
+    AuditStore.open(AuditSettings(database_url=url)).close()
     code = (
         "import sys; from slicewise.audit_log.store import AuditStore; "
-        "from slicewise.service.settings import Settings; "
-        "AuditStore.open(Settings(database_url=sys.argv[1])).close(); "
+        "from slicewise.audit_log.settings import AuditSettings; "
+        "AuditStore.open(AuditSettings(database_url=sys.argv[1])).close(); "
         "print('alembic' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, check=True)

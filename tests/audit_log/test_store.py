@@ -6,12 +6,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -20,10 +20,10 @@ from postgres import Server, on_both
 from slicewise.audit_log import database
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
 from slicewise.errors import AuditError, ConfigError, FeedbackError
-from slicewise.service.settings import Settings
 
 ODD = {
     "caller": "Ärztin 医生 🙂",
@@ -186,7 +186,7 @@ def test_processes_that_make_one_file_at_the_same_time_wait_for_each_other():
 
 
 @on_both
-def test_two_processes_worth_of_stores_write_one_chain(settings: Settings, store, ledger):
+def test_two_processes_worth_of_stores_write_one_chain(settings: AuditSettings, store, ledger):
     other = AuditStore.open(settings)
     futures = [s.submit([record(n)]) for n in range(40) for s in (store, other)]
     for done in futures:
@@ -206,7 +206,7 @@ def test_a_cancelled_wait_does_not_lose_the_record(store: AuditStore):
 
 
 @on_both
-def test_close_writes_what_waits(settings: Settings):
+def test_close_writes_what_waits(settings: AuditSettings):
     store = AuditStore.open(settings)
     futures = [store.submit([record(number)]) for number in range(50)]
     store.close()
@@ -273,7 +273,7 @@ def test_ping_writes_for_real_and_only_now_and_then(store: AuditStore, execute, 
         store.ping()
 
 
-def test_a_file_that_was_moved_away_is_noticed(settings: Settings, tmp_path: Path):
+def test_a_file_that_was_moved_away_is_noticed(settings: AuditSettings, tmp_path: Path):
     store = AuditStore.open(settings)
     store.submit([record(1)]).result(10)
     (tmp_path / "audit.db").rename(tmp_path / "away.db")
@@ -287,7 +287,7 @@ def test_a_file_that_was_moved_away_is_noticed(settings: Settings, tmp_path: Pat
     store.close()
 
 
-def test_ping_after_the_end(settings: Settings):
+def test_ping_after_the_end(settings: AuditSettings):
     store = AuditStore.open(settings)
     store.close()
     with pytest.raises(AuditError, match="ended"):
@@ -295,7 +295,7 @@ def test_ping_after_the_end(settings: Settings):
 
 
 @on_both
-def test_it_opens_again_with_the_same_key_only(settings: Settings, url: str):
+def test_it_opens_again_with_the_same_key_only(settings: AuditSettings, url: str):
     first = AuditStore.open(settings)
     made = record()
     first.submit([made]).result(10)
@@ -303,7 +303,7 @@ def test_it_opens_again_with_the_same_key_only(settings: Settings, url: str):
     again = AuditStore.open(settings)
     assert again.get(made.id) == made
     again.close()
-    other = Settings(database_url=url, audit_key=SecretStr("x" * 32))
+    other = AuditSettings(database_url=url, key="x" * 32)
     with pytest.raises(AuditError, match="was written with the key"):
         AuditStore.open(other)
 
@@ -316,15 +316,15 @@ def test_old_predictions_are_pruned_by_the_writer(settings, store: AuditStore, m
     young = record(created=now())
     store.submit([young]).result(10)
     monkeypatch.setattr("slicewise.audit_log.writer.FIRST_CHORE_S", 0.0)
-    pruning = AuditStore.open(settings.model_copy(update={"retention_days": 30}))
+    pruning = AuditStore.open(replace(settings, retention_days=30))
     until(lambda: list(store.records()) == [young])
     pruning.close()
 
 
-def test_who_only_opens_and_closes_prunes_nothing(settings: Settings, store: AuditStore):
+def test_who_only_opens_and_closes_prunes_nothing(settings: AuditSettings, store: AuditStore):
     kept = records(3)
     store.submit(kept).result(10)
-    AuditStore.open(settings.model_copy(update={"retention_days": 30})).close()
+    AuditStore.open(replace(settings, retention_days=30)).close()
     assert list(store.records()) == kept
 
 
@@ -332,7 +332,7 @@ def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monke
     store.submit(records(3)).result(10)
     execute("UPDATE predictions SET decision = 'reject' WHERE seq = 2")
     monkeypatch.setattr("slicewise.audit_log.writer.FIRST_CHORE_S", 0.0)
-    pruning = AuditStore.open(settings.model_copy(update={"retention_days": 30}))
+    pruning = AuditStore.open(replace(settings, retention_days=30))
     until(lambda: "audit retention: predictions: row 2 is not as it was written" in caplog.text)
     pruning.submit([record(3)]).result(10)  # the writer goes on
     pruning.close()
@@ -340,7 +340,7 @@ def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monke
 
 
 def test_sqlite_is_durable_and_private(tmp_path: Path):
-    store = AuditStore.open(Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}"))
+    store = AuditStore.open(AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}"))
     with store._ledger.database.reading() as connection:
         asked = ("journal_mode", "synchronous", "secure_delete")
         found = [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in asked]
@@ -351,14 +351,14 @@ def test_sqlite_is_durable_and_private(tmp_path: Path):
 
 
 def test_postgres_is_durable(postgres_url: str):
-    store = AuditStore.open(Settings(database_url=postgres_url, audit_key=SecretStr(KEY)))
+    store = AuditStore.open(AuditSettings(database_url=postgres_url, key=KEY))
     with store._ledger.database.reading() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
     store.close()
 
 
 def test_a_restart_of_postgres_loses_nothing(postgres: Server, postgres_url: str):
-    settings = Settings(database_url=postgres_url, audit_key=SecretStr(KEY))
+    settings = AuditSettings(database_url=postgres_url, key=KEY)
     store = AuditStore.open(settings)
     store.submit([record()]).result(10)
     postgres.stop()
@@ -501,20 +501,18 @@ def test_why_the_database_failed_is_logged(settings, store, execute, monkeypatch
         ({"database_url": "sqlite://"}, ConfigError, "sqlite:///FILE"),
         ({"database_url": "mysql://a:secret@b/c"}, ConfigError, r"mysql://a:\*\*\*@b/c"),
         ({"database_url": "no url"}, ConfigError, "SQLAlchemy URL"),
-        ({"audit_key": SecretStr("short")}, ConfigError, "at least 32 characters; got 5"),
+        ({"key": "short"}, ConfigError, "at least 32 characters; got 5"),
         ({"database_url": "sqlite:////no/such/folder/a.db"}, AuditError, "No such file"),
     ],
 )
 def test_settings_that_cannot_work(tmp_path: Path, changed, error, message):
     given = {"database_url": f"sqlite:///{tmp_path / 'a.db'}", **changed}
     with pytest.raises(error, match=message):
-        AuditStore.open(Settings(**given))
+        AuditStore.open(AuditSettings(**given))
 
 
 def test_postgres_that_is_not_there_names_no_password():
-    gone = Settings(
-        database_url="postgresql://u:hunter2@127.0.0.1:9/x", audit_key=SecretStr("k" * 32)
-    )
+    gone = AuditSettings(database_url="postgresql://u:hunter2@127.0.0.1:9/x", key="k" * 32)
     with pytest.raises(AuditError) as refused:
         AuditStore.open(gone)
     assert "hunter2" not in str(refused.value)
@@ -522,11 +520,11 @@ def test_postgres_that_is_not_there_names_no_password():
 
 def test_postgres_needs_a_key(postgres_url: str):
     with pytest.raises(AuditError, match="SLICEWISE_AUDIT_KEY; got none"):
-        AuditStore.open(Settings(database_url=postgres_url))
+        AuditStore.open(AuditSettings(database_url=postgres_url))
 
 
 def test_a_lost_key_file_is_not_replaced(tmp_path: Path):
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
+    settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
     AuditStore.open(settings).close()
     (tmp_path / "audit.db.key").unlink()
     with pytest.raises(AuditError, match=r"audit\.db\.key"):

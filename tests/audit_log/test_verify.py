@@ -8,20 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import delete, insert, select, update
 
 from builders_records import KEY, records
 from postgres import on_both
 from slicewise.audit_log.anchor import Anchor, anchors_now, read_anchors
-from slicewise.audit_log.audit_key import audit_key
 from slicewise.audit_log.chain import ChainKey, Place
 from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.settings import AuditSettings, chain_key
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import CHECKPOINTS, HEADS, PREDICTIONS
 from slicewise.audit_log.verify import Verification, verify
 from slicewise.errors import AuditError
-from slicewise.service.settings import Settings
 
 N = 8
 
@@ -334,7 +332,7 @@ def test_an_anchor_of_another_key_shows(ledger: Ledger):
 
 def test_a_file_of_sqlite_put_back_shows_against_an_anchor(tmp_path: Path):
     file = tmp_path / "own.db"
-    settings = Settings(database_url=f"sqlite:///{file}", audit_key=SecretStr(KEY))
+    settings = AuditSettings(database_url=f"sqlite:///{file}", key=KEY)
     with_rows = AuditStore.open(settings)
     with_rows.submit(records(3)).result(10)
     with_rows.close()
@@ -350,4 +348,4 @@ def test_a_file_of_sqlite_put_back_shows_against_an_anchor(tmp_path: Path):
     assert verify(restored).intact
     assert faults(verify(restored, anchors)) == [("predictions", "anchor", 6)]
     restored.close()
-    assert audit_key(settings, restored.database, may_make=False).id == anchors[0].key_id
+    assert chain_key(settings, file, may_make=False).id == anchors[0].key_id

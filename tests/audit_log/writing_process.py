@@ -7,13 +7,11 @@ import sys
 import threading
 from datetime import UTC, datetime
 
-from pydantic import SecretStr
-
 from builders_records import KEY, record
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
-from slicewise.service.settings import Settings
 
-store = AuditStore.open(Settings(database_url=sys.argv[1], audit_key=SecretStr(KEY)))
+store = AuditStore.open(AuditSettings(database_url=sys.argv[1], key=KEY))
 
 
 def write_on() -> None:

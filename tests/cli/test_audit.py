@@ -24,7 +24,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     made = f"sqlite:///{tmp_path / 'audit.db'}"
     monkeypatch.setenv("SLICEWISE_DATABASE_URL", made)
     monkeypatch.delenv("SLICEWISE_AUDIT_KEY", raising=False)
-    store = AuditStore.open(Settings())
+    store = AuditStore.open(Settings().audit_log)
     kept = records(3)
     beside = {"arm": "shadow", "bundle": NEW, "label": "no_tumor"}
     shadows = [record(n, shadow_of=kept[n].id, **beside) for n in range(3)]
@@ -141,7 +141,7 @@ def test_report(url: str):
 
 
 def test_report_of_a_challenger(url: str):
-    store = AuditStore.open(Settings())
+    store = AuditStore.open(Settings().audit_log)
     others = [record(n, arm="challenger", bundle=NEW, decision="review") for n in range(9, 14)]
     store.submit(others).result(10)
     store.close()

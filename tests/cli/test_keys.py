@@ -29,7 +29,7 @@ def test_create_prints_a_secret_that_works(url: str):
     result = run("create", "reader", "--role", "review")
     assert result.exit_code == 0
     assert "Key reader (review)" in result.stderr
-    store = KeyStore.open(Settings())
+    store = KeyStore.open(Settings().audit_log)
     key = store.find(result.stdout.strip())
     store.close()
     assert (key.name, key.role) == ("reader", Role.REVIEW)

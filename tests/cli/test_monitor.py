@@ -31,7 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def fill(folder: Path, records: Sequence[PredictionRecord]) -> str:
     url = f"sqlite:///{folder / 'audit.db'}"
-    store = AuditStore.open(Settings(database_url=url))
+    store = AuditStore.open(Settings(database_url=url).audit_log)
     store.submit(records).result(timeout=60)
     store.close()
     return url

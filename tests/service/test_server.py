@@ -54,7 +54,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, workers):
 
 
 def recorded(folder: Path) -> set[str]:
-    store = AuditStore.open(service_settings(folder))
+    store = AuditStore.open(service_settings(folder).audit_log)
     try:
         return {row.id for row in store.records()}
     finally:

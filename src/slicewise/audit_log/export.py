@@ -14,8 +14,7 @@ from sqlalchemy import Boolean, Double, Table, Text
 from slicewise.audit_log.clock import moment
 from slicewise.audit_log.ledger import Ledger
 from slicewise.audit_log.reading import Span, count_of, rows_of
-from slicewise.data.tables import is_parquet
-from slicewise.errors import AuditError, MissingExtraError
+from slicewise.errors import AuditError, ManifestError, MissingExtraError
 from slicewise.progress import Progress, Tally
 
 NUMBERS = frozenset({"probabilities", "summary"})
@@ -53,7 +52,9 @@ def export(
         ManifestError: If the suffix is another one.
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
-    write = _write_parquet if is_parquet(out) else _write_csv
+    write = _WRITERS.get(out.suffix.lower())
+    if write is None:
+        raise ManifestError(f"{out}: expected a table named .csv or .parquet")
     tally = Tally(progress, table.name, count_of(ledger.database, table, span))
     draft = out.with_name(f".{out.name}.part")
     try:
@@ -130,3 +131,6 @@ def _value(name: str, value: Any) -> Any:
     if name in TEXTS:
         return json.loads(value)
     return moment(value) if name == "created" else value
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}

@@ -22,9 +22,9 @@ from sqlalchemy import insert, select, update
 from slicewise.audit_log.clock import moment, now, stamp
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.ledger import open_database
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.tables import API_KEYS
 from slicewise.errors import AuditError, ConfigError
-from slicewise.service.settings import Settings
 
 REFRESH_S = 1.0
 """How far what is known of the keys may lag behind the database, seconds."""
@@ -85,7 +85,7 @@ class KeyStore:
         self._fault: str | None = None
 
     @classmethod
-    def open(cls, settings: Settings, *, create: bool = True) -> KeyStore:
+    def open(cls, settings: AuditSettings, *, create: bool = True) -> KeyStore:
         """Open the database.
 
         Args:

@@ -12,13 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from slicewise.audit_log.audit_key import audit_key
 from slicewise.audit_log.chain import ChainKey, Place, Values
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.schema import bring_up_to_date, revision_of
+from slicewise.audit_log.settings import AuditSettings, chain_key
 from slicewise.audit_log.tables import CHAINED, HEADS
 from slicewise.errors import AuditError
-from slicewise.service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Ledger:
     key: ChainKey
 
     @classmethod
-    def open(cls, settings: Settings, *, create: bool) -> Ledger:
+    def open(cls, settings: AuditSettings, *, create: bool) -> Ledger:
         """Open the chains of a database.
 
         Args:
@@ -99,7 +98,7 @@ class Ledger:
         self.database.close()
 
 
-def open_database(settings: Settings, *, create: bool) -> Database:
+def open_database(settings: AuditSettings, *, create: bool) -> Database:
     """The database of the service with its newest tables.
 
     Args:
@@ -145,12 +144,12 @@ def _require_tables(database: Database) -> None:
             raise AuditError(f"{database.name}: expected an audit database; got one without tables")
 
 
-def _with_key(settings: Settings, database: Database, *, create: bool) -> Ledger:
+def _with_key(settings: AuditSettings, database: Database, *, create: bool) -> Ledger:
     with database.reading() as connection:
         fresh = connection.execute(select(HEADS.c.chain).limit(1)).first() is None
     if fresh and not create:
         raise AuditError(f"{database.name}: expected an audit log; got a database without one")
-    ledger = Ledger(database, audit_key(settings, database, may_make=fresh))
+    ledger = Ledger(database, chain_key(settings, database.file, may_make=fresh))
     if fresh:
         _begin_chains(ledger)
     return ledger

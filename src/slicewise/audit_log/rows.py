@@ -12,6 +12,7 @@ from slicewise.audit_log.feedback import Feedback
 from slicewise.audit_log.record import Arm, PredictionRecord
 from slicewise.audit_log.texts import can_be_kept
 from slicewise.errors import AuditError
+from slicewise.inference.decision import Reason
 
 
 def prediction_row(record: PredictionRecord) -> dict[str, Any]:
@@ -82,11 +83,19 @@ def _prediction_of(row: Mapping[str, Any]) -> PredictionRecord:
         threshold=row["threshold"],
         prediction_set=None if chosen is None else json.loads(chosen),
         decision=row["decision"],
-        reasons=json.loads(row["reasons"]),
+        reasons=[_current(name) for name in json.loads(row["reasons"])],
         latency_ms=row["latency_ms"],
         summary=json.loads(row["summary"]),
         ood_score=row["distance"],
     )
+
+
+def _current(reason: str) -> str:
+    """The name that a reason has today, where an older version wrote another one."""
+    try:
+        return Reason(reason).value
+    except ValueError:
+        return reason
 
 
 def feedback_row(feedback: Feedback) -> dict[str, Any]:

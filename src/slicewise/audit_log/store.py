@@ -26,10 +26,10 @@ from slicewise.audit_log.rows import (
     prediction_of,
     prediction_row,
 )
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.tables import FEEDBACK, HEADS, PREDICTIONS
 from slicewise.audit_log.writer import GroupWriter, Rows
 from slicewise.errors import AuditError, FeedbackError
-from slicewise.service.settings import Settings
 
 RETRY_S = 8.0
 """How long a failed commit is tried again, seconds: a restart of the database is shorter."""
@@ -53,7 +53,7 @@ class AuditStore:
         self._writer = GroupWriter(self._write, self._prune)
 
     @classmethod
-    def open(cls, settings: Settings) -> AuditStore:
+    def open(cls, settings: AuditSettings) -> AuditStore:
         """Open the database, create or migrate its tables, load or make its key.
 
         Raises:

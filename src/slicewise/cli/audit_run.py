@@ -101,7 +101,7 @@ def run_prune(database: str | None, before: datetime) -> str:
 
 @contextmanager
 def _opened(database: str | None) -> Iterator[Ledger]:
-    ledger = Ledger.open(read_settings(database_url=database), create=False)
+    ledger = Ledger.open(read_settings(database_url=database).audit_log, create=False)
     try:
         yield ledger
     finally:

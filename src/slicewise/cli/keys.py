@@ -62,7 +62,7 @@ def _opened(database: str | None, *, create: bool) -> Iterator[KeyStore]:
     from slicewise.audit_log.keys import KeyStore
     from slicewise.service.settings import read_settings
 
-    store = KeyStore.open(read_settings(database_url=database), create=create)
+    store = KeyStore.open(read_settings(database_url=database).audit_log, create=create)
     try:
         yield store
     finally:

@@ -68,7 +68,7 @@ def run_monitor(out: Path, database: str | None, asked: Asked, *, as_json: bool)
     bundle = _bundle(asked, settings.bundle, settings.challenger)
     until = _aware(asked.until) if asked.until else datetime.now(UTC)
     question = Question(until - timedelta(days=asked.days), until, asked.reference, asked.least)
-    opened = open_database(settings, create=False)
+    opened = open_database(settings.audit_log, create=False)
     try:
         span = Span(until=until, arm=asked.arm)
         with steps() as progress:

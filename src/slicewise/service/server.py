@@ -64,7 +64,7 @@ def serve(settings: Settings) -> None:
     """
     require_files(settings)
     remove_left_over()
-    keys = KeyStore.open(settings)
+    keys = KeyStore.open(settings.audit_log)
     try:
         require_safe(settings, keys)
     finally:
@@ -238,7 +238,7 @@ def _serve_here(settings: Settings) -> None:
 def _serve_in_workers(settings: Settings) -> None:
     """Migrate the database and try the bundles once, then start processes that share a socket."""
     line = listening(settings)
-    AuditStore.open(settings).close()
+    AuditStore.open(settings.audit_log).close()
     load_classifiers(settings)
     configure_logs(settings.log_level)
     config = server_config(settings, partial(_application_of_worker, settings))

@@ -55,9 +55,9 @@ class Services:
         classifiers = load_classifiers(settings)
         for arm, classifier in classifiers.items():
             metrics.bundle(arm.value, classifier.bundle.reference)
-        store = AuditStore.open(settings)
+        store = AuditStore.open(settings.audit_log)
         try:
-            keys = KeyStore.open(settings)
+            keys = KeyStore.open(settings.audit_log)
         except BaseException:
             store.close()
             raise

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.errors import ConfigError
 
 PREFIX = "SLICEWISE_"
@@ -73,6 +74,12 @@ class Settings(BaseSettings):
         None, description="Address of the proxy that ends TLS before this service."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def audit_log(self) -> AuditSettings:
+        """What concerns the audit log."""
+        key = None if self.audit_key is None else self.audit_key.get_secret_value()
+        return AuditSettings(self.database_url, key, self.retention_days)
 
     @field_validator("data_roots", mode="before")
     @classmethod

@@ -31,7 +31,7 @@ class Service:
 
     def __init__(self, folder: Path, **changed: Any) -> None:
         self.settings = Settings(database_url=f"sqlite:///{folder / 'audit.db'}", **changed)
-        self.keys = KeyStore.open(self.settings)
+        self.keys = KeyStore.open(self.settings.audit_log)
         app = FastAPI()
         app.state.access = Access(self.settings, self.keys)
         for role in Role:

@@ -31,7 +31,7 @@ WORLD = "0.0.0.0"  # noqa: S104 (nothing listens there)
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Iterator[KeyStore]:
-    store = KeyStore.open(Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}"))
+    store = KeyStore.open(Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}").audit_log)
     yield store
     store.close()
 

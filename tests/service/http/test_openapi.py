@@ -93,7 +93,7 @@ def test_every_route_says_how_it_fails(client):
 
 def test_every_route_but_the_probes_asks_for_a_key_where_there_are_keys(tmp_path):
     given = service_settings(tmp_path)
-    keys = KeyStore.open(given)
+    keys = KeyStore.open(given.audit_log)
     keys.create("somebody", Role.PREDICT)
     keys.close()
     with running(given) as client:

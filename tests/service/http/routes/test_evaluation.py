@@ -276,7 +276,7 @@ def test_the_caller_is_asked_for_before_the_body_is_read(tmp_path):
     from slicewise.audit_log.keys import KeyStore, Role
 
     settings = service_settings(tmp_path)
-    keys = KeyStore.open(settings)
+    keys = KeyStore.open(settings.audit_log)
     keys.create("one", Role.PREDICT)
     keys.close()
     headers = {"content-type": "application/json"}

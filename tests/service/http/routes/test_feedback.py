@@ -56,7 +56,7 @@ def test_an_unknown_answer_is_not_found(client):
 
 def test_callers_see_their_own_answers_and_reviewers_all(tmp_path):
     settings = service_settings(tmp_path)
-    keys = KeyStore.open(settings)
+    keys = KeyStore.open(settings.audit_log)
     secrets = {
         name: keys.create(name, role)
         for name, role in (("ann", Role.PREDICT), ("bob", Role.PREDICT), ("rev", Role.REVIEW))

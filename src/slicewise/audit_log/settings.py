@@ -1,53 +1,62 @@
-"""The secret of the chain: given by the operator, or made once beside a file of SQLite."""
+"""What an operator sets for the audit log, and the key of its chains."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slicewise.audit_log.chain import ChainKey
-from slicewise.audit_log.database import Database
 from slicewise.errors import AuditError, ConfigError
-from slicewise.service.settings import Settings
 
-SHORTEST = 32
+SHORTEST_KEY = 32
 """Fewest characters of a key."""
 
 _VARIABLE = "SLICEWISE_AUDIT_KEY"
 
 
-def audit_key(settings: Settings, database: Database, *, may_make: bool) -> ChainKey:
-    """The key of a database.
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Which database holds the audit log, and how it is kept.
 
     Args:
-        settings: Its `audit_key` comes first.
-        database: Where it is SQLite, the key may stand beside it, in `FILE.key`.
-        may_make: Make one there if none is found. Only for a database that holds nothing yet.
+        database_url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql://...`.
+        key: Secret of the chains; None for the one that stands beside a file of SQLite.
+        retention_days: Older predictions are deleted; None to keep all.
+    """
+
+    database_url: str
+    key: str | None = field(default=None, repr=False)
+    retention_days: int | None = None
+
+
+def chain_key(settings: AuditSettings, file: Path | None, *, may_make: bool) -> ChainKey:
+    """The key of the chains: the one that was set, else the one in `FILE.key`.
+
+    Args:
+        settings: May hold the key.
+        file: The file of SQLite; None for another database.
+        may_make: Make a key there if none is found. Only for a database that holds nothing yet.
 
     Raises:
-        ConfigError: If the key given is too short.
+        ConfigError: If the key is too short.
         AuditError: If there is none.
     """
-    if settings.audit_key is not None:
-        return ChainKey(_long_enough(settings.audit_key.get_secret_value(), _VARIABLE))
-    if database.file is None:
-        raise AuditError(f"{database.name}: expected its key in {_VARIABLE}; got none")
-    path = key_file(database.file)
+    if settings.key is not None:
+        return ChainKey(_long_enough(settings.key, _VARIABLE))
+    if file is None:
+        raise AuditError(f"PostgreSQL: expected the key of the audit log in {_VARIABLE}; got none")
+    path = file.with_name(file.name + ".key")
     if may_make and not path.exists():
         _make(path)
     return ChainKey(_long_enough(_read(path), str(path)))
 
 
-def key_file(database_file: Path) -> Path:
-    """Where the key of a file of SQLite stands."""
-    return database_file.with_name(database_file.name + ".key")
-
-
 def _long_enough(text: str, where: str) -> bytes:
-    if len(text) < SHORTEST:
-        raise ConfigError(f"{where}: expected at least {SHORTEST} characters; got {len(text)}")
+    if len(text) < SHORTEST_KEY:
+        raise ConfigError(f"{where}: expected at least {SHORTEST_KEY} characters; got {len(text)}")
     return text.encode()
 
 
@@ -56,7 +65,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise AuditError(
-            f"expected the key of the chain in {_VARIABLE} or {path}; {error}"
+            f"expected the key of the audit log in {_VARIABLE} or {path}; {error}"
         ) from None
 
 
