@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,6 +14,7 @@ from slicewise.audit_log.clock import moment
 from slicewise.audit_log.ledger import Ledger
 from slicewise.audit_log.reading import Span, count_of, rows_of
 from slicewise.errors import AuditError, ManifestError, MissingExtraError
+from slicewise.files import row_writer, whole
 from slicewise.progress import Progress, Tally
 
 NUMBERS = frozenset({"probabilities", "summary"})
@@ -56,13 +56,8 @@ def export(
     if write is None:
         raise ManifestError(f"{out}: expected a table named .csv or .parquet")
     tally = Tally(progress, table.name, count_of(ledger.database, table, span))
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        written = write(table, draft, _counted(rows_of(ledger.database, table, span), tally))
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return written
+    with whole(out) as draft:
+        return write(table, draft, _counted(rows_of(ledger.database, table, span), tally))
 
 
 def _counted(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[dict[str, Any]]:
@@ -72,12 +67,13 @@ def _counted(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[dict[str,
 
 
 def _write_csv(table: Table, path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    names = [column.name for column in table.c]
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [column.name for column in table.c], lineterminator="\n")
-        writer.writeheader()
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write = row_writer(file)
+        write(names)
         for row in rows:
-            writer.writerow({name: _harmless(value) for name, value in row.items()})
+            write([_harmless(row[name]) for name in names])
             count += 1
     return count
 

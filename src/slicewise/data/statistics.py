@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slicewise.data.manifest import Manifest
 from slicewise.errors import InputError, ManifestError
+from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress, Tally
@@ -81,7 +82,7 @@ def compute_statistics(
 
 def save_statistics(statistics: Statistics, path: Path) -> None:
     """Write as JSON."""
-    path.write_text(statistics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(path, statistics.model_dump_json(indent=2) + "\n")
 
 
 def load_statistics(path: Path) -> Statistics:

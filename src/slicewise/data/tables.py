@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from slicewise.errors import ManifestError, MissingExtraError
+from slicewise.files import whole, write_csv
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -37,10 +39,8 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence
     if is_parquet(path):
         _write_parquet(path, rows, columns)
         return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    cells = ([row.get(name, "") for name in columns] for row in rows)
+    write_csv(path, chain([columns], cells))
 
 
 def is_parquet(path: Path) -> bool:
@@ -86,4 +86,5 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, str]], columns: Seque
     except ImportError as error:
         raise MissingExtraError("Parquet", "evaluate") from error
     values = {name: [row.get(name, "") for row in rows] for name in columns}
-    parquet.write_table(pyarrow.table(values), path)
+    with whole(path) as draft:
+        parquet.write_table(pyarrow.table(values), draft)

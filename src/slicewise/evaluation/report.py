@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from slicewise.evaluation.sections.plots import require_plots
 from slicewise.evaluation.sections.text import render_text
 from slicewise.evaluation.seen import NOT_CHECKED
 from slicewise.evaluation.summary import summarise
+from slicewise.files import write_json, write_whole
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 from slicewise.predictions.files import write_predictions
@@ -162,8 +162,7 @@ def write_figures(
     report["conformal"]["promised"] = context.promised_coverage
     report["cautions"] = cautions(report)
     out_dir.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (out_dir / "metrics.json").write_text(text, encoding="utf-8")
+    write_json(out_dir / "metrics.json", report)
     write_predictions(table, out_dir / "predictions.csv", seen=frozenset(refusals.seen))
     if plots:
         write_plots(table, report, out_dir, refusals.notice)
@@ -192,9 +191,8 @@ def write_words(
         more: Parts that stand after those that every report has.
     """
     parts = [*first, *chapters(table, report, out_dir if plots else None), *more]
-    (out_dir / "report.html").write_text(render_page(report, parts, standing), encoding="utf-8")
-    text = render_text(report, parts, standing, out_dir)
-    (out_dir / "evaluation_report.txt").write_text(text, encoding="utf-8")
+    write_whole(out_dir / "report.html", render_page(report, parts, standing))
+    write_whole(out_dir / "evaluation_report.txt", render_text(report, parts, standing, out_dir))
 
 
 def _threshold(table: PredictionTable, rule: str) -> dict[str, Any]:

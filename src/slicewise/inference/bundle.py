@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slicewise.errors import BundleError
+from slicewise.files import whole, write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.rule import DecisionRule
@@ -171,18 +172,18 @@ def write_bundle(folder: Path, info: BundleInfo, files: Mapping[str, bytes]) -> 
     _require(files, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        write_whole(folder / name, content)
     hashes = {name: _sha256(files[name]) for name in sorted(files)}
     complete = info.model_copy(update={"files": hashes})
     text = json.dumps(complete.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    (folder / INFO_NAME).write_bytes(text.encode())
+    write_whole(folder / INFO_NAME, text.encode())
     return _sha256(text.encode())
 
 
 def pack_bundle(folder: Path, archive: Path) -> None:
     """Write the same bundle as one zip; its identity stays the same."""
     bundle = load_bundle(folder)
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as out:
+    with whole(archive) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as out:
         for name in (INFO_NAME, *sorted(bundle.files)):
             out.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
 

@@ -14,6 +14,7 @@ from PIL import Image
 from slicewise.errors import InputError
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay, panel_sized
+from slicewise.files import write_whole
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
@@ -111,7 +112,7 @@ def write_report(
     page = render_report(items, bundle, style)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+        write_whole(path, page)
     except OSError as error:
         raise InputError(f"{path}: cannot write the report there: {error.strerror}") from error
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from slicewise.arrays import Bools, Floats, Ints, Strings
 from slicewise.errors import EvaluationError
+from slicewise.files import write_csv
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import JOINT, PredictionTable
 
@@ -37,10 +39,7 @@ def write_predictions(
         path: The file; its folder must exist.
         seen: Paths of slices the model was trained on; their rows say so.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_header(table))
-        writer.writerows(_rows(table, seen))
+    write_csv(path, chain([_header(table)], _rows(table, seen)))
 
 
 def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from slicewise.config import problems
 from slicewise.errors import ConfigError
+from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.training.bundle_config import BundleConfig, Section
 from slicewise.training.data.augment import AugmentConfig
@@ -238,6 +239,4 @@ def parse_config(content: dict[str, Any], source: str) -> RunConfig:
 def save_config(config: RunConfig, path: Path) -> None:
     """Write every value of a run, the defaults as well; an older file is replaced in one step."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text)

@@ -19,6 +19,7 @@ from PIL import Image
 from slicewise.arrays import Array
 from slicewise.data.duplicates.grid import blur, interpolation
 from slicewise.errors import ManifestError
+from slicewise.files import whole
 from slicewise.imaging.batches import batched
 
 SIDE = 56
@@ -72,7 +73,7 @@ class Fingerprints:
     def save(self, path: Path) -> None:
         """Write to a compressed `.npz`, two codes a byte (about 1 kB a slice)."""
         packed = (self.codes[..., 0::2] << 4) | self.codes[..., 1::2]
-        with path.open("wb") as file:
+        with whole(path) as draft, draft.open("wb") as file:
             np.savez_compressed(
                 file,
                 format=np.array(FORMAT, dtype=np.uint8),

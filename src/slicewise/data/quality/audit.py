@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from slicewise.data.quality.tables import class_table
 from slicewise.data.quality.verdict import verdict
 from slicewise.data.tasks import parse_task
 from slicewise.errors import ManifestError
+from slicewise.files import write_json, write_whole
 from slicewise.progress import Progress
 
 JSON_NAME, PAGE_NAME, CLEAN_NAME = "audit.json", "audit.html", "clean.csv"
@@ -69,10 +69,9 @@ class Audit:
         folder.mkdir(parents=True, exist_ok=True)
         if self.findings.clean:
             self.findings.clean.write(folder / CLEAN_NAME)
-        content = json.dumps(self.as_json(), indent=1, ensure_ascii=False)
-        (folder / JSON_NAME).write_text(content, encoding="utf-8", errors="backslashreplace")
+        write_json(folder / JSON_NAME, self.as_json())
         page = render_page(self.findings, self.sentences, self.pairs, self.audited, progress)
-        (folder / PAGE_NAME).write_text(page, encoding="utf-8", errors="backslashreplace")
+        write_whole(folder / PAGE_NAME, page)
 
 
 def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | None = None) -> Audit:

@@ -29,6 +29,7 @@ from slicewise.evaluation.explanations.randomisation import (
 )
 from slicewise.evaluation.sections.plots import COLOURS, DASHES, DPI
 from slicewise.evaluation.summary import nested
+from slicewise.files import whole
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Section
@@ -225,7 +226,8 @@ def _draw_likeness(found: Randomisation, path: Path, notice: str | None) -> Path
         axes.set_title(titles[number], fontsize=10)
         axes.grid(axis="x", color="0.9", linewidth=0.6)
     _head(figure, f"Likeness with the model's own maps, {found.n} slices", notice)
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)
     return path
 
 
@@ -252,7 +254,8 @@ def _draw_curves(found: Curves, path: Path, notice: str | None) -> Path:
         axes.grid(color="0.9", linewidth=0.6)
         axes.legend(fontsize=8)
     _head(figure, f"Mean over {len(found.groups)} slices", notice)
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)
     return path
 
 

@@ -19,6 +19,7 @@ from slicewise.evaluation.explanations.regions import outline
 from slicewise.evaluation.sections.plots import COLOURS, DPI, require_plots
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import display, overlay
+from slicewise.files import whole
 from slicewise.text import percent_text
 
 TITLES = {
@@ -77,7 +78,8 @@ def contact_sheet(tiles: Sequence[Image.Image], path: Path, notice: str | None =
         ImageDraw.Draw(sheet).text((4, 4), notice, fill=_WARNING, font=ImageFont.load_default(14))
     for number, picture in enumerate(tiles):
         sheet.paste(picture, (number % across * width, top + number // across * height))
-    sheet.save(path)
+    with whole(path) as draft:
+        sheet.save(draft)
     return path
 
 
@@ -128,7 +130,8 @@ def draw_bars(found: Localisation, path: Path, notice: str | None = None) -> Pat
     title = "Heat map of the true class against the tumor's place"
     colour = "#B00000" if notice else "black"
     figure.suptitle(f"{notice}\n{title}" if notice else title, color=colour, fontsize=11)
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from slicewise.evaluation.explanations.localisation_report import TITLE, localis
 from slicewise.evaluation.explanations.regions import Boxes
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.plots import require_plots
+from slicewise.files import write_json
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
@@ -92,8 +92,7 @@ def explanation_tests(
         slices, groups, classifier, shuffled, out_dir, method, notice, progress
     )
     report = {"slices": len(rows), "localisation": found, **faith}
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (out_dir / "explanations.json").write_text(text, encoding="utf-8")
+    write_json(out_dir / "explanations.json", report)
     return report, [place, *tests]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slicewise.evaluation.sections.plots import COLOURS, DPI
+from slicewise.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,4 +110,5 @@ def _save(figure: Figure, path: Path, title: str, notice: str | None) -> None:
         figure.suptitle(title, fontsize=10)
     else:
         figure.suptitle(f"{notice}\n{title}", fontsize=10, color="#B00000")
-    figure.savefig(path, bbox_inches="tight")
+    with whole(path) as draft:
+        figure.savefig(draft, bbox_inches="tight")

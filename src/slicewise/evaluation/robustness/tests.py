@@ -6,7 +6,6 @@ one that answers it wrongly.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from slicewise.evaluation.robustness.sections import ood_section, perturbation_s
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
 from slicewise.evaluation.sections.plots import require_plots
+from slicewise.files import write_json
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
@@ -109,8 +109,7 @@ def robustness(
         "strange": ood_metrics(strange, _fitted_on(classifier), plan.level),
     }
     out_dir.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (out_dir / "robustness.json").write_text(text, encoding="utf-8")
+    write_json(out_dir / "robustness.json", report)
     pictures = out_dir / "robustness.png", out_dir / "strange.png"
     draw_perturbations(report, pictures[0], notice)
     draw_ood(report, pictures[1], notice)

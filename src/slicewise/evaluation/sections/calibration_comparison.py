@@ -13,6 +13,7 @@ from slicewise.arrays import Floats, Strings
 from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.plots import DPI, draw_reliability, require_plots
+from slicewise.files import whole
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
@@ -144,7 +145,8 @@ def draw_calibration(compared: Compared, method: str, path: Path) -> None:
         axes.set_title(f"{title}\n{axes.get_title()}", fontsize=10)
     table = compared.tables[method]
     figure.suptitle(f"Calibration, {table.n} slices of {table.n_groups} groups", fontsize=11)
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)
 
 
 def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> Section:

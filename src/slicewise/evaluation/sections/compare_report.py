@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from slicewise.evaluation.gate import SMALLER_IS_BETTER
 from slicewise.evaluation.sections.headlines import ACCEPTED, OVERALL, TUMOR, Headline
 from slicewise.evaluation.sections.plots import COLOURS, DPI, require_plots
 from slicewise.evaluation.sections.timing import machine, timings
+from slicewise.files import whole, write_json
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import MODEL_NAME
 from slicewise.inference.classifier import Classifier
@@ -67,8 +67,7 @@ def comparison(
             for name, table in zip(names[1:], tables[1:], strict=True)
         },
     }  # fmt: skip
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (out_dir / "compare.json").write_text(text, encoding="utf-8")
+    write_json(out_dir / "compare.json", content)
     pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
     return Section(
         "Models side by side",
@@ -179,7 +178,8 @@ def _draw(content: Mapping[str, Any], path: Path) -> Path:
     axes.set_title(title, fontsize=10)
     if content["notice"]:
         figure.suptitle(content["notice"], color="#B00000", fontsize=9, fontweight="bold")
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)
     return path
 
 

@@ -13,6 +13,7 @@ from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.sections.patterns import confident_errors
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
+from slicewise.files import whole
 from slicewise.imaging.read import read_slice
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
@@ -47,7 +48,8 @@ def gallery(evaluated: Evaluated, most: int) -> list[Section]:
         pictures = []
         for number, row in enumerate(rows, start=1):
             path = folder / f"{kind}_{number:04d}.png"
-            _picture(evaluated, int(row)).save(path)
+            with whole(path) as draft:
+                _picture(evaluated, int(row)).save(draft)
             pictures.append(path)
             if evaluated.progress is not None:
                 evaluated.progress("drawing the gallery", done + number, total)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from slicewise.evaluation.gate import Check, Gate, Judgement
+from slicewise.files import write_json
 from slicewise.reports.blocks import Section
 from slicewise.text import number_text
 
@@ -33,8 +33,7 @@ def write_gate(judgement: Judgement, gate: Gate, out_dir: Path) -> Section:
         "gate": gate.model_dump(exclude_none=True),
         "checks": [asdict(check) for check in judgement.checks],
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (out_dir / "gate.json").write_text(text, encoding="utf-8")
+    write_json(out_dir / "gate.json", content)
     return _section(judgement)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from slicewise.arrays import Bools, Floats, Ints
 from slicewise.errors import MissingExtraError
+from slicewise.files import whole
 from slicewise.predictions.table import PredictionTable
 from slicewise.stats.curves import pr_points, reliability_bins, roc_points, threshold_counts
 from slicewise.stats.metrics import auprc, auroc, confusion_matrix, ece_of
@@ -167,4 +168,5 @@ def figure(
     axes.set_title("\n".join(lines), fontsize=10)
     if notice is not None:
         figure.suptitle(notice, color="#B00000", fontsize=9, fontweight="bold")
-    figure.savefig(path)
+    with whole(path) as draft:
+        figure.savefig(draft)

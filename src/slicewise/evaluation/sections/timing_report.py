@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.sections.timing import machine, sample_slices, timings
+from slicewise.files import write_json
 from slicewise.reports.blocks import Section
 
 WORDS = {
@@ -30,8 +30,7 @@ def timing_report(evaluated: Evaluated) -> list[Section]:
     slices = sample_slices(evaluated.manifest, evaluated.rows)
     classifier = evaluated.classifier
     found = {"machine": machine(classifier.threads), **timings(classifier, slices)}
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (evaluated.out_dir / "timing.json").write_text(text, encoding="utf-8")
+    write_json(evaluated.out_dir / "timing.json", found)
     return [_section(found)]
 
 

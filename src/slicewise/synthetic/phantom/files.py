@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from slicewise.errors import InputError
+from slicewise.files import whole
 from slicewise.synthetic.phantom.drawing import FULL_SIGNAL, Phantom, render
 from slicewise.synthetic.phantom.parameters import (
     LABELS,
@@ -69,7 +70,8 @@ def _write_pictures(out: Path, count: int, seed: int, size: int) -> list[Path]:
             rng = np.random.default_rng((seed, number, k))
             phantom = render(draw_parameters(rng, label, PLANES[k % len(PLANES)]), size)
             path = out / label / f"{label}_{k}.png"
-            write_png(phantom, path)
+            with whole(path) as draft:
+                write_png(phantom, draft)
             written.append(path)
     return written
 
@@ -81,7 +83,8 @@ def _write_series(folder: Path, seed: int, size: int) -> list[Path]:
     phantoms = [render(parameters, size) for parameters in cuts]
     paths = [folder / f"slice_{number:02d}.dcm" for number in range(1, len(phantoms) + 1)]
     for dataset, path in zip(series_datasets(phantoms, seed), paths, strict=True):
-        dataset.save_as(path, enforce_file_format=True)
+        with whole(path) as draft:
+            dataset.save_as(draft, enforce_file_format=True)
     return paths
 
 

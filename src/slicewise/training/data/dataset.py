@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import InputError, SliceWiseError, TrainingError
 from slicewise.evaluation.content import require_unchanged
+from slicewise.files import whole
 from slicewise.imaging.preprocess import PIPELINE_VERSION, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice, is_synthetic
@@ -63,13 +63,8 @@ def cached(path: Path, make: Callable[[], Images]) -> Images:
 
 def _save(images: Images, path: Path) -> None:
     """Under a name of its own first: two runs may decode the same slices at once."""
-    with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as partial:
-        try:
-            np.save(partial, images, allow_pickle=False)
-            partial.close()
-            Path(partial.name).replace(path)
-        finally:
-            Path(partial.name).unlink(missing_ok=True)
+    with whole(path) as draft, draft.open("wb") as file:
+        np.save(file, images, allow_pickle=False)
 
 
 def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:

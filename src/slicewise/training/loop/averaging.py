@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from slicewise.errors import TrainingError
+from slicewise.files import whole
 
 AVERAGE = "average.ckpt"
 
@@ -80,6 +81,5 @@ def _path(folder: Path, end: int) -> Path:
 
 
 def _write(path: Path, state: Mapping[str, Tensor]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save({"state_dict": dict(state)}, partial)
-    partial.replace(path)
+    with whole(path) as draft:
+        torch.save({"state_dict": dict(state)}, draft)

@@ -11,6 +11,8 @@ from typing import Any
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 
+from slicewise.files import whole
+
 COLUMNS = (
     "epoch",
     "train_loss",
@@ -81,12 +83,13 @@ class EpochLog(L.Callback):
             "data_wait_share": round(self._waited / trained, 4),
         }
         kept = [r for r in read_log(self._path) if int(r["epoch"]) < trainer.current_epoch]
-        partial = self._path.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as stream:
+        with (
+            whole(self._path) as draft,
+            draft.open("w", newline="", encoding="utf-8") as stream,
+        ):
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows([*kept, row])
-        partial.replace(self._path)
 
 
 class LastCheckpoint(Checkpoint):
@@ -98,9 +101,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save, after the best checkpoint and early stopping have noted this epoch."""
-        partial = self._path.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self._path)
+        with whole(self._path) as draft:
+            trainer.save_checkpoint(draft)
 
 
 class LastingEarlyStopping(EarlyStopping):

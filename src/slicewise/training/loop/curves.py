@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from slicewise.files import whole
+
 PANELS = (
     ("loss", ("train_loss", "val_loss")),
     ("score", ("train_accuracy", "val_accuracy", "val_balanced_accuracy", "val_macro_auroc")),
@@ -32,7 +34,8 @@ def plot_curves(log: Path, picture: Path) -> None:
         axes.grid(alpha=0.3)
         if len(names) > 1:
             axes.legend(frameon=False)
-    figure.savefig(picture, dpi=110)
+    with whole(picture) as draft:
+        figure.savefig(draft, dpi=110)
 
 
 def _line(axes: Any, rows: list[dict[str, str]], name: str) -> None:

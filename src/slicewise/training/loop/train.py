@@ -14,6 +14,7 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
+from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
@@ -182,10 +183,7 @@ def write_report(content: dict[str, Any], path: Path) -> None:
         content: Figures, ready for JSON.
         path: The file.
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_json(path, content)
 
 
 def _keep_manifest(manifest: Manifest, path: Path) -> None:

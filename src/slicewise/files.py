@@ -1,0 +1,121 @@
+"""Files that appear whole or not at all, and tables and JSON that hold any name.
+
+A file name may hold what UTF-8 cannot (bytes of another encoding, as lone surrogates), and control
+characters. What is written stays valid all the same: such a character becomes an escape.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may hold as it is, but terminals obey, line readers split at or UTF-8 cannot hold."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A draft beside a file, with its suffix, that takes its place once all is written.
+
+    What fails or is broken off leaves no draft, and an older file as it was. Mode and links of an
+    older file stay. A device or a pipe is written as it is.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Raises:
+        OSError: It cannot be written; names `path`.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    try:
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(13, os.strerror(13), str(path))
+        yield draft
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
+    except OSError as error:
+        if error.filename == str(draft):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole; text in UTF-8, what that cannot hold as escapes such as `\\udce9`.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    with whole(path) as draft:
+        draft.write_bytes(data)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole, indented by two, with a final line break.
+
+    Raises:
+        OSError: It cannot be written.
+        ValueError: A number is not finite.
+    """
+    write_whole(path, json_text(content, indent=2) + "\n")
+
+
+def json_text(content: Any, *, indent: int | None = None, encoding: str = "utf-8") -> str:
+    """JSON as RFC 8259 wants it, in UTF-8; for another encoding in ASCII, which all of them hold.
+
+    Args:
+        content: Of plain types; numbers are finite.
+        indent: Spaces a level; None for one line.
+        encoding: Of the file or terminal it is for.
+    """
+    plain = codecs.lookup(encoding).name != "utf-8"
+    text = json.dumps(content, indent=indent, ensure_ascii=plain, allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write a table whole, in UTF-8, its header as the first row.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with (
+        whole(path) as draft,
+        draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        write = row_writer(file)
+        for row in rows:
+            write(row)
+
+
+def row_writer(file: TextIO) -> Callable[[Sequence[object]], object]:
+    """What writes rows of CSV, each a row again whatever its cells hold.
+
+    Args:
+        file: Opened with `newline=""`.
+    """
+    plain = csv.writer(file, lineterminator="\n")
+    quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(row: Sequence[object]) -> object:
+        # The csv module leaves a carriage return without quotes, and reads it as the end of a row.
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        return (quoted if returns else plain).writerow(row)
+
+    return write
