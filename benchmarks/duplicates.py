@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from slicewise.data.build.clusters import clusters
 from slicewise.data.build.collection import Collected, collect
 from slicewise.data.build.config import config_of
 from slicewise.data.build.sources import Found
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import Pair, find_pairs, match
+from slicewise.data.groups import clusters
 from slicewise.data.tasks import parse_task
 from slicewise.stats.intervals import wilson
 
@@ -115,9 +115,7 @@ def real_copies(collected: Collected, pairs: Sequence[Pair]) -> None:
     """Print how many slices of one collection have a copy in another, by kind of label."""
     found = [item.found for item in collected.items]
     root = clusters(len(found), ((p.first, p.second) for p in pairs))
-    print(
-        f"\n{len(found)} slices of {len(SOURCES)} sets are {len(set(root.tolist()))} different ones"
-    )
+    print(f"\n{len(found)} slices of {len(SOURCES)} sets are {len(set(root))} different ones")
     questions = {
         "Nickparvar tumor slices with a copy in Figshare": (
             lambda f: f.source == "nickparvar" and f.label != "no_tumor",
@@ -137,8 +135,8 @@ def real_copies(collected: Collected, pairs: Sequence[Pair]) -> None:
         ),
     }
     for name, (asked, known) in questions.items():
-        there = {int(root[i]) for i, one in enumerate(found) if known(one)}
-        own = [int(root[i]) for i, one in enumerate(found) if asked(one)]
+        there = {root[i] for i, one in enumerate(found) if known(one)}
+        own = [root[i] for i, one in enumerate(found) if asked(one)]
         print(f"  {name:<54} {sum(r in there for r in own):>5} of {len(own)}")
 
 
@@ -154,17 +152,17 @@ def crossings(collected: Collected, pairs: Sequence[Pair], figshare: Path) -> li
     labels: dict[int, set[str]] = {}
     folds: dict[int, set[str]] = {}
     for index, one in enumerate(found):
-        labels.setdefault(int(root[index]), set()).add(one.label)
+        labels.setdefault(root[index], set()).add(one.label)
         if one.source == "figshare":
-            folds.setdefault(int(root[index]), set()).add(fold[one.file.stem])
-    sizes = Counter(root.tolist())
+            folds.setdefault(root[index], set()).add(fold[one.file.stem])
+    sizes = Counter(root)
     groups = sum(size > 1 for size in sizes.values())
     odd = {r for r, names in labels.items() if contradict(names)}
     torn = {r for r, names in folds.items() if len(names) > 1}
     print(
         f"  {groups} groups of copies; {len(odd)} across labels, {len(torn)} across Figshare folds"
     )
-    return [pair for pair in pairs if int(root[pair.first]) in odd | torn]
+    return [pair for pair in pairs if root[pair.first] in odd | torn]
 
 
 def contradict(labels: set[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -25,8 +25,8 @@ class Known:
         patient: Patient id, unique within its source.
         group: Leak-free unit, unique within its source.
         fold: Fold, the same name meaning the same fold in every source.
-        excluded: Why the slice is to be left out, or empty.
-        taken: Class that training takes it for, where its label leaves several open; or empty.
+        excluded: Why the slice is to be left out.
+        taken: Class that training takes it for, where its label leaves several open.
     """
 
     patient: str = ""
@@ -38,8 +38,8 @@ class Known:
 
 NOTHING_KNOWN = Known()
 
-Taken = dict[tuple[Path, str], Path]
-"""Which file took which row: from table and key to the file."""
+UsedRows = dict[tuple[Path, str], Path]
+"""Which file used which row: from table and key to the file."""
 
 
 class TableSpec(BaseModel):
@@ -70,24 +70,11 @@ class TableSpec(BaseModel):
 
     def columns(self) -> list[str]:
         """The columns that must be there."""
-        wanted = (
-            self.key,
-            self.patient_column,
-            self.group_column,
-            self.fold_column,
-            self.keep_column,
-            self.reason_column,
-            self.taken_column,
-        )
-        return [name for name in wanted if name]
+        return [name for field, name in self if field != "path" and name]
 
 
 class Table:
-    """A user's table, looked up by slice.
-
-    Args:
-        spec: Where it is and what its columns mean.
-        root: Folder of the slices.
+    """A user's table, looked up by the path of a slice relative to `root`.
 
     Raises:
         ManifestError: If it is missing, lacks a column or names a slice twice.
@@ -112,11 +99,7 @@ class Table:
             self._rows[key] = self._known(row)
 
     def find(self, inner: PurePath) -> Known | None:
-        """What the table says of a file.
-
-        Args:
-            inner: The file's path relative to the root.
-        """
+        """What the table says of a file."""
         key = self._key(inner)
         return None if key is None else self._rows[key]
 
@@ -126,7 +109,7 @@ class Table:
         Raises:
             ManifestError: Names how many have none, and the first few.
         """
-        lost = [path.as_posix() for path in inner if self.find(path) is None]
+        lost = [path.as_posix() for path in inner if self._key(path) is None]
         if lost:
             raise ManifestError(
                 f"{self.path}, column {self.spec.key}: {len(lost)} slices have no row; expected "
@@ -134,12 +117,12 @@ class Table:
                 f"{', '.join(lost[:_SHOWN])}"
             )
 
-    def require_one_each(self, inner: Iterable[PurePath], taken: Taken) -> None:
+    def require_one_each(self, inner: Iterable[PurePath], used: UsedRows) -> None:
         """Check that no row serves two files, as a bare name may that stands in two folders.
 
         Args:
-            inner: Paths relative to the root, each with a row.
-            taken: Rows that other roots took; those of this one are added.
+            inner: Relative paths, each with a row.
+            used: Rows that files of other roots used; those of this one are added.
 
         Raises:
             ManifestError: Names the row and both files.
@@ -150,7 +133,7 @@ class Table:
             if key is None:
                 continue
             file = self._root / path
-            other = taken.setdefault((table, key), file)
+            other = used.setdefault((table, key), file)
             if other != file:
                 raise ManifestError(
                     f"{self.path}, column {self.spec.key}: expected one slice for row {key!r}; "
@@ -173,11 +156,11 @@ class Table:
         kept = self._keeps(value(spec.keep_column)) if spec.keep_column else True
         reason = value(spec.reason_column) or f"{spec.keep_column} is no in {self.path.name}"
         return Known(
-            value(spec.patient_column),
-            value(spec.group_column),
-            value(spec.fold_column),
-            "" if kept else reason,
-            value(spec.taken_column),
+            patient=value(spec.patient_column),
+            group=value(spec.group_column),
+            fold=value(spec.fold_column),
+            excluded="" if kept else reason,
+            taken=value(spec.taken_column),
         )
 
     def _keeps(self, text: str) -> bool:
@@ -189,10 +172,7 @@ class Table:
 
 
 class PathPattern:
-    """A regular expression on the relative path with groups named patient, group or fold.
-
-    Args:
-        text: Such as `(?P<patient>sub-[0-9]+)`; searched for, not matched from the start.
+    """A regular expression with groups named patient, group or fold, searched for in a path.
 
     Raises:
         ConfigError: If it is no regular expression or names none of these groups.
@@ -224,20 +204,15 @@ class PathPattern:
         return Known(**{name: value or "" for name, value in match.groupdict().items()})
 
 
-def merged(first: Known, second: Known, where: str) -> Known:
-    """Both, where they do not contradict each other.
-
-    Args:
-        first: One.
-        second: The other.
-        where: What to call the slice in an error.
+def merged(by_table: Known, by_path: Known, where: str) -> Known:
+    """What table and path say together of a slice that errors call `where`.
 
     Raises:
         ManifestError: If both say something, and not the same.
     """
-    values = {}
-    for name in (*FIELDS, "excluded", "taken"):
-        one, two = getattr(first, name), getattr(second, name)
+    values = asdict(by_table)
+    for name, two in asdict(by_path).items():
+        one = values[name]
         if one and two and one != two:
             if name == "patient":
                 raise ManifestError(f"{where}: the table and the path name different patients")

@@ -10,29 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from slicewise.data.build.groups import Bond
+from slicewise.data.groups import Bond
 from slicewise.data.tables import read_table, write_table
 from slicewise.errors import LeakageError, ManifestError
 from slicewise.imaging.read import file_and_index
 
 SPLITS = ("train", "val", "test")
 COLUMNS = (
-    "path",
-    "label",
-    "source",
-    "patient_id",
-    "group",
-    "split",
-    "sha256",
-    "width",
-    "height",
-)
+    "path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height",
+)  # fmt: skip
 PUBLISHED_COLUMN = "published_split"
 """Extra column: the split that a publisher's folder names."""
 MASK_COLUMN = "mask"
 """Extra column: the tumor mask of the slice, `file` or `file#index`, relative like `path`."""
 TAKEN_COLUMN = "taken_as"
-"""Extra column: the class that training takes a slice of an untold tumor type for."""
+"""Extra column: the class that training takes a slice of an unknown tumor type for."""
 _REQUIRED = ("path", "label", "source", "group", "sha256")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATIENT_PREFIX = f"{Bond.PATIENT.name.lower()}:"
@@ -45,14 +37,11 @@ class ManifestRow:
 
     Args:
         path: File, or `file#index` for one slice of several; relative to the manifest's folder.
-        label: Class name.
         source: The data set it comes from.
         patient_id: Empty where unknown. A DICOM patient is a pseudonym.
         group: The leak-free unit; never in two splits.
         split: `train`, `val`, `test`, or empty where none was made.
         sha256: Of the file's bytes, in hexadecimal.
-        width: Pixels.
-        height: Pixels.
         extra: The user's own columns.
     """
 
@@ -70,12 +59,7 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Rows, and the folder that their paths start from.
-
-    Args:
-        rows: In the order of the file.
-        folder: Where the manifest lies, or will lie.
-    """
+    """Rows, and the folder that their paths start from: where the manifest lies or will lie."""
 
     rows: tuple[ManifestRow, ...]
     folder: Path
@@ -89,11 +73,8 @@ class Manifest:
     def subset(self, split: str) -> Manifest:
         """The rows of one split.
 
-        Args:
-            split: `train`, `val` or `test`.
-
         Raises:
-            ManifestError: If it is none of these.
+            ManifestError: If it is none of `SPLITS`.
         """
         if split not in SPLITS:
             raise ManifestError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
@@ -114,8 +95,7 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write as CSV or Parquet, by the suffix; paths become relative to the file's folder.
 
-        Args:
-            path: Ends in `.csv` or `.parquet`; missing folders are made.
+        Missing folders are made.
 
         Raises:
             LeakageError: If a group stands in two splits.
@@ -137,10 +117,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read and check a manifest.
-
-        Args:
-            path: Ends in `.csv` or `.parquet`.
+        """Read and check a manifest, `.csv` or `.parquet`.
 
         Raises:
             LeakageError: If a group stands in two splits.
@@ -162,11 +139,7 @@ class Manifest:
 
 
 def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
-    """Check that no group stands in two splits.
-
-    Args:
-        rows: All rows.
-        name: What to call them in the error.
+    """Check that no group stands in two splits; `name` is what the error calls the rows.
 
     Raises:
         LeakageError: Names how many groups do, and the first few; none that names a patient.
@@ -192,9 +165,7 @@ def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
 def require_no_repeat(manifest: Manifest, name: str) -> None:
     """Check that no slice stands in two rows, so that none is counted twice.
 
-    Args:
-        manifest: Its rows. `file` and `file#0` are one slice: no file has both meanings.
-        name: What to call it in the error.
+    `file` and `file#0` are one slice: no file has both meanings.
 
     Raises:
         ManifestError: Says how many slices do, and names the first few with both rows.

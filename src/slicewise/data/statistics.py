@@ -1,7 +1,7 @@
 """Mean and standard deviation of the training split, after the pixel pipeline.
 
-Computed once on the training split only, saved as JSON beside the manifest, and checked again
-whenever somebody doubts them. No figure of another data set (such as ImageNet's) is used.
+They are saved as JSON beside the manifest and can be verified. No number of another data set (such
+as ImageNet's) is used.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from slicewise.arrays import Ints
 from slicewise.data.manifest import Manifest
 from slicewise.errors import InputError, ManifestError
 from slicewise.files import write_whole
@@ -48,12 +49,7 @@ class Statistics(BaseModel):
 def compute_statistics(
     manifest: Manifest, spec: PreprocessSpec, progress: Progress | None = None
 ) -> Statistics:
-    """Read the training split and measure it.
-
-    Args:
-        manifest: Its training split is used, nothing else.
-        spec: The pixel pipeline.
-        progress: Told after each slice.
+    """Read the training split, and nothing else, and measure it.
 
     Raises:
         ManifestError: If the training split is empty or a slice cannot be read.
@@ -72,11 +68,7 @@ def compute_statistics(
         tally()
     mean, std = moments(histogram)
     return Statistics(
-        mean=mean,
-        std=std,
-        slices=len(rows),
-        manifest_sha256=manifest.sha256,
-        preprocessing=spec,
+        mean=mean, std=std, slices=len(rows), manifest_sha256=manifest.sha256, preprocessing=spec
     )
 
 
@@ -100,18 +92,10 @@ def load_statistics(path: Path) -> Statistics:
 def verify_statistics(
     saved: Statistics, manifest: Manifest, progress: Progress | None = None
 ) -> Statistics:
-    """Compute again and compare.
-
-    Args:
-        saved: From `load_statistics`.
-        manifest: The one they are said to be of.
-        progress: Told after each slice.
-
-    Returns:
-        What was computed.
+    """Compute the statistics again, compare them with the saved ones and return them.
 
     Raises:
-        ManifestError: If the manifest is another one, or a number differs.
+        ManifestError: If the saved ones are of another manifest, or a number differs.
     """
     if saved.manifest_sha256 != manifest.sha256:
         raise ManifestError(
@@ -126,7 +110,7 @@ def verify_statistics(
     return again
 
 
-def moments(histogram: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, float]:
+def moments(histogram: Ints) -> tuple[float, float]:
     """Exact mean and standard deviation from counts of the values 0 to 255, scaled by 255."""
     values = np.arange(256, dtype=np.float64) / 255
     share = histogram / histogram.sum()

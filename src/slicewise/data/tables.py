@@ -25,15 +25,10 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
-    """Write rows of text; what a row lacks is empty.
-
-    Args:
-        path: `.csv` or `.parquet`.
-        rows: From column name to value.
-        columns: In this order.
+    """Write rows of text, from column name to value; what a row lacks is empty.
 
     Raises:
-        ManifestError: If the suffix is another one.
+        ManifestError: If the suffix is neither `.csv` nor `.parquet`.
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
     if is_parquet(path):

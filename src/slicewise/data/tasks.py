@@ -1,12 +1,12 @@
-"""What is told apart: the classes of a task, and the many names that folders give them."""
+"""Tasks: the classes that a model distinguishes, and the many names that folders give them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from slicewise.config import nearest
 from slicewise.errors import ConfigError, ManifestError
 
 NO_TUMOR = "no_tumor"
@@ -24,11 +24,11 @@ _CLASS_OF = {name: class_ for class_, names in _ALIASES.items() for name in name
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The classes that a model tells apart.
+    """The classes that a model distinguishes.
 
     Args:
         name: Of a preset, or `custom`.
-        classes: At least two different names, in the order of the model's outputs.
+        classes: In the order of the model's outputs.
         negative_class: The class that means no tumor; None where the task has none.
 
     Raises:
@@ -52,11 +52,10 @@ class Task:
             )
 
     def possible(self, label: str) -> tuple[str, ...]:
-        """The classes that a label leaves open: itself, or all with a tumor for `tumor`.
+        """The classes that a manifest's label leaves open.
 
-        Args:
-            label: Of a manifest. `tumor` says in a task of several tumors that there is one, but
-                not which; any other name that is no class leaves none.
+        A class leaves itself. `tumor` says in a task of several tumors that there is one, but not
+        which: it leaves all but the negative class. Any other name leaves none.
         """
         if label in self.classes:
             return (label,)
@@ -65,12 +64,7 @@ class Task:
         return tuple(name for name in self.classes if name != self.negative_class)
 
     def leaves_open(self, label: str, name: str) -> bool:
-        """Whether a class is one of several that a label leaves open.
-
-        Args:
-            label: Of a manifest.
-            name: Of a class.
-        """
+        """Whether class `name` is one of several that a manifest's label leaves open."""
         left = self.possible(label)
         return len(left) > 1 and name in left
 
@@ -82,7 +76,7 @@ class Task:
         Args:
             folder: Any case; spaces, hyphens and underscores are alike.
             aliases: Further names, from folder name to class.
-            untyped: Whether `tumor` may be a label where the task tells several tumors apart.
+            untyped: Whether `tumor` may be a label where the task has several tumor types.
 
         Raises:
             ManifestError: If the name means no class of this task; names the nearest one.
@@ -110,10 +104,8 @@ class Task:
         if meant:
             return f"folder {folder!r} means {meant}; {expected}; {advice}"
         known = [*self.classes, *own, *(n for n, c in _CLASS_OF.items() if c in self.classes)]
-        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
-        return (
-            f"folder {folder!r} means no known class; {expected} (nearest: {nearest[0]}); {advice}"
-        )
+        near = nearest(name, known)
+        return f"folder {folder!r} means no known class; {expected} (nearest: {near}); {advice}"
 
 
 FOUR_CLASS = Task("four_class", ("glioma", "meningioma", NO_TUMOR, "pituitary"), NO_TUMOR)
@@ -138,10 +130,9 @@ def parse_task(text: str) -> Task:
     if name in PRESETS:
         return PRESETS[name]
     if "," not in text:
-        nearest = get_close_matches(name, PRESETS, n=1, cutoff=0.0)[0]
         raise ConfigError(
             f"task {text!r}: expected {', '.join(PRESETS)} or class names separated by commas "
-            f"(nearest: {nearest})"
+            f"(nearest: {nearest(name, PRESETS)})"
         )
     names = [normal_name(part) for part in text.split(",") if part.strip()]
     classes = tuple(_CLASS_OF.get(part, part) for part in names)
@@ -154,11 +145,7 @@ def contradict(one: str, other: str) -> bool:
 
 
 def contradicted(labels: Collection[str]) -> set[str]:
-    """Those of the labels of one picture that cannot be true beside another of them.
-
-    Args:
-        labels: Of its copies.
-    """
+    """Those of the labels of one picture's copies that cannot be true beside another of them."""
     return {one for one in labels if any(contradict(one, other) for other in labels)}
 
 

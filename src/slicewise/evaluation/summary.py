@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.arrays import Bools, Floats, Ints
-from slicewise.data.build.groups import COPIES_PREFIX
+from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
 from slicewise.evaluation.sections.patterns import patterns

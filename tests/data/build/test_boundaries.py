@@ -13,7 +13,7 @@ from slicewise.data.build.boundaries import (
     within_folds,
 )
 from slicewise.data.build.config import BuildConfig
-from slicewise.data.build.groups import Bond, group_names
+from slicewise.data.groups import Bond, group_names
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 FOLDED = "(?P<fold>x)"

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from slicewise.data.build.groups import Bond, Key
 from slicewise.data.build.splits import SHARES, crossings, deal, named_folds, refuse
+from slicewise.data.groups import Bond, Key
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from builders_data import as_pixels, head
 from slicewise.data.duplicates.fingerprint import (
     Fingerprints,
+    blur,
     concatenate,
     fingerprint,
     fingerprints,
+    interpolation,
 )
 from slicewise.errors import ManifestError
 
@@ -67,3 +70,58 @@ def test_other_files_are_refused(tmp_path):
     np.savez(path, format=np.array(object()), codes=[], boxes=[], digests=[])
     with pytest.raises(ManifestError):
         Fingerprints.load(path)
+    np.savez(path, format=np.uint8(1))
+    with pytest.raises(ManifestError, match="expected a fingerprint file"):
+        Fingerprints.load(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ManifestError, match="expected a fingerprint file"):
+        Fingerprints.load(path)
+
+
+def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
+    path = tmp_path / "seen.npz"
+    fingerprints([as_pixels(head(i)) for i in range(2)]).save(path)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 97):
+        path.write_bytes(whole[:at])
+        with pytest.raises(ManifestError, match="expected a fingerprint file"):
+            Fingerprints.load(path)
+    refused = 0
+    for at in range(0, len(whole), 13):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        try:
+            Fingerprints.load(path)
+        except ManifestError:
+            refused += 1
+    assert refused > len(whole) / 13 / 2
+
+
+def test_a_fault_of_our_own_is_not_told_as_a_broken_file(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise AttributeError("ours")
+
+    fingerprints([]).save(tmp_path / "seen.npz")
+    monkeypatch.setattr(np, "load", broken)
+    with pytest.raises(AttributeError, match="ours"):
+        Fingerprints.load(tmp_path / "seen.npz")
+
+
+def test_blur_agrees_with_scipy_inside():
+    image = np.random.default_rng(0).random((1, 40, 40)).astype(np.float32)
+    expected = ndimage.gaussian_filter(image[0], 1.5, truncate=8)
+    assert blur(image, 1.5)[0, 12:-12, 12:-12] == pytest.approx(expected[12:-12, 12:-12], abs=1e-5)
+
+
+def test_blur_keeps_a_constant_up_to_the_edge():
+    assert blur(np.full((2, 9, 9), 3, np.float32), 2.0) == pytest.approx(3)
+
+
+def test_interpolation_is_linear_with_reach_one():
+    weights = interpolation(np.array([[0.0, 2.25]], np.float32), 5, np.ones(1, np.float32))
+    assert weights[0] == pytest.approx(np.array([[1, 0, 0, 0, 0], [0, 0, 0.75, 0.25, 0]]))
+
+
+def test_interpolation_averages_with_a_longer_reach():
+    weights = interpolation(np.array([[2.0]], np.float32), 5, np.array([2.0], np.float32))
+    assert weights[0, 0] == pytest.approx([0, 0.25, 0.5, 0.25, 0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slicewise.data.duplicates import neighbour
-from slicewise.data.duplicates.neighbour import nearest, nearest_of_another_group, thumbnail
+from slicewise.data.duplicates.neighbour import nearest, thumbnail
 from slicewise.errors import EvaluationError
 
 
@@ -48,7 +48,7 @@ def test_a_flat_slice_resembles_nothing_and_nothing_resembles_it():
     negative = np.stack([flat, -one])
     assert nearest(np.stack([flat, one]), negative).tolist() == [-1, 1]
     assert nearest(one[None], flat[None]).tolist() == [-1]
-    apart = nearest_of_another_group(np.stack([flat, one]), [0, 1], negative, [2, 2])
+    apart = nearest(np.stack([flat, one]), negative, ([0, 1], [2, 2]))
     assert apart.tolist() == [-1, 1]
 
 
@@ -76,10 +76,10 @@ def test_no_query_has_no_neighbour():
 def test_references_of_the_own_group_do_not_count(monkeypatch):
     monkeypatch.setattr(neighbour, "BLOCK", 2)
     thumbs = np.stack([thumbnail(p) for p in pictures(6)])
-    own = nearest_of_another_group(thumbs, [0, 1, 2, 3, 4, 5], thumbs, [9, 9, 9, 9, 9, 9])
+    own = nearest(thumbs, thumbs, (range(6), [9] * 6))
     np.testing.assert_array_equal(own, np.arange(6))
     groups = np.array([0, 0, 1, 1, 2, 2])
-    found = nearest_of_another_group(thumbs, groups, thumbs, groups)
+    found = nearest(thumbs, thumbs, (groups, groups))
     assert (groups[found] != groups).all()
     similar = thumbs @ thumbs.T
     for i in range(6):
@@ -89,4 +89,4 @@ def test_references_of_the_own_group_do_not_count(monkeypatch):
 
 def test_without_another_group_there_is_no_neighbour():
     thumbs = np.stack([thumbnail(p) for p in pictures(2)])
-    assert nearest_of_another_group(thumbs, [0, 1], thumbs[:1], [0]).tolist() == [-1, 0]
+    assert nearest(thumbs, thumbs[:1], ([0, 1], [0])).tolist() == [-1, 0]

@@ -7,9 +7,16 @@ import pytest
 from PIL import Image
 
 from builders_data import COPIES, as_pixels, head
-from slicewise.data.build.clusters import clusters
+from slicewise.data.duplicates import search
 from slicewise.data.duplicates.fingerprint import fingerprints
-from slicewise.data.duplicates.search import find_pairs, match
+from slicewise.data.duplicates.search import (
+    POSES,
+    find_candidates,
+    find_pairs,
+    likeliest_first,
+    match,
+)
+from slicewise.data.groups import clusters
 
 HEADS = range(12)
 
@@ -41,7 +48,7 @@ def test_groups_are_joined_through_chains_and_exact_copies():
     prints = fingerprints([as_pixels(image) for image in images])
     pairs = find_pairs(prints)
     joined = clusters(len(prints), ((pair.first, pair.second) for pair in pairs))
-    assert joined.tolist() == [0, 1, 0, 0, 0]
+    assert joined == [0, 1, 0, 0, 0]
     exact = [pair for pair in pairs if pair.exact]
     assert [(pair.first, pair.second, pair.agreement) for pair in exact] == [(0, 3, 1.0)]
 
@@ -57,6 +64,46 @@ def test_nothing_has_no_copies(originals):
     assert find_pairs(nothing) == []
     assert match(nothing, originals) == []
     assert all(len(hits) == 0 for hits in match(originals, nothing))
+
+
+def test_a_pair_within_a_collection_comes_once_with_its_pose():
+    images = [head(1), head(2), COPIES["turned"](head(1))]
+    found = find_candidates(fingerprints([as_pixels(i) for i in images]), None, None)
+    numbers = [found[name].tolist() for name in ("first", "second", "pose")]
+    pairs = {(first, second): pose for first, second, pose in zip(*numbers, strict=True)}
+    assert POSES[pairs[0, 2]] == (-1, -1)
+    assert all(first < second for first, second in pairs)
+    assert len(pairs) == len(found)
+
+
+def test_against_references_indices_belong_to_each_side():
+    queries = fingerprints([as_pixels(head(i)) for i in (5, 6)])
+    references = fingerprints([as_pixels(head(i)) for i in (7, 6, 8)])
+    found = find_candidates(queries, references, None)
+    best = int(np.argmax(found["correlation"]))
+    assert (found["first"][best], found["second"][best]) == (1, 1)
+
+
+def test_likeliest_come_first_and_progress_is_told():
+    told = []
+    prints = fingerprints([as_pixels(head(i)) for i in (1, 1, 2)])
+    found = find_candidates(prints, None, lambda *step: told.append(step))
+    parts = list(likeliest_first(found, lambda *step: told.append(step)))
+    assert (np.diff(parts[0]["correlation"]) <= 0).all()
+    assert told == [("comparing", 3, 3), ("verifying", len(found), len(found))]
+    assert list(likeliest_first(found[:0], None)) == []
+
+
+def test_correlations_of_all_poses_come_from_one_set_of_products():
+    """The even and odd parts give what turning each picture and multiplying would give."""
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(5, 64)), rng.normal(size=(7, 64))
+    parts_one, parts_two = (search._parts(v.astype(np.float32)) for v in (one, two))
+    products = [parts_one[k] @ parts_two[k].T for k in range(4)]
+    for down, across in POSES:
+        turned = one.reshape(5, 8, 8)[:, ::down, ::across].reshape(5, 64)
+        found = search._signed_sum(products, (1, across, down, down * across))
+        np.testing.assert_allclose(found, turned @ two.T, atol=1e-4)
 
 
 @pytest.mark.realdata

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from slicewise.data.build.collection import Item
 from slicewise.data.build.config import BuildConfig
-from slicewise.data.build.groups import Bond, Key, connected, group_names
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.splits import (
     SHARES,
@@ -19,6 +18,7 @@ from slicewise.data.build.splits import (
     named_folds,
     refuse,
 )
+from slicewise.data.groups import Bond, Key, connected, group_names
 from slicewise.errors import ConfigError, ManifestError
 from slicewise.text import counted
 

@@ -16,12 +16,11 @@ from slicewise.data.build.boundaries import (
     split_names,
     within_folds,
 )
-from slicewise.data.build.clusters import clusters
 from slicewise.data.build.collection import Collected, Item, collect
 from slicewise.data.build.config import BuildConfig
-from slicewise.data.build.groups import group_names
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.duplicates.search import Pair, find_pairs
+from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
     MASK_COLUMN,
     PUBLISHED_COLUMN,
@@ -86,7 +85,7 @@ def clustered(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Item]:
         pairs: Which of them are copies, by index.
     """
     copy_of = clusters(len(items), ((pair.first, pair.second) for pair in pairs))
-    return _clustered(items, copy_of.tolist())
+    return _clustered(items, copy_of)
 
 
 def assembled(

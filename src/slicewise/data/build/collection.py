@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from slicewise.arrays import Array
-from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, Taken, merged
+from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, UsedRows, merged
 from slicewise.data.build.config import BuildConfig, SourceConfig
-from slicewise.data.build.groups import Key
 from slicewise.data.build.masks import STAR, MaskSpec
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import (
@@ -21,6 +20,7 @@ from slicewise.data.build.sources import (
     source_name,
 )
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
+from slicewise.data.groups import Key
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
@@ -114,7 +114,7 @@ def plan(config: BuildConfig, task: Task, collected: Collected) -> list[Planned]
         ManifestError: If a folder or table is not as expected.
         ConfigError: If a pattern is not as expected.
     """
-    taken: Taken = {}
+    taken: UsedRows = {}
     work = [
         planned
         for source in config.sources
@@ -125,7 +125,7 @@ def plan(config: BuildConfig, task: Task, collected: Collected) -> list[Planned]
 
 
 def _planned(
-    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: Taken
+    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: UsedRows
 ) -> list[Planned]:
     """The files of one source that are to be read."""
     rules = FolderRules(task, config.aliases, source.skip, source.masks, source.untyped)
@@ -163,7 +163,7 @@ def _require_open(known: Known, file: File, task: Task, source: SourceConfig) ->
         )
 
 
-def _known_of(inner: list[PurePath], source: SourceConfig, taken: Taken) -> list[Known]:
+def _known_of(inner: list[PurePath], source: SourceConfig, taken: UsedRows) -> list[Known]:
     table = Table(source.table, source.root) if source.table else None
     pattern = PathPattern(source.pattern) if source.pattern else None
     if table:

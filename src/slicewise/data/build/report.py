@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from slicewise.data.build.groups import COPIES_PREFIX
+from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
 from slicewise.text import counted
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.data.build.groups import Bond, Key, members_of
+from slicewise.data.groups import Bond, Key, members_of
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 from slicewise.text import counted
 

@@ -1,4 +1,4 @@
-"""Fingerprints of slices: small enough to travel in a bundle, fine enough to tell copies apart.
+"""Fingerprints of slices: small enough to travel in a bundle, fine enough to find copies by.
 
 A fingerprint holds the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and
 file format drop out), where the head stands in the picture, and a digest of the pixels (exact
@@ -8,16 +8,17 @@ copies need no comparison).
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from slicewise.arrays import Array
-from slicewise.data.duplicates.grid import blur, interpolation
 from slicewise.errors import ManifestError
 from slicewise.files import whole
 from slicewise.imaging.batches import batched
@@ -41,6 +42,10 @@ _DETAIL_SIGMA = 2.0
 _STRENGTH_SIGMA = 4.0
 _STRENGTH_FLOOR = 0.03
 _BATCH = 256
+_DAMAGED = (
+    BadZipFile, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise on files that are no such archive, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +101,7 @@ class Fingerprints:
 
 
 def fingerprint(pixels: Array) -> Fingerprints:
-    """The fingerprint of one slice, as a collection of one.
-
-    Args:
-        pixels: (H, W) float32, finite, any scale.
-    """
+    """The fingerprint of one slice, (H, W) float32, as a collection of one."""
     return fingerprints([pixels])
 
 
@@ -133,12 +134,40 @@ def concatenate(parts: Sequence[Fingerprints]) -> Fingerprints:
     )
 
 
+def blur(images: Array, sigma: float) -> Array:
+    """Gaussian blur of (N, S, S) images; weights are renormalised at the edges.
+
+    Args:
+        images: (N, S, S) float32.
+        sigma: Standard deviation, grid steps.
+    """
+    steps = np.arange(images.shape[-1])
+    kernel = np.exp(-0.5 * ((steps[:, None] - steps[None]) / sigma) ** 2)
+    kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(kernel @ images @ kernel.T, dtype=np.float32)
+
+
+def interpolation(positions: Array, side: int, reach: Array) -> Array:
+    """(N, M, side) float32 weights of a triangle filter; each row sums to one.
+
+    Args:
+        positions: (N, M) where to sample, in grid steps; expected within [0, side - 1].
+        side: Number of grid points.
+        reach: (N,) half width of the triangle in grid steps: 1 interpolates linearly, more also
+            averages, which keeps detail from aliasing when the result is coarser.
+    """
+    distance = np.abs(positions[:, :, None] - np.arange(side, dtype=np.float32))
+    weights = np.maximum(1 - distance / reach[:, None, None], 0)
+    total = weights.sum(axis=2, keepdims=True)
+    return np.asarray(weights / np.maximum(total, 1e-6), dtype=np.float32)
+
+
 def _read_arrays(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            version = int(arrays["format"])
-            packed, boxes, digests = arrays["codes"], arrays["boxes"], arrays["digests"]
-    except Exception as error:  # a damaged archive raises errors of many unrelated kinds
+            version, packed = int(arrays["format"]), arrays["codes"]
+            boxes, digests = arrays["boxes"], arrays["digests"]
+    except _DAMAGED as error:
         raise ManifestError(f"{path}: expected a fingerprint file; {error}") from error
     n = len(packed) if packed.ndim else 0
     shapes = (packed.shape, boxes.shape, digests.shape)
@@ -198,12 +227,15 @@ def _cut(pictures: Array, boxes: Array) -> Array:
     """The boxed regions on the code's grid; beyond the picture its edge is repeated."""
     pixels = boxes * _PICTURE_SIDE - 0.5
     steps = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
-    size = (pixels[:, 2:] - pixels[:, :2]) / SIDE
-    x = pixels[:, 0:1] + (pixels[:, 2:3] - pixels[:, 0:1]) * steps
-    y = pixels[:, 1:2] + (pixels[:, 3:4] - pixels[:, 1:2]) * steps
-    limit = _PICTURE_SIDE - 1
-    columns = interpolation(np.clip(x, 0, limit), _PICTURE_SIDE, np.maximum(size[:, 0], 1))
-    rows = interpolation(np.clip(y, 0, limit), _PICTURE_SIDE, np.maximum(size[:, 1], 1))
+
+    def weights(start: Array, stop: Array) -> Array:
+        positions = np.asarray(start + (stop - start) * steps, dtype=np.float32)
+        reach = np.asarray((stop - start)[:, 0] / SIDE, dtype=np.float32)
+        inside = np.clip(positions, 0, _PICTURE_SIDE - 1)
+        return interpolation(inside, _PICTURE_SIDE, np.maximum(reach, 1))
+
+    columns = weights(pixels[:, 0:1], pixels[:, 2:3])
+    rows = weights(pixels[:, 1:2], pixels[:, 3:4])
     return np.asarray(rows @ pictures @ columns.transpose(0, 2, 1), dtype=np.float32)
 
 

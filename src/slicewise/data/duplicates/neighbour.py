@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from slicewise.arrays import Array, Bools, Ints
@@ -18,7 +16,7 @@ BLOCK = 1024
 """Slices compared at a time, which bounds the memory of the similarity matrix."""
 
 
-def thumbnail(pixels: NDArray[np.float32]) -> Array:
+def thumbnail(pixels: Array) -> Array:
     """A slice shrunk by area averaging, with zero mean and unit length.
 
     Args:
@@ -43,65 +41,23 @@ def thumbnail(pixels: NDArray[np.float32]) -> Array:
     return np.asarray(centred / length, dtype=np.float32)
 
 
-def nearest(queries: Array, references: Array) -> Ints:
+def nearest(
+    queries: Array, references: Array, groups: tuple[ArrayLike, ArrayLike] | None = None
+) -> Ints:
     """The most similar reference of each query, by correlation.
 
     Args:
         queries: (N, D) float32 thumbnails.
         references: (M, D) float32 thumbnails.
+        groups: (N,) of the queries and (M,) of the references, whole numbers: references of a
+            query's own group do not count. None to count all.
 
     Returns:
         (N,) indices into the references, of equals the first; -1 for a query of zeros, which
-        resembles nothing, and where all references are zeros.
+        resembles nothing, and where no reference counts that is not all zeros.
 
     Raises:
         EvaluationError: If there is no reference or the widths differ.
-    """
-    blocks = [_most_similar(similar) for _, similar in _similarities(queries, references)]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *blocks])
-
-
-def nearest_of_another_group(
-    queries: Array,
-    query_groups: ArrayLike,
-    references: Array,
-    reference_groups: ArrayLike,
-) -> Ints:
-    """As `nearest`, but references of the query's own group do not count.
-
-    Args:
-        queries: (N, D) float32 thumbnails.
-        query_groups: (N,) whole numbers.
-        references: (M, D) float32 thumbnails.
-        reference_groups: (M,) whole numbers.
-
-    Returns:
-        (N,) indices into the references; -1 as there, and where all references are of the
-        query's group.
-
-    Raises:
-        EvaluationError: If there is no reference or the widths differ.
-    """
-    asked, known = np.asarray(query_groups), np.asarray(reference_groups)
-    found = np.full(len(queries), -1, dtype=np.int64)
-    for start, similar in _similarities(queries, references):
-        rows = slice(start, start + len(similar))
-        similar[asked[rows, None] == known[None]] = -np.inf
-        found[rows] = _most_similar(similar)
-    return found
-
-
-def _most_similar(similar: Array) -> Ints:
-    """For each row the first column of its largest value; -1 where none is finite."""
-    best = np.argmax(similar, axis=1)
-    there = np.isfinite(similar[np.arange(len(similar)), best])
-    return np.where(there, best, -1).astype(np.int64)
-
-
-def _similarities(queries: Array, references: Array) -> Iterator[tuple[int, Array]]:
-    """Correlations of a block of queries with all references, and where the block begins.
-
-    Zeros have no correlation: -inf.
     """
     if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
         raise EvaluationError(
@@ -110,13 +66,19 @@ def _similarities(queries: Array, references: Array) -> Iterator[tuple[int, Arra
         )
     if references.shape[0] == 0:
         raise EvaluationError("thumbnails: expected at least one training slice; got none")
+    own, other = map(np.asarray, groups or (np.zeros(len(queries)), np.ones(len(references))))
     blank = _zeros(references)
-    for start in range(0, queries.shape[0], BLOCK):
-        block = queries[start : start + BLOCK]
-        similar = block @ references.T
-        similar[_zeros(block)] = -np.inf
+    found = np.full(len(queries), -1, dtype=np.int64)
+    for start in range(0, len(queries), BLOCK):
+        rows = slice(start, start + BLOCK)
+        similar = queries[rows] @ references.T
+        similar[_zeros(queries[rows])] = -np.inf
         similar[:, blank] = -np.inf
-        yield start, similar
+        similar[own[rows, None] == other[None]] = -np.inf
+        best = np.argmax(similar, axis=1)
+        counts = np.isfinite(similar[np.arange(len(similar)), best])
+        found[rows] = np.where(counts, best, -1)
+    return found
 
 
 def _zeros(thumbnails: Array) -> Bools:

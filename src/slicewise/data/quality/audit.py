@@ -10,8 +10,8 @@ from typing import Any
 from slicewise.data.build.build import Built, clustered
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.report import Excluded
-from slicewise.data.duplicates.candidates import CORRELATION
-from slicewise.data.duplicates.search import SAME_AGREEMENT, Pair, find_pairs
+from slicewise.data.duplicates.agreement import SAME_AGREEMENT
+from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.clean import clean_manifest
 from slicewise.data.quality.copies import find_copies, leak_free, sides_of

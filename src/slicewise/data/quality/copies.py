@@ -11,9 +11,9 @@ import numpy as np
 from slicewise.arrays import Ints
 from slicewise.data.build.boundaries import keys_of
 from slicewise.data.build.collection import Item
-from slicewise.data.build.groups import Bond, connected
 from slicewise.data.build.splits import crossings
 from slicewise.data.duplicates.fingerprint import Fingerprints
+from slicewise.data.groups import Bond, connected
 from slicewise.data.tasks import contradicted
 from slicewise.stats.intervals import Share, share_by_group
 

@@ -10,7 +10,7 @@ from slicewise.arrays import Ints
 from slicewise.data.build.boundaries import keys_of
 from slicewise.data.build.build import Built
 from slicewise.data.build.collection import Item
-from slicewise.data.build.groups import COPIES_PREFIX, Bond, Key
+from slicewise.data.groups import COPIES_PREFIX, Bond, Key
 from slicewise.data.quality.copies import Copies, Crossed, Group, Sides
 from slicewise.data.quality.memorisation import Memorisation
 from slicewise.data.quality.reading import Material

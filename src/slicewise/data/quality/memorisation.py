@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slicewise.arrays import Array, Ints
-from slicewise.data.duplicates.neighbour import nearest, nearest_of_another_group
+from slicewise.data.duplicates.neighbour import nearest
 from slicewise.data.quality.copies import Sides
 from slicewise.stats.intervals import Share, share_by_group
 
@@ -58,9 +58,7 @@ def memorisation(
     names = np.array(labels)
     known, asked = names[train], names[test]
     near = nearest(thumbnails[test], thumbnails[train])
-    apart = nearest_of_another_group(
-        thumbnails[test], groups[test], thumbnails[train], groups[train]
-    )
+    apart = nearest(thumbnails[test], thumbnails[train], (groups[test], groups[train]))
     common = Counter(known.tolist()).most_common(1)[0][0]
     right, right_apart = ((at >= 0) & (known[at] == asked) for at in (near, apart))
     return Memorisation(

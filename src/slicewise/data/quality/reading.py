@@ -15,11 +15,11 @@ from slicewise.arrays import Array
 from slicewise.data.annotations import NOTHING_KNOWN, Known
 from slicewise.data.build.collection import Collected, Item, Planned, plan
 from slicewise.data.build.config import BuildConfig
-from slicewise.data.build.groups import Bond, Key
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import File, Found, read_file
 from slicewise.data.duplicates.fingerprint import concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import THUMBNAIL_PX, thumbnail
+from slicewise.data.groups import Bond, Key
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.quality.features import FEATURES, feature_vector, file_traits
 from slicewise.data.quality.marks import MARKS, mark_vector

@@ -1,4 +1,4 @@
-from slicewise.data.build.groups import Bond, Key, group_names, members_of
+from slicewise.data.groups import Bond, Key, UnionFind, clusters, group_names, members_of
 
 PATIENT, OTHER = Key(Bond.PATIENT, "s:1"), Key(Bond.PATIENT, "s:2")
 GROUP, COPIES = Key(Bond.GROUP, "s:a"), Key(Bond.COPIES, "c")
@@ -15,3 +15,13 @@ def test_groups_are_joined_through_chains():
 
 def test_members_of_keys():
     assert members_of([[GROUP], [COPIES], [GROUP]]) == {GROUP: [0, 2], COPIES: [1]}
+
+
+def test_clusters_are_named_by_their_smallest_member():
+    assert clusters(6, [(4, 2), (2, 5), (1, 0)]) == [0, 0, 2, 3, 2, 2]
+
+
+def test_joining_twice_is_told():
+    sets = UnionFind(3)
+    assert sets.join(0, 2)
+    assert not sets.join(2, 0)
