@@ -98,7 +98,6 @@ def item(number: int, label: str = "glioma", **known: str) -> Item:
     path = Path(f"{number}.png")
     found = Found(
         file=path,
-        inner=path,
         index=None if index is None else int(index),
         label=label,
         source=source,

@@ -1,6 +1,7 @@
 """From folders to a manifest: copies in one group, no leaks, an account of what was left out."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ def test_a_table_says_what_a_tumor_of_an_untold_type_is_taken_for(tmp_path):
     given = tmp_path / "a" / "t.csv"
     given.write_text("name,looks\n0.png,glioma\n1.png,\n9.png,\n")
     built = build(config)
-    assert "of an untold type, taken by training for: glioma 1\n" in built.report.summary()
+    assert "of an unknown tumor type, taken by training for: glioma 1\n" in built.report.summary()
     built.manifest.write(tmp_path / "m.csv")
     taken = {Path(r.path).name: r.extra["taken_as"] for r in Manifest.read(tmp_path / "m.csv").rows}
     assert taken == {"0.png": "glioma", "1.png": "", "9.png": ""}
@@ -245,12 +246,14 @@ def test_of_copies_the_one_with_a_type_stays(tmp_path):
 
 def test_a_bad_file_never_loses_the_good_ones(tmp_path):
     save(head(1, side=64), tmp_path / "glioma" / "good.png")
-    (tmp_path / "glioma" / "bad.jpg").write_bytes(b"no picture at all")
+    for name in ("bad.jpg", "worse.jpg"):
+        (tmp_path / "glioma" / name).write_bytes(b"no picture at all")
     built = build(config_of([tmp_path]))
     assert len(built.manifest.rows) == 1
     assert built.report.excluded[0].path.endswith("bad.jpg")
+    assert re.search("\n       2  expected [^/]+$", built.report.summary(), re.MULTILINE)
     (tmp_path / "glioma" / "good.png").unlink()
-    with pytest.raises(ManifestError, match=r": expected at least one readable slice; 1 left out"):
+    with pytest.raises(ManifestError, match=r": expected at least one readable slice; 2 left out"):
         build(config_of([tmp_path]))
 
 

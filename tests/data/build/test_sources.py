@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from builders_data import head, save
-from slicewise.data.build.sources import FolderRules, list_files, read_file, source_name
+from slicewise.data.build.config import SourceConfig
+from slicewise.data.build.sources import list_files, read_file, source_name
 from slicewise.data.tasks import BINARY, FOUR_CLASS
 from slicewise.errors import ManifestError
 
-RULES = FolderRules(FOUR_CLASS)
 
-
-def listed(root, rules=RULES):
-    return [(f.inner.as_posix(), f.label, f.published_split) for f in list_files(root, rules)]
+def listed(root, task=FOUR_CLASS, aliases=None, skip=()):
+    files = list_files(SourceConfig(root=root, skip=skip), task, aliases)
+    return [(f.inner.as_posix(), f.label, f.published_split) for f in files]
 
 
 def put(root, *names):
@@ -46,9 +46,9 @@ def test_a_root_may_be_a_class_folder(tmp_path):
 
 def test_class_folders_can_be_skipped_or_renamed(tmp_path):
     put(tmp_path, "no/1.png", "yes/2.png", "mass/3.png")
-    rules = FolderRules(FOUR_CLASS, {"mass": "glioma"}, ("Yes",))
-    assert [label for _, label, _ in listed(tmp_path, rules)] == ["glioma", "no_tumor"]
-    assert len(listed(tmp_path, FolderRules(BINARY, {"mass": "tumor"}))) == 3
+    found = listed(tmp_path, FOUR_CLASS, {"mass": "glioma"}, ("Yes",))
+    assert [label for _, label, _ in found] == ["glioma", "no_tumor"]
+    assert len(listed(tmp_path, BINARY, {"mass": "tumor"})) == 3
 
 
 def test_unknown_and_missing_class_folders_are_refused(tmp_path):
@@ -69,10 +69,11 @@ def test_a_picture_is_one_slice_and_a_volume_many(tmp_path):
     put(tmp_path, "glioma/1.png")
     volume = np.random.default_rng(0).random((20, 24, 5)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "glioma" / "v.nii.gz")
-    picture, scan = (list(read_file(f, "made")) for f in list_files(tmp_path, RULES))
+    files = list_files(SourceConfig(root=tmp_path, name="made"), FOUR_CLASS)
+    picture, scan = (list(read_file(file)) for file in files)
     found, slice_ = picture[0]
     assert found.reference == str(tmp_path / "glioma" / "1.png")
-    assert (found.width, found.height) == (32, 32)
+    assert (found.width, found.height, found.source) == (32, 32, "made")
     assert slice_.shape == (32, 32)
     assert [f.index for f, _ in scan] == [0, 1, 2, 3, 4]
     assert scan[3][0].reference.endswith("v.nii.gz#3")

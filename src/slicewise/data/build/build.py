@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.boundaries import (
-    boundary,
-    fold_column,
-    inherit,
-    kept_boundary,
-    kept_splits,
-    keys_of,
-    split_names,
-    within_folds,
-)
 from slicewise.data.build.collection import Collected, Item, collect
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import BuildReport, Excluded
+from slicewise.data.build.splits import (
+    boundary,
+    inherit,
+    kept_boundary,
+    kept_splits,
+    split_names,
+    within_folds,
+)
 from slicewise.data.duplicates.search import Pair, find_pairs
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
@@ -46,27 +44,20 @@ class Built:
     def write(self, path: Path) -> None:
         """Write the manifest, and beside it what was left out as `<name>.excluded.csv`.
 
-        Args:
-            path: Ends in `.csv` or `.parquet`.
-
         Raises:
-            ManifestError: If the suffix is another one.
+            ManifestError: If the suffix is neither `.csv` nor `.parquet`.
             MissingExtraError: If Parquet is wanted and pyarrow is not installed.
         """
         self.manifest.write(path)
         rows = [
-            {"path": e.path, "label": e.label, "source": e.source, "reason": e.reason}
-            for e in self.report.excluded
+            {column: getattr(entry, column) for column in EXCLUDED_COLUMNS}
+            for entry in self.report.excluded
         ]
         write_table(path.with_suffix(".excluded.csv"), rows, EXCLUDED_COLUMNS)
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     """Build a manifest in memory; its paths are absolute until it is written.
-
-    Args:
-        config: Sources and rules.
-        progress: Told of each step.
 
     Raises:
         LeakageError: If a group stands in several of the user's folds, unless told what to do.
@@ -77,15 +68,22 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     return assembled(collected, find_pairs(collected.prints, progress), config)
 
 
-def clustered(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Item]:
-    """Items with their set of copies.
+def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
+    """N slices with their set of copies, named by the smallest hash in it, whatever the order.
 
     Args:
-        items: (N) slices.
+        items: The slices.
         pairs: Which of them are copies, by index.
     """
     copy_of = clusters(len(items), ((pair.first, pair.second) for pair in pairs))
-    return _clustered(items, copy_of)
+    smallest: dict[int, str] = {}
+    for item, cluster in zip(items, copy_of, strict=True):
+        name = item.found.sha256[:12] + ("" if item.found.index is None else f"#{item.found.index}")
+        smallest[cluster] = min(name, smallest.get(cluster, name))
+    return [
+        replace(item, cluster=cluster, cluster_name=smallest[cluster])
+        for item, cluster in zip(items, copy_of, strict=True)
+    ]
 
 
 def assembled(
@@ -113,12 +111,17 @@ def assembled(
     """
     everything = clustered(collected.items, pairs)
     items, excluded = _without_conflicts(everything)
-    items, more = _without(items, unwanted or {})
-    excluded += more
+    reasons = unwanted or {}
+    for item in items:
+        if (reference := item.found.reference) in reasons:
+            excluded.append(item.excluded(reasons[reference]))
+    items = [item for item in items if item.found.reference not in reasons]
     if config.copies == "one":
         items, more = _one_of_each(items)
         excluded += more
-    _require_some(items, collected, config)
+    if not items:
+        roots = ", ".join(str(source.root) for source in config.sources)
+        raise nothing_readable(roots, collected.excluded)
     kept = {item.found.reference for item in items}
     items = inherit(items, [item for item in everything if item.found.reference not in kept])
     items, more, moved = within_folds(items, config)
@@ -134,16 +137,13 @@ def assembled(
     return Built(Manifest(rows, Path.cwd()), report)
 
 
-def _clustered(items: Sequence[Item], copy_of: Sequence[int]) -> list[Item]:
-    """Items with their set of copies, named by the smallest hash in it, whatever the order."""
-    smallest: dict[int, str] = {}
-    for item, cluster in zip(items, copy_of, strict=True):
-        name = item.found.sha256[:12] + ("" if item.found.index is None else f"#{item.found.index}")
-        smallest[cluster] = min(name, smallest.get(cluster, name))
-    return [
-        replace(item, cluster=cluster, cluster_name=smallest[cluster])
-        for item, cluster in zip(items, copy_of, strict=True)
-    ]
+def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
+    """The error of folders or a manifest without a slice that can be used."""
+    why = ""
+    if excluded:
+        first = excluded[0]
+        why = f"; {len(excluded)} left out, first {first.path}: {first.reason}"
+    return ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
 def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
@@ -153,40 +153,23 @@ def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded
     """
     labels: dict[int, dict[str, Item]] = {}
     for item in items:
-        labels.setdefault(item.cluster, {}).setdefault(_trained_as(item), item)
+        labels.setdefault(item.cluster, {}).setdefault(item.trained_as, item)
     kept, excluded = [], []
     for item in items:
-        other = next(
-            (
-                o
-                for label, o in labels[item.cluster].items()
-                if contradict(label, _trained_as(item))
-            ),
-            None,
-        )
-        if other is None:
-            kept.append(item)
-        else:
+        copies = labels[item.cluster].items()
+        others = [other for label, other in copies if contradict(label, item.trained_as)]
+        if others:
+            other = others[0]
             label = f"taken as {other.known.taken}" if other.known.taken else other.found.label
-            excluded.append(item.excluded(f"label conflict: {label} in {other.found.reference}"))
+            reason = f"label conflict: {label} in {other.found.reference}"
+            excluded.append(item.excluded(reason, "label conflict"))
+        else:
+            kept.append(item)
     return kept, excluded
 
 
-def _trained_as(item: Item) -> str:
-    return item.known.taken or item.found.label
-
-
-def _without(
-    items: Sequence[Item], unwanted: Mapping[str, str]
-) -> tuple[list[Item], list[Excluded]]:
-    """Items that are wanted, and those that are not with their reasons."""
-    kept = [item for item in items if item.found.reference not in unwanted]
-    gone = [item for item in items if item.found.reference in unwanted]
-    return kept, [item.excluded(unwanted[item.found.reference]) for item in gone]
-
-
 def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
-    """The one that tells most, then the largest, of each set of copies; of equals the first."""
+    """The one that says most, then the largest, of each set of copies; of equals the first."""
     best: dict[int, Item] = {}
     for item in items:
         rival = best.setdefault(item.cluster, item)
@@ -194,32 +177,36 @@ def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
             best[item.cluster] = item
     kept = [item for item in items if best[item.cluster] is item]
     return kept, [
-        item.excluded(f"copy of {best[item.cluster].found.reference}")
+        item.excluded(f"copy of {best[item.cluster].found.reference}", "copy of")
         for item in items
         if best[item.cluster] is not item
     ]
 
 
+def _worth(item: Item) -> tuple[bool, bool, int]:
+    found = item.found
+    return found.label != TUMOR, bool(item.known.taken), found.width * found.height
+
+
 def _rows(
     items: Sequence[Item], config: BuildConfig, *, keep_splits: bool
 ) -> tuple[ManifestRow, ...]:
-    groups = group_names([keys_of(item) for item in items])
+    groups = group_names([item.keys for item in items])
     if keep_splits:
         splits = kept_splits(items, groups, config.seed)
     else:
         splits = split_names(items, groups, config)
-    fold_name = fold_column(config)
     return tuple(
-        _row(item, group, split, fold_name)
+        _row(item, group, split, config.fold_column)
         for item, group, split in zip(items, groups, splits, strict=True)
     )
 
 
-def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
+def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:
     found, known = item.found, item.known
     extra = {PUBLISHED_COLUMN: found.published_split} if found.published_split else {}
     if known.fold:
-        extra[fold_name] = item.fold
+        extra[fold_column] = item.fold
     if found.mask:
         extra[MASK_COLUMN] = str(Path(found.mask).resolve())
     if known.taken:
@@ -236,20 +223,3 @@ def _row(item: Item, group: str, split: str, fold_name: str) -> ManifestRow:
         height=found.height,
         extra=extra,
     )
-
-
-def _require_some(items: Sequence[Item], collected: Collected, config: BuildConfig) -> None:
-    if not items:
-        first = collected.excluded[0] if collected.excluded else None
-        why = (
-            f"; {len(collected.excluded)} left out, first {first.path}: {first.reason}"
-            if first
-            else ""
-        )
-        roots = ", ".join(str(source.root) for source in config.sources)
-        raise ManifestError(f"{roots}: expected at least one readable slice{why}")
-
-
-def _worth(item: Item) -> tuple[bool, bool, int]:
-    found = item.found
-    return found.label != TUMOR, bool(item.known.taken), found.width * found.height

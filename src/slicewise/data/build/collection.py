@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from slicewise.arrays import Array
-from slicewise.data.annotations import NOTHING_KNOWN, Known, PathPattern, Table, UsedRows, merged
+from slicewise.data.annotations import (
+    NOTHING_KNOWN,
+    Known,
+    PathPattern,
+    Table,
+    UsedRows,
+    merged,
+)
 from slicewise.data.build.config import BuildConfig, SourceConfig
 from slicewise.data.build.masks import STAR, MaskSpec
 from slicewise.data.build.report import Excluded
-from slicewise.data.build.sources import (
-    File,
-    FolderRules,
-    Found,
-    list_files,
-    read_file,
-    source_name,
-)
+from slicewise.data.build.sources import File, Found, list_files, read_file, source_name
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
-from slicewise.data.groups import Key
+from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
-from slicewise.progress import Progress
+from slicewise.progress import Progress, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,37 @@ class Item:
     cluster_name: str = ""
     inherited: tuple[Key, ...] = ()
 
-    def in_fold(self, fold: str) -> Item:
-        """The same slice in another fold."""
-        return replace(self, fold=fold)
+    @property
+    def keys(self) -> list[Key]:
+        """What it shares with other slices; always its copies, at least with itself."""
+        found, known = self.found, self.known
+        keys = [Key(Bond.COPIES, self.cluster_name)]
+        if known.patient:
+            keys.append(Key(Bond.PATIENT, f"{found.source}:{known.patient}"))
+        elif found.patient:
+            keys.append(Key(Bond.PATIENT, found.patient))
+        if known.group:
+            keys.append(Key(Bond.GROUP, f"{found.source}:{known.group}"))
+        if found.index is not None:
+            keys.append(Key(Bond.VOLUME, found.sha256[:12]))
+        if known.fold and len(keys) == 1:
+            keys.append(Key(Bond.FOLD, self.fold))
+        return [*keys, *self.inherited]
 
-    def excluded(self, reason: str) -> Excluded:
+    @property
+    def ties(self) -> list[Key]:
+        """Its keys but for the fold, which is a boundary and no bond."""
+        return [key for key in self.keys if key.bond != Bond.FOLD]
+
+    @property
+    def trained_as(self) -> str:
+        """The class that training takes it for."""
+        return self.known.taken or self.found.label
+
+    def excluded(self, reason: str, kind: str = "") -> Excluded:
         """The record of leaving it out."""
         found = self.found
-        return Excluded(found.reference, found.label, found.source, reason)
+        return Excluded(found.reference, found.label, found.source, reason, kind)
 
 
 @dataclass(slots=True)
@@ -69,83 +92,49 @@ class Collected:
 def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
     """Read every source.
 
-    Args:
-        config: Sources and rules.
-        task: Classes that folders may name.
-        progress: Told after each file.
-
     Raises:
         ManifestError: If a folder or table is not as expected.
         ConfigError: If a pattern is not as expected.
     """
-    collected = Collected()
-    work = plan(config, task, collected)
-    collected.prints = fingerprints(_read_all(work, collected, progress))
+    files, excluded = plan(config, task)
+    collected = Collected(excluded=excluded)
+    collected.prints = fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
         published = [replace(item, fold=item.found.published_split) for item in collected.items]
         collected.items = published
     return collected
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A file that is to be read.
-
-    Args:
-        file: Where it lies and what its folders say.
-        source: Name of the data set.
-        known: What the user says.
-    """
-
-    file: File
-    source: str
-    known: Known
-
-
-def plan(config: BuildConfig, task: Task, collected: Collected) -> list[Planned]:
-    """The files of every source, none of them decoded yet.
-
-    Args:
-        config: Sources and rules.
-        task: Classes that folders may name.
-        collected: Told what is left out.
+def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
+    """The files of every source, none of them decoded yet, and what is left out before reading.
 
     Raises:
         ManifestError: If a folder or table is not as expected.
         ConfigError: If a pattern is not as expected.
     """
-    taken: UsedRows = {}
-    work = [
-        planned
-        for source in config.sources
-        for planned in _planned(source, config, task, collected, taken)
-    ]
-    _require_different(config, work)
-    return work
+    used: UsedRows = {}
+    files: list[File] = []
+    excluded: list[Excluded] = []
+    for source in config.sources:
+        listed = list_files(source, task, config.aliases)
+        name = source.name or source_name(source.root, task)
+        failures = [entry for entry in listed if isinstance(entry, Failure)]
+        excluded += [unreadable(bad.source, "", name, bad.error) for bad in failures]
+        own = [entry for entry in listed if not isinstance(entry, Failure)]
+        known_of = _known_of([file.inner for file in own], source, used)
+        for file, known in zip(own, known_of, strict=True):
+            if known.excluded:
+                excluded.append(Excluded(str(file.path), file.label, name, known.excluded))
+            else:
+                _require_open(known, file, task, source)
+                files.append(replace(file, known=known))
+    _require_different(config, files)
+    return files, excluded
 
 
-def _planned(
-    source: SourceConfig, config: BuildConfig, task: Task, collected: Collected, taken: UsedRows
-) -> list[Planned]:
-    """The files of one source that are to be read."""
-    rules = FolderRules(task, config.aliases, source.skip, source.masks, source.untyped)
-    name = source.name or source_name(source.root, task)
-    files = []
-    for file in list_files(source.root, rules):
-        if isinstance(file, Failure):
-            collected.excluded.append(Excluded(file.source, "", name, file.error))
-        else:
-            files.append(file)
-    planned = []
-    inner = [file.inner for file in files]
-    for file, known in zip(files, _known_of(inner, source, taken), strict=True):
-        if known.excluded:
-            excluded = Excluded(str(file.path), file.label, name, known.excluded)
-            collected.excluded.append(excluded)
-        else:
-            _require_open(known, file, task, source)
-            planned.append(Planned(file, name, known))
-    return planned
+def unreadable(reference: str, label: str, source: str, reason: str) -> Excluded:
+    """The record of an input that could not be read; its kind is the reason without the path."""
+    return Excluded(reference, label, source, reason, reason.removeprefix(f"{reference}: "))
 
 
 def _require_open(known: Known, file: File, task: Task, source: SourceConfig) -> None:
@@ -163,12 +152,12 @@ def _require_open(known: Known, file: File, task: Task, source: SourceConfig) ->
         )
 
 
-def _known_of(inner: list[PurePath], source: SourceConfig, taken: UsedRows) -> list[Known]:
+def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -> list[Known]:
     table = Table(source.table, source.root) if source.table else None
     pattern = PathPattern(source.pattern) if source.pattern else None
     if table:
         table.require_all(inner)
-        table.require_one_each(inner, taken)
+        table.require_one_each(inner, used)
     found = []
     for path in inner:
         by_table = (table.find(path) if table else None) or NOTHING_KNOWN
@@ -191,11 +180,11 @@ def _in_folder(known: Known, path: PurePath, masks: MaskSpec) -> Known:
     return replace(known, group="/".join(folders))
 
 
-def _require_different(config: BuildConfig, work: list[Planned]) -> None:
+def _require_different(config: BuildConfig, files: Sequence[File]) -> None:
     """No file twice, as when a root lies inside of another."""
     seen: set[str] = set()
-    for planned in work:
-        path = str(planned.file.path.resolve())
+    for file in files:
+        path = str(file.path.resolve())
         if path in seen:
             roots = ", ".join(str(source.root) for source in config.sources)
             raise ManifestError(f"{path} is below more than one of the roots {roots}")
@@ -203,12 +192,14 @@ def _require_different(config: BuildConfig, work: list[Planned]) -> None:
 
 
 def _read_all(
-    work: list[Planned], collected: Collected, progress: Progress | None
+    files: Sequence[File], collected: Collected, progress: Progress | None
 ) -> Iterator[Array]:
-    for done, planned in enumerate(work, start=1):
+    """Pixels of the slices that are kept; their items, and what is left out, go to `collected`."""
+    tally = Tally(progress, "reading", len(files))
+    for file in files:
         try:
-            for found, slice_ in read_file(planned.file, planned.source):
-                item = Item(found, planned.known, planned.known.fold)
+            for found, slice_ in read_file(file):
+                item = Item(found, file.known, file.known.fold)
                 unwanted = "synthetic" if is_synthetic(slice_) else found.unfit
                 if unwanted:
                     collected.excluded.append(item.excluded(unwanted))
@@ -216,8 +207,6 @@ def _read_all(
                 collected.items.append(item)
                 yield slice_.pixels
         except InputError as error:
-            file = planned.file
-            excluded = Excluded(str(file.path), file.label, planned.source, str(error))
-            collected.excluded.append(excluded)
-        if progress:
-            progress("reading", done, len(work))
+            bad = unreadable(str(file.path), file.label, file.source, str(error))
+            collected.excluded.append(bad)
+        tally()

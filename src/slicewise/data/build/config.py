@@ -69,6 +69,12 @@ class BuildConfig(BaseModel):
 
     _in_file: bool = PrivateAttr(False)
 
+    @property
+    def fold_column(self) -> str:
+        """Name of the manifest's column that keeps the fold: the user's own."""
+        named = (source.table.fold_column for source in self.sources if source.table)
+        return next((name for name in named if name), "fold")
+
     def wording_of(self, field: str) -> str:
         """How a field is set where this was given, up to its value: by an option or by a key."""
         return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
@@ -99,10 +105,10 @@ class BuildConfig(BaseModel):
 
 
 def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
-    """Read a YAML file.
+    """Read a YAML file. Tables are looked for beside it, then below their root.
 
     Args:
-        path: The file. Tables are looked for beside it, then below their root.
+        path: The file.
         base: Folder that the roots start from; None for the file's own.
 
     Raises:
@@ -116,13 +122,9 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys {', '.join(BuildConfig.model_fields)}")
     config = validated(content, str(path))
-    config = config.model_copy(
-        update={
-            "sources": tuple(
-                _anchored(source, base or path.parent, path.parent) for source in config.sources
-            )
-        }
-    )
+    roots = base or path.parent
+    sources = tuple(_anchored(source, roots, path.parent) for source in config.sources)
+    config = config.model_copy(update={"sources": sources})
     config._in_file = True
     return config
 
@@ -149,27 +151,21 @@ def config_of(
     Raises:
         ConfigError: If a value is not as expected.
     """
-    spec = None
-    if table is not None:
-        spec = {name: value for name, value in table.items() if value is not None} or None
-    if spec and not spec.get("path"):
-        raise ConfigError(f"{', '.join(spec)}: expected a table whose columns these are; got none")
-    source = {"skip": tuple(skip), "table": spec, "pattern": pattern}
-    given = {name: value for name, value in rest.items() if value is not None}
+    columns = {name: value for name, value in (table or {}).items() if value is not None}
+    if columns and not columns.get("path"):
+        names = ", ".join(columns)
+        raise ConfigError(f"{names}: expected a table whose columns these are; got none")
+    source = {"skip": tuple(skip), "table": columns or None, "pattern": pattern}
     content = {
         "sources": [{"root": root, **source} for root in roots],
         "aliases": _parsed_aliases(aliases),
-        **given,
+        **{name: value for name, value in rest.items() if value is not None},
     }
     return validated(content, "options")
 
 
 def validated(content: dict[str, Any], name: str) -> BuildConfig:
-    """A checked configuration from plain values.
-
-    Args:
-        content: As in the YAML file.
-        name: What to call it in an error.
+    """A checked configuration from plain values as in the YAML file; errors begin with `name`.
 
     Raises:
         ConfigError: If a key is unknown or a value of the wrong kind.

@@ -70,28 +70,24 @@ class TumorMask:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedSlice:
-    """What a mask says of one slice.
+class SliceLabel:
+    """The class of one slice, by its folder or its mask.
 
     Args:
         label: Class.
-        reference: `file` or `file#index` of the mask's slice.
+        mask: `file` or `file#index` of the mask's slice; empty where there is none.
         unfit: Why the slice can have no label; empty where it has one.
     """
 
     label: str
-    reference: str
+    mask: str = ""
     unfit: str = ""
 
 
-def read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[MaskedSlice]:
-    """What a mask says of every slice of its volume.
+def read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[SliceLabel]:
+    """What a mask says of every slice of its volume, in order.
 
     The mask goes through the same reader as the volume, so that both are turned alike.
-
-    Args:
-        mask: Of the volume.
-        slices: The volume's, in order.
 
     Raises:
         InputError: If the mask cannot be read or lies on another grid.
@@ -102,12 +98,12 @@ def read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[MaskedSlice]:
     for slice_, own in zip(slices, masks, strict=True):
         _require_same_grid(slice_, own)
     return [
-        _masked(mask, slice_, own, str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}")
+        _labelled(mask, slice_, own, str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}")
         for index, (slice_, own) in enumerate(zip(slices, masks, strict=True))
     ]
 
 
-def _masked(mask: TumorMask, slice_: Slice, own: Slice, reference: str) -> MaskedSlice:
+def _labelled(mask: TumorMask, slice_: Slice, own: Slice, reference: str) -> SliceLabel:
     voxels = int(np.count_nonzero(own.pixels > 0))
     unfit = ""
     if slice_.pixels.min() == slice_.pixels.max():
@@ -116,7 +112,7 @@ def _masked(mask: TumorMask, slice_: Slice, own: Slice, reference: str) -> Maske
         unfit = f"tumor of fewer than {mask.minimum_voxels} voxels"
     elif not voxels and mask.negative is None:
         unfit = "no tumor, and the task has no class for that"
-    return MaskedSlice(mask.label if voxels else mask.negative or "", reference, unfit)
+    return SliceLabel(mask.label if voxels else mask.negative or "", reference, unfit)
 
 
 def _require_same_grid(slice_: Slice, mask: Slice) -> None:

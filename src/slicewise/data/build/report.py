@@ -22,12 +22,14 @@ class Excluded:
         label: Class by its folder; empty where it was not looked at.
         source: Name of the data set.
         reason: Why.
+        kind: Under which name reasons like this one are counted; empty for the reason itself.
     """
 
     path: str
     label: str
     source: str
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +54,25 @@ class BuildReport:
 
     def summary(self) -> str:
         """The report as text for people, without a final line break."""
+        groups = len({row.group for row in self.rows})
         lines = [
-            f"{counted(len(self.rows), 'slice')} in "
-            f"{counted(len({row.group for row in self.rows}), 'group')}; "
+            f"{counted(len(self.rows), 'slice')} in {counted(groups, 'group')}; "
             f"{len(self.excluded)} left out",
             f"copies found: {self.exact_copies} exact, {self.near_copies} near "
             "(mirrored, turned, resized, retouched)",
             f"splits: {self.boundary}",
-            "",
-            *_counts(self.rows),
         ]
+        if self.moved:
+            lines.append(f"moved to another fold: {counted(self.moved, 'slice')}")
         taken = Counter(row.extra.get(TAKEN_COLUMN) or "" for row in self.rows)
         taken.pop("", None)
         if taken:
-            told = ", ".join(f"{name} {count}" for name, count in sorted(taken.items()))
-            lines[3:3] = [f"of an untold type, taken by training for: {told}"]
-        if self.moved:
-            lines[3:3] = [f"moved to another fold: {counted(self.moved, 'slice')}"]
+            shown = ", ".join(f"{name} {count}" for name, count in sorted(taken.items()))
+            lines.append(f"of an unknown tumor type, taken by training for: {shown}")
+        lines += ["", *_counts(self.rows)]
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
-        lines += _caution(self.rows)
-        return "\n".join(lines)
+        return "\n".join([*lines, *_caution(self.rows)])
 
 
 def _caution(rows: Sequence[ManifestRow]) -> list[str]:
@@ -83,28 +83,22 @@ def _caution(rows: Sequence[ManifestRow]) -> list[str]:
     return [
         "",
         f"caution: no patients or groups are known in {', '.join(unknown)}. Slices of one patient",
-        "may stand in several splits, and figures on them will be too good. --table or --pattern",
+        "may stand in several splits, and scores on them will be too good. --table or --pattern",
         "with patients or groups prevents it.",
     ]
 
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:
     """A table of slices by source and class (down) and split (across), with groups."""
-    kinds = sorted({(row.source, row.label) for row in rows})
     counts = Counter((row.source, row.label, row.split) for row in rows)
-    groups = Counter((source, label) for source, label, _ in {_group(row) for row in rows})
-    header = ["source", "class", *SPLITS, "groups"]
-    body = [
-        [*kind, *(str(counts[*kind, split]) for split in SPLITS), str(groups[kind])]
-        for kind in kinds
-    ]
+    members = {(row.source, row.label, row.group) for row in rows}
+    groups = Counter((source, label) for source, label, _ in members)
+    table = [["source", "class", *SPLITS, "groups"]]
+    for kind in sorted(groups):
+        table.append([*kind, *(str(counts[*kind, split]) for split in SPLITS), str(groups[kind])])
     totals = [str(sum(row.split == split for row in rows)) for split in SPLITS]
-    body.append(["all", "", *totals, str(len({row.group for row in rows}))])
-    return _aligned([header, *body])
-
-
-def _group(row: ManifestRow) -> tuple[str, str, str]:
-    return row.source, row.label, row.group
+    table.append(["all", "", *totals, str(len({row.group for row in rows}))])
+    return _aligned(table)
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
@@ -119,16 +113,9 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _reasons(excluded: Iterable[Excluded]) -> list[str]:
-    """Reasons with how often, the most frequent first; what follows a path or number is cut."""
-    counts = Counter(_kind(entry.reason) for entry in excluded)
+    """Kinds of reasons with how often, the most frequent first."""
+    counts = Counter(entry.kind or entry.reason for entry in excluded)
     common = counts.most_common(_SHOWN_REASONS)
     lines = [f"  {count:6d}  {reason}" for reason, count in common]
-    rest = sum(counts.values()) - sum(count for _, count in common)
+    rest = counts.total() - sum(count for _, count in common)
     return [*lines, f"  {rest:6d}  other reasons"] if rest else lines
-
-
-def _kind(reason: str) -> str:
-    for start in ("label conflict", "copy of", "duplicate of", "in fold"):
-        if reason.startswith(start):
-            return start
-    return reason.rpartition("/")[2] if "/" in reason else reason

@@ -1,20 +1,31 @@
-"""Splits without leaks: whole groups are dealt, or a user's folds are kept as hard boundaries."""
+"""Splits without leaks: whole groups are dealt, or folds are kept as hard boundaries.
+
+Folds are the user's, or the splits that a publisher's folders name.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
-from slicewise.data.groups import Bond, Key, members_of
+from slicewise.data.build.collection import Item
+from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.report import Excluded
+from slicewise.data.groups import Bond, Key, connected, members_of
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 from slicewise.text import counted
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+_SHARES_WITH_TEST = {"train": 0.85, "val": 0.15}
 _SOURCE_WEIGHT = 0.25
 _SHOWN = 3
+
+Unit = TypeVar("Unit", bound=Hashable)
+Stratum = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +69,11 @@ def deal(
     members: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    strata = [_strata(label, source) for label, source in zip(labels, sources, strict=True)]
+    strata: list[tuple[Stratum, Stratum]] = [
+        ((label,), (label, source)) for label, source in zip(labels, sources, strict=True)
+    ]
     totals = Counter(stratum for own in strata for stratum in own)
-    filled: dict[str, Counter[tuple[str, ...]]] = {split: Counter() for split in shares}
+    filled: dict[str, Counter[Stratum]] = {split: Counter() for split in shares}
     chosen: dict[str, str] = {}
     for group in _large_first(members, seed):
         counts = Counter(stratum for index in members[group] for stratum in strata[index])
@@ -68,6 +81,50 @@ def deal(
         filled[best].update(counts)
         chosen[group] = best
     return [chosen[group] for group in groups]
+
+
+def split_names(items: Sequence[Item], groups: Sequence[str], config: BuildConfig) -> list[str]:
+    """The split of each of N slices, of whose groups none crosses a fold.
+
+    Raises:
+        ManifestError: If folds or published splits are not as expected.
+        ConfigError: If a fold is named that is not there.
+    """
+    folds = [item.fold for item in items]
+    if config.published_splits:
+        return _published(items, groups, config.seed)
+    if any(folds):
+        return named_folds(folds, config.test_fold, config.val_fold)
+    if config.test_fold or config.val_fold:
+        raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
+    return kept_splits(items, groups, config.seed)
+
+
+def kept_splits(items: Sequence[Item], groups: Sequence[str], seed: int) -> list[str]:
+    """The folds of N slices, which are splits; whole groups without one are dealt."""
+    return _redealt(items, groups, "", SHARES, seed)
+
+
+def boundary(items: Sequence[Item], config: BuildConfig) -> str:
+    """Where the splits of `split_names` come from, in words."""
+    if config.published_splits:
+        return "as published in the folders"
+    folds = sorted({item.fold for item in items})
+    if any(folds):
+        test, val = held_out(folds, config.test_fold, config.val_fold)
+        if set(folds) <= set(SHARES) and (test, val) == ("test", "val"):
+            return f"as {config.fold_column} says ({', '.join(folds)})"
+        return f"by {config.fold_column} (test {test}, validation {val}, train the others)"
+    return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
+
+
+def kept_boundary(items: Sequence[Item], seed: int) -> str:
+    """Where the splits of `kept_splits` come from, in words."""
+    splits = sorted({item.fold for item in items} - {""})
+    dealt = sum(not item.fold for item in items)
+    kept = f"as given ({', '.join(splits) or 'none'})"
+    rest = f"; {counted(dealt, 'slice')} without one dealt 70/15/15 by group, seed {seed}"
+    return kept + rest if dealt else kept
 
 
 def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> list[str]:
@@ -109,20 +166,46 @@ def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) 
     return test, val
 
 
-def _require_fold(name: str | None, names: Sequence[str], split: str) -> None:
-    if name is None:
-        return
-    if name not in names:
-        raise ConfigError(f"fold {name!r}: expected one of {', '.join(names)}")
-    if name != split and (name in SHARES or split in names):
-        raise ConfigError(
-            f"fold {name!r} cannot be {split}: a fold named train, val or test is that split"
-        )
+def within_folds(
+    items: Sequence[Item], config: BuildConfig
+) -> tuple[list[Item], list[Excluded], int]:
+    """Slices of whose groups none crosses a fold, what was dropped for it, how many were moved.
+
+    Args:
+        items: With their copies known.
+        config: Says whether to refuse, drop or move.
+
+    Raises:
+        LeakageError: If a group crosses a fold and the configuration says refuse.
+    """
+    folds = [item.fold for item in items]
+    if not any(folds):
+        return list(items), [], 0
+    found = crossings([item.keys for item in items], folds)
+    if config.on_conflict == "refuse":
+        refuse(found, config.wording_of("on_conflict"))
+    if config.on_conflict == "drop":
+        kept, dropped = _dropped(items, found)
+        return kept, dropped, 0
+    units = connected([item.ties for item in items])
+    home = homes(zip(units, folds, strict=True))
+    moved = sum(home[unit] != fold for unit, fold in zip(units, folds, strict=True))
+    at_home = [replace(item, fold=home[unit]) for item, unit in zip(items, units, strict=True)]
+    return at_home, [], moved
 
 
-def _first(split: str, names: Sequence[str], free: Sequence[str]) -> str:
-    """The fold named like the split, else the first of those that mean no other split."""
-    return split if split in names else free[0]
+def homes(places: Iterable[tuple[Unit, str]]) -> dict[Unit, str]:
+    """Of each unit the fold that holds most of its slices; of equals the first by name.
+
+    Args:
+        places: Unit and fold of each slice.
+    """
+    counts: dict[Unit, Counter[str]] = defaultdict(Counter)
+    for unit, fold in places:
+        counts[unit][fold] += 1
+    return {
+        unit: min(sides, key=lambda fold: (-sides[fold], fold)) for unit, sides in counts.items()
+    }
 
 
 def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Crossing]:
@@ -136,7 +219,7 @@ def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Cross
     for key, members in sorted(members_of(keys).items()):
         sides = Counter(folds[member] for member in members)
         if len(sides) > 1 and key.bond != Bond.FOLD:
-            home = min(sides, key=lambda fold: (-sides[fold], fold))
+            home = homes((key, folds[member]) for member in members)[key]
             found.append(Crossing(key, dict(sorted(sides.items())), home))
     return found
 
@@ -165,8 +248,85 @@ def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
     )
 
 
-def _strata(label: str, source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return (label,), (label, source)
+def inherit(kept: Sequence[Item], left_out: Sequence[Item]) -> list[Item]:
+    """The kept slices, tied to each other where only a slice that was left out tied them.
+
+    What shares a copy, patient, group or volume with a slice that was left out, or with several
+    that are connected, must not be torn apart for their sake.
+    """
+    keys = [item.ties for item in left_out]
+    roots = connected(keys)
+    names: dict[int, Key] = {}
+    for root, own in zip(roots, keys, strict=True):
+        copies = min(key for key in own if key.bond == Bond.COPIES)
+        names[root] = min(copies, names.get(root, copies))
+    ties = {key: names[root] for root, own in zip(roots, keys, strict=True) for key in own}
+    return [_tied(item, ties) for item in kept]
+
+
+def _tied(item: Item, ties: Mapping[Key, Key]) -> Item:
+    own = item.keys
+    more = sorted({ties[key] for key in own if key in ties} - set(own))
+    return replace(item, inherited=(*item.inherited, *more)) if more else item
+
+
+def _dropped(items: Sequence[Item], found: Sequence[Crossing]) -> tuple[list[Item], list[Excluded]]:
+    home = {crossing.key: crossing.home for crossing in found}
+    kept, dropped = [], []
+    for item in items:
+        stray = [key for key in item.keys if home.get(key, item.fold) != item.fold]
+        if stray:
+            where = f"{stray[0].shown} is mostly in fold {home[stray[0]]}"
+            dropped.append(item.excluded(f"in fold {item.fold}, but {where}", "in fold"))
+        else:
+            kept.append(item)
+    return kept, dropped
+
+
+def _published(items: Sequence[Item], groups: Sequence[str], seed: int) -> list[str]:
+    """The published splits; where none is for validation, groups of the training split are."""
+    folds = [item.fold for item in items]
+    if "" in folds or "train" not in folds or "test" not in folds:
+        raise ManifestError(
+            "published splits: expected every slice below a train, val or test folder; got "
+            f"{dict(Counter(folds))}"
+        )
+    return folds if "val" in folds else _redealt(items, groups, "train", _SHARES_WITH_TEST, seed)
+
+
+def _redealt(
+    items: Sequence[Item], groups: Sequence[str], fold: str, shares: Mapping[str, float], seed: int
+) -> list[str]:
+    """The folds of the slices, but whole groups of one of the folds dealt to splits."""
+    inside = [index for index, item in enumerate(items) if item.fold == fold]
+    found = [items[index].found for index in inside]
+    dealt = deal(
+        [groups[index] for index in inside],
+        [one.label for one in found],
+        [one.source for one in found],
+        shares=shares,
+        seed=seed,
+    )
+    splits = [item.fold for item in items]
+    for index, split in zip(inside, dealt, strict=True):
+        splits[index] = split
+    return splits
+
+
+def _require_fold(name: str | None, names: Sequence[str], split: str) -> None:
+    if name is None:
+        return
+    if name not in names:
+        raise ConfigError(f"fold {name!r}: expected one of {', '.join(names)}")
+    if name != split and (name in SHARES or split in names):
+        raise ConfigError(
+            f"fold {name!r} cannot be {split}: a fold named train, val or test is that split"
+        )
+
+
+def _first(split: str, names: Sequence[str], free: Sequence[str]) -> str:
+    """The fold named like the split, else the first of those that mean no other split."""
+    return split if split in names else free[0]
 
 
 def _large_first(members: Mapping[str, Sequence[int]], seed: int) -> list[str]:
@@ -176,10 +336,7 @@ def _large_first(members: Mapping[str, Sequence[int]], seed: int) -> list[str]:
 
 
 def _cost(
-    counts: Counter[tuple[str, ...]],
-    filled: Counter[tuple[str, ...]],
-    totals: Counter[tuple[str, ...]],
-    share: float,
+    counts: Counter[Stratum], filled: Counter[Stratum], totals: Counter[Stratum], share: float
 ) -> float:
     """Change of the squared deviation if a group of these counts went to a split."""
     cost = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slicewise.data.build.build import Built, clustered
+from slicewise.data.build.build import Built, clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.report import Excluded
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
@@ -19,14 +19,13 @@ from slicewise.data.quality.features import FEATURES
 from slicewise.data.quality.findings import Findings, as_json
 from slicewise.data.quality.memorisation import RANDOM_SEED, memorisation
 from slicewise.data.quality.page import render_page
-from slicewise.data.quality.reading import Material, Work, read, work_of_folders, work_of_manifest
+from slicewise.data.quality.reading import Work, read, work_of_folders, work_of_manifest
 from slicewise.data.quality.sentence import Sentence
 from slicewise.data.quality.shortcuts import FOLDS, SEED, probe, require_sklearn
 from slicewise.data.quality.suspects import find_suspects
 from slicewise.data.quality.tables import class_table
 from slicewise.data.quality.verdict import verdict
 from slicewise.data.tasks import parse_task
-from slicewise.errors import ManifestError
 from slicewise.files import write_json, write_whole
 from slicewise.progress import Progress
 
@@ -124,7 +123,8 @@ def _audited(
     progress: Progress | None,
 ) -> Audit:
     material = read(work, left_out, workers, progress)
-    _require_some(material, audited)
+    if not material.items:
+        raise nothing_readable(", ".join(audited), material.collected.excluded)
     pairs = find_pairs(material.collected.prints, progress)
     items = clustered(material.items, pairs)
     material = replace(material, collected=replace(material.collected, items=items))
@@ -146,13 +146,6 @@ def _audited(
         clean=clean_manifest(material, pairs, suspects, config, manifest),
     )
     return Audit(findings, verdict(findings), pairs, audited)
-
-
-def _require_some(material: Material, audited: Sequence[str]) -> None:
-    if not material.items:
-        bad = material.collected.excluded
-        why = f"; {len(bad)} left out, first {bad[0].path}: {bad[0].reason}" if bad else ""
-        raise ManifestError(f"{', '.join(audited)}: expected at least one readable slice{why}")
 
 
 def _clean(built: Built | None) -> dict[str, str | int] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slicewise.data.build.build import Built, assembled
 from slicewise.data.build.collection import Item
 from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.splits import homes
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.copies import leak_free
@@ -93,13 +93,10 @@ def _left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
 def _in_splits_of_groups(items: Sequence[Item]) -> list[Item]:
     """Slices without a split in that of most of their group, copies that may go included."""
     groups = leak_free(items).tolist()
-    counts: dict[int, Counter[str]] = {}
-    for item, group in zip(items, groups, strict=True):
-        if item.fold:
-            counts.setdefault(group, Counter())[item.fold] += 1
-    home = {group: min(sides, key=lambda s: (-sides[s], s)) for group, sides in counts.items()}
+    folds = [item.fold for item in items]
+    home = homes((group, fold) for group, fold in zip(groups, folds, strict=True) if fold)
     return [
-        item if item.fold else item.in_fold(home.get(group, ""))
+        item if item.fold else replace(item, fold=home.get(group, ""))
         for item, group in zip(items, groups, strict=True)
     ]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from slicewise.arrays import Ints
-from slicewise.data.build.boundaries import keys_of
 from slicewise.data.build.collection import Item
 from slicewise.data.build.splits import crossings
 from slicewise.data.duplicates.fingerprint import Fingerprints
@@ -100,8 +99,7 @@ def leak_free(items: Sequence[Item]) -> Ints:
     Args:
         items: (N) slices with their copies known.
     """
-    keys = [[key for key in keys_of(item) if key.bond != Bond.FOLD] for item in items]
-    return np.array(connected(keys), dtype=np.int64)
+    return np.array(connected([item.ties for item in items]), dtype=np.int64)
 
 
 def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Copies:
@@ -118,7 +116,7 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
     clusters = [item.cluster for item in items]
     ties = leak_free(items)
     sources = [item.found.source for item in items]
-    keys = [keys_of(item) for item in items]
+    keys = [item.keys for item in items]
     torn = crossings(keys, sides.names) if sides.said else []
     bonds = Counter(crossing.key.bond for crossing in torn)
     return Copies(

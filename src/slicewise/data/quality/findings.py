@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from slicewise.arrays import Ints
-from slicewise.data.build.boundaries import keys_of
 from slicewise.data.build.build import Built
 from slicewise.data.build.collection import Item
 from slicewise.data.groups import COPIES_PREFIX, Bond, Key
@@ -65,7 +64,7 @@ class Findings:
 
 def _ties(item: Item) -> list[Key]:
     """Its keys; a manifest's group that is named after copies counts as copies."""
-    return [key for key in keys_of(item) if not key.name.startswith(COPIES_PREFIX)]
+    return [key for key in item.keys if not key.name.startswith(COPIES_PREFIX)]
 
 
 def as_json(findings: Findings) -> dict[str, Any]:

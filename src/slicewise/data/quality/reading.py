@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from slicewise.arrays import Array
 from slicewise.data.annotations import NOTHING_KNOWN, Known
-from slicewise.data.build.collection import Collected, Item, Planned, plan
+from slicewise.data.build.collection import Collected, Item, plan
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import File, Found, read_file
@@ -39,12 +39,12 @@ class Work:
     """A file to read, and what is known of its slices.
 
     Args:
-        planned: The file.
+        file: Where it lies, what its folders and the user say.
         rows: Rows of a manifest by index within the file, None for its only slice; empty where
             folders are audited.
     """
 
-    planned: Planned
+    file: File
     rows: Mapping[int | None, ManifestRow] = field(default_factory=dict)
 
 
@@ -97,8 +97,8 @@ def work_of_folders(config: BuildConfig, task: Task) -> tuple[list[Work], list[E
         ManifestError: If a folder or table is not as expected.
         ConfigError: If a pattern is not as expected.
     """
-    told = Collected()
-    return [Work(planned) for planned in plan(config, task, told)], told.excluded
+    files, excluded = plan(config, task)
+    return [Work(file) for file in files], excluded
 
 
 def work_of_manifest(manifest: Manifest) -> list[Work]:
@@ -111,7 +111,7 @@ def work_of_manifest(manifest: Manifest) -> list[Work]:
     for row in manifest.rows:
         path, index = file_and_index(manifest.resolve(row))
         rows.setdefault(path, {})[index] = row
-    return [Work(_planned(Path(path), own), own) for path, own in rows.items()]
+    return [Work(_file(Path(path), own), own) for path, own in rows.items()]
 
 
 def read(
@@ -190,18 +190,18 @@ def _slices(work: Work, told: Collected) -> Iterator[tuple[Item, Slice]]:
     if work.rows:
         yield from _named_slices(work, told)
         return
-    planned = work.planned
-    for found, slice_ in read_file(planned.file, planned.source):
+    file = work.file
+    for found, slice_ in read_file(file):
         if found.unfit:
             told.excluded.append(Excluded(found.reference, found.label, found.source, found.unfit))
         else:
-            yield Item(found, planned.known, planned.known.fold), slice_
+            yield Item(found, file.known, file.known.fold), slice_
 
 
 def _named_slices(work: Work, told: Collected) -> Iterator[tuple[Item, Slice]]:
     """The slices that a manifest names, as it names them; rows that name none are told."""
-    file, rows, count = work.planned.file, dict(work.rows), 0
-    for found, slice_ in read_file(file, work.planned.source):
+    file, rows, count = work.file, dict(work.rows), 0
+    for found, slice_ in read_file(file):
         count += 1
         # The only slice of a file may be named by the file or as its first.
         index = 0 if found.index is None and None not in rows else found.index
@@ -222,16 +222,16 @@ def _item_of_row(row: ManifestRow, found: Found) -> Item:
     return Item(own, known, row.split, inherited=(Key(Bond.GROUP, row.group),))
 
 
-def _planned(path: Path, rows: Mapping[int | None, ManifestRow]) -> Planned:
+def _file(path: Path, rows: Mapping[int | None, ManifestRow]) -> File:
     first = next(iter(rows.values()))
-    return Planned(File(path, PurePath(path.name), first.label, ""), first.source, NOTHING_KNOWN)
+    return File(path, PurePath(path.name), first.source, first.label)
 
 
 def _unreadable(work: Work, why: str) -> list[Excluded]:
     """A file, or every row of a manifest that names it."""
-    file = work.planned.file
+    file = work.file
     if not work.rows:
-        return [Excluded(str(file.path), file.label, work.planned.source, why)]
+        return [Excluded(str(file.path), file.label, file.source, why)]
     return [_left_out(file.path, index, row, why) for index, row in work.rows.items()]
 
 
