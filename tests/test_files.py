@@ -44,9 +44,14 @@ def test_what_is_written_takes_its_place_at_the_end(tmp_path):
 def test_what_fails_leaves_the_older_file_and_no_draft(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(error), whole(path) as draft:
-        draft.write_text("half")
-        raise error
+
+    def broken_off():
+        with whole(path) as draft:
+            draft.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        broken_off()
     assert path.read_text() == "old"
     assert entries(tmp_path) == ["a.txt"]
 

@@ -20,6 +20,10 @@ class UnsupportedImageError(InputError):
     """An input is well formed, but of a kind that SliceWise does not read."""
 
 
+class InternalError(InputError):
+    """SliceWise itself failed on an input: a fault of ours, which loses no other input."""
+
+
 class ManifestError(SliceWiseError):
     """A manifest or data folder does not hold what it must."""
 

@@ -369,3 +369,16 @@ def test_import_leaves_heavy_readers_alone():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_fault_of_our_own_loses_no_other_input(tmp_path, monkeypatch):
+    (tmp_path / "a.dcm").write_bytes(dicom_bytes(ramp()))
+    (tmp_path / "b.png").write_bytes(picture_bytes(ramp(dtype=np.uint8)))
+
+    def broken(self):
+        raise AttributeError("position")
+
+    monkeypatch.setattr("slicewise.imaging.formats.dicom_frame.FrameHeader.position", broken)
+    read = list(read_inputs([tmp_path / "a.dcm", tmp_path / "b.png"]))
+    assert [type(one) for one in read] == [Series, Failure]
+    assert "SliceWise failed (AttributeError in broken" in read[1].error

@@ -1,6 +1,6 @@
 import pytest
 
-from slicewise.errors import InputError, LimitError
+from slicewise.errors import InputError, InternalError, LimitError
 from slicewise.imaging.formats.decoding import decoding, naming
 
 
@@ -27,3 +27,17 @@ def test_name_is_put_before_the_message_once():
 def test_member_keeps_its_longer_name():
     with pytest.raises(InputError, match=r"^a\.zip!b: broken$"), naming("a.zip"), naming("a.zip!b"):
         raise InputError("broken")
+
+
+def test_a_fault_of_our_own_is_not_told_as_the_files():
+    with pytest.raises(InternalError) as caught, naming("a.png"):
+        None.shape  # noqa: B018  # the fault
+    assert str(caught.value).startswith("a.png: SliceWise failed (AttributeError in ")
+    assert "not of the file" in str(caught.value)
+    assert "broken" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", [decoding, naming])
+def test_too_little_memory_is_a_limit(where):
+    with pytest.raises(LimitError, match="fits into memory"), where("a.png"):
+        raise MemoryError

@@ -28,8 +28,16 @@ from pydicom.uid import (
 
 from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.dicom_dataset import frame_count, load_dataset, load_header
-from slicewise.imaging.formats.dicom_frame import FrameHeader, number
+from slicewise.imaging.formats.dicom_dataset import load_dataset, load_header
+from slicewise.imaging.formats.dicom_frame import (
+    FrameHeader,
+    count_in,
+    frame_count,
+    number_in,
+    numbers,
+    text_in,
+    value_of,
+)
 from slicewise.imaging.formats.modality import (
     Values,
     fill_padding,
@@ -102,18 +110,17 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     Raises:
         InputError: It is broken, too small or too large, or has no image attributes.
     """
-    with decoding("DICOM header"):
-        dataset = load_header(stream, limits, _HEADER_TAGS)
-        instance = number(dataset.get("InstanceNumber"))
-        frames = frame_count(dataset)
-        pixels = frames * int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
-        return DicomHeader(
-            series_uid=_text(dataset, "SeriesInstanceUID"),
-            instance_uid=_text(dataset, "SOPInstanceUID"),
-            instance_number=None if instance is None else int(instance),
-            frames=frames,
-            pixels=pixels,
-        )
+    dataset = load_header(stream, limits, _HEADER_TAGS)
+    instance = number_in(dataset, "InstanceNumber")
+    frames = frame_count(dataset)
+    rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
+    return DicomHeader(
+        series_uid=text_in(dataset, "SeriesInstanceUID"),
+        instance_uid=text_in(dataset, "SOPInstanceUID"),
+        instance_number=None if instance is None else int(instance),
+        frames=frames,
+        pixels=frames * rows * columns,
+    )
 
 
 def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
@@ -129,27 +136,31 @@ def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
         UnsupportedImageError: Its transfer syntax or its pixels are of a kind that is not read.
         InputError: It is broken, too small, or holds no pixels.
     """
-    with decoding("DICOM file"):
-        dataset = load_dataset(stream, limits)
-        frames = _stored_frames(dataset)
-        names = [source] if len(frames) == 1 else [f"{source}#{i}" for i in range(len(frames))]
-        return [_slice(dataset, i, frames[i], name) for i, name in enumerate(names)]
+    dataset = load_dataset(stream, limits)
+    frames = _stored_frames(dataset)
+    names = [source] if len(frames) == 1 else [f"{source}#{i}" for i in range(len(frames))]
+    return [_slice(dataset, i, frames[i], name) for i, name in enumerate(names)]
 
 
 def _stored_frames(dataset: Dataset) -> Values:
     """(frames, rows, columns) grey or (frames, rows, columns, 3) colour stored values."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        stored = pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
-    except (NotImplementedError, RuntimeError) as error:
-        # pydicom raises these where no decoder took the syntax or the data.
-        raise UnsupportedImageError(
-            f"expected pixel data that can be decoded, got {syntax.name} ({syntax}) "
-            "that no decoder accepts: broken, or of an unsupported variant"
-        ) from error
-    if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
+    with decoding("DICOM image"):
+        try:
+            stored = pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
+        except (NotImplementedError, RuntimeError) as error:
+            # pydicom raises these where no decoder took the syntax or the data.
+            raise UnsupportedImageError(
+                f"expected pixel data that can be decoded, got {syntax.name} ({syntax}) "
+                "that no decoder accepts: broken, or of an unsupported variant"
+            ) from error
+        if _is_palette(dataset):
+            stored = apply_color_lut(stored, dataset)
     return stored if frame_count(dataset) > 1 else stored[np.newaxis]
+
+
+def _is_palette(dataset: Dataset) -> bool:
+    return text_in(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
 
 
 def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:
@@ -158,11 +169,11 @@ def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:
     return Slice(
         pixels=require_finite(pixels),
         source=source,
-        modality=_text(dataset, "Modality"),
-        patient_id=_text(dataset, "PatientID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        instance_uid=_text(dataset, "SOPInstanceUID"),
+        modality=text_in(dataset, "Modality"),
+        patient_id=text_in(dataset, "PatientID"),
+        study_uid=text_in(dataset, "StudyInstanceUID"),
+        series_uid=text_in(dataset, "SeriesInstanceUID"),
+        instance_uid=text_in(dataset, "SOPInstanceUID"),
         position_mm=frame.position(),
         orientation=frame.orientation(),
         pixel_spacing_mm=frame.pixel_spacing(),
@@ -183,7 +194,7 @@ def _modality_pixels(
     values, ends = _modality(frame, stored), _modality(frame, ends)
     if window is None and (voi := frame.voi_lut()) is not None:
         values, ends = voi.apply(values), np.array([voi.entries.min(), voi.entries.max()])
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    if text_in(dataset, "PhotometricInterpretation") == "MONOCHROME1":
         low, high = float(ends[0]), float(ends[1])
         values = invert(values, low, high)
         window = None if window is None else invert_window(window, low, high)
@@ -194,9 +205,12 @@ def _colour(dataset: Dataset, stored: Values) -> float | None:
     """How far from grey a frame is; None where it can only be grey."""
     if stored.ndim < 3:
         return None
-    palette = dataset.PhotometricInterpretation == "PALETTE COLOR"
-    bits = dataset.RedPaletteColorLookupTableDescriptor[2] if palette else dataset.BitsStored
-    top = max((1 << int(bits)) - 1, int(stored.max()))  # some palettes declare too few bits
+    if _is_palette(dataset):
+        descriptor = numbers(value_of(dataset, "RedPaletteColorLookupTableDescriptor"), 3)
+        bits = 8 if descriptor is None else int(descriptor[2])
+    else:
+        bits = count_in(dataset, "BitsStored")
+    top = max((1 << max(bits, 0)) - 1, int(stored.max()))  # some palettes declare too few bits
     return colour_difference(Image.fromarray(eight_bits(stored, top)))
 
 
@@ -209,26 +223,22 @@ def _stored_range(dataset: Dataset, stored: Values) -> Values:
     """The two ends of the stored range; for float pixels, which have none, those found."""
     if stored.dtype.kind == "f":
         return np.array([stored.min(), stored.max()])
-    signed = int(dataset.get("PixelRepresentation") or 0) == 1
-    return np.array(stored_range(int(dataset.BitsStored), signed))
+    signed = number_in(dataset, "PixelRepresentation") == 1
+    return np.array(stored_range(count_in(dataset, "BitsStored"), signed))
 
 
 def _padding(dataset: Dataset, stored: Values) -> NDArray[np.bool_]:
     value, limit = (
-        number(dataset.get(keyword)) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+        number_in(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
     )
     if value is None:
         return np.zeros(stored.shape, dtype=np.bool_)
     return is_padding(stored, int(value), None if limit is None else int(limit))
 
 
-def _text(dataset: Dataset, keyword: str) -> str | None:
-    return str(dataset.get(keyword) or "") or None
-
-
 def _annotations(dataset: Dataset) -> dict[str, str]:
-    comment = _text(dataset, "ImageComments") or ""
-    if _text(dataset, "Manufacturer") != PHANTOM_MANUFACTURER:
+    comment = text_in(dataset, "ImageComments") or ""
+    if text_in(dataset, "Manufacturer") != PHANTOM_MANUFACTURER:
         return {}
     if not comment.startswith(_ANNOTATION_PREFIX):
         return {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 import zlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pydicom
@@ -29,18 +30,20 @@ from pydicom.uid import (
 from slicewise.errors import InputError
 from slicewise.imaging.formats.codestream import Declaration, declaration
 from slicewise.imaging.formats.content import has_preamble
-from slicewise.imaging.formats.dicom_frame import number
+from slicewise.imaging.formats.decoding import decoding
+from slicewise.imaging.formats.dicom_frame import (
+    count_in,
+    frame_count,
+    named,
+    number_in,
+    value_of,
+)
 from slicewise.imaging.limits import Limits
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CHUNK = 1 << 20
 _DECLARED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
-_REQUIRED = (
-    ("Rows", "(0028,0010)"),
-    ("Columns", "(0028,0011)"),
-    ("BitsAllocated", "(0028,0100)"),
-    ("PhotometricInterpretation", "(0028,0004)"),
-)
+_REQUIRED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 logging.getLogger("pydicom").propagate = False
@@ -77,19 +80,14 @@ def load_header(stream: BinaryIO, limits: Limits, tags: list[str] | None = None)
     return _read(stream, limits, stop_before_pixels=True, specific_tags=tags)
 
 
-def frame_count(dataset: Dataset) -> int:
-    """Number of Frames (0028,0008), one where there is none."""
-    count = number(dataset.get("NumberOfFrames"))
-    return 1 if count is None else int(count)
-
-
 def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
     stream.seek(0)
     bare = not has_preamble(stream.read(132))
     stream.seek(0)
     if not bare:
         _check_deflated(stream, limits)
-    dataset = pydicom.dcmread(stream, force=bare, **how)
+    with decoding("DICOM file"):
+        dataset = pydicom.dcmread(stream, force=bare, **how)
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
     return dataset
@@ -106,13 +104,15 @@ def _native_syntax(dataset: Dataset) -> UID:
 def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
     """Refuse a deflated data set that expands past the limit, before pydicom expands all of it."""
     stream.seek(132)
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+    with decoding("DICOM file"):
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    if value_of(meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         packed = stream.read()
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         size, rest = 0, packed
         while rest and not inflater.eof:
-            size += len(inflater.decompress(rest, _CHUNK))
+            with decoding("deflated DICOM file"):
+                size += len(inflater.decompress(rest, _CHUNK))
             rest = inflater.unconsumed_tail
             limits.check_expansion(size, len(packed))
             limits.check_bytes(size)
@@ -122,13 +122,13 @@ def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
 def _check_extent(dataset: Dataset, limits: Limits) -> None:
     if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
         raise _no_pixels()
-    for keyword, tag in _REQUIRED:
-        if dataset.get(keyword) in (None, ""):
-            raise InputError(f"expected DICOM attribute {keyword} {tag}, got none")
+    for keyword in _REQUIRED:
+        if value_of(dataset, keyword) in (None, ""):
+            raise InputError(f"expected DICOM attribute {named(keyword)}, got none")
     frames = frame_count(dataset)
     if frames < 1:
         raise InputError(f"expected Number of Frames (0028,0008) of 1 or more, got {frames}")
-    limits.check_image(int(dataset.Rows), int(dataset.Columns), frames)
+    limits.check_image(count_in(dataset, "Rows"), count_in(dataset, "Columns"), frames)
 
 
 def _no_pixels() -> InputError:
@@ -148,16 +148,18 @@ def _check_pixels(dataset: Dataset, limits: Limits) -> None:
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         _check_codestreams(dataset, limits)
         return
-    expected = get_expected_length(dataset)
-    got = len(dataset[keyword].value or b"")
+    with decoding("description of the pixels"):
+        expected = get_expected_length(dataset)
+    got = len(value_of(dataset, keyword) or b"")
     if got < expected:
-        tag = f"{keyword} {dataset[keyword].tag}"
-        raise InputError(f"expected {expected:,} bytes of {tag}, got {got:,} (truncated)")
+        raise InputError(
+            f"expected {expected:,} bytes of {named(keyword)}, got {got:,} (truncated)"
+        )
 
 
 def _check_codestreams(dataset: Dataset, limits: Limits) -> None:
     required = dataset.file_meta.TransferSyntaxUID in _DECLARED
-    for frame in generate_frames(dataset.PixelData, number_of_frames=frame_count(dataset)):
+    for frame in _frames(dataset):
         found = declaration(frame)
         if found is not None:
             limits.check_image(found.rows, found.columns)
@@ -166,10 +168,23 @@ def _check_codestreams(dataset: Dataset, limits: Limits) -> None:
             raise InputError("expected a compressed image with a frame header, got none")
 
 
+def _frames(dataset: Dataset) -> Iterator[bytes]:
+    """The compressed frames, each as one codestream."""
+    data = value_of(dataset, "PixelData")
+    with decoding("compressed DICOM image"):
+        frames = generate_frames(data, number_of_frames=frame_count(dataset))
+    while True:
+        with decoding("compressed DICOM image"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
 def _check_declaration(dataset: Dataset, found: Declaration) -> None:
     """Refuse a compressed image that contradicts the header: decoders trust it, and may crash."""
-    rows, columns, bits = (int(dataset[k].value) for k in ("Rows", "Columns", "BitsAllocated"))
-    samples = int(dataset.get("SamplesPerPixel") or 1)
+    rows, columns, bits = (count_in(dataset, k) for k in ("Rows", "Columns", "BitsAllocated"))
+    samples = int(number_in(dataset, "SamplesPerPixel") or 1)
     same = (found.rows, found.columns, found.samples) == (rows, columns, samples)
     if same and 1 < found.bits <= bits:
         return

@@ -11,8 +11,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
+from slicewise.errors import InputError
+from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.modality import LookupTable, linear_window
 from slicewise.imaging.slice import Window
 
@@ -31,76 +36,124 @@ class FrameHeader:
 
     def __init__(self, dataset: Dataset, index: int) -> None:
         self._dataset = dataset
-        groups = _item(dataset.get("PerFrameFunctionalGroupsSequence"), index)
-        shared = _item(dataset.get("SharedFunctionalGroupsSequence"), 0)
+        groups = _item(value_of(dataset, "PerFrameFunctionalGroupsSequence"), index)
+        shared = _item(value_of(dataset, "SharedFunctionalGroupsSequence"), 0)
         self._groups = [group for group in (groups, shared) if group is not None]
-        several = int(number(dataset.get("NumberOfFrames")) or 1) > 1
+        several = frame_count(dataset) > 1
         self._top_is_mine = not several
 
     def position(self) -> Triple | None:
         """Image Position (Patient) (0020,0032), mm."""
         top = self._dataset if self._top_is_mine else None
         group = self._macro("PlanePositionSequence") or top
-        values = None if group is None else numbers(group.get("ImagePositionPatient"), 3)
+        values = None if group is None else numbers(value_of(group, "ImagePositionPatient"), 3)
         return None if values is None else (values[0], values[1], values[2])
 
     def orientation(self) -> Orientation | None:
         """Image Orientation (Patient) (0020,0037), None where it is no pair of unit vectors."""
-        values = numbers(self._holder("PlaneOrientationSequence").get("ImageOrientationPatient"), 6)
+        group = self._holder("PlaneOrientationSequence")
+        values = numbers(value_of(group, "ImageOrientationPatient"), 6)
         if values is None or not _is_orientation(values):
             return None
         return (values[0], values[1], values[2], values[3], values[4], values[5])
 
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Pixel Spacing (0028,0030): between rows, between columns; mm."""
-        values = numbers(self._holder("PixelMeasuresSequence").get("PixelSpacing"), 2)
+        values = numbers(value_of(self._holder("PixelMeasuresSequence"), "PixelSpacing"), 2)
         return None if values is None or min(values) <= 0 else (values[0], values[1])
 
     def slice_thickness(self) -> float | None:
         """Slice Thickness (0018,0050), mm."""
-        thickness = number(self._holder("PixelMeasuresSequence").get("SliceThickness"))
+        thickness = number_in(self._holder("PixelMeasuresSequence"), "SliceThickness")
         return thickness if thickness is not None and thickness > 0 else None
 
     def rescale(self) -> tuple[float, float]:
         """Rescale Slope (0028,1053) and Intercept (0028,1052); 1 and 0 where there are none."""
         group = self._holder("PixelValueTransformationSequence")
-        slope, intercept = (number(group.get(k)) for k in ("RescaleSlope", "RescaleIntercept"))
+        slope, intercept = (number_in(group, k) for k in ("RescaleSlope", "RescaleIntercept"))
         return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
 
     def modality_lut(self) -> LookupTable | None:
         """The Modality LUT (0028,3000), which stands in for the rescale."""
-        return self._lookup_table(self._dataset.get("ModalityLUTSequence"))
+        return self._lookup_table(self._dataset, "ModalityLUTSequence")
 
     def window(self) -> Window | None:
         """The first VOI window (0028,1050) and (0028,1051), in modality values."""
         group = self._holder("FrameVOILUTSequence")
-        center, width = (number(group.get(k)) for k in ("WindowCenter", "WindowWidth"))
+        center, width = (number_in(group, k) for k in ("WindowCenter", "WindowWidth"))
         if center is None or width is None:
             return None
-        return linear_window(center, width, str(group.get("VOILUTFunction") or "LINEAR"))
+        return linear_window(center, width, text_in(group, "VOILUTFunction") or "LINEAR")
 
     def voi_lut(self) -> LookupTable | None:
         """The first VOI LUT (0028,3010)."""
-        return self._lookup_table(self._holder("FrameVOILUTSequence").get("VOILUTSequence"))
+        return self._lookup_table(self._holder("FrameVOILUTSequence"), "VOILUTSequence")
 
     def _macro(self, name: str) -> Dataset | None:
-        found = (_item(group.get(name), 0) for group in self._groups)
+        found = (_item(value_of(group, name), 0) for group in self._groups)
         return next((item for item in found if item is not None), None)
 
     def _holder(self, name: str) -> Dataset:
         macro = self._macro(name)
         return self._dataset if macro is None else macro
 
-    def _lookup_table(self, sequence: Any) -> LookupTable | None:
-        item = _item(sequence, 0)
+    def _lookup_table(self, group: Dataset, keyword: str) -> LookupTable | None:
+        item = _item(value_of(group, keyword), 0)
         if item is None:
             return None
-        count, first, _bits = (int(part) for part in item.LUTDescriptor)
-        signed = int(self._dataset.get("PixelRepresentation") or 0) == 1
+        descriptor = numbers(value_of(item, "LUTDescriptor"), 3)
+        if descriptor is None:
+            raise InputError(f"expected three numbers in {named('LUTDescriptor')}, got others")
+        count, first = int(descriptor[0]) or 0x10000, int(descriptor[1])
+        signed = number_in(self._dataset, "PixelRepresentation") == 1
         if signed and first > 0x7FFF:  # the descriptor's second value may be stored as unsigned
             first -= 0x10000
         little = self._dataset.original_encoding[1] is not False
-        return LookupTable(first, _lut_entries(item.LUTData, count or 0x10000, little))
+        return LookupTable(first, _lut_entries(value_of(item, "LUTData"), count, little))
+
+
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """The value of an attribute as pydicom converts it; None where there is none.
+
+    Raises:
+        InputError: It cannot be converted.
+    """
+    with decoding(named(keyword)):
+        return dataset.get(keyword)
+
+
+def named(keyword: str) -> str:
+    """Keyword and tag of an attribute, such as `Rows (0028,0010)`."""
+    tag = tag_for_keyword(keyword)
+    return keyword if tag is None else f"{keyword} {Tag(tag)}"
+
+
+def text_in(dataset: Dataset, keyword: str) -> str | None:
+    """An attribute as text; None where it is absent or empty."""
+    return str(value_of(dataset, keyword) or "") or None
+
+
+def number_in(dataset: Dataset, keyword: str) -> float | None:
+    """The first number of an attribute; None where there is none or it is not finite."""
+    return number(value_of(dataset, keyword))
+
+
+def count_in(dataset: Dataset, keyword: str) -> int:
+    """An attribute that must be a whole number.
+
+    Raises:
+        InputError: It is absent or no number.
+    """
+    found = number_in(dataset, keyword)
+    if found is None:
+        raise InputError(f"expected a number in {named(keyword)}, got none")
+    return int(found)
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Number of Frames (0028,0008), one where there is none."""
+    count = number_in(dataset, "NumberOfFrames")
+    return 1 if count is None else int(count)
 
 
 def number(value: Any) -> float | None:
@@ -126,7 +179,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _item(sequence: Any, index: int) -> Dataset | None:
-    if not sequence or not 0 <= index < len(sequence):
+    if not isinstance(sequence, Sequence) or not 0 <= index < len(sequence):
         return None
     item: Dataset = sequence[index]
     return item
@@ -139,7 +192,12 @@ def _is_orientation(values: tuple[float, ...]) -> bool:
 
 
 def _lut_entries(data: Any, count: int, little: bool) -> np.ndarray[Any, np.dtype[Any]]:
-    if isinstance(data, bytes):
-        width = "u1" if len(data) < 2 * count else ("<u2" if little else ">u2")
-        return np.frombuffer(data, dtype=width, count=count)
-    return np.asarray(list(data), dtype=np.int64)[:count]
+    if not isinstance(data, bytes):
+        found = numbers(data, len(data)) if _is_list(data) and len(data) else None
+        if found is None:
+            raise InputError(f"expected numbers in {named('LUTData')}, got none")
+        return np.asarray(found, dtype=np.int64)[:count]
+    width = "u1" if len(data) < 2 * count else ("<u2" if little else ">u2")
+    if len(data) < count:
+        raise InputError(f"expected {count:,} entries in {named('LUTData')}, got {len(data):,}")
+    return np.frombuffer(data, dtype=width, count=count)

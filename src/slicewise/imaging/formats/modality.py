@@ -54,7 +54,13 @@ def rescale(values: Values, slope: float, intercept: float) -> Values:
 
 
 def stored_range(bits_stored: int, signed: bool) -> tuple[int, int]:
-    """Smallest and largest value that Bits Stored and Pixel Representation allow."""
+    """Smallest and largest value that Bits Stored and Pixel Representation allow.
+
+    Raises:
+        InputError: Bits Stored is not from 1 to 64.
+    """
+    if not 1 <= bits_stored <= 64:
+        raise InputError(f"expected Bits Stored (0028,0101) from 1 to 64, got {bits_stored}")
     half = 1 << (bits_stored - 1)
     return (-half, half - 1) if signed else (0, 2 * half - 1)
 

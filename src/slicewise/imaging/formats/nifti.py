@@ -43,16 +43,15 @@ def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
         UnsupportedImageError: It has several volumes, no real numbers, or no voxels itself.
         InputError: It is broken, too small, or has no finite voxel.
     """
-    with decoding("NIfTI volume"):
-        plain, available = _plain(stream)
-        image = _load(plain, available, limits)
-        grid = _grid(image.header)
-        with np.errstate(all="ignore"):
-            stored = image.get_fdata(dtype=np.float32).reshape(grid.shape)
-        voxels = fill_non_finite(_orientations.apply_orientation(stored, grid.orientation))
-        count = voxels.shape[2]
-        names = [source] if count == 1 else [f"{source}#{i}" for i in range(count)]
-        return [_slice(voxels, index, name, grid.affine) for index, name in enumerate(names)]
+    plain, available = _plain(stream)
+    image = _load(plain, available, limits)
+    grid = _grid(image.header)
+    with np.errstate(all="ignore"), decoding("NIfTI volume"):
+        stored = image.get_fdata(dtype=np.float32).reshape(grid.shape)
+    voxels = fill_non_finite(_orientations.apply_orientation(stored, grid.orientation))
+    count = voxels.shape[2]
+    names = [source] if count == 1 else [f"{source}#{i}" for i in range(count)]
+    return [_slice(voxels, index, name, grid.affine) for index, name in enumerate(names)]
 
 
 def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
@@ -86,11 +85,12 @@ class _Grid:
 
 
 def _grid(header: Any) -> _Grid:
-    shape = _three(header.get_data_shape())
-    if not (header["sform_code"] or header["qform_code"]):
-        return _Grid(shape, np.array([[0, 1], [1, 1], [2, 1]]), None)
-    affine = header.get_best_affine()
-    orientation = _orientations.io_orientation(affine)
+    with decoding("NIfTI header"):
+        shape = _three(header.get_data_shape())
+        if not (header["sform_code"] or header["qform_code"]):
+            return _Grid(shape, np.array([[0, 1], [1, 1], [2, 1]]), None)
+        affine = header.get_best_affine()
+        orientation = _orientations.io_orientation(affine)
     if not np.isfinite(affine).all() or not np.isfinite(orientation).all():
         raise InputError("expected an invertible NIfTI affine (sform or qform), got another")
     return _Grid(shape, orientation, affine @ _orientations.inv_ornt_aff(orientation, shape))
@@ -119,21 +119,30 @@ def _load(stream: BinaryIO, available: int, limits: Limits) -> Any:
         available: The most bytes that the stream can hold, so that a lie is told without reading.
         limits: What is refused before the voxels are read.
     """
-    head = stream.read(_NIFTI2_BYTES)
+    head = _read(stream, _NIFTI2_BYTES)
     kind = _image_class(head)
-    header = kind.header_class.from_fileobj(io.BytesIO(head), check=True)
-    if header.get_data_dtype().kind not in "iuf":
+    with decoding("NIfTI header"):
+        header = kind.header_class.from_fileobj(io.BytesIO(head), check=True)
+        voxel_kind = header.get_data_dtype().kind
+    if voxel_kind not in "iuf":
         raise UnsupportedImageError("expected real voxels, got colour or complex ones")
     columns, rows, count = _grid(header).turned_shape()
     limits.check_image(rows, columns, count)
     voxel_bytes = int(header["bitpix"]) // 8 * rows * columns * count
-    wanted = int(header.get_data_offset()) + voxel_bytes
+    with decoding("NIfTI header"):
+        wanted = int(header.get_data_offset()) + voxel_bytes
     limits.check_bytes(wanted)
-    data = head + stream.read(max(0, wanted - len(head))) if wanted <= available else b""
+    data = head + _read(stream, max(0, wanted - len(head))) if wanted <= available else b""
     if len(data) < wanted:
         got = len(data) or f"at most {available:,}"
         raise InputError(f"expected {wanted:,} bytes of NIfTI, got {got} (truncated)")
-    return kind.from_bytes(data)
+    with decoding("NIfTI volume"):
+        return kind.from_bytes(data)
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    with decoding("NIfTI file"):
+        return stream.read(size)
 
 
 def _image_class(head: bytes) -> Any:

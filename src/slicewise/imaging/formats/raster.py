@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from slicewise.errors import LimitError, UnsupportedImageError
+from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.pixels import colour_difference, require_finite
 from slicewise.imaging.limits import Limits
@@ -53,11 +53,11 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
         UnsupportedImageError: It is an animation, or holds pixels of a kind that is not read.
         InputError: It is too small, broken, or holds a pixel that is no number.
     """
-    with decoding(f"{kind} picture"), _opened(stream, kind) as image:
+    with _opened(stream, kind) as image:
         pages = _tiff_pages(image, limits) if kind == "TIFF" else [_only_page(image, limits)]
-        colour = _colour(image)
         if not pages:
             raise UnsupportedImageError("expected a full-resolution page, got only thumbnails")
+        colour = _colour(image)
         notes = _annotations(image)
         names = [source] if len(pages) == 1 else [f"{source}#{i}" for i in range(len(pages))]
         return [
@@ -68,10 +68,11 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
 
 def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
     import_module(_PLUGINS[kind])  # Pillow would import every plugin it has to find a rare one
-    try:
-        return Image.open(stream, formats=(kind,))
-    except Image.DecompressionBombError as error:
-        raise LimitError("expected a picture of bounded size, got a decompression bomb") from error
+    with decoding(f"{kind} picture"):
+        try:
+            return Image.open(stream, formats=(kind,))
+        except Image.DecompressionBombError as error:
+            raise LimitError("expected a picture of bounded size, got a larger one") from error
 
 
 def _only_page(image: Image.Image, limits: Limits) -> NDArray[Any]:
@@ -86,9 +87,7 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[NDArray[Any]]:
     pages: list[NDArray[Any]] = []
     total = 0
     for index in count():
-        try:
-            image.seek(index)
-        except EOFError:
+        if not _found(image, index):
             return pages
         if _tag(image, _TIFF_SUBFILE, 0) & 1:  # a reduced copy of another page
             continue
@@ -99,11 +98,28 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[NDArray[Any]]:
     return pages
 
 
+def _found(image: Image.Image, index: int) -> bool:
+    """Go to a page; False behind the last one."""
+    with decoding("TIFF page"):
+        try:
+            image.seek(index)
+        except EOFError:
+            return False
+    return True
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the page and turn it as its EXIF orientation says; its tags are gone after that."""
+    with decoding(f"{image.format} picture"):
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+
+
 def _grey(image: Image.Image) -> NDArray[Any]:
     """(H, W) brightness of the current page; larger is brighter."""
     if image.mode in _DEEP_MODES:
         return _deep(image)
-    ImageOps.exif_transpose(image, in_place=True)
+    _load(image)
     if image.has_transparency_data:
         image = _on_black(image)
     elif image.mode == "P":
@@ -120,8 +136,8 @@ def _colour(image: Image.Image) -> float | None:
 
 def _deep(image: Image.Image) -> NDArray[Any]:
     """(H, W) values of a page of more than 8 bits, which Pillow's own conversion would clip."""
-    top = _white_is_zero(image)  # before loading: transposing drops the tags
-    ImageOps.exif_transpose(image, in_place=True)
+    top = _white_is_zero(image)
+    _load(image)
     values = np.asarray(image)
     return values if top is None else top - values.astype(np.int64)
 
@@ -142,7 +158,10 @@ def _white_is_zero(image: Image.Image) -> int | None:
 def _tag(image: Image.Image, tag: int, default: int) -> int:
     # Only Pillow's TIFF images have tags, and only those come here.
     value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]  # TIFF images have it
-    return int(value[0] if isinstance(value, tuple) else value)
+    first = value[0] if isinstance(value, tuple) and value else value
+    if not isinstance(first, int):
+        raise InputError(f"expected a whole number in TIFF tag {tag}, got another value")
+    return first
 
 
 def _on_black(image: Image.Image) -> Image.Image:
@@ -153,7 +172,8 @@ def _on_black(image: Image.Image) -> Image.Image:
 
 
 def _annotations(image: Image.Image) -> dict[str, str]:
-    text: dict[str, str] = getattr(image, "text", {})
+    with decoding("PNG text"):
+        text: dict[str, str] = getattr(image, "text", {})
     return {
         key.removeprefix(ANNOTATION_PREFIX): str(value)
         for key, value in text.items()
