@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def answers(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tools")
-    return importlib.import_module("comparison_answers")
+    module = importlib.import_module("comparison_answers")
+    monkeypatch.setattr(module, "RENAMED", {})
+    return module
 
 
 @pytest.fixture
@@ -198,7 +200,8 @@ def test_labels_and_exit_codes_of_checkouts_are_compared(checkouts, tmp_path, ca
         ("predictions a.png", "label", "glioma", "pituitary"),
     ]
     checkouts.show({"predict": outcome})
-    assert "'predictions a.png' label: 'glioma' -> 'pituitary'" in capsys.readouterr().out
+    shown = "predict: label 'glioma' -> 'pituitary' in 1: 'predictions a.png'"
+    assert shown in capsys.readouterr().out
     assert json.loads(checkouts.as_json({"predict": outcome}))["predict"]["equal"] == outcome.equal
 
 

@@ -215,11 +215,14 @@ def compared(
 
 
 def show(outcomes: Mapping[str, Outcome]) -> None:
-    """Print each difference by name, and the first notes."""
+    """Print each difference with the names of all entries that have it, and the first notes."""
+    alike: dict[str, list[str]] = {}
     for name, outcome in outcomes.items():
         for d in outcome.differences:
-            what = f"{d.entry!a} {d.field}".rstrip()
-            print(f"different, {name}: {what}: {d.old!a} -> {d.new!a}")
+            what = f"{name}: {d.field or 'entry'} {d.old!a} -> {d.new!a}"
+            alike.setdefault(what, []).append(ascii(d.entry))
+    for what, entries in alike.items():
+        print(f"different, {what} in {len(entries)}: {', '.join(entries)}")
     notes = [f"note, {name}: {note}" for name, o in outcomes.items() for note in o.notes]
     for note in notes[:_SHOWN_NOTES]:
         print(note)

@@ -12,7 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "unlike_training": "possibly_out_of_distribution",
+    "far_from_known": "out_of_distribution",
+}
 """Names of JSON fields, table columns and reasons: the old one, and what it is called now."""
 
 IGNORED = frozenset(("timing_ms", "heatmap", "bundle"))
