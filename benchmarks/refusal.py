@@ -43,7 +43,7 @@ from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import trust_scores
 from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.stats.bootstrap import Bootstrap, group_intervals
-from slicewise.stats.means import share_of
+from slicewise.stats.intervals import share_of
 from slicewise.synthetic.ood.registry import KINDS, Kind, kinds_of, ood_slices
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config

@@ -32,7 +32,7 @@ from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Prediction
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
-from slicewise.stats.means import share_of
+from slicewise.stats.intervals import share_of
 from slicewise.stats.metrics import auroc
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config

@@ -24,7 +24,7 @@ from slicewise.inference.decision import Prediction, Verdict
 from slicewise.inference.pipeline import answer_series
 from slicewise.inference.study import middle_of
 from slicewise.stats.bootstrap import Bootstrap, Estimate, group_intervals
-from slicewise.stats.means import share_of
+from slicewise.stats.intervals import share_of
 from slicewise.stats.metrics import auroc
 from slicewise.text import figure_text
 

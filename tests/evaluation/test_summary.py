@@ -17,7 +17,7 @@ from slicewise.evaluation.summary import (
     tumor_quantities,
 )
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.stats.means import Shares
+from slicewise.stats.intervals import Shares
 
 QUICK = Bootstrap(resamples=40)
 OVERALL = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1", "ece", "brier")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slicewise.errors import EvaluationError
-from slicewise.stats.risk import risk_coverage, risk_coverage_area
+from slicewise.stats.curves import risk_coverage, risk_coverage_area
 
 
 def test_the_curve_of_five_answers():

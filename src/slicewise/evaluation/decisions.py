@@ -12,8 +12,8 @@ from slicewise.errors import EvaluationError
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import JOINT, PredictionTable
 from slicewise.stats.bootstrap import Key, Quantity
-from slicewise.stats.means import mean_of, share_of
-from slicewise.stats.risk import risk_coverage_area
+from slicewise.stats.curves import risk_coverage_area
+from slicewise.stats.intervals import mean_of, share_of
 
 NO_DECISIONS = "the table holds no decisions"
 NO_SETS = "the model has no fitted prediction sets"

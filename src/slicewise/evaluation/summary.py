@@ -17,7 +17,7 @@ from slicewise.evaluation.sections.sweep import best_here
 from slicewise.predictions.table import PredictionTable
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.means import Shares, share_of
+from slicewise.stats.intervals import Shares, share_of
 
 BinaryMetric = Callable[[Bools, Bools], float]
 

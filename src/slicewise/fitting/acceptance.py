@@ -1,4 +1,4 @@
-"""Answering only where it is safe: from which trust or confidence on an answer is accepted."""
+"""Selective prediction: from which trust score or confidence on an answer is accepted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from slicewise.errors import EvaluationError
 from slicewise.inference.rule import Acceptance
 from slicewise.inference.trust import trust_scores
 from slicewise.predictions.table import PredictionTable
-from slicewise.stats.risk import risk_coverage
+from slicewise.stats.curves import risk_coverage
 
 ACCEPT_TARGET = 0.99
 """Wanted share of right answers among those that are accepted."""
-
 
 UNKNOWN = 0.02
 """Share of slices of a class taken out of memory that may be accepted as another one."""
@@ -40,8 +39,8 @@ def fit_acceptance(
         raise EvaluationError(f"target: expected a share in (0, 1); got {target}")
     score = table.scored_by
     curve = risk_coverage(table.sureness, table.predicted == table.targets)
-    strange = unknown_trust(table)
-    least = 0.0 if strange is None else float(np.quantile(strange, 1 - unknown))
+    of_unknown = unknown_trust(table)
+    least = 0.0 if of_unknown is None else float(np.quantile(of_unknown, 1 - unknown))
     reached = np.flatnonzero(1 - curve.risk >= target)
     strict = np.flatnonzero(curve.sureness >= least)
     if reached.size == 0:
@@ -60,7 +59,7 @@ def fit_acceptance(
             "target": target,
             "accuracy": float(1 - curve.risk[index]),
             "coverage": float(curve.coverage[index]),
-            "unknown": None if strange is None else float(np.mean(strange >= limit)),
+            "unknown": None if of_unknown is None else float(np.mean(of_unknown >= limit)),
             "n": table.n,
             "groups": table.n_groups,
         }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq, minimize
+from scipy.special import log_softmax, softmax
 
 from slicewise.arrays import Floats, Ints
 from slicewise.errors import EvaluationError
@@ -14,12 +16,8 @@ from slicewise.stats.checks import require_matrix, require_scores, require_targe
 TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures outside say that there is nothing to calibrate, not how."""
 
-BISECTIONS = 60
-
 RIDGE = 1e-4
 """On the squared biases, beside a mean loss in nats: keeps them finite, moves them little."""
-
-NEWTON_STEPS = 100
 
 
 def class_balanced(targets: ArrayLike, classes: int, balance: float) -> Floats:
@@ -46,7 +44,7 @@ def fit_temperature(
 ) -> float:
     """The temperature with the smallest negative log likelihood (Guo et al. 2017).
 
-    The loss is convex in the inverse temperature, so its slope has one root, found by bisection.
+    The loss is convex in the inverse temperature, so its slope has one root.
 
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
@@ -65,22 +63,25 @@ def fit_temperature(
     truth = require_targets(targets, *matrix.shape)
     share = _shares(weights, truth.size)
     coolest, hottest = TEMPERATURE_RANGE
-    low, high = float(np.log(1 / hottest)), float(np.log(1 / coolest))
-    if _slope(matrix, truth, share, np.exp(low)) >= 0:
+
+    def slope(log_inverse: float) -> float:
+        """Of the loss: mean expected logit minus mean true logit."""
+        scaled = softmax(matrix * np.exp(log_inverse), axis=1)
+        expected = np.sum(scaled * matrix, axis=1)
+        return float(share @ (expected - matrix[np.arange(truth.size), truth]))
+
+    low, high = -np.log(hottest), -np.log(coolest)
+    if slope(low) >= 0:
         raise EvaluationError(
             f"temperature: expected logits better than chance; got {truth.size} slices whose loss "
             f"falls up to temperature {hottest:g}"
         )
-    if _slope(matrix, truth, share, np.exp(high)) <= 0:
+    if slope(high) <= 0:
         raise EvaluationError(
             f"temperature: expected some wrong answers to learn from; got {truth.size} slices "
             f"whose loss falls down to temperature {coolest:g}"
         )
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        rising = _slope(matrix, truth, share, np.exp(middle)) > 0
-        low, high = (low, middle) if rising else (middle, high)
-    return float(np.exp(-(low + high) / 2))
+    return float(np.exp(-brentq(slope, low, high, xtol=1e-12)))
 
 
 def fit_bias_corrected(
@@ -89,8 +90,8 @@ def fit_bias_corrected(
     """Temperature and one bias a class with the smallest negative log likelihood.
 
     Bias-corrected temperature scaling (Alexandari et al., ICML 2020): softmax of logits /
-    temperature + bias. The loss is convex in the inverse temperature and the biases; damped
-    Newton steps find its minimum, with `RIDGE` on the biases, which makes them sum to zero.
+    temperature + bias. The loss is convex in the inverse temperature and the biases; a `RIDGE` on
+    the biases makes them sum to zero.
 
     Args:
         logits: (N, K) finite numbers, of slices the model was not trained on.
@@ -115,7 +116,16 @@ def fit_bias_corrected(
         )
     centred = matrix - matrix.mean(axis=1, keepdims=True)
     start = np.append(1 / fit_temperature(matrix, truth, weights), np.zeros(matrix.shape[1]))
-    fitted = _newton(_BiasCorrected(centred, truth, share), start)
+    problem = _BiasCorrected(centred, truth, share)
+    found = minimize(
+        problem.loss, start, method="trust-exact", jac=problem.slope, hess=problem.curvature,
+        options={"gtol": 1e-9},
+    )  # fmt: skip
+    if not found.success and np.linalg.norm(found.jac) > 1e-6:
+        raise EvaluationError(
+            f"class biases: expected a minimum of the loss of {truth.size} slices; got none"
+        )
+    fitted = np.asarray(found.x)
     coolest, hottest = TEMPERATURE_RANGE
     if not 1 / hottest < fitted[0] < 1 / coolest:
         raise EvaluationError(
@@ -141,48 +151,32 @@ class _BiasCorrected:
 
     def loss(self, at: Floats) -> float:
         """Mean negative log likelihood with the ridge."""
-        losses = -_log_softmax(at[0] * self.logits + at[1:])
+        losses = -log_softmax(at[0] * self.logits + at[1:], axis=1)
         rows = np.arange(self.targets.size)
         own = self.shares @ losses[rows, self.targets]
         return float(own + RIDGE / 2 * np.sum(at[1:] ** 2))
 
-    def slope_and_curvature(self, at: Floats) -> tuple[Floats, Floats]:
-        """(1 + K,) gradient and (1 + K, 1 + K) Hessian of the loss."""
-        n, k = self.logits.shape
-        p = np.exp(_log_softmax(at[0] * self.logits + at[1:]))
-        residual = p.copy()
-        residual[np.arange(n), self.targets] -= 1
+    def slope(self, at: Floats) -> Floats:
+        """(1 + K,) gradient."""
+        residual = self._probabilities(at)
+        residual[np.arange(self.targets.size), self.targets] -= 1
         residual *= self.shares[:, None]
-        expected = np.sum(p * self.logits, axis=1, keepdims=True)
-        slope = np.append(np.sum(residual * self.logits), residual.sum(axis=0))
+        biases = residual.sum(axis=0) + RIDGE * at[1:]
+        return np.append(np.sum(residual * self.logits), biases)
+
+    def curvature(self, at: Floats) -> Floats:
+        """(1 + K, 1 + K) Hessian."""
+        p, k = self._probabilities(at), self.logits.shape[1]
         weighted = self.shares[:, None] * p
-        centred = self.logits - expected
-        curvature = np.empty((k + 1, k + 1))
-        curvature[0, 0] = np.sum(weighted * centred**2)
-        curvature[0, 1:] = curvature[1:, 0] = np.sum(weighted * centred, axis=0)
-        curvature[1:, 1:] = np.diag(weighted.sum(axis=0)) - p.T @ weighted + RIDGE * np.eye(k)
-        slope[1:] += RIDGE * at[1:]
-        return slope, curvature
+        centred = self.logits - np.sum(p * self.logits, axis=1, keepdims=True)
+        hessian = np.empty((k + 1, k + 1))
+        hessian[0, 0] = np.sum(weighted * centred**2)
+        hessian[0, 1:] = hessian[1:, 0] = np.sum(weighted * centred, axis=0)
+        hessian[1:, 1:] = np.diag(weighted.sum(axis=0)) - p.T @ weighted + RIDGE * np.eye(k)
+        return hessian
 
-
-def _newton(problem: _BiasCorrected, start: Floats) -> Floats:
-    """The minimum of a convex function, by Newton steps that are halved until they go down."""
-    at, value = start, problem.loss(start)
-    for _ in range(NEWTON_STEPS):
-        slope, curvature = problem.slope_and_curvature(at)
-        step = np.linalg.solve(curvature, -slope)
-        gain = -float(slope @ step)
-        if gain < 1e-14:
-            return at
-        share = 1.0
-        while problem.loss(at + share * step) > value - 1e-4 * share * gain and share > 1e-10:
-            share /= 2
-        at = at + share * step
-        value = problem.loss(at)
-    raise EvaluationError(
-        f"class biases: expected a minimum within {NEWTON_STEPS} steps; got none for "
-        f"{problem.targets.size} slices"
-    )
+    def _probabilities(self, at: Floats) -> Floats:
+        return np.asarray(softmax(at[0] * self.logits + at[1:], axis=1))
 
 
 def _shares(weights: ArrayLike | None, count: int) -> Floats:
@@ -196,15 +190,3 @@ def _shares(weights: ArrayLike | None, count: int) -> Floats:
             f"smallest, {given.sum():g} as the sum"
         )
     return np.asarray(given / given.sum())
-
-
-def _slope(logits: Floats, targets: Ints, shares: Floats, inverse_temperature: float) -> float:
-    """Slope of the loss in the inverse temperature: mean expected logit minus mean true logit."""
-    probabilities = np.exp(_log_softmax(logits * inverse_temperature))
-    expected = np.sum(probabilities * logits, axis=1)
-    return float(shares @ (expected - logits[np.arange(targets.size), targets]))
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

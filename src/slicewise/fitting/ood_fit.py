@@ -1,4 +1,4 @@
-"""Fitting what tells held-out MR slices from strange pictures, and where the limits stand."""
+"""Fitting the out-of-distribution detector on held-out slices, and where its limits stand."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from slicewise.arrays import Array, Floats, Strings
 from slicewise.errors import EvaluationError, MissingExtraError
 from slicewise.inference.ood import SMALLEST, OodDetector, Whitening, expanded
 from slicewise.inference.rule import OutOfDistribution
-from slicewise.stats.directions import main_directions
 
 METHOD = (
     "logistic regression on whitened embedding and appearance numbers and their squares, "
-    "held-out slices against strange pictures"
+    "held-out slices against pictures that are no head slice"
 )
 FEWEST = 50
 """Rows on either side below which nothing is fitted."""
 
 _EMBEDDING_DIRECTIONS, _LOOK_DIRECTIONS = 64, 31
+_LEAST = 1e-6
+"""Share of the greatest spread below which a direction is chance."""
+
 _STRENGTH = 0.005
 """Inverse regularisation for weights that sum to one (sklearn's C, divided by the rows)."""
 
@@ -32,7 +34,7 @@ class Seen:
     Args:
         embeddings: (N, D) float32.
         looks: (N, F) appearance numbers.
-        kinds: (N,) kind of each strange picture, or group of each real slice.
+        kinds: (N,) kind of each out-of-distribution picture, or group of each real slice.
     """
 
     embeddings: Array
@@ -44,39 +46,40 @@ class Seen:
         return Seen(self.embeddings[rows], self.looks[rows], self.kinds[rows])
 
 
-def fit_ood_detector(real: Seen, strange: Seen, known: Seen | None = None) -> OodDetector:
-    """Whitening from all known slices, then logistic regression, held-out against strange ones.
+def fit_ood_detector(real: Seen, ood: Seen, known: Seen | None = None) -> OodDetector:
+    """Whitening from all known slices, then logistic regression of `real` against `ood`.
 
-    Every kind of strange picture weighs the same, so does every group of held-out slices, and one
+    Every kind of picture weighs the same, so does every group of held-out slices, and one
     side as much as the other: a source of few slices in many groups counts as what it is.
 
     Args:
         real: Held-out slices.
-        strange: Pictures that must not be answered.
+        ood: Pictures that must not be answered.
         known: Further slices for the whitening alone, such as those the model was trained on.
 
     Raises:
         EvaluationError: If one side has fewer than 50 rows.
         MissingExtraError: If scikit-learn is not installed.
     """
-    for name, side in (("real", real), ("strange", strange)):
+    for name, side in (("real", real), ("ood", ood)):
         if len(side.kinds) < FEWEST:
             raise EvaluationError(
-                f"outliers: expected {FEWEST} {name} rows or more; got {len(side.kinds)}"
+                f"out-of-distribution limits: expected {FEWEST} {name} rows or more; "
+                f"got {len(side.kinds)}"
             )
-    return _fitted(real, strange, known)
+    return _fitted(real, ood, known)
 
 
-def _fitted(real: Seen, strange: Seen, known: Seen | None) -> OodDetector:
+def _fitted(real: Seen, ood: Seen, known: Seen | None) -> OodDetector:
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("fitting outlier limits", "evaluate") from None
+        raise MissingExtraError("fitting out-of-distribution limits", "evaluate") from None
     unweighted = _whitened_by([real] if known is None else [real, known])
-    sides = [unweighted.whitened(side.embeddings, side.looks) for side in (real, strange)]
+    sides = [unweighted.whitened(side.embeddings, side.looks) for side in (real, ood)]
     numbers = expanded(np.concatenate(sides))
-    truth = np.repeat([0, 1], [len(real.kinds), len(strange.kinds)])
-    weights = np.concatenate([_even(real.kinds), _even(strange.kinds)])
+    truth = np.repeat([0, 1], [len(real.kinds), len(ood.kinds)])
+    weights = np.concatenate([_even(real.kinds), _even(ood.kinds)])
     scale = _square_scale(numbers.shape[1] // 2)
     model = LogisticRegression(C=_STRENGTH * truth.size, max_iter=3000)
     model.fit(numbers * scale, truth, sample_weight=weights)
@@ -95,7 +98,7 @@ def limits_of(
     Args:
         scores: (N,) of held-out slices that the weights were not fitted on.
         groups: (N,) their groups.
-        kinds: Kinds of strange pictures that were used.
+        kinds: Kinds of out-of-distribution pictures that were used.
         reviewed: Share above the lower limit.
         rejected: Share above the upper limit.
     """
@@ -113,13 +116,13 @@ def limits_of(
 
 
 def cross_scores(
-    real: Seen, strange: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
+    real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
     """(N,) score of each real slice by weights fitted without its group.
 
     Args:
         real: Held-out slices; `kinds` holds their groups.
-        strange: Strange pictures.
+        ood: Out-of-distribution pictures.
         known: Further slices for the whitening alone.
         parts: Into how many parts the groups are dealt.
         seed: Of the dealing.
@@ -129,13 +132,15 @@ def cross_scores(
     """
     names, index = np.unique(real.kinds, return_inverse=True)
     if names.size < parts:
-        raise EvaluationError(f"outliers: expected {parts} groups or more; got {names.size}")
+        raise EvaluationError(
+            f"out-of-distribution detector: expected {parts} groups or more; got {names.size}"
+        )
     part = np.random.default_rng(seed).permutation(names.size)[index] % parts
     scores = np.zeros(len(real.kinds))
     for held_out in range(parts):
         mine = part == held_out
         if mine.any():
-            fitted = _fitted(real.take(~mine), strange, known)
+            fitted = _fitted(real.take(~mine), ood, known)
             scores[mine] = fitted.scores(real.embeddings[mine], real.looks[mine])
     return scores
 
@@ -176,3 +181,14 @@ def _even(kinds: Strings) -> Floats:
     """Weights that sum to one half, every kind the same share."""
     _, index, size = np.unique(kinds, return_inverse=True, return_counts=True)
     return np.asarray(0.5 / (size[index] * size.size))
+
+
+def main_directions(apart: Floats, most: int) -> Floats:
+    """(P, D) orthogonal directions, the widest first: as many as asked for and as there are.
+
+    Args:
+        apart: (N, D) numbers less their mean.
+        most: How many at most.
+    """
+    _, length, main = np.linalg.svd(apart, full_matrices=False)
+    return np.asarray(main[: min(most, int(np.sum(length > _LEAST * length[0])))])

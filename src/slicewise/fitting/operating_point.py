@@ -1,8 +1,11 @@
 """Choosing the tumor threshold: four rules, each with what it gives where it was fitted.
 
 A slice is flagged where its tumor probability is at least the threshold. A threshold that flags
-every slice is none: it is never offered. Intervals of sensitivity and specificity are by
-groups, as of every share, at the chosen threshold and on the slices that chose it.
+every slice is none: it is never offered. `scores` are (N,) calibrated tumor probabilities,
+`positives` (N,) booleans, whether a slice shows a tumor, and `groups` (N,) group names. Every rule
+raises EvaluationError where a shape is off, a side is empty, or no threshold qualifies.
+Intervals of sensitivity and specificity are by groups, at the chosen threshold and on the slices
+that chose it.
 """
 
 from __future__ import annotations
@@ -18,23 +21,14 @@ from slicewise.inference.rule import OperatingPoint
 from slicewise.stats.bootstrap import Bootstrap, Estimate, group_intervals
 from slicewise.stats.checks import require_some
 from slicewise.stats.curves import ThresholdCounts, threshold_counts
-from slicewise.stats.means import share_of
+from slicewise.stats.intervals import share_of
 
 _SAME = 1e-9
 """Costs that differ by less than this share are equal but for rounding."""
 
 
 def youden_j(scores: ArrayLike, positives: ArrayLike, groups: ArrayLike) -> OperatingPoint:
-    """Where sensitivity + specificity - 1 is largest (Youden 1950); of equals the most sensitive.
-
-    Args:
-        scores: (N,) calibrated tumor probabilities, in [0, 1].
-        positives: (N,) booleans, whether the slice shows a tumor.
-        groups: (N,) group names.
-
-    Raises:
-        EvaluationError: If a shape is off, a side is empty, or no threshold beats chance.
-    """
+    """Where sensitivity + specificity - 1 is largest (Youden 1950); of equals, most sensitive."""
     case = _case(scores, positives, groups)
     counts = case.counts
     # Kept in whole numbers, so that equal thresholds are equal whatever the rounding.
@@ -46,17 +40,7 @@ def youden_j(scores: ArrayLike, positives: ArrayLike, groups: ArrayLike) -> Oper
 def target_sensitivity(
     scores: ArrayLike, positives: ArrayLike, groups: ArrayLike, target: float
 ) -> OperatingPoint:
-    """The strictest threshold that still finds the wanted share of the tumors.
-
-    Args:
-        scores: (N,) calibrated tumor probabilities, in [0, 1].
-        positives: (N,) booleans, whether the slice shows a tumor.
-        groups: (N,) group names.
-        target: Wanted sensitivity, in (0, 1].
-
-    Raises:
-        EvaluationError: If a shape is off, a side is empty, or no threshold qualifies.
-    """
+    """The strictest threshold that still finds the wanted share of the tumors."""
     _require_share(target)
     case = _case(scores, positives, groups)
     counts = case.counts
@@ -67,17 +51,7 @@ def target_sensitivity(
 def target_specificity(
     scores: ArrayLike, positives: ArrayLike, groups: ArrayLike, target: float
 ) -> OperatingPoint:
-    """The loosest threshold that still leaves the wanted share of tumor-free slices alone.
-
-    Args:
-        scores: (N,) calibrated tumor probabilities, in [0, 1].
-        positives: (N,) booleans, whether the slice shows a tumor.
-        groups: (N,) group names.
-        target: Wanted specificity, in (0, 1].
-
-    Raises:
-        EvaluationError: If a shape is off, a side is empty, or no threshold qualifies.
-    """
+    """The loosest threshold that still leaves the wanted share of tumor-free slices alone."""
     _require_share(target)
     case = _case(scores, positives, groups)
     counts = case.counts
@@ -102,15 +76,9 @@ def least_cost(
     none, is not offered.
 
     Args:
-        scores: (N,) calibrated tumor probabilities, in [0, 1].
-        positives: (N,) booleans, whether the slice shows a tumor.
-        groups: (N,) group names.
         missed: Cost of a missed tumor; only its ratio to `false_alarm` matters.
         false_alarm: Cost of a false alarm.
         prevalence: Share of slices with a tumor where the threshold is to be used.
-
-    Raises:
-        EvaluationError: If a shape or number is off, a side is empty, or no threshold qualifies.
     """
     if not (missed > 0 and false_alarm > 0 and 0 < prevalence < 1):
         raise EvaluationError(

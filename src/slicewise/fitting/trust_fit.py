@@ -6,8 +6,8 @@ import numpy as np
 
 from slicewise.arrays import Array, Ints, Strings
 from slicewise.errors import EvaluationError
+from slicewise.fitting.ood_fit import main_directions
 from slicewise.inference.neighbours import Neighbours, placed, unit
-from slicewise.stats.directions import main_directions
 
 RANK = 3
 """To which nearest group of a class a distance is taken: one odd patient decides nothing."""

@@ -38,7 +38,7 @@ BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Slack:
+class Margin:
     """How much further than its resamples a quantity may reach.
 
     Args:
@@ -56,19 +56,12 @@ class Slack:
 class Bounded(Protocol):
     """A quantity in [0, 1] that knows where all slices agree, so that no resample can differ."""
 
-    def __call__(self, indices: Ints, /) -> float:
-        """As of any quantity."""
+    def __call__(self, indices: Ints, /) -> float: ...
 
-    def slack(self, groups: Names, level: float) -> Slack:
-        """What chance there is where resamples cannot show any.
-
-        Args:
-            groups: (N,) group of each slice.
-            level: Coverage, in (0, 1).
-        """
+    def margin(self, groups: Names, level: float) -> Margin: ...
 
 
-_NO_SLACK = Slack(0.0, 0.0, alone=False)
+_NO_MARGIN = Margin(0.0, 0.0, alone=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +170,7 @@ def group_intervals(
 
     Returns:
         Name to estimate, in the order given. The interval of a quantity that is `Bounded` is
-        widened by its slack.
+        widened by its margin.
 
     Raises:
         EvaluationError: If `groups` is empty or `strata` does not fit it.
@@ -188,8 +181,8 @@ def group_intervals(
         key: _defined(quantity, np.arange(groups.size)) for key, quantity in quantities.items()
     }
     defined = {key: value for key, value in values.items() if isinstance(value, float)}
-    slack = {key: _slack(quantities[key], groups, bootstrap.level) for key in defined}
-    samples: dict[Key, list[float]] = {key: [] for key, own in slack.items() if not own.alone}
+    margin = {key: _margin(quantities[key], groups, bootstrap.level) for key in defined}
+    samples: dict[Key, list[float]] = {key: [] for key, own in margin.items() if not own.alone}
     for indices in _resamples(rows, kinds, bootstrap):
         for key, sample in samples.items():
             drawn = _defined(quantities[key], indices)
@@ -198,7 +191,7 @@ def group_intervals(
     return {
         key: Estimate(None, reason=value)
         if isinstance(value, str)
-        else _estimate(value, slack[key], np.array(samples.get(key, [])), len(rows), bootstrap)
+        else _estimate(value, margin[key], np.array(samples.get(key, [])), len(rows), bootstrap)
         for key, value in values.items()
     }
 
@@ -265,17 +258,17 @@ def _defined(quantity: Quantity, indices: Ints) -> float | str:
         return str(undefined)
 
 
-def _slack(quantity: Quantity, groups: Names, level: float) -> Slack:
-    return quantity.slack(groups, level) if isinstance(quantity, Bounded) else _NO_SLACK
+def _margin(quantity: Quantity, groups: Names, level: float) -> Margin:
+    return quantity.margin(groups, level) if isinstance(quantity, Bounded) else _NO_MARGIN
 
 
 def _estimate(
-    value: float, slack: Slack, samples: Floats, n_groups: int, bootstrap: Bootstrap
+    value: float, margin: Margin, samples: Floats, n_groups: int, bootstrap: Bootstrap
 ) -> Estimate:
     if n_groups < 2:
         return Estimate(value, reason="an interval needs at least 2 groups; got 1")
-    if slack.alone:
-        return Estimate(value, max(0.0, value - slack.below), min(1.0, value + slack.above))
+    if margin.alone:
+        return Estimate(value, max(0.0, value - margin.below), min(1.0, value + margin.above))
     skipped = bootstrap.resamples - samples.size
     if samples.size < MINIMUM_DEFINED * bootstrap.resamples:
         reason = f"undefined in {skipped} of {bootstrap.resamples} resamples; no interval given"
@@ -285,6 +278,6 @@ def _estimate(
     if high - low <= ROUNDING:
         return Estimate(value, reason=NO_SPREAD, skipped=skipped)
     ends = float(low), float(high)
-    if slack.below or slack.above:
-        ends = max(0.0, ends[0] - slack.below), min(1.0, ends[1] + slack.above)
+    if margin.below or margin.above:
+        ends = max(0.0, ends[0] - margin.below), min(1.0, ends[1] + margin.above)
     return Estimate(value, *ends, skipped=skipped)

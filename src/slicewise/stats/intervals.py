@@ -1,4 +1,9 @@
-"""Shares of yes or no answers with their intervals."""
+"""Means and shares of slices as quantities, and shares with their intervals.
+
+Where a share is 0 or 1, no resample of its groups can give another, however few they are. There the
+score interval of Wilson (1927) over groups stands in: groups are what is independent. In a mean of
+shares, such as a balanced accuracy, it does so for those that are 0 or 1.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +14,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from slicewise.arrays import Floats, Ints
+from slicewise.arrays import Bools, Ints, Names
 from slicewise.errors import EvaluationError
-from slicewise.stats.bootstrap import Bootstrap, group_intervals
+from slicewise.stats.bootstrap import Bootstrap, Margin, Quantity, group_intervals
+
+Values = NDArray[np.float64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share with its interval.
-
-    Args:
-        value: In [0, 1].
-        ci_low: Lower end; None with fewer than two groups, or where no resample differs.
-        ci_high: Upper end; None where the lower end is.
-    """
+    """A share in [0, 1] with its interval; None with fewer than two groups, or without spread."""
 
     value: float
     ci_low: float | None
@@ -34,12 +35,7 @@ class Share:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Share:
-    """Share of independent answers with the score interval of Wilson (1927), within [0, 1].
-
-    Args:
-        successes: How many said yes, 0 to `n`.
-        n: How many were asked, at least 1.
-        level: Coverage of the interval, in (0, 1).
+    """Share of `n` independent answers with the score interval of Wilson (1927).
 
     Raises:
         EvaluationError: If a number is out of range.
@@ -54,6 +50,68 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Share:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return Share(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """A quantity that is a share of slices, or the mean of several shares.
+
+    Args:
+        quantity: Gives the value.
+        parts: Of each share: (N,) values in [0, 1], such as hits, and (N,) which slices it is a
+            share of. The mean of the shares is what `quantity` gives of all slices.
+    """
+
+    quantity: Quantity
+    parts: Sequence[tuple[Values, Bools]]
+
+    def __call__(self, indices: Ints, /) -> float:
+        """The value of some slices."""
+        return self.quantity(indices)
+
+    def margin(self, groups: Names, level: float) -> Margin:
+        """Wilson's interval over groups for each share that is 0 or 1.
+
+        Each moves the mean by its part. Parts are added, not squared, since one group may have
+        slices in several: that is never too narrow.
+
+        Args:
+            groups: (N,) group of each slice; those with a slice that a share is of are counted.
+            level: Coverage, in (0, 1).
+        """
+        found = [_edge(values[among], groups[among], level) for values, among in self.parts]
+        edges = [edge for edge in found if edge is not None]
+        below = sum(edge.value - (edge.ci_low or 0.0) for edge in edges) / len(found)
+        above = sum((edge.ci_high or 0.0) - edge.value for edge in edges) / len(found)
+        return Margin(below, max(0.0, above), alone=len(edges) == len(found))
+
+
+def mean_of(
+    values: Values, among: Bools | None = None, needs: str = "a mean needs a slice"
+) -> Quantity:
+    """The mean of numbers of slices, over all or over some of them.
+
+    Args:
+        values: (N,) numbers.
+        among: (N,) which slices count; None for all.
+        needs: What to say where none of them does.
+    """
+
+    def mean(indices: Ints) -> float:
+        chosen = indices if among is None else indices[among[indices]]
+        if chosen.size == 0:
+            raise EvaluationError(f"{needs}; got 0 among {indices.size} slices")
+        return float(np.mean(values[chosen]))
+
+    return mean
+
+
+def share_of(
+    values: Values, among: Bools | None = None, needs: str = "a share needs a slice"
+) -> Shares:
+    """The same of values in [0, 1], with Wilson's interval where they are all 0 or all 1."""
+    everyone = np.ones(values.shape, dtype=np.bool_) if among is None else among
+    return Shares(mean_of(values, among, needs), [(values, everyone)])
 
 
 def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
@@ -72,10 +130,7 @@ def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
 def mean_share_by_class(hits: ArrayLike, classes: ArrayLike, groups: ArrayLike) -> Share:
     """Mean over classes of the share of hits: balanced accuracy, where a hit is a right answer.
 
-    A class that a resample does not hold is left out of that resample's mean. A class whose share
-    is 0 or 1 is so in every resample, as if it were known exactly: Wilson's interval over the
-    groups that hold it stands in, and the mean's ends move by its part. Parts are added, not
-    squared, since one group may hold several classes: that is never too narrow.
+    A class that a resample does not hold is left out of that resample's mean.
 
     Args:
         hits: (N,) booleans, N > 0.
@@ -88,67 +143,22 @@ def mean_share_by_class(hits: ArrayLike, classes: ArrayLike, groups: ArrayLike) 
     right = np.asarray(hits, dtype=np.float64)
     if right.size == 0:
         raise EvaluationError("share: expected at least one slice; got none")
-    found, totals = _sums(right, np.asarray(classes), np.asarray(groups))
-    value = _mean_share(found, totals)
-    if len(totals) < 2:
-        return Share(value, None, None)
-    below, above, everywhere = _unresampled(found, totals)
-    drawn = Share(value, value, value) if everywhere else _resampled(found, totals)
-    if drawn.ci_low is None or drawn.ci_high is None:
-        return drawn
-    return Share(value, max(0.0, drawn.ci_low - below), min(1.0, drawn.ci_high + above))
+    names, index = np.unique(np.asarray(classes), return_inverse=True)
+
+    def mean_share(indices: Ints) -> float:
+        slices = np.bincount(index[indices], minlength=names.size)
+        found = np.bincount(index[indices], weights=right[indices], minlength=names.size)
+        return float(np.mean(found[slices > 0] / slices[slices > 0]))
+
+    shares = Shares(mean_share, [(right, index == k) for k in range(names.size)])
+    _, units = np.unique(np.asarray(groups), return_inverse=True)
+    drawn = group_intervals({("share",): shares}, units, units, Bootstrap())["share",]
+    return Share(mean_share(np.arange(right.size)), drawn.ci_low, drawn.ci_high)
 
 
-def _resampled(found: Floats, totals: Floats) -> Share:
-    def drawn_share(drawn: Ints) -> float:
-        return _mean_share(found[drawn], totals[drawn])
-
-    everyone = np.arange(len(totals))
-    estimate = group_intervals({("share",): drawn_share}, everyone, everyone, Bootstrap())["share",]
-    return Share(_mean_share(found, totals), estimate.ci_low, estimate.ci_high)
-
-
-def _unresampled(found: Floats, totals: Floats) -> tuple[float, float, bool]:
-    """How far classes at 0 or 1 let the mean go down and up, and whether all classes are there."""
-    hits, slices = found.sum(axis=0), totals.sum(axis=0)
-    edges = np.flatnonzero((hits == 0) | (hits == slices))
-    at = [(bool(hits[kind]), int(np.count_nonzero(totals[:, kind]))) for kind in edges]
-    return *reach(at, slices.size), edges.size == slices.size
-
-
-def reach(
-    edges: Sequence[tuple[bool, int]], parts: int, level: float = 0.95
-) -> tuple[float, float]:
-    """How far the mean of some shares may lie below and above, for those of them at 0 or 1.
-
-    Each moves the mean by its part of Wilson's interval over its groups. Parts are added, not
-    squared, since one group may have slices in several: that is never too narrow.
-
-    Args:
-        edges: Of each share at 0 or 1: whether it is 1, and groups that have a slice in it.
-        parts: Shares in the mean.
-        level: Coverage, in (0, 1).
-    """
-    found = [wilson(groups if one else 0, groups, level) for one, groups in edges]
-    below = sum(edge.value - (edge.ci_low or 0.0) for edge in found)
-    above = sum((edge.ci_high or 0.0) - edge.value for edge in found)
-    return below / parts, max(0.0, above / parts)
-
-
-def _sums(
-    right: Floats, classes: NDArray[np.generic], groups: NDArray[np.generic]
-) -> tuple[Floats, Floats]:
-    """(G, K) hits and slices of each group and class."""
-    _, kind = np.unique(classes, return_inverse=True)
-    _, group = np.unique(groups, return_inverse=True)
-    totals = np.zeros((group.max() + 1, kind.max() + 1))
-    found = np.zeros_like(totals)
-    np.add.at(totals, (group, kind), 1.0)
-    np.add.at(found, (group, kind), right)
-    return found, totals
-
-
-def _mean_share(found: Floats, totals: Floats) -> float:
-    hits, slices = found.sum(axis=0), totals.sum(axis=0)
-    there = slices > 0
-    return float(np.mean(hits[there] / slices[there]))
+def _edge(values: Values, groups: Names, level: float) -> Share | None:
+    """Wilson's interval over the groups where all values are 0 or all 1; else None."""
+    if not (values.size and bool(np.all(values == values[0])) and values[0] in {0, 1}):
+        return None
+    count = int(np.unique(groups).size)
+    return wilson(count if values[0] else 0, count, level)

@@ -1,8 +1,11 @@
 """The quantities that say how good a set of predictions is: pure functions of arrays.
 
-Binary quantities take two boolean arrays: what was flagged and what is truly positive. For one
-class of many, flag where it was predicted. Quantities averaged over classes are told which: a class
-without a slice has no sensitivity, and leaving it out unasked would change what is measured.
+`predicted` and `targets` are (N,) class indices, `flagged` and `positives` (N,) booleans (for one
+class of many, flag where it was predicted), `scores` (N,) finite numbers, larger for positives, and
+`probabilities` (N, K) in [0, 1] with rows that sum to one. `classes` are the indices to average
+over: a class without a slice has no sensitivity, and leaving it out unasked would change what is
+measured. Every function raises EvaluationError where a shape or value is off, or where the quantity
+is undefined.
 """
 
 from __future__ import annotations
@@ -24,58 +27,23 @@ from slicewise.stats.curves import pr_points, reliability_bins, roc_points, thre
 
 
 def accuracy(predicted: ArrayLike, targets: ArrayLike) -> float:
-    """Share of slices whose predicted class is the true one.
-
-    Args:
-        predicted: (N,) class indices.
-        targets: (N,) class indices.
-
-    Raises:
-        EvaluationError: If the shapes differ or are empty.
-    """
+    """Share of slices whose predicted class is the true one."""
     guesses, truth = _label_pair(predicted, targets)
     return float(np.mean(guesses == truth))
 
 
 def balanced_accuracy(predicted: ArrayLike, targets: ArrayLike, classes: Sequence[int]) -> float:
-    """Mean of the sensitivities of the classes.
-
-    Args:
-        predicted: (N,) class indices.
-        targets: (N,) class indices.
-        classes: The class indices to average over.
-
-    Raises:
-        EvaluationError: If the shapes differ or one of the classes has no slice.
-    """
+    """Mean of the sensitivities of the classes."""
     return _macro(sensitivity, predicted, targets, classes)
 
 
 def macro_f1(predicted: ArrayLike, targets: ArrayLike, classes: Sequence[int]) -> float:
-    """Mean of the F1 scores of the classes.
-
-    Args:
-        predicted: (N,) class indices.
-        targets: (N,) class indices.
-        classes: The class indices to average over.
-
-    Raises:
-        EvaluationError: If the shapes differ or one of the classes has no slice.
-    """
+    """Mean of the F1 scores of the classes."""
     return _macro(f1, predicted, targets, classes)
 
 
 def macro_auroc(probabilities: ArrayLike, targets: ArrayLike, classes: Sequence[int]) -> float:
-    """Mean of the areas under the ROC curves, each class against all the rest.
-
-    Args:
-        probabilities: (N, K) in [0, 1], rows summing to one.
-        targets: (N,) class indices.
-        classes: The class indices to average over.
-
-    Raises:
-        EvaluationError: If a shape is off, or a class has no slice or all of them.
-    """
+    """Mean of the areas under the ROC curves, each class against all the rest."""
     scores = require_probabilities(probabilities)
     truth = require_targets(targets, scores.shape[0], scores.shape[1])
     _require_classes(classes)
@@ -83,114 +51,50 @@ def macro_auroc(probabilities: ArrayLike, targets: ArrayLike, classes: Sequence[
 
 
 def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
-    """Chance that a positive scores above a negative, ties counting half (Hanley & McNeil 1982).
-
-    Args:
-        scores: (N,) finite, larger means more likely positive.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ, or there is no positive or no negative.
-    """
+    """Chance that a positive scores above a negative, ties counting half (Hanley & McNeil 1982)."""
     false_alarms, sensitivities = roc_points(threshold_counts(scores, positives))
     return float(np.trapezoid(sensitivities, false_alarms))
 
 
 def auprc(scores: ArrayLike, positives: ArrayLike) -> float:
-    """Average precision: precision at every threshold, weighted by the recall it adds.
-
-    Args:
-        scores: (N,) finite, larger means more likely positive.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or there is no positive.
-    """
+    """Average precision: precision at every threshold, weighted by the recall it adds."""
     recall, precision = pr_points(threshold_counts(scores, positives))
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
 def sensitivity(flagged: ArrayLike, positives: ArrayLike) -> float:
-    """Share of the positives that are flagged (recall).
-
-    Args:
-        flagged: (N,) booleans.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or there is no positive.
-    """
+    """Share of the positives that are flagged (recall)."""
     flags, truth = _flag_pair(flagged, positives)
     return _share("sensitivity", flags & truth, truth, "a positive")
 
 
 def specificity(flagged: ArrayLike, positives: ArrayLike) -> float:
-    """Share of the negatives that are not flagged.
-
-    Args:
-        flagged: (N,) booleans.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or there is no negative.
-    """
+    """Share of the negatives that are not flagged."""
     flags, truth = _flag_pair(flagged, positives)
     return _share("specificity", ~flags & ~truth, ~truth, "a negative")
 
 
 def ppv(flagged: ArrayLike, positives: ArrayLike) -> float:
-    """Share of the flagged that are positive (precision); it depends on how common positives are.
-
-    Args:
-        flagged: (N,) booleans.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or nothing is flagged.
-    """
+    """Share of the flagged that are positive (precision); depends on how common positives are."""
     flags, truth = _flag_pair(flagged, positives)
     return _share("ppv", flags & truth, flags, "a flagged slice")
 
 
 def npv(flagged: ArrayLike, positives: ArrayLike) -> float:
-    """Share of the not flagged that are negative; it depends on how common positives are.
-
-    Args:
-        flagged: (N,) booleans.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or everything is flagged.
-    """
+    """Share of the not flagged that are negative; it depends on how common positives are."""
     flags, truth = _flag_pair(flagged, positives)
     return _share("npv", ~flags & ~truth, ~flags, "a slice that is not flagged")
 
 
 def f1(flagged: ArrayLike, positives: ArrayLike) -> float:
-    """Harmonic mean of precision and sensitivity; 0 where positives exist and none is flagged.
-
-    Args:
-        flagged: (N,) booleans.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or there is no positive.
-    """
+    """Harmonic mean of precision and sensitivity; 0 where positives exist and none is flagged."""
     flags, truth = _flag_pair(flagged, positives)
     require_some("f1", int(truth.sum()), truth.size, "a positive")
     return 2 * int((flags & truth).sum()) / int(flags.sum() + truth.sum())
 
 
 def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:
-    """Multi-class Brier score: mean squared distance to the one-hot truth, 0 to 2 (Brier 1950).
-
-    Args:
-        probabilities: (N, K) in [0, 1], rows summing to one.
-        targets: (N,) class indices.
-
-    Raises:
-        EvaluationError: If a shape or value is off.
-    """
+    """Multi-class Brier score: mean squared distance to the one-hot truth, 0 to 2 (Brier 1950)."""
     scores = require_probabilities(probabilities)
     truth = require_targets(targets, scores.shape[0], scores.shape[1])
     one_hot = np.eye(scores.shape[1])[truth]
@@ -198,32 +102,14 @@ def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:
 
 
 def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
-    """Top-label expected calibration error with bins of equal mass (Nixon et al. 2019).
-
-    Args:
-        probabilities: (N, K) in [0, 1], rows summing to one.
-        targets: (N,) class indices.
-        bins: How many bins of equal mass.
-
-    Raises:
-        EvaluationError: If a shape or value is off.
-    """
+    """Top-label expected calibration error with bins of equal mass (Nixon et al. 2019)."""
     scores = require_probabilities(probabilities)
     truth = require_targets(targets, scores.shape[0], scores.shape[1])
     return ece_of(scores.max(axis=1), scores.argmax(axis=1) == truth, bins)
 
 
 def ece_of(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
-    """The same of answers that need not be the most probable class.
-
-    Args:
-        confidence: (N,) probability of the answered class, in [0, 1].
-        correct: (N,) whether the answer was right.
-        bins: How many bins of equal mass.
-
-    Raises:
-        EvaluationError: If a shape or value is off.
-    """
+    """The same of answers that need not be the most probable class."""
     found = reliability_bins(confidence, correct, bins)
     gaps = np.abs(found.accuracy - found.confidence)
     return float(np.sum(gaps * found.count) / np.sum(found.count))
@@ -232,16 +118,8 @@ def ece_of(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
 def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, classes: int) -> Ints:
     """How often each true class was answered with each class.
 
-    Args:
-        predicted: (N,) class indices.
-        targets: (N,) class indices.
-        classes: Number of classes K.
-
     Returns:
         (K, K) counts: rows are true classes, columns predicted ones.
-
-    Raises:
-        EvaluationError: If the shapes differ or an index is out of range.
     """
     truth = require_targets(targets, np.asarray(targets).size, classes)
     guesses = require_targets(predicted, truth.size, classes)

@@ -23,7 +23,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import probabilities_of
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.means import mean_of
+from slicewise.stats.intervals import mean_of
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Shares of the head's pixels that are taken away or given."""

@@ -22,7 +22,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.means import mean_of, share_of
+from slicewise.stats.intervals import mean_of, share_of
 
 BATCH = 16
 NEAR = 0.05

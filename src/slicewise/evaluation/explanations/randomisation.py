@@ -16,7 +16,7 @@ from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.means import mean_of, share_of
+from slicewise.stats.intervals import mean_of, share_of
 
 LIMIT = 0.5
 """The check is passed if the interval of the rank correlation with the wholly permuted network

@@ -14,8 +14,7 @@ from slicewise.data.manifest import ManifestRow
 from slicewise.evaluation.robustness.perturbations import PERTURBATIONS
 from slicewise.inference.decision import Prediction, Verdict
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.intervals import Share, wilson
-from slicewise.stats.means import mean_of, share_of
+from slicewise.stats.intervals import Share, mean_of, share_of, wilson
 from slicewise.synthetic.ood.registry import KINDS
 
 Setting = tuple[str, int]

@@ -11,7 +11,7 @@ from slicewise.evaluation.sections.plots import COLOURS, line_style, threshold_t
 from slicewise.evaluation.sections.sweep import at, sweep
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import PredictionTable
-from slicewise.stats.risk import risk_coverage, risk_coverage_area
+from slicewise.stats.curves import risk_coverage, risk_coverage_area
 from slicewise.text import class_text, number_text
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from slicewise.inference.rule import OutOfDistribution
 from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
-from slicewise.stats.means import share_of
+from slicewise.stats.intervals import share_of
 from slicewise.text import cell_text
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.export.decision_fit import fit_decision

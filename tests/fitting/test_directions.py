@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from slicewise.stats.directions import main_directions
+from slicewise.fitting.ood_fit import main_directions
 
 
 def test_the_widest_come_first() -> None:
