@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from processes import Certificate, certificate
 from slicewise.service.http import connection
 
 
@@ -20,11 +21,23 @@ async def hello(scope, receive, send):
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+@pytest.fixture(params=["plain", "TLS"])
+def tls(request, tmp_path) -> Certificate | None:
+    """What the server encrypts with; nothing in plain HTTP."""
+    return certificate(tmp_path) if request.param == "TLS" else None
+
+
 @asynccontextmanager
-async def served(application: ASGIApp) -> AsyncIterator[int]:
+async def served(application: ASGIApp, tls: Certificate | None = None) -> AsyncIterator[int]:
     """The port of an application that is served with our protocol."""
     config = uvicorn.Config(
-        application, http=connection.Connection, port=0, lifespan="off", log_config=None
+        application,
+        http=connection.Connection,
+        port=0,
+        lifespan="off",
+        log_config=None,
+        ssl_certfile=tls and tls.file,
+        ssl_keyfile=tls and tls.key,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
@@ -35,10 +48,12 @@ async def served(application: ASGIApp) -> AsyncIterator[int]:
     await task
 
 
-async def kept_open(sent: list[bytes], pause: float) -> tuple[bytes, float]:
+async def kept_open(
+    sent: list[bytes], pause: float, tls: Certificate | None
+) -> tuple[bytes, float]:
     """What came back, and how long the connection stayed open."""
-    async with served(hello) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with served(hello, tls) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls and tls.context())
         started = time.perf_counter()
         came = b""
         try:
@@ -63,10 +78,12 @@ async def large(scope, receive, send):
 LARGE = 32 * 1024 * 1024
 
 
-async def read_after(pause: float) -> int:
+async def read_after(pause: float, tls: Certificate | None) -> int:
     """How much of a large answer comes to a client that begins to read late."""
-    async with served(large) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    async with served(large, tls) as port:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=1024, ssl=tls and tls.context()
+        )
         writer.write(WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         await asyncio.sleep(pause)
         size = 0
@@ -80,9 +97,30 @@ async def read_after(pause: float) -> int:
 
 
 @pytest.mark.parametrize(("limit", "whole"), [(0.2, False), (20.0, True)])
-def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch, limit, whole):
+def test_an_answer_that_nobody_takes_is_not_kept(monkeypatch, tls, limit, whole):
     monkeypatch.setattr(connection, "ANSWER_S", limit)
-    assert (asyncio.run(read_after(1.0)) > LARGE) == whole
+    assert (asyncio.run(read_after(1.0, tls)) > LARGE) == whole
+
+
+def test_parts_of_an_answer_wait_until_a_client_takes_them(tls):
+    handed_over = []
+
+    async def in_parts(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in range(256):
+            await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+            handed_over.append(part)
+
+    async def never_read() -> None:
+        async with served(in_parts, tls) as port:
+            context = tls and tls.context()
+            _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024, ssl=context)
+            writer.write(WHOLE)
+            await asyncio.sleep(1.0)
+            assert 0 < len(handed_over) < 64  # what the system and TLS hold, and no more
+            writer.transport.abort()
+
+    asyncio.run(never_read())
 
 
 def test_a_small_rest_that_nobody_takes_is_not_kept_either(monkeypatch):
@@ -124,8 +162,8 @@ WHOLE = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.mark.parametrize("sent", [[], SLOW, [WHOLE, *SLOW]])
-def test_headers_that_never_end_close_the_connection(monkeypatch, sent):
-    monkeypatch.setattr(connection, "HEADERS_S", 0.3)
-    came, took = asyncio.run(kept_open(sent, 0.05))
+def test_headers_that_never_end_close_the_connection(monkeypatch, tls, sent):
+    monkeypatch.setattr(connection, "HEADERS_S", 0.2)
+    came, took = asyncio.run(kept_open(sent, 0.02, tls))
     assert took < 3.5
     assert (b"200 OK" in came) == (WHOLE in sent)

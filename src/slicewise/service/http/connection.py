@@ -12,18 +12,26 @@ HEADERS_S = 15.0
 ANSWER_S = 120.0
 """For a client to take what waits to be sent; until then its answer stays in memory."""
 
+CLOSE_S = 3.0
+"""For a client to close its side of TLS once the service ends: one that waits for nothing, such as
+a pool of connections, does not look."""
+
 
 class Connection(H11Protocol):
     """uvicorn's protocol with a time for headers and answers; for bodies, see `body.py`."""
 
     _due: asyncio.TimerHandle | None = None
     _taken_by: asyncio.TimerHandle | None = None
+    _encrypted = False
 
     # uvicorn's own signature, narrower than asyncio's
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # whatever waits to be taken counts
+        self._encrypted = transport.get_extra_info("sslcontext") is not None
+        # Whatever waits to be taken counts. asyncio pauses above a limit, but over TLS at a limit:
+        # with 0 there it would never send anything.
+        transport.set_write_buffer_limits(high=int(self._encrypted), low=0)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +48,12 @@ class Connection(H11Protocol):
         self._forget_reader()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """End with the service, after what was begun."""
+        super().shutdown()
+        if self._encrypted:
+            self._leave_closed()
+
     def pause_writing(self) -> None:
         """Begin to wait for a client that takes its answer more slowly than it is sent."""
         super().pause_writing()
@@ -54,6 +68,11 @@ class Connection(H11Protocol):
     def _wait(self) -> None:
         if self._due is None:
             self._due = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _leave_closed(self) -> None:
+        """Once this side is closed, wait no longer for the other than `CLOSE_S`."""
+        then = self.transport.abort if self.transport.is_closing() else self._leave_closed
+        self.loop.call_later(CLOSE_S, then)
 
     def _stop(self) -> None:
         if self._due is not None:
