@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 BUNDLE = ("tiny", "0.1.0", "ab" * 32)

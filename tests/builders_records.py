@@ -6,7 +6,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 
 KEY = "a key of at least thirty-two characters"
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from builders_records import KEY
 from postgres import postgres, postgres_url
-from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 
@@ -42,18 +42,18 @@ def store(settings: AuditSettings) -> Iterator[AuditStore]:
 
 
 @pytest.fixture
-def ledger(settings: AuditSettings, store: AuditStore) -> Iterator[Ledger]:
-    opened = Ledger.open(settings, create=False)
+def log(settings: AuditSettings, store: AuditStore) -> Iterator[AuditLog]:
+    opened = AuditLog.open(settings, create=False)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def execute(ledger: Ledger) -> Callable[[str], None]:
+def execute(log: AuditLog) -> Callable[[str], None]:
     """Change the database behind the back of whoever keeps the chain."""
 
     def run(statement: str) -> None:
-        with ledger.database.writing() as connection:
+        with log.database.writing() as connection:
             connection.exec_driver_sql(statement)
 
     return run

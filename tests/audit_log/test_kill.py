@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builders_records import record
 from postgres import on_both
-from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
@@ -57,9 +57,9 @@ def test_kill_9_loses_nothing_acknowledged(settings: AuditSettings, url: str):
     assert len(kept) == len(set(kept))
     assert len(kept) % 3 == 0  # what was handed in together is there together
     store.submit([record()]).result(30)
-    ledger = Ledger.open(settings, create=False)
-    found = verify(ledger)
+    log = AuditLog.open(settings, create=False)
+    found = verify(log)
     assert found.intact
     assert {state.chain: state.rows for state in found.chains}["predictions"] == len(kept) + 1
-    ledger.close()
+    log.close()
     store.close()

@@ -20,17 +20,15 @@ import pytest
 
 from builders import bundle_info
 from builders_records import START, record
-from slicewise.audit_log.anchor import read_anchors
+from slicewise.audit_log.comparison import compare_models
 from slicewise.audit_log.export import export
 from slicewise.audit_log.keys import KeyStore, Role
-from slicewise.audit_log.ledger import Ledger
-from slicewise.audit_log.reading import Span
-from slicewise.audit_log.report import compare_arms
+from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.retention import Pruned, prune
 from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
-from slicewise.audit_log.tables import FEEDBACK, PREDICTIONS
-from slicewise.audit_log.verify import verify
+from slicewise.audit_log.tables import FEEDBACK, PREDICTIONS, Span
+from slicewise.audit_log.verify import read_heads, verify
 from slicewise.inference.decision import Reason
 from slicewise.service.monitoring.report import Question, monitor
 
@@ -48,8 +46,8 @@ def settings(tmp_path: Path) -> AuditSettings:
 
 
 @pytest.fixture
-def ledger(settings: AuditSettings) -> Iterator[Ledger]:
-    opened = Ledger.open(settings, create=False)
+def log(settings: AuditSettings) -> Iterator[AuditLog]:
+    opened = AuditLog.open(settings, create=False)
     yield opened
     opened.close()
 
@@ -61,27 +59,27 @@ def store(settings: AuditSettings) -> Iterator[AuditStore]:
     opened.close()
 
 
-def test_it_is_intact_and_fits_what_was_kept_elsewhere(ledger: Ledger):
-    found = verify(ledger, read_anchors(HERE / "recorded_by_0.1.0.heads"))
+def test_it_is_intact_and_fits_what_was_kept_elsewhere(log: AuditLog):
+    found = verify(log, read_heads(HERE / "recorded_by_0.1.0.heads"))
     assert found.intact
-    assert found.anchors == 3
+    assert found.heads == 3
     states = {state.chain: (state.rows, state.last, state.pruned_through) for state in found.chains}
     assert states == {"checkpoints": (1, 1, 0), "predictions": (35, 40, 5), "feedback": (4, 4, 0)}
 
 
-def test_one_changed_value_shows(ledger: Ledger):
-    with ledger.database.writing() as connection:
+def test_one_changed_value_shows(log: AuditLog):
+    with log.database.writing() as connection:
         connection.exec_driver_sql("UPDATE predictions SET distance = -4.6 WHERE seq = 6")
-    assert not verify(ledger).intact
+    assert not verify(log).intact
 
 
-def test_it_is_written_on_and_pruned(store: AuditStore, ledger: Ledger):
+def test_it_is_written_on_and_pruned(store: AuditStore, log: AuditLog):
     made = record()
     store.submit([made]).result(10)
     store.add_feedback(f"{20:032x}", "open", agree=False, label=None, note=None)
     assert store.get(made.id) == made
-    assert prune(ledger, START + timedelta(hours=6 * 10)) == Pruned(5, 0)
-    assert verify(ledger).intact
+    assert prune(log, START + timedelta(hours=6 * 10)) == Pruned(5, 0)
+    assert verify(log).intact
 
 
 def test_answers_have_the_words_of_today(store: AuditStore):
@@ -94,17 +92,17 @@ def test_answers_have_the_words_of_today(store: AuditStore):
     assert [said.note for said in store.feedback_of(f"{24:032x}")] == ['Ä "falx"', None]
 
 
-def test_it_is_exported(ledger: Ledger, tmp_path: Path):
-    assert export(ledger, PREDICTIONS, tmp_path / "out.csv", Span()) == 35
-    assert export(ledger, FEEDBACK, tmp_path / "said.csv", Span()) == 4
+def test_it_is_exported(log: AuditLog, tmp_path: Path):
+    assert export(log, PREDICTIONS, tmp_path / "out.csv", Span()) == 35
+    assert export(log, FEEDBACK, tmp_path / "said.csv", Span()) == 4
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert json.loads(rows[3]["reasons"]) == ["unlike_training"]  # as it was written
     assert rows[3]["distance"] == "0.4"
 
 
-def test_its_models_are_compared(ledger: Ledger):
-    report = compare_arms(ledger, Span())
+def test_its_models_are_compared(log: AuditLog):
+    report = compare_models(log, Span())
     main, challenger, shadow = report["arms"]
     assert [arm["predictions"] for arm in (main, challenger, shadow)] == [23, 4, 8]
     assert main["shares"]["decision reject"]["value"] == pytest.approx(4 / 23)

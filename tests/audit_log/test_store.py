@@ -19,7 +19,7 @@ from builders_records import KEY, START, record, records
 from postgres import Server, on_both
 from slicewise.audit_log import database
 from slicewise.audit_log.keys import KeyStore, Role
-from slicewise.audit_log.ledger import Ledger
+from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
@@ -65,9 +65,9 @@ def test_numpy_numbers_are_kept_as_numbers(store: AuditStore):
 
 
 @on_both
-def test_odd_values_do_not_break_the_chain(store: AuditStore, ledger: Ledger):
+def test_odd_values_do_not_break_the_chain(store: AuditStore, log: AuditLog):
     store.submit([record(number, **ODD) for number in range(3)]).result(10)
-    assert verify(ledger).intact
+    assert verify(log).intact
 
 
 def test_times_are_kept_in_utc(store: AuditStore):
@@ -109,18 +109,18 @@ def test_records_by_time_and_arm(store: AuditStore):
 
 
 def test_records_beyond_one_page_come_in_order(store: AuditStore, monkeypatch):
-    monkeypatch.setattr("slicewise.audit_log.reading.PAGE", 7)
+    monkeypatch.setattr("slicewise.audit_log.tables.PAGE", 7)
     kept = records(21)
     store.submit(kept).result(10)
     assert list(store.records()) == kept
 
 
 @on_both
-def test_a_record_twice_fails_alone(store: AuditStore, ledger: Ledger):
+def test_a_record_twice_fails_alone(store: AuditStore, log: AuditLog):
     first = record()
     store.submit([first]).result(10)
     hold = threading.Event()
-    with ledger.database.writing():  # commits wait, so what follows becomes one group
+    with log.database.writing():  # commits wait, so what follows becomes one group
         blocked = store.submit([record(1)])
         good, bad, other = (
             store.submit([record(2)]),
@@ -135,11 +135,11 @@ def test_a_record_twice_fails_alone(store: AuditStore, ledger: Ledger):
     assert KEY not in str(refused.value)
     assert "request-3" not in str(refused.value)
     assert [one.request_id for one in store.records()] == [f"request-{n}" for n in (0, 1, 2, 4)]
-    assert verify(ledger).intact
+    assert verify(log).intact
 
 
 @on_both
-def test_many_threads_share_commits_and_lose_nothing(store: AuditStore, ledger: Ledger):
+def test_many_threads_share_commits_and_lose_nothing(store: AuditStore, log: AuditLog):
     made = [records(10, caller=f"thread-{number}") for number in range(16)]
 
     def hand_in(batch):
@@ -156,7 +156,7 @@ def test_many_threads_share_commits_and_lose_nothing(store: AuditStore, ledger: 
     for batch in made:  # one caller's records stay in the order in which he sent them
         mine = [one for one in kept if one.caller == batch[0].caller]
         assert mine == batch
-    assert verify(ledger).intact
+    assert verify(log).intact
 
 
 class Racing:
@@ -186,13 +186,13 @@ def test_processes_that_make_one_file_at_the_same_time_wait_for_each_other():
 
 
 @on_both
-def test_two_processes_worth_of_stores_write_one_chain(settings: AuditSettings, store, ledger):
+def test_two_processes_worth_of_stores_write_one_chain(settings: AuditSettings, store, log):
     other = AuditStore.open(settings)
     futures = [s.submit([record(n)]) for n in range(40) for s in (store, other)]
     for done in futures:
         done.result(30)
     other.close()
-    state = verify(ledger)
+    state = verify(log)
     assert state.intact
     assert {chain.chain: chain.rows for chain in state.chains}["predictions"] == 80
 
@@ -216,7 +216,7 @@ def test_close_writes_what_waits(settings: AuditSettings):
 
 
 def test_too_much_that_waits_is_refused(store: AuditStore, monkeypatch):
-    monkeypatch.setattr("slicewise.audit_log.writer.WAITING", 3)
+    monkeypatch.setattr("slicewise.audit_log.store.WAITING", 3)
     with pytest.raises(AuditError, match="behind"):
         store.submit(records(4))
 
@@ -226,7 +226,7 @@ def test_nothing_to_write_is_done_at_once(store: AuditStore):
 
 
 @on_both
-def test_feedback(store: AuditStore, ledger: Ledger):
+def test_feedback(store: AuditStore, log: AuditLog):
     made = record()
     store.submit([made]).result(10)
     first = store.add_feedback(made.id, "reader", agree=True, label=None, note="clear")
@@ -237,7 +237,7 @@ def test_feedback(store: AuditStore, ledger: Ledger):
         (second, "open", False, "no_tumor", None),
     ]
     assert store.feedback_of("0" * 32) == []
-    assert verify(ledger).intact
+    assert verify(log).intact
 
 
 @pytest.mark.parametrize(
@@ -311,11 +311,11 @@ def test_it_opens_again_with_the_same_key_only(settings: AuditSettings, url: str
 @on_both
 def test_old_predictions_are_pruned_by_the_writer(settings, store: AuditStore, monkeypatch):
     store.submit(records(3)).result(10)  # of a spring long past
-    from slicewise.audit_log.clock import now
+    from slicewise.audit_log.tables import now
 
     young = record(created=now())
     store.submit([young]).result(10)
-    monkeypatch.setattr("slicewise.audit_log.writer.FIRST_CHORE_S", 0.0)
+    monkeypatch.setattr("slicewise.audit_log.store.FIRST_CHORE_S", 0.0)
     pruning = AuditStore.open(replace(settings, retention_days=30))
     until(lambda: list(store.records()) == [young])
     pruning.close()
@@ -331,7 +331,7 @@ def test_who_only_opens_and_closes_prunes_nothing(settings: AuditSettings, store
 def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monkeypatch, caplog):
     store.submit(records(3)).result(10)
     execute("UPDATE predictions SET decision = 'reject' WHERE seq = 2")
-    monkeypatch.setattr("slicewise.audit_log.writer.FIRST_CHORE_S", 0.0)
+    monkeypatch.setattr("slicewise.audit_log.store.FIRST_CHORE_S", 0.0)
     pruning = AuditStore.open(replace(settings, retention_days=30))
     until(lambda: "audit retention: predictions: row 2 is not as it was written" in caplog.text)
     pruning.submit([record(3)]).result(10)  # the writer goes on
@@ -341,7 +341,7 @@ def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monke
 
 def test_sqlite_is_durable_and_private(tmp_path: Path):
     store = AuditStore.open(AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}"))
-    with store._ledger.database.reading() as connection:
+    with store._audit.database.reading() as connection:
         asked = ("journal_mode", "synchronous", "secure_delete")
         found = [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in asked]
     store.close()
@@ -352,7 +352,7 @@ def test_sqlite_is_durable_and_private(tmp_path: Path):
 
 def test_postgres_is_durable(postgres_url: str):
     store = AuditStore.open(AuditSettings(database_url=postgres_url, key=KEY))
-    with store._ledger.database.reading() as connection:
+    with store._audit.database.reading() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
     store.close()
 
@@ -367,9 +367,9 @@ def test_a_restart_of_postgres_loses_nothing(postgres: Server, postgres_url: str
     for done in futures:
         done.result(30)
     assert [one.request_id for one in store.records()] == [f"request-{n}" for n in range(4)]
-    ledger = Ledger.open(settings, create=False)
-    assert verify(ledger).intact
-    ledger.close()
+    log = AuditLog.open(settings, create=False)
+    assert verify(log).intact
+    log.close()
     store.close()
 
 

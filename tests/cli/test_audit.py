@@ -91,18 +91,19 @@ def test_many_findings_are_cut_short(url: str, monkeypatch):
     assert "  ... and 4 more" in run("verify").stdout
 
 
-def test_heads_are_anchors_for_later(url: str, tmp_path: Path):
-    anchors = tmp_path / "anchors.txt"
-    anchors.write_text(run("head").stdout, encoding="ascii")
-    result = run("verify", "--anchor", str(anchors))
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "intact, 3 anchors hold")
-    words = anchors.read_text(encoding="ascii").split()
+def test_heads_are_kept_for_later(url: str, tmp_path: Path):
+    kept = tmp_path / "heads.txt"
+    kept.write_text(run("head").stdout, encoding="ascii")
+    result = run("verify", "--head", str(kept))
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "intact, 3 earlier heads hold")
+    words = kept.read_text(encoding="ascii").split()
     words[2] = "99"
-    anchors.write_text(" ".join(words[:5]), encoding="ascii")
-    result = run("verify", "--anchor", str(anchors))
+    kept.write_text(" ".join(words[:5]), encoding="ascii")
+    result = run("verify", "--anchor", str(kept))
     assert result.exit_code == 1
     assert "names row 99; the chain ends at 6" in result.stdout
-    heads = json.loads(run("head", "--json").stdout)["anchors"]
+    found = json.loads(run("head", "--json").stdout)
+    assert found["anchors"] == (heads := found["heads"])
     assert [(head["chain"], head["end"]["seq"]) for head in heads] == [
         ("predictions", 6),
         ("feedback", 1),

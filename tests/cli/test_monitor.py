@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from builders import fitted_rule, write_tiny_bundle
 from builders_monitor import START, answers
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.cli.main import app
 from slicewise.cli.monitor_run import Asked, run_monitor

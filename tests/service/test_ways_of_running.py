@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from slicewise.service.audit.store import AuditStore
-from slicewise.service.keys import KeyStore, Role
 
 from builders_service import files, png, problem, service_settings, until
 from postgres import postgres, postgres_url
 from processes import COMMAND, certificate, serving
+from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.audit_log.store import AuditStore
 
 __all__ = ["postgres", "postgres_url"]
 

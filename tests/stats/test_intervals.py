@@ -10,11 +10,14 @@ from sklearn.metrics import balanced_accuracy_score
 from slicewise.errors import EvaluationError
 from slicewise.stats.bootstrap import NO_SPREAD, Bootstrap, group_intervals
 from slicewise.stats.intervals import (
+    Share,
     Shares,
+    difference,
     mean_of,
     mean_share_by_class,
     share_by_group,
     share_of,
+    share_of_sums,
     wilson,
 )
 
@@ -195,3 +198,76 @@ def test_a_mean_is_of_those_asked_for():
     with pytest.raises(EvaluationError, match="needs a third; got 0 among 15 slices"):
         mean_of(values, among, "needs a third")(np.arange(15))
     assert interval(share_of(values < 0, GROUPS > 10)).value is None
+
+
+def test_sums_of_groups_give_what_their_slices_give():
+    """Two sets of resamples of the same groups: alike within what chance leaves of the ends."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(300), rng.integers(1, 9, 300))
+    hits = rng.random(groups.size) < 0.2 + 0.5 * (groups % 2)
+    totals = np.bincount(groups)
+    found = share_of_sums(np.bincount(groups, hits), totals, np.ones(300))
+    other = share_by_group(hits, groups)
+    assert found.value == pytest.approx(other.value)
+    assert found.ci_low == pytest.approx(other.ci_low, abs=5e-3)
+    assert found.ci_high == pytest.approx(other.ci_high, abs=5e-3)
+
+
+def test_groups_of_single_slices_give_wilsons_interval():
+    found, expected = share_of_sums([1, 0], [1, 1], [300, 700]), wilson(300, 1000)
+    assert found.value == expected.value
+    assert found.ci_low == pytest.approx(expected.ci_low, abs=2e-3)
+    assert found.ci_high == pytest.approx(expected.ci_high, abs=2e-3)
+
+
+def test_rows_of_equal_groups_may_be_told_as_one_or_apart():
+    once = share_of_sums([50, 0], [50, 50], [20, 30])
+    apart = share_of_sums([50] * 20 + [0] * 30, [50] * 50, [1] * 50)
+    single = share_of_sums([1, 0], [1, 1], [20, 30])
+    assert once == single  # slices repeated within a group add no certainty
+    assert (apart.ci_low, apart.ci_high) == pytest.approx((once.ci_low, once.ci_high), abs=0.03)
+
+
+def test_none_and_all_have_wilsons_width_over_groups():
+    assert share_of_sums([5], [5], [400]) == wilson(400, 400)
+    assert share_of_sums([0, 0], [5, 2], [300, 100]) == wilson(0, 400)
+
+
+def test_one_group_and_groups_that_all_agree_have_no_interval():
+    assert share_of_sums([3], [4], [1]) == Share(0.75, None, None)
+    assert share_of_sums([1], [2], [50]) == Share(0.5, None, None)
+    with pytest.raises(EvaluationError, match="at least one group"):
+        share_of_sums([], [], [])
+
+
+def test_two_groups_say_little():
+    found = share_of_sums([30, 0], [30, 1], [1, 1])
+    assert found.value == pytest.approx(30 / 31)
+    assert found.ci_low < 0.1
+
+
+def test_intervals_cover_the_truth_though_slices_of_a_group_resemble_each_other():
+    rng = np.random.default_rng(5)
+    covered = naive = 0
+    for _ in range(400):
+        totals = rng.integers(1, 20, 50)
+        hits = rng.binomial(totals, rng.beta(0.6, 1.4, 50))  # mean 0.3
+        share = share_of_sums(hits, totals, np.ones(50))
+        plain = wilson(int(hits.sum()), int(totals.sum()))
+        covered += share.ci_low <= 0.3 <= share.ci_high
+        naive += plain.ci_low <= 0.3 <= plain.ci_high
+    assert 0.9 <= covered / 400 <= 0.98
+    assert naive / 400 < 0.8  # what counting slices as independent would promise and not keep
+
+
+def test_difference_of_a_published_example():
+    """Newcombe 1998, table II, example (a), method 10: 56/70 and 48/80, 0.0524 to 0.3339."""
+    found = difference(wilson(48, 80), wilson(56, 70))
+    assert found.value == pytest.approx(0.2)
+    assert found.ci_low == pytest.approx(0.0524, abs=5e-5)
+    assert found.ci_high == pytest.approx(0.3339, abs=5e-5)
+
+
+def test_no_difference_without_intervals():
+    assert difference(None, wilson(1, 2)) is None
+    assert difference(Share(0.5, None, None), wilson(1, 2)) is None

@@ -23,23 +23,14 @@ LINK = frozenset({"seq", "mac"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a chain ends.
-
-    Args:
-        seq: Number of the last row; 0 before the first.
-        mac: Code of the last row; before the first, that of the beginning.
-    """
+    """Where a chain ends: number and code of its last row; before the first, 0 and a code."""
 
     seq: int
     mac: str
 
 
 class ChainKey:
-    """The secret that codes are made with.
-
-    Args:
-        secret: Kept out of `repr`, messages and the database.
-    """
+    """The secret that codes are made with; kept out of `repr`, messages and the database."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -57,7 +48,7 @@ class ChainKey:
         Args:
             chain: Name of the table.
             place: The number of this row and the code of the row before.
-            values: Its content; `seq` and `mac` are passed over.
+            values: Its content; `seq` and `mac` are left out.
         """
         content = {
             name: value
@@ -67,26 +58,14 @@ class ChainKey:
         return self._code(["row", chain, place.seq, place.mac, content])
 
     def made(self, chain: str, before: Place, row: Values) -> bool:
-        """Whether a row carries the code of its content and place; one with odd values does not.
-
-        Args:
-            chain: Name of the table.
-            before: Place of the row before.
-            row: As it was read, `seq` and `mac` included.
-        """
+        """Whether a row, as it was read, carries the code of its content and place."""
         try:
             return same(row["mac"], self.row_mac(chain, Place(row["seq"], before.mac), row))
         except (TypeError, ValueError):  # not finite, no text, no number: no code is made of it
             return False
 
     def sealed(self, chain: str, end: Place, seal: object) -> bool:
-        """Whether a seal is that of where a chain ends; one over odd values is not.
-
-        Args:
-            chain: Name of the table.
-            end: As it was read.
-            seal: As it was read.
-        """
+        """Whether a seal is that of where a chain ends, both as they were read."""
         try:
             return same(seal, self.seal(chain, end))
         except (TypeError, ValueError):
@@ -97,13 +76,7 @@ class ChainKey:
         return self._code(["head", chain, end.seq, end.mac])
 
     def link(self, chain: str, end: Place, rows: Iterable[Values]) -> Iterator[dict[str, Any]]:
-        """Rows with `seq` and `mac`, each tied to the one before.
-
-        Args:
-            chain: Name of the table.
-            end: Where the chain ends so far.
-            rows: What comes next, in order.
-        """
+        """The next rows of a chain with `seq` and `mac`, each tied to the one before."""
         seq, mac = end.seq, end.mac
         for values in rows:
             seq += 1

@@ -75,11 +75,6 @@ class Database:
         """The URL without its password."""
         return self.url.render_as_string(hide_password=True)
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether it is a file of SQLite."""
-        return self.file is not None
-
     @contextmanager
     def reading(
         self, *, snapshot: bool = False, as_it_stands: bool = False
@@ -94,11 +89,11 @@ class Database:
         Raises:
             AuditError: If the database fails.
         """
-        with self._told(), self._engine.connect() as connection:
-            if snapshot and not self.is_sqlite:
+        with self._audit_errors(), self._engine.connect() as connection:
+            if snapshot and self.file is None:
                 connection.execution_options(isolation_level="REPEATABLE READ")
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            if as_it_stands and self.is_sqlite:
+            if as_it_stands and self.file is not None:
                 with _any_text(connection.connection.driver_connection):
                     yield connection
             else:
@@ -113,7 +108,7 @@ class Database:
                 broke during the commit, perhaps all.
         """
         self._require_same_file()
-        with self._told(), self._writing, self._engine.connect() as connection:
+        with self._audit_errors(), self._writing, self._engine.connect() as connection:
             connection.execution_options(slicewise_writes=True)
             with connection.begin():
                 yield connection
@@ -126,7 +121,7 @@ class Database:
             AuditError: If the database fails.
         """
         with self.writing() as connection:
-            if not self.is_sqlite:  # there the write lock is enough
+            if self.file is None:  # there the write lock is enough
                 connection.execute(select(func.pg_advisory_xact_lock(_SETTING_UP)))
             yield connection
 
@@ -142,7 +137,7 @@ class Database:
             )
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _audit_errors(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
@@ -244,8 +239,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 def _wal(cursor: sqlite3.Cursor) -> str:
     """The mode after asking for WAL, waiting while another process turns a new file to it.
 
-    SQLite's own waiting does not cover this: two that ask at the same time would wait for each
-    other, so it refuses one at once.
+    SQLite's own wait does not cover this: of two that ask at the same time it refuses one at once.
     """
     given_up = time.monotonic() + BUSY_S
     while True:

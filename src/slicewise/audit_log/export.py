@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Boolean, Double, Table, Text
 
-from slicewise.audit_log.clock import moment
-from slicewise.audit_log.ledger import Ledger
-from slicewise.audit_log.reading import Span, count_of, rows_of
+from slicewise.audit_log.log import AuditLog
+from slicewise.audit_log.tables import Span, count_of, moment, rows_of
 from slicewise.errors import AuditError, ManifestError, MissingExtraError
 from slicewise.files import row_writer, whole
 from slicewise.progress import Progress, Tally
@@ -23,6 +22,9 @@ NUMBERS = frozenset({"probabilities", "summary"})
 TEXTS = frozenset({"prediction_set", "reasons"})
 """Columns of JSON text that hold a list of texts."""
 
+NEWER_NAMES = {"ood_score": "distance"}
+"""Columns that are written a second time, under the name that the rest of SliceWise uses."""
+
 GROUP = 5000
 """Rows of one group of a Parquet file, which stand in memory together."""
 
@@ -30,7 +32,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(
-    ledger: Ledger, table: Table, out: Path, span: Span, progress: Progress | None = None
+    log: AuditLog, table: Table, out: Path, span: Span, progress: Progress | None = None
 ) -> int:
     """Write the rows of a chain to a file; it appears once it is whole.
 
@@ -38,7 +40,7 @@ def export(
     begins with an apostrophe. In Parquet they are maps and lists, and times are times.
 
     Args:
-        ledger: Where they are.
+        log: Where they are.
         table: `predictions` or `feedback`.
         out: `.csv` or `.parquet`.
         span: Which rows.
@@ -52,28 +54,29 @@ def export(
         ManifestError: If the suffix is another one.
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
-    write = _WRITERS.get(out.suffix.lower())
+    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(out.suffix.lower())
     if write is None:
         raise ManifestError(f"{out}: expected a table named .csv or .parquet")
-    tally = Tally(progress, table.name, count_of(ledger.database, table, span))
+    columns = [column.name for column in table.c]
+    columns += [name for name, stored in NEWER_NAMES.items() if stored in columns]
+    tally = Tally(progress, table.name, count_of(log.database, table, span))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in rows_of(log.database, table, span):
+            yield {name: row[NEWER_NAMES.get(name, name)] for name in columns}
+            tally()
+
     with whole(out) as draft:
-        return write(table, draft, _counted(rows_of(ledger.database, table, span), tally))
+        return write(table, columns, draft, rows())
 
 
-def _counted(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        yield row
-        tally()
-
-
-def _write_csv(table: Table, path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    names = [column.name for column in table.c]
+def _write_csv(table: Table, columns: list[str], path: Path, rows: Iterator[dict[str, Any]]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         write = row_writer(file)
-        write(names)
+        write(columns)
         for row in rows:
-            write([_harmless(row[name]) for name in names])
+            write([_harmless(value) for value in row.values()])
             count += 1
     return count
 
@@ -83,13 +86,16 @@ def _harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _write_parquet(table: Table, path: Path, rows: Iterator[dict[str, Any]]) -> int:
+def _write_parquet(
+    table: Table, columns: list[str], path: Path, rows: Iterator[dict[str, Any]]
+) -> int:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("Parquet", "evaluate") from error
-    schema = pyarrow.schema([(column.name, _arrow_type(column)) for column in table.c])
+    types = [_arrow_type(table.c[NEWER_NAMES.get(name, name)]) for name in columns]
+    schema = pyarrow.schema(list(zip(columns, types, strict=True)))
     count = 0
     with parquet.ParquetWriter(path, schema) as writer:
         while group := [_native(row) for row in islice(rows, GROUP)]:
@@ -127,6 +133,3 @@ def _value(name: str, value: Any) -> Any:
     if name in TEXTS:
         return json.loads(value)
     return moment(value) if name == "created" else value
-
-
-_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}

@@ -19,11 +19,10 @@ from enum import StrEnum
 
 from sqlalchemy import insert, select, update
 
-from slicewise.audit_log.clock import moment, now, stamp
 from slicewise.audit_log.database import Database
-from slicewise.audit_log.ledger import open_database
+from slicewise.audit_log.log import open_database
 from slicewise.audit_log.settings import AuditSettings
-from slicewise.audit_log.tables import API_KEYS
+from slicewise.audit_log.tables import API_KEYS, moment, now, stamp
 from slicewise.errors import AuditError, ConfigError
 
 REFRESH_S = 1.0
@@ -86,29 +85,16 @@ class KeyStore:
 
     @classmethod
     def open(cls, settings: AuditSettings, *, create: bool = True) -> KeyStore:
-        """Open the database.
-
-        Args:
-            settings: Names it; the key of the chain is not needed.
-            create: Make file and tables if missing.
-
-        Raises:
-            AuditError: If the database fails, or there is none and it is not to be made.
-            ConfigError: If the URL is not as expected.
-            MissingExtraError: If the driver of PostgreSQL is not installed.
-        """
+        """Open the database as `open_database` does; the key of the chains is not needed."""
         return cls(open_database(settings, create=create))
 
     def create(self, name: str, role: Role) -> str:
-        """Make a key.
+        """Make a key and give its secret, which nobody can read again.
 
         Args:
             name: 1 to 64 letters, digits, dots, dashes or underscores; never used before, for the
                 audit database names callers by it.
             role: What it may do.
-
-        Returns:
-            The secret, which nobody can read again.
 
         Raises:
             ConfigError: If the name is of another form or taken.

@@ -1,4 +1,4 @@
-"""Forgetting: old rows go, and a checkpoint says which, so that the chain still holds.
+"""Retention: old rows go, and a checkpoint says which, so that the chain still holds.
 
 Only the oldest rows of a chain can go. Each batch is one transaction: its rows are deleted and a
 row of the chain `checkpoints` is added that names the last of them, its code, and how many went.
@@ -9,83 +9,67 @@ covered up by a valid checkpoint.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, takewhile
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select
 
 from slicewise.audit_log.chain import Place
-from slicewise.audit_log.clock import now, stamp
-from slicewise.audit_log.ledger import Ledger
-from slicewise.audit_log.reading import rows_in
-from slicewise.audit_log.tables import CHECKPOINTS, FEEDBACK, PREDICTIONS
+from slicewise.audit_log.log import AuditLog
+from slicewise.audit_log.tables import CHECKPOINTS, FEEDBACK, PREDICTIONS, now, rows_in, stamp
 from slicewise.errors import AuditError
 
 BATCH = 500
 """Rows of one transaction: others wait for some ten milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """How many rows went.
-
-    Args:
-        predictions: Of these.
-        feedback: Of these.
-    """
+class Pruned(NamedTuple):
+    """How many rows of each chain went."""
 
     predictions: int
     feedback: int
 
 
-def prune(ledger: Ledger, before: datetime) -> Pruned:
+def prune(log: AuditLog, before: datetime) -> Pruned:
     """Delete what was written before a time, up to the first row that was not.
 
     Args:
-        ledger: Whose chains are shortened.
+        log: Whose chains are shortened.
         before: Aware time; rows of this time and later stay.
 
     Raises:
         AuditError: If the database fails, or a chain is not as it was written; what is not goes
             neither now nor later.
     """
-    return Pruned(
-        sum(_batches(ledger, PREDICTIONS, stamp(before))),
-        sum(_batches(ledger, FEEDBACK, stamp(before))),
-    )
+    gone = [
+        sum(iter(partial(_prune_batch, log, table, stamp(before)), 0))
+        for table in (PREDICTIONS, FEEDBACK)
+    ]
+    return Pruned(*gone)
 
 
-def prune_some(ledger: Ledger, before: datetime) -> bool:
+def prune_some(log: AuditLog, before: datetime) -> bool:
     """Delete one batch of what `prune` deletes; whether there may be more.
-
-    Args:
-        ledger: Whose chains are shortened.
-        before: Aware time; rows of this time and later stay.
 
     Raises:
         AuditError: If the database fails, or a chain is not as it was written.
     """
-    return any(_prune_batch(ledger, table, stamp(before)) for table in (PREDICTIONS, FEEDBACK))
+    return any(_prune_batch(log, table, stamp(before)) for table in (PREDICTIONS, FEEDBACK))
 
 
-def _batches(ledger: Ledger, table: Table, before: str) -> Iterator[int]:
-    while pruned := _prune_batch(ledger, table, before):
-        yield pruned
-
-
-def _prune_batch(ledger: Ledger, table: Table, before: str) -> int:
-    with ledger.database.writing() as connection:
-        end = ledger.end(connection, table.name, lock=True)
-        rows = list(islice(_leading_old_rows(ledger, connection, table, end, before), BATCH))
+def _prune_batch(log: AuditLog, table: Table, before: str) -> int:
+    with log.database.writing() as connection:
+        end = log.end(connection, table.name, lock=True)
+        rows = list(islice(_leading_old_rows(log, connection, table, end, before), BATCH))
         if rows:
-            _delete(ledger, connection, table, rows)
+            _delete(log, connection, table, rows)
     return len(rows)
 
 
 def _delete(
-    ledger: Ledger, connection: Connection, table: Table, rows: list[dict[str, Any]]
+    log: AuditLog, connection: Connection, table: Table, rows: list[dict[str, Any]]
 ) -> None:
     last, times = rows[-1], [row["created"] for row in rows]
     connection.execute(delete(table).where(table.c.seq <= last["seq"]))
@@ -98,47 +82,39 @@ def _delete(
         "oldest": min(times),
         "newest": max(times),
     }
-    ledger.append(connection, CHECKPOINTS, [checkpoint])
+    log.append(connection, CHECKPOINTS, [checkpoint])
 
 
 def _leading_old_rows(
-    ledger: Ledger, connection: Connection, table: Table, end: Place, before: str
+    log: AuditLog, connection: Connection, table: Table, end: Place, before: str
 ) -> Iterator[dict[str, Any]]:
     """The first rows of a chain up to the first that is young enough to stay, each checked."""
-    start = _beginning(ledger, connection, table)
-    checked = _checked(ledger, table, start, rows_in(connection, table, BATCH))
-    for row in takewhile(lambda row: row["created"] < before, checked):
+    place = _beginning(log, connection, table)
+    for row in rows_in(connection, table, BATCH):
+        place = _follow(log, table, place, row)
+        if row["created"] >= before:
+            return
         if row["seq"] > end.seq:
             raise _not_as_written(table, row["seq"])
         yield row
 
 
-def _beginning(ledger: Ledger, connection: Connection, table: Table) -> Place:
+def _beginning(log: AuditLog, connection: Connection, table: Table) -> Place:
     """The place before the first row: of the last one removed, by a checkpoint that is checked."""
-    query = select(CHECKPOINTS).order_by(CHECKPOINTS.c.seq.desc())
-    last = query.where(CHECKPOINTS.c.chain == table.name).limit(1)
-    row = connection.execute(last).mappings().first()
+    query = select(CHECKPOINTS).order_by(CHECKPOINTS.c.seq.desc()).limit(1)
+    row = connection.execute(query.where(CHECKPOINTS.c.chain == table.name)).mappings().first()
     if row is None:
-        return ledger.key.beginning(table.name)
-    earlier = query.where(CHECKPOINTS.c.seq < row["seq"]).limit(1)
-    found = connection.execute(earlier).mappings().first()
-    start = ledger.key.beginning(CHECKPOINTS.name)
+        return log.key.beginning(table.name)
+    found = connection.execute(query.where(CHECKPOINTS.c.seq < row["seq"])).mappings().first()
+    start = log.key.beginning(CHECKPOINTS.name)
     place = start if found is None else Place(found["seq"], found["mac"])
-    _follow(ledger, CHECKPOINTS, place, dict(row))
+    _follow(log, CHECKPOINTS, place, dict(row))
     return Place(row["through_seq"], row["through_mac"])
 
 
-def _checked(
-    ledger: Ledger, table: Table, place: Place, rows: Iterator[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        place = _follow(ledger, table, place, row)
-        yield row
-
-
-def _follow(ledger: Ledger, table: Table, before: Place, row: dict[str, Any]) -> Place:
+def _follow(log: AuditLog, table: Table, before: Place, row: dict[str, Any]) -> Place:
     """The place of a row that follows another one and carries its code."""
-    if row["seq"] != before.seq + 1 or not ledger.key.made(table.name, before, row):
+    if row["seq"] != before.seq + 1 or not log.key.made(table.name, before, row):
         raise _not_as_written(table, row["seq"])
     return Place(row["seq"], row["mac"])
 

@@ -1,38 +1,56 @@
-"""The audit database as the service uses it: append, look up, stay durable."""
+"""The audit log as the service uses it: append, look up, stay durable.
+
+Group commit: what many threads submit while one commit runs is written by the next one.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
-from slicewise.audit_log.clock import now
 from slicewise.audit_log.database import is_conflict, may_pass
-from slicewise.audit_log.feedback import Feedback, check_feedback
-from slicewise.audit_log.ledger import Ledger
-from slicewise.audit_log.reading import Span, rows_of
-from slicewise.audit_log.record import PredictionRecord
-from slicewise.audit_log.retention import prune_some
-from slicewise.audit_log.rows import (
-    feedback_of_row,
+from slicewise.audit_log.log import AuditLog
+from slicewise.audit_log.records import (
+    Feedback,
+    PredictionRecord,
+    check_feedback,
+    feedback_of,
     feedback_row,
     prediction_of,
     prediction_row,
 )
+from slicewise.audit_log.retention import prune_some
 from slicewise.audit_log.settings import AuditSettings
-from slicewise.audit_log.tables import FEEDBACK, HEADS, PREDICTIONS
-from slicewise.audit_log.writer import GroupWriter, Rows
+from slicewise.audit_log.tables import FEEDBACK, HEADS, PREDICTIONS, Span, now, rows_of
 from slicewise.errors import AuditError, FeedbackError
+
+Rows = Sequence[dict[str, Any]]
 
 RETRY_S = 8.0
 """How long a failed commit is tried again, seconds: a restart of the database is shorter."""
+
+GROUP = 1000
+"""Rows after which no further submission joins a commit."""
+
+WAITING = 20_000
+"""Rows that may wait; a database that stands still must not fill the memory."""
+
+FIRST_CHORE_S = 5.0
+"""Time from the start to the first chore, seconds: who only opens and closes does none."""
+
+CHORE_S = 3600.0
+"""Time between two chores, seconds."""
 
 _PAUSE_S = 0.25
 _PROOF_S = 5.0
@@ -45,11 +63,11 @@ _log = logging.getLogger(__name__)
 class AuditStore:
     """One a process, safe to use from several threads; made by `open`."""
 
-    def __init__(self, ledger: Ledger, retention_days: int | None) -> None:
-        self._ledger = ledger
+    def __init__(self, log: AuditLog, retention_days: int | None) -> None:
+        self._audit = log
         self._retention_days = retention_days
         self._written_at = -_PROOF_S
-        self._failed_at, self._fault, self._fault_told = -math.inf, "", False
+        self._failed_at, self._fault, self._fault_logged = -math.inf, "", False
         self._writer = GroupWriter(self._write, self._prune)
 
     @classmethod
@@ -62,13 +80,13 @@ class AuditStore:
             ConfigError: If URL or key are not as expected.
             MissingExtraError: If the driver of PostgreSQL is not installed.
         """
-        ledger = Ledger.open(settings, create=True)
+        opened = AuditLog.open(settings, create=True)
         try:
-            ledger.check_heads()
+            opened.check_heads()
         except AuditError:
-            ledger.close()
+            opened.close()
             raise
-        return cls(ledger, settings.retention_days)
+        return cls(opened, settings.retention_days)
 
     def submit(self, records: Sequence[PredictionRecord]) -> Future[None]:
         """Have records written, all or none.
@@ -88,14 +106,14 @@ class AuditStore:
             AuditError: If the database fails.
         """
         query = select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)
-        with _told(), self._ledger.database.reading() as connection:
+        with _errors_logged(), self._audit.database.reading() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else prediction_of(dict(row))
 
     def add_feedback(
         self, prediction_id: str, caller: str, *, agree: bool, label: str | None, note: str | None
     ) -> str:
-        """Append what somebody said about a prediction; on disk when this returns.
+        """Append feedback on a prediction; on disk when this returns.
 
         Args:
             prediction_id: Which prediction.
@@ -108,28 +126,28 @@ class AuditStore:
             The id of the feedback.
 
         Raises:
-            FeedbackError: If there is no such prediction, or what was said does not fit it.
+            FeedbackError: If there is no such prediction, or the feedback does not fit it.
             AuditError: If the database fails.
         """
         record = self.get(prediction_id)
         if record is None:
             raise FeedbackError("expected the id of a prediction that is kept; got another one")
-        said = Feedback(uuid4().hex, prediction_id, now(), caller, agree, label, note)
-        check_feedback(record, said)
-        with _told(), self._ledger.database.writing() as connection:
-            self._ledger.append(connection, FEEDBACK, [feedback_row(said)])
-        return said.id
+        feedback = Feedback(uuid4().hex, prediction_id, now(), caller, agree, label, note)
+        check_feedback(record, feedback)
+        with _errors_logged(), self._audit.database.writing() as connection:
+            self._audit.append(connection, FEEDBACK, [feedback_row(feedback)])
+        return feedback.id
 
     def feedback_of(self, prediction_id: str) -> list[Feedback]:
-        """All that was said about a prediction, oldest first.
+        """All feedback on a prediction, oldest first.
 
         Raises:
             AuditError: If the database fails.
         """
         query = select(FEEDBACK).where(FEEDBACK.c.prediction_id == prediction_id)
-        with _told(), self._ledger.database.reading() as connection:
+        with _errors_logged(), self._audit.database.reading() as connection:
             found = connection.execute(query.order_by(FEEDBACK.c.seq)).mappings()
-            return [feedback_of_row(dict(row)) for row in found]
+            return [feedback_of(dict(row)) for row in found]
 
     def records(
         self,
@@ -138,18 +156,13 @@ class AuditStore:
         until: datetime | None = None,
         arm: str | None = None,
     ) -> Iterator[PredictionRecord]:
-        """Predictions in the order in which they were written, a page at a time.
-
-        Args:
-            since: Aware time; from then on.
-            until: Aware time; before then.
-            arm: Only this one.
+        """Predictions of a `Span` in the order in which they were written, a page at a time.
 
         Raises:
             AuditError: If the database fails, or a row is not as it was written.
         """
         wanted = Span(since, until, arm)
-        return map(prediction_of, rows_of(self._ledger.database, PREDICTIONS, wanted))
+        return map(prediction_of, rows_of(self._audit.database, PREDICTIONS, wanted))
 
     def ping(self) -> None:
         """Show that the database can be written; writes only if nothing was in the last seconds.
@@ -161,14 +174,14 @@ class AuditStore:
             raise AuditError("the thread that writes the audit database has ended")
         if time.monotonic() - self._failed_at < _FAULT_S:  # a full disk may still take this row
             error = AuditError(f"the last answers could not be written: {self._fault}")
-            if not self._fault_told:  # once for each fault: anybody may ask
+            if not self._fault_logged:  # once for each fault: anybody may ask
                 _log.error("audit database: %s", error)
-            self._fault_told = True
+            self._fault_logged = True
             raise error
         if time.monotonic() - self._written_at < _PROOF_S:
             return
-        with _told(), self._ledger.database.writing() as connection:
-            end = self._ledger.end(connection, PREDICTIONS.name, lock=True)
+        with _errors_logged(), self._audit.database.writing() as connection:
+            end = self._audit.end(connection, PREDICTIONS.name, lock=True)
             rewritten = update(HEADS).where(HEADS.c.chain == PREDICTIONS.name)
             connection.execute(rewritten.values(seq=end.seq))
         self._written_at = time.monotonic()
@@ -176,7 +189,7 @@ class AuditStore:
     def close(self) -> None:
         """Write what waits, then close."""
         self._writer.close()
-        self._ledger.close()
+        self._audit.close()
 
     def _write(self, rows: Rows) -> None:
         """Make rows durable; after a broken connection, look first whether they already are.
@@ -190,13 +203,14 @@ class AuditStore:
         while True:
             try:
                 if not (repeated and self._are_there(rows)):
-                    self._append(rows)
+                    with self._audit.database.writing() as connection:
+                        self._audit.append(connection, PREDICTIONS, rows)
             except AuditError as error:
                 self._written_at = -_PROOF_S
                 late = repeated and not looked_again and is_conflict(error)
                 if not (late or may_pass(error)) or time.monotonic() > given_up:
                     self._failed_at, self._fault = time.monotonic(), str(error)
-                    self._fault_told = False
+                    self._fault_logged = False
                     raise
                 repeated, looked_again = True, looked_again or late
                 time.sleep(_PAUSE_S)
@@ -204,26 +218,128 @@ class AuditStore:
                 self._written_at, self._failed_at = time.monotonic(), -math.inf
                 return
 
-    def _append(self, rows: Rows) -> None:
-        with self._ledger.database.writing() as connection:
-            self._ledger.append(connection, PREDICTIONS, rows)
-
     def _are_there(self, rows: Rows) -> bool:
         """Whether a commit that seemed to fail did succeed."""
         ids = {row["id"] for row in rows}
         query = select(func.count()).select_from(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids))
-        with self._ledger.database.reading() as connection:
+        with self._audit.database.reading() as connection:
             return connection.execute(query).scalar_one() == len(rows)
 
     def _prune(self) -> bool:
         if self._retention_days is None:
             return False
-        return prune_some(self._ledger, now() - timedelta(days=self._retention_days))
+        return prune_some(self._audit, now() - timedelta(days=self._retention_days))
+
+
+class GroupWriter:
+    """One thread that writes what others submit, in order, in as few commits as it can.
+
+    Args:
+        write: Makes rows durable, all or none; raises AuditError.
+        chore: Called from the same thread soon after the start and every hour, whether or not
+            others submit; does a little and says whether more is left, for which it is called
+            again after the next commit.
+    """
+
+    def __init__(self, write: Callable[[Rows], None], chore: Callable[[], bool]) -> None:
+        self._write, self._chore = write, chore
+        self._next_chore = time.monotonic() + FIRST_CHORE_S
+        self._queue: deque[tuple[Rows, Future[None]]] = deque()
+        self._waiting = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def submit(self, rows: Rows) -> Future[None]:
+        """Have rows that belong together written, whether or not somebody still waits for it.
+
+        Raises:
+            AuditError: If too much waits, or the writer is closed.
+        """
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()
+        if not rows:
+            done.set_result(None)
+            return done
+        with self._changed:
+            if self._closed:
+                raise AuditError("the audit database is closed")
+            if self._waiting + len(rows) > WAITING:
+                raise AuditError(f"the audit database is behind: {self._waiting} records wait")
+            self._queue.append((rows, done))
+            self._waiting += len(rows)
+            self._changed.notify()
+        return done
+
+    def close(self) -> None:
+        """Write what waits, then end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            left = self._next_chore - time.monotonic()
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed, max(left, 0.0))
+                group, closed = self._take(), self._closed
+            if group:
+                self._commit(group)
+            elif closed:
+                return
+            if not closed and time.monotonic() >= self._next_chore:
+                self._do_chore()
+
+    def _take(self) -> list[tuple[Rows, Future[None]]]:
+        group: list[tuple[Rows, Future[None]]] = []
+        size = 0
+        while self._queue and (not group or size + len(self._queue[0][0]) <= GROUP):
+            group.append(self._queue.popleft())
+            size += len(group[-1][0])
+        self._waiting -= size
+        return group
+
+    def _commit(self, group: list[tuple[Rows, Future[None]]]) -> None:
+        failure: AuditError | None = None
+        try:
+            self._write([row for rows, _ in group for row in rows])
+        except AuditError as error:
+            if is_conflict(error) and len(group) > 1:  # one is at fault: the others must not pay
+                for one in group:
+                    self._commit([one])
+                return
+            _log.error("audit database: %s", error)
+            failure = error
+        except Exception as error:
+            _log.exception("audit writer")
+            failure = AuditError(f"the audit database failed: {type(error).__name__}")
+        for _, done in group:
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
+
+    def _do_chore(self) -> None:
+        more = False
+        try:
+            more = self._chore()
+        except AuditError as error:
+            _log.error("audit retention: %s", error)
+        except Exception:
+            _log.exception("audit retention")
+        self._next_chore = time.monotonic() + (0.0 if more else CHORE_S)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Log why the database failed: callers are told only that it did."""
+def _errors_logged() -> Iterator[None]:
+    """Log why the database failed: callers hear only that it did."""
     try:
         yield
     except AuditError as error:

@@ -1,4 +1,4 @@
-"""The tables of the audit database, as the newest migration leaves them.
+"""The tables of the audit database, as the newest migration leaves them, and how they are read.
 
 Times are ISO 8601 text in UTC with six decimals: it sorts as time does and reads back to the same
 bytes on every database, which a chain over the rows needs. Lists and mappings are JSON text.
@@ -6,22 +6,43 @@ bytes on every database, which a chain over the rows needs. Lists and mappings a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
+    Connection,
     Double,
+    FromClause,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
+    func,
+    select,
+    type_coerce,
 )
+
+from slicewise.audit_log.database import Database
+from slicewise.errors import AuditError
+
+PAGE = 2000
+"""Rows that are read at once, so that memory stays small however many there are."""
 
 REVISION = "0002"
 """The newest migration: what `alembic_version` must hold."""
 
 METADATA = MetaData()
+
+_TRUTH = {0: False, 1: True}
+_BEFORE_ALL = -(2**62)
+"""Less than the number of any row, one that was put in by hand included."""
 
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
@@ -119,3 +140,119 @@ API_KEYS = Table(
 
 CHAINED = {table.name: table for table in (PREDICTIONS, FEEDBACK, CHECKPOINTS)}
 """The tables that are chains, in the order in which their heads are locked."""
+
+
+def now() -> datetime:
+    """This moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as 27 characters, such as `2026-03-01T09:30:00.000000Z`.
+
+    Raises:
+        AuditError: If the time does not say its zone.
+    """
+    if moment.tzinfo is None:
+        raise AuditError(f"expected a time with its zone; got {moment.isoformat()}")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
+
+
+def moment(stamped: str) -> datetime:
+    """The time that a text stands for, aware, in UTC.
+
+    Raises:
+        AuditError: If the text is no time.
+    """
+    try:
+        return datetime.strptime(stamped, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise AuditError(
+            f"expected a time such as 2026-03-01T09:30:00.000000Z; got {stamped!r}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which rows are wanted.
+
+    Args:
+        since: From this time on; None from the first.
+        until: Before this time; None to the last.
+        arm: Of predictions, only those of this arm; None for all.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    arm: str | None = None
+
+    def conditions(self, table: FromClause) -> list[ColumnElement[bool]]:
+        """As conditions on a table.
+
+        Raises:
+            AuditError: If a time does not say its zone.
+        """
+        wanted: list[ColumnElement[bool]] = []
+        if self.since is not None:
+            wanted.append(table.c.created >= stamp(self.since))
+        if self.until is not None:
+            wanted.append(table.c.created < stamp(self.until))
+        if self.arm is not None and "arm" in table.c:
+            wanted.append(table.c.arm == self.arm)
+        return wanted
+
+
+EVERYTHING = Span()
+
+
+def rows_in(
+    connection: Connection, table: Table, page_size: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """All rows of a chain by number, as they stand, within one transaction.
+
+    SQLite keeps truth as 0 and 1, and would keep 7: other values than these come as they are, so
+    that they cannot pass for true.
+
+    Args:
+        connection: Stays open until the last row.
+        table: A chain.
+        page_size: Rows that are read at once; `PAGE` by default.
+    """
+    truths = [column.name for column in table.c if isinstance(column.type, Boolean)]
+    query = select(
+        *(type_coerce(c, Integer).label(c.name) if c.name in truths else c for c in table.c)
+    )
+    query = query.order_by(table.c.seq).limit(page_size or PAGE)
+    after = _BEFORE_ALL
+    while page := connection.execute(query.where(table.c.seq > after)).mappings().all():
+        for row in page:
+            yield {**row, **{name: _TRUTH.get(row[name], row[name]) for name in truths}}
+        after = page[-1]["seq"]
+
+
+def rows_of(database: Database, table: Table, span: Span = EVERYTHING) -> Iterator[dict[str, Any]]:
+    """Rows by number, each page in a transaction of its own, so that no long one stays open.
+
+    Raises:
+        AuditError: If the database fails.
+    """
+    query = select(table).where(*span.conditions(table)).order_by(table.c.seq).limit(PAGE)
+    after = _BEFORE_ALL
+    while True:
+        with database.reading() as connection:
+            page = connection.execute(query.where(table.c.seq > after)).mappings().all()
+        if not page:
+            return
+        yield from map(dict, page)
+        after = page[-1]["seq"]
+
+
+def count_of(database: Database, table: Table, span: Span) -> int:
+    """How many rows there are.
+
+    Raises:
+        AuditError: If the database fails.
+    """
+    query = select(func.count()).select_from(table).where(*span.conditions(table))
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())

@@ -1,19 +1,24 @@
-"""Is every chain still as it was written? What is not is told by row."""
+"""Is every chain still as it was written, also against where it ended earlier?
+
+A chain shows by itself what was changed or removed, but not that the whole database was put back
+to an older state. A head that was noted before, and kept elsewhere, shows that too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from slicewise.audit_log.anchor import Anchor
 from slicewise.audit_log.chain import ChainKey, Place, same
-from slicewise.audit_log.ledger import Ledger, head_fault
-from slicewise.audit_log.reading import rows_in
-from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS
+from slicewise.audit_log.log import AuditLog, head_fault
+from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS, moment, now, rows_in, stamp
+from slicewise.errors import AuditError
 from slicewise.progress import Progress, Tally
 
 SHOWN = 50
@@ -30,7 +35,75 @@ class Fault(StrEnum):
     CUT_OFF = "cut_off"
     ADDED = "added"
     CHECKPOINT = "checkpoint"
-    ANCHOR = "anchor"
+    EARLIER_HEAD = "anchor"  # the name that programs know from the JSON of 0.1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where one chain ended.
+
+    Args:
+        created: When it was noted, in UTC.
+        chain: Name of the table.
+        end: Number and code of its last row.
+        key_id: Which key its codes are made with; not the key itself.
+    """
+
+    created: datetime
+    chain: str
+    end: Place
+    key_id: str
+
+    def line(self) -> str:
+        """As one line of text: time, chain, number, code, key."""
+        words = (stamp(self.created), self.chain, str(self.end.seq), self.end.mac, self.key_id)
+        return " ".join(words)
+
+
+def heads_now(log: AuditLog) -> list[Head]:
+    """Where all chains end at this moment.
+
+    Raises:
+        AuditError: If a head was changed or does not name the last row of its chain.
+    """
+    created = now()
+    with log.database.reading(snapshot=True) as connection:
+        ends = {chain: log.end(connection, chain) for chain in CHAINED}
+        for chain, table in CHAINED.items():
+            last = select(table.c.seq, table.c.mac).order_by(table.c.seq.desc()).limit(1)
+            row = connection.execute(last).first()
+            if row is not None and Place(row[0], row[1]) != ends[chain]:
+                raise AuditError(
+                    f"the head of {chain} does not name its last row: run audit verify"
+                )
+    return [Head(created, chain, end, log.key.id) for chain, end in ends.items()]
+
+
+def read_heads(path: Path) -> list[Head]:
+    """Earlier heads from a text file, one a line; empty lines and those after `#` are left out.
+
+    Raises:
+        AuditError: If the file cannot be read or a line is no head.
+    """
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuditError(f"{path}: expected lines that audit head printed; {error}") from error
+    found = list(_parsed(path, lines))
+    if not found:
+        raise AuditError(f"{path}: expected lines that audit head printed; got none")
+    return found
+
+
+def _parsed(path: Path, lines: list[str]) -> Iterator[Head]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        words = line.split()
+        if len(words) != 5 or words[1] not in CHAINED or not words[2].isdecimal():
+            raise AuditError(f"{path}, line {number}: expected time, chain, number, code and key")
+        created, chain, seq, mac, key_id = words
+        yield Head(moment(created), chain, Place(int(seq), mac), key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +150,15 @@ class ChainState:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The state of all chains.
+    """The state of all chains: `checkpoints`, `predictions`, `feedback`.
 
     Args:
-        chains: In the order `checkpoints`, `predictions`, `feedback`.
-        anchors: How many were compared.
+        chains: In this order.
+        heads: How many earlier heads were compared.
     """
 
     chains: tuple[ChainState, ...]
-    anchors: int
+    heads: int
 
     @property
     def intact(self) -> bool:
@@ -93,19 +166,24 @@ class Verification:
         return not any(state.faults for state in self.chains)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for a JSON file."""
+        """All of it, for a JSON file; `anchors` is the older name of `heads`."""
         states = [asdict(state) for state in self.chains]
-        return {"intact": self.intact, "anchors": self.anchors, "chains": states}
+        return {
+            "intact": self.intact,
+            "heads": self.heads,
+            "anchors": self.heads,
+            "chains": states,
+        }
 
 
 def verify(
-    ledger: Ledger, anchors: Sequence[Anchor] = (), progress: Progress | None = None
+    log: AuditLog, heads: Sequence[Head] = (), progress: Progress | None = None
 ) -> Verification:
     """Check every row of every chain in one state of the database; others may write meanwhile.
 
     Args:
-        ledger: The chains and the key.
-        anchors: Where chains ended at earlier times.
+        log: The chains and the key.
+        heads: Where chains ended at earlier times.
         progress: Told of rows; None for nobody.
 
     Raises:
@@ -114,32 +192,32 @@ def verify(
     order = [CHECKPOINTS.name, *(name for name in CHAINED if name != CHECKPOINTS.name)]
     states = []
     pruned: dict[str, Place] = {}
-    with ledger.database.reading(snapshot=True, as_it_stands=True) as connection:
+    with log.database.reading(snapshot=True, as_it_stands=True) as connection:
         for chain in order:
-            noted = [anchor for anchor in anchors if anchor.chain == chain]
-            check = _ChainCheck(ledger.key, chain, pruned.get(chain), noted)
+            earlier = [head for head in heads if head.chain == chain]
+            check = _ChainCheck(log.key, chain, pruned.get(chain), earlier)
             states.append(check.run(connection, progress))
             if chain == CHECKPOINTS.name:
                 pruned = _last_checkpoints(connection, check)
-    return Verification(tuple(states), len(anchors))
+    return Verification(tuple(states), len(heads))
 
 
 class _ChainCheck:
     """One walk along one chain."""
 
     def __init__(
-        self, key: ChainKey, chain: str, pruned: Place | None, anchors: Sequence[Anchor]
+        self, key: ChainKey, chain: str, pruned: Place | None, heads: Sequence[Head]
     ) -> None:
         self._key, self._chain, self._pruned = key, chain, pruned
-        self._anchors = anchors
-        self._codes: dict[int, str] = {}  # of rows that an anchor names
-        self._named = {anchor.end.seq for anchor in anchors}
+        self._heads = heads
+        self._codes: dict[int, str] = {}  # of rows that an earlier head names
+        self._named = {head.end.seq for head in heads}
         self.doubtful: set[int] = set()  # numbers of rows that say nothing that counts
         self._last = pruned or key.beginning(chain)
         self.state = ChainState(chain, pruned_through=self._last.seq)
 
     def run(self, connection: Connection, progress: Progress | None) -> ChainState:
-        """Walk; says what was found."""
+        """Walk; gives what was found."""
         query = select(HEADS).where(HEADS.c.chain == self._chain)
         head = connection.execute(query).mappings().first()
         fault = head_fault(self._key, self._chain, head)
@@ -152,8 +230,8 @@ class _ChainCheck:
         self._walk(rows_in(connection, CHAINED[self._chain]), end, progress)
         if end is not None:
             self._compare_end(end)
-        for anchor in self._anchors:
-            self._compare_anchor(anchor)
+        for earlier in self._heads:
+            self._compare_earlier(earlier)
         return self.state
 
     def _walk(
@@ -190,18 +268,18 @@ class _ChainCheck:
             text = f"the head does not name the code of row {end.seq}"
             self.state.note(Fault.HEAD, end.seq, text)
 
-    def _compare_anchor(self, anchor: Anchor) -> None:
-        seq, noted = anchor.end.seq, f"the anchor of {anchor.created:%Y-%m-%d %H:%M:%S} UTC"
-        if anchor.key_id != self._key.id:
-            self.state.note(Fault.KEY, seq, f"{noted} was made with the key {anchor.key_id}")
+    def _compare_earlier(self, head: Head) -> None:
+        seq, noted = head.end.seq, f"the head of {head.created:%Y-%m-%d %H:%M:%S} UTC"
+        if head.key_id != self._key.id:
+            self.state.note(Fault.KEY, seq, f"{noted} was made with the key {head.key_id}")
         elif seq > self._last.seq:
             text = f"{noted} names row {seq}; the chain ends at {self._last.seq}"
-            self.state.note(Fault.ANCHOR, seq, text)
-        elif (code := self._code_at(seq)) is not None and not same(code, anchor.end.mac):
-            self.state.note(Fault.ANCHOR, seq, f"{noted} names another row {seq}")
+            self.state.note(Fault.EARLIER_HEAD, seq, text)
+        elif (code := self._code_at(seq)) is not None and not same(code, head.end.mac):
+            self.state.note(Fault.EARLIER_HEAD, seq, f"{noted} names another row {seq}")
 
     def _code_at(self, seq: int) -> str | None:
-        """The code of a row that an anchor names; None where retention removed it."""
+        """The code of a row that an earlier head names; None where retention removed it."""
         beginning = self._key.beginning(self._chain)
         if seq == beginning.seq:
             return beginning.mac

@@ -19,15 +19,19 @@ ChainName = Literal["predictions", "feedback"]
 ArmName = Literal["main", "challenger", "shadow"]
 
 audit = typer.Typer(
-    help="The audit database: verify, anchor, export, compare, prune.", no_args_is_help=True
+    help="The audit database: verify, export, compare, prune.", no_args_is_help=True
 )
 
 
 @audit.command("verify")
 def audit_verify(
-    anchor: Annotated[
+    head: Annotated[
         list[Path] | None,
-        typer.Option(help="File of lines that audit head printed earlier; may be repeated."),
+        typer.Option(
+            "--head",
+            "--anchor",
+            help="File of lines that audit head printed earlier; may be repeated.",
+        ),
     ] = None,
     database: Database = None,
     json_: AsJson = False,
@@ -35,14 +39,14 @@ def audit_verify(
     """Check every row of every chain; exit code 1 where one is not as it was written."""
     from slicewise.cli.audit_run import run_verify
 
-    text, intact = run_verify(database, anchor or [], as_json=json_)
+    text, intact = run_verify(database, head or [], as_json=json_)
     typer.echo(text)
     raise typer.Exit(0 if intact else 1)
 
 
 @audit.command("head")
 def audit_head(database: Database = None, json_: AsJson = False) -> None:
-    """Print where the chains end: the anchor to keep elsewhere, one line a chain."""
+    """Print where the chains end, one line a chain, to be kept elsewhere and verified against."""
     from slicewise.cli.audit_run import run_head
 
     typer.echo(run_head(database, as_json=json_))

@@ -1,4 +1,4 @@
-"""The comparison of arms as text."""
+"""The comparison of models as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     """A report for a terminal.
 
     Args:
-        report: As `compare_arms` gives it.
+        report: As `compare_models` gives it.
     """
     if not report["arms"]:
         return "no predictions in this time"
@@ -73,7 +73,7 @@ def _share(share: Mapping[str, float] | None) -> str:
     if share is None:
         return "-"
     if share["ci_low"] is None:
-        return f"{percent_text(share['value'])} (one input)"
+        return f"{percent_text(share['value'])} (no interval)"
     return share_text(share["value"], share["ci_low"], share["ci_high"])
 
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from slicewise.audit_log.ledger import open_database
-from slicewise.audit_log.reading import Span, count_of, rows_of
-from slicewise.audit_log.record import PredictionRecord
-from slicewise.audit_log.rows import prediction_of
-from slicewise.audit_log.tables import PREDICTIONS
+from slicewise.audit_log.log import open_database
+from slicewise.audit_log.records import PredictionRecord, prediction_of
+from slicewise.audit_log.tables import PREDICTIONS, Span, count_of, rows_of
 from slicewise.cli.progress import steps
 from slicewise.errors import ConfigError
 from slicewise.inference.bundle import Bundle, bundled_model, load_bundle

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from slicewise.audit_log.keys import KeyStore
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.inference.classifier import Classifier

@@ -16,7 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from slicewise.arrays import Bools, Ints, Names
 from slicewise.errors import EvaluationError
-from slicewise.stats.bootstrap import Bootstrap, Margin, Quantity, group_intervals
+from slicewise.stats.bootstrap import (
+    BLOCK,
+    ROUNDING,
+    Bootstrap,
+    Estimate,
+    Margin,
+    Quantity,
+    group_intervals,
+)
 
 Values = NDArray[np.float64] | NDArray[np.bool_]
 
@@ -125,6 +133,59 @@ def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
         EvaluationError: If there is no slice.
     """
     return mean_share_by_class(hits, np.zeros(len(np.asarray(hits)), dtype=np.int64), groups)
+
+
+def share_of_sums(hits: ArrayLike, totals: ArrayLike, groups: ArrayLike) -> Share:
+    """Share of hits among all, with a 95 % interval that resamples groups, given by their sums.
+
+    Groups with equal sums stand in one row, so that millions cost no more than a few. A share of 0
+    or 1 is so in every resample: Wilson's interval over the groups stands in.
+
+    Args:
+        hits: (R,) hits in each group of a row, 0 to its total; need not be whole.
+        totals: (R,) what could be a hit in each group of a row, above 0.
+        groups: (R,) how many groups a row stands for, at least 1.
+
+    Raises:
+        EvaluationError: If there is no row.
+    """
+    sums = np.stack([np.asarray(hits, float), np.asarray(totals, float)], axis=1)
+    repeats = np.asarray(groups, dtype=np.int64)
+    if repeats.size == 0:
+        raise EvaluationError("share: expected at least one group; got none")
+    found, total = repeats @ sums
+    share, n = float(found / total), int(repeats.sum())
+    if n < 2:
+        return Share(share, None, None)
+    if share in (0.0, 1.0):
+        return wilson(n if share else 0, n)
+    how = Bootstrap()
+    rng = np.random.default_rng(how.seed)
+    rows = max(1, BLOCK // repeats.size)
+    blocks = [min(rows, how.resamples - done) for done in range(0, how.resamples, rows)]
+    drawn = np.concatenate([rng.multinomial(n, repeats / n, block) @ sums for block in blocks])
+    tail = (1 - how.level) / 2
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
+    if high - low <= ROUNDING:
+        return Share(share, None, None)
+    return Share(share, float(low), float(high))
+
+
+def difference(first: Share | None, other: Share | None) -> Estimate | None:
+    """Other minus first, for independent shares (Newcombe 1998, method 10).
+
+    Returns:
+        None where a share is missing or has no interval.
+    """
+    if first is None or other is None:
+        return None
+    a, b, c, d = first.ci_low, first.ci_high, other.ci_low, other.ci_high
+    if a is None or b is None or c is None or d is None:
+        return None
+    gap = other.value - first.value
+    below = ((other.value - c) ** 2 + (b - first.value) ** 2) ** 0.5
+    above = ((d - other.value) ** 2 + (first.value - a) ** 2) ** 0.5
+    return Estimate(gap, gap - below, gap + above)
 
 
 def mean_share_by_class(hits: ArrayLike, classes: ArrayLike, groups: ArrayLike) -> Share:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from builders_monitor import BUNDLE, START, answer, answers
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.service.monitoring import drift
 from slicewise.service.monitoring.drift import (
     Change,

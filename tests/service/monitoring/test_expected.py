@@ -7,7 +7,7 @@ import pytest
 
 from builders import fitted_rule
 from builders_monitor import BUNDLE, START, answer, answers
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.service.monitoring.expected import Expectation, expectations
 from slicewise.service.monitoring.windows import gather

@@ -11,7 +11,7 @@ import pytest
 
 from builders import bundle_info, fitted_rule
 from builders_monitor import BUNDLE, START, answer, answers
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.service.monitoring.page import render_page
 from slicewise.service.monitoring.report import Question, Report, monitor
 

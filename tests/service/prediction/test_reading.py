@@ -9,7 +9,7 @@ import pytest
 from builders import head_pixels, make_slice, tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, series
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.errors import LimitError, OverloadError
 from slicewise.inference.classifier import Classifier
 from slicewise.service.http.uploads import limits_of, upload_of

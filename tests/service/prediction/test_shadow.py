@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from builders_imaging import zip_bytes
 from builders_service import Gate, files, png, running, series, service_settings, services, until
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.service.prediction import shadow as shadow_module
 
 

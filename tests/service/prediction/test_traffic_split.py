@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.service.prediction.traffic_split import Rollout, place_of
 from slicewise.service.settings import Settings
 

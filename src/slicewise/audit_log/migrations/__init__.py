@@ -1,1 +1,1 @@
-"""Steps from one layout of the tables to the next; `schema.py` takes them when a database opens."""
+"""Steps from one layout of the tables to the next; `log.py` takes them when a database opens."""

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: within the transaction that `schema.py` hands it."""
+"""How Alembic reaches the database: within the transaction that `log.py` hands it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.decision import BundleReference
 from slicewise.service.monitoring.drift import Change, changes

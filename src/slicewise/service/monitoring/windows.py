@@ -10,7 +10,7 @@ from datetime import date, datetime
 import numpy as np
 
 from slicewise.arrays import Floats, Ints
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 
 MOST_UPLOADS, MOST_ANSWERS = 4000, 100_000
 """Kept of one window. Beyond, half of the uploads go: those with the larger hashes, which have

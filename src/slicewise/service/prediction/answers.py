@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.decision import Prediction, StudyPrediction
 from slicewise.inference.pipeline import SeriesAnswers

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
-from slicewise.audit_log.record import Arm, PredictionRecord
+from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import OverloadError
 from slicewise.imaging.slice import Failure

@@ -9,7 +9,7 @@ from threading import Event
 
 import numpy as np
 
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.errors import LimitError, OverloadError
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_entries

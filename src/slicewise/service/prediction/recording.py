@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
 
-from slicewise.audit_log.record import Arm, PredictionRecord
+from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.inference.classifier import Answer
 from slicewise.service.monitoring.metrics import Metrics

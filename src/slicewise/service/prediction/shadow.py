@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.inference.classifier import Answer
 from slicewise.inference.pipeline import joined
 from slicewise.service.prediction.admission import Ticket

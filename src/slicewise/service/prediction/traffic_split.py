@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from slicewise.audit_log.record import Arm
+from slicewise.audit_log.records import Arm
 from slicewise.service.settings import Settings
 
 _SALT = b"slicewise rollout"

@@ -6,7 +6,7 @@ import pytest
 from builders import SIZE
 from builders_imaging import nifti_bytes, picture_bytes, zip_bytes
 from builders_service import files, picture_of, png, problem, series
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import OverlayStyle, display, overlay
 from slicewise.imaging.read import read_slices

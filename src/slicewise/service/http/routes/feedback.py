@@ -10,9 +10,8 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from slicewise.audit_log.feedback import LONGEST_NOTE, Feedback
 from slicewise.audit_log.keys import Role
-from slicewise.audit_log.record import PredictionRecord
+from slicewise.audit_log.records import LONGEST_NOTE, Feedback, PredictionRecord
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Caller
 from slicewise.service.http.dependencies import Parts, Predictor, body_of_json, json_of

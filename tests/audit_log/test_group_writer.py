@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from builders_service import until
-from slicewise.audit_log import writer
-from slicewise.audit_log.writer import GroupWriter
+from slicewise.audit_log import store
+from slicewise.audit_log.store import GroupWriter
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "FIRST_CHORE_S", 0.05)
-    monkeypatch.setattr(writer, "CHORE_S", 0.2)
+    monkeypatch.setattr(store, "FIRST_CHORE_S", 0.05)
+    monkeypatch.setattr(store, "CHORE_S", 0.2)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_chore_comes_under_traffic_too(made: GroupWriter, done: list[str]):
         made.submit([{}]).result(5)
         time.sleep(0.002)
         assert time.monotonic() - began < 30
-    assert done.count("chore") <= (time.monotonic() - began) / writer.CHORE_S + 1
+    assert done.count("chore") <= (time.monotonic() - began) / store.CHORE_S + 1
     assert done.count("rows") > 20
 
 
@@ -45,7 +45,7 @@ def test_the_chore_comes_without_traffic(made: GroupWriter, done: list[str]):
     began = time.monotonic()
     until(lambda: len(done) >= 3)
     assert set(done) == {"chore"}
-    assert len(done) <= (time.monotonic() - began) / writer.CHORE_S + 2
+    assert len(done) <= (time.monotonic() - began) / store.CHORE_S + 2
 
 
 def test_commits_go_between_the_parts_of_a_chore():

@@ -1,4 +1,4 @@
-"""A database and its key together: chains that can be appended to.
+"""A database and its key together: the audit log, whose chains can be appended to.
 
 The end of each chain stands in one row of `heads`. Who appends locks that row first, so however
 many processes write, the rows of a chain follow each other without a gap or a fork.
@@ -8,36 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, inspect, select, text, update
 
 from slicewise.audit_log.chain import ChainKey, Place, Values
 from slicewise.audit_log.database import Database
-from slicewise.audit_log.schema import bring_up_to_date, revision_of
 from slicewise.audit_log.settings import AuditSettings, chain_key
-from slicewise.audit_log.tables import CHAINED, HEADS
+from slicewise.audit_log.tables import CHAINED, HEADS, REVISION
 from slicewise.errors import AuditError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """Chains in a database.
-
-    Args:
-        database: Where they are.
-        key: What their codes are made with.
-    """
+class AuditLog:
+    """Chains in a database, and the key that their codes are made with."""
 
     database: Database
     key: ChainKey
 
     @classmethod
-    def open(cls, settings: AuditSettings, *, create: bool) -> Ledger:
-        """Open the chains of a database.
+    def open(cls, settings: AuditSettings, *, create: bool) -> AuditLog:
+        """Open the audit log that a database holds.
 
         Args:
-            settings: Names the database and, if given, the key.
+            settings: Name the database and, if given, the key.
             create: Make what is missing: file, tables, key, empty chains.
 
         Raises:
@@ -47,10 +44,19 @@ class Ledger:
         """
         database = open_database(settings, create=create)
         try:
-            return _with_key(settings, database, create=create)
+            with database.reading() as connection:
+                fresh = not _is_begun(connection)
+            if fresh and not create:
+                raise AuditError(
+                    f"{database.name}: expected an audit log; got a database without one"
+                )
+            opened = cls(database, chain_key(settings, database.file, may_make=fresh))
+            if fresh:
+                opened._begin()
         except BaseException:
             database.close()
             raise
+        return opened
 
     def end(self, connection: Connection, chain: str, *, lock: bool = False) -> Place:
         """Where a chain ends, by its head row.
@@ -70,7 +76,7 @@ class Ledger:
             raise AuditError(f"{self.database.name}: {fault}")
         return Place(head["seq"], head["mac"])
 
-    def append(self, connection: Connection, table: Table, rows: Iterable[Values]) -> Place:
+    def append(self, connection: Connection, table: Table, rows: Iterable[Values]) -> None:
         """Add rows to a chain, within a transaction that writes.
 
         Raises:
@@ -78,10 +84,8 @@ class Ledger:
         """
         linked = list(self.key.link(table.name, self.end(connection, table.name, lock=True), rows))
         connection.execute(insert(table), linked)
-        end = Place(linked[-1]["seq"], linked[-1]["mac"])
-        moved = {"seq": end.seq, "mac": end.mac, "seal": self.key.seal(table.name, end)}
-        connection.execute(update(HEADS).where(HEADS.c.chain == table.name).values(moved))
-        return end
+        head = self._head(table.name, Place(linked[-1]["seq"], linked[-1]["mac"]))
+        connection.execute(update(HEADS).where(HEADS.c.chain == table.name).values(head))
 
     def check_heads(self) -> None:
         """Check that every chain can be appended to with this key.
@@ -97,28 +101,57 @@ class Ledger:
         """Give the connections back."""
         self.database.close()
 
+    def _begin(self) -> None:
+        """Write all heads at once: a single one that is missing later was removed."""
+        with self.database.setting_up() as connection:
+            if not _is_begun(connection):
+                heads = [self._head(chain, self.key.beginning(chain)) for chain in CHAINED]
+                connection.execute(insert(HEADS), heads)
+
+    def _head(self, chain: str, end: Place) -> dict[str, Any]:
+        seal = self.key.seal(chain, end)
+        return {
+            "chain": chain,
+            "seq": end.seq,
+            "mac": end.mac,
+            "seal": seal,
+            "key_id": self.key.id,
+        }
+
 
 def open_database(settings: AuditSettings, *, create: bool) -> Database:
     """The database of the service with its newest tables.
 
     Args:
-        settings: Names it.
+        settings: Name it.
         create: Make file and tables if missing.
 
     Raises:
-        AuditError: If it fails, or it is not to be made and holds no tables.
+        AuditError: If it fails, was written by a newer SliceWise, or is not to be made and holds
+            no tables.
         ConfigError: If the URL is not as expected.
         MissingExtraError: If the driver of PostgreSQL is not installed.
     """
     database = Database(settings.database_url, create=create)
     try:
-        if not create:
-            _require_tables(database)
-        bring_up_to_date(database)
+        with database.reading() as connection:
+            found = revision_of(connection)
+        if found is None and not create:
+            raise AuditError(f"{database.name}: expected an audit database; got one without tables")
+        if found != REVISION:
+            with database.setting_up() as connection:
+                _migrate(connection, database.name)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The migration that a database stands at; None where there was none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def head_fault(key: ChainKey, chain: str, head: Any) -> str | None:
@@ -138,30 +171,24 @@ def head_fault(key: ChainKey, chain: str, head: Any) -> str | None:
     return None
 
 
-def _require_tables(database: Database) -> None:
-    with database.reading() as connection:
-        if revision_of(connection) is None:
-            raise AuditError(f"{database.name}: expected an audit database; got one without tables")
+def _is_begun(connection: Connection) -> bool:
+    return connection.execute(select(HEADS.c.chain).limit(1)).first() is not None
 
 
-def _with_key(settings: AuditSettings, database: Database, *, create: bool) -> Ledger:
-    with database.reading() as connection:
-        fresh = connection.execute(select(HEADS.c.chain).limit(1)).first() is None
-    if fresh and not create:
-        raise AuditError(f"{database.name}: expected an audit log; got a database without one")
-    ledger = Ledger(database, chain_key(settings, database.file, may_make=fresh))
-    if fresh:
-        _begin_chains(ledger)
-    return ledger
+def _migrate(connection: Connection, name: str) -> None:
+    """Create or migrate the tables, once, however many processes start together."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
-
-def _begin_chains(ledger: Ledger) -> None:
-    """Write all heads at once: a single one that is missing later was removed."""
-    with ledger.database.setting_up() as connection:
-        if connection.execute(select(HEADS.c.chain).limit(1)).first() is not None:
-            return
-        for chain in CHAINED:
-            end = ledger.key.beginning(chain)
-            row = {"chain": chain, "seq": end.seq, "mac": end.mac}
-            row |= {"seal": ledger.key.seal(chain, end), "key_id": ledger.key.id}
-            connection.execute(insert(HEADS).values(row))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = revision_of(connection)
+    if found is not None and found not in known:
+        raise AuditError(
+            f"{name}: expected tables of revision {REVISION} or before; got {found}, "
+            "which a newer SliceWise wrote"
+        )
+    command.upgrade(config, "head")

@@ -17,8 +17,7 @@ from sqlalchemy import text
 from builders_records import KEY, record
 from postgres import on_both
 from slicewise.audit_log.database import Database
-from slicewise.audit_log.ledger import Ledger, open_database
-from slicewise.audit_log.schema import MIGRATIONS, revision_of
+from slicewise.audit_log.log import MIGRATIONS, AuditLog, open_database, revision_of
 from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import METADATA, REVISION
@@ -51,9 +50,9 @@ def test_rows_of_the_first_tables_keep_their_codes(settings: AuditSettings):
         connection.execute(text("ALTER TABLE predictions DROP COLUMN shadow_of"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     database.close()
-    ledger = Ledger.open(settings, create=False)
-    found = verify(ledger)
-    ledger.close()
+    log = AuditLog.open(settings, create=False)
+    found = verify(log)
+    log.close()
     assert {state.chain: state.rows for state in found.chains}["predictions"] == 2
     assert found.intact
 
@@ -110,7 +109,7 @@ def test_what_holds_no_audit_log_is_refused_and_left_alone(tmp_path: Path, conte
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(AuditError, match=r"audit\.db"):
-        Ledger.open(AuditSettings(database_url=f"sqlite:///{file}", key=KEY), create=False)
+        AuditLog.open(AuditSettings(database_url=f"sqlite:///{file}", key=KEY), create=False)
     assert file.exists() == (content is not None)
 
 
@@ -118,7 +117,7 @@ def test_keys_alone_make_no_audit_log(tmp_path: Path):
     settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
     open_database(settings, create=True).close()
     with pytest.raises(AuditError, match="got a database without one"):
-        Ledger.open(settings, create=False)
+        AuditLog.open(settings, create=False)
     assert [path.name for path in tmp_path.iterdir()] == ["audit.db"]
 
 
@@ -128,16 +127,16 @@ def test_a_file_that_cannot_be_written_fails_the_ping(tmp_path: Path, monkeypatc
     settings = AuditSettings(database_url=f"sqlite:///{tmp_path / 'audit.db'}")
     store = AuditStore.open(settings)
     monkeypatch.setattr(module, "_PROOF_S", 0.0)
-    with store._ledger.database.reading() as connection:
+    with store._audit.database.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    store._ledger.database.close()  # the next connection finds a full disk
+    store._audit.database.close()  # the next connection finds a full disk
     from sqlalchemy import event
 
     def fill_the_disk(connection: object, _: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages}")
         connection.execute("PRAGMA query_only = ON")
 
-    event.listen(store._ledger.database._engine, "connect", fill_the_disk)
+    event.listen(store._audit.database._engine, "connect", fill_the_disk)
     with pytest.raises(AuditError, match="readonly"):
         store.ping()
     store.close()

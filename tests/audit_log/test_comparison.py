@@ -1,4 +1,4 @@
-"""What the arms answered, counted by hand."""
+"""What main, challenger and shadow answered, counted by hand."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from builders_records import START, record
 from postgres import on_both
-from slicewise.audit_log.ledger import Ledger
-from slicewise.audit_log.reading import Span
-from slicewise.audit_log.record import PredictionRecord
-from slicewise.audit_log.report import compare_arms
-from slicewise.audit_log.shares import difference
+from slicewise.audit_log.comparison import compare_models
+from slicewise.audit_log.log import AuditLog
+from slicewise.audit_log.records import PredictionRecord
 from slicewise.audit_log.store import AuditStore
+from slicewise.audit_log.tables import Span
 from slicewise.errors import AuditError
+from slicewise.stats.intervals import Share, difference
 
 NEW = ("four_class", "2.0.0", "c" * 64)
 TUMOR = {"label": "glioma", "tumor_flag": True, "probabilities": {"glioma": 0.9, "no_tumor": 0.1}}
@@ -35,13 +35,13 @@ def shadow_of(main: PredictionRecord, **changed: object) -> PredictionRecord:
     return dataclasses.replace(main, **{**marks, **changed})
 
 
-def test_nothing_gives_an_empty_report(ledger: Ledger):
-    report = compare_arms(ledger, Span())
+def test_nothing_gives_an_empty_report(log: AuditLog):
+    report = compare_models(log, Span())
     assert (report["arms"], report["differences"], report["shadows"]) == ([], [], [])
 
 
 @on_both
-def test_main_and_challenger_on_different_inputs(store: AuditStore, ledger: Ledger):
+def test_main_and_challenger_on_different_inputs(store: AuditStore, log: AuditLog):
     main = [
         record(n, decision="accept" if n < 6 else "review", latency_ms=10 + n) for n in range(8)
     ]
@@ -53,7 +53,7 @@ def test_main_and_challenger_on_different_inputs(store: AuditStore, ledger: Ledg
     store.add_feedback(main[0].id, "a", agree=False, label="no_tumor", note=None)
     store.add_feedback(main[0].id, "a", agree=True, label=None, note="no, it is right")
     store.add_feedback(main[1].id, "a", agree=False, label=None, note=None)
-    report = compare_arms(ledger, Span())
+    report = compare_models(log, Span())
     first, second = report["arms"]
     assert (first["arm"], first["version"], first["predictions"], first["inputs"]) == (
         "main",
@@ -90,10 +90,10 @@ def test_main_and_challenger_on_different_inputs(store: AuditStore, ledger: Ledg
     assert report["shadows"] == []
 
 
-def test_slices_of_one_upload_are_one_input(store: AuditStore, ledger: Ledger):
+def test_slices_of_one_upload_are_one_input(store: AuditStore, log: AuditLog):
     volume = [record(1, slice_index=n) for n in range(30)]
     store.submit([*volume, record(2, decision="review")]).result(10)
-    (arm,) = compare_arms(ledger, Span())["arms"]
+    (arm,) = compare_models(log, Span())["arms"]
     assert (arm["predictions"], arm["inputs"]) == (31, 2)
     share = arm["shares"]["decision accept"]
     assert share["value"] == pytest.approx(30 / 31)
@@ -101,7 +101,7 @@ def test_slices_of_one_upload_are_one_input(store: AuditStore, ledger: Ledger):
 
 
 @on_both
-def test_shadow_beside_main(store: AuditStore, ledger: Ledger):
+def test_shadow_beside_main(store: AuditStore, log: AuditLog):
     answers = [
         (TUMOR, TUMOR),
         (TUMOR, CLEAR),
@@ -118,7 +118,7 @@ def test_shadow_beside_main(store: AuditStore, ledger: Ledger):
     store.add_feedback(kept[2].id, "a", agree=False, label="no_tumor", note=None)  # shadow only
     store.add_feedback(kept[4].id, "a", agree=False, label="glioma", note=None)  # neither
     store.add_feedback(kept[6].id, "a", agree=False, label=None, note=None)  # nobody knows
-    (shadow,) = compare_arms(ledger, Span())["shadows"]
+    (shadow,) = compare_models(log, Span())["shadows"]
     assert (shadow["pairs"], shadow["inputs"]) == (4, 4)
     assert (shadow["main"]["version"], shadow["shadow"]["version"]) == ("1.0.0", "2.0.0")
     same = {name: share["value"] for name, share in shadow["same"].items()}
@@ -128,45 +128,43 @@ def test_shadow_beside_main(store: AuditStore, ledger: Ledger):
     assert shadow["right"] == {"both": 1, "main_only": 0, "shadow_only": 1, "neither": 1}
 
 
-def test_slices_are_paired_with_their_own(store: AuditStore, ledger: Ledger):
+def test_slices_are_paired_with_their_own(store: AuditStore, log: AuditLog):
     """Even where a request held the same file twice."""
     labels = [TUMOR, CLEAR, TUMOR]
     main = [record(1, **labels[n]) for n in range(3)]
     shadow = [shadow_of(main[n], **labels[n]) for n in range(3)]
     store.submit([*main, *reversed(shadow)]).result(10)
-    (pairs,) = compare_arms(ledger, Span())["shadows"]
+    (pairs,) = compare_models(log, Span())["shadows"]
     assert (pairs["pairs"], pairs["inputs"]) == (3, 1)
     assert pairs["same"]["label"] == {"value": 1.0, "ci_low": None, "ci_high": None}
 
 
-def test_answers_without_a_negative_class_have_no_flags(store: AuditStore, ledger: Ledger):
+def test_answers_without_a_negative_class_have_no_flags(store: AuditStore, log: AuditLog):
     nothing = {"tumor_flag": None, "tumor_probability": None, "threshold": None}
     main = [record(n, **nothing) for n in range(3)]
     store.submit([*main, *(shadow_of(one, bundle=one.bundle) for one in main)]).result(10)
-    report = compare_arms(ledger, Span())
+    report = compare_models(log, Span())
     assert report["arms"][0]["shares"]["tumor flag"] is None
     assert report["shadows"][0]["same"]["tumor_flag"] is None
 
 
-def test_only_what_was_asked_for(store: AuditStore, ledger: Ledger):
+def test_only_what_was_asked_for(store: AuditStore, log: AuditLog):
     store.submit([record(n) for n in range(10)]).result(10)
     span = Span(since=START + timedelta(seconds=2), until=START + timedelta(seconds=5))
-    report = compare_arms(ledger, span)
+    report = compare_models(log, span)
     assert report["arms"][0]["predictions"] == 3
     assert report["since"] == "2026-03-01T09:30:02.000000Z"
 
 
-def test_differences_are_those_of_the_shares(store: AuditStore, ledger: Ledger):
+def test_differences_are_those_of_the_shares(store: AuditStore, log: AuditLog):
     accept = {"decision": "accept"}
     store.submit(
         [record(n, **(accept if n % 3 else {"decision": "review"})) for n in range(30)]
         + [record(n, arm="challenger", bundle=NEW, **accept) for n in range(30, 50)]
     ).result(10)
-    report = compare_arms(ledger, Span())
-    from slicewise.stats.intervals import Share
-
+    report = compare_models(log, Span())
     shares = [Share(**arm["shares"]["decision accept"]) for arm in report["arms"]]
-    assert report["differences"][0]["shares"]["decision accept"] == difference(*shares)
+    assert report["differences"][0]["shares"]["decision accept"] == difference(*shares).as_json()
     assert report["differences"][0]["shares"]["decision accept"]["ci_low"] > 0
 
 
@@ -174,10 +172,10 @@ def test_differences_are_those_of_the_shares(store: AuditStore, ledger: Ledger):
     "change", ["UPDATE predictions SET arm = 'x'", "UPDATE predictions SET probabilities = '7'"]
 )
 def test_changed_rows_are_refused_with_what_to_do(
-    store: AuditStore, ledger: Ledger, execute: Callable[[str], None], change: str
+    store: AuditStore, log: AuditLog, execute: Callable[[str], None], change: str
 ):
     main = record(1)
     store.submit([main, shadow_of(main)]).result(10)
     execute(change)
     with pytest.raises(AuditError, match="audit verify"):
-        compare_arms(ledger, Span())
+        compare_models(log, Span())
