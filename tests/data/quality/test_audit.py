@@ -182,7 +182,7 @@ def test_a_changed_file_is_listed_by_a_manifest_audit(out, tmp_path):
 
 
 def test_two_processes_find_what_one_finds(folder, monkeypatch):
-    monkeypatch.setattr("slicewise.data.quality.reading._CHUNK", 4)
+    monkeypatch.setattr("slicewise.data.quality.dataset._CHUNK", 4)
     one = audit_folders(config_of([folder])).as_json()
     two = audit_folders(config_of([folder]), workers=2).as_json()
     assert one == two

@@ -16,7 +16,7 @@ from slicewise.data.build.config import config_of
 from slicewise.data.duplicates.fingerprint import Fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.quality.audit import audit_folders, audit_manifest
-from slicewise.data.quality.copies import Sides, find_copies
+from slicewise.data.quality.leakage import Sides, find_copies
 from slicewise.data.quality.page import render_page
 from slicewise.data.quality.sentence import percent
 from slicewise.data.quality.shortcuts import FamilyScore, Probe

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.collection import Collected, Item, collect
+from slicewise.data.build.collection import Item, collect
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.splits import (
@@ -65,7 +65,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
         ConfigError: If the task or a pattern is not as expected.
     """
     collected = collect(config, parse_task(config.task), progress)
-    return assembled(collected, find_pairs(collected.prints, progress), config)
+    pairs = find_pairs(collected.prints, progress)
+    return assembled(collected.items, collected.excluded, pairs, config)
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -87,7 +88,8 @@ def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
 
 
 def assembled(
-    collected: Collected,
+    items: Sequence[Item],
+    excluded: Sequence[Excluded],
     pairs: Sequence[Pair],
     config: BuildConfig,
     unwanted: Mapping[str, str] | None = None,
@@ -97,7 +99,8 @@ def assembled(
     """A manifest from slices whose copies are known.
 
     Args:
-        collected: Slices and what was left out so far.
+        items: The slices.
+        excluded: What was left out before.
         pairs: Which of the slices are copies, by index.
         config: Rules.
         unwanted: From a slice's reference to the reason why it is left out.
@@ -109,30 +112,30 @@ def assembled(
         ManifestError: If folds are not as expected, or nothing is left.
         ConfigError: If a fold is named that is not there.
     """
-    everything = clustered(collected.items, pairs)
-    items, excluded = _without_conflicts(everything)
+    everything = clustered(items, pairs)
+    kept, left_out = _without_conflicts(everything)
     reasons = unwanted or {}
-    for item in items:
+    for item in kept:
         if (reference := item.found.reference) in reasons:
-            excluded.append(item.excluded(reasons[reference]))
-    items = [item for item in items if item.found.reference not in reasons]
+            left_out.append(item.excluded(reasons[reference]))
+    kept = [item for item in kept if item.found.reference not in reasons]
     if config.copies == "one":
-        items, more = _one_of_each(items)
-        excluded += more
-    if not items:
+        kept, more = _one_of_each(kept)
+        left_out += more
+    if not kept:
         roots = ", ".join(str(source.root) for source in config.sources)
-        raise nothing_readable(roots, collected.excluded)
-    kept = {item.found.reference for item in items}
-    items = inherit(items, [item for item in everything if item.found.reference not in kept])
-    items, more, moved = within_folds(items, config)
-    rows = _rows(items, config, keep_splits=keep_splits)
+        raise nothing_readable(roots, excluded)
+    staying = {item.found.reference for item in kept}
+    kept = inherit(kept, [item for item in everything if item.found.reference not in staying])
+    kept, more, moved = within_folds(kept, config)
+    rows = _rows(kept, config, keep_splits=keep_splits)
     report = BuildReport(
         rows=rows,
-        excluded=(*collected.excluded, *excluded, *more),
+        excluded=(*excluded, *left_out, *more),
         exact_copies=sum(pair.exact for pair in pairs),
         near_copies=sum(not pair.exact for pair in pairs),
         moved=moved,
-        boundary=kept_boundary(items, config.seed) if keep_splits else boundary(items, config),
+        boundary=kept_boundary(kept, config.seed) if keep_splits else boundary(kept, config),
     )
     return Built(Manifest(rows, Path.cwd()), report)
 
@@ -212,7 +215,7 @@ def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:
     if known.taken:
         extra[TAKEN_COLUMN] = known.taken
     return ManifestRow(
-        path=str(found.file.resolve()) + ("" if found.index is None else f"#{found.index}"),
+        path=found.written,
         label=found.label,
         source=found.source,
         patient_id=known.patient or found.patient,

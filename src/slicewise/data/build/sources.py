@@ -81,6 +81,12 @@ class Found:
         """`file`, or `file#index`."""
         return str(self.file) if self.index is None else f"{self.file}#{self.index}"
 
+    @property
+    def written(self) -> str:
+        """Its path as a built manifest has it, before the manifest has a place."""
+        resolved = self.file.resolve()
+        return str(resolved) if self.index is None else f"{resolved}#{self.index}"
+
 
 def list_files(
     source: SourceConfig, task: Task, aliases: Mapping[str, str] | None = None

@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slicewise.data.build.build import Built, clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
-from slicewise.data.build.report import Excluded
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
-from slicewise.data.quality.clean import clean_manifest
-from slicewise.data.quality.copies import find_copies, leak_free, sides_of
-from slicewise.data.quality.features import FEATURES
-from slicewise.data.quality.findings import Findings, as_json
-from slicewise.data.quality.memorisation import RANDOM_SEED, memorisation
+from slicewise.data.quality.dataset import (
+    Dataset,
+    read_dataset,
+    work_of_folders,
+    work_of_manifest,
+)
+from slicewise.data.quality.findings import Findings, class_counts
+from slicewise.data.quality.issues import find_issues
+from slicewise.data.quality.leakage import (
+    RANDOM_SEED,
+    find_copies,
+    leak_free,
+    memorisation,
+    sides_of,
+)
 from slicewise.data.quality.page import render_page
-from slicewise.data.quality.reading import Work, read, work_of_folders, work_of_manifest
 from slicewise.data.quality.sentence import Sentence
-from slicewise.data.quality.shortcuts import FOLDS, SEED, probe, require_sklearn
-from slicewise.data.quality.suspects import find_suspects
-from slicewise.data.quality.tables import class_table
+from slicewise.data.quality.shortcuts import FEATURES, FOLDS, SEED, probe, require_sklearn
+from slicewise.data.quality.suggested import suggested_manifest
 from slicewise.data.quality.verdict import verdict
 from slicewise.data.tasks import parse_task
 from slicewise.files import write_json, write_whole
 from slicewise.progress import Progress
 
-JSON_NAME, PAGE_NAME, CLEAN_NAME = "audit.json", "audit.html", "clean.csv"
+JSON_NAME, PAGE_NAME, SUGGESTED_NAME = "audit.json", "audit.html", "clean.csv"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +54,21 @@ class Audit:
     pairs: list[Pair]
     audited: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The content of `audit.json`."""
         return {
             "audited": list(self.audited),
-            **as_json(self.findings),
+            **self.findings.as_json(),
             "verdict": [sentence.as_json() for sentence in self.sentences],
-            "clean_manifest": _clean(self.findings.clean),
-            "parameters": _parameters(),
+            "clean_manifest": _described(self.findings.suggested),
+            "parameters": {
+                "candidate_correlation": CORRELATION,
+                "copy_agreement": SAME_AGREEMENT,
+                "random_split_seed": RANDOM_SEED,
+                "probe_folds": FOLDS,
+                "probe_seed": SEED,
+                "probe_features": list(FEATURES),
+            },
         }
 
     def write(self, folder: Path, progress: Progress | None = None) -> None:
@@ -63,11 +76,11 @@ class Audit:
 
         Args:
             folder: Is made where it does not exist.
-            progress: Told of the pictures that are read again for the page.
+            progress: Called for pictures that are read again for the page.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        if self.findings.clean:
-            self.findings.clean.write(folder / CLEAN_NAME)
+        if self.findings.suggested:
+            self.findings.suggested.write(folder / SUGGESTED_NAME)
         write_json(folder / JSON_NAME, self.as_json())
         page = render_page(self.findings, self.sentences, self.pairs, self.audited, progress)
         write_whole(folder / PAGE_NAME, page)
@@ -79,7 +92,7 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
     Args:
         config: Sources and rules, as for a build.
         workers: Processes that read; more than one needs a guarded main module.
-        progress: Told of each step.
+        progress: Called at each step.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.
@@ -88,17 +101,18 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
     """
     require_sklearn()
     work, left_out = work_of_folders(config, parse_task(config.task))
-    audited = tuple(str(source.root) for source in config.sources)
-    return _audited(work, left_out, config, None, audited, workers, progress)
+    dataset = read_dataset(work, left_out, workers, progress)
+    roots = tuple(str(source.root) for source in config.sources)
+    return _audited(dataset, roots, config, None, progress)
 
 
 def audit_manifest(path: Path, workers: int = 1, progress: Progress | None = None) -> Audit:
-    """Audit the slices of a manifest in its splits.
+    """Audit the slices of a manifest, CSV or Parquet, in its splits.
 
     Args:
-        path: CSV or Parquet.
+        path: Of the manifest.
         workers: Processes that read; more than one needs a guarded main module.
-        progress: Told of each step.
+        progress: Called at each step.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.
@@ -107,65 +121,49 @@ def audit_manifest(path: Path, workers: int = 1, progress: Progress | None = Non
     """
     require_sklearn()
     manifest = Manifest.read(path)
-    config = config_of([manifest.folder])
-    return _audited(
-        work_of_manifest(manifest), [], config, manifest, (str(path),), workers, progress
-    )
+    dataset = read_dataset(work_of_manifest(manifest), (), workers, progress)
+    return _audited(dataset, (str(path),), config_of([manifest.folder]), manifest, progress)
 
 
 def _audited(
-    work: Sequence[Work],
-    left_out: Sequence[Excluded],
+    read: Dataset,
+    audited: Sequence[str],
     config: BuildConfig,
     manifest: Manifest | None,
-    audited: tuple[str, ...],
-    workers: int,
     progress: Progress | None,
 ) -> Audit:
-    material = read(work, left_out, workers, progress)
-    if not material.items:
-        raise nothing_readable(", ".join(audited), material.collected.excluded)
-    pairs = find_pairs(material.collected.prints, progress)
-    items = clustered(material.items, pairs)
-    material = replace(material, collected=replace(material.collected, items=items))
+    if not read.items:
+        raise nothing_readable(", ".join(audited), read.excluded)
+    pairs = find_pairs(read.prints, progress)
+    items = clustered(read.items, pairs)
+    dataset = replace(read, items=items)
     sides = sides_of(items, manifest is not None)
     groups = leak_free(items)
     labels = [item.found.label for item in items]
     sources = [item.found.source for item in items]
-    suspects = find_suspects(material)
+    issues = find_issues(dataset.issues, dataset.looks, [item.cluster for item in items])
     findings = Findings(
-        material=material,
+        dataset=dataset,
         sides=sides,
         groups=groups,
-        table=class_table(items, sides, groups),
-        copies=find_copies(items, material.collected.prints, sides),
-        memory=memorisation(material.thumbnails, labels, groups, sides),
-        class_probe=probe(material.features, labels, groups, "class", progress),
-        source_probe=probe(material.features, sources, groups, "source", progress),
-        suspects=suspects,
-        clean=clean_manifest(material, pairs, suspects, config, manifest),
+        counts=class_counts(items, sides, groups),
+        copies=find_copies(items, dataset.prints, sides),
+        memory=memorisation(dataset.thumbnails, labels, groups, sides),
+        class_probe=probe(dataset.features, labels, groups, "class", progress),
+        source_probe=probe(dataset.features, sources, groups, "source", progress),
+        issues=issues,
+        suggested=suggested_manifest(dataset, pairs, issues, config, manifest),
     )
-    return Audit(findings, verdict(findings), pairs, audited)
+    return Audit(findings, verdict(findings), pairs, tuple(audited))
 
 
-def _clean(built: Built | None) -> dict[str, str | int] | None:
-    if built is None:
+def _described(suggested: Built | None) -> dict[str, str | int] | None:
+    if suggested is None:
         return None
-    report = built.report
+    report = suggested.report
     return {
-        "path": CLEAN_NAME,
+        "path": SUGGESTED_NAME,
         "slices": len(report.rows),
         "left_out": len(report.excluded),
         "split": report.boundary,
-    }
-
-
-def _parameters() -> dict[str, Any]:
-    return {
-        "candidate_correlation": CORRELATION,
-        "copy_agreement": SAME_AGREEMENT,
-        "random_split_seed": RANDOM_SEED,
-        "probe_folds": FOLDS,
-        "probe_seed": SEED,
-        "probe_features": list(FEATURES),
     }

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from slicewise.arrays import Ints
 from slicewise.data.build.build import Built
 from slicewise.data.build.collection import Item
-from slicewise.data.groups import COPIES_PREFIX, Bond, Key
-from slicewise.data.quality.copies import Copies, Crossed, Group, Sides
-from slicewise.data.quality.memorisation import Memorisation
-from slicewise.data.quality.reading import Material
+from slicewise.data.groups import COPIES_PREFIX, Bond
+from slicewise.data.quality.dataset import Dataset
+from slicewise.data.quality.issues import Issue
+from slicewise.data.quality.leakage import Copies, Crossed, Group, Memorisation, Sides
 from slicewise.data.quality.shortcuts import Probe
-from slicewise.data.quality.suggestion import kept_of
-from slicewise.data.quality.suspects import Suspects
-from slicewise.data.quality.tables import Row
+from slicewise.data.quality.suggested import kept_of
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """One class of one source in one split, which is empty where there is none.
+
+    Args:
+        label: Class.
+        source: Data set.
+        split: Empty where there is none.
+        slices: How many.
+        distinct: How many different slices.
+        groups: How many leak-free groups.
+    """
+
+    label: str
+    source: str
+    split: str
+    slices: int
+    distinct: int
+    groups: int
+
+    def as_json(self) -> dict[str, str | int]:
+        """Fields by name; the label as `class`."""
+        fields = asdict(self)
+        return {"class": fields.pop("label"), **fields}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,147 +48,119 @@ class Findings:
     """Everything that was found.
 
     Args:
-        material: The slices, with their copies known.
+        dataset: The slices, with their copies known.
         sides: In which split each stood.
         groups: (N,) numbers of leak-free groups.
-        table: Counts by class, source and split.
+        counts: By class, source and split.
         copies: Groups of copies and where they cross.
         memory: The nearest neighbour's score, None where it has no two sides.
         class_probe: What files and borders say of the class, or why that is unknown.
         source_probe: What they say of the source, or why that is unknown.
-        suspects: Slices that may not belong.
-        clean: The suggested manifest; None where nothing would be left.
+        issues: Slices that may not belong.
+        suggested: The suggested manifest; None where nothing would be left.
     """
 
-    material: Material
+    dataset: Dataset
     sides: Sides
     groups: Ints
-    table: list[Row]
+    counts: list[ClassCount]
     copies: Copies
     memory: Memorisation | None
     class_probe: Probe | str
     source_probe: Probe | str
-    suspects: list[Suspects]
-    clean: Built | None
+    issues: list[Issue]
+    suggested: Built | None
 
     @property
     def items(self) -> list[Item]:
         """The slices."""
-        return self.material.items
+        return self.dataset.items
 
     @property
     def known_patients(self) -> bool:
         """Whether more than copies ties every slice to others: patient, group or volume."""
-        return all(any(key.bond < Bond.COPIES for key in _ties(item)) for item in self.items)
+        return all(any(_is_known(key.bond, key.name) for key in one.keys) for one in self.items)
 
     def paths(self, group: Group) -> list[str]:
         """References of slices, in order."""
         return [self.items[index].found.reference for index in group]
 
+    def as_json(self) -> dict[str, object]:
+        """The content of `audit.json` but for verdict, parameters and file names."""
+        copies = self.copies
+        return {
+            "slices": len(self.items),
+            "distinct_slices": copies.distinct,
+            "groups": len(set(self.groups.tolist())),
+            "classes": sorted({item.found.label for item in self.items}),
+            "sources": sorted({item.found.source for item in self.items}),
+            "splits": self.sides.origin,
+            "counts": [count.as_json() for count in self.counts],
+            "exact_duplicates": [self.paths(group) for group in copies.exact],
+            "near_duplicates": [self.paths(group) for group in copies.near],
+            "cross_split": [self._crossed(one) for one in copies.cross_split],
+            "torn_units": copies.torn,
+            "cross_source": [self._crossed(one) for one in copies.cross_source],
+            "label_conflicts": [self._conflict(group) for group in copies.conflicts],
+            "memorisation_1nn": self.memory.as_json() if self.memory else None,
+            "shortcut_probe": {
+                "class": _probe(self.class_probe),
+                "source": _probe(self.source_probe),
+            },
+            "suspects": [self._issue(issue) for issue in self.issues],
+            "unreadable": [
+                {"path": one.path, "source": one.source, "reason": one.reason}
+                for one in self.dataset.excluded
+            ],
+        }
 
-def _ties(item: Item) -> list[Key]:
-    """Its keys; a manifest's group that is named after copies counts as copies."""
-    return [key for key in item.keys if not key.name.startswith(COPIES_PREFIX)]
+    def _crossed(self, one: Crossed) -> dict[str, object]:
+        return {
+            "slices_of": one.side,
+            "with_copy_in": one.other,
+            "n": one.n,
+            "count": len(one.hits),
+            "share": one.share.as_json(),
+            "paths": self.paths(one.hits),
+        }
+
+    def _conflict(self, group: Group) -> list[dict[str, str]]:
+        chosen = [self.items[index].found for index in group]
+        return [{"path": found.reference, "label": found.label} for found in chosen]
+
+    def _issue(self, issue: Issue) -> dict[str, object]:
+        return {
+            "kind": issue.rule.kind,
+            "title": issue.rule.title,
+            "rule": issue.rule.words,
+            "left_out": issue.rule.leave_out,
+            "kept": kept_of(issue, self.suggested),
+            "count": len(issue.slices),
+            "paths": self.paths(issue.slices),
+        }
 
 
-def as_json(findings: Findings) -> dict[str, Any]:
-    """The content of `audit.json` but for verdict, parameters and file names.
+def class_counts(items: Sequence[Item], sides: Sides, groups: Ints) -> list[ClassCount]:
+    """Counts of N slices, their copies known, by class, source and split, in sorted order.
 
     Args:
-        findings: All of them.
+        items: The slices.
+        sides: Their splits.
+        groups: (N,) numbers of leak-free groups.
     """
-    copies = findings.copies
-    return {
-        "slices": len(findings.items),
-        "distinct_slices": copies.distinct,
-        "groups": len(set(findings.groups.tolist())),
-        "classes": sorted({item.found.label for item in findings.items}),
-        "sources": sorted({item.found.source for item in findings.items}),
-        "splits": findings.sides.said or None,
-        "counts": [row.as_json() for row in findings.table],
-        "exact_duplicates": [findings.paths(group) for group in copies.exact],
-        "near_duplicates": [findings.paths(group) for group in copies.near],
-        "cross_split": [_crossed(findings, one) for one in copies.cross_split],
-        "torn_units": copies.torn,
-        "cross_source": [_crossed(findings, one) for one in copies.cross_source],
-        "label_conflicts": [_conflict(findings, group) for group in copies.conflicts],
-        "memorisation_1nn": _memory(findings.memory),
-        "shortcut_probe": {
-            "class": _probe(findings.class_probe),
-            "source": _probe(findings.source_probe),
-        },
-        "suspects": [_suspects(findings, one) for one in findings.suspects],
-        "unreadable": [
-            {"path": one.path, "source": one.source, "reason": one.reason}
-            for one in findings.material.collected.excluded
-        ],
-    }
+    cells: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index, (item, side) in enumerate(zip(items, sides.names, strict=True)):
+        cells[item.found.label, item.found.source, side].append(index)
+    return [
+        ClassCount(*cell, len(own), len({items[i].cluster for i in own}), len(set(groups[own])))
+        for cell, own in sorted(cells.items())
+    ]
 
 
-def _crossed(findings: Findings, one: Crossed) -> dict[str, Any]:
-    return {
-        "slices_of": one.side,
-        "with_copy_in": one.other,
-        "n": one.n,
-        "count": len(one.hits),
-        "share": one.share.as_json(),
-        "paths": findings.paths(one.hits),
-    }
+def _is_known(bond: Bond, name: str) -> bool:
+    """Whether a key is more than copies; a manifest's group that is named after copies is not."""
+    return bond < Bond.COPIES and not name.startswith(COPIES_PREFIX)
 
 
-def _conflict(findings: Findings, group: Group) -> list[dict[str, str]]:
-    chosen = [findings.items[index].found for index in group]
-    return [{"path": found.reference, "label": found.label} for found in chosen]
-
-
-def _memory(memory: Memorisation | None) -> dict[str, Any] | None:
-    if memory is None:
-        return None
-    return {
-        "split": memory.split,
-        "n_train": len(memory.train),
-        "n_test": len(memory.test),
-        "accuracy": memory.accuracy.as_json(),
-        "accuracy_without_own_group": memory.grouped.as_json(),
-        "majority_class": memory.majority.as_json(),
-    }
-
-
-def _probe(probe: Probe | str) -> dict[str, Any]:
-    if isinstance(probe, str):
-        return {"reason": probe}
-    return {
-        "n": probe.n,
-        "groups": probe.groups,
-        "folds": probe.folds,
-        "majority_class": probe.majority,
-        "chance_balanced_accuracy": probe.chance,
-        "by_family": {
-            score.family: {
-                "accuracy": score.accuracy.as_json(),
-                "balanced_accuracy": score.balanced_accuracy.as_json(),
-            }
-            for score in probe.scores
-        },
-        "importance": [{"feature": name, "fall": fall} for name, fall in probe.importance],
-    }
-
-
-def _suspects(findings: Findings, one: Suspects) -> dict[str, Any]:
-    return {
-        "kind": one.rule.kind,
-        "title": one.rule.title,
-        "rule": one.rule.words,
-        "left_out": one.rule.leave_out,
-        "kept": kept_of(one, findings.clean),
-        "count": len(one.slices),
-        "paths": findings.paths(one.slices),
-    }
-
-
-def headline(probe: Probe | str) -> Sequence[str]:
-    """The most telling features, at most four, each with its fall; none without a probe."""
-    if isinstance(probe, str):
-        return []
-    telling = [(name, fall) for name, fall in probe.importance if fall >= 0.005]
-    return [name for name, _ in telling[:4]]
+def _probe(probe: Probe | str) -> dict[str, object]:
+    return {"reason": probe} if isinstance(probe, str) else probe.as_json()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from slicewise.data.duplicates.search import Pair
-from slicewise.data.quality.copies import Crossed, Group
-from slicewise.data.quality.features import FAMILIES
 from slicewise.data.quality.findings import Findings
+from slicewise.data.quality.leakage import Crossed, Group
 from slicewise.data.quality.pictures import Pictures
 from slicewise.data.quality.sentence import Sentence, percent
-from slicewise.data.quality.shortcuts import Probe
+from slicewise.data.quality.shortcuts import FAMILIES, Probe
 from slicewise.data.quality.suggestion import fate
 from slicewise.progress import Progress
 from slicewise.reports.html import templates
@@ -134,11 +133,11 @@ def render_page(
         ],
         families=FAMILIES,
         suspects=[
-            (one, fate(one, findings.clean), gallery.strip(one.slices, members=_SUSPECTS))
-            for one in findings.suspects
+            (one, fate(one, findings.suggested), gallery.strip(one.slices, members=_SUSPECTS))
+            for one in findings.issues
         ],
-        unreadable=findings.material.collected.excluded[:_LISTED],
-        unreadable_count=len(findings.material.collected.excluded),
+        unreadable=findings.dataset.excluded[:_LISTED],
+        unreadable_count=len(findings.dataset.excluded),
         conflict_count=len(copies.conflicts),
     )
 

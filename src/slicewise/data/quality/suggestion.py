@@ -6,26 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from slicewise.data.build.build import Built
 from slicewise.data.manifest import ManifestRow
-from slicewise.data.quality.clean import SUSPECT_COLUMN
+from slicewise.data.quality.issues import Issue
 from slicewise.data.quality.sentence import Sentence
-from slicewise.data.quality.suspects import Suspects
+from slicewise.data.quality.suggested import kept_of
 from slicewise.text import counted
 
 
-def kept_of(one: Suspects, clean: Built | None) -> int:
-    """How many slices of a rule stand in the suggested manifest.
-
-    A rule that only marks does not keep: a slice may go for another reason, as a copy does.
-
-    Args:
-        one: The rule and its slices.
-        clean: The suggested manifest; None where nothing is left.
-    """
-    rows = clean.report.rows if clean else ()
-    return sum(one.rule.kind in row.extra[SUSPECT_COLUMN].split() for row in rows)
-
-
-def fate(one: Suspects, clean: Built | None) -> str:
+def fate(one: Issue, clean: Built | None) -> str:
     """What becomes of the slices of a rule.
 
     Args:
@@ -45,14 +32,14 @@ def fate(one: Suspects, clean: Built | None) -> str:
     )
 
 
-def suspect_sentences(suspects: Sequence[Suspects], clean: Built | None) -> Iterator[Sentence]:
+def suspect_sentences(issues: Sequence[Issue], clean: Built | None) -> Iterator[Sentence]:
     """One sentence a rule.
 
     Args:
-        suspects: The rules that hold, each with its slices.
+        issues: The rules that hold, each with its slices.
         clean: The suggested manifest; None where nothing is left.
     """
-    for one in suspects:
+    for one in issues:
         text = f"{counted(len(one.slices), 'slice')}: {one.rule.title} ({fate(one, clean)})."
         yield Sentence("warning" if one.rule.leave_out else "note", "suspects", text)
 

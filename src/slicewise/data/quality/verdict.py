@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from slicewise.data.quality.copies import Crossed
-from slicewise.data.quality.findings import Findings, headline
+from slicewise.data.quality.findings import Findings
+from slicewise.data.quality.leakage import Crossed
 from slicewise.data.quality.sentence import Sentence, Severity, percent
-from slicewise.data.quality.shortcuts import FOLDS, Probe
+from slicewise.data.quality.shortcuts import FOLDS, Probe, headline
 from slicewise.data.quality.suggestion import clean_sentence, suspect_sentences
 from slicewise.text import counted
 
@@ -35,10 +35,10 @@ def verdict(findings: Findings) -> list[Sentence]:
         *_conflicts(findings),
         *_shortcut(findings.class_probe),
         *_source(findings.source_probe),
-        *suspect_sentences(findings.suspects, findings.clean),
+        *suspect_sentences(findings.issues, findings.suggested),
         *_files(findings),
         *_groups(findings),
-        clean_sentence(findings.clean),
+        clean_sentence(findings.suggested),
     ]
     order: dict[Severity, int] = {"severe": 0, "warning": 1, "note": 2, "good": 3}
     return sorted(found, key=lambda sentence: order[sentence.severity])
@@ -75,18 +75,18 @@ def _shared_sources(crossed: Sequence[Crossed]) -> Iterator[Sentence]:
 
 def _splits(findings: Findings) -> Iterator[Sentence]:
     sides = findings.sides
-    if not sides.said:
+    if sides.origin is None:
         return
     leaks = _leaks(findings.copies.cross_split)
     for one, back in leaks:
-        yield Sentence(_leak_severity(one), "splits", _leak_text(one, back, sides.said))
+        yield Sentence(_leak_severity(one), "splits", _leak_text(one, back, sides.origin))
     if findings.copies.torn:
         units = ", ".join(f"{count} by {bond}" for bond, count in findings.copies.torn.items())
         text = f"Units that belong together stand in more than one split: {units}."
         yield Sentence("severe", "splits", text)
     elif not leaks:
         rest = _alone(sides.names.count(""))
-        yield Sentence("good", "splits", f"No copies cross {sides.said}.{rest}")
+        yield Sentence("good", "splits", f"No copies cross {sides.origin}.{rest}")
 
 
 def _alone(count: int) -> str:
@@ -245,7 +245,7 @@ def _source(probe: Probe | str) -> Iterator[Sentence]:
 
 
 def _files(findings: Findings) -> Iterator[Sentence]:
-    excluded = findings.material.collected.excluded
+    excluded = findings.dataset.excluded
     if excluded:
         text = (
             f"{counted(len(excluded), 'file')} or slices could not be read, or were left out "

@@ -1,4 +1,4 @@
-"""A manifest that one could train on: one of each slice, no contradictions, no leaks."""
+"""The suggested manifest: one of each slice, no contradictions, no leaks, issues left out."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.splits import homes
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.manifest import Manifest
-from slicewise.data.quality.copies import leak_free
-from slicewise.data.quality.reading import Material
-from slicewise.data.quality.suspects import Suspects
+from slicewise.data.quality.dataset import Dataset
+from slicewise.data.quality.issues import Issue
+from slicewise.data.quality.leakage import leak_free
 from slicewise.data.tasks import contradicted
 from slicewise.imaging.read import file_and_index
 
-SUSPECT_COLUMN = "suspect"
-"""Extra column: kinds of suspicion that do not leave a slice out, joined by blanks."""
+ISSUE_COLUMN = "suspect"
+"""Extra column: kinds of issues that do not leave a slice out, joined by blanks."""
 
 
-def clean_manifest(
-    material: Material,
+def suggested_manifest(
+    dataset: Dataset,
     pairs: Sequence[Pair],
-    suspects: Sequence[Suspects],
+    issues: Sequence[Issue],
     config: BuildConfig,
     audited: Manifest | None,
 ) -> Built | None:
     """The suggested manifest and what it leaves out with reasons; None where nothing is left.
 
     One of each set of copies stays, the largest; sets whose labels contradict each other go, and
-    so do slices of which a rule that leaves out holds. The user's folds and whatever splits the
-    audited manifest gives are kept: groups that cross such a boundary move to the side that holds
-    most of them. A slice of the manifest without a split takes that of its group where it has one.
-    All other groups are dealt 70/15/15; published folders are no boundary.
+    so do slices with an issue that leaves out. The user's folds and whatever splits the audited
+    manifest gives are kept: groups that cross such a boundary move to the side that holds most of
+    them. A slice of the manifest without a split takes that of its group where it has one. All
+    other groups are dealt 70/15/15; published folders are no boundary.
 
     Args:
-        material: Slices in the order of `pairs`.
+        dataset: Slices in the order of `pairs`.
         pairs: Which of them are copies.
-        suspects: Which of them are suspect.
+        issues: Which of them have an issue.
         config: Rules of the build that folders would go through.
         audited: The manifest that is audited; None for folders.
 
@@ -50,20 +50,16 @@ def clean_manifest(
     rules = config.model_copy(
         update={"copies": "one", "on_conflict": "move", "published_splits": False}
     )
-    collected = material.collected
-    if audited:
-        collected = replace(collected, items=_in_splits_of_groups(collected.items))
-    given = bool(audited) and any(item.fold for item in collected.items)
-    references = [item.found.reference for item in collected.items]
-    written = [_written(item) for item in collected.items]
-    unwanted = {
-        name: f"suspect: {kinds}"
-        for name, kinds in _kinds(suspects, references, leave_out=True).items()
-    }
-    if not _left(collected.items, unwanted):
+    items = _in_splits_of_groups(dataset.items) if audited else dataset.items
+    given = bool(audited) and any(item.fold for item in items)
+    references = [item.found.reference for item in items]
+    kinds = _kinds(issues, references, leave_out=True)
+    unwanted = {reference: f"suspect: {names}" for reference, names in kinds.items()}
+    if not _is_any_left(items, unwanted):
         return None
-    built = assembled(collected, pairs, rules, unwanted, keep_splits=given)
-    marked = _kinds(suspects, written, leave_out=False)
+    built = assembled(items, dataset.excluded, pairs, rules, unwanted, keep_splits=given)
+    written = [item.found.written for item in items]
+    marked = _kinds(issues, written, leave_out=False)
     own: Mapping[str, Mapping[str, str]] = {}
     if audited:
         columns = {_slice(audited.resolve(row)): row.extra for row in audited.rows}
@@ -71,14 +67,23 @@ def clean_manifest(
     rows = tuple(
         replace(
             row,
-            extra={**own.get(row.path, {}), **row.extra, SUSPECT_COLUMN: marked.get(row.path, "")},
+            extra={**own.get(row.path, {}), **row.extra, ISSUE_COLUMN: marked.get(row.path, "")},
         )
         for row in built.report.rows
     )
     return Built(replace(built.manifest, rows=rows), replace(built.report, rows=rows))
 
 
-def _left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
+def kept_of(issue: Issue, suggested: Built | None) -> int:
+    """How many slices with an issue stand in the suggested manifest.
+
+    An issue that only marks does not keep: a slice may go for another reason, as a copy does.
+    """
+    rows = suggested.report.rows if suggested else ()
+    return sum(issue.rule.kind in row.extra[ISSUE_COLUMN].split() for row in rows)
+
+
+def _is_any_left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
     """Whether any slice is neither unwanted nor contradicted."""
     labels: dict[int, set[str]] = {}
     for item in items:
@@ -92,8 +97,7 @@ def _left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
 
 def _in_splits_of_groups(items: Sequence[Item]) -> list[Item]:
     """Slices without a split in that of most of their group, copies that may go included."""
-    groups = leak_free(items).tolist()
-    folds = [item.fold for item in items]
+    groups, folds = leak_free(items).tolist(), [item.fold for item in items]
     home = homes((group, fold) for group, fold in zip(groups, folds, strict=True) if fold)
     return [
         item if item.fold else replace(item, fold=home.get(group, ""))
@@ -107,18 +111,11 @@ def _slice(reference: str) -> tuple[str, int]:
     return file, index or 0
 
 
-def _written(item: Item) -> str:
-    """A slice's path as a built manifest has it."""
-    found = item.found
-    return str(found.file.resolve()) + ("" if found.index is None else f"#{found.index}")
-
-
-def _kinds(
-    suspects: Sequence[Suspects], names: Sequence[str], *, leave_out: bool
-) -> dict[str, str]:
+def _kinds(issues: Sequence[Issue], names: Sequence[str], *, leave_out: bool) -> dict[str, str]:
+    """By name of a slice, the kinds of its issues that leave out, or else of those that do not."""
     found: dict[str, list[str]] = {}
-    for one in suspects:
-        if one.rule.leave_out == leave_out:
-            for index in one.slices:
-                found.setdefault(names[index], []).append(one.rule.kind)
+    for issue in issues:
+        if issue.rule.leave_out == leave_out:
+            for index in issue.slices:
+                found.setdefault(names[index], []).append(issue.rule.kind)
     return {name: " ".join(kinds) for name, kinds in found.items()}

@@ -1,17 +1,21 @@
-"""The suggested manifest keeps what the audited one decided."""
+"""The suggested manifest keeps what the audited one decided, and holds what is said of it."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from builders_audit import dim_head
 from builders_data import save
+from slicewise.data.build.config import config_of
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.data.quality.audit import Audit, audit_manifest
+from slicewise.data.quality.audit import Audit, audit_folders, audit_manifest
+from slicewise.data.quality.suggested import kept_of
+from slicewise.data.quality.suggestion import clean_sentence, fate
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +48,8 @@ def audited(rows: list[ManifestRow], folder: Path) -> tuple[Audit, dict[str, Man
     return audit, {Path(one.path).stem: one for one in clean}
 
 
-def said(audit: Audit, topic: str) -> str:
-    return " ".join(one.text for one in audit.sentences if one.topic == topic)
+def sentences(audit: Audit, topic: str) -> list[str]:
+    return [one.text for one in audit.sentences if one.topic == topic]
 
 
 def test_splits_without_validation_are_kept(tmp_path):
@@ -55,7 +59,7 @@ def test_splits_without_validation_are_kept(tmp_path):
         Path(one.path).stem: one.split for one in rows
     }
     assert audit.as_json()["clean_manifest"]["split"] == "as given (test, train)"
-    assert "it has none in val." in said(audit, "clean")
+    assert "it has none in val." in " ".join(sentences(audit, "clean"))
 
 
 def test_slices_without_a_split_follow_their_group_or_are_dealt(tmp_path):
@@ -91,7 +95,7 @@ def test_a_tumor_of_an_untold_type_is_no_conflict_with_a_type(tmp_path):
     rows = [row(one, "train", "tumor"), row(two, "train", "glioma")]
     audit, clean = audited(rows, tmp_path)
     assert audit.as_json()["label_conflicts"] == []
-    assert said(audit, "labels") == "No two copies of a picture contradict each other."
+    assert sentences(audit, "labels") == ["No two copies of a picture contradict each other."]
     assert len(clean) == 1
 
 
@@ -103,4 +107,77 @@ def test_what_is_called_a_conflict_is_what_is_left_out(tmp_path):
     (group,) = audit.as_json()["label_conflicts"]
     assert [one["label"] for one in group] == ["glioma", "meningioma"]
     assert set(clean) == {"tumor"}
-    assert "labels that contradict each other (2 files)" in said(audit, "labels")
+    assert "labels that contradict each other (2 files)" in " ".join(sentences(audit, "labels"))
+
+
+def red(seed: int) -> Image.Image:
+    """A coloured head, which has an issue but stays."""
+    return ImageOps.colorize(dim_head(seed, 128), "black", "red")
+
+
+def audited_folder(folder: Path, **options) -> Audit:
+    return audit_folders(config_of([folder], **options))
+
+
+def coloured(audit):
+    (found,) = [one for one in audit.findings.issues if one.rule.kind == "colour"]
+    return found
+
+
+def plain_heads(folder):
+    for number in range(3):
+        save(dim_head(number, 128), folder / "glioma" / f"{number}.png")
+
+
+def test_a_coloured_copy_that_is_left_out_is_not_said_to_be_kept(tmp_path):
+    plain_heads(tmp_path)
+    save(red(0).resize((112, 112)), tmp_path / "glioma" / "small_red.png")
+    audit = audited_folder(tmp_path)
+    one, suggested = coloured(audit), audit.findings.suggested
+    assert "small_red.png" not in " ".join(row.path for row in suggested.report.rows)
+    assert kept_of(one, suggested) == 0
+    (text,) = sentences(audit, "suspects")
+    assert text == "1 slice: coloured (left out of the suggested manifest for another reason)."
+    (suspect,) = audit.as_json()["suspects"]
+    assert (suspect["count"], suspect["kept"]) == (1, 0)
+
+
+def test_those_kept_and_those_left_out_are_counted_apart(tmp_path):
+    plain_heads(tmp_path)
+    save(red(0).resize((112, 112)), tmp_path / "glioma" / "small_red.png")
+    save(red(9), tmp_path / "glioma" / "red.png")
+    audit = audited_folder(tmp_path)
+    assert sentences(audit, "suspects") == [
+        "2 slices: coloured (1 kept, but marked, in the suggested manifest; 1 left out of it for "
+        "another reason)."
+    ]
+    audit.write(tmp_path / "out")
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert "1 kept, but marked, in the suggested manifest; 1 left out of it" in page
+
+
+def test_a_coloured_slice_that_stays_is_kept_and_marked(tmp_path):
+    plain_heads(tmp_path)
+    save(red(9), tmp_path / "glioma" / "red.png")
+    audit = audited_folder(tmp_path)
+    assert fate(coloured(audit), audit.findings.suggested).startswith("kept, but marked")
+
+
+def test_a_suggestion_without_test_slices_says_so(tmp_path):
+    for number in range(8):
+        save(dim_head(number, 96), tmp_path / "glioma" / f"p{number % 2}_{number}.png")
+    audit = audited_folder(tmp_path, pattern="(?P<patient>p[0-9])_")
+    (text,) = sentences(audit, "clean")
+    assert {row.split for row in audit.findings.suggested.report.rows}.isdisjoint({"test"})
+    assert "It has no test slices: nothing is held back to measure a trained model on." in text
+    assert "2 groups cannot fill three splits." in text
+
+
+def test_one_slice_in_one_group_is_in_the_singular(tmp_path):
+    save(dim_head(1, 96), tmp_path / "glioma" / "1.png")
+    (text,) = sentences(audited_folder(tmp_path), "clean")
+    assert re.match("The suggested manifest keeps 1 slice in 1 group and leaves out 0; ", text)
+
+
+def test_nothing_left_is_severe():
+    assert clean_sentence(None).severity == "severe"

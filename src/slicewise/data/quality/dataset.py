@@ -1,0 +1,232 @@
+"""The slices of an audit, each read once: fingerprint, thumbnail, features, appearance, issues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicewise.arrays import Array, Bools
+from slicewise.data.annotations import NOTHING_KNOWN, Known
+from slicewise.data.build.collection import Item, plan
+from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.report import Excluded
+from slicewise.data.build.sources import File, Found, read_file
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
+from slicewise.data.duplicates.neighbour import THUMBNAIL_PX, thumbnail
+from slicewise.data.groups import Bond, Key
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.quality.issues import RULES, issues_of
+from slicewise.data.quality.shortcuts import FEATURES, feature_vector, file_traits
+from slicewise.data.tasks import Task
+from slicewise.errors import InputError
+from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
+from slicewise.imaging.read import file_and_index
+from slicewise.imaging.slice import Slice
+from slicewise.progress import Progress, Tally
+
+_CHUNK = 64
+"""Files that a process reads before it hands back what it found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A file to read, and what is known of its slices.
+
+    Args:
+        file: Where it lies, what its folders and the user say.
+        rows: Rows of a manifest by index within the file, None for its only slice; empty where
+            folders are audited.
+    """
+
+    file: File
+    rows: Mapping[int | None, ManifestRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """N slices, and what was left out.
+
+    Args:
+        items: What is known of each.
+        excluded: Files and rows that are no slice of the audit.
+        prints: Fingerprints.
+        thumbnails: (N, 1024) float32.
+        features: (N, F) float32 in the order of `FEATURES`; NaN where there is none.
+        looks: (N, A) float32 in the order of `APPEARANCE_NAMES`.
+        issues: (N, R) in the order of `RULES`: which hold for the slice by itself.
+    """
+
+    items: list[Item]
+    excluded: list[Excluded]
+    prints: Fingerprints
+    thumbnails: Array
+    features: Array
+    looks: Array
+    issues: Bools
+
+
+def work_of_folders(config: BuildConfig, task: Task) -> tuple[list[Work], list[Excluded]]:
+    """The files of every source, and what is left out before reading.
+
+    Raises:
+        ManifestError: If a folder or table is not as expected.
+        ConfigError: If a pattern is not as expected.
+    """
+    files, excluded = plan(config, task)
+    return [Work(file) for file in files], excluded
+
+
+def work_of_manifest(manifest: Manifest) -> list[Work]:
+    """The files that a manifest names, each with its rows, which may be several."""
+    rows: dict[str, dict[int | None, ManifestRow]] = {}
+    for row in manifest.rows:
+        path, index = file_and_index(manifest.resolve(row))
+        rows.setdefault(path, {})[index] = row
+    work = []
+    for name, own in rows.items():
+        file, first = Path(name), next(iter(own.values()))
+        work.append(Work(File(file, PurePath(file.name), first.source, first.label), own))
+    return work
+
+
+def read_dataset(
+    work: Sequence[Work],
+    left_out: Sequence[Excluded] = (),
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Read all files; one that cannot be read is listed beside the others.
+
+    Args:
+        work: The files.
+        left_out: What is left out already.
+        workers: Processes; 1 reads in this one.
+        progress: Called after each part.
+    """
+    parts = [_read([])]
+    tally = Tally(progress, "reading", len(work))
+    for part, count in _parts(work, workers):
+        parts.append(part)
+        tally(count)
+    return Dataset(
+        [item for part in parts for item in part.items],
+        [*left_out, *(bad for part in parts for bad in part.excluded)],
+        concatenate([part.prints for part in parts]),
+        np.concatenate([part.thumbnails for part in parts]),
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.looks for part in parts]),
+        np.concatenate([part.issues for part in parts]),
+    )
+
+
+def _parts(work: Sequence[Work], workers: int) -> Iterator[tuple[Dataset, int]]:
+    chunks = [work[at : at + _CHUNK] for at in range(0, len(work), _CHUNK)]
+    if workers == 1 or len(chunks) < 2 * workers:
+        yield from ((_read(chunk), len(chunk)) for chunk in chunks)
+        return
+    # A fresh process, because a fork of one that has threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for chunk, part in zip(chunks, pool.map(_read, chunks), strict=True):
+            yield part, len(chunk)
+
+
+def _read(chunk: Sequence[Work]) -> Dataset:
+    items: list[Item] = []
+    excluded: list[Excluded] = []
+    pixels: list[Array] = []
+    features, looks, issues = [], [], []
+    for work in chunk:
+        try:
+            slices, left_out = _named_slices(work) if work.rows else _slices(work.file)
+            traits = file_traits(work.file.path)
+        except (InputError, OSError) as error:
+            excluded += _unreadable(work, str(error))
+            continue
+        excluded += left_out
+        for item, slice_ in slices:
+            look = appearance(slice_.pixels)
+            items.append(item)
+            pixels.append(slice_.pixels)
+            features.append(feature_vector(slice_.pixels, slice_.colour, traits, len(slices)))
+            looks.append(look.vector())
+            issues.append(issues_of(slice_, look))
+    return Dataset(
+        items,
+        excluded,
+        fingerprints(pixels),
+        _stacked([thumbnail(one) for one in pixels], THUMBNAIL_PX**2, np.float32),
+        _stacked(features, len(FEATURES), np.float32),
+        _stacked(looks, len(APPEARANCE_NAMES), np.float32),
+        _stacked(issues, len(RULES), np.bool_),
+    )
+
+
+def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
+    """The slices of a file, and those that can have no label."""
+    slices, left_out = [], []
+    for found, slice_ in read_file(file):
+        item = Item(found, file.known, file.known.fold)
+        if found.unfit:
+            left_out.append(item.excluded(found.unfit))
+        else:
+            slices.append((item, slice_))
+    return slices, left_out
+
+
+def _named_slices(work: Work) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
+    """The slices that a manifest names, as it names them, and the rows that name none."""
+    path, rows, count = work.file.path, dict(work.rows), 0
+    slices, left_out = [], []
+    for found, slice_ in read_file(work.file):
+        count += 1
+        # The only slice of a file may be named by the file or as its first.
+        index = 0 if found.index is None and None not in rows else found.index
+        row = rows.pop(index, None)
+        if row is not None and row.sha256 != found.sha256:
+            changed = "changed since the manifest was written: another SHA-256"
+            left_out.append(_left_out(path, index, row, changed))
+        elif row is not None:
+            slices.append((_item_of_row(row, found), slice_))
+    left_out += [
+        _left_out(path, index, row, _not_there(index, count)) for index, row in rows.items()
+    ]
+    return slices, left_out
+
+
+def _item_of_row(row: ManifestRow, found: Found) -> Item:
+    """The manifest's group ties across sources, its patient within one."""
+    own = replace(found, label=row.label, source=row.source, published_split="", patient="")
+    known = Known(patient=row.patient_id) if row.patient_id else NOTHING_KNOWN
+    return Item(own, known, row.split, inherited=(Key(Bond.GROUP, row.group),))
+
+
+def _unreadable(work: Work, why: str) -> list[Excluded]:
+    """A file, or every row of a manifest that names it."""
+    file = work.file
+    if not work.rows:
+        return [Excluded(str(file.path), file.label, file.source, why)]
+    return [_left_out(file.path, index, row, why) for index, row in work.rows.items()]
+
+
+def _not_there(index: int | None, count: int) -> str:
+    """Why a row's reference names none of the slices of its file."""
+    if index is None:
+        return f"expected #index below {count}, since the file holds {count} slices; got none"
+    return f"expected #index below {count}, since the file holds {count}; got #{index}"
+
+
+def _left_out(path: Path, index: int | None, row: ManifestRow, why: str) -> Excluded:
+    reference = str(path) if index is None else f"{path}#{index}"
+    return Excluded(reference, row.label, row.source, why)
+
+
+def _stacked(rows: Sequence[Any], width: int, kind: type[np.generic]) -> NDArray[Any]:
+    """(N, width) of N rows, which may be none."""
+    return np.array(rows, dtype=kind).reshape(-1, width)
