@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from slicewise.data.build.collection import Collected, collect
 from slicewise.data.build.config import config_of
-from slicewise.data.build.sources import Found
+from slicewise.data.build.sources import Item
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import Pair, find_pairs, match
 from slicewise.data.groups import clusters
@@ -113,7 +113,7 @@ def share(hits: int, n: int) -> str:
 
 def real_copies(collected: Collected, pairs: Sequence[Pair]) -> None:
     """Print how many slices of one collection have a copy in another, by kind of label."""
-    found = [item.found for item in collected.items]
+    found = collected.items
     root = clusters(len(found), ((p.first, p.second) for p in pairs))
     print(f"\n{len(found)} slices of {len(SOURCES)} sets are {len(set(root))} different ones")
     questions = {
@@ -145,7 +145,7 @@ def crossings(collected: Collected, pairs: Sequence[Pair], figshare: Path) -> li
 
     These are where a false join would show; each has to be looked at.
     """
-    found = [item.found for item in collected.items]
+    found = collected.items
     root = clusters(len(found), ((p.first, p.second) for p in pairs))
     with (figshare / "folds.csv").open(encoding="utf-8") as table:
         fold = {row["number"]: row["fold"] for row in csv.DictReader(table)}
@@ -177,7 +177,7 @@ def spread_pairs(collected: Collected, pairs: Sequence[Pair], count: int) -> lis
     lowest, rest = near[: count // 2], near[count // 2 :]
     by_sources: dict[tuple[str, ...], list[Pair]] = {}
     for pair in rest:
-        both = sorted(collected.items[i].found.source for i in (pair.first, pair.second))
+        both = sorted(collected.items[i].source for i in (pair.first, pair.second))
         by_sources.setdefault(tuple(both), []).append(pair)
     each = max(1, (count - len(lowest)) // max(1, len(by_sources)))
     for own in by_sources.values():
@@ -193,11 +193,11 @@ def draw_sheets(collected: Collected, pairs: Sequence[Pair], folder: Path, name:
         for place, pair in enumerate(pairs[start : start + _SHEET]):
             x, y = place % 5 * 2 * _SIDE, place // 5 * (_SIDE + 26)
             for k, index in enumerate((pair.first, pair.second)):
-                _paste(sheet, collected.items[index].found, (x + k * _SIDE, y), start + place, pair)
+                _paste(sheet, collected.items[index], (x + k * _SIDE, y), start + place, pair)
         sheet.save(folder / f"{name}_{number:02d}.png")
 
 
-def _paste(sheet: Picture, found: Found, at: tuple[int, int], number: int, pair: Pair) -> None:
+def _paste(sheet: Picture, found: Item, at: tuple[int, int], number: int, pair: Pair) -> None:
     draw = ImageDraw.Draw(sheet)
     draw.text(at, f"{number}: {pair.agreement:.2f} {found.label[:6]} {found.source}", fill=0)
     draw.text((at[0], at[1] + 12), found.file.name, fill=0)

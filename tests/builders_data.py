@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from slicewise.data.annotations import Known
-from slicewise.data.build.collection import Item
-from slicewise.data.build.sources import Found
+from slicewise.data.build.sources import Item
 
 Pixels = NDArray[np.float32]
 
@@ -96,7 +95,7 @@ def item(number: int, label: str = "glioma", **known: str) -> Item:
     source, cluster = known.pop("source"), known.pop("cluster", str(number))
     patient, index = known.pop("dicom", ""), known.pop("index", None)
     path = Path(f"{number}.png")
-    found = Found(
+    return Item(
         file=path,
         index=None if index is None else int(index),
         label=label,
@@ -106,5 +105,8 @@ def item(number: int, label: str = "glioma", **known: str) -> Item:
         sha256=f"{number:064x}",
         width=10,
         height=10,
+        known=Known(**known),
+        fold=known.get("fold", ""),
+        cluster=int(cluster),
+        cluster_name=cluster,
     )
-    return Item(found, Known(**known), known.get("fold", ""), int(cluster), cluster)

@@ -16,31 +16,30 @@ def table(tmp_path, text, **spec) -> Table:
 @pytest.mark.parametrize("key", ["glioma/12.jpg", "glioma/12", "12.jpg", "12"])
 def test_a_slice_is_named_by_path_name_or_stem(tmp_path, key):
     found = table(tmp_path, f"key,p,g,f\n{key},7,a,2\n", patient_column="p", group_column="g")
-    assert found.find(PurePath("glioma/12.jpg")) == Known("7", "a", "")
-    assert found.find(PurePath("glioma/13.jpg")) is None
+    assert found.look_up([PurePath("glioma/12.jpg")], {}) == [Known("7", "a", "")]
 
 
 def test_the_root_may_be_part_of_the_key(tmp_path):
     found = table(tmp_path, f"key,f\n{tmp_path.name}/no/1.jpg,2\n", fold_column="f")
-    assert found.find(PurePath("no/1.jpg")) == Known(fold="2")
+    assert found.look_up([PurePath("no/1.jpg")], {}) == [Known(fold="2")]
 
 
 def test_slices_are_kept_or_left_out_with_a_reason(tmp_path):
     text = "key,kept,why\na,yes,\nb,no,CT\n"
     found = table(tmp_path, text, keep_column="kept", reason_column="why")
-    assert found.find(PurePath("a.png")).excluded == ""
-    assert found.find(PurePath("b.png")).excluded == "CT"
+    files = [PurePath("a.png"), PurePath("b.png")]
+    assert [one.excluded for one in found.look_up(files, {})] == ["", "CT"]
     plain = table(tmp_path, text, keep_column="kept")
-    assert plain.find(PurePath("b.png")).excluded == "kept is no in t.csv"
+    assert plain.look_up(files[1:], {})[0].excluded == "kept is no in t.csv"
     with pytest.raises(ManifestError, match="expected yes or no; got 'perhaps'"):
         table(tmp_path, "key,kept\na,perhaps\n", keep_column="kept")
 
 
 def test_every_slice_needs_a_row(tmp_path):
     found = table(tmp_path, "key\na\n")
-    found.require_all([PurePath("x/a.png")])
+    assert len(found.look_up([PurePath("x/a.png")], {})) == 1
     with pytest.raises(ManifestError, match=r"1 slices have no row.*x/b\.png"):
-        found.require_all([PurePath("x/a.png"), PurePath("x/b.png")])
+        found.look_up([PurePath("x/a.png"), PurePath("x/b.png")], {})
 
 
 def test_bad_tables_are_refused(tmp_path):
@@ -79,17 +78,17 @@ def test_a_row_that_serves_two_slices_by_a_bare_name_is_refused(tmp_path, key):
     found = table(tmp_path, f"key,p\n{key},7\n", patient_column="p")
     files = [PurePath("glioma/0.png"), PurePath("no_tumor/0.png")]
     with pytest.raises(ManifestError, match=r"one slice for row '0.*glioma.0\.png and .*no_tumor"):
-        found.require_one_each(files, {})
-    found.require_one_each(files[:1], {})
+        found.look_up(files, {})
+    found.look_up(files[:1], {})
 
 
 def test_a_row_serves_one_slice_of_all_roots(tmp_path):
     (tmp_path / "t.csv").write_text("key\n0\none/1.png\ntwo/1.png\n")
     spec = TableSpec(path=tmp_path / "t.csv", key="key")
     one, two = (Table(spec, tmp_path / name) for name in ("one", "two"))
-    taken = {}
+    used = {}
     for part in (one, two):
-        part.require_one_each([PurePath("1.png")], taken)
-    one.require_one_each([PurePath("0.png")], taken)
+        part.look_up([PurePath("1.png")], used)
+    one.look_up([PurePath("0.png")], used)
     with pytest.raises(ManifestError, match="expected one slice for row '0'"):
-        two.require_one_each([PurePath("0.png")], taken)
+        two.look_up([PurePath("0.png")], used)

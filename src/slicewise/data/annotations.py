@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
@@ -98,48 +98,35 @@ class Table:
                 raise ManifestError(f"{self.path}, column {spec.key}: {key!r} stands there twice")
             self._rows[key] = self._known(row)
 
-    def find(self, inner: PurePath) -> Known | None:
-        """What the table says of a file."""
-        key = self._key(inner)
-        return None if key is None else self._rows[key]
-
-    def require_all(self, inner: Iterable[PurePath]) -> None:
-        """Check that every file has a row.
-
-        Raises:
-            ManifestError: Names how many have none, and the first few.
-        """
-        lost = [path.as_posix() for path in inner if self._key(path) is None]
-        if lost:
-            raise ManifestError(
-                f"{self.path}, column {self.spec.key}: {len(lost)} slices have no row; expected "
-                f"their relative path, file name or file name without suffix, such as "
-                f"{', '.join(lost[:_SHOWN])}"
-            )
-
-    def require_one_each(self, inner: Iterable[PurePath], used: UsedRows) -> None:
-        """Check that no row serves two files, as a bare name may that stands in two folders.
+    def look_up(self, inner: Sequence[PurePath], used: UsedRows) -> list[Known]:
+        """What the table says of each file.
 
         Args:
-            inner: Relative paths, each with a row.
-            used: Rows that files of other roots used; those of this one are added.
+            inner: Paths relative to the root.
+            used: Rows that files of other roots used; those of these are added.
 
         Raises:
-            ManifestError: Names the row and both files.
+            ManifestError: If a file has no row; names how many, and the first few. If a row serves
+                two files, as a bare name may that stands in two folders; names both.
         """
+        where = f"{self.path}, column {self.spec.key}"
+        keys = {path: key for path in inner if (key := self._key(path)) is not None}
+        lost = [path.as_posix() for path in inner if path not in keys]
+        if lost:
+            raise ManifestError(
+                f"{where}: {len(lost)} slices have no row; expected their relative path, file name "
+                f"or file name without suffix, such as {', '.join(lost[:_SHOWN])}"
+            )
         table = self.path.resolve()
-        for path in inner:
-            key = self._key(path)
-            if key is None:
-                continue
+        for path, key in keys.items():
             file = self._root / path
             other = used.setdefault((table, key), file)
             if other != file:
                 raise ManifestError(
-                    f"{self.path}, column {self.spec.key}: expected one slice for row {key!r}; "
-                    f"got {other} and {file}. Name slices by relative path, where need be with the "
-                    "root's name before it"
+                    f"{where}: expected one slice for row {key!r}; got {other} and {file}. Name "
+                    "slices by relative path, where need be with the root's name before it"
                 )
+        return [self._rows[keys[path]] for path in inner]
 
     def _key(self, inner: PurePath) -> str | None:
         path = inner.as_posix()

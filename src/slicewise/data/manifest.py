@@ -81,7 +81,7 @@ class Manifest:
         return replace(self, rows=tuple(row for row in self.rows if row.split == split))
 
     def resolve(self, row: ManifestRow) -> str:
-        """Absolute reference to a row's slice, for `slicewise.imaging.read.read_slice`."""
+        """Absolute reference to a row's slice, for `read_slice`."""
         return self._absolute(row.path)
 
     def resolve_mask(self, row: ManifestRow) -> str | None:
@@ -102,8 +102,7 @@ class Manifest:
             ManifestError: If a slice stands in two rows, or the suffix is another one.
             MissingExtraError: If Parquet is wanted and pyarrow is not installed.
         """
-        require_no_leak(self.rows, str(path))
-        require_no_repeat(self, str(path))
+        self.require_sound(path)
         folder = path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
         records = [_record(self._seen_from(folder, row)) for row in self.rows]
@@ -132,56 +131,56 @@ class Manifest:
         if missing:
             raise ManifestError(f"{path}: expected columns {', '.join(COLUMNS)}; missing {missing}")
         rows = tuple(_row(record, f"{path}, row {i}") for i, record in enumerate(records, start=1))
-        require_no_leak(rows, str(path))
         manifest = cls(rows, path.absolute().parent)
-        require_no_repeat(manifest, str(path))
+        manifest.require_sound(path)
         return manifest
 
+    def require_sound(self, path: Path) -> None:
+        """Check that no group stands in two splits and no slice in two rows, counted twice.
 
-def require_no_leak(rows: Iterable[ManifestRow], name: str) -> None:
-    """Check that no group stands in two splits; `name` is what the error calls the rows.
+        `file` and `file#0` are one slice: no file has both meanings.
 
-    Raises:
-        LeakageError: Names how many groups do, and the first few; none that names a patient.
-    """
+        Args:
+            path: What to call the manifest in an error.
+
+        Raises:
+            LeakageError: Names how many groups do, and the first few; none that names a patient.
+            ManifestError: Says how many slices do, and names the first few with both rows.
+        """
+        if leaking := _leaking(self.rows):
+            raise LeakageError(
+                f"{path}: expected every group in one split; {len(leaking)} groups are in several: "
+                f"{'; '.join(leaking[:_SHOWN])}"
+            )
+        if repeats := self._repeats():
+            raise ManifestError(
+                f"{path}: expected every slice in one row; {len(repeats)} rows repeat another: "
+                f"{'; '.join(repeats[:_SHOWN])}"
+            )
+
+    def _repeats(self) -> list[str]:
+        first: dict[tuple[str, int], int] = {}
+        repeats = []
+        for number, row in enumerate(self.rows, start=1):
+            file, index = file_and_index(self.resolve(row))
+            met = first.setdefault((file, index or 0), number)
+            if met != number:
+                repeats.append(f"{row.path} in rows {met} and {number}")
+        return repeats
+
+
+def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
     splits: dict[str, set[str]] = {}
     private: set[str] = set()
     for row in rows:
         splits.setdefault(row.group, set()).add(row.split)
         if _names_patient(row):
             private.add(row.group)
-    leaking = [
+    return [
         f"{'a patient' if group in private else group} in {sorted(found)}"
         for group, found in splits.items()
         if len(found) > 1
     ]
-    if leaking:
-        raise LeakageError(
-            f"{name}: expected every group in one split; {len(leaking)} groups are in several: "
-            f"{'; '.join(leaking[:_SHOWN])}"
-        )
-
-
-def require_no_repeat(manifest: Manifest, name: str) -> None:
-    """Check that no slice stands in two rows, so that none is counted twice.
-
-    `file` and `file#0` are one slice: no file has both meanings.
-
-    Raises:
-        ManifestError: Says how many slices do, and names the first few with both rows.
-    """
-    first: dict[tuple[str, int], int] = {}
-    again = []
-    for number, row in enumerate(manifest.rows, start=1):
-        file, index = file_and_index(manifest.resolve(row))
-        met = first.setdefault((file, index or 0), number)
-        if met != number:
-            again.append(f"{row.path} in rows {met} and {number}")
-    if again:
-        raise ManifestError(
-            f"{name}: expected every slice in one row; {len(again)} rows repeat another: "
-            f"{'; '.join(again[:_SHOWN])}"
-        )
 
 
 def _names_patient(row: ManifestRow) -> bool:

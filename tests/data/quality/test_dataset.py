@@ -39,7 +39,7 @@ def pages(folder: Path, count: int) -> None:
 def test_the_only_slice_of_a_file_may_be_named_by_its_index(tmp_path):
     save(head(0, 96), tmp_path / "0.png")
     dataset = audited(tmp_path, "0.png#0")
-    assert [Path(item.found.reference).name for item in dataset.items] == ["0.png"]
+    assert [Path(item.reference).name for item in dataset.items] == ["0.png"]
     assert reasons(dataset) == {}
 
 
@@ -47,14 +47,14 @@ def test_a_file_whose_name_ends_like_an_index_is_that_file(tmp_path):
     save(Image.new("L", (96, 96), 9), tmp_path / "0.png")
     save(head(0, 96), tmp_path / "other.png").rename(tmp_path / "0.png#1")
     dataset = audited(tmp_path, "0.png#1")
-    assert [Path(item.found.reference).name for item in dataset.items] == ["0.png#1"]
+    assert [Path(item.reference).name for item in dataset.items] == ["0.png#1"]
 
 
 def test_rows_that_name_no_slice_are_told_with_a_reason(tmp_path):
     pages(tmp_path, 3)
     save(head(9, 96), tmp_path / "9.png")
     dataset = audited(tmp_path, "pages.tif#1", "pages.tif#99", "9.png#1")
-    assert [item.found.index for item in dataset.items] == [1]
+    assert [item.index for item in dataset.items] == [1]
     assert reasons(dataset) == {
         "pages.tif#99": "expected #index below 3, since the file holds 3; got #99",
         "9.png#1": "expected #index below 1, since the file holds 1; got #1",

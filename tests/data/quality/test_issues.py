@@ -60,7 +60,7 @@ def kinds_by_name(tmp_path_factory):
     found: dict[str, set[str]] = {}
     for one in find_issues(dataset.issues, dataset.looks, range(len(dataset.items))):
         for index in one.slices:
-            found.setdefault(dataset.items[index].found.file.stem, set()).add(one.rule.kind)
+            found.setdefault(dataset.items[index].file.stem, set()).add(one.rule.kind)
     return found
 
 

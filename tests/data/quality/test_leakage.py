@@ -99,7 +99,7 @@ def test_intervals_of_crossing_copies_resample_patients():
 def test_published_folders_come_before_folds():
     one, two = item(0, fold="1"), item(1, fold="2")
     assert sides_of([one, two], False) == Sides(("1", "2"), "the folds given")
-    published = replace(one, found=replace(one.found, published_split="test"))
+    published = replace(one, published_split="test")
     assert sides_of([published, two], False).names == ("test", "")
     assert sides_of([item(0), item(1)], False).origin is None
 

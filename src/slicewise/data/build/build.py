@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.collection import Item, collect
+from slicewise.data.build.collection import collect
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import BuildReport, Excluded
+from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import (
     boundary,
     inherit,
@@ -79,7 +80,7 @@ def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
     copy_of = clusters(len(items), ((pair.first, pair.second) for pair in pairs))
     smallest: dict[int, str] = {}
     for item, cluster in zip(items, copy_of, strict=True):
-        name = item.found.sha256[:12] + ("" if item.found.index is None else f"#{item.found.index}")
+        name = item.sha256[:12] + ("" if item.index is None else f"#{item.index}")
         smallest[cluster] = min(name, smallest.get(cluster, name))
     return [
         replace(item, cluster=cluster, cluster_name=smallest[cluster])
@@ -116,17 +117,17 @@ def assembled(
     kept, left_out = _without_conflicts(everything)
     reasons = unwanted or {}
     for item in kept:
-        if (reference := item.found.reference) in reasons:
+        if (reference := item.reference) in reasons:
             left_out.append(item.excluded(reasons[reference]))
-    kept = [item for item in kept if item.found.reference not in reasons]
+    kept = [item for item in kept if item.reference not in reasons]
     if config.copies == "one":
         kept, more = _one_of_each(kept)
         left_out += more
     if not kept:
         roots = ", ".join(str(source.root) for source in config.sources)
         raise nothing_readable(roots, excluded)
-    staying = {item.found.reference for item in kept}
-    kept = inherit(kept, [item for item in everything if item.found.reference not in staying])
+    staying = {item.reference for item in kept}
+    kept = inherit(kept, [item for item in everything if item.reference not in staying])
     kept, more, moved = within_folds(kept, config)
     rows = _rows(kept, config, keep_splits=keep_splits)
     report = BuildReport(
@@ -163,8 +164,8 @@ def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded
         others = [other for label, other in copies if contradict(label, item.trained_as)]
         if others:
             other = others[0]
-            label = f"taken as {other.known.taken}" if other.known.taken else other.found.label
-            reason = f"label conflict: {label} in {other.found.reference}"
+            label = f"taken as {other.known.taken}" if other.known.taken else other.label
+            reason = f"label conflict: {label} in {other.reference}"
             excluded.append(item.excluded(reason, "label conflict"))
         else:
             kept.append(item)
@@ -180,15 +181,14 @@ def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
             best[item.cluster] = item
     kept = [item for item in items if best[item.cluster] is item]
     return kept, [
-        item.excluded(f"copy of {best[item.cluster].found.reference}", "copy of")
+        item.excluded(f"copy of {best[item.cluster].reference}", "copy of")
         for item in items
         if best[item.cluster] is not item
     ]
 
 
 def _worth(item: Item) -> tuple[bool, bool, int]:
-    found = item.found
-    return found.label != TUMOR, bool(item.known.taken), found.width * found.height
+    return item.label != TUMOR, bool(item.known.taken), item.width * item.height
 
 
 def _rows(
@@ -206,23 +206,23 @@ def _rows(
 
 
 def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:
-    found, known = item.found, item.known
-    extra = {PUBLISHED_COLUMN: found.published_split} if found.published_split else {}
+    known = item.known
+    extra = {PUBLISHED_COLUMN: item.published_split} if item.published_split else {}
     if known.fold:
         extra[fold_column] = item.fold
-    if found.mask:
-        extra[MASK_COLUMN] = str(Path(found.mask).resolve())
+    if item.mask:
+        extra[MASK_COLUMN] = str(Path(item.mask).resolve())
     if known.taken:
         extra[TAKEN_COLUMN] = known.taken
     return ManifestRow(
-        path=found.written,
-        label=found.label,
-        source=found.source,
-        patient_id=known.patient or found.patient,
+        path=item.written,
+        label=item.label,
+        source=item.source,
+        patient_id=known.patient or item.patient,
         group=group,
         split=split,
-        sha256=found.sha256,
-        width=found.width,
-        height=found.height,
+        sha256=item.sha256,
+        width=item.width,
+        height=item.height,
         extra=extra,
     )

@@ -18,66 +18,12 @@ from slicewise.data.annotations import (
 from slicewise.data.build.config import BuildConfig, SourceConfig
 from slicewise.data.build.masks import STAR, MaskSpec
 from slicewise.data.build.report import Excluded
-from slicewise.data.build.sources import File, Found, list_files, read_file, source_name
+from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
-from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
 from slicewise.progress import Progress, Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One slice on its way into a manifest.
-
-    Args:
-        found: What its file and folder say.
-        known: What the user says.
-        fold: The fold or published split that is kept as a boundary; empty where there is none.
-        cluster: Index of the first of its copies; -1 before copies were looked for.
-        cluster_name: Name of its set of copies.
-        inherited: What slices that were left out shared with it and with others.
-    """
-
-    found: Found
-    known: Known
-    fold: str
-    cluster: int = -1
-    cluster_name: str = ""
-    inherited: tuple[Key, ...] = ()
-
-    @property
-    def keys(self) -> list[Key]:
-        """What it shares with other slices; always its copies, at least with itself."""
-        found, known = self.found, self.known
-        keys = [Key(Bond.COPIES, self.cluster_name)]
-        if known.patient:
-            keys.append(Key(Bond.PATIENT, f"{found.source}:{known.patient}"))
-        elif found.patient:
-            keys.append(Key(Bond.PATIENT, found.patient))
-        if known.group:
-            keys.append(Key(Bond.GROUP, f"{found.source}:{known.group}"))
-        if found.index is not None:
-            keys.append(Key(Bond.VOLUME, found.sha256[:12]))
-        if known.fold and len(keys) == 1:
-            keys.append(Key(Bond.FOLD, self.fold))
-        return [*keys, *self.inherited]
-
-    @property
-    def ties(self) -> list[Key]:
-        """Its keys but for the fold, which is a boundary and no bond."""
-        return [key for key in self.keys if key.bond != Bond.FOLD]
-
-    @property
-    def trained_as(self) -> str:
-        """The class that training takes it for."""
-        return self.known.taken or self.found.label
-
-    def excluded(self, reason: str, kind: str = "") -> Excluded:
-        """The record of leaving it out."""
-        found = self.found
-        return Excluded(found.reference, found.label, found.source, reason, kind)
 
 
 @dataclass(slots=True)
@@ -100,7 +46,7 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
     collected = Collected(excluded=excluded)
     collected.prints = fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
-        published = [replace(item, fold=item.found.published_split) for item in collected.items]
+        published = [replace(item, fold=item.published_split) for item in collected.items]
         collected.items = published
     return collected
 
@@ -153,14 +99,13 @@ def _require_open(known: Known, file: File, task: Task, source: SourceConfig) ->
 
 
 def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -> list[Known]:
-    table = Table(source.table, source.root) if source.table else None
+    """What the user's table, pattern and folders of volumes say of each file."""
+    rows = [NOTHING_KNOWN] * len(inner)
+    if source.table:
+        rows = Table(source.table, source.root).look_up(inner, used)
     pattern = PathPattern(source.pattern) if source.pattern else None
-    if table:
-        table.require_all(inner)
-        table.require_one_each(inner, used)
     found = []
-    for path in inner:
-        by_table = (table.find(path) if table else None) or NOTHING_KNOWN
+    for path, by_table in zip(inner, rows, strict=True):
         by_path = pattern.find(path) if pattern else NOTHING_KNOWN
         known = merged(by_table, by_path, path.as_posix())
         found.append(_in_folder(known, path, source.masks) if source.masks else known)
@@ -198,14 +143,13 @@ def _read_all(
     tally = Tally(progress, "reading", len(files))
     for file in files:
         try:
-            for found, slice_ in read_file(file):
-                item = Item(found, file.known, file.known.fold)
-                unwanted = "synthetic" if is_synthetic(slice_) else found.unfit
+            for item, slice_ in read_file(file):
+                unwanted = "synthetic" if is_synthetic(slice_) else item.unfit
                 if unwanted:
                     collected.excluded.append(item.excluded(unwanted))
-                    continue
-                collected.items.append(item)
-                yield slice_.pixels
+                else:
+                    collected.items.append(item)
+                    yield slice_.pixels
         except InputError as error:
             bad = unreadable(str(file.path), file.label, file.source, str(error))
             collected.excluded.append(bad)

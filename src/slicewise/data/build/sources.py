@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from slicewise.data.annotations import NOTHING_KNOWN, Known
 from slicewise.data.build.config import SourceConfig
 from slicewise.data.build.masks import MaskSpec, SliceLabel, TumorMask, read_mask
+from slicewise.data.build.report import Excluded
+from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task, normal_name
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.discovery import walk
@@ -47,21 +49,22 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One slice in a folder, before it is a manifest row.
+class Item:
+    """One slice on its way into a manifest.
 
     Args:
         file: Where it lies.
         index: Which slice of the file; None where the file holds one.
-        label: Class, from the folder.
-        source: Name of the data set.
         published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
         patient: A pseudonym of the DICOM patient or study; empty where there is none.
         sha256: Of the file.
-        width: Pixels.
-        height: Pixels.
         mask: Reference of its tumor mask; empty where there is none.
         unfit: Why the slice can have no label; empty where it has one.
+        known: What the user says.
+        fold: The fold or published split that is kept as a boundary; empty where there is none.
+        cluster: Index of the first of its copies; -1 before copies were looked for.
+        cluster_name: Name of its set of copies.
+        inherited: What slices that were left out shared with it and with others.
     """
 
     file: Path
@@ -75,17 +78,51 @@ class Found:
     height: int
     mask: str = ""
     unfit: str = ""
+    known: Known = NOTHING_KNOWN
+    fold: str = ""
+    cluster: int = -1
+    cluster_name: str = ""
+    inherited: tuple[Key, ...] = ()
 
     @property
     def reference(self) -> str:
         """`file`, or `file#index`."""
-        return str(self.file) if self.index is None else f"{self.file}#{self.index}"
+        return _referred(self.file, self.index)
 
     @property
     def written(self) -> str:
         """Its path as a built manifest has it, before the manifest has a place."""
-        resolved = self.file.resolve()
-        return str(resolved) if self.index is None else f"{resolved}#{self.index}"
+        return _referred(self.file.resolve(), self.index)
+
+    @property
+    def keys(self) -> list[Key]:
+        """What it shares with other slices; always its copies, at least with itself."""
+        known, keys = self.known, [Key(Bond.COPIES, self.cluster_name)]
+        if known.patient:
+            keys.append(Key(Bond.PATIENT, f"{self.source}:{known.patient}"))
+        elif self.patient:
+            keys.append(Key(Bond.PATIENT, self.patient))
+        if known.group:
+            keys.append(Key(Bond.GROUP, f"{self.source}:{known.group}"))
+        if self.index is not None:
+            keys.append(Key(Bond.VOLUME, self.sha256[:12]))
+        if known.fold and len(keys) == 1:
+            keys.append(Key(Bond.FOLD, self.fold))
+        return [*keys, *self.inherited]
+
+    @property
+    def ties(self) -> list[Key]:
+        """Its keys but for the fold, which is a boundary and no bond."""
+        return [key for key in self.keys if key.bond != Bond.FOLD]
+
+    @property
+    def trained_as(self) -> str:
+        """The class that training takes it for."""
+        return self.known.taken or self.label
+
+    def excluded(self, reason: str, kind: str = "") -> Excluded:
+        """The record of leaving it out."""
+        return Excluded(self.reference, self.label, self.source, reason, kind)
 
 
 def list_files(
@@ -128,7 +165,7 @@ def list_files(
     return files
 
 
-def read_file(file: File) -> Iterator[tuple[Found, Slice]]:
+def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
     """The slices of one file with all that is known of them.
 
     Raises:
@@ -139,7 +176,7 @@ def read_file(file: File) -> Iterator[tuple[Found, Slice]]:
     labels = read_mask(file.mask, slices) if file.mask else [SliceLabel(file.label)] * len(slices)
     for index, (slice_, own) in enumerate(zip(slices, labels, strict=True)):
         height, width = slice_.shape
-        found = Found(
+        item = Item(
             file=file.path,
             index=index if len(slices) > 1 else None,
             label=own.label,
@@ -151,8 +188,10 @@ def read_file(file: File) -> Iterator[tuple[Found, Slice]]:
             height=height,
             mask=own.mask,
             unfit=own.unfit,
+            known=file.known,
+            fold=file.known.fold,
         )
-        yield found, slice_
+        yield item, slice_
 
 
 def source_name(root: Path, task: Task) -> str:
@@ -207,6 +246,10 @@ def _is_class(name: str, task: Task) -> bool:
     except ManifestError:
         return False
     return True
+
+
+def _referred(file: Path, index: int | None) -> str:
+    return str(file) if index is None else f"{file}#{index}"
 
 
 def _sha256(path: Path) -> str:

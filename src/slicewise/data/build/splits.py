@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from slicewise.data.build.collection import Item
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import Excluded
+from slicewise.data.build.sources import Item
 from slicewise.data.groups import Bond, Key, connected, members_of
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 from slicewise.text import counted
@@ -299,11 +299,10 @@ def _redealt(
 ) -> list[str]:
     """The folds of the slices, but whole groups of one of the folds dealt to splits."""
     inside = [index for index, item in enumerate(items) if item.fold == fold]
-    found = [items[index].found for index in inside]
     dealt = deal(
         [groups[index] for index in inside],
-        [one.label for one in found],
-        [one.source for one in found],
+        [items[index].label for index in inside],
+        [items[index].source for index in inside],
         shares=shares,
         seed=seed,
     )

@@ -139,8 +139,8 @@ def _audited(
     dataset = replace(read, items=items)
     sides = sides_of(items, manifest is not None)
     groups = leak_free(items)
-    labels = [item.found.label for item in items]
-    sources = [item.found.source for item in items]
+    labels = [item.label for item in items]
+    sources = [item.source for item in items]
     issues = find_issues(dataset.issues, dataset.looks, [item.cluster for item in items])
     findings = Findings(
         dataset=dataset,

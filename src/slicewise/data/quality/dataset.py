@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicewise.arrays import Array, Bools
-from slicewise.data.annotations import NOTHING_KNOWN, Known
-from slicewise.data.build.collection import Item, plan
+from slicewise.data.annotations import Known
+from slicewise.data.build.collection import plan
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import Excluded
-from slicewise.data.build.sources import File, Found, read_file
+from slicewise.data.build.sources import File, Item, read_file
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import THUMBNAIL_PX, thumbnail
 from slicewise.data.groups import Bond, Key
@@ -171,10 +171,9 @@ def _read(chunk: Sequence[Work]) -> Dataset:
 def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
     """The slices of a file, and those that can have no label."""
     slices, left_out = [], []
-    for found, slice_ in read_file(file):
-        item = Item(found, file.known, file.known.fold)
-        if found.unfit:
-            left_out.append(item.excluded(found.unfit))
+    for item, slice_ in read_file(file):
+        if item.unfit:
+            left_out.append(item.excluded(item.unfit))
         else:
             slices.append((item, slice_))
     return slices, left_out
@@ -184,27 +183,33 @@ def _named_slices(work: Work) -> tuple[list[tuple[Item, Slice]], list[Excluded]]
     """The slices that a manifest names, as it names them, and the rows that name none."""
     path, rows, count = work.file.path, dict(work.rows), 0
     slices, left_out = [], []
-    for found, slice_ in read_file(work.file):
+    for item, slice_ in read_file(work.file):
         count += 1
         # The only slice of a file may be named by the file or as its first.
-        index = 0 if found.index is None and None not in rows else found.index
+        index = 0 if item.index is None and None not in rows else item.index
         row = rows.pop(index, None)
-        if row is not None and row.sha256 != found.sha256:
+        if row is not None and row.sha256 != item.sha256:
             changed = "changed since the manifest was written: another SHA-256"
             left_out.append(_left_out(path, index, row, changed))
         elif row is not None:
-            slices.append((_item_of_row(row, found), slice_))
+            slices.append((_item_of_row(row, item), slice_))
     left_out += [
         _left_out(path, index, row, _not_there(index, count)) for index, row in rows.items()
     ]
     return slices, left_out
 
 
-def _item_of_row(row: ManifestRow, found: Found) -> Item:
+def _item_of_row(row: ManifestRow, item: Item) -> Item:
     """The manifest's group ties across sources, its patient within one."""
-    own = replace(found, label=row.label, source=row.source, published_split="", patient="")
-    known = Known(patient=row.patient_id) if row.patient_id else NOTHING_KNOWN
-    return Item(own, known, row.split, inherited=(Key(Bond.GROUP, row.group),))
+    return replace(
+        item,
+        label=row.label,
+        source=row.source,
+        patient="",
+        known=Known(patient=row.patient_id),
+        fold=row.split,
+        inherited=(Key(Bond.GROUP, row.group),),
+    )
 
 
 def _unreadable(work: Work, why: str) -> list[Excluded]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from slicewise.arrays import Ints
 from slicewise.data.build.build import Built
-from slicewise.data.build.collection import Item
+from slicewise.data.build.sources import Item
 from slicewise.data.groups import COPIES_PREFIX, Bond
 from slicewise.data.quality.dataset import Dataset
 from slicewise.data.quality.issues import Issue
@@ -83,7 +83,7 @@ class Findings:
 
     def paths(self, group: Group) -> list[str]:
         """References of slices, in order."""
-        return [self.items[index].found.reference for index in group]
+        return [self.items[index].reference for index in group]
 
     def as_json(self) -> dict[str, object]:
         """The content of `audit.json` but for verdict, parameters and file names."""
@@ -92,8 +92,8 @@ class Findings:
             "slices": len(self.items),
             "distinct_slices": copies.distinct,
             "groups": len(set(self.groups.tolist())),
-            "classes": sorted({item.found.label for item in self.items}),
-            "sources": sorted({item.found.source for item in self.items}),
+            "classes": sorted({item.label for item in self.items}),
+            "sources": sorted({item.source for item in self.items}),
             "splits": self.sides.origin,
             "counts": [count.as_json() for count in self.counts],
             "exact_duplicates": [self.paths(group) for group in copies.exact],
@@ -125,7 +125,7 @@ class Findings:
         }
 
     def _conflict(self, group: Group) -> list[dict[str, str]]:
-        chosen = [self.items[index].found for index in group]
+        chosen = [self.items[index] for index in group]
         return [{"path": found.reference, "label": found.label} for found in chosen]
 
     def _issue(self, issue: Issue) -> dict[str, object]:
@@ -150,7 +150,7 @@ def class_counts(items: Sequence[Item], sides: Sides, groups: Ints) -> list[Clas
     """
     cells: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for index, (item, side) in enumerate(zip(items, sides.names, strict=True)):
-        cells[item.found.label, item.found.source, side].append(index)
+        cells[item.label, item.source, side].append(index)
     return [
         ClassCount(*cell, len(own), len({items[i].cluster for i in own}), len(set(groups[own])))
         for cell, own in sorted(cells.items())

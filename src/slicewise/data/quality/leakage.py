@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slicewise.arrays import Array, Ints
-from slicewise.data.build.collection import Item
+from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import crossings
 from slicewise.data.duplicates.fingerprint import Fingerprints
 from slicewise.data.duplicates.neighbour import nearest
@@ -118,7 +118,7 @@ class Memorisation:
 
 def sides_of(items: Sequence[Item], of_manifest: bool) -> Sides:
     """The splits that a publisher's folders, a manifest or the user's folds give."""
-    published = tuple(item.found.published_split for item in items)
+    published = tuple(item.published_split for item in items)
     if any(published):
         return Sides(published, "the published folders")
     folds = tuple(item.fold for item in items)
@@ -146,7 +146,7 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
         exact=exact,
         near=[group for group in groups if tuple(group) not in same],
         cross_split=_crossed(clusters, sides.names, ties),
-        cross_source=_crossed(clusters, [item.found.source for item in items], ties),
+        cross_source=_crossed(clusters, [item.source for item in items], ties),
         groups=groups,
         conflicts=[odd for group in groups if (odd := _contradicting(group, items))],
         torn={bond.name.lower(): n for bond, n in sorted(bonds.items()) if bond != Bond.COPIES},
@@ -186,8 +186,8 @@ def memorisation(
 
 def _contradicting(group: Group, items: Sequence[Item]) -> Group:
     """Those that cannot be what another of the group is labelled; the build leaves them out."""
-    odd = contradicted({items[index].found.label for index in group})
-    return [index for index in group if items[index].found.label in odd]
+    odd = contradicted({items[index].label for index in group})
+    return [index for index in group if items[index].label in odd]
 
 
 def _gathered(names: Sequence[Hashable]) -> list[Group]:

@@ -75,7 +75,7 @@ class Gallery:
         return Strip(title, [self._shown(first), self._shown(second)], 0)
 
     def _shown(self, index: int) -> Shown:
-        found = self._findings.items[index].found
+        found = self._findings.items[index]
         self._read += 1
         if self._progress:
             self._progress("drawing pictures", self._read, self._read)
@@ -87,7 +87,7 @@ class Gallery:
         seen: dict[tuple[str, str, str], int] = {}
         ranks = []
         for index in group:
-            found = self._findings.items[index].found
+            found = self._findings.items[index]
             kind = (found.label, found.source, self._findings.sides.names[index])
             seen[kind] = rank = seen.get(kind, -1) + 1
             ranks.append(rank)
@@ -182,7 +182,7 @@ def _examples(
 
 
 def _places(findings: Findings, index: int) -> tuple[str, str]:
-    return findings.sides.names[index], findings.items[index].found.source
+    return findings.sides.names[index], findings.items[index].source
 
 
 def _memory_bars(findings: Findings) -> list[Bar]:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from slicewise.arrays import Array
-from slicewise.data.build.collection import Item
+from slicewise.data.build.sources import Item
 from slicewise.errors import InputError
 from slicewise.imaging.read import read_slice
 
@@ -29,7 +29,7 @@ class Pictures:
         """A `data:` address of a small grey JPEG; empty where the file can no longer be read."""
         if index not in self._made:
             try:
-                pixels = read_slice(self._items[index].found.reference).pixels
+                pixels = read_slice(self._items[index].reference).pixels
             except InputError:
                 self._made[index] = ""
             else:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slicewise.data.build.build import Built, assembled
-from slicewise.data.build.collection import Item
 from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import homes
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.manifest import Manifest
@@ -52,13 +52,13 @@ def suggested_manifest(
     )
     items = _in_splits_of_groups(dataset.items) if audited else dataset.items
     given = bool(audited) and any(item.fold for item in items)
-    references = [item.found.reference for item in items]
+    references = [item.reference for item in items]
     kinds = _kinds(issues, references, leave_out=True)
     unwanted = {reference: f"suspect: {names}" for reference, names in kinds.items()}
     if not _is_any_left(items, unwanted):
         return None
     built = assembled(items, dataset.excluded, pairs, rules, unwanted, keep_splits=given)
-    written = [item.found.written for item in items]
+    written = [item.written for item in items]
     marked = _kinds(issues, written, leave_out=False)
     own: Mapping[str, Mapping[str, str]] = {}
     if audited:
@@ -87,11 +87,10 @@ def _is_any_left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
     """Whether any slice is neither unwanted nor contradicted."""
     labels: dict[int, set[str]] = {}
     for item in items:
-        labels.setdefault(item.cluster, set()).add(item.found.label)
+        labels.setdefault(item.cluster, set()).add(item.label)
     odd = {cluster: contradicted(names) for cluster, names in labels.items()}
     return any(
-        item.found.label not in odd[item.cluster] and item.found.reference not in unwanted
-        for item in items
+        item.label not in odd[item.cluster] and item.reference not in unwanted for item in items
     )
 
 
