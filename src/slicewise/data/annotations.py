@@ -178,11 +178,7 @@ class PathPattern:
             )
 
     def find(self, inner: PurePath) -> Known:
-        """What the pattern finds in a path.
-
-        Raises:
-            ManifestError: If the path does not match.
-        """
+        """What the pattern finds in a path; a path without a match is an error."""
         match = self._pattern.search(inner.as_posix())
         if match is None:
             raise ManifestError(
@@ -192,11 +188,7 @@ class PathPattern:
 
 
 def merged(by_table: Known, by_path: Known, where: str) -> Known:
-    """What table and path say together of a slice that errors call `where`.
-
-    Raises:
-        ManifestError: If both say something, and not the same.
-    """
+    """What table and path say together of a slice that errors call `where`; no contradictions."""
     values = asdict(by_table)
     for name, two in asdict(by_path).items():
         one = values[name]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from builders_data import head, save
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.data.quality.dataset import Dataset, read_dataset, work_of_manifest
+from slicewise.data.quality.dataset import Dataset, files_of, read_dataset
 from slicewise.data.quality.issues import RULES
 from slicewise.data.quality.shortcuts import FEATURES
 
@@ -24,7 +24,7 @@ def row(folder: Path, reference: str) -> ManifestRow:
 
 def audited(folder: Path, *references: str) -> Dataset:
     manifest = Manifest(tuple(row(folder, name) for name in references), folder)
-    return read_dataset(work_of_manifest(manifest))
+    return read_dataset(files_of(manifest))
 
 
 def reasons(dataset: Dataset) -> dict[str, str]:

@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageOps
 
 from builders_audit import ct_picture, dim_head
 from builders_data import as_pixels, head, save
+from slicewise.data.build.collection import plan
 from slicewise.data.build.config import config_of
-from slicewise.data.quality.dataset import read_dataset, work_of_folders
+from slicewise.data.quality.dataset import read_dataset
 from slicewise.data.quality.issues import (
     RULES,
     Ring,
@@ -55,8 +56,8 @@ def kinds_by_name(tmp_path_factory):
         save(dim_head(100 + seed), root / "glioma" / f"head{seed}.png")
     for kind, draw in ODD.items():
         save(draw(), root / "glioma" / f"{kind}.png")
-    work, _ = work_of_folders(config_of([root]), FOUR_CLASS)
-    dataset = read_dataset(work)
+    files, _ = plan(config_of([root]), FOUR_CLASS)
+    dataset = read_dataset(files)
     found: dict[str, set[str]] = {}
     for one in find_issues(dataset.issues, dataset.looks, range(len(dataset.items))):
         for index in one.slices:

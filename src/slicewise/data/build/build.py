@@ -43,12 +43,7 @@ class Built:
     report: BuildReport
 
     def write(self, path: Path) -> None:
-        """Write the manifest, and beside it what was left out as `<name>.excluded.csv`.
-
-        Raises:
-            ManifestError: If the suffix is neither `.csv` nor `.parquet`.
-            MissingExtraError: If Parquet is wanted and pyarrow is not installed.
-        """
+        """Write the manifest, and beside it what was left out as `<name>.excluded.csv`."""
         self.manifest.write(path)
         rows = [
             {column: getattr(entry, column) for column in EXCLUDED_COLUMNS}
@@ -71,12 +66,7 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
-    """N slices with their set of copies, named by the smallest hash in it, whatever the order.
-
-    Args:
-        items: The slices.
-        pairs: Which of them are copies, by index.
-    """
+    """N slices with their set of copies, named by the smallest hash in it, whatever the order."""
     copy_of = clusters(len(items), ((pair.first, pair.second) for pair in pairs))
     smallest: dict[int, str] = {}
     for item, cluster in zip(items, copy_of, strict=True):
@@ -103,7 +93,7 @@ def assembled(
         items: The slices.
         excluded: What was left out before.
         pairs: Which of the slices are copies, by index.
-        config: Rules.
+        config: Rules; the sources are not read again.
         unwanted: From a slice's reference to the reason why it is left out.
         keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
             groups without one are dealt.

@@ -36,12 +36,7 @@ class Collected:
 
 
 def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
-    """Read every source.
-
-    Raises:
-        ManifestError: If a folder or table is not as expected.
-        ConfigError: If a pattern is not as expected.
-    """
+    """Read every source; errors as `plan`."""
     files, excluded = plan(config, task)
     collected = Collected(excluded=excluded)
     collected.prints = fingerprints(_read_all(files, collected, progress))

@@ -112,8 +112,7 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
         base: Folder that the roots start from; None for the file's own.
 
     Raises:
-        ConfigError: If it cannot be read, has an unknown key (the nearest known one is named) or
-            a value of the wrong kind.
+        ConfigError: If it cannot be read, or as `validated`.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -141,10 +140,10 @@ def config_of(
     """A configuration from command-line options, the same table and pattern for every root.
 
     Args:
-        roots: Folders of slices.
-        skip: Class folders to leave out.
+        roots: Of the sources.
+        skip: As in a source.
         table: Fields of `TableSpec`; no table where all of them are None.
-        pattern: Regular expression on the path.
+        pattern: As in a source.
         aliases: Each `folder=class`.
         rest: Further fields of `BuildConfig`; None means the default.
 
@@ -168,7 +167,8 @@ def validated(content: dict[str, Any], name: str) -> BuildConfig:
     """A checked configuration from plain values as in the YAML file; errors begin with `name`.
 
     Raises:
-        ConfigError: If a key is unknown or a value of the wrong kind.
+        ConfigError: If a key is unknown (the nearest known one is named) or a value of the wrong
+            kind.
     """
     try:
         return BuildConfig.model_validate(content)

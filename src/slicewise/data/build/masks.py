@@ -71,12 +71,9 @@ class TumorMask:
 
 @dataclass(frozen=True, slots=True)
 class SliceLabel:
-    """The class of one slice, by its folder or its mask.
+    """The class of one slice by its folder or its mask, the mask's reference, why it has no class.
 
-    Args:
-        label: Class.
-        mask: `file` or `file#index` of the mask's slice; empty where there is none.
-        unfit: Why the slice can have no label; empty where it has one.
+    What there is none of is empty.
     """
 
     label: str

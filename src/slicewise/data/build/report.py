@@ -21,7 +21,7 @@ class Excluded:
         path: The file, or `file#index`.
         label: Class by its folder; empty where it was not looked at.
         source: Name of the data set.
-        reason: Why.
+        reason: Why it is left out.
         kind: Under which name reasons like this one are counted; empty for the reason itself.
     """
 

@@ -34,7 +34,7 @@ class File:
         inner: Relative to its root.
         source: Name of the data set.
         label: Class, from the folder.
-        published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
+        published_split: As in `Item`.
         mask: The mask that says what its slices show; None where the folder says it.
         known: What the user says.
     """
@@ -86,13 +86,13 @@ class Item:
 
     @property
     def reference(self) -> str:
-        """`file`, or `file#index`."""
-        return _referred(self.file, self.index)
+        """The slice by its file as given."""
+        return referred(self.file, self.index)
 
     @property
     def written(self) -> str:
-        """Its path as a built manifest has it, before the manifest has a place."""
-        return _referred(self.file.resolve(), self.index)
+        """The slice by its file resolved, as a built manifest has it before it has a place."""
+        return referred(self.file.resolve(), self.index)
 
     @property
     def keys(self) -> list[Key]:
@@ -134,11 +134,6 @@ def list_files(
     like a class. Folders below the class folder are free. Where masks give the labels, every
     layout is free; files that are neither volume nor mask are failures.
 
-    Args:
-        source: Its root, and how its folders are read.
-        task: Classes that folders may name.
-        aliases: Further names, from folder name to class.
-
     Raises:
         ManifestError: If the root is no folder, or a folder's name means no class of the task.
     """
@@ -166,11 +161,7 @@ def list_files(
 
 
 def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
-    """The slices of one file with all that is known of them.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
+    """The slices of one file with all that is known of them; raises what `read_slices` does."""
     slices = read_slices(file.path)
     digest = _sha256(file.path)
     labels = read_mask(file.mask, slices) if file.mask else [SliceLabel(file.label)] * len(slices)
@@ -198,6 +189,11 @@ def source_name(root: Path, task: Task) -> str:
     """Name of a data set: its folder's, or the parent's where the root is a class folder."""
     resolved = root.resolve()
     return resolved.parent.name if _is_class(resolved.name, task) else resolved.name
+
+
+def referred(file: Path, index: int | None) -> str:
+    """A slice as manifests and answers name it: `file`, or `file#index`."""
+    return str(file) if index is None else f"{file}#{index}"
 
 
 def _masked_files(
@@ -246,10 +242,6 @@ def _is_class(name: str, task: Task) -> bool:
     except ManifestError:
         return False
     return True
-
-
-def _referred(file: Path, index: int | None) -> str:
-    return str(file) if index is None else f"{file}#{index}"
 
 
 def _sha256(path: Path) -> str:

@@ -30,13 +30,7 @@ Stratum = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """What a boundary of folds runs through.
-
-    Args:
-        key: What the slices share.
-        sides: Number of its slices in each fold.
-        home: The fold that holds most of them.
-    """
+    """What slices in several folds share, how many are in each, and which fold holds most."""
 
     key: Key
     sides: dict[str, int]
@@ -128,7 +122,15 @@ def kept_boundary(items: Sequence[Item], seed: int) -> str:
 
 
 def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> list[str]:
-    """Splits from a user's folds: one is test, one is validation, the rest is train.
+    """Splits from N folds of a user: one is test, one is validation, the rest is train."""
+    test, val = held_out(folds, test_fold, val_fold)
+    return ["test" if fold == test else "val" if fold == val else "train" for fold in folds]
+
+
+def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
+    """The names of the test and of the validation fold.
+
+    A fold that is named like a split is that split.
 
     Args:
         folds: (N) names.
@@ -139,15 +141,6 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
         ManifestError: If there are fewer than three folds. Two will do where both are named: then
             nothing is left to train on.
         ConfigError: If none has that name.
-    """
-    test, val = held_out(folds, test_fold, val_fold)
-    return ["test" if fold == test else "val" if fold == val else "train" for fold in folds]
-
-
-def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
-    """The names of the test and of the validation fold; arguments and errors as `named_folds`.
-
-    A fold that is named like a split is that split.
     """
     names = sorted(set(folds))
     both_named = bool(test_fold and val_fold) or {"test", "val"} <= set(names)
@@ -171,10 +164,6 @@ def within_folds(
 ) -> tuple[list[Item], list[Excluded], int]:
     """Slices of whose groups none crosses a fold, what was dropped for it, how many were moved.
 
-    Args:
-        items: With their copies known.
-        config: Says whether to refuse, drop or move.
-
     Raises:
         LeakageError: If a group crosses a fold and the configuration says refuse.
     """
@@ -195,11 +184,7 @@ def within_folds(
 
 
 def homes(places: Iterable[tuple[Unit, str]]) -> dict[Unit, str]:
-    """Of each unit the fold that holds most of its slices; of equals the first by name.
-
-    Args:
-        places: Unit and fold of each slice.
-    """
+    """Of each unit the fold that holds most of its slices; of equals the first by name."""
     counts: dict[Unit, Counter[str]] = defaultdict(Counter)
     for unit, fold in places:
         counts[unit][fold] += 1
@@ -209,12 +194,7 @@ def homes(places: Iterable[tuple[Unit, str]]) -> dict[Unit, str]:
 
 
 def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Crossing]:
-    """Patients, groups, volumes and copies that stand in more than one fold.
-
-    Args:
-        keys: The keys of each of N slices.
-        folds: (N) names.
-    """
+    """Patients, groups, volumes and copies of N slices that stand in more than one fold."""
     found = []
     for key, members in sorted(members_of(keys).items()):
         sides = Counter(folds[member] for member in members)
@@ -225,11 +205,7 @@ def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Cross
 
 
 def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
-    """Raise what a crossed boundary means.
-
-    Args:
-        found: What crosses.
-        option: How to ask for another answer, up to its value.
+    """Raise what a crossed boundary means; `option` asks for another answer, up to its value.
 
     Raises:
         LeakageError: If anything crosses; names how many, the first few, and what can be done.

@@ -7,16 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slicewise.data.build.build import Built, clustered, nothing_readable
+from slicewise.data.build.collection import plan
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
-from slicewise.data.quality.dataset import (
-    Dataset,
-    read_dataset,
-    work_of_folders,
-    work_of_manifest,
-)
+from slicewise.data.quality.dataset import Dataset, files_of, read_dataset
 from slicewise.data.quality.findings import Findings, class_counts
 from slicewise.data.quality.issues import find_issues
 from slicewise.data.quality.leakage import (
@@ -72,11 +68,9 @@ class Audit:
         }
 
     def write(self, folder: Path, progress: Progress | None = None) -> None:
-        """Write `audit.json`, `audit.html`, `clean.csv` and `clean.excluded.csv`.
+        """Write `audit.json`, `audit.html`, `clean.csv` and `clean.excluded.csv` into a folder.
 
-        Args:
-            folder: Is made where it does not exist.
-            progress: Called for pictures that are read again for the page.
+        The folder is made; progress is that of the pictures that are read again for the page.
         """
         folder.mkdir(parents=True, exist_ok=True)
         if self.findings.suggested:
@@ -100,28 +94,17 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
         ConfigError: If the task or a pattern is not as expected.
     """
     require_sklearn()
-    work, left_out = work_of_folders(config, parse_task(config.task))
-    dataset = read_dataset(work, left_out, workers, progress)
+    files, left_out = plan(config, parse_task(config.task))
+    dataset = read_dataset(files, left_out, workers, progress)
     roots = tuple(str(source.root) for source in config.sources)
     return _audited(dataset, roots, config, None, progress)
 
 
 def audit_manifest(path: Path, workers: int = 1, progress: Progress | None = None) -> Audit:
-    """Audit the slices of a manifest, CSV or Parquet, in its splits.
-
-    Args:
-        path: Of the manifest.
-        workers: Processes that read; more than one needs a guarded main module.
-        progress: Called at each step.
-
-    Raises:
-        MissingExtraError: If scikit-learn is not installed.
-        LeakageError: If a group stands in two splits.
-        ManifestError: If the table is not as expected, or nothing can be read.
-    """
+    """Audit the slices of a manifest in its splits; arguments and errors as `audit_folders`."""
     require_sklearn()
     manifest = Manifest.read(path)
-    dataset = read_dataset(work_of_manifest(manifest), (), workers, progress)
+    dataset = read_dataset(files_of(manifest), (), workers, progress)
     return _audited(dataset, (str(path),), config_of([manifest.folder]), manifest, progress)
 
 

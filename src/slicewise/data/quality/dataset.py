@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 
 from slicewise.arrays import Array, Bools
 from slicewise.data.annotations import Known
-from slicewise.data.build.collection import plan
-from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import Excluded
-from slicewise.data.build.sources import File, Item, read_file
+from slicewise.data.build.sources import File, Item, read_file, referred
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import THUMBNAIL_PX, thumbnail
 from slicewise.data.groups import Bond, Key
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.quality.issues import RULES, issues_of
 from slicewise.data.quality.shortcuts import FEATURES, feature_vector, file_traits
-from slicewise.data.tasks import Task
 from slicewise.errors import InputError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.read import file_and_index
@@ -36,16 +33,9 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A file to read, and what is known of its slices.
+class NamedFile(File):
+    """A file of which a manifest names slices: rows by index, None for the only slice."""
 
-    Args:
-        file: Where it lies, what its folders and the user say.
-        rows: Rows of a manifest by index within the file, None for its only slice; empty where
-            folders are audited.
-    """
-
-    file: File
     rows: Mapping[int | None, ManifestRow] = field(default_factory=dict)
 
 
@@ -72,32 +62,21 @@ class Dataset:
     issues: Bools
 
 
-def work_of_folders(config: BuildConfig, task: Task) -> tuple[list[Work], list[Excluded]]:
-    """The files of every source, and what is left out before reading.
-
-    Raises:
-        ManifestError: If a folder or table is not as expected.
-        ConfigError: If a pattern is not as expected.
-    """
-    files, excluded = plan(config, task)
-    return [Work(file) for file in files], excluded
-
-
-def work_of_manifest(manifest: Manifest) -> list[Work]:
+def files_of(manifest: Manifest) -> list[NamedFile]:
     """The files that a manifest names, each with its rows, which may be several."""
     rows: dict[str, dict[int | None, ManifestRow]] = {}
     for row in manifest.rows:
         path, index = file_and_index(manifest.resolve(row))
         rows.setdefault(path, {})[index] = row
-    work = []
-    for name, own in rows.items():
-        file, first = Path(name), next(iter(own.values()))
-        work.append(Work(File(file, PurePath(file.name), first.source, first.label), own))
-    return work
+    firsts = {Path(path): next(iter(own.values())) for path, own in rows.items()}
+    return [
+        NamedFile(path, PurePath(path.name), first.source, first.label, rows=rows[str(path)])
+        for path, first in firsts.items()
+    ]
 
 
 def read_dataset(
-    work: Sequence[Work],
+    files: Sequence[File],
     left_out: Sequence[Excluded] = (),
     workers: int = 1,
     progress: Progress | None = None,
@@ -105,14 +84,14 @@ def read_dataset(
     """Read all files; one that cannot be read is listed beside the others.
 
     Args:
-        work: The files.
+        files: From `plan` or `files_of`.
         left_out: What is left out already.
         workers: Processes; 1 reads in this one.
-        progress: Called after each part.
+        progress: Called after each 64 files.
     """
     parts = [_read([])]
-    tally = Tally(progress, "reading", len(work))
-    for part, count in _parts(work, workers):
+    tally = Tally(progress, "reading", len(files))
+    for part, count in _parts(files, workers):
         parts.append(part)
         tally(count)
     return Dataset(
@@ -126,8 +105,8 @@ def read_dataset(
     )
 
 
-def _parts(work: Sequence[Work], workers: int) -> Iterator[tuple[Dataset, int]]:
-    chunks = [work[at : at + _CHUNK] for at in range(0, len(work), _CHUNK)]
+def _parts(files: Sequence[File], workers: int) -> Iterator[tuple[Dataset, int]]:
+    chunks = [files[at : at + _CHUNK] for at in range(0, len(files), _CHUNK)]
     if workers == 1 or len(chunks) < 2 * workers:
         yield from ((_read(chunk), len(chunk)) for chunk in chunks)
         return
@@ -137,17 +116,17 @@ def _parts(work: Sequence[Work], workers: int) -> Iterator[tuple[Dataset, int]]:
             yield part, len(chunk)
 
 
-def _read(chunk: Sequence[Work]) -> Dataset:
+def _read(chunk: Sequence[File]) -> Dataset:
     items: list[Item] = []
     excluded: list[Excluded] = []
     pixels: list[Array] = []
     features, looks, issues = [], [], []
-    for work in chunk:
+    for file in chunk:
         try:
-            slices, left_out = _named_slices(work) if work.rows else _slices(work.file)
-            traits = file_traits(work.file.path)
+            slices, left_out = _named_slices(file) if isinstance(file, NamedFile) else _slices(file)
+            traits = file_traits(file.path)
         except (InputError, OSError) as error:
-            excluded += _unreadable(work, str(error))
+            excluded += _unreadable(file, str(error))
             continue
         excluded += left_out
         for item, slice_ in slices:
@@ -170,32 +149,26 @@ def _read(chunk: Sequence[Work]) -> Dataset:
 
 def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
     """The slices of a file, and those that can have no label."""
-    slices, left_out = [], []
-    for item, slice_ in read_file(file):
-        if item.unfit:
-            left_out.append(item.excluded(item.unfit))
-        else:
-            slices.append((item, slice_))
-    return slices, left_out
+    found = list(read_file(file))
+    unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
+    return [(item, slice_) for item, slice_ in found if not item.unfit], unfit
 
 
-def _named_slices(work: Work) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
+def _named_slices(file: NamedFile) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
     """The slices that a manifest names, as it names them, and the rows that name none."""
-    path, rows, count = work.file.path, dict(work.rows), 0
+    rows, found = dict(file.rows), list(read_file(file))
     slices, left_out = [], []
-    for item, slice_ in read_file(work.file):
-        count += 1
+    for item, slice_ in found:
         # The only slice of a file may be named by the file or as its first.
         index = 0 if item.index is None and None not in rows else item.index
         row = rows.pop(index, None)
         if row is not None and row.sha256 != item.sha256:
             changed = "changed since the manifest was written: another SHA-256"
-            left_out.append(_left_out(path, index, row, changed))
+            left_out.append(_left_out(file, index, row, changed))
         elif row is not None:
             slices.append((_item_of_row(row, item), slice_))
-    left_out += [
-        _left_out(path, index, row, _not_there(index, count)) for index, row in rows.items()
-    ]
+    for index, row in rows.items():
+        left_out.append(_left_out(file, index, row, _not_there(index, len(found))))
     return slices, left_out
 
 
@@ -212,12 +185,11 @@ def _item_of_row(row: ManifestRow, item: Item) -> Item:
     )
 
 
-def _unreadable(work: Work, why: str) -> list[Excluded]:
+def _unreadable(file: File, why: str) -> list[Excluded]:
     """A file, or every row of a manifest that names it."""
-    file = work.file
-    if not work.rows:
-        return [Excluded(str(file.path), file.label, file.source, why)]
-    return [_left_out(file.path, index, row, why) for index, row in work.rows.items()]
+    if isinstance(file, NamedFile):
+        return [_left_out(file, index, row, why) for index, row in file.rows.items()]
+    return [Excluded(str(file.path), file.label, file.source, why)]
 
 
 def _not_there(index: int | None, count: int) -> str:
@@ -227,9 +199,8 @@ def _not_there(index: int | None, count: int) -> str:
     return f"expected #index below {count}, since the file holds {count}; got #{index}"
 
 
-def _left_out(path: Path, index: int | None, row: ManifestRow, why: str) -> Excluded:
-    reference = str(path) if index is None else f"{path}#{index}"
-    return Excluded(reference, row.label, row.source, why)
+def _left_out(file: File, index: int | None, row: ManifestRow, why: str) -> Excluded:
+    return Excluded(referred(file.path, index), row.label, row.source, why)
 
 
 def _stacked(rows: Sequence[Any], width: int, kind: type[np.generic]) -> NDArray[Any]:

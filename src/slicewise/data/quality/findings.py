@@ -19,15 +19,9 @@ from slicewise.data.quality.suggested import kept_of
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
-    """One class of one source in one split, which is empty where there is none.
+    """Slices, different slices and leak-free groups of a class of one source in one split.
 
-    Args:
-        label: Class.
-        source: Data set.
-        split: Empty where there is none.
-        slices: How many.
-        distinct: How many different slices.
-        groups: How many leak-free groups.
+    The split is empty where there is none.
     """
 
     label: str
@@ -141,13 +135,7 @@ class Findings:
 
 
 def class_counts(items: Sequence[Item], sides: Sides, groups: Ints) -> list[ClassCount]:
-    """Counts of N slices, their copies known, by class, source and split, in sorted order.
-
-    Args:
-        items: The slices.
-        sides: Their splits.
-        groups: (N,) numbers of leak-free groups.
-    """
+    """Counts of N slices, their copies known, by class, source and split, in sorted order."""
     cells: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for index, (item, side) in enumerate(zip(items, sides.names, strict=True)):
         cells[item.label, item.source, side].append(index)

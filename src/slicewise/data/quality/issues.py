@@ -78,8 +78,8 @@ class Rule:
 
     Args:
         kind: A short name.
-        title: What it may be.
-        words: The rule, in words.
+        title: What the slice may be.
+        words: The rule for people.
         leave_out: Whether the suggested manifest leaves such slices out; others are only marked.
         holds: Whether it holds for a slice; None where that depends on all others.
     """

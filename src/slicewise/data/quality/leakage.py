@@ -25,11 +25,9 @@ Group = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """In which split each of N slices stands before the audit.
+    """The split or fold of each of N slices before the audit, and in words where they come from.
 
-    Args:
-        names: Split or fold; empty where there is none.
-        origin: Where they come from, in words; None where there are none.
+    The name is empty for a slice without one; the origin is None where no slice has one.
     """
 
     names: tuple[str, ...]
@@ -159,7 +157,7 @@ def memorisation(
     """Score the nearest neighbour; None where one side would be empty.
 
     Args:
-        thumbnails: (N, 1024) from `slicewise.data.duplicates.neighbour.thumbnail`.
+        thumbnails: (N, 1024) from `thumbnail`.
         labels: (N) class names.
         groups: (N,) numbers of leak-free groups.
         sides: Splits, if any.

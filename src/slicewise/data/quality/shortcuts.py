@@ -68,12 +68,9 @@ class FileTraits:
 
 @dataclass(frozen=True, slots=True)
 class FamilyScore:
-    """How well a family of features, or all together, predicts on held-out groups.
+    """How well a family of features, or `all` together, predicts on held-out groups.
 
-    Args:
-        family: Its name in `FAMILIES`, or `all`.
-        accuracy: Share of right answers.
-        balanced_accuracy: Mean over classes of the share of right answers.
+    Balanced accuracy is the mean over classes of the share of right answers.
     """
 
     family: str
@@ -126,11 +123,7 @@ class Probe:
 
 
 def file_traits(path: Path) -> FileTraits:
-    """Read the header of a file that was read as slices before.
-
-    Raises:
-        OSError: If it can no longer be read.
-    """
+    """Read the header of a file that was read as slices before; `OSError` where it has gone."""
     with path.open("rb") as file:
         content = content_of(file.read(HEAD_BYTES))
     mode, coarseness = "", float("nan")
@@ -203,11 +196,7 @@ def noise_level(pixels: Array) -> float:
 
 
 def require_sklearn() -> None:
-    """Find out early whether the probe can run.
-
-    Raises:
-        MissingExtraError: If scikit-learn is not installed.
-    """
+    """Raise `MissingExtraError` where scikit-learn is not installed, before the work begins."""
     try:
         import sklearn  # noqa: F401 (only asks whether it is there)
     except ModuleNotFoundError:
@@ -233,9 +222,6 @@ def probe(
 
     Returns:
         The probe, or why there is none.
-
-    Raises:
-        MissingExtraError: If scikit-learn is not installed.
     """
     require_sklearn()
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

@@ -44,8 +44,7 @@ def suggested_manifest(
         audited: The manifest that is audited; None for folders.
 
     Raises:
-        ManifestError: If the user's folds are not as expected.
-        ConfigError: If a fold is named that is not there.
+        ManifestError: If the user's folds are not as expected; `ConfigError` for one not there.
     """
     rules = config.model_copy(
         update={"copies": "one", "on_conflict": "move", "published_splits": False}
