@@ -11,7 +11,6 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -23,6 +22,7 @@ from slicewise.audit_log.records import Arm
 from slicewise.audit_log.tables import FEEDBACK, PREDICTIONS, Span, stamp
 from slicewise.errors import AuditError
 from slicewise.inference.decision import Verdict
+from slicewise.stats.bootstrap import Estimate
 from slicewise.stats.intervals import Share, difference, share_of_sums
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -49,8 +49,8 @@ class Model(NamedTuple):
     sha256: str
 
 
-class Said(NamedTuple):
-    """The answer for one slice, and whether the newest feedback on it agrees."""
+class Single(NamedTuple):
+    """The answer of one model for a slice, and whether the newest feedback on it agrees."""
 
     label: str
     decision: str
@@ -58,23 +58,28 @@ class Said(NamedTuple):
     agreed: bool | None
 
 
-class Same(NamedTuple):
-    """Whether main and shadow answered the same for one slice."""
+class Pair(NamedTuple):
+    """The answers of main and shadow for a slice, and who is right by the newest feedback."""
 
-    label: bool
-    decision: bool
-    tumor_flag: bool | None
+    label: str
+    shadow_label: str
+    same_decision: bool
+    same_flag: bool | None
+    right: str | None
 
 
 class ByInput(Generic[Answer]):
-    """Answers counted by input; inputs with equal answers take the room of one."""
+    """Answers counted by input, and a number of each; equal inputs take the room of one."""
 
     def __init__(self) -> None:
         self._inputs: Counter[frozenset[tuple[Answer, int]]] = Counter()
+        self.numbers = array("d")
 
-    def add(self, answers: Iterable[Answer]) -> None:
+    def add(self, answers: Iterable[tuple[Answer, float]]) -> None:
         """Count one input."""
-        self._inputs[frozenset(Counter(answers).items())] += 1
+        found, numbers = zip(*answers, strict=True)
+        self._inputs[frozenset(Counter(found).items())] += 1
+        self.numbers.extend(numbers)
 
     @property
     def inputs(self) -> int:
@@ -93,88 +98,17 @@ class ByInput(Generic[Answer]):
         """Share of hits among the answers of which `is_hit` is not None; None without any."""
         sums: Counter[tuple[int, int]] = Counter()
         for answers, inputs in self._inputs.items():
-            told = [(hit, n) for answer, n in answers if (hit := is_hit(answer)) is not None]
-            if told:
-                sums[sum(n for hit, n in told if hit), sum(n for _, n in told)] += inputs
+            known = [(hit, n) for answer, n in answers if (hit := is_hit(answer)) is not None]
+            if known:
+                sums[sum(n for hit, n in known if hit), sum(n for _, n in known)] += inputs
         if not sums:
             return None
         hits, totals = zip(*sums, strict=True)
         return share_of_sums(hits, totals, list(sums.values()))
 
 
-@dataclass(slots=True)
-class Answered:
-    """All that one model answered."""
-
-    by_input: ByInput[Said] = field(default_factory=ByInput)
-    latency_ms: array[float] = field(default_factory=lambda: array("d"))
-
-    def shares(self, labels: Iterable[str]) -> dict[str, Share | None]:
-        """Every share by its name, such as `decision accept` or `label glioma`."""
-        share = self.by_input.share
-        named = {f"decision {v}": share(lambda said, v=v: said.decision == v) for v in Verdict}
-        named |= {f"label {v}": share(lambda said, v=v: said.label == v) for v in labels}
-        named["tumor flag"] = share(lambda said: said.flag)
-        named["agreed in feedback"] = share(lambda said: said.agreed)
-        return named
-
-    def as_json(self, labels: Iterable[str]) -> dict[str, Any]:
-        """All by name; latency in milliseconds."""
-        counts = self.by_input.counts()
-        latency = np.quantile(np.frombuffer(self.latency_ms), QUANTILES)
-        return {
-            "predictions": counts.total(),
-            "inputs": self.by_input.inputs,
-            "with_feedback": sum(n for said, n in counts.items() if said.agreed is not None),
-            "shares": {name: _json(share) for name, share in self.shares(labels).items()},
-            "latency_ms": {
-                f"p{100 * q:g}": float(ms) for q, ms in zip(QUANTILES, latency, strict=True)
-            },
-        }
-
-
-@dataclass(slots=True)
-class Pairs:
-    """Answers of main and a shadow to the same slices.
-
-    Args:
-        by_input: Whether they are the same.
-        exchanged: How often main gave the one and the shadow the other label.
-        gaps: Largest difference of a class probability, of each pair.
-        right: Pairs by who was right, where feedback says what is right.
-    """
-
-    by_input: ByInput[Same] = field(default_factory=ByInput)
-    exchanged: Counter[tuple[str, str]] = field(default_factory=Counter)
-    gaps: array[float] = field(default_factory=lambda: array("d"))
-    right: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, Any]:
-        """All by name."""
-        share = self.by_input.share
-        return {
-            "pairs": len(self.gaps),
-            "inputs": self.by_input.inputs,
-            "same": {
-                "label": _json(share(lambda same: same.label)),
-                "decision": _json(share(lambda same: same.decision)),
-                "tumor_flag": _json(share(lambda same: same.tumor_flag)),
-            },
-            "probability_gap": {"mean": float(np.mean(self.gaps)), "max": max(self.gaps)},
-            "exchanged": [
-                {"main": main, "shadow": shadow, "count": count}
-                for (main, shadow), count in self.exchanged.most_common()
-            ],
-            "right": {name: self.right[name] for name in RIGHT.values()},
-        }
-
-
 def compare_models(log: AuditLog, span: Span) -> dict[str, Any]:
-    """The comparison, as JSON.
-
-    Args:
-        log: Where the predictions are.
-        span: Which of them; its arm is not looked at.
+    """The comparison, as JSON, of the predictions of a span, whatever its arm.
 
     Returns:
         `arms`: each bundle as main, challenger or shadow with its shares and latency;
@@ -185,44 +119,96 @@ def compare_models(log: AuditLog, span: Span) -> dict[str, Any]:
         AuditError: If the database fails, or a row was changed so that it makes no sense.
     """
     with log.database.reading(snapshot=True) as connection:
-        models = _answers(connection, span)
+        models = _singles(connection, span)
         pairs = _pairs(connection, span)
-    labels = sorted({said.label for a in models.values() for said in a.by_input.counts()})
+    labels = sorted({single.label for found in models.values() for single in found.counts()})
+    shares = {model: _shares(found, labels) for model, found in models.items()}
     return {
         "since": None if span.since is None else stamp(span.since),
         "until": None if span.until is None else stamp(span.until),
-        "arms": [{**model._asdict(), **a.as_json(labels)} for model, a in models.items()],
-        "differences": list(_differences(models, labels)),
+        "arms": [
+            {**model._asdict(), **_singles_json(found, shares[model])}
+            for model, found in models.items()
+        ],
+        "differences": list(_differences(shares)),
         "shadows": [
-            {"main": main._asdict(), "shadow": shadow._asdict(), **found.as_json()}
+            {"main": main._asdict(), "shadow": shadow._asdict(), **_pairs_json(found)}
             for (main, shadow), found in pairs.items()
         ],
     }
 
 
-def _json(share: Share | None) -> dict[str, float | None] | None:
-    return None if share is None else share.as_json()
+def _shares(found: ByInput[Single], labels: Iterable[str]) -> dict[str, Share | None]:
+    """Every share of a model by its name, such as `decision accept` or `label glioma`."""
+
+    def share(column: str, value: str) -> Share | None:
+        return found.share(lambda single: getattr(single, column) == value)
+
+    return {
+        **{f"decision {name}": share("decision", name) for name in Verdict},
+        **{f"label {name}": share("label", name) for name in labels},
+        "tumor flag": found.share(lambda single: single.flag),
+        "agreed in feedback": found.share(lambda single: single.agreed),
+    }
+
+
+def _singles_json(found: ByInput[Single], shares: Mapping[str, Share | None]) -> dict[str, Any]:
+    counts = found.counts()
+    latency = np.quantile(np.frombuffer(found.numbers), QUANTILES)
+    return {
+        "predictions": counts.total(),
+        "inputs": found.inputs,
+        "with_feedback": sum(n for single, n in counts.items() if single.agreed is not None),
+        "shares": {name: _json(share) for name, share in shares.items()},
+        "latency_ms": {
+            f"p{100 * q:g}": ms for q, ms in zip(QUANTILES, latency.tolist(), strict=True)
+        },
+    }
 
 
 def _differences(
-    models: Mapping[Model, Answered], labels: Iterable[str]
+    shares: Mapping[Model, Mapping[str, Share | None]],
 ) -> Iterator[dict[str, Any]]:
     """Of every challenger from every main model, share by share."""
-    named = {model: answered.shares(labels) for model, answered in models.items()}
-    for other in (model for model in models if model.arm == Arm.CHALLENGER):
-        for first in (model for model in models if model.arm == Arm.MAIN):
+    for other in (model for model in shares if model.arm == Arm.CHALLENGER):
+        for first in (model for model in shares if model.arm == Arm.MAIN):
             gaps = {
-                name: difference(share, named[other][name]) for name, share in named[first].items()
+                name: _json(difference(share, shares[other][name]))
+                for name, share in shares[first].items()
             }
-            yield {
-                "main": first._asdict(),
-                "challenger": other._asdict(),
-                "shares": {n: None if gap is None else gap.as_json() for n, gap in gaps.items()},
-            }
+            yield {"main": first._asdict(), "challenger": other._asdict(), "shares": gaps}
 
 
-def _answers(connection: Connection, span: Span) -> dict[Model, Answered]:
-    """What every model answered, main first."""
+def _pairs_json(found: ByInput[Pair]) -> dict[str, Any]:
+    exchanged: Counter[tuple[str, str]] = Counter()
+    right: Counter[str | None] = Counter()
+    for pair, count in found.counts().items():
+        right[pair.right] += count
+        if pair.label != pair.shadow_label:
+            exchanged[pair.label, pair.shadow_label] += count
+    return {
+        "pairs": len(found.numbers),
+        "inputs": found.inputs,
+        "same": {
+            "label": _json(found.share(lambda pair: pair.label == pair.shadow_label)),
+            "decision": _json(found.share(lambda pair: pair.same_decision)),
+            "tumor_flag": _json(found.share(lambda pair: pair.same_flag)),
+        },
+        "probability_gap": {"mean": float(np.mean(found.numbers)), "max": max(found.numbers)},
+        "exchanged": [
+            {"main": main, "shadow": shadow, "count": count}
+            for (main, shadow), count in exchanged.most_common()
+        ],
+        "right": {name: right[name] for name in RIGHT.values()},
+    }
+
+
+def _json(share: Share | Estimate | None) -> dict[str, Any] | None:
+    return None if share is None else share.as_json()
+
+
+def _singles(connection: Connection, span: Span) -> dict[Model, ByInput[Single]]:
+    """What every model answered, main first, with latency in milliseconds."""
     p, words = PREDICTIONS.c, _newest_feedback()
     columns = [p[name] for name in (*_MODEL, "input_sha256")]
     query = (
@@ -231,27 +217,28 @@ def _answers(connection: Connection, span: Span) -> dict[Model, Answered]:
         .where(*span.conditions(PREDICTIONS))
         .order_by(*columns)
     )
-    found: dict[Model, Answered] = {}
+    found: dict[Model, ByInput[Single]] = {}
     for (*model, _), rows in groupby(_streamed(connection, query), key=lambda row: row[:5]):
-        answered = found.setdefault(Model(*model), Answered())
-        of_input = list(rows)
-        answered.by_input.add(Said(*row[5:9]) for row in of_input)
-        answered.latency_ms.extend(row[9] for row in of_input)
+        of_model = found.setdefault(Model(*model), ByInput())
+        of_model.add((Single(*row[5:9]), row[9]) for row in rows)
     if any(model.arm not in _ARMS for model in found):
         raise _changed()
     return dict(sorted(found.items(), key=lambda item: (_ARMS.index(item[0].arm), item[0])))
 
 
-def _pairs(connection: Connection, span: Span) -> dict[tuple[Model, Model], Pairs]:
-    """Each main model with each shadow that ran beside it; main's answers may be of any time."""
+def _pairs(connection: Connection, span: Span) -> dict[tuple[Model, Model], ByInput[Pair]]:
+    """Each main model with each shadow that ran beside it; main's answers may be of any time.
+
+    The number of a pair is the largest difference of a class probability.
+    """
     main, shadow = PREDICTIONS.alias("main"), PREDICTIONS.alias("shadow")
     words = _newest_feedback()
     columns = [table.c[name] for table in (main, shadow) for name in _MODEL]
     columns.append(main.c.input_sha256)
     answers = [
         table.c[name]
-        for name in ("label", "decision", "tumor_flag", "probabilities")
         for table in (main, shadow)
+        for name in ("label", "decision", "tumor_flag", "probabilities")
     ]
     query = (
         select(*columns, *answers, words.c.agree, words.c.label)
@@ -260,45 +247,32 @@ def _pairs(connection: Connection, span: Span) -> dict[tuple[Model, Model], Pair
         .where(*span.conditions(shadow))
         .order_by(*columns)
     )
-    found: dict[tuple[Model, Model], Pairs] = {}
+    found: dict[tuple[Model, Model], ByInput[Pair]] = {}
     for key, rows in groupby(_streamed(connection, query), key=lambda row: row[:9]):
-        pairs = found.setdefault((Model(*key[:4]), Model(*key[4:8])), Pairs())
-        pairs.by_input.add([_paired(pairs, *row[9:]) for row in rows])
+        models = Model(*key[:4]), Model(*key[4:8])
+        found.setdefault(models, ByInput()).add(_pair(*row[9:]) for row in rows)
     return found
 
 
-def _paired(
-    pairs: Pairs,
-    label: str,
-    other_label: str,
-    decision: str,
-    other_decision: str,
-    flag: bool | None,
-    other_flag: bool | None,
-    probabilities: str,
-    other_probabilities: str,
-    agree: bool | None,
-    corrected: str | None,
-) -> Same:
-    """Count one pair."""
-    pairs.gaps.append(_gap(probabilities, other_probabilities))
-    if label != other_label:
-        pairs.exchanged[label, other_label] += 1
-    right = label if agree else corrected
-    if agree is not None and right is not None:
-        pairs.right[RIGHT[label == right, other_label == right]] += 1
-    both_flags = flag is not None and other_flag is not None
-    return Same(
-        label == other_label,
-        decision == other_decision,
-        flag == other_flag if both_flags else None,
+def _pair(*row: Any) -> tuple[Pair, float]:
+    label, decision, flag, probabilities, *other, agree, corrected = row
+    truth = label if agree else corrected
+    known = agree is not None and truth is not None
+    pair = Pair(
+        label,
+        other[0],
+        decision == other[1],
+        None if flag is None or other[2] is None else flag == other[2],
+        RIGHT[label == truth, other[0] == truth] if known else None,
     )
+    return pair, _gap(probabilities, other[3])
 
 
 def _gap(main: str, shadow: str) -> float:
     try:
         ours, theirs = json.loads(main), json.loads(shadow)
-        return max(abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in {*ours, *theirs})
+        names = {*ours, *theirs}
+        return float(max(abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in names))
     except (ValueError, TypeError, AttributeError):
         raise _changed() from None
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +44,8 @@ _POSTGRES_OPTIONS = (
 class Database:
     """Connections to one database; safe to use from several threads.
 
+    Every transaction raises AuditError where the database fails.
+
     Args:
         url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql://...`.
         create: Make the file of SQLite if there is none.
@@ -56,7 +58,8 @@ class Database:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self.url = _known(url)
-        self.file = _file_of(self.url)
+        sqlite = self.url.get_backend_name() == "sqlite"
+        self.file = Path(self.url.database or "") if sqlite else None
         self._engine = create_engine(
             self.url,
             hide_parameters=True,
@@ -85,9 +88,6 @@ class Database:
             snapshot: See one state of the database throughout; SQLite always does.
             as_it_stands: Read text that is no UTF-8, which only SQLite can hold, with lone
                 surrogates in it instead of failing.
-
-        Raises:
-            AuditError: If the database fails.
         """
         with self._audit_errors(), self._engine.connect() as connection:
             if snapshot and self.file is None:
@@ -103,9 +103,8 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; durable once left. One at a time within a process.
 
-        Raises:
-            AuditError: If the database fails; then nothing was written, or, where the connection
-                broke during the commit, perhaps all.
+        Where it fails nothing was written, or, if the connection broke during the commit, perhaps
+        all.
         """
         self._require_same_file()
         with self._audit_errors(), self._writing, self._engine.connect() as connection:
@@ -115,13 +114,9 @@ class Database:
 
     @contextmanager
     def setting_up(self) -> Iterator[Connection]:
-        """A transaction that writes, alone among all processes that set up this database.
-
-        Raises:
-            AuditError: If the database fails.
-        """
+        """A transaction that writes, alone among all processes that set up this database."""
         with self.writing() as connection:
-            if self.file is None:  # there the write lock is enough
+            if self.file is None:  # in SQLite the write lock is enough
                 connection.execute(select(func.pg_advisory_xact_lock(_SETTING_UP)))
             yield connection
 
@@ -175,25 +170,17 @@ def _known(url: str) -> URL:
     return parsed
 
 
-def _file_of(url: URL) -> Path | None:
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-
 def _connect_args(url: URL, file: Path | None) -> dict[str, Any]:
     if file is not None:
         return {"timeout": BUSY_S, "isolation_level": None}
+    given = url.query.get("options", ())
     return {
         "connect_timeout": 5,
         "tcp_user_timeout": 15_000,  # milliseconds: a server that is cut off does not hang us
-        "options": " ".join([*_given_options(url), _POSTGRES_OPTIONS]),
+        # What an operator set comes first: ours counts where both are set.
+        "options": " ".join([*([given] if isinstance(given, str) else given), _POSTGRES_OPTIONS]),
         "application_name": "slicewise",
     }
-
-
-def _given_options(url: URL) -> Sequence[str]:
-    """What an operator set for the server; ours come after it, and count where both are set."""
-    given = url.query.get("options", ())
-    return (given,) if isinstance(given, str) else given
 
 
 def _require_file(file: Path, create: bool) -> None:

@@ -34,20 +34,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def export(
     log: AuditLog, table: Table, out: Path, span: Span, progress: Progress | None = None
 ) -> int:
-    """Write the rows of a chain to a file; it appears once it is whole.
+    """Write the rows of a chain to a `.csv` or `.parquet` file, and give how many there were.
 
     In CSV, mappings and lists are JSON text, and text that a spreadsheet would run as a formula
     begins with an apostrophe. In Parquet they are maps and lists, and times are times.
-
-    Args:
-        log: Where they are.
-        table: `predictions` or `feedback`.
-        out: `.csv` or `.parquet`.
-        span: Which rows.
-        progress: Told of rows; None for nobody.
-
-    Returns:
-        How many rows were written.
 
     Raises:
         AuditError: If the database fails, or a row was changed so that it cannot be read.

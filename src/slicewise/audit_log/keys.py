@@ -65,21 +65,16 @@ class Key:
     revoked: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A key with what its secret is checked against."""
-
-    key: Key
-    secret_sha256: str
-
-
 class KeyStore:
-    """API keys in the audit database; safe to use from several threads; made by `open`."""
+    """API keys in the audit database; safe to use from several threads; made by `open`.
+
+    Every method raises AuditError where the database fails.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, tuple[Key, str]] = {}
         self._read_at: float | None = None
         self._fault: str | None = None
 
@@ -98,7 +93,6 @@ class KeyStore:
 
         Raises:
             ConfigError: If the name is of another form or taken.
-            AuditError: If the database fails.
         """
         if not _NAME.fullmatch(name) or name == _RESERVED:
             raise ConfigError(
@@ -120,10 +114,8 @@ class KeyStore:
         """The key that a secret belongs to; None where there is none or it is revoked.
 
         The secret names its key by a public part; the rest is compared in constant time. The
-        answer comes from memory, at most a second behind the database.
-
-        Raises:
-            AuditError: If the database fails; nobody is let in on old knowledge.
+        answer comes from memory, at most a second behind the database; where that fails, nobody is
+        let in on old knowledge.
         """
         form = _SECRET.fullmatch(secret)
         try:
@@ -131,24 +123,19 @@ class KeyStore:
         except AuditError as error:
             _log.error("audit database: %s", error)
             raise
-        expected = known.secret_sha256 if known else _NO_HASH
+        key, expected = known or (None, _NO_HASH)
         fits = hmac.compare_digest(_sha256(secret), expected)
-        return known.key if known and fits and known.key.revoked is None else None
+        return key if key is not None and fits and key.revoked is None else None
 
     def list(self) -> tuple[Key, ...]:
-        """All keys, revoked ones included, by name.
-
-        Raises:
-            AuditError: If the database fails.
-        """
-        return tuple(sorted((known.key for known in self._read().values()), key=lambda k: k.name))
+        """All keys, revoked ones included, by name."""
+        return tuple(sorted((key for key, _ in self._read().values()), key=lambda key: key.name))
 
     def revoke(self, name: str) -> None:
         """End a key; running services refuse it within a second.
 
         Raises:
             ConfigError: If no key in force has that name.
-            AuditError: If the database fails.
         """
         in_force = (API_KEYS.c.name == name) & API_KEYS.c.revoked.is_(None)
         with self._database.writing() as connection:
@@ -163,8 +150,8 @@ class KeyStore:
         """Give the connections back."""
         self._database.close()
 
-    def _fresh(self) -> dict[str, _Known]:
-        """Keys by their public part, read again where that was too long ago."""
+    def _fresh(self) -> dict[str, tuple[Key, str]]:
+        """Keys and hashes by public part, read again where that was too long ago."""
         with self._lock:
             if self._read_at is None or time.monotonic() - self._read_at > REFRESH_S:
                 try:
@@ -180,11 +167,11 @@ class KeyStore:
         with self._lock:
             self._read_at = None
 
-    def _read(self) -> dict[str, _Known]:
+    def _read(self) -> dict[str, tuple[Key, str]]:
         with self._database.reading() as connection:
             rows = connection.execute(select(API_KEYS)).mappings().all()
         return {
-            row["public_id"]: _Known(
+            row["public_id"]: (
                 Key(
                     row["name"],
                     Role(row["role"]),

@@ -77,22 +77,14 @@ class AuditLog:
         return Place(head["seq"], head["mac"])
 
     def append(self, connection: Connection, table: Table, rows: Iterable[Values]) -> None:
-        """Add rows to a chain, within a transaction that writes.
-
-        Raises:
-            AuditError: If the head of the chain is not as it was written.
-        """
+        """Add rows to a chain, within a transaction that writes, if its head is as written."""
         linked = list(self.key.link(table.name, self.end(connection, table.name, lock=True), rows))
         connection.execute(insert(table), linked)
         head = self._head(table.name, Place(linked[-1]["seq"], linked[-1]["mac"]))
         connection.execute(update(HEADS).where(HEADS.c.chain == table.name).values(head))
 
     def check_heads(self) -> None:
-        """Check that every chain can be appended to with this key.
-
-        Raises:
-            AuditError: If not.
-        """
+        """Raise AuditError unless every chain can be appended to with this key."""
         with self.database.reading() as connection:
             for chain in CHAINED:
                 self.end(connection, chain)
@@ -109,22 +101,12 @@ class AuditLog:
                 connection.execute(insert(HEADS), heads)
 
     def _head(self, chain: str, end: Place) -> dict[str, Any]:
-        seal = self.key.seal(chain, end)
-        return {
-            "chain": chain,
-            "seq": end.seq,
-            "mac": end.mac,
-            "seal": seal,
-            "key_id": self.key.id,
-        }
+        place = {"chain": chain, "seq": end.seq, "mac": end.mac}
+        return {**place, "seal": self.key.seal(chain, end), "key_id": self.key.id}
 
 
 def open_database(settings: AuditSettings, *, create: bool) -> Database:
-    """The database of the service with its newest tables.
-
-    Args:
-        settings: Name it.
-        create: Make file and tables if missing.
+    """The database of the settings with its newest tables, made if missing and `create` is set.
 
     Raises:
         AuditError: If it fails, was written by a newer SliceWise, or is not to be made and holds
@@ -155,13 +137,7 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def head_fault(key: ChainKey, chain: str, head: Any) -> str | None:
-    """What is wrong with a head row, in words; None if nothing.
-
-    Args:
-        key: What it should be sealed with.
-        chain: Name of the table.
-        head: The row as a mapping; None where there is none.
-    """
+    """What is wrong with the head row of a chain, in words; None if nothing."""
     if head is None:
         return f"the head of {chain} is missing"
     if head["key_id"] != key.id:

@@ -35,10 +35,6 @@ class Pruned(NamedTuple):
 def prune(log: AuditLog, before: datetime) -> Pruned:
     """Delete what was written before a time, up to the first row that was not.
 
-    Args:
-        log: Whose chains are shortened.
-        before: Aware time; rows of this time and later stay.
-
     Raises:
         AuditError: If the database fails, or a chain is not as it was written; what is not goes
             neither now nor later.
@@ -51,11 +47,7 @@ def prune(log: AuditLog, before: datetime) -> Pruned:
 
 
 def prune_some(log: AuditLog, before: datetime) -> bool:
-    """Delete one batch of what `prune` deletes; whether there may be more.
-
-    Raises:
-        AuditError: If the database fails, or a chain is not as it was written.
-    """
+    """Delete one batch of what `prune` deletes; whether there may be more."""
     return any(_prune_batch(log, table, stamp(before)) for table in (PREDICTIONS, FEEDBACK))
 
 

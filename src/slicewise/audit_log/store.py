@@ -61,7 +61,10 @@ _log = logging.getLogger(__name__)
 
 
 class AuditStore:
-    """One a process, safe to use from several threads; made by `open`."""
+    """One a process, safe to use from several threads; made by `open`.
+
+    Every method raises AuditError where the database fails.
+    """
 
     def __init__(self, log: AuditLog, retention_days: int | None) -> None:
         self._audit = log
@@ -72,14 +75,7 @@ class AuditStore:
 
     @classmethod
     def open(cls, settings: AuditSettings) -> AuditStore:
-        """Open the database, create or migrate its tables, load or make its key.
-
-        Raises:
-            AuditError: If the database fails, its key is missing or another one, or a head was
-                changed.
-            ConfigError: If URL or key are not as expected.
-            MissingExtraError: If the driver of PostgreSQL is not installed.
-        """
+        """Open the audit log as `AuditLog.open` does, make what is missing, check every head."""
         opened = AuditLog.open(settings, create=True)
         try:
             opened.check_heads()
@@ -89,10 +85,7 @@ class AuditStore:
         return cls(opened, settings.retention_days)
 
     def submit(self, records: Sequence[PredictionRecord]) -> Future[None]:
-        """Have records written, all or none.
-
-        Returns:
-            Done once all of them are on disk; fails with AuditError. It cannot be cancelled.
+        """Have records written, all or none; done once they are on disk. It cannot be cancelled.
 
         Raises:
             AuditError: If a value cannot be kept, too much waits, or the store is closed.
@@ -100,11 +93,7 @@ class AuditStore:
         return self._writer.submit([prediction_row(record) for record in records])
 
     def get(self, prediction_id: str) -> PredictionRecord | None:
-        """One prediction; None where there is none or it was pruned.
-
-        Raises:
-            AuditError: If the database fails.
-        """
+        """One prediction; None where there is none or it was pruned."""
         query = select(PREDICTIONS).where(PREDICTIONS.c.id == prediction_id)
         with _errors_logged(), self._audit.database.reading() as connection:
             row = connection.execute(query).mappings().first()
@@ -113,21 +102,10 @@ class AuditStore:
     def add_feedback(
         self, prediction_id: str, caller: str, *, agree: bool, label: str | None, note: str | None
     ) -> str:
-        """Append feedback on a prediction; on disk when this returns.
-
-        Args:
-            prediction_id: Which prediction.
-            caller: Name of the API key, or `open`.
-            agree: Whether its label is right.
-            label: What is right instead; None where nobody says.
-            note: Free text; None without.
-
-        Returns:
-            The id of the feedback.
+        """Append `Feedback` on a prediction and give its id; on disk when this returns.
 
         Raises:
             FeedbackError: If there is no such prediction, or the feedback does not fit it.
-            AuditError: If the database fails.
         """
         record = self.get(prediction_id)
         if record is None:
@@ -139,11 +117,7 @@ class AuditStore:
         return feedback.id
 
     def feedback_of(self, prediction_id: str) -> list[Feedback]:
-        """All feedback on a prediction, oldest first.
-
-        Raises:
-            AuditError: If the database fails.
-        """
+        """All feedback on a prediction, oldest first."""
         query = select(FEEDBACK).where(FEEDBACK.c.prediction_id == prediction_id)
         with _errors_logged(), self._audit.database.reading() as connection:
             found = connection.execute(query.order_by(FEEDBACK.c.seq)).mappings()
@@ -156,20 +130,12 @@ class AuditStore:
         until: datetime | None = None,
         arm: str | None = None,
     ) -> Iterator[PredictionRecord]:
-        """Predictions of a `Span` in the order in which they were written, a page at a time.
-
-        Raises:
-            AuditError: If the database fails, or a row is not as it was written.
-        """
+        """Predictions of a `Span` in the order in which they were written, a page at a time."""
         wanted = Span(since, until, arm)
         return map(prediction_of, rows_of(self._audit.database, PREDICTIONS, wanted))
 
     def ping(self) -> None:
-        """Show that the database can be written; writes only if nothing was in the last seconds.
-
-        Raises:
-            AuditError: If it cannot.
-        """
+        """Show that the database can be written; writes only if nothing was in the last seconds."""
         if not self._writer.alive:
             raise AuditError("the thread that writes the audit database has ended")
         if time.monotonic() - self._failed_at < _FAULT_S:  # a full disk may still take this row
@@ -245,8 +211,7 @@ class GroupWriter:
         self._write, self._chore = write, chore
         self._next_chore = time.monotonic() + FIRST_CHORE_S
         self._queue: deque[tuple[Rows, Future[None]]] = deque()
-        self._waiting = 0
-        self._closed = False
+        self._waiting, self._closed = 0, False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._thread.start()

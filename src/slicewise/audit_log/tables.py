@@ -47,54 +47,39 @@ _BEFORE_ALL = -(2**62)
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _link() -> tuple[Column[int], Column[str]]:
-    """What makes a row a link of a chain: its place and its code."""
-    return (
-        Column("seq", _SEQ, primary_key=True, autoincrement=False),
-        Column("mac", Text, nullable=False),
-    )
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, Text, nullable=False) for name in names]
 
 
-PREDICTIONS = Table(
+def _chain(name: str, *content: Column[Any] | Index) -> Table:
+    """A table whose rows are links of a chain, by their place and code."""
+    seq = Column("seq", _SEQ, primary_key=True, autoincrement=False)
+    return Table(name, METADATA, seq, *_texts("mac"), *content)
+
+
+PREDICTIONS = _chain(
     "predictions",
-    METADATA,
-    *_link(),
-    Column("id", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("route", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("input_sha256", Text, nullable=False),
+    *_texts("id", "created", "caller", "route", "request_id", "input_sha256"),
     Column("slice_index", Integer),
-    Column("arm", Text, nullable=False),
-    Column("bundle_name", Text, nullable=False),
-    Column("bundle_version", Text, nullable=False),
-    Column("bundle_sha256", Text, nullable=False),
-    Column("label", Text, nullable=False),
+    *_texts("arm", "bundle_name", "bundle_version", "bundle_sha256", "label"),
     Column("confidence", Double, nullable=False),
-    Column("probabilities", Text, nullable=False),
+    *_texts("probabilities"),
     Column("tumor_probability", Double),
     Column("tumor_flag", Boolean),
     Column("threshold", Double),
     Column("prediction_set", Text),
-    Column("decision", Text, nullable=False),
-    Column("reasons", Text, nullable=False),
+    *_texts("decision", "reasons"),
     Column("latency_ms", Double, nullable=False),
-    Column("summary", Text, nullable=False),
+    *_texts("summary"),
     Column("distance", Double),
     Column("shadow_of", Text),
     Index("ix_predictions_id", "id", unique=True),
     Index("ix_predictions_created", "created"),
 )
 
-FEEDBACK = Table(
+FEEDBACK = _chain(
     "feedback",
-    METADATA,
-    *_link(),
-    Column("id", Text, nullable=False),
-    Column("prediction_id", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("caller", Text, nullable=False),
+    *_texts("id", "prediction_id", "created", "caller"),
     Column("agree", Boolean, nullable=False),
     Column("label", Text),
     Column("note", Text),
@@ -103,17 +88,13 @@ FEEDBACK = Table(
     Index("ix_feedback_created", "created"),
 )
 
-CHECKPOINTS = Table(
+CHECKPOINTS = _chain(
     "checkpoints",
-    METADATA,
-    *_link(),
-    Column("created", Text, nullable=False),
-    Column("chain", Text, nullable=False),
+    *_texts("created", "chain"),
     Column("through_seq", BigInteger, nullable=False),
-    Column("through_mac", Text, nullable=False),
+    *_texts("through_mac"),
     Column("pruned", BigInteger, nullable=False),
-    Column("oldest", Text, nullable=False),
-    Column("newest", Text, nullable=False),
+    *_texts("oldest", "newest"),
 )
 
 HEADS = Table(
@@ -121,19 +102,14 @@ HEADS = Table(
     METADATA,
     Column("chain", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Column("mac", Text, nullable=False),
-    Column("seal", Text, nullable=False),
-    Column("key_id", Text, nullable=False),
+    *_texts("mac", "seal", "key_id"),
 )
 
 API_KEYS = Table(
     "api_keys",
     METADATA,
     Column("name", Text, primary_key=True),
-    Column("public_id", Text, nullable=False),
-    Column("secret_sha256", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("created", Text, nullable=False),
+    *_texts("public_id", "secret_sha256", "role", "created"),
     Column("revoked", Text),
     Index("ix_api_keys_public_id", "public_id", unique=True),
 )
@@ -148,22 +124,14 @@ def now() -> datetime:
 
 
 def stamp(moment: datetime) -> str:
-    """A time as 27 characters, such as `2026-03-01T09:30:00.000000Z`.
-
-    Raises:
-        AuditError: If the time does not say its zone.
-    """
+    """A time as 27 characters, such as `2026-03-01T09:30:00.000000Z`; it must say its zone."""
     if moment.tzinfo is None:
         raise AuditError(f"expected a time with its zone; got {moment.isoformat()}")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
 
 
 def moment(stamped: str) -> datetime:
-    """The time that a text stands for, aware, in UTC.
-
-    Raises:
-        AuditError: If the text is no time.
-    """
+    """The time that such a text stands for, aware, in UTC; AuditError if it is none."""
     try:
         return datetime.strptime(stamped, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
@@ -187,11 +155,7 @@ class Span:
     arm: str | None = None
 
     def conditions(self, table: FromClause) -> list[ColumnElement[bool]]:
-        """As conditions on a table.
-
-        Raises:
-            AuditError: If a time does not say its zone.
-        """
+        """As conditions on a table."""
         wanted: list[ColumnElement[bool]] = []
         if self.since is not None:
             wanted.append(table.c.created >= stamp(self.since))
@@ -202,9 +166,6 @@ class Span:
         return wanted
 
 
-EVERYTHING = Span()
-
-
 def rows_in(
     connection: Connection, table: Table, page_size: int | None = None
 ) -> Iterator[dict[str, Any]]:
@@ -212,11 +173,6 @@ def rows_in(
 
     SQLite keeps truth as 0 and 1, and would keep 7: other values than these come as they are, so
     that they cannot pass for true.
-
-    Args:
-        connection: Stays open until the last row.
-        table: A chain.
-        page_size: Rows that are read at once; `PAGE` by default.
     """
     truths = [column.name for column in table.c if isinstance(column.type, Boolean)]
     query = select(
@@ -230,12 +186,8 @@ def rows_in(
         after = page[-1]["seq"]
 
 
-def rows_of(database: Database, table: Table, span: Span = EVERYTHING) -> Iterator[dict[str, Any]]:
-    """Rows by number, each page in a transaction of its own, so that no long one stays open.
-
-    Raises:
-        AuditError: If the database fails.
-    """
+def rows_of(database: Database, table: Table, span: Span) -> Iterator[dict[str, Any]]:
+    """Rows by number, each page in a transaction of its own, so that no long one stays open."""
     query = select(table).where(*span.conditions(table)).order_by(table.c.seq).limit(PAGE)
     after = _BEFORE_ALL
     while True:
@@ -248,11 +200,7 @@ def rows_of(database: Database, table: Table, span: Span = EVERYTHING) -> Iterat
 
 
 def count_of(database: Database, table: Table, span: Span) -> int:
-    """How many rows there are.
-
-    Raises:
-        AuditError: If the database fails.
-    """
+    """How many rows there are."""
     query = select(func.count()).select_from(table).where(*span.conditions(table))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())

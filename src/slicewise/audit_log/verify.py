@@ -40,14 +40,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where one chain ended.
-
-    Args:
-        created: When it was noted, in UTC.
-        chain: Name of the table.
-        end: Number and code of its last row.
-        key_id: Which key its codes are made with; not the key itself.
-    """
+    """Where one chain ended at some time, and which key its codes are made with."""
 
     created: datetime
     chain: str
@@ -108,36 +101,21 @@ def _parsed(path: Path, lines: list[str]) -> Iterator[Head]:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it was written.
-
-    Args:
-        fault: Of which kind.
-        seq: Number of the row, or of the first of several; None where it is about no row.
-        text: In words.
-    """
+    """One thing that is not as it was written."""
 
     fault: Fault
-    seq: int | None
+    seq: int | None  # of the row, or of the first of several
     text: str
 
 
 @dataclass(slots=True)
 class ChainState:
-    """What was found in one chain.
-
-    Args:
-        chain: Name of the table.
-        rows: How many there are.
-        pruned_through: Number of the last row that retention removed; 0 if none.
-        last: Number of the last row; that of the last removed one where none is left.
-        faults: How many findings there are.
-        findings: The first of them.
-    """
+    """What was found in one chain."""
 
     chain: str
     rows: int = 0
-    pruned_through: int = 0
-    last: int = 0
+    pruned_through: int = 0  # number of the last row that retention removed
+    last: int = 0  # number of the last row; of the last removed one where none is left
     faults: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -150,15 +128,10 @@ class ChainState:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The state of all chains: `checkpoints`, `predictions`, `feedback`.
-
-    Args:
-        chains: In this order.
-        heads: How many earlier heads were compared.
-    """
+    """The state of the chains `checkpoints`, `predictions`, `feedback`, in this order."""
 
     chains: tuple[ChainState, ...]
-    heads: int
+    heads: int  # how many earlier heads were compared
 
     @property
     def intact(self) -> bool:
@@ -168,12 +141,8 @@ class Verification:
     def as_json(self) -> dict[str, Any]:
         """All of it, for a JSON file; `anchors` is the older name of `heads`."""
         states = [asdict(state) for state in self.chains]
-        return {
-            "intact": self.intact,
-            "heads": self.heads,
-            "anchors": self.heads,
-            "chains": states,
-        }
+        compared = {"heads": self.heads, "anchors": self.heads}
+        return {"intact": self.intact, **compared, "chains": states}
 
 
 def verify(
@@ -185,9 +154,6 @@ def verify(
         log: The chains and the key.
         heads: Where chains ended at earlier times.
         progress: Told of rows; None for nobody.
-
-    Raises:
-        AuditError: If the database fails.
     """
     order = [CHECKPOINTS.name, *(name for name in CHAINED if name != CHECKPOINTS.name)]
     states = []
