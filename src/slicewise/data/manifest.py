@@ -106,7 +106,8 @@ class Manifest:
         folder = path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
         records = [_record(self._seen_from(folder, row)) for row in self.rows]
-        write_table(path, records, [*COLUMNS, *_extra_columns(self.rows)])
+        extra = dict.fromkeys(name for row in self.rows for name in row.extra)
+        write_table(path, records, [*COLUMNS, *extra])
 
     def _seen_from(self, folder: Path, row: ManifestRow) -> ManifestRow:
         """A row with references relative to another folder."""
@@ -170,11 +171,13 @@ class Manifest:
 
 
 def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
+    """Groups in several splits, in words that name no patient."""
     splits: dict[str, set[str]] = {}
     private: set[str] = set()
     for row in rows:
         splits.setdefault(row.group, set()).add(row.split)
-        if _names_patient(row):
+        names_patient = bool(row.patient_id) and row.patient_id in row.group
+        if names_patient or row.group.startswith(_PATIENT_PREFIX):
             private.add(row.group)
     return [
         f"{'a patient' if group in private else group} in {sorted(found)}"
@@ -183,15 +186,10 @@ def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
     ]
 
 
-def _names_patient(row: ManifestRow) -> bool:
-    known = bool(row.patient_id) and row.patient_id in row.group
-    return known or row.group.startswith(_PATIENT_PREFIX)
-
-
-def _content(row: ManifestRow) -> dict[str, object]:
+def _content(row: ManifestRow) -> dict[str, str]:
+    """What a row says wherever its files lie."""
     record = _record(row)
-    references = {name: _index(record[name]) for name in ("path", MASK_COLUMN) if name in record}
-    return {**record, **references}
+    return record | {name: _index(record[name]) for name in ("path", MASK_COLUMN) if name in record}
 
 
 def _index(reference: str) -> str:
@@ -200,13 +198,8 @@ def _index(reference: str) -> str:
     return index if mark and file and index.isdecimal() else ""
 
 
-def _extra_columns(rows: Iterable[ManifestRow]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row.extra))
-
-
 def _record(row: ManifestRow) -> dict[str, str]:
-    own = {name: str(getattr(row, name)) for name in COLUMNS}
-    return {**own, **row.extra}
+    return {name: str(getattr(row, name)) for name in COLUMNS} | dict(row.extra)
 
 
 def _row(record: Mapping[str, str], where: str) -> ManifestRow:

@@ -15,8 +15,6 @@ from slicewise.data.build.splits import (
     deal,
     homes,
     inherit,
-    kept_boundary,
-    kept_splits,
     named_folds,
     refuse,
     split_names,
@@ -207,15 +205,17 @@ def test_published_splits_are_kept_and_validation_is_dealt():
 
 def test_kept_splits_stay_and_groups_without_one_are_dealt():
     items = [replace(item(i), fold="train" if i < 20 else "test") for i in range(25)]
-    assert kept_splits(items, [str(i) for i in range(25)], 1) == ["train"] * 20 + ["test"] * 5
-    assert kept_boundary(items, 1) == "as given (test, train)"
+    groups = [str(i) for i in range(25)]
+    rules = config(seed=1)
+    assert split_names(items, groups, rules, keep=True) == ["train"] * 20 + ["test"] * 5
+    assert boundary(items, rules, keep=True) == "as given (test, train)"
     more = [*items, *(item(25 + i) for i in range(40))]
-    groups = [str(i) for i in range(25)] + [f"g{i // 2}" for i in range(40)]
-    splits = kept_splits(more, groups, 1)
+    splits = split_names(more, [*groups, *(f"g{i // 2}" for i in range(40))], rules, keep=True)
     assert splits[:25] == ["train"] * 20 + ["test"] * 5
     assert [splits[25:].count(name) for name in ("train", "val", "test")] == [28, 6, 6]
     assert splits[25::2] == splits[26::2]
-    assert kept_boundary(more, 1).endswith("40 slices without one dealt 70/15/15 by group, seed 1")
+    said = boundary(more, rules, keep=True)
+    assert said.endswith("40 slices without one dealt 70/15/15 by group, seed 1")
 
 
 def test_a_unit_is_at_home_where_most_of_it_is():

@@ -10,14 +10,7 @@ from slicewise.data.build.collection import collect
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import Item
-from slicewise.data.build.splits import (
-    boundary,
-    inherit,
-    kept_boundary,
-    kept_splits,
-    split_names,
-    within_folds,
-)
+from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
 from slicewise.data.duplicates.search import Pair, find_pairs
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
@@ -119,14 +112,19 @@ def assembled(
     staying = {item.reference for item in kept}
     kept = inherit(kept, [item for item in everything if item.reference not in staying])
     kept, more, moved = within_folds(kept, config)
-    rows = _rows(kept, config, keep_splits=keep_splits)
+    groups = group_names([item.keys for item in kept])
+    splits = split_names(kept, groups, config, keep=keep_splits)
+    rows = tuple(
+        _row(item, group, split, config.fold_column)
+        for item, group, split in zip(kept, groups, splits, strict=True)
+    )
     report = BuildReport(
         rows=rows,
         excluded=(*excluded, *left_out, *more),
         exact_copies=sum(pair.exact for pair in pairs),
         near_copies=sum(not pair.exact for pair in pairs),
         moved=moved,
-        boundary=kept_boundary(kept, config.seed) if keep_splits else boundary(kept, config),
+        boundary=boundary(kept, config, keep=keep_splits),
     )
     return Built(Manifest(rows, Path.cwd()), report)
 
@@ -179,20 +177,6 @@ def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
 
 def _worth(item: Item) -> tuple[bool, bool, int]:
     return item.label != TUMOR, bool(item.known.taken), item.width * item.height
-
-
-def _rows(
-    items: Sequence[Item], config: BuildConfig, *, keep_splits: bool
-) -> tuple[ManifestRow, ...]:
-    groups = group_names([item.keys for item in items])
-    if keep_splits:
-        splits = kept_splits(items, groups, config.seed)
-    else:
-        splits = split_names(items, groups, config)
-    return tuple(
-        _row(item, group, split, config.fold_column)
-        for item, group, split in zip(items, groups, splits, strict=True)
-    )
 
 
 def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:

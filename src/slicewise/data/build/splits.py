@@ -77,30 +77,36 @@ def deal(
     return [chosen[group] for group in groups]
 
 
-def split_names(items: Sequence[Item], groups: Sequence[str], config: BuildConfig) -> list[str]:
+def split_names(
+    items: Sequence[Item], groups: Sequence[str], config: BuildConfig, *, keep: bool = False
+) -> list[str]:
     """The split of each of N slices, of whose groups none crosses a fold.
+
+    Args:
+        items: The slices.
+        groups: (N) names of their groups.
+        config: Says how.
+        keep: Whether their folds are splits that are kept; whole groups without one are dealt.
 
     Raises:
         ManifestError: If folds or published splits are not as expected.
         ConfigError: If a fold is named that is not there.
     """
     folds = [item.fold for item in items]
-    if config.published_splits:
-        return _published(items, groups, config.seed)
-    if any(folds):
-        return named_folds(folds, config.test_fold, config.val_fold)
-    if config.test_fold or config.val_fold:
-        raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
-    return kept_splits(items, groups, config.seed)
+    if not keep:
+        if config.published_splits:
+            return _published(items, groups, config.seed)
+        if any(folds):
+            return named_folds(folds, config.test_fold, config.val_fold)
+        if config.test_fold or config.val_fold:
+            raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
+    return _redealt(items, groups, "", SHARES, config.seed)
 
 
-def kept_splits(items: Sequence[Item], groups: Sequence[str], seed: int) -> list[str]:
-    """The folds of N slices, which are splits; whole groups without one are dealt."""
-    return _redealt(items, groups, "", SHARES, seed)
-
-
-def boundary(items: Sequence[Item], config: BuildConfig) -> str:
+def boundary(items: Sequence[Item], config: BuildConfig, *, keep: bool = False) -> str:
     """Where the splits of `split_names` come from, in words."""
+    if keep:
+        return _kept_boundary(items, config.seed)
     if config.published_splits:
         return "as published in the folders"
     folds = sorted({item.fold for item in items})
@@ -112,8 +118,7 @@ def boundary(items: Sequence[Item], config: BuildConfig) -> str:
     return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
 
 
-def kept_boundary(items: Sequence[Item], seed: int) -> str:
-    """Where the splits of `kept_splits` come from, in words."""
+def _kept_boundary(items: Sequence[Item], seed: int) -> str:
     splits = sorted({item.fold for item in items} - {""})
     dealt = sum(not item.fold for item in items)
     kept = f"as given ({', '.join(splits) or 'none'})"

@@ -278,16 +278,13 @@ def _small_marks(levels: Array) -> list[Box]:
     for number, (down, across) in enumerate(ndimage.find_objects(numbers), start=1):
         height, width = down.stop - down.start, across.stop - across.start
         y, x = (down.start + down.stop) / 2, (across.start + across.stop) / 2
-        if number == head or not _is_letter_sized(height, width):
+        sized = _HEIGHTS[0] <= height <= _HEIGHTS[1] and _WIDTHS[0] <= width <= _WIDTHS[1]
+        if number == head or not sized:
             continue
         own = levels[down, across][numbers[down, across] == number]
         if np.hypot((y - row) / tall, (x - column) / wide) >= _OUTSIDE and own.max() >= _CLEAR:
             marks.append((y, x, height, width))
     return marks
-
-
-def _is_letter_sized(height: int, width: int) -> bool:
-    return _HEIGHTS[0] <= height <= _HEIGHTS[1] and _WIDTHS[0] <= width <= _WIDTHS[1]
 
 
 def _longest_chain(line: list[Box]) -> int:
