@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import slicewise
 
@@ -136,8 +138,14 @@ def test_help_loads_no_numbers_library() -> None:
     assert not loaded & {"numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "torch"}
 
 
-def test_prediction_never_loads_torch_and_reads_dicom_late() -> None:
-    loaded = modules_after("import slicewise.cli.predict_run")
+def test_prediction_never_loads_torch_and_reads_dicom_late(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    asked = f"sys.argv = ['slicewise', 'predict', {str(tmp_path / 'a.png')!r}, '--json']"
+    ended = "import atexit; atexit.register(lambda: print('\\n', *sys.modules))"
+    code = f"import sys; {asked}; {ended}; from slicewise.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert "onnxruntime" in loaded
     assert not loaded & {"torch", "matplotlib", "sklearn", "pydicom", "nibabel", "jinja2", "rich"}
 

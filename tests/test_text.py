@@ -11,6 +11,7 @@ from slicewise.text import (
     figure_text,
     number_text,
     percent_text,
+    printable,
     share_text,
     signed_text,
 )
@@ -67,3 +68,7 @@ def test_a_difference_carries_its_sign():
 )
 def test_a_number_with_its_noun(number, text):
     assert counted(number, "slice") == text
+
+
+def test_names_are_shown_on_one_line_without_what_terminals_obey():
+    assert printable("a\x1b[31m\n\udce9é.png") == "a\\x1b[31m\\n\\udce9é.png"

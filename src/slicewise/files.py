@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from slicewise.errors import ConfigError
+
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold as it is, but terminals obey, line readers split at or UTF-8 cannot hold."""
 
@@ -53,6 +55,36 @@ def whole(path: Path) -> Iterator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_folder(folder: Path) -> None:
+    """Check before long work that files can be written into a folder, made where it is missing.
+
+    Raises:
+        ConfigError: It, or what it would lie in, is a file or may not be written.
+    """
+    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ConfigError(f"{folder}: expected a folder, got a file at {there}")
+    if there is not None and not os.access(there, os.W_OK):
+        raise ConfigError(f"{folder}: expected a folder to write to; {there} may not be written")
+
+
+def require_file(path: Path, *suffixes: str) -> None:
+    """Check before long work that a file can be written.
+
+    Args:
+        path: The file; one that is there is replaced.
+        suffixes: What its name may end in, so that no file of another kind is replaced.
+
+    Raises:
+        ConfigError: Its name ends otherwise, it is a folder, or its folder cannot be written.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path}: expected a file to write to, got a folder")
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{path}: expected a file named {' or '.join(suffixes)} to write to")
+    require_folder(path.absolute().parent)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

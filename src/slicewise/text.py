@@ -1,4 +1,4 @@
-"""Figures in words, never rounded to certainty."""
+"""Numbers in words, never rounded to certainty, and names that can be shown."""
 
 from __future__ import annotations
 
@@ -72,6 +72,12 @@ def cell_text(estimate: Mapping[str, Any]) -> str:
     if estimate["ci_low"] is None:
         return number_text(estimate["value"])
     return figure_text(estimate)
+
+
+def printable(text: str) -> str:
+    """A name as it may be shown on one line: control characters, undecodable bytes as escapes."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return visible.encode("utf-8", "backslashreplace").decode()
 
 
 def class_text(name: str) -> str:

@@ -86,7 +86,6 @@ def test_verify_says_what_is_not(url: str):
 
 def test_many_findings_are_cut_short(url: str, monkeypatch):
     monkeypatch.setattr("slicewise.audit_log.verify.SHOWN", 2)
-    monkeypatch.setattr("slicewise.cli.audit_run.SHOWN", 2)
     change(url, "UPDATE predictions SET decision = 'reject'")
     assert "  ... and 4 more" in run("verify").stdout
 

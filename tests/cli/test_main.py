@@ -101,7 +101,7 @@ def test_ctrl_c_is_told(monkeypatch, capsys):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("slicewise.cli.predict_run.run_predict", interrupted)
+    monkeypatch.setattr("slicewise.inference.classifier.Classifier.load", interrupted)
     monkeypatch.setattr(sys, "argv", ["slicewise", "predict", "x.png"])
     with pytest.raises(SystemExit) as ended:
         main()

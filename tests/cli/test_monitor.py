@@ -15,7 +15,6 @@ from builders_monitor import START, answers
 from slicewise.audit_log.records import PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.cli.main import app
-from slicewise.cli.monitor_run import Asked, run_monitor
 from slicewise.errors import ConfigError
 from slicewise.service.settings import Settings
 
@@ -97,9 +96,10 @@ def test_an_arm_without_its_bundle_says_what_is_missing(
 ) -> None:
     monkeypatch.delenv("SLICEWISE_CHALLENGER", raising=False)
     url = fill(tmp_path, answers(30))
-    asked = Asked(None, 2, None, 1000, 50, arm)
-    with pytest.raises(ConfigError, match="its bundle in SLICEWISE_CHALLENGER or --bundle"):
-        run_monitor(tmp_path / "out", url, asked, as_json=False)
+    words = ["monitor", "--out", str(tmp_path / "out"), "--database", url, "--arm", arm]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, ConfigError)
+    assert "its bundle in SLICEWISE_CHALLENGER or --bundle" in str(done.exception)
 
 
 def test_a_missing_database_is_an_error_and_is_not_made(

@@ -64,7 +64,9 @@ def test_the_figures_are_told_with_their_intervals(project):
 @pytest.fixture
 def untold(monkeypatch) -> None:
     """Bundles that are only names are told by their names."""
-    monkeypatch.setattr("slicewise.cli.train_run.told", lambda bundle: f"bundle: {bundle}")
+    monkeypatch.setattr(
+        "slicewise.training.crossval.folds.headlines", lambda bundle: f"bundle: {bundle}"
+    )
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(project):
@@ -84,7 +86,7 @@ def test_the_report_of_a_run_names_its_bundle(project):
 def test_the_command_can_be_pasted(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli.train_run.train_fold",
+        "slicewise.training.crossval.folds.train_fold",
         lambda *given, refit: asked.append(given[-1]) or Path("x"),
     )
     path = Path(shutil.copy(project / "quick.yaml", project / "my run.yaml"))
@@ -123,14 +125,16 @@ def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
     asked = []
 
     def record(name: str):
+        last = name.split(".")[-1]
+
         def called(config, task, *rest, refit):
             assert not refit
-            asked.append((name, *rest[:-1], rest[-1].partition("quick.yaml")[2].strip()))
-            return Path(name)
+            asked.append((last, *rest[:-1], rest[-1].partition("quick.yaml")[2].strip()))
+            return Path(last)
 
-        monkeypatch.setattr(f"slicewise.cli.train_run.{name}", called)
+        monkeypatch.setattr(f"slicewise.training.{name}", called)
 
-    for name in ("cross_validate", "train_fold", "train"):
+    for name in ("crossval.folds.cross_validate", "crossval.folds.train_fold", "loop.train.train"):
         record(name)
     result = run("train", project / "quick.yaml", *options)
     assert asked == expected
@@ -140,7 +144,7 @@ def test_folds_are_asked_for(project, monkeypatch, untold, options, expected):
 def test_files_replace_those_of_the_configuration(project, monkeypatch, untold):
     asked = []
     monkeypatch.setattr(
-        "slicewise.cli.train_run.train",
+        "slicewise.training.loop.train.train",
         lambda config, task, command, refit: asked.append((config, command)) or Path("x"),
     )
     files = ("--weights", project / "start.safetensors", "--boxes", project / "boxes.csv")

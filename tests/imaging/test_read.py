@@ -20,7 +20,7 @@ from builders_imaging import (
 from slicewise.errors import InputError, LimitError, SliceWiseError, UnsupportedImageError
 from slicewise.imaging.entry import bytes_entry
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.read import read_entries, read_inputs, read_slice, read_slices
+from slicewise.imaging.read import read_inputs, read_slice, read_slices
 from slicewise.imaging.slice import Failure, Series
 
 PNG = picture_bytes(ramp())
@@ -106,7 +106,8 @@ class TestReadInputs:
     def test_folder_without_images(self, tmp_path):
         (tmp_path / "notes.txt").write_text("x")
         _, (failure,) = split(read_inputs([tmp_path]))
-        assert failure == Failure(str(tmp_path), "expected at least one image, got none")
+        assert failure.source == str(tmp_path)
+        assert failure.error.startswith("expected at least one image, got none; an image is PNG,")
 
     def test_unreadable_file(self, folder, monkeypatch):
         def refuse(self, *args, **options):
@@ -355,7 +356,7 @@ def test_bytes_are_read_as_files_are(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     named = [*sorted((tmp_path / "scan").iterdir()), tmp_path / "broken.png"]
     entries = [bytes_entry(path.read_bytes(), str(path)) for path in named]
-    found, expected = list(read_entries(entries)), list(read_inputs(named))
+    found, expected = list(read_inputs(entries)), list(read_inputs(named))
     assert [type(one) for one in found] == [type(one) for one in expected] == [Failure, Series]
     assert found[0] == expected[0]
     assert found[1].source == expected[1].source

@@ -20,6 +20,7 @@ from slicewise.audit_log.log import AuditLog, head_fault
 from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS, moment, now, rows_in, stamp
 from slicewise.errors import AuditError
 from slicewise.progress import Progress, Tally
+from slicewise.text import counted
 
 SHOWN = 50
 """Findings of one chain that are kept in words; all are counted."""
@@ -125,6 +126,14 @@ class ChainState:
         if len(self.findings) < SHOWN:
             self.findings.append(Finding(fault, seq, text))
 
+    def lines(self) -> Iterator[str]:
+        """What was found, for a terminal."""
+        pruned = f", pruned through {self.pruned_through}" if self.pruned_through else ""
+        yield f"{self.chain}: {self.rows} rows, last {self.last}{pruned}"
+        yield from (f"  {finding.fault}: {finding.text}" for finding in self.findings)
+        if self.faults > len(self.findings):
+            yield f"  ... and {self.faults - len(self.findings)} more"
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -137,6 +146,17 @@ class Verification:
     def intact(self) -> bool:
         """Whether nothing was found."""
         return not any(state.faults for state in self.chains)
+
+    def text(self) -> str:
+        """All of it, for a terminal."""
+        lines = [line for state in self.chains for line in state.lines()]
+        faults = sum(state.faults for state in self.chains)
+        if faults:
+            lines.append(f"NOT AS WRITTEN: {counted(faults, 'finding')}")
+        else:
+            compared = f", {self.heads} earlier heads hold" if self.heads else ""
+            lines.append(f"intact{compared}")
+        return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for a JSON file; `anchors` is the older name of `heads`."""

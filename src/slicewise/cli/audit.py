@@ -1,25 +1,37 @@
-"""The options of `slicewise audit`."""
+"""`slicewise audit`: the database of what was answered."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-Database = Annotated[
-    str | None, typer.Option(help="URL of the audit database; default SLICEWISE_DATABASE_URL.")
-]
+from slicewise.cli.options import AsJson, Database, show, show_json
+from slicewise.errors import ConfigError
+from slicewise.files import require_file
+
+if TYPE_CHECKING:
+    from slicewise.audit_log.log import AuditLog
+
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
-Since = Annotated[datetime | None, typer.Option(formats=_FORMATS, help="From this time on, UTC.")]
-Until = Annotated[datetime | None, typer.Option(formats=_FORMATS, help="Before this time, UTC.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(formats=_FORMATS, help="From this time on, in UTC. The default is the first row."),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(formats=_FORMATS, help="Before this time, in UTC. The default is the last row."),
+]
 ChainName = Literal["predictions", "feedback"]
 ArmName = Literal["main", "challenger", "shadow"]
 
 audit = typer.Typer(
-    help="The audit database: verify, export, compare, prune.", no_args_is_help=True
+    help="Verify, export, compare and prune the audit database.", no_args_is_help=True
 )
 
 
@@ -30,41 +42,70 @@ def audit_verify(
         typer.Option(
             "--head",
             "--anchor",
-            help="File of lines that audit head printed earlier; may be repeated.",
+            help="A file of lines that audit head printed earlier. The option may be repeated.",
         ),
     ] = None,
     database: Database = None,
     json_: AsJson = False,
 ) -> None:
-    """Check every row of every chain; exit code 1 where one is not as it was written."""
-    from slicewise.cli.audit_run import run_verify
+    """Check every row of every chain.
 
-    text, intact = run_verify(database, head or [], as_json=json_)
-    typer.echo(text)
-    raise typer.Exit(0 if intact else 1)
+    The exit code is 1 where one is not as it was written.
+    """
+    from slicewise.audit_log.verify import read_heads, verify
+    from slicewise.progress import steps
+
+    noted = [one for path in head or [] for one in read_heads(path)]
+    with _opened(database) as log, steps() as progress:
+        found = verify(log, noted, progress)
+    if json_:
+        show_json(found.as_json())
+    else:
+        show(found.text())
+    raise typer.Exit(0 if found.intact else 1)
 
 
 @audit.command("head")
 def audit_head(database: Database = None, json_: AsJson = False) -> None:
-    """Print where the chains end, one line a chain, to be kept elsewhere and verified against."""
-    from slicewise.cli.audit_run import run_head
+    """Print where the chains end.
 
-    typer.echo(run_head(database, as_json=json_))
+    Keep the lines elsewhere, and verify the database against them later.
+    """
+    from slicewise.audit_log.tables import stamp
+    from slicewise.audit_log.verify import heads_now
+
+    with _opened(database) as log:
+        heads = heads_now(log)
+    if json_:
+        rows = [{**asdict(one), "created": stamp(one.created)} for one in heads]
+        show_json({"heads": rows, "anchors": rows})  # its name before 0.2.0
+    else:
+        show("\n".join(one.line() for one in heads))
 
 
 @audit.command("export")
 def audit_export(
-    out: Annotated[Path, typer.Argument(help="Table to write, .csv or .parquet.", metavar="OUT")],
-    table: Annotated[ChainName, typer.Option(help="What to export.")] = "predictions",
+    out: Annotated[
+        Path, typer.Argument(help="The table to write, a .csv or .parquet file.", metavar="OUT")
+    ],
+    table: Annotated[ChainName, typer.Option(help="The rows to export.")] = "predictions",
     since: Since = None,
     until: Until = None,
-    arm: Annotated[ArmName | None, typer.Option(help="Of predictions, only this arm.")] = None,
+    arm: Annotated[
+        ArmName | None,
+        typer.Option(help="Export predictions of this model only. The default is all."),
+    ] = None,
     database: Database = None,
 ) -> None:
     """Write predictions or feedback to a table."""
-    from slicewise.cli.audit_run import run_export
+    from slicewise.audit_log.export import export
+    from slicewise.audit_log.tables import CHAINED, Span
+    from slicewise.progress import steps
 
-    typer.echo(run_export(database, out, table, (_utc(since), _utc(until)), arm))
+    require_file(out, ".csv", ".parquet")
+    with _opened(database) as log, steps() as progress:
+        rows = export(log, CHAINED[table], out, Span(_utc(since), _utc(until), arm), progress)
+    show(f"{out}: {rows} rows of {table}")
 
 
 @audit.command("report")
@@ -74,23 +115,52 @@ def audit_report(
     database: Database = None,
     json_: AsJson = False,
 ) -> None:
-    """Compare what the main model, its challenger and its shadow answered."""
-    from slicewise.cli.audit_run import run_report
+    """Compare the answers of the main model, its challenger and its shadow."""
+    from slicewise.audit_log.comparison import compare_models
+    from slicewise.audit_log.report_text import comparison_text
+    from slicewise.audit_log.tables import Span
 
-    typer.echo(run_report(database, (_utc(since), _utc(until)), as_json=json_))
+    with _opened(database) as log:
+        report = compare_models(log, Span(_utc(since), _utc(until)))
+    if json_:
+        show_json(report)
+    else:
+        show(comparison_text(report))
 
 
 @audit.command("prune")
 def audit_prune(
     before: Annotated[
-        datetime, typer.Option(formats=_FORMATS, help="Rows before this time go, UTC.")
+        datetime,
+        typer.Option(formats=_FORMATS, help="Delete what was written before this time, in UTC."),
     ],
     database: Database = None,
 ) -> None:
-    """Delete the oldest predictions and feedback; a checkpoint keeps the chain whole."""
-    from slicewise.cli.audit_run import run_prune
+    """Delete the oldest predictions and feedback.
 
-    typer.echo(run_prune(database, before.replace(tzinfo=UTC)))
+    A checkpoint keeps the chains verifiable.
+    """
+    from slicewise.audit_log.retention import prune
+    from slicewise.audit_log.tables import now
+
+    end = before.replace(tzinfo=UTC)
+    if end > now():
+        raise ConfigError(f"--before {before:%Y-%m-%d}: expected a time in the past")
+    with _opened(database) as log:
+        gone = prune(log, end)
+    show(f"deleted: {gone.predictions} predictions, {gone.feedback} words of feedback")
+
+
+@contextmanager
+def _opened(database: str | None) -> Iterator[AuditLog]:
+    from slicewise.audit_log.log import AuditLog
+    from slicewise.service.settings import read_settings
+
+    log = AuditLog.open(read_settings(database_url=database).audit_log, create=False)
+    try:
+        yield log
+    finally:
+        log.close()
 
 
 def _utc(moment: datetime | None) -> datetime | None:

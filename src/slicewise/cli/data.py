@@ -1,30 +1,56 @@
-"""The options of `slicewise data`."""
+"""`slicewise data`: folders to manifests, audits of them, statistics and synthetic slices."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from slicewise.cli.options import Manifest, require_extra
+from slicewise.cli.options import AsJson, ManifestPath, require_extra, show, show_json
+from slicewise.errors import ConfigError
+from slicewise.files import require_file, require_folder
 
 StatsMode = Literal["save", "verify", "display"]
 Task = Annotated[
     str | None,
-    typer.Option(help="four_class (default), three_class, binary or classes with commas."),
+    typer.Option(
+        help="The classes: four_class, three_class, binary, or names with commas between them. "
+        "The default is four_class."
+    ),
 ]
 Alias = Annotated[
-    list[str] | None, typer.Option(help="Another folder name of a class, folder=class.")
+    list[str] | None,
+    typer.Option(
+        metavar="FOLDER=CLASS",
+        help="The class that a folder of another name holds. The option may be repeated.",
+    ),
 ]
-Skip = Annotated[list[str] | None, typer.Option(help="Class folder to leave out.")]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(help="A class folder to leave out. The option may be repeated."),
+]
 Pattern = Annotated[
-    str | None, typer.Option(help="Regular expression on the path, (?P<patient>...).")
+    str | None,
+    typer.Option(
+        help="A regular expression on the path of a file, with groups such as (?P<patient>...). "
+        "There is none by default."
+    ),
 ]
-Base = Annotated[Path | None, typer.Option(help="Folder that the roots of a YAML start from.")]
+Base = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder that the roots of a YAML file start from. The default is the folder of "
+        "the file."
+    ),
+]
+_MOST_WORKERS = 4
 
 data = typer.Typer(
-    help="Folders to manifests; audits; statistics; synthetic slices.", no_args_is_help=True
+    help="Build and audit manifests; draw synthetic slices.",
+    no_args_is_help=True,
 )
 
 
@@ -32,40 +58,64 @@ data = typer.Typer(
 def data_build(
     roots: Annotated[
         list[Path],
-        typer.Argument(help="Folders of class folders, or one YAML of sources.", metavar="ROOT..."),
+        typer.Argument(
+            help="Folders of class folders, or one YAML file of sources.", metavar="ROOT"
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Manifest to write, .csv or .parquet.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="The manifest to write, a .csv or .parquet file."),
+    ],
     base: Base = None,
     task: Task = None,
     alias: Alias = None,
     skip: Skip = None,
     table: Annotated[
-        str | None, typer.Option(help="CSV or Parquet with a row a slice, here or below the root.")
+        str | None,
+        typer.Option(help="A .csv or .parquet table with a row a slice."),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Its column with path, file name or stem.")
+        str | None,
+        typer.Option(help="The column with path, file name or stem."),
     ] = None,
-    patient_column: Annotated[str | None, typer.Option(help="Its column of patients.")] = None,
-    group_column: Annotated[str | None, typer.Option(help="Its column of groups.")] = None,
-    fold_column: Annotated[str | None, typer.Option(help="Its column of folds.")] = None,
+    patient_column: Annotated[str | None, typer.Option(help="The column with patients.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="The column with groups.")] = None,
+    fold_column: Annotated[str | None, typer.Option(help="The column with folds.")] = None,
     pattern: Pattern = None,
-    test_fold: Annotated[str | None, typer.Option(help="Fold to test on.")] = None,
-    val_fold: Annotated[str | None, typer.Option(help="Fold to validate on.")] = None,
+    test_fold: Annotated[
+        str | None, typer.Option(help="The fold to test on. The default is the first.")
+    ] = None,
+    val_fold: Annotated[
+        str | None, typer.Option(help="The fold to validate on. The default is the next.")
+    ] = None,
     on_conflict: Annotated[
-        str | None, typer.Option(help="A group in several folds: refuse (default), drop or move.")
+        str | None,
+        typer.Option(
+            help="What to do with a group in several folds: refuse, drop or move. "
+            "The default is refuse."
+        ),
     ] = None,
     copies: Annotated[
-        str | None, typer.Option(help="Keep all copies of a slice in one group, or one.")
+        str | None,
+        typer.Option(
+            help="Keep all copies of a slice, in one group, or only one of them: all or one. "
+            "The default is all."
+        ),
     ] = None,
     published_splits: Annotated[
-        bool, typer.Option("--published-splits", help="Keep Training/Testing folders as splits.")
+        bool,
+        typer.Option("--published-splits", help="Keep the folders Training and Testing as splits."),
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Of the split; default 42.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The seed of the split. The default is 42.")
+    ] = None,
 ) -> None:
-    """Folders to a manifest: classes, duplicates, leak-free groups, split."""
-    from slicewise.cli.data_build import build_config, run_build
+    """Build a manifest of folders, with leak-free groups and splits."""
+    from slicewise.data.build.build import build
+    from slicewise.data.build.config import build_config
+    from slicewise.progress import steps
 
-    table_fields = {
+    columns = {
         "path": table,
         "key": key,
         "patient_column": patient_column,
@@ -82,9 +132,14 @@ def data_build(
         "seed": seed,
     }
     config = build_config(
-        roots, base, table_fields, rules, aliases=alias or (), skip=skip or (), pattern=pattern
+        roots, base, columns, rules, aliases=alias or (), skip=skip or (), pattern=pattern
     )
-    typer.echo(run_build(config, out))
+    require_file(out, ".csv", ".parquet")
+    with steps() as progress:
+        built = build(config, progress)
+    built.write(out)
+    show(f"{built.report.summary()}\n\nmanifest: {out}")
+    show(f"left out: {out.with_suffix('.excluded.csv')}")
 
 
 @data.command("audit")
@@ -92,59 +147,114 @@ def data_audit(
     roots: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of class folders, or one YAML of sources, or one manifest.",
-            metavar="ROOT...|MANIFEST",
+            help="Folders of class folders, or one YAML file of sources, or one manifest.",
+            metavar="ROOT|MANIFEST",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for audit.html, audit.json and clean.csv.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="The folder for audit.html, audit.json and clean.csv."),
+    ],
     task: Task = None,
     alias: Alias = None,
     skip: Skip = None,
     pattern: Pattern = None,
     base: Base = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print audit.json.")] = False,
+    json_: AsJson = False,
 ) -> None:
-    """Find copies, leaks, contradictions, memory, shortcuts and strangers in a data set."""
+    """Find copies, leaks, wrong labels and shortcuts in a data set."""
     require_extra("an audit", "evaluate", "sklearn")
-    from slicewise.cli.data_audit import is_manifest, run_audit
-    from slicewise.cli.data_build import build_config
+    from slicewise.data.build.config import build_config
+    from slicewise.data.quality.audit import PAGE_NAME, audit_folders, audit_manifest
+    from slicewise.progress import steps
 
-    if is_manifest(roots):
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    require_folder(out)
+    if _is_manifest(roots):
         if any((task, alias, skip, pattern, base)):
-            raise typer.BadParameter("a manifest is audited as it is: only --out and --json go")
-        typer.echo(run_audit(roots[0], out, as_json=json_))
+            raise typer.BadParameter("a manifest is audited as it is: give --out and --json only")
+        with steps() as progress:
+            audit = audit_manifest(roots[0], workers, progress)
+            audit.write(out, progress)
+    else:
+        config = build_config(
+            roots, base, {}, {"task": task}, aliases=alias or (), skip=skip or (), pattern=pattern
+        )
+        with steps() as progress:
+            audit = audit_folders(config, workers, progress)
+            audit.write(out, progress)
+    if json_:
+        show_json(audit.as_json())
         return
-    config = build_config(
-        roots, base, {}, {"task": task}, aliases=alias or (), skip=skip or (), pattern=pattern
-    )
-    typer.echo(run_audit(config, out, as_json=json_))
+    for sentence in audit.sentences:
+        show(f"{sentence.severity + ':':<9}{sentence.text}")
+    show(f"\npage: {out / PAGE_NAME}\nfiles: {out}")
+
+
+def _is_manifest(roots: Sequence[Path]) -> bool:
+    """Whether a manifest is to be audited, rather than folders.
+
+    Raises:
+        ConfigError: If a manifest stands beside other roots.
+    """
+    tables = [root for root in roots if root.suffix.lower() in {".csv", ".parquet"}]
+    if tables and len(roots) > 1:
+        raise ConfigError(f"{tables[0]}: expected one manifest by itself, or folders")
+    return bool(tables)
 
 
 @data.command("stats")
 def data_stats(
-    manifest: Manifest,
+    manifest: ManifestPath,
     mode: Annotated[
-        StatsMode, typer.Option(help="save beside the manifest, verify, or display.")
+        StatsMode,
+        typer.Option(help="Save the statistics beside the manifest, verify them or display them."),
     ] = "save",
     size: Annotated[
-        int, typer.Option(min=32, max=1024, help="Side of the square, for save.")
+        int,
+        typer.Option(min=32, max=1024, help="The side of a preprocessed slice in pixels, to save."),
     ] = 224,
 ) -> None:
-    """Mean and standard deviation of the training split, after the pixel pipeline."""
-    from slicewise.cli.data_build import run_stats
+    """Take mean and standard deviation of the training split."""
+    from slicewise.data.manifest import Manifest
+    from slicewise.data.statistics import (
+        compute_statistics,
+        load_statistics,
+        save_statistics,
+        verify_statistics,
+    )
+    from slicewise.imaging.preprocess import PreprocessSpec
+    from slicewise.progress import steps
 
-    typer.echo(run_stats(manifest, mode, size))
+    path = manifest.with_suffix(".stats.json")
+    if mode == "display":
+        show(load_statistics(path).summary())
+        return
+    rows = Manifest.read(manifest)
+    with steps() as progress:
+        if mode == "verify":
+            found = verify_statistics(load_statistics(path), rows, progress)
+        else:
+            found = compute_statistics(rows, PreprocessSpec(size=size), progress)
+    if mode == "save":
+        save_statistics(found, path)
+    show(found.summary())
+    show("verified" if mode == "verify" else f"saved: {path}")
 
 
 @data.command("phantom")
 def data_phantom(
-    out: Annotated[Path, typer.Argument(help="Folder to write into.", metavar="OUT")],
-    count: Annotated[int, typer.Option(min=1, help="Pictures of each class.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 42,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of a picture, pixels.")] = 512,
+    out: Annotated[Path, typer.Argument(help="The folder to write into.", metavar="OUT")],
+    count: Annotated[int, typer.Option(min=1, help="The number of pictures of each class.")] = 3,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The seed. The same seed gives the same pictures.")
+    ] = 42,
+    size: Annotated[
+        int, typer.Option(min=64, max=2048, help="The side of a picture in pixels.")
+    ] = 512,
 ) -> None:
-    """Draw synthetic slices for demos and tests; never for training or figures."""
+    """Draw synthetic slices, for demos and tests only."""
     from slicewise.synthetic.phantom.files import write_phantoms
 
     paths = write_phantoms(out, count, seed, size)
-    typer.echo(f"{len(paths)} synthetic files in {out}")
+    show(f"{len(paths)} synthetic files in {out}")

@@ -1,82 +1,190 @@
-"""The options of `slicewise evaluate`."""
+"""`slicewise evaluate`: a bundle on one split of a manifest, as a report."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slicewise.cli.options import BundlePath, Manifest, Threads, require_extra
+from slicewise.cli.options import BundlePath, ManifestPath, Threads, require_extra, show, show_json
+from slicewise.errors import ConfigError
+from slicewise.files import require_folder
+
+if TYPE_CHECKING:
+    from slicewise.evaluation.gate import Judgement
+    from slicewise.inference.bundle import Bundle
+    from slicewise.inference.classifier import Classifier
+
+NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
 
 
 def evaluate(
-    manifest: Manifest,
-    out: Annotated[Path, typer.Option(help="Folder for report, figures, tables and plots.")],
+    manifest: ManifestPath,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder for report, metrics, tables and plots.")
+    ],
     bundle: BundlePath = None,
     split: Annotated[
         str | None,
         typer.Option(
-            help="train, val, test or all; default test, or all where no row has a split."
+            help="The slices to evaluate: train, val, test or all. The default is test, or all "
+            "where no row has a split."
         ),
     ] = None,
     allow_seen: Annotated[
-        bool, typer.Option("--allow-seen", help="Keep slices the model was trained on; stamped.")
+        bool,
+        typer.Option(
+            "--allow-seen",
+            help="Keep slices that the model was trained on. Every output says so.",
+        ),
     ] = False,
     gate: Annotated[
-        Path | None, typer.Option(help="YAML of limits; exit code 1 where one is missed.")
+        Path | None,
+        typer.Option(
+            help="A YAML file of limits. The exit code is 1 where one is missed. "
+            "There are no limits by default."
+        ),
     ] = None,
     compare: Annotated[
-        list[Path] | None, typer.Option(help="Another bundle on the same slices; repeatable.")
+        list[Path] | None,
+        typer.Option(
+            help="Another bundle to measure on the same slices. The option may be repeated."
+        ),
     ] = None,
     map_: Annotated[
-        list[str] | None, typer.Option("--map", help="What a label means, LABEL=CLASS; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="LABEL=CLASS",
+            help="The class that a label of the manifest means. The option may be repeated.",
+        ),
     ] = None,
     gallery: Annotated[
-        int, typer.Option(min=0, max=9999, help="Pictures of wrong and of right answers; 0 none.")
+        int,
+        typer.Option(
+            min=0, max=9999, help="The number of wrong and of right answers that are drawn."
+        ),
     ] = 16,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Ask again with worse slices, strange pictures.")
+        bool,
+        typer.Option(
+            "--robustness", help="Also test image corruptions and out-of-distribution inputs."
+        ),
     ] = False,
     limit: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Slices, at least one a class, and strange pictures of a kind; default 300.",
+            help="The number of slices to corrupt, at least one a class, and of "
+            "out-of-distribution inputs of each kind. The default is 300.",
         ),
     ] = None,
     explanations: Annotated[
-        bool, typer.Option("--explanations", help="Test the heat maps.")
+        bool, typer.Option("--explanations", help="Also test the heat maps.")
     ] = False,
     boxes: Annotated[
         Path | None,
-        typer.Option(help="CSV of tumor boxes to test heat maps against; masks: the manifest's."),
+        typer.Option(
+            help="A CSV table of tumor boxes to test heat maps against. The default is the masks "
+            "of the manifest."
+        ),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Resamples for intervals.")] = 1000,
+    resamples: Annotated[
+        int, typer.Option(min=1, help="The number of resamples for intervals.")
+    ] = 1000,
     threads: Threads = 1,
-    json_: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print metrics.json instead of text.")
+    ] = False,
 ) -> None:
-    """Measure a bundle on one split of a manifest, with intervals by group."""
-    require_extra("evaluation with plots", "evaluate", "matplotlib")
-    from slicewise.cli.evaluate_parts import Extras
-    from slicewise.cli.evaluate_run import Wanted, run_evaluate
-
+    """Measure a bundle on one split of a manifest, with intervals."""
     if limit is not None and not robustness:
         raise typer.BadParameter("--limit needs --robustness")
     if boxes is not None and not explanations:
         raise typer.BadParameter("--boxes needs --explanations")
+    require_extra("evaluation with plots", "evaluate", "matplotlib")
+    from slicewise.data.manifest import Manifest
+    from slicewise.evaluation.evaluate import choose, default_split, evaluate
+    from slicewise.evaluation.gate import judge, load_gate
+    from slicewise.evaluation.labels import require_labels
+    from slicewise.evaluation.parts import Extras, parts_of
+    from slicewise.evaluation.sample import require_places
+    from slicewise.inference.classifier import Classifier
+    from slicewise.progress import steps
+    from slicewise.stats.bootstrap import Bootstrap
+
+    require_folder(out)
+    limits = None if gate is None else load_gate(gate)
+    names = _pairs(map_ or ())
     extras = Extras(gallery, (limit or 300) if robustness else 0, explanations, boxes)
-    wanted = Wanted(
-        bundle=bundle,
-        split=split,
-        allow_seen=allow_seen,
-        resamples=resamples,
-        gate=gate,
-        compare=compare or (),
-        label_names=map_ or (),
-        threads=threads,
-        extras=extras,
-    )
-    text, passed = run_evaluate(manifest, out, wanted, as_json=json_)
-    typer.echo(text)
-    raise typer.Exit(0 if passed else 1)
+    parts = parts_of(extras, _shuffled)
+    slices = Manifest.read(manifest)
+    require_labels(names, slices)
+    split = split or default_split(slices)
+    classifier = Classifier.load(bundle, threads)
+    if robustness:
+        require_places(extras.robustness, choose(slices, split, classifier.bundle, names).rows)
+    rivals = [Classifier.load(path, threads) for path in compare or ()]
+    with steps() as progress:
+        report = evaluate(
+            slices,
+            classifier,
+            out,
+            command=shlex.join(["slicewise", *sys.argv[1:]]),
+            split=split,
+            allow_seen=allow_seen,
+            bootstrap=Bootstrap(resamples=resamples),
+            label_names=names,
+            gate=limits,
+            rivals=rivals,
+            parts=parts,
+            progress=progress,
+        )
+    judgement = None if limits is None else judge(limits, report)
+    if json_:
+        show_json(report)
+    else:
+        show("\n".join(_text(report, judgement, out / "report.html")))
+    raise typer.Exit(0 if judgement is None or judgement.passed else 1)
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        label, equals, class_ = text.partition("=")
+        if not (label and equals and class_):
+            raise ConfigError(f"--map {text!r}: expected LABEL=CLASS")
+        pairs[label] = class_
+    return pairs
+
+
+def _shuffled(bundle: Bundle) -> Mapping[str, Classifier] | str:
+    """The model with permuted weights, or why there is none."""
+    if find_spec("onnx") is None:
+        return NOT_SHUFFLED
+    from slicewise.training.export.randomise import shuffled_classifiers
+
+    return shuffled_classifiers(bundle)
+
+
+def _text(report: Mapping[str, Any], judgement: Judgement | None, page: Path) -> Iterator[str]:
+    from slicewise.evaluation.report import SEEN_NOTICE
+    from slicewise.evaluation.sections.headlines import headlines
+    from slicewise.inference.results import DISCLAIMER
+
+    refused = ", ".join(f"{entry['count']} {kind}" for kind, entry in report["refused"].items())
+    yield f"{report['n']} slices in {report['groups']} groups; refused: {refused}"
+    if report["allow_seen"] and report["seen_evaluated"]["count"]:
+        yield f"{SEEN_NOTICE}: {report['seen_evaluated']['count']}"
+    yield from (f"caution: {sentence}" for sentence in report["cautions"])
+    yield from (f"  {h.title:<24} {h.text(report)}" for h in headlines(report))
+    if judgement is not None:
+        yield judgement.words
+        yield from (f"  {c.figure}: {c.said}" for c in judgement.checks if not c.passed)
+    yield f"report: {page}"
+    yield DISCLAIMER

@@ -1,4 +1,4 @@
-"""The options of `slicewise keys`, and what it prints."""
+"""`slicewise keys`: who may call the service."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slicewise.cli.audit import AsJson, Database
+from slicewise.cli.options import AsJson, Database, show, show_json
 
 if TYPE_CHECKING:
     from slicewise.audit_log.keys import Key, KeyStore
 
 RoleName = Literal["predict", "review", "admin"]
-Name = Annotated[str, typer.Argument(help="What the audit database calls the caller.")]
+Name = Annotated[str, typer.Argument(help="The name of the caller in the audit database.")]
 
-keys = typer.Typer(help="API keys of the service: create, list, revoke.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Create, list and revoke the API keys of the service.", no_args_is_help=True
+)
 
 
 @keys.command("create")
@@ -25,36 +27,34 @@ def keys_create(
     role: Annotated[RoleName, typer.Option(help="What the key may do.")] = "predict",
     database: Database = None,
 ) -> None:
-    """Make a key and print its secret, once."""
+    """Create a key and print its secret. It is shown only this once."""
     from slicewise.audit_log.keys import Role
 
     with _opened(database, create=True) as store:
         secret = store.create(name, Role(role))
-    typer.echo(f"Key {name} ({role}). This is the only time its secret is shown.", err=True)
-    typer.echo(secret)
+    show(f"Key {name} ({role}). This is the only time its secret is shown.", err=True)
+    show(secret)
 
 
 @keys.command("list")
 def keys_list(database: Database = None, json_: AsJson = False) -> None:
-    """List all keys, revoked ones included; never a secret."""
+    """List all keys, also revoked ones, without their secrets."""
     with _opened(database, create=False) as store:
         rows = [_shown(key) for key in store.list()]
     if json_:
-        import json
-
-        typer.echo(json.dumps({"keys": rows}, indent=2))
+        show_json({"keys": rows})
         return
     for row in rows:
         state = f"revoked {row['revoked']}" if row["revoked"] else "in force"
-        typer.echo(f"{row['name']}  {row['role']}  created {row['created']}  {state}")
+        show(f"{row['name']}  {row['role']}  created {row['created']}  {state}")
 
 
 @keys.command("revoke")
 def keys_revoke(name: Name, database: Database = None) -> None:
-    """End a key; running services refuse it within a second."""
+    """Revoke a key. Running services refuse it within a second."""
     with _opened(database, create=False) as store:
         store.revoke(name)
-    typer.echo(f"Key {name} is revoked.", err=True)
+    show(f"Key {name} is revoked.", err=True)
 
 
 @contextmanager

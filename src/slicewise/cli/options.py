@@ -1,20 +1,36 @@
-"""Options that more than one command has, and what a command asks for before it starts."""
+"""Options that more than one command has, and how commands print."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from slicewise.errors import MissingExtraError
+from slicewise.files import json_text
+from slicewise.text import printable
 
-Manifest = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.", metavar="M")]
-BundlePath = Annotated[
-    Path | None, typer.Option(help="Bundle folder or zip; default the bundled model.")
+ManifestPath = Annotated[
+    Path, typer.Argument(help="The manifest, a .csv or .parquet file.", metavar="MANIFEST")
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Threads of one forward pass.")]
+BundlePath = Annotated[
+    Path | None,
+    typer.Option(
+        help="The bundle to use, a folder or a .zip. The default is the model that is installed."
+    ),
+]
+Threads = Annotated[int, typer.Option(min=1, help="The number of threads of one forward pass.")]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help="The SQLAlchemy URL of the database. The default is SLICEWISE_DATABASE_URL, "
+        "else sqlite:///slicewise.db."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def require_extra(what: str, extra: str, module: str) -> None:
@@ -30,3 +46,14 @@ def require_extra(what: str, extra: str, module: str) -> None:
     """
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(what, extra)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print text; control characters that a name in it may hold become escapes."""
+    lines = map(printable, text.split("\n"))
+    print("\n".join(lines), file=sys.stderr if err else sys.stdout)
+
+
+def show_json(content: Any) -> None:
+    """Print JSON that the terminal or file behind stdout can hold."""
+    print(json_text(content, indent=2, encoding=sys.stdout.encoding))

@@ -1,58 +1,218 @@
-"""The options of `slicewise predict`."""
+"""`slicewise predict`: answers for slices and series, to the places that were asked for."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slicewise.cli.options import BundlePath, Threads
+from slicewise.cli.options import BundlePath, Threads, show
+
+if TYPE_CHECKING:
+    from slicewise.explain.overlay import OverlayStyle
+    from slicewise.imaging.entry import Entry
+    from slicewise.inference.bundle import Bundle
+    from slicewise.output.sink import Item, Sink
+    from slicewise.progress import Steps
 
 Colormap = Literal["ember", "lagoon", "grey"]
+Form = Literal["text", "json", "jsonl"]
+STDIN = "-"
 
 
 def predict(
     paths: Annotated[
-        list[str], typer.Argument(help="Pictures, DICOM, NIfTI, zips, folders.", metavar="PATH...")
+        list[str],
+        typer.Argument(
+            help="Pictures, DICOM files, NIfTI volumes, zips or folders of these; "
+            "- reads the bytes of one file from stdin.",
+            metavar="PATH",
+        ),
     ],
     bundle: BundlePath = None,
     explain: Annotated[
-        Path | None, typer.Option(help="Write slice and heat map side by side here.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write one picture a slice into this folder: the slice beside its heat map.",
+        ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write one HTML page of all answers.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all answers as one HTML page to this file."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all answers as a table to this .csv file."),
+    ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Class whose heat map is drawn; default the answered one.")
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Draw the heat map of this class. The default is the class of the answer.",
+        ),
     ] = None,
     colormap: Annotated[
-        Colormap | None, typer.Option(help="Colours of heat maps; default ember.")
+        Colormap | None, typer.Option(help="The colours of heat maps. The default is ember.")
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0.05, max=1, help="Opacity of heat maps at their peak; default 0.6."),
+        typer.Option(
+            min=0.05, max=1, help="The opacity of heat maps at their peak. The default is 0.6."
+        ),
     ] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Average over test-time views.")] = False,
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta", help="Average the probabilities over a mirrored and slightly turned views."
+        ),
+    ] = False,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Tumor threshold instead of the model's.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The tumor probability from which a slice is flagged. "
+            "The default is the threshold of the model.",
+        ),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON line an answer.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print one line of JSON for every answer.")
+    ] = False,
     threads: Threads = 1,
 ) -> None:
-    """Answer for slices and series: label, probabilities, heat map, decision."""
-    from slicewise.cli.predict_run import Output, run_predict
+    """Predict the label of slices and series, with heat maps.
 
+    The exit code is 1 where an input could not be read. The others are answered all the same.
+    """
     if "" in paths:
         raise typer.BadParameter("a path is empty")
+    if paths.count(STDIN) > 1:
+        raise typer.BadParameter("stdin can be read once: give - once")
     if json_ and jsonl:
         raise typer.BadParameter("give --json or --jsonl, not both")
-    form: Literal["text", "json", "jsonl"] = "json" if json_ else "jsonl" if jsonl else "text"
     if explain is None and target is not None:
         raise typer.BadParameter("--target needs --explain DIR")
     if explain is None and report is None and (colormap or alpha):
         raise typer.BadParameter("--colormap and --alpha need --explain DIR or --report FILE")
-    output = Output(form, explain, report, target, colormap or "ember", alpha or 0.6)
-    failed = run_predict(
-        paths, output, bundle=bundle, tta=tta, threshold=threshold, threads=threads
+    from slicewise.files import require_file, require_folder
+    from slicewise.inference.classifier import Classifier
+    from slicewise.inference.pipeline import answer_inputs
+    from slicewise.output.tally import Tally
+    from slicewise.progress import steps
+
+    started = time.monotonic()
+    classifier = Classifier.load(bundle, threads)
+    classifier.threshold(threshold)  # refused here where the model has none
+    if explain is not None:
+        require_folder(explain)
+    if report is not None:
+        require_file(report, ".html", ".htm")
+    if csv is not None:
+        require_file(csv, ".csv")
+    inputs = [_stdin() if path == STDIN else path for path in paths]
+    items: Iterable[Item] = answer_inputs(inputs, classifier, threshold=threshold, tta=tta)
+    sinks, tally = (
+        _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha),
+        Tally(),
     )
-    raise typer.Exit(1 if failed else 0)
+    if explain is not None:
+        from slicewise.output.png import with_pictures
+
+        items = with_pictures(items, explain)
+    with steps(bar=json_ or not sys.stdout.isatty()) as progress:
+        sinks += [_printing("json" if json_ else "jsonl" if jsonl else "text", progress), tally]
+        total = _total(paths)
+        for item in items:
+            for sink in sinks:
+                sink.write(item)
+            progress("answering", tally.files, max(total, tally.files))
+    for sink in sinks:
+        sink.close()
+    if tally.slices + tally.errors > 1:
+        show(tally.text(time.monotonic() - started), err=True)
+    raise typer.Exit(1 if tally.errors else 0)
+
+
+def _stdin() -> Entry:
+    """The bytes of one file; one more than is allowed are enough to refuse it."""
+    from slicewise.imaging.entry import bytes_entry
+    from slicewise.imaging.limits import DEFAULT_LIMITS
+
+    if sys.stdin is None:
+        raise typer.BadParameter("- needs a file on stdin")
+    return bytes_entry(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1), STDIN)
+
+
+def _total(paths: Sequence[str]) -> int:
+    """How many files there are to read."""
+    from slicewise.imaging.discovery import count_files
+
+    return sum(count_files(Path(path)) if Path(path).is_dir() else 1 for path in paths)
+
+
+def _printing(form: Form, progress: Steps) -> Sink:
+    if form == "json":
+        from slicewise.output.json import JsonSink
+
+        return JsonSink(sys.stdout)
+    if form == "jsonl":
+        from slicewise.output.json import JsonLinesSink
+
+        return JsonLinesSink(sys.stdout)
+    from slicewise.output.text import TextSink
+
+    return TextSink(sys.stdout, progress.say)
+
+
+def _file_sinks(
+    bundle: Bundle,
+    csv: Path | None,
+    report: Path | None,
+    explain: Path | None,
+    target: str | None,
+    colormap: Colormap | None,
+    alpha: float | None,
+) -> list[Sink]:
+    """What writes files; the pictures are drawn before an answer that names them is printed."""
+    sinks: list[Sink] = []
+    if csv is not None:
+        from slicewise.output.csv import CsvSink
+
+        sinks.append(CsvSink(csv, bundle.classes))
+    if explain is None and report is None:
+        return sinks
+    from slicewise.explain.overlay import OverlayStyle
+
+    style = OverlayStyle(colormap or "ember", alpha or 0.6)
+    if explain is not None:
+        from slicewise.output.png import PngSink
+
+        sinks.append(PngSink(bundle, style, target))
+    if report is not None:
+        sinks.append(_Report(report, bundle, style))
+    return sinks
+
+
+class _Report:
+    """The page of all answers."""
+
+    def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle) -> None:
+        self._path, self._bundle, self._style = path, bundle, style
+        self._items: list[Item] = []
+
+    def write(self, item: Item) -> None:
+        self._items.append(item)
+
+    def close(self) -> None:
+        from slicewise.output.html import write_report
+
+        write_report(self._items, self._bundle, self._path, self._style)
+        show(f"report: {self._path}", err=True)

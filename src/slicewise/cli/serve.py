@@ -1,4 +1,4 @@
-"""The options of `slicewise serve`."""
+"""`slicewise serve`: the service."""
 
 from __future__ import annotations
 
@@ -8,38 +8,46 @@ from typing import Annotated
 
 import typer
 
-from slicewise.cli.options import BundlePath
+from slicewise.cli.options import BundlePath, Database
 from slicewise.errors import ConfigError
 
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")
+        str | None, typer.Option(help="The address to listen on. The default is 127.0.0.1.")
     ] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; default 8000.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="The port to listen on. The default is 8000."),
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes; default 1.")
+        int | None,
+        typer.Option(min=1, max=64, help="The number of processes. The default is 1."),
     ] = None,
     bundle: BundlePath = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of one forward pass; default 1.")
+        int | None,
+        typer.Option(min=1, help="The number of threads of one forward pass. The default is 1."),
     ] = None,
     challenger: Annotated[
-        Path | None, typer.Option(help="A second bundle to try beside the first.")
+        Path | None,
+        typer.Option(help="A second bundle to try beside the first. There is none by default."),
     ] = None,
     challenger_share: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Share of inputs it answers; 0, the default, runs it in shadow."
+            min=0,
+            max=1,
+            help="The share of inputs that the challenger answers. The default is 0: it runs in "
+            "shadow.",
         ),
     ] = None,
-    database: Annotated[
-        str | None, typer.Option(help="SQLAlchemy URL; default sqlite:///slicewise.db.")
-    ] = None,
+    database: Database = None,
 ) -> None:
-    """Answer over HTTP: API, metrics and page in one process.
+    """Serve predictions over HTTP: the API, metrics and the page.
 
-    Everything else is set by variables that begin with SLICEWISE_; options come before them.
+    All other settings are environment variables that begin with SLICEWISE_. An option takes
+    precedence over its variable.
     """
     if os.name == "nt":
         raise ConfigError("slicewise serve: expected Linux or macOS; on Windows use WSL")

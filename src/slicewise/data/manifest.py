@@ -125,6 +125,11 @@ class Manifest:
                 slice stands in two rows; names both.
             MissingExtraError: If it is Parquet and pyarrow is not installed.
         """
+        if path.is_dir():
+            raise ManifestError(
+                f"{path}: expected a manifest, .csv or .parquet; got a folder; `slicewise data "
+                f"build {path} --out manifest.csv` makes one of it"
+            )
         records = read_table(path)
         if not records:
             raise ManifestError(f"{path}: expected at least one row; got none")

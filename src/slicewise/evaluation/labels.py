@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from slicewise.data.manifest import ManifestRow
-from slicewise.data.tasks import TUMOR, Task
-from slicewise.errors import EvaluationError, ManifestError
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.tasks import TUMOR, Task, normal_name
+from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.inference.bundle import TaskInfo
 
 
@@ -90,6 +90,21 @@ def read_labels(
         f"labels: the model knows {', '.join(task.classes)}; got {unknown}; --map LABEL=CLASS "
         "says what another name means"
     )
+
+
+def require_labels(names: Iterable[str], manifest: Manifest) -> None:
+    """Refuse to explain a label that no row of a manifest has.
+
+    Raises:
+        ConfigError: Names the labels there are.
+    """
+    there = sorted({row.label for row in manifest.rows})
+    known = {normal_name(label) for label in there}
+    for name in names:
+        if normal_name(name) not in known:
+            raise ConfigError(
+                f"--map {name}: expected a label of the manifest, one of {', '.join(there)}"
+            )
 
 
 def _binary(task: Task) -> Task | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from slicewise.data.manifest import ManifestRow
-from slicewise.errors import EvaluationError
+from slicewise.errors import ConfigError, EvaluationError
 
 
 def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[ManifestRow]:
@@ -40,6 +40,20 @@ def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[Mani
     for k, label in enumerate(sorted(turns, key=lambda name: len(turns[name]))):
         chosen += turns[label][: (limit - len(chosen)) // (len(turns) - k)]
     return [rows[index] for index in sorted(chosen)]
+
+
+def require_places(limit: int, rows: Sequence[ManifestRow]) -> None:
+    """Refuse before long work a sample with fewer places than the rows have classes.
+
+    Raises:
+        ConfigError: Names the classes.
+    """
+    classes = sorted({row.label for row in rows})
+    if limit < len(classes):
+        raise ConfigError(
+            f"--limit {limit}: expected at least {len(classes)}, a slice of each class "
+            f"({', '.join(classes)})"
+        )
 
 
 def _turns(rows: Sequence[ManifestRow], label: str, rng: np.random.Generator) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from slicewise.errors import InputError
@@ -38,13 +38,26 @@ def walk(folder: Path) -> Iterator[Entry | Failure]:
     """
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and not is_foreign(name):
+        folders[:] = _visible(folders)
+        for name in _visible(files):
+            if not is_foreign(name):
                 yield entry_or_failure(Path(parent) / name)
         yield from (_folder_failure(error) for error in unreadable)
         unreadable.clear()
     yield from (_folder_failure(error) for error in unreadable)
+
+
+def count_files(folder: Path) -> int:
+    """How many files `walk` finds below a folder; none of them is looked at."""
+    count = 0
+    for _, folders, files in os.walk(folder):
+        folders[:] = _visible(folders)
+        count += sum(not is_foreign(name) for name in _visible(files))
+    return count
+
+
+def _visible(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def is_foreign(name: str) -> bool:

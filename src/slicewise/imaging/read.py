@@ -21,7 +21,7 @@ _INDEX = re.compile(r"#(\d+)$")
 
 
 def read_inputs(
-    paths: Iterable[str | Path], limits: Limits = DEFAULT_LIMITS
+    inputs: Iterable[str | Path | Entry], limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Series | Failure]:
     """Read files, folders and zips one after another; what cannot be read is a failure beside them.
 
@@ -30,38 +30,23 @@ def read_inputs(
     a series is complete only when all its files have been seen.
 
     Args:
-        paths: Files, folders (searched to any depth, hidden and clearly foreign files skipped) and
-            zips.
+        inputs: Files, folders (searched to any depth, hidden and clearly foreign files skipped)
+            and zips, or what is open already, such as bytes in memory.
         limits: What is refused before decoding.
 
     Yields:
         A series, or the failure of one input. Series are decoded one at a time, when asked for.
     """
     named = Gathering(None, limits)
-    for path in map(Path, paths):
-        if is_folder(path):
-            yield from read_place(walk(path), str(path), limits)
+    for given in inputs:
+        if not isinstance(given, Entry) and is_folder(Path(given)):
+            yield from read_place(walk(Path(given)), str(Path(given)), limits)
             continue
-        entry = entry_or_failure(path)
+        entry = given if isinstance(given, Entry) else entry_or_failure(Path(given))
         if isinstance(entry, Failure):
             yield entry
         else:
             yield from named.read(entry)
-    yield from named.read_series()
-
-
-def read_entries(
-    entries: Iterable[Entry], limits: Limits = DEFAULT_LIMITS
-) -> Iterator[Series | Failure]:
-    """Like `read_inputs`, for inputs that are open already, such as bytes in memory.
-
-    Args:
-        entries: Files and zips by name.
-        limits: What is refused before decoding.
-    """
-    named = Gathering(None, limits)
-    for entry in entries:
-        yield from named.read(entry)
     yield from named.read_series()
 
 

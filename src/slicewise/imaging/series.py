@@ -13,7 +13,7 @@ from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.discovery import is_bystander
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.archive import open_archive
-from slicewise.imaging.formats.content import Content, content_of, unknown_content
+from slicewise.imaging.formats.content import FORMATS, Content, content_of, unknown_content
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.formats.raster import read_raster
 from slicewise.imaging.geometry import plane_of, split_series
@@ -123,7 +123,7 @@ def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -
         empty = False
         yield answer
     if empty:
-        yield Failure(place, "expected at least one image, got none")
+        yield Failure(place, f"expected at least one image, got none; an image is {FORMATS}")
 
 
 def _answers(entries: Iterable[Entry | Failure], gathering: Gathering) -> Iterator[Answer]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slicewise.imaging.batches import batched
+from slicewise.imaging.entry import Entry
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series
@@ -28,7 +29,7 @@ class SeriesAnswers:
 
 
 def answer_inputs(
-    paths: Iterable[str | Path],
+    inputs: Iterable[str | Path | Entry],
     classifier: Classifier,
     *,
     threshold: float | None = None,
@@ -38,13 +39,13 @@ def answer_inputs(
     """Answer for every input, one series after the other; a bad input is a `Failure` among them.
 
     Args:
-        paths: Files, folders and zips of any kind that `read_inputs` takes.
+        inputs: Files, folders and zips of any kind, or open entries, as `read_inputs` takes them.
         classifier: A loaded bundle.
         threshold: Tumor threshold to use instead of the one in the bundle.
         tta: Average over test-time views.
         limits: What is refused before decoding; None for the defaults.
     """
-    for item in read_inputs(paths, limits or Limits()):
+    for item in read_inputs(inputs, limits or Limits()):
         if isinstance(item, Failure):
             yield item
         else:

@@ -176,14 +176,14 @@ def test_a_challenger_of_another_task_is_refused_at_the_start(tmp_path):
 
 def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, monkeypatch):
     go_on = threading.Event()
-    decode = reading.read_entries
+    decode = reading.read_inputs
 
     def slow(entries, limits):
         for item in decode(entries, limits):
             go_on.wait(10)
             yield item
 
-    monkeypatch.setattr(reading, "read_entries", slow)
+    monkeypatch.setattr(reading, "read_inputs", slow)
     with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
         door, prepared = services(client).engine.door, []
         monkeypatch.setattr(services(client).engine.main, "prepare", prepared.append)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from builders import CLASSES, bundle_info
 from builders_training import run_config, run_values, write_heads
-from slicewise.cli.train_run import run_train
+from slicewise.cli.main import app
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.inference.bundle import TaskInfo, load_bundle
@@ -114,7 +115,8 @@ def test_nothing_of_the_machine_is_told(tmp_path):
     write_heads(tmp_path)
     path = tmp_path / "quick.yaml"
     path.write_text(yaml.safe_dump(run_values(tmp_path, trainer={"epochs": 1})))
-    (bundle,) = run_train(path, {}, folds=False, only=[], refit=False)
+    assert CliRunner().invoke(app, ["train", str(path)]).exit_code == 0
+    bundle = tmp_path / "runs/quick/bundle"
     for file in ("MODEL_CARD.md", "bundle.json"):
         text = (bundle / file).read_text()
         assert "slicewise train quick.yaml" in text

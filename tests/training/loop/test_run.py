@@ -289,7 +289,9 @@ def test_progress_does_not_mix_with_the_answer(heads, capfd):
     fitted(heads)
     out, progress = capfd.readouterr()
     assert out == ""
-    assert "Decoding" in progress
+    assert "epoch 1: " in progress
+    assert "\x1b" not in progress
+    assert all(line.split()[0] for line in progress.splitlines()), "a bar in a log"
 
 
 def without(folder: Path, unwanted) -> Manifest:

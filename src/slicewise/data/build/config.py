@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -126,6 +127,51 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     config = config.model_copy(update={"sources": sources})
     config._in_file = True
     return config
+
+
+def build_config(
+    roots: Sequence[Path],
+    base: Path | None,
+    table: Mapping[str, str | None],
+    rules: Mapping[str, str | int | bool | None],
+    *,
+    aliases: Sequence[str],
+    skip: Sequence[str],
+    pattern: str | None,
+) -> BuildConfig:
+    """A configuration from the command line: one YAML file by itself, or folders with options.
+
+    Raises:
+        ConfigError: A YAML file is mixed with options, or an option would change nothing.
+    """
+    files = [root for root in roots if root.suffix.lower() in {".yaml", ".yml"}]
+    if files and len(roots) > 1:
+        raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
+    if files:
+        lists = {"aliases": aliases, "skip": skip, "pattern": pattern}
+        _require_no_options(files[0], table, rules, [name for name in lists if lists[name]])
+        return read_build_config(files[0], base)
+    if base is not None:
+        raise ConfigError("--base goes with a YAML file of sources only")
+    return config_of(roots, skip=skip, table=table, pattern=pattern, aliases=aliases, **rules)
+
+
+def _require_no_options(
+    file: Path,
+    table: Mapping[str, str | None],
+    rules: Mapping[str, str | int | bool | None],
+    more: Sequence[str],
+) -> None:
+    """A YAML file is not changed by options; the error names the keys that take their place."""
+    keys = [f"{name}: {json.dumps(value)}" for name, value in rules.items() if value is not None]
+    keys += more
+    if any(value is not None for value in table.values()):
+        keys.append("table (of a source)")
+    if keys:
+        raise ConfigError(
+            f"{file}: expected no options beside a YAML but --base and --out; put these into the "
+            f"file as keys: {', '.join(keys)}"
+        )
 
 
 def config_of(

@@ -9,6 +9,9 @@ from slicewise.errors import UnsupportedImageError
 
 Content = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM", "NIFTI", "ZIP"]
 
+FORMATS = "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or zip"
+"""What is read, in words."""
+
 HEAD_BYTES = 1024
 """How many first bytes `content_of` wants to see."""
 
@@ -75,8 +78,7 @@ def unknown_content(head: bytes) -> UnsupportedImageError:
     got = "text" if looks_like_text(head) else "unknown content"
     if is_gzip(head):
         got = "gzip data that hold no NIfTI volume"
-    expected = "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or zip"
-    return UnsupportedImageError(f"expected {expected}, got {got}")
+    return UnsupportedImageError(f"expected {FORMATS}, got {got}")
 
 
 def _is_bare_dataset(head: bytes) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from slicewise.audit_log.records import Arm
 from slicewise.errors import LimitError, OverloadError
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.read import read_entries
+from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series
 from slicewise.inference.classifier import Classifier, Ready
 from slicewise.service.http.uploads import Upload, upload_name_of
@@ -107,7 +107,7 @@ def _decoded(
     """All series of a request; what is none goes to the failures."""
     found: list[Series] = []
     slices = pixels = 0
-    for item in read_entries([upload.entry() for upload in uploads], limits):
+    for item in read_inputs([upload.entry() for upload in uploads], limits):
         _require_wanted(stop)
         if isinstance(item, Failure):
             failures.append(item)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
+from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.predictions.files import read_predictions
 from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.text import figure_text
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.fold_split import fold_names, held_out, read_with_folds
-from slicewise.training.crossval.pooled_report import pool
+from slicewise.training.crossval.pooled_report import FOLDER, pool
 from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.loop.train import Figures, own_figures, summary, train_manifest
+from slicewise.training.loop.train import EVALUATION, Figures, own_figures, summary, train_manifest
+
+HEADLINES = (
+    ("accuracy",),
+    ("balanced_accuracy",),
+    ("macro_auroc",),
+    ("ece",),
+    ("memorisation_1nn",),
+    ("tumor", "sensitivity"),
+    ("tumor", "specificity"),
+)
 
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
@@ -110,3 +122,31 @@ def _given(figures: dict[str, Any]) -> Figures:
         return figures
 
     return measure
+
+
+def headlines(bundle: Path) -> str:
+    """Where a bundle and its report lie, and its main metrics with their intervals."""
+    info = load_bundle(bundle).info
+    own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
+    metrics = info.evaluation
+    rows = [
+        (" ".join(key).replace("_", " "), figure_text(_at(metrics, *key)))
+        for key in HEADLINES
+        if key[0] != "tumor" or info.task.negative_class is not None
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(
+        [
+            f"bundle: {bundle}",
+            f"report: {own if own.is_dir() else pooled}",
+            f"{metrics['split']}: {metrics['n']} slices in {metrics['groups']} groups; "
+            "95 % intervals resample groups",
+            *(f"  {name:{width}}  {text}" for name, text in rows),
+        ]
+    )
+
+
+def _at(metrics: Mapping[str, Any], *key: str) -> Mapping[str, Any]:
+    for part in key:
+        metrics = metrics[part]
+    return metrics

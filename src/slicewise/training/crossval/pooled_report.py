@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from slicewise.arrays import Bools
 from slicewise.data.duplicates.neighbour import thumbnail
@@ -34,6 +32,7 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.rule import DecisionRule, OutOfDistribution
 from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.progress import track
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.rule_across_folds import measured_across_folds, rule_section
 from slicewise.training.loop.train import METRICS_NAME, write_report
@@ -148,7 +147,7 @@ def _neighbours(config: RunConfig, manifest: Manifest, tables: Sequence[Predicti
     """Whether the nearest slice of the other folds has the same label, fold by fold."""
     small = {
         row.path: thumbnail(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(manifest.rows, "Nearest neighbours", console=Console(stderr=True))
+        for row in track(manifest.rows, "Nearest neighbours")
     }
     labels = {row.path: row.label for row in manifest.rows}
     parts = []

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -25,6 +23,7 @@ from slicewise.files import whole
 from slicewise.imaging.preprocess import PIPELINE_VERSION, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice, is_synthetic
+from slicewise.progress import track
 
 Images = NDArray[np.uint8]
 Possible = NDArray[np.bool_]
@@ -70,7 +69,7 @@ def _save(images: Images, path: Path) -> None:
 def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
     images = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
     failures: list[str] = []
-    for i, row in enumerate(track(manifest.rows, "Decoding slices", console=Console(stderr=True))):
+    for i, row in enumerate(track(manifest.rows, "Decoding slices")):
         try:
             slice_ = read_slice(manifest.resolve(row))
             _require_allowed(manifest, row, slice_)

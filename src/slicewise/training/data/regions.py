@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from slicewise.data.manifest import MASK_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
 from slicewise.evaluation.explanations.regions import Boxes, read_boxes, tumor_region
 from slicewise.imaging.preprocess import Placement, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
+from slicewise.progress import track
 from slicewise.training.data.dataset import Images, cache_key, cached
 
 _INSIDE = 255
@@ -48,7 +47,7 @@ def load_regions(
 
 def _drawn(manifest: Manifest, task: Task, spec: PreprocessSpec, boxes: Boxes | None) -> Images:
     regions = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
-    rows = track(manifest.rows, "Drawing tumor regions", console=Console(stderr=True))
+    rows = track(manifest.rows, "Drawing tumor regions")
     for index, row in enumerate(rows):
         if row.label != task.negative_class and _has_region(row, boxes):
             regions[index] = _region(manifest, row, spec, boxes)

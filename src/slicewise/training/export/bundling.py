@@ -9,9 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from slicewise import __version__
 from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
 from slicewise.data.manifest import Manifest
@@ -33,6 +30,7 @@ from slicewise.inference.bundle import (
 )
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule, OutOfDistribution
+from slicewise.progress import track
 from slicewise.training.config import RunConfig
 from slicewise.training.export.card import model_card
 from slicewise.training.export.decision_fit import fit_decision
@@ -142,7 +140,7 @@ def seen_fingerprints(manifest: Manifest) -> bytes:
     rows = [row for name in DEVELOPMENT for row in manifest.subset(name).rows]
     prints = [
         fingerprint(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(rows, "Fingerprinting", console=Console(stderr=True))
+        for row in track(rows, "Fingerprinting")
     ]
     with TemporaryDirectory() as folder:
         path = Path(folder) / SEEN_NAME

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
@@ -29,15 +26,13 @@ from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.ood import OodDetector, looks_of
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.predictions.table import PredictionTable
+from slicewise.progress import track
 from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
 from slicewise.training.bundle_config import RefusalConfig
 
 BATCH = 32
 DONORS = 64
 """Slices that strange pictures are made from, where a kind is made from slices."""
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +91,7 @@ def _answered(
     """Logits (N, K) of one split, and the same slices as the outlier fit wants them."""
     logits, embeddings, looks = [], [], []
     rows = manifest.subset(split).rows
-    slices = (read_slice(manifest.resolve(row)) for row in _shown(rows, f"Answering split {split}"))
+    slices = (read_slice(manifest.resolve(row)) for row in track(rows, f"Answering split {split}"))
     for batch in batched(slices, BATCH):
         outputs = classifier.forward(batch)
         logits.append(outputs.logits)
@@ -119,7 +114,7 @@ def ood_evidence(
         seed: Of the pictures.
     """
     embeddings, looks = [], []
-    for kind in _shown(kinds, "Fitting refusal on strange pictures"):
+    for kind in track(kinds, "Fitting refusal on strange pictures"):
         for batch in batched(ood_slices(kind.name, per_kind, seed, donors), BATCH):
             embeddings.append(classifier.forward(batch).embedding)
             looks.append(looks_of(batch))
@@ -188,7 +183,3 @@ def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> lis
     """Some slices of a manifest, drawn at random."""
     chosen = np.random.default_rng(seed).permutation(len(rows))[:DONORS]
     return [read_slice(manifest.resolve(rows[i])) for i in chosen]
-
-
-def _shown(items: Iterable[T], text: str) -> Iterator[T]:
-    yield from track(items, text, console=Console(stderr=True), transient=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,9 +48,10 @@ def callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
         ),
         EpochLog(folder / LOG_NAME),
         Milestones(stopping.monitor, stopping.mode),
-        EpochBar(),
         _best_checkpoint(config, checkpoints),
     ]
+    if _bar_wanted():
+        watching.append(EpochBar())
     if config.checkpoint.every:
         watching.append(
             ModelCheckpoint(
@@ -95,9 +97,15 @@ def trainer_of(config: RunConfig, folder: Path, watching: Iterable[L.Callback]) 
         profiler=profiler,
         num_sanity_val_steps=0,
         enable_model_summary=False,
+        enable_progress_bar=_bar_wanted(),
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
+
+
+def _bar_wanted() -> bool:
+    """A bar in a log would be a line for every step; `Milestones` tells a log enough."""
+    return sys.stderr.isatty()
 
 
 def _best_checkpoint(config: RunConfig, checkpoints: Path) -> ModelCheckpoint:

@@ -1,11 +1,10 @@
-"""The parts of an evaluation beyond the answers: gallery, times, robustness, heat maps."""
+"""What an evaluation looks at beyond the answers: gallery, times, robustness, heat maps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from slicewise.evaluation.evaluate import Evaluated, Part
@@ -19,7 +18,9 @@ NOT_TOLD_APART = (
     "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
     "of the model."
 )
-NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
+
+Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
+"""Gives a model with permuted weights, by what was permuted, or says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,12 @@ class Extras:
     boxes: Path | None
 
 
-def parts_of(extras: Extras) -> list[Part]:
+def parts_of(extras: Extras, shuffled: Shuffled) -> list[Part]:
     """The parts in the order in which they stand in the report.
+
+    Args:
+        extras: What is to be looked at.
+        shuffled: For the test whether heat maps follow the weights.
 
     Raises:
         ManifestError: If the table of boxes cannot be read.
@@ -51,7 +56,7 @@ def parts_of(extras: Extras) -> list[Part]:
     if extras.robustness:
         parts.append(partial(_robustness, count=extras.robustness))
     if extras.explanations:
-        parts.append(_explanations(extras.boxes))
+        parts.append(_explanations(extras.boxes, shuffled))
     return parts
 
 
@@ -71,7 +76,7 @@ def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
     )
 
 
-def _explanations(table: Path | None) -> Part:
+def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
     from slicewise.evaluation.explanations.regions import read_boxes
     from slicewise.evaluation.explanations.tests import explanation_tests
 
@@ -85,7 +90,7 @@ def _explanations(table: Path | None) -> Part:
             evaluated.rows,
             evaluated.classifier,
             evaluated.out_dir,
-            shuffled=_shuffled(evaluated.classifier.bundle),
+            shuffled=shuffled(evaluated.classifier.bundle),
             boxes=boxes,
             bootstrap=evaluated.bootstrap,
             notice=evaluated.notice,
@@ -94,12 +99,3 @@ def _explanations(table: Path | None) -> Part:
         return sections
 
     return part
-
-
-def _shuffled(bundle: Bundle) -> Mapping[str, Classifier] | str:
-    """The model with permuted weights, or why there is none."""
-    if find_spec("onnx") is None:
-        return NOT_SHUFFLED
-    from slicewise.training.export.randomise import shuffled_classifiers
-
-    return shuffled_classifiers(bundle)

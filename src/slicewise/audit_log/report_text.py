@@ -10,12 +10,8 @@ from slicewise.text import percent_text, share_text
 _IDENTITY = 12
 
 
-def report_text(report: Mapping[str, Any]) -> str:
-    """A report for a terminal.
-
-    Args:
-        report: As `compare_models` gives it.
-    """
+def comparison_text(report: Mapping[str, Any]) -> str:
+    """The comparison of `compare_models` for a terminal."""
     if not report["arms"]:
         return "no predictions in this time"
     lines = [*_arms(report["arms"])]

@@ -1,0 +1,246 @@
+"""`slicewise doctor`: whether this installation can work, and how to mend what it cannot."""
+
+from __future__ import annotations
+
+import locale
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from slicewise.cli.options import AsJson, show, show_json
+
+Status = Literal["ok", "warning", "error"]
+REINSTALL = "pip install --force-reinstall slicewise"
+GIGABYTE = 10**9
+LITTLE = 1.0
+"""In GB, of memory or disk: with less, long work may end early."""
+
+USES = {
+    "evaluate": "audits, evaluation and Parquet",
+    "train": "training",
+    "postgres": "an audit database in PostgreSQL",
+}
+"""What an extra is for, where its name does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found about one thing.
+
+    Args:
+        name: The thing.
+        status: `warning`: a part works less well or not at all; `error`: SliceWise does not work.
+        message: What was found and what it means.
+        mend: What to do about it; None where there is nothing to do.
+    """
+
+    name: str
+    status: Status
+    message: str
+    mend: str | None = None
+
+
+def doctor(json_: AsJson = False) -> None:
+    """Check this installation and say how to mend it.
+
+    Each line has a status (ok, warning or error), what was looked at, what was found and what it
+    means, and what to do about it. The exit code is 1 where a check is an error.
+    """
+    checks = [check for name, look in CHECKS.items() for check in _findings(name, look)]
+    if json_:
+        show_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            mend = f" -> {check.mend}" if check.mend else ""
+            show(f"{check.status:<8} {check.name}: {check.message}{mend}")
+    raise typer.Exit(1 if any(check.status == "error" for check in checks) else 0)
+
+
+def _findings(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    """What a check finds; one that fails is an error itself, whatever is broken."""
+    from slicewise.errors import SliceWiseError
+
+    try:
+        return list(look())
+    except SliceWiseError as error:
+        return [Check(name, "error", str(error), MEND.get(name, REINSTALL))]
+    except Exception as error:
+        return [Check(name, "error", f"{type(error).__name__}: {error}", MEND.get(name, REINSTALL))]
+
+
+def _warned(name: str, message: str, mend: str, *, bad: bool) -> Check:
+    return Check(name, "warning" if bad else "ok", message, mend if bad else None)
+
+
+def _versions() -> Iterator[Check]:
+    from slicewise import __file__ as here
+    from slicewise import __version__
+
+    machine = f"{platform.system()} {platform.machine()}"
+    yield Check("python", "ok", f"Python {platform.python_version()} on {machine}")
+    yield Check("slicewise", "ok", f"SliceWise {__version__} in {Path(here).parent}")
+
+
+def _extras() -> Iterator[Check]:
+    for extra in metadata.metadata("slicewise").get_all("Provides-Extra") or ():
+        missing = [name for name in _packages(extra) if not _is_installed(name)]
+        use = f", for {USES[extra]}" if extra in USES else ""
+        found = f"not installed{use} (missing: {', '.join(missing)})" if missing else "installed"
+        install = f"pip install 'slicewise[{extra}]'" if missing else None
+        yield Check(f"extra {extra}", "ok", found, install)
+
+
+def _packages(extra: str) -> list[str]:
+    """What an extra installs, other extras of SliceWise included."""
+    names = []
+    for line in metadata.requires("slicewise") or ():
+        found = re.match(r"([\w.-]+)(?:\[(\w+)\])?.*;.*extra == ['\"]([\w-]+)['\"]", line)
+        if found and found[3] == extra:
+            names += _packages(found[2]) if found[1] == "slicewise" else [found[1]]
+    return names
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _model() -> Iterator[Check]:
+    from slicewise.inference.classifier import Classifier
+
+    bundle = Classifier.load().bundle
+    model = f"{bundle.info.name} {bundle.info.version} ({bundle.identity[:12]})"
+    yield Check("model", "ok", f"{model} is installed and can be loaded")
+    licences = (f"{part}: {licence}" for part, licence in bundle.info.licences.items())
+    yield Check("licences", "ok", f"of the model: {'; '.join(licences)}")
+
+
+def _decoders() -> Iterator[Check]:
+    from pydicom import uid
+    from pydicom.pixels import get_decoder
+
+    syntaxes = [
+        *(uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1),
+        *(uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.JPEG2000Lossless, uid.JPEG2000),
+        uid.RLELossless,
+    ]
+    missing = [syntax.name for syntax in syntaxes if not get_decoder(syntax).is_available]
+    message = "JPEG, JPEG-LS, JPEG 2000 and RLE in DICOM files can be read"
+    if missing:
+        message = f"these compressions of DICOM files cannot be read: {', '.join(missing)}"
+    yield _warned("decoders", message, REINSTALL, bad=bool(missing))
+
+
+def _cores() -> Iterator[Check]:
+    there = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
+    quota, _, period = _limit("cpu.max").partition(" ")
+    limit = f"; the container allows the time of {int(quota) / int(period):g}" if quota else ""
+    yield Check("cores", "ok", f"{usable} of {there} may be used{limit}")
+
+
+def _memory() -> Iterator[Check]:
+    if not Path("/proc/meminfo").exists():
+        yield Check("memory", "ok", "not known on this system")
+        return
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    sizes = {line.partition(":")[0]: int(line.split()[1]) * 1024 / GIGABYTE for line in lines}
+    available = sizes["MemAvailable"]
+    message = f"{available:.1f} of {sizes['MemTotal']:.1f} GB are available"
+    if limit := _limit("memory.max"):
+        left = (int(limit) - int(_limit("memory.current") or 0)) / GIGABYTE
+        available = min(available, left)
+        message += f"; of the {int(limit) / GIGABYTE:.1f} GB of the container {left:.1f} are left"
+    yield _warned("memory", message, "end other programs", bad=available < LITTLE)
+
+
+def _limit(name: str) -> str:
+    """A limit of the control group (version 2) of this process; empty where there is none."""
+    try:
+        limit = Path("/sys/fs/cgroup", name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return "" if limit.startswith("max") else limit
+
+
+def _device() -> Iterator[Check]:
+    from slicewise.inference.runtime import ort
+
+    providers = [name.removesuffix("ExecutionProvider") for name in ort.get_available_providers()]
+    others = ", ".join(name for name in providers if name not in ("CPU", "Azure"))
+    beside = f"; there is also a provider for {others}" if others else ""
+    yield Check("device", "ok", f"CPU, by ONNX Runtime {ort.__version__}{beside}")
+
+
+def _database() -> Iterator[Check]:
+    from slicewise.audit_log.database import Database
+    from slicewise.audit_log.log import revision_of
+    from slicewise.audit_log.tables import REVISION
+    from slicewise.service.settings import read_settings
+
+    url = read_settings().database_url
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).exists():
+        yield Check("database", "ok", f"none yet; the service makes {Path(file).absolute()}")
+        return
+    database = Database(url, create=False)
+    try:
+        with database.reading() as connection:
+            revision = revision_of(connection)
+    finally:
+        database.close()
+    message = f"{database.name} can be read"
+    if revision != REVISION:
+        message += f"; its tables are of revision {revision}, not {REVISION}"
+    mend = "start the service, which creates or migrates the tables"
+    yield _warned("database", message, mend, bad=revision != REVISION)
+
+
+def _places() -> Iterator[Check]:
+    for name, folder in (("working folder", Path.cwd()), ("temporary", tempfile.gettempdir())):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                free = shutil.disk_usage(folder).free / GIGABYTE
+        except OSError as error:
+            message = f"{folder} cannot be written: {error.strerror}"
+            yield Check(name, "warning", message, "work in another folder, or change its rights")
+            continue
+        message = f"{folder} can be written; {free:.1f} GB are free"
+        yield _warned(name, message, "free some space", bad=free < LITTLE)
+
+
+def _terminal() -> Iterator[Check]:
+    encodings = sys.stdout.encoding, sys.getfilesystemencoding()
+    plain = [encoding for encoding in encodings if encoding.lower() != "utf-8"]
+    message = f"locale {locale.setlocale(locale.LC_CTYPE)}; names are shown in {encodings[0]}"
+    if plain:
+        message += f"; {plain[0]} cannot hold every name, so that some are shown as escapes"
+    yield _warned("terminal", message, "export PYTHONUTF8=1", bad=bool(plain))
+
+
+CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
+    "versions": _versions,
+    "extras": _extras,
+    "model": _model,
+    "decoders": _decoders,
+    "cores": _cores,
+    "memory": _memory,
+    "device": _device,
+    "database": _database,
+    "places": _places,
+    "terminal": _terminal,
+}
+MEND = {"database": "correct or unset SLICEWISE_DATABASE_URL, or start its server"}
