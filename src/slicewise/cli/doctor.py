@@ -102,7 +102,7 @@ def _extras() -> Iterator[Check]:
 
 def _packages(extra: str) -> list[str]:
     """What an extra installs, other extras of SliceWise included."""
-    names = []
+    names: list[str] = []
     for line in metadata.requires("slicewise") or ():
         found = re.match(r"([\w.-]+)(?:\[(\w+)\])?.*;.*extra == ['\"]([\w-]+)['\"]", line)
         if found and found[3] == extra:
@@ -130,7 +130,7 @@ def _model() -> Iterator[Check]:
 
 def _decoders() -> Iterator[Check]:
     from pydicom import uid
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     syntaxes = [
         *(uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -122,11 +122,8 @@ class PredictionTable:
     @property
     def trust(self) -> Floats | None:
         """Trust score of the answered class, (N,) float64; None without class_distances."""
-        return (
-            None
-            if self.class_distances is None
-            else trust_scores(self.class_distances, self.predicted)
-        )
+        distances = self.class_distances
+        return None if distances is None else trust_scores(distances, self.predicted)
 
     @property
     def scored_by(self) -> str:
@@ -210,30 +207,20 @@ class PredictionTable:
             rows: Indices, or (N,) booleans.
         """
 
-        def part(column: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if column is None else column[rows]
-
-        return replace(
-            self,
-            logits=self.logits[rows],
-            targets=self.targets[rows],
-            groups=self.groups[rows],
-            sources=self.sources[rows],
-            paths=self.paths[rows],
-            temperatures=part(self.temperatures),
-            thresholds=part(self.thresholds),
-            biases=part(self.biases),
-            verdicts=part(self.verdicts),
-            reasons=part(self.reasons),
-            sets=part(self.sets),
-            answered=part(self.answered),
-            class_distances=part(self.class_distances),
-        )
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        taken: dict[str, Any] = {n: None if c is None else c[rows] for n, c in columns.items()}
+        return replace(self, **taken)
 
     def _negative_index(self) -> int:
         if self.negative_class is None:
             raise EvaluationError(f"a tumor score needs a negative class; got {self.classes}")
         return self.classes.index(self.negative_class)
+
+
+_COLUMNS = tuple(field.name for field in fields(PredictionTable))[2:]
+"""All but the classes: what has one row a slice."""
+_FILLED = ("temperatures", "biases", "answered")
+"""What a table may lack where others have it."""
 
 
 def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
@@ -254,22 +241,14 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     for table in tables:
         if (table.classes, table.negative_class) != (first.classes, first.negative_class):
             raise EvaluationError(f"tables: expected the task {first.classes}; got {table.classes}")
+    columns = {name: _pooled(tables, name) for name in _COLUMNS if name not in _FILLED}
     return PredictionTable(
         classes=first.classes,
         negative_class=first.negative_class,
-        logits=np.concatenate([table.logits for table in tables]),
-        targets=np.concatenate([table.targets for table in tables]),
-        groups=np.concatenate([table.groups for table in tables]),
-        sources=np.concatenate([table.sources for table in tables]),
-        paths=np.concatenate([table.paths for table in tables]),
         temperatures=_filled([t.temperatures for t in tables], [np.ones(t.n) for t in tables]),
-        thresholds=_pooled(tables, "thresholds"),
         biases=_filled([t.biases for t in tables], [np.zeros(t.logits.shape) for t in tables]),
-        verdicts=_pooled(tables, "verdicts"),
-        reasons=_pooled(tables, "reasons"),
-        sets=_pooled(tables, "sets"),
         answered=_pooled_answered(tables),
-        class_distances=_pooled(tables, "class_distances"),
+        **columns,
     )
 
 
@@ -286,7 +265,7 @@ def _pooled_answered(tables: Sequence[PredictionTable]) -> Ints | None:
     return np.concatenate([table.predicted for table in tables])
 
 
-def _pooled(tables: Sequence[PredictionTable], name: str) -> NDArray[Any] | None:
+def _pooled(tables: Sequence[PredictionTable], name: str) -> Any:
     """A column that all tables have or none."""
     given = [column for table in tables if (column := getattr(table, name)) is not None]
     if given and len(given) < len(tables):
