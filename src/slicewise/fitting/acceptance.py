@@ -28,7 +28,6 @@ def fit_acceptance(
     and nothing is asked about unknown classes; nor where there are but two.
 
     Args:
-        table: Held-out answers, calibrated.
         target: Wanted share of right answers.
         unknown: Largest share of slices accepted whose own class was taken away.
 
@@ -71,9 +70,6 @@ def unknown_trust(table: PredictionTable) -> Floats | None:
 
     The network has learnt from that class, so this is less than what a class would find that it
     never saw. None without distances, and where fewer than two other classes are left.
-
-    Args:
-        table: Held-out answers, calibrated.
     """
     if table.class_distances is None or len(table.classes) < 3:
         return None

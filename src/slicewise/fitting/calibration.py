@@ -25,7 +25,6 @@ def class_balanced(targets: ArrayLike, classes: int, balance: float) -> Floats:
 
     Args:
         targets: (N,) class indices.
-        classes: K.
         balance: 0 leaves every slice its weight, 1 gives every class the same.
 
     Raises:

@@ -24,7 +24,6 @@ def fit_conformal(table: PredictionTable, coverage: float = COVERAGE) -> Conform
     """The smallest probability with which each class stays in the set.
 
     Args:
-        table: Held-out answers, calibrated.
         coverage: Promised share of sets that hold the true class, of each class apart.
 
     Raises:

@@ -53,7 +53,6 @@ def fit_ood_detector(real: Seen, ood: Seen, known: Seen | None = None) -> OodDet
     side as much as the other: a source of few slices in many groups counts as what it is.
 
     Args:
-        real: Held-out slices.
         ood: Pictures that must not be answered.
         known: Further slices for the whitening alone, such as those the model was trained on.
 
@@ -98,7 +97,6 @@ def limits_of(
     Args:
         scores: (N,) of held-out slices that the weights were not fitted on.
         groups: (N,) their groups.
-        kinds: Kinds of out-of-distribution pictures that were used.
         reviewed: Share above the lower limit.
         rejected: Share above the upper limit.
     """
@@ -122,10 +120,6 @@ def cross_scores(
 
     Args:
         real: Held-out slices; `kinds` holds their groups.
-        ood: Out-of-distribution pictures.
-        known: Further slices for the whitening alone.
-        parts: Into how many parts the groups are dealt.
-        seed: Of the dealing.
 
     Raises:
         EvaluationError: If there are fewer groups than parts.

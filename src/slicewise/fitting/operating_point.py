@@ -77,7 +77,6 @@ def least_cost(
 
     Args:
         missed: Cost of a missed tumor; only its ratio to `false_alarm` matters.
-        false_alarm: Cost of a false alarm.
         prevalence: Share of slices with a tumor where the threshold is to be used.
     """
     if not (missed > 0 and false_alarm > 0 and 0 < prevalence < 1):

@@ -27,9 +27,7 @@ def fit_neighbours(
         embeddings: (N, D) of slices that the model was trained on.
         classes: (N,) index of the class of each.
         groups: (N,) leak-free unit of each.
-        count: How many classes the model has.
         most: How many slices are remembered at most.
-        seed: Of the choice among more.
 
     Raises:
         EvaluationError: A class has no slice.

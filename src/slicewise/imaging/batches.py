@@ -13,7 +13,6 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of `size` items in order, the last one perhaps shorter; each is read when asked for.
 
     Args:
-        items: Of any kind.
         size: At least 1.
     """
     remaining = iter(items)

@@ -18,10 +18,8 @@ class Entry:
     """An input before anything of it is read.
 
     Args:
-        source: What to call it.
         size: Its length in bytes.
         open: Gives its bytes from the start, seekable. The caller closes them.
-        is_member: Whether it lies in an archive.
     """
 
     source: str

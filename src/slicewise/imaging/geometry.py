@@ -65,9 +65,6 @@ def along_normal(slices: Sequence[Slice]) -> list[Slice]:
 def normal_of(orientation: Orientation) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Unit normal of a slice (PS3.3 C.7.6.2.1.1), made to point left, posterior or superior.
 
-    Args:
-        orientation: Row, then column direction cosines, LPS.
-
     Returns:
         (3,) float64. Its largest component is positive, so the order of the slices does not depend
         on which way their rows run.
@@ -80,11 +77,7 @@ def normal_of(orientation: Orientation) -> np.ndarray[tuple[int], np.dtype[np.fl
 
 
 def plane_of(orientation: Orientation | None) -> str | None:
-    """`axial`, `coronal`, `sagittal` or `oblique`; None where the orientation is unknown.
-
-    Args:
-        orientation: Row, then column direction cosines, LPS.
-    """
+    """`axial`, `coronal`, `sagittal` or `oblique`; None where the orientation is unknown."""
     if orientation is None:
         return None
     along = np.abs(normal_of(orientation))

@@ -21,7 +21,6 @@ class Limits:
         max_pixels: Pixels of one image: rows times columns.
         max_frames: Images in one file, or in one series.
         max_volume_pixels: Pixels of one file with several images, or of one series, together.
-        max_zip_entries: Members of one archive.
         max_zip_bytes: Bytes of all members of one archive, expanded.
         max_zip_ratio: Expanded bytes for each compressed byte of an archive or of a deflated DICOM
             file; what expands to at most 8 MiB is harmless and exempt.

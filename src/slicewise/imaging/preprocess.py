@@ -96,7 +96,6 @@ def preprocess(pixels: Array, spec: PreprocessSpec) -> Preprocessed:
 
     Args:
         pixels: (H, W) finite modality values.
-        spec: Parameters, as stored in a bundle.
 
     Returns:
         An 8-bit image, so that a cache on disk and a live request hold the same numbers.

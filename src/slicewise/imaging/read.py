@@ -32,7 +32,6 @@ def read_inputs(
     Args:
         inputs: Files, folders (searched to any depth, hidden and clearly foreign files skipped)
             and zips, or what is open already, such as bytes in memory.
-        limits: What is refused before decoding.
 
     Yields:
         A series, or the failure of one input. Series are decoded one at a time, when asked for.
@@ -58,7 +57,6 @@ def read_slices(
     Args:
         path_or_bytes: A file, or the bytes of one. A zip gives the slices of all its members.
         name: What to call it; the path, or `bytes`, where none is given.
-        limits: What is refused before decoding.
 
     Returns:
         Its slices in stored order: frames of a DICOM object, pages of a TIFF, axial slices of a

@@ -39,7 +39,6 @@ class Gathering:
     Args:
         place: The folder or zip that is searched; None for files that were named one by one. Text
             beside images is no failure in a searched place.
-        limits: What is refused before decoding.
     """
 
     place: str | None
@@ -108,11 +107,6 @@ def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
 
 def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -> Iterator[Answer]:
     """Read all that a folder or zip holds.
-
-    Args:
-        entries: What was found in it.
-        place: What it is called.
-        limits: What is refused before decoding.
 
     Yields:
         A series, or the failure of one input; a failure of the place where it holds no image.

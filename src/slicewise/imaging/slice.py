@@ -27,14 +27,10 @@ class Slice:
             member, then `#index` for one slice of a multi-slice file.
         modality: DICOM Modality (0008,0060), None where the format has none.
         patient_id: Patient ID (0010,0020). Used for grouping only, never printed.
-        study_uid: Study Instance UID.
-        series_uid: Series Instance UID.
-        instance_uid: SOP Instance UID.
         position_mm: Image Position (Patient): centre of the first pixel, LPS, mm.
         orientation: Image Orientation (Patient): row then column direction cosines.
         pixel_spacing_mm: Between rows, between columns; mm.
         slice_thickness_mm: Slice Thickness (0018,0050), mm.
-        window: VOI window that came with the slice, in modality values.
         colour: Mean difference between the brightest and the darkest colour channel, in [0, 1];
             0 for a grey picture or DICOM image saved in colour, None where the file holds grey
             values only.

@@ -35,7 +35,6 @@ def write_predictions(
     most probable class.
 
     Args:
-        table: What to write.
         path: The file; its folder must exist.
         seen: Paths of slices the model was trained on; their rows say so.
     """
@@ -46,7 +45,6 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
     """Read what `write_predictions` wrote; the probabilities are computed again from the logits.
 
     Args:
-        path: The file.
         negative_class: The class that means no tumor, if the task has one; the file does not say.
 
     Raises:

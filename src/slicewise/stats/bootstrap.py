@@ -42,8 +42,6 @@ class Margin:
     """How much further than its resamples a quantity may reach.
 
     Args:
-        below: By how much its lower end lies below theirs.
-        above: By how much its upper end lies above theirs.
         alone: Whether no resample can differ from the whole, so that this is all there is.
     """
 
@@ -69,9 +67,6 @@ class Estimate:
     """A number with its interval; None where undefined, and then the reason.
 
     Args:
-        value: On all slices.
-        ci_low: Lower end of the interval.
-        ci_high: Upper end of the interval.
         reason: Why something is None.
         skipped: Resamples left out because the quantity was undefined in them.
     """
@@ -101,9 +96,7 @@ class Bootstrap:
     """How intervals are made.
 
     Args:
-        resamples: How often the groups are drawn.
         level: Coverage of the interval, in (0, 1).
-        seed: Of the random draws; the same seed gives the same interval.
         stratified: Draw the groups of each class apart, so that every resample has as many groups
             of each as there are. For class mixes that were chosen rather than met. Classes of one
             group are drawn together (see `draw_groups`).
@@ -130,10 +123,7 @@ def draw_groups(n_groups: int, strata: ArrayLike, resamples: int, seed: int) -> 
     joins the smallest other stratum (collapsed strata: Cochran, Sampling Techniques 1977, 5A.12).
 
     Args:
-        n_groups: How many groups there are.
         strata: (G,) the stratum of each group; all alike for a plain bootstrap.
-        resamples: How many resamples to draw.
-        seed: Of the random draws.
 
     Yields:
         (G,) group indices, one array a resample; a few are held in memory at a time.
@@ -162,11 +152,9 @@ def group_intervals(
     """Value and interval of several quantities, all from the same resamples.
 
     Args:
-        quantities: Name to function of slice indices.
         groups: (N,) group of each slice, a name or number.
         strata: (N,) class of each slice; used where the bootstrap is stratified. A group that
             holds several classes is a stratum of its own kind.
-        bootstrap: How to resample.
 
     Returns:
         Name to estimate, in the order given. The interval of a quantity that is `Bounded` is

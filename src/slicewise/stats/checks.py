@@ -16,7 +16,6 @@ def require_matrix(name: str, values: ArrayLike) -> Floats:
     """Finite numbers in rows and columns.
 
     Args:
-        name: What to call the argument in a message.
         values: (N, K) numbers, N and K at least 1.
 
     Raises:
@@ -82,7 +81,6 @@ def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
     """One yes or no a slice.
 
     Args:
-        name: What to call the argument in a message.
         values: (N,) booleans.
         n: How many there must be, where another argument says so.
 
@@ -104,7 +102,6 @@ def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
     Args:
         values: (N,) numbers.
         n: How many there must be.
-        name: Of the argument, for the error.
 
     Raises:
         EvaluationError: If the shape is off or a value is not finite.
@@ -121,10 +118,7 @@ def require_some(name: str, count: int, total: int, what: str) -> None:
     """That a quantity has what it is a share of.
 
     Args:
-        name: The quantity.
         count: How many of `what` there are.
-        total: Number of slices.
-        what: What the quantity needs.
 
     Raises:
         EvaluationError: If the count is zero.

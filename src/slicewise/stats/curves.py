@@ -26,7 +26,6 @@ class ThresholdCounts:
         true_positives: (T,) positives flagged.
         false_positives: (T,) negatives flagged.
         positives: Number of positives.
-        negatives: Number of negatives.
     """
 
     thresholds: Floats

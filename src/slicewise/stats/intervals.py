@@ -65,7 +65,6 @@ class Shares:
     """A quantity that is a share of slices, or the mean of several shares.
 
     Args:
-        quantity: Gives the value.
         parts: Of each share: (N,) values in [0, 1], such as hits, and (N,) which slices it is a
             share of. The mean of the shares is what `quantity` gives of all slices.
     """

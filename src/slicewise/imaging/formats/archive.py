@@ -30,10 +30,6 @@ def open_archive(archive: Entry, limits: Limits) -> Iterator[list[Entry | Failur
     Folders, hidden files and what macOS adds are left out. A member that may not be read is a
     failure beside the others: encrypted, too large, or named as if it lay outside the archive.
 
-    Args:
-        archive: The zip.
-        limits: What is refused before anything is expanded.
-
     Raises:
         LimitError: The archive has too many members or expands to too much.
         InputError: It is no readable zip, or nothing that could be an image is in it.

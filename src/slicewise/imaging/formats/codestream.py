@@ -20,8 +20,6 @@ class Declaration:
     Args:
         rows: Height in pixels.
         columns: Width in pixels.
-        bits: Bits of one sample.
-        samples: Samples of one pixel.
     """
 
     rows: int
@@ -32,9 +30,6 @@ class Declaration:
 
 def declaration(codestream: bytes) -> Declaration | None:
     """What a JPEG, JPEG-LS, JPEG 2000 or HTJ2K codestream declares.
-
-    Args:
-        codestream: One compressed image.
 
     Returns:
         None where it is none of these, or where no frame header is found.

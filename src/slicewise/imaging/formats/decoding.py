@@ -19,9 +19,6 @@ def decoding(what: str) -> Iterator[None]:
     a broken file. Decoders raise whatever their innermost parser happened to raise, so everything
     is caught. Their words are left out: they may quote header values, and those may name a patient.
 
-    Args:
-        what: What is decoded, for the message.
-
     Raises:
         InputError: The decoder failed.
         LimitError: It ran out of memory.

@@ -89,7 +89,6 @@ class DicomHeader:
         series_uid: Series Instance UID (0020,000E), None where there is none.
         instance_uid: SOP Instance UID (0008,0018), None where there is none.
         instance_number: Instance Number (0020,0013), None where there is none.
-        frames: How many images the file holds.
         pixels: How many pixels they hold together.
     """
 
@@ -102,10 +101,6 @@ class DicomHeader:
 
 def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     """Read what grouping needs, without the pixels.
-
-    Args:
-        stream: The file, seekable, at its start.
-        limits: What is refused.
 
     Raises:
         InputError: It is broken, too small or too large, or has no image attributes.
@@ -125,11 +120,6 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
 
 def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
     """Read a DICOM image; each frame of a multi-frame object is a slice, in stored order.
-
-    Args:
-        stream: The file, seekable, at its start.
-        source: What to call it.
-        limits: What is refused before decoding.
 
     Raises:
         LimitError: It is larger than the limits.

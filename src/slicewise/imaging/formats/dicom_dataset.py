@@ -52,10 +52,6 @@ logging.getLogger("pydicom").propagate = False
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
     """Read a DICOM image whose pixels may be decoded: everything about them has been checked.
 
-    Args:
-        stream: The file, seekable.
-        limits: What is refused.
-
     Raises:
         LimitError: It declares more than the limits allow, in its header or in a compressed frame.
         InputError: It holds no pixel data, or fewer or other ones than it declares.
@@ -70,8 +66,6 @@ def load_header(stream: BinaryIO, limits: Limits, tags: list[str] | None = None)
     """Read a data set up to its pixels.
 
     Args:
-        stream: The file, seekable.
-        limits: What is refused.
         tags: Keywords of the only attributes wanted; all where None.
 
     Raises:

@@ -31,7 +31,6 @@ class FrameHeader:
 
     Args:
         dataset: The data set, pixels not needed.
-        index: Frame number from zero.
     """
 
     def __init__(self, dataset: Dataset, index: int) -> None:

@@ -35,8 +35,6 @@ def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
 
     Args:
         stream: The file, plain or gzip, seekable, at its start.
-        source: What to call it.
-        limits: What is refused before decoding.
 
     Raises:
         LimitError: It is larger than the limits.
@@ -69,7 +67,6 @@ class _Grid:
     """How the stored voxels lie in the patient.
 
     Args:
-        shape: Stored extent along the three stored axes.
         orientation: (3, 2) what nibabel needs to turn the stored axes right, anterior, superior.
         affine: (4, 4) turned voxel index to RAS mm, None where the file does not say.
     """
@@ -115,9 +112,7 @@ def _load(stream: BinaryIO, available: int, limits: Limits) -> Any:
     """The image, its voxels in memory but not converted; only what its header declares is read.
 
     Args:
-        stream: The file, uncompressed.
         available: The most bytes that the stream can hold, so that a lie is told without reading.
-        limits: What is refused before the voxels are read.
     """
     head = _read(stream, _NIFTI2_BYTES)
     kind = _image_class(head)

@@ -33,9 +33,6 @@ def colour_difference(picture: Image.Image) -> float:
     """Mean difference between the brightest and the darkest channel, in [0, 1]; 0 for grey.
 
     Measured on a copy of at most 128 x 128 pixels, in which the colour noise of JPEG averages out.
-
-    Args:
-        picture: Of mode RGB; it is shrunk in place.
     """
     picture.thumbnail((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX)
     channels = np.asarray(picture, dtype=np.float32) / 255
@@ -56,9 +53,6 @@ def eight_bits(values: NDArray[Any], top: int) -> NDArray[np.uint8]:
 
 def require_finite(pixels: NDArray[Any]) -> Array:
     """The pixels as float32, once it is sure that each of them is a number.
-
-    Args:
-        pixels: Any shape, any real type.
 
     Raises:
         InputError: A pixel is NaN or infinite.

@@ -42,12 +42,6 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
     Colour becomes brightness (ITU-R BT.601), transparency is laid on black, the EXIF orientation is
     applied. Grey values keep their depth; 16-bit colour is read with 8 bits.
 
-    Args:
-        stream: The file, seekable, at its start.
-        kind: Its format as its content says; no other decoder is tried.
-        source: What to call it.
-        limits: What is refused before decoding.
-
     Raises:
         LimitError: It is larger than the limits.
         UnsupportedImageError: It is an animation, or holds pixels of a kind that is not read.
