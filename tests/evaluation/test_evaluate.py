@@ -399,7 +399,7 @@ def test_a_gate_is_judged_and_written(folder):
     run(folder, gate=Gate.model_validate({"minimum": {"groups": 7}}))
     written = json.loads((folder / "out/gate.json").read_text())
     assert written["words"] == "research gate failed"
-    assert "research gate failed" in (folder / "out/report.html").read_text()
+    assert "Research gate failed" in (folder / "out/report.html").read_text()
 
 
 def test_a_gate_on_an_unknown_class_stops_before_anything_is_answered(folder):
@@ -413,7 +413,7 @@ def test_further_parts_stand_in_the_report(folder):
 
     def part(evaluated):
         given.append(evaluated)
-        return [Section("A part of its own", "Says so.")]
+        return [Section.of("A part of its own", "Says so.")]
 
     run(folder, parts=[part])
     assert "A part of its own" in (folder / "out/report.html").read_text()

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import binomtest
 
 from builders_evaluation import decided_table, rule_of, table_of
+from builders_reports import prose_of
 from slicewise.errors import ConfigError
-from slicewise.evaluation.gate import Gate, judge, load_gate
-from slicewise.evaluation.sections.gate_report import write_gate
+from slicewise.evaluation.gate import Gate, judge, load_gate, write_gate
 from slicewise.evaluation.summary import summarise
 from slicewise.stats.bootstrap import NO_SPREAD, Bootstrap
 
@@ -106,8 +106,8 @@ def test_the_file_says_what_was_held_to_what(report, tmp_path):
     written = json.loads((tmp_path / "gate.json").read_text())
     assert written["passed"] is False
     assert [check["passed"] for check in written["checks"]] == [False, True]
-    assert section.text.startswith("Research gate failed: 1 of 2 limits kept.")
-    assert "nothing about use on patients" in section.text
+    assert prose_of(section).startswith("Research gate failed: 1 of 2 limits kept.")
+    assert "nothing about use on patients" in prose_of(section)
 
 
 @pytest.mark.parametrize(

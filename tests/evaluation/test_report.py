@@ -11,8 +11,8 @@ from PIL import Image
 
 from builders_evaluation import rule_of, table_of
 from slicewise.errors import MissingExtraError
-from slicewise.evaluation.report import Refusals, ReportContext, report_from_predictions
-from slicewise.evaluation.sections import pictures
+from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
+from slicewise.evaluation.sections import plots as drawn
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
 from slicewise.predictions.files import read_predictions
@@ -46,14 +46,12 @@ def context_of(**refusals):
 
 
 def report(table, folder, *, plots=False, **refusals):
-    return report_from_predictions(
-        table,
-        folder,
-        context_of(**refusals),
-        neighbour="not measured",
-        bootstrap=QUICK,
-        plots=plots,
+    context = context_of(**refusals)
+    written = write_metrics(
+        table, folder, context, neighbour="not measured", bootstrap=QUICK, plots=plots
     )
+    write_pages(table, written, folder, plots=plots)
+    return written
 
 
 def test_all_files_are_written(tmp_path):
@@ -71,6 +69,7 @@ def test_all_files_are_written(tmp_path):
         "ci_high": None,
         "reason": "set before this evaluation; youden_j",
         "rule": "youden_j",
+        "fitted": True,
     }
     assert written["interval"]["resamples"] == 20
     back = read_predictions(tmp_path / "out" / "predictions.csv", "no_tumor")
@@ -101,13 +100,13 @@ def test_refused_slices_are_listed(tmp_path):
 
 def test_allowed_seen_slices_stamp_every_file(tmp_path, monkeypatch):
     notices = []
-    real = pictures.figure
+    real = drawn.drawing
 
-    def watched(path, table, notice, size):
+    def watched(path, width, height, *, notice):
         notices.append(notice)
-        return real(path, table, notice, size)
+        return real(path, width, height, notice=notice)
 
-    monkeypatch.setattr(pictures, "figure", watched)
+    monkeypatch.setattr(drawn, "drawing", watched)
     written = report(table_of(), tmp_path, plots=True, seen=("glioma/0.png",), allow_seen=True)
     assert written["allow_seen"] is True
     assert written["seen_evaluated"]["paths"] == ["glioma/0.png"]
@@ -119,18 +118,18 @@ def test_allowed_seen_slices_stamp_every_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("seen", "check", "words"),
+    ("seen", "checked", "words"),
     [
-        (("a.png",), "compared with 10 training slices", "Includes slices the model was trained"),
-        ((), "compared with 10 training slices", None),
-        ((), "not checked: bundle x holds no seen.npz", "May include slices the model was trained"),
-        (("a.png",), "a: not checked: no seen.npz; b: compared with 10", "Includes slices"),
+        (("a.png",), True, "Includes slices the model was trained"),
+        ((), True, None),
+        ((), False, "May include slices the model was trained"),
+        (("a.png",), False, "Includes slices"),
     ],
 )
-def test_only_what_was_or_may_have_been_seen_is_stamped(seen, check, words):
-    notice = Refusals(seen, check, allow_seen=True).notice
+def test_only_what_was_or_may_have_been_seen_is_stamped(seen, checked, words):
+    notice = Refusals(seen, "", allow_seen=True, checked=checked).notice
     assert notice is None if words is None else notice.startswith(words)
-    assert Refusals(seen, check).notice is None
+    assert Refusals(seen, "", checked=checked).notice is None
 
 
 def test_thresholds_of_several_models_are_told_as_a_range(tmp_path):

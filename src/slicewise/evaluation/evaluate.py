@@ -17,13 +17,11 @@ from slicewise.data.manifest import SPLITS, Manifest, ManifestRow
 from slicewise.errors import EvaluationError, ManifestError
 from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
 from slicewise.evaluation.compare import require_same_task
-from slicewise.evaluation.gate import Gate, judge, require_known
+from slicewise.evaluation.gate import Gate, Judgement, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.neighbour import neighbour_correct
-from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
+from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.compare_report import comparison, names_of
-from slicewise.evaluation.sections.gate_report import write_gate
-from slicewise.evaluation.sections.plots import require_plots
 from slicewise.evaluation.sections.timing import sample_slices
 from slicewise.evaluation.seen import SeenCheck, find_seen
 from slicewise.imaging.slice import Failure
@@ -32,6 +30,7 @@ from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
 from slicewise.progress import Progress, Tally
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
 
 TRAIN, TEST, ALL = "train", "test", "all"
@@ -147,7 +146,7 @@ def evaluate(
     )
     context = _context(models, chosen, answers, checks, command, split, allow_seen=allow_seen)
     method = bootstrap or Bootstrap()
-    report = write_figures(
+    report = write_metrics(
         tables[0], out_dir, context, neighbour=neighbour, bootstrap=method, plots=plots
     )
     read = tuple(row for row, keep in zip(answers.rows, kept, strict=True) if keep)
@@ -155,19 +154,19 @@ def evaluate(
         manifest, read, tables[0], classifier, labels, out_dir, method,
         context.refusals.notice, progress,
     )  # fmt: skip
-    standing: str | None = None
+    judgement: Judgement | None = None
     first: tuple[Section, ...] = ()
     if gate is not None:
         judgement = judge(gate, report)
-        standing, first = judgement.words, (write_gate(judgement, gate, out_dir),)
-    tell = partial(
-        write_words, tables[0], report, out_dir, plots=plots, standing=standing, first=first
+        first = (write_gate(judgement, gate, out_dir),)
+    write = partial(
+        write_pages, tables[0], report, out_dir, plots=plots, judgement=judgement, first=first
     )
-    tell()  # so that a part that fails, or is broken off, does not cost the report
+    write()  # so that a part that fails, or is broken off, does not cost the report
     more = [_compared(evaluated, models, tables, plots=plots)] if rivals else []
     more += [section for part in parts for section in part(evaluated)]
     if more:
-        tell(more=more)
+        write(more=more)
     return report
 
 
@@ -268,12 +267,21 @@ def _context(
         check.described if len(models) == 1 else f"{name}: {check.described}"
         for name, check in zip(names_of(models), checks, strict=True)
     ]
+    refusals = Refusals(
+        seen,
+        "; ".join(described),
+        answers.failed,
+        allow_seen,
+        chosen.untyped,
+        checked=all(check.checked for check in checks),
+    )
     return ReportContext(
         split=split,
         command=command,
         bundle=bundle.reference,
         threshold_rule="not fitted, 0.5 assumed" if point is None else point.rule,
-        refusals=Refusals(seen, "; ".join(described), answers.failed, allow_seen, chosen.untyped),
+        threshold_fitted=point is not None,
+        refusals=refusals,
         promised_coverage=None if sets is None else sets.coverage,
         labels=chosen.labels,
     )

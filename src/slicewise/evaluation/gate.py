@@ -8,7 +8,7 @@ are the user's. A passed gate is no statement about use on patients.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slicewise.config import nearest, problems
 from slicewise.errors import ConfigError
+from slicewise.files import write_json
+from slicewise.reports.blocks import Section
+from slicewise.text import number_text
 
-PASSED, FAILED = "research gate passed", "research gate failed"
+MEANING = (
+    "Each limit is held against the unfavourable end of the interval, not against the metric "
+    "itself. The limits were chosen by whoever wrote the gate file. A passed gate is a result of "
+    "research on these slices; it says nothing about use on patients."
+)
 SMALLER_IS_BETTER = ("ece", "brier")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -141,7 +148,7 @@ class Judgement:
     @property
     def words(self) -> str:
         """What may be said of it."""
-        return PASSED if self.passed else FAILED
+        return f"research gate {'passed' if self.passed else 'failed'}"
 
 
 def load_gate(path: Path) -> Gate:
@@ -245,3 +252,31 @@ def _check(path: tuple[str, ...], limit: float, report: Mapping[str, Any]) -> Ch
     side, wanted = ("upper", "at most") if falling else ("lower", "at least")
     said = f"{side} end of the interval {end:.4f}, {wanted} {limit:g} is asked"
     return Check(dotted, limit, end, passed=kept, said=said)
+
+
+def write_gate(judgement: Judgement, gate: Gate, out_dir: Path) -> Section:
+    """Write `gate.json` into a folder that exists; its section of the report."""
+    content = {
+        "passed": judgement.passed,
+        "words": judgement.words,
+        "meaning": MEANING,
+        "gate": gate.model_dump(exclude_none=True),
+        "checks": [asdict(check) for check in judgement.checks],
+    }
+    write_json(out_dir / "gate.json", content)
+    kept = sum(check.passed for check in judgement.checks)
+    return Section.of(
+        "Research gate",
+        f"{judgement.words.capitalize()}: {kept} of {len(judgement.checks)} limits kept. {MEANING}",
+        ("metric", "limit", "measured", "kept", "in words"),
+        [
+            (c.figure, f"{c.limit:g}", _measured(c), "yes" if c.passed else "no", c.said)
+            for c in judgement.checks
+        ],
+    )
+
+
+def _measured(check: Check) -> str:
+    if check.measured is None:
+        return "-"
+    return str(check.measured) if isinstance(check.measured, int) else number_text(check.measured)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slicewise.evaluation.evaluate import Evaluated, Part
 from slicewise.evaluation.sections.gallery import gallery
-from slicewise.evaluation.sections.timing_report import timing_report
+from slicewise.evaluation.sections.timing import timing_report
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Section
@@ -84,7 +84,7 @@ def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
 
     def part(evaluated: Evaluated) -> list[Section]:
         if evaluated.labels.collapsed:
-            return [Section("Where the heat maps look", NOT_TOLD_APART)]
+            return [Section.of("Where the heat maps look", NOT_TOLD_APART)]
         _, sections = explanation_tests(
             evaluated.manifest,
             evaluated.rows,

@@ -1,4 +1,4 @@
-"""The files of an evaluation: figures, answers, pictures, and the words that tell of them."""
+"""The files of an evaluation: metrics, answers, pictures, and the report on them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from slicewise.arrays import Bools
+from slicewise.evaluation.gate import Judgement
 from slicewise.evaluation.labels import Labels
 from slicewise.evaluation.sections.advice import cautions
-from slicewise.evaluation.sections.answers import chapters
-from slicewise.evaluation.sections.page import render_page
-from slicewise.evaluation.sections.pictures import write_plots
-from slicewise.evaluation.sections.plots import require_plots
-from slicewise.evaluation.sections.text import render_text
-from slicewise.evaluation.seen import NOT_CHECKED
+from slicewise.evaluation.sections.answers import answer_sections
+from slicewise.evaluation.sections.page import evaluation_page
+from slicewise.evaluation.sections.plots import write_plots
 from slicewise.evaluation.summary import summarise
 from slicewise.files import write_json, write_whole
 from slicewise.imaging.slice import Failure
@@ -25,6 +23,9 @@ from slicewise.inference.decision import BundleReference
 from slicewise.predictions.files import write_predictions
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
+from slicewise.reports.html import render_html
+from slicewise.reports.plots import require_plots
+from slicewise.reports.text import render_text
 from slicewise.stats.bootstrap import Bootstrap, Estimate
 
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
@@ -40,6 +41,7 @@ class Refusals:
     Args:
         seen: Paths of slices with a duplicate among those the model was trained on.
         seen_check: What they were compared with, or why they were not, in words.
+        checked: Whether every model could be checked.
         failed: Slices that could not be read, or whose file has changed.
         untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
         allow_seen: Whether the seen slices were evaluated all the same.
@@ -50,6 +52,7 @@ class Refusals:
     failed: tuple[Failure, ...] = ()
     allow_seen: bool = False
     untyped: tuple[str, ...] = ()
+    checked: bool = True
 
     @property
     def notice(self) -> str | None:
@@ -62,12 +65,13 @@ class Refusals:
             return None
         if self.seen:
             return SEEN_NOTICE
-        return UNCHECKED_NOTICE if NOT_CHECKED in self.seen_check else None
+        return None if self.checked else UNCHECKED_NOTICE
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of `metrics.json` that tell of them."""
-        listed = {"count": len(self.seen), "paths": list(self.seen), "check": self.seen_check}
-        none = {"count": 0, "paths": [], "check": self.seen_check}
+        """Their fields of `metrics.json`."""
+        check = {"check": self.seen_check, "checked": self.checked}
+        listed = {"count": len(self.seen), "paths": list(self.seen), **check}
+        none = {"count": 0, "paths": [], **check}
         failed = {"count": len(self.failed), "errors": [asdict(failure) for failure in self.failed]}
         untyped = {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED}
         others = {"failed": failed, "untyped": untyped}
@@ -86,6 +90,7 @@ class ReportContext:
         command: The command that makes this report again.
         bundle: The model that answered; None where several did.
         threshold_rule: How the thresholds of the table were chosen, in words.
+        threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
         refusals: What was left out.
         promised_coverage: Share of the prediction sets that are to hold the true class; None where
             nothing is promised.
@@ -99,9 +104,10 @@ class ReportContext:
     refusals: Refusals
     promised_coverage: float | None = None
     labels: Labels | None = None
+    threshold_fitted: bool = True
 
 
-def report_from_predictions(
+def write_metrics(
     table: PredictionTable,
     out_dir: Path,
     context: ReportContext,
@@ -110,7 +116,7 @@ def report_from_predictions(
     bootstrap: Bootstrap | None = None,
     plots: bool = True,
 ) -> dict[str, Any]:
-    """Measure a table and write its whole report.
+    """Measure a table and write `metrics.json`, `predictions.csv` and the pictures.
 
     Args:
         table: What was answered, with fitted temperatures and thresholds where there are any.
@@ -128,23 +134,6 @@ def report_from_predictions(
         MissingExtraError: If pictures are wanted and matplotlib is not installed; nothing is
             written then.
     """
-    report = write_figures(
-        table, out_dir, context, neighbour=neighbour, bootstrap=bootstrap, plots=plots
-    )
-    write_words(table, report, out_dir, plots=plots)
-    return report
-
-
-def write_figures(
-    table: PredictionTable,
-    out_dir: Path,
-    context: ReportContext,
-    *,
-    neighbour: Bools | str,
-    bootstrap: Bootstrap | None = None,
-    plots: bool = True,
-) -> dict[str, Any]:
-    """Write `metrics.json`, `predictions.csv` and the pictures; see `report_from_predictions`."""
     if plots:
         require_plots()
     method = bootstrap or Bootstrap()
@@ -158,7 +147,7 @@ def write_figures(
         "interval": {"method": INTERVALS, **asdict(method)},
         **summarise(table, method, neighbour),
     }
-    report["tumor"]["threshold"] = _threshold(table, context.threshold_rule)
+    report["tumor"]["threshold"] = _threshold(table, context)
     report["conformal"]["promised"] = context.promised_coverage
     report["cautions"] = cautions(report)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -169,13 +158,13 @@ def write_figures(
     return report
 
 
-def write_words(
+def write_pages(
     table: PredictionTable,
     report: dict[str, Any],
     out_dir: Path,
     *,
     plots: bool,
-    standing: str | None = None,
+    judgement: Judgement | None = None,
     first: Sequence[Section] = (),
     more: Sequence[Section] = (),
 ) -> None:
@@ -183,25 +172,27 @@ def write_words(
 
     Args:
         table: What was answered.
-        report: Its figures, as `write_figures` returned them.
-        out_dir: Where the files of `write_figures` are.
+        report: Its metrics, as `write_metrics` returned them.
+        out_dir: Where the files of `write_metrics` are.
         plots: Whether its pictures were drawn.
-        standing: Whether a gate was passed, in its words; None where none was asked.
-        first: Parts that stand before all others.
-        more: Parts that stand after those that every report has.
+        judgement: Of the gate, where one was given.
+        first: Sections that stand before all others.
+        more: Sections that stand after those that every report has.
     """
-    parts = [*first, *chapters(table, report, out_dir if plots else None), *more]
-    write_whole(out_dir / "report.html", render_page(report, parts, standing))
-    write_whole(out_dir / "evaluation_report.txt", render_text(report, parts, standing, out_dir))
+    sections = [*first, *answer_sections(table, report, out_dir if plots else None), *more]
+    page = evaluation_page(report, sections, judgement)
+    write_whole(out_dir / "report.html", render_html(page))
+    write_whole(out_dir / "evaluation_report.txt", render_text(page, out_dir))
 
 
-def _threshold(table: PredictionTable, rule: str) -> dict[str, Any]:
-    """The threshold, in the shape of the other figures; it is given, so it has no interval."""
-    if table.negative_class is None or table.thresholds is None:
-        return {**Estimate(None, reason=rule).as_json(), "rule": rule}
-    values = np.unique(table.thresholds)
-    if values.size > 1:
-        spread = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
-        return {**Estimate(None, reason=spread).as_json(), "rule": rule}
-    reason = f"set before this evaluation; {rule}"
-    return {**Estimate(float(values[0]), reason=reason).as_json(), "rule": rule}
+def _threshold(table: PredictionTable, context: ReportContext) -> dict[str, Any]:
+    """The threshold, in the shape of the other metrics; it is given, so it has no interval."""
+    rule, value, reason = context.threshold_rule, None, context.threshold_rule
+    if table.negative_class is not None and table.thresholds is not None:
+        values = np.unique(table.thresholds)
+        if values.size == 1:
+            value, reason = float(values[0]), f"set before this evaluation; {rule}"
+        else:
+            reason = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
+    fitted = context.threshold_fitted
+    return {**Estimate(value, reason=reason).as_json(), "rule": rule, "fitted": fitted}

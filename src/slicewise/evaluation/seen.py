@@ -17,9 +17,6 @@ from slicewise.data.duplicates.fingerprint import Fingerprints
 from slicewise.data.duplicates.search import match
 from slicewise.inference.bundle import SEEN_NAME, Bundle
 
-NOT_CHECKED = "not checked"
-"""How the description of a check begins that could not be made."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenCheck:
@@ -28,10 +25,12 @@ class SeenCheck:
     Args:
         seen: (N,) whether a slice has a duplicate among the training slices.
         described: What they were compared with, or why they were not, in words.
+        checked: Whether they were.
     """
 
     seen: Bools
     described: str
+    checked: bool = True
 
 
 def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
@@ -45,8 +44,8 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
         ManifestError: If the fingerprints in the bundle are of an unknown format.
     """
     if SEEN_NAME not in bundle.files:
-        unknown = f"{NOT_CHECKED}: bundle {bundle.info.name} holds no {SEEN_NAME}"
-        return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown)
+        unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
+        return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown, checked=False)
     training = _training_fingerprints(bundle)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
     return SeenCheck(seen, f"compared with the {len(training)} training slices of the bundle")

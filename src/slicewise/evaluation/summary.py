@@ -113,12 +113,17 @@ def summarise(
 
 def nested(estimates: Mapping[Key, Estimate]) -> dict[str, Any]:
     """Estimates as nested dictionaries ready for JSON."""
+    return tree_of({key: estimate.as_json() for key, estimate in estimates.items()})
+
+
+def tree_of(flat: Mapping[Key, Any]) -> dict[str, Any]:
+    """Values as nested dictionaries, by the parts of their keys."""
     tree: dict[str, Any] = {}
-    for key, estimate in estimates.items():
+    for key, value in flat.items():
         branch = tree
         for name in key[:-1]:
             branch = branch.setdefault(name, {})
-        branch[key[-1]] = estimate.as_json()
+        branch[key[-1]] = value
     return tree
 
 

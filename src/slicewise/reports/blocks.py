@@ -1,25 +1,166 @@
-"""A part of an evaluation's report: words, a table and pictures, for the page and for the text."""
+"""What a report is made of: plain data that `reports.html` and `reports.text` show."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Kind = Literal["good", "note", "caution", "alert"]
+"""How much something matters to the reader; its colour, beside words that say it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Paragraphs, separated by blank lines."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One sentence to be seen first, with a word on what it is, such as `caution`."""
+
+    kind: Kind
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts side by side, each with what was counted."""
+
+    counts: tuple[tuple[int | str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNumbers:
+    """Numbers with their names and meanings: rows of title, value and meaning."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    columns: tuple[str, str, str] = ("metric", "value", "meaning")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as text; with `kinds`, one a row, the last cell of each row has a colour."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    kinds: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Shares as bars: name, share in [0, 1], and the share in words."""
+
+    rows: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Terms, each with what is to be said of it."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG or JPEG, in a file or in memory; None where it could not be read any more."""
+
+    content: Path | bytes | None
+    caption: str = ""
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Drawings to be read; small ones stand three in a row."""
+
+    pictures: tuple[Picture, ...]
+    small: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Thumbnails that belong together, and how many more there are."""
+
+    pictures: tuple[Picture, ...]
+    title: str = ""
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Strips of thumbnails, several in a row where they are short."""
+
+    strips: tuple[Strip, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One titled part.
+    """A titled part; a section within another is a smaller part of it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        text: str,
+        columns: Iterable[str] = (),
+        rows: Iterable[tuple[str, ...]] = (),
+        pictures: Iterable[Path] = (),
+    ) -> Section:
+        """Words, then a table and pictures where there are any; a picture is named by its file."""
+        table = Table(tuple(columns), tuple(rows))
+        drawn = Pictures(tuple(Picture(path, path.name) for path in pictures))
+        blocks: list[Block] = [Prose(text)]
+        blocks += [table] if table.rows else []
+        blocks += [drawn] if drawn.pictures else []
+        return cls(title, tuple(blocks))
+
+
+Block = (
+    Prose
+    | Bullets
+    | Notice
+    | Tally
+    | KeyNumbers
+    | Table
+    | Bars
+    | Facts
+    | Pictures
+    | Gallery
+    | Section
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole report.
 
     Args:
-        title: Heading.
-        text: What was done and what it shows, in plain words; paragraphs separated by blank lines.
-        columns: Heads of the table; none where there is no table.
-        rows: Cells as text, one tuple a row.
-        pictures: PNG files in the report's folder.
+        title: What it is.
+        subtitle: Of what.
+        disclaimer: What it must not be used for; it stands above all else.
+        notices: What a reader has to know before reading.
+        sections: In their order.
+        made: How it was made.
     """
 
     title: str
-    text: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    pictures: tuple[Path, ...] = ()
+    subtitle: str
+    disclaimer: str
+    sections: tuple[Section, ...]
+    notices: tuple[Notice, ...] = ()
+    made: tuple[tuple[str, str], ...] = ()

@@ -168,9 +168,7 @@ def test_nothing_answered_is_told() -> None:
 
 def test_the_legend_covers_no_bar(tmp_path, monkeypatch) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr(
-        Figure, "savefig", lambda figure, path: path.touch() or drawn.append(figure)
-    )
+    monkeypatch.setattr(Figure, "savefig", lambda figure, _, format: drawn.append(figure))
     every = [scored(name, f"{name}{k}", 1.0) for name in ("glioma", "pituitary") for k in "ab"]
     draw_bars(figures(every, Bootstrap(20)), tmp_path / "bars.png")
     [figure] = drawn

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from builders import CLASSES, head_with_spot, tiny_bundle
+from builders_reports import files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ManifestError
 from slicewise.evaluation.explanations import tests as module
@@ -68,10 +69,11 @@ def test_everything_is_measured_and_written(made, tmp_path) -> None:
     assert report["deletion"]["deletion"]["heat_map"]["ci_low"] is not None
     assert len(sections) == 3
     for section in sections:
-        assert section.text.startswith("made up")
-        assert all(len(line) == len(section.columns) for line in section.rows)
-        assert all(picture.is_file() for picture in section.pictures)
-    names = {picture.name for section in sections for picture in section.pictures}
+        assert prose_of(section).startswith("made up")
+        table = table_of_section(section)
+        assert all(len(line) == len(table.columns) for line in table.rows)
+        assert all(picture.is_file() for picture in files_of(section))
+    names = {picture.name for section in sections for picture in files_of(section)}
     assert names == {
         "localisation.png", "localisation_slices.png", "randomisation.png", "deletion.png",
     }  # fmt: skip
@@ -92,7 +94,7 @@ def test_what_cannot_be_measured_is_said(made, tmp_path) -> None:
     )
     assert report["localisation"] == {"reason": NO_REGIONS}
     assert report["randomisation"]["reason"].startswith("skipped")
-    assert [section.text for section in sections[:2]] == [
+    assert [prose_of(section) for section in sections[:2]] == [
         NO_REGIONS, "skipped: permuting weights needs an extra",
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from builders import CLASSES, bundle_info, head_pixels
+from builders_reports import files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.robustness import tests as module
@@ -121,7 +122,7 @@ def test_files_and_sections(
     assert mirrored["accuracy"]["ci_high"] == pytest.approx(wilson(0, 8).ci_high)
     assert mirrored["accuracy_change"]["ci_low"] is None  # the same in every resample
     assert report["cautions"][0].startswith("These slices come from 8 groups")
-    assert report["cautions"][0] in sections[0].text
+    assert report["cautions"][0] in prose_of(sections[0])
     noise = report["perturbations"]["gaussian_noise"]["levels"]
     assert [level["level"] for level in noise] == [1, 2, 3, 4, 5]
     kinds = report["strange"]["kinds"]
@@ -130,11 +131,13 @@ def test_files_and_sections(
     assert kinds["knee"]["reviewed"]["value"] == 1
     assert kinds["knee"]["reasons"] == {"possibly_out_of_distribution": 3}
     for section in sections:
-        assert section.text.startswith("SEEN")
-        assert all(len(row) == len(section.columns) for row in section.rows)
-        assert all(Image.open(path).width > 500 for path in section.pictures)
-    assert [row[1] for row in sections[0].rows][:3] == ["0", "1 (0.02)", "3 (0.1)"]
-    assert len(sections[1].rows) == len(KIND_NAMES)
+        assert prose_of(section).startswith("SEEN")
+        table = table_of_section(section)
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        assert all(Image.open(path).width > 500 for path in files_of(section))
+    levels = [row[1] for row in table_of_section(sections[0]).rows]
+    assert levels[:3] == ["0", "1 (0.02)", "3 (0.1)"]
+    assert len(table_of_section(sections[1]).rows) == len(KIND_NAMES)
     last = {what: (done, total) for what, done, total in seen}
     slices, strange = 12 * (1 + 5 + 5 + 1), 3 * len(KIND_NAMES)
     assert last == {"worse slices": (slices, slices), "strange pictures": (strange, strange)}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from builders_reports import table_of_section
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.across_folds import (
     FIGURES,
@@ -81,9 +82,10 @@ def test_each_fold_keeps_its_own_figures():
 def test_the_section_shows_folds_and_mean():
     report = {"folds": figures_by_fold(REPORTS), "over_folds": figures_over_folds(REPORTS)}
     section = folds_section(report)
-    assert section.columns == ("figure", "fold 1", "fold 2", "fold 3", "fold 4", "mean")
-    assert {len(row) for row in section.rows} == {6}
-    rows = {row[0]: row[1:] for row in section.rows}
+    table = table_of_section(section)
+    assert table.columns == ("metric", "fold 1", "fold 2", "fold 3", "fold 4", "mean")
+    assert {len(row) for row in table.rows} == {6}
+    rows = {row[0]: row[1:] for row in table.rows}
     assert rows["n"] == ("10", "10", "10", "10", "")
     assert rows["accuracy"][0] == "0.800 (0.700-0.900)"
     assert rows["accuracy"][-1].startswith("0.875 (")

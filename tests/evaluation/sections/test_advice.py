@@ -19,7 +19,8 @@ QUICK = Bootstrap(resamples=40)
 
 def report_of(table, neighbour="not measured", **refusals):
     report = summarise(table, QUICK, neighbour)
-    report["tumor"]["threshold"] = {"value": 0.4, "reason": "set before this evaluation"}
+    report["tumor"]["threshold"] = {"value": 0.4, "fitted": True}
+    report["interval"] = {"resamples": QUICK.resamples}
     report["conformal"]["promised"] = 0.95
     report["labels"] = None
     report |= Refusals(**{"seen": (), "seen_check": "compared", **refusals}).as_json()
@@ -80,11 +81,12 @@ def test_seen_unchecked_and_unreadable_slices_are_cautions():
         seen=("a.png",),
         allow_seen=True,
         seen_check="not checked: bundle x holds no seen.npz",
+        checked=False,
         failed=(Failure("b.png", "truncated"),),
     )
     said = cautions(report)
     assert told(said, "1 of these slices, or copies of them, were trained on")
-    assert told(said, "Whether the model was trained on these slices is not checked")
+    assert told(said, "It is not known whether these slices were trained on: not checked")
     assert told(said, "1 slice could not be read, or had changed,")
 
 
@@ -135,7 +137,7 @@ def test_decisions_that_do_not_sort_are_told():
 
 def test_a_threshold_that_was_not_fitted_is_told():
     report = report_of(large(skill=2.0))
-    report["tumor"]["threshold"]["reason"] = "set before this evaluation; not fitted, 0.5 assumed"
+    report["tumor"]["threshold"]["fitted"] = False
     assert told(advice(report), "choose it on validation slices, not on these")
 
 

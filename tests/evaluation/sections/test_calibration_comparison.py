@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from builders_reports import files_of, table_of_section
 from slicewise.evaluation.sections.calibration_comparison import (
     calibration_section,
     compare_calibrations,
@@ -127,10 +128,11 @@ def test_picture_and_section(tmp_path):
     with Image.open(tmp_path / "c.png") as picture:
         assert picture.width > 1.5 * picture.height
     section = calibration_section(compared.as_json(FEW), tmp_path / "c.png")
-    assert [row[0] for row in section.rows] == [
+    rows = table_of_section(section).rows
+    assert [row[0] for row in rows] == [
         *("uncalibrated", "temperature", "bias corrected"),
         *("temperature minus uncalibrated", "bias corrected minus temperature"),
     ]
-    assert section.rows[3][3].startswith("-")
-    assert " to " in section.rows[3][3]
-    assert section.pictures == (tmp_path / "c.png",)
+    assert rows[3][3].startswith("-")
+    assert " to " in rows[3][3]
+    assert files_of(section) == [tmp_path / "c.png"]

@@ -8,6 +8,7 @@ import pytest
 
 from builders import make_slice, write_tiny_bundle
 from builders_evaluation import rule_of, table_of, with_distances
+from builders_reports import prose_of
 from slicewise.evaluation.sections.compare_report import comparison
 from slicewise.inference.classifier import Classifier
 from slicewise.stats.bootstrap import Bootstrap
@@ -28,11 +29,12 @@ def compared(models, tables, folder):
 def test_models_that_accept_by_different_scores_are_told_apart(models, tmp_path):
     plain = table_of().decided(rule_of())
     section = compared(models, [with_distances(plain), plain], tmp_path)
-    assert section.text.endswith("by the same score: one 0.1.0 by trust, two 0.1.0 by confidence.")
+    ending = "by the same score: one 0.1.0 by trust, two 0.1.0 by confidence."
+    assert prose_of(section).endswith(ending)
     written = json.loads((tmp_path / "compare.json").read_text())["models"]
     assert [model["scored_by"] for model in written.values()] == ["trust", "confidence"]
 
 
 def test_models_that_accept_by_one_score_need_no_word_of_it(models, tmp_path):
     plain = table_of().decided(rule_of())
-    assert "score" not in compared(models, [plain, plain], tmp_path).text
+    assert "score" not in prose_of(compared(models, [plain, plain], tmp_path))

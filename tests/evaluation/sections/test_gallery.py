@@ -10,13 +10,13 @@ from PIL import Image
 
 from builders import CLASSES, head_with_spot, make_slice, tiny_bundle
 from builders_evaluation import table_of
+from builders_reports import files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.evaluation.answering import answer_split
 from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.labels import read_labels
 from slicewise.evaluation.sections.gallery import correct_by_lot, gallery
-from slicewise.evaluation.sections.timing import machine, timings
-from slicewise.evaluation.sections.timing_report import timing_report
+from slicewise.evaluation.sections.timing import machine, timing_report, timings
 from slicewise.inference.classifier import Classifier
 from slicewise.stats.bootstrap import Bootstrap
 
@@ -48,11 +48,11 @@ def test_pictures_of_mistakes_and_of_right_answers(evaluated):
     stale.write_bytes(b"old")
     wrong, right = gallery(evaluated, most=3)
     mistakes = int(np.sum(evaluated.table.predicted != evaluated.table.targets))
-    assert [path.name for path in right.pictures] == [f"correct_{i:04d}.png" for i in (1, 2, 3)]
-    assert len(wrong.pictures) == min(3, mistakes)
-    assert f"{len(wrong.pictures)} of {mistakes} wrong answers" in wrong.text
+    assert [path.name for path in files_of(right)] == [f"correct_{i:04d}.png" for i in (1, 2, 3)]
+    assert len(files_of(wrong)) == min(3, mistakes)
+    assert f"{len(files_of(wrong))} of {mistakes} wrong answers" in prose_of(wrong)
     assert not stale.exists()
-    for path in (*wrong.pictures, *right.pictures):
+    for path in (*files_of(wrong), *files_of(right)):
         with Image.open(path) as picture:
             assert picture.width > 2 * 360
 
@@ -69,9 +69,9 @@ def test_right_answers_come_from_every_class_in_turn():
 def test_times_are_told_with_the_machine(evaluated):
     [section] = timing_report(evaluated)
     assert (evaluated.out_dir / "timing.json").is_file()
-    assert "1 thread" in section.text
-    assert section.rows[0][0] == "preprocessing, one slice"
-    assert all(row[-1] == "8" for row in section.rows)
+    assert "1 thread" in prose_of(section)
+    assert table_of_section(section).rows[0][0] == "preprocessing, one slice"
+    assert all(row[-1] == "8" for row in table_of_section(section).rows)
 
 
 def test_times_rise_with_the_percentile_and_cover_the_parts(evaluated):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from builders_evaluation import decided_table
-from slicewise.evaluation.gate import Gate, judge
-from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
-from slicewise.evaluation.sections.gate_report import write_gate
-from slicewise.evaluation.sections.text import model_text
+from builders_reports import ReadPage
+from slicewise.evaluation.gate import Gate, judge, write_gate
+from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
+from slicewise.evaluation.sections.page import model_text
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.blocks import Section
@@ -37,30 +36,6 @@ PARTS = (
 )
 
 
-class Page(HTMLParser):
-    """Headings, what is loaded, and the text of a page."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.headings: list[str] = []
-        self.loaded: list[str] = []
-        self.tags: set[str] = set()
-        self.text = ""
-        self._inside = ""
-        self.feed(source)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self._inside = tag
-        self.loaded += [value for name, value in attrs if name in {"src", "href"}]
-
-    def handle_data(self, data):
-        if self._inside == "h2" and data.strip():
-            self.headings.append(data.strip())
-        if self._inside != "style":
-            self.text += data
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
@@ -77,36 +52,34 @@ def written(tmp_path_factory):
         refusals=Refusals(("seen.png",), "compared with 10 training slices"),
         promised_coverage=0.95,
     )
-    report = write_figures(
+    report = write_metrics(
         table, folder, context, neighbour="not measured", bootstrap=Bootstrap(resamples=20)
     )
     gate = Gate(accuracy=0.99)
     judgement = judge(gate, report)
     first = (write_gate(judgement, gate, folder),)
-    more = (Section("Something more", "First.\n\nSecond.", ("a",), (("cell <b>",),)),)
-    write_words(table, report, folder, plots=True, standing=judgement.words, first=first, more=more)
+    more = (Section.of("Something more", "First.\n\nSecond.", ("a",), [("cell <b>",)]),)
+    write_pages(table, report, folder, plots=True, judgement=judgement, first=first, more=more)
     return folder, report
 
 
 def test_the_page_has_every_part_in_order(written):
     folder, _ = written
-    page = Page((folder / "report.html").read_text())
+    page = ReadPage((folder / "report.html").read_text())
     assert page.headings == ["Summary", *PARTS, "Advice", "How this was made"]
 
 
 def test_a_long_reason_in_the_summary_stays_in_its_card(written):
     """On a phone it wraps; the table scrolls inside where it is still too wide."""
     source = (written[0] / "report.html").read_text()
-    assert re.search(r'<div class="scroll"><table class="headline">', source)
-    narrow = source[source.index("@media (max-width: 620px) {\n  dl") :]
-    assert (
-        ".headline td:nth-child(2) { white-space: normal; }" in narrow[: narrow.index("@media p")]
-    )
+    assert '<div class="scroll"><table class="key">' in source
+    narrow = source[source.index("@media (max-width: 620px)") : source.index("@media print")]
+    assert ".key tr { display: grid;" in narrow
 
 
 def test_the_page_needs_nothing_from_outside(written):
     folder, _ = written
-    page = Page((folder / "report.html").read_text())
+    page = ReadPage((folder / "report.html").read_text())
     assert "script" not in page.tags
     assert "link" not in page.tags
     assert all(re.match(r"data:image/(png|jpeg);base64,|#", address) for address in page.loaded)
@@ -117,14 +90,14 @@ def test_what_came_from_outside_is_escaped(written):
     folder, _ = written
     source = (folder / "report.html").read_text()
     assert "<script>alert(1)" not in source
-    assert "<script>alert(1)</script>.png" in Page(source).text
-    assert "cell <b>" in Page(source).text
-    assert "slicewise evaluate 'a & b.csv'" in Page(source).text
+    assert "<script>alert(1)</script>.png" in ReadPage(source).text
+    assert "cell <b>" in ReadPage(source).text
+    assert "slicewise evaluate 'a & b.csv'" in ReadPage(source).text
 
 
 def test_page_and_text_tell_the_same_figures(written):
     folder, report = written
-    page = Page((folder / "report.html").read_text()).text
+    page = ReadPage((folder / "report.html").read_text()).text
     text = (folder / "evaluation_report.txt").read_text()
     accuracy = report["accuracy"]
     figure = f"{accuracy['value']:.3f} ({accuracy['ci_low']:.3f}-{accuracy['ci_high']:.3f})"

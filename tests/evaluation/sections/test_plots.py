@@ -7,7 +7,6 @@ import pytest
 
 from builders_evaluation import rule_of, table_of
 from slicewise.evaluation.sections import plots
-from slicewise.evaluation.sections.pictures import write_plots
 from slicewise.evaluation.summary import summarise
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap
@@ -78,5 +77,5 @@ def test_files_are_the_same_twice(tmp_path):
     report["tumor"]["threshold"] = {"rule": "youden_j"}
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_plots(table, report, tmp_path / name)
+        plots.write_plots(table, report, tmp_path / name)
     assert (tmp_path / "a/roc.png").read_bytes() == (tmp_path / "b/roc.png").read_bytes()

@@ -11,7 +11,7 @@ from builders import CLASSES, decision_rule, write_tiny_bundle
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
-from slicewise.evaluation.report import Refusals, ReportContext, write_figures
+from slicewise.evaluation.report import Refusals, ReportContext, write_metrics
 from slicewise.inference.rule import DecisionRule
 from slicewise.predictions.table import PredictionTable
 from slicewise.stats.bootstrap import Bootstrap
@@ -33,7 +33,7 @@ def fold_files(config: RunConfig, name: str, seen: list[str], decision: Decision
         "failed": {"count": 1, "errors": [{"source": f"{name}.png", "error": "empty"}]},
     }
     context = ReportContext("test", "x", None, "rule", Refusals((), "none"))
-    report = write_figures(
+    report = write_metrics(
         answers(name),
         folder / "evaluation",
         context,

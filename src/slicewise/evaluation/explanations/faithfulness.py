@@ -27,12 +27,11 @@ from slicewise.evaluation.explanations.randomisation import (
     Randomisation,
     randomisation,
 )
-from slicewise.evaluation.sections.plots import COLOURS, DASHES, DPI
 from slicewise.evaluation.summary import nested
-from slicewise.files import whole
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import COLOURS, drawing, grid, line_style
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key
 from slicewise.text import figure_text, signed_text
 
@@ -61,7 +60,7 @@ def randomisation_report(
     step: Callable[[], None],
     notice: str | None,
 ) -> tuple[dict[str, Any], Section]:
-    """The check with permuted weights, or why it was skipped.
+    """The check with permuted weights, or why it was skipped, for JSON and for the report.
 
     Args:
         slices: N of them, on which the model sees a tumor.
@@ -74,9 +73,8 @@ def randomisation_report(
         notice: A line of warning.
     """
     if isinstance(shuffled, str):
-        return {"reason": shuffled}, Section(RANDOMISED, shuffled)
+        return {"reason": shuffled}, Section.of(RANDOMISED, shuffled)
     found = randomisation(slices, groups, classifier, shuffled, bootstrap, step)
-    picture = _draw_likeness(found, out_dir / "randomisation.png", notice)
     report = {
         "n": found.n,
         "groups": found.groups,
@@ -87,16 +85,21 @@ def randomisation_report(
         "empty_maps": dict(found.empty),
         **nested(found.estimates),
     }
-    columns = ("compared with", "rank correlation", "overlap of the hottest fifth", "empty maps")
-    rows = tuple(
-        (
-            PARTS.get(name, name),
-            *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
-            str(found.empty.get(name, "")),
-        )
-        for name in _names(found)
+    section = Section.of(
+        RANDOMISED,
+        _likeness_text(found, notice),
+        ("compared with", "rank correlation", "overlap of the hottest fifth", "empty maps"),
+        [
+            (
+                PARTS.get(name, name),
+                *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
+                str(found.empty.get(name, "")),
+            )
+            for name in _names(found)
+        ],
+        [_draw_likeness(found, out_dir / "randomisation.png", notice)],
     )
-    return report, Section(RANDOMISED, _likeness_text(found, notice), columns, rows, (picture,))
+    return report, section
 
 
 def deletion_report(
@@ -108,24 +111,15 @@ def deletion_report(
     step: Callable[[], None],
     notice: str | None,
 ) -> tuple[dict[str, Any], Section]:
-    """Deletion and insertion curves.
-
-    Args:
-        slices: N of them, on which the model sees a tumor.
-        groups: (N,) leak-free unit of each.
-        classifier: The model.
-        out_dir: Folder for `deletion.png`.
-        bootstrap: How intervals are made.
-        step: Called after every slice.
-        notice: A line of warning.
-    """
+    """Deletion and insertion curves, for JSON and for the report; see `randomisation_report`."""
     if not slices:
-        return {"reason": NOTHING_SEEN}, Section(NEEDED, NOTHING_SEEN)
+        return {"reason": NOTHING_SEEN}, Section.of(NEEDED, NOTHING_SEEN)
     found = curves(slices, groups, classifier, SEED, step)
     estimates = areas(found, bootstrap)
+    count = int(np.unique(groups).size)
     report = {
         "n": len(slices),
-        "groups": int(np.unique(groups).size),
+        "groups": count,
         "shares": list(SHARES),
         "replaced_by": f"a Gaussian blur of {BLUR} of the side, inside the head only",
         **nested(estimates),
@@ -134,24 +128,26 @@ def deletion_report(
             for game in GAMES
         },
     }
-    picture = _draw_curves(found, out_dir / "deletion.png", notice)
     heads = ("area, {}", "by heat minus this, {}")
-    columns = ("order", *(head.format(game) for head in heads for game in GAMES))
-    rows = tuple(
-        (
-            ORDER_TITLES[order],
-            *(figure_text(estimates[game, order].as_json()) for game in GAMES),
-            *(
-                ""
-                if order == ORDERS[0]
-                else signed_text(estimates[game, f"heat_map_minus_{order}"].as_json())
-                for game in GAMES
-            ),
-        )
-        for order in ORDERS
+    section = Section.of(
+        NEEDED,
+        _curves_text(estimates, len(slices), count, notice),
+        ("order", *(head.format(game) for head in heads for game in GAMES)),
+        [
+            (
+                ORDER_TITLES[order],
+                *(figure_text(estimates[game, order].as_json()) for game in GAMES),
+                *(_gain_text(estimates.get((game, f"heat_map_minus_{order}"))) for game in GAMES),
+            )
+            for order in ORDERS
+        ],
+        [_draw_curves(found, out_dir / "deletion.png", notice)],
     )
-    text = _curves_text(estimates, len(slices), int(np.unique(groups).size), notice)
-    return report, Section(NEEDED, text, columns, rows, (picture,))
+    return report, section
+
+
+def _gain_text(gain: Estimate | None) -> str:
+    return "" if gain is None else signed_text(gain.as_json())
 
 
 def _names(found: Randomisation) -> list[str]:
@@ -201,64 +197,44 @@ def _judged(gap: Estimate, game: str, *, smaller: bool) -> str:
 
 
 def _draw_likeness(found: Randomisation, path: Path, notice: str | None) -> Path:
-    from matplotlib.figure import Figure
-
     names = _names(found)
     texts = [PARTS.get(name, name) for name in names]
-    figure = Figure(figsize=(7.2, 3.6), dpi=DPI, layout="constrained")
-    titles = ("rank correlation", "overlap of the hottest fifth")
-    for number, measure in enumerate(MEASURES):
-        axes = figure.add_subplot(1, 2, number + 1)
-        for place, name in enumerate(names):
-            one = found.estimates[name, measure]
-            low, high = one.ci_low or 0.0, one.ci_high or 0.0
-            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2)
-            axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
-        marked = (LIMIT, CHANCE)[number]
-        axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
-        said = ("limit", "chance")[number]
-        axes.text(
-            marked, -0.75, said, color=COLOURS[1], fontsize=8, ha="center", backgroundcolor="white"
-        )
-        axes.set_yticks(range(len(names)), texts if number == 0 else [""] * len(names))
-        axes.set_ylim(len(names) - 0.5, -1)
-        axes.set_xlim(-0.25 if number == 0 else 0, 1)
-        axes.set_title(titles[number], fontsize=10)
-        axes.grid(axis="x", color="0.9", linewidth=0.6)
-    _head(figure, f"Likeness with the model's own maps, {found.n} slices", notice)
-    with whole(path) as draft:
-        figure.savefig(draft)
+    panels = (("rank correlation", -0.25, LIMIT, "limit"),
+              ("overlap of the hottest fifth", 0, CHANCE, "chance"))  # fmt: skip
+    title = f"Likeness with the model's own maps, {found.n} slices"
+    with drawing(path, 7.2, 3.6, title, notice) as figure:
+        for number, (measure, panel) in enumerate(zip(MEASURES, panels, strict=True)):
+            head, left, marked, word = panel
+            axes = figure.add_subplot(1, 2, number + 1)
+            for place, name in enumerate(names):
+                one = found.estimates[name, measure]
+                ends = [one.ci_low or 0.0, one.ci_high or 0.0]
+                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2)
+                axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
+            axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
+            axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",
+                      backgroundcolor="white")  # fmt: skip
+            axes.set_yticks(range(len(names)), texts if number == 0 else [""] * len(names))
+            axes.set_ylim(len(names) - 0.5, -1)
+            axes.set_xlim(left, 1)
+            axes.set_title(head, fontsize=10)
+            grid(axes, "x")
     return path
 
 
 def _draw_curves(found: Curves, path: Path, notice: str | None) -> Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 3.8), dpi=DPI, layout="constrained")
-    for number, game in enumerate(GAMES):
-        axes = figure.add_subplot(1, 2, number + 1)
-        for place, order in enumerate(ORDERS):
-            values = found.values[game, order].mean(axis=0)
-            axes.plot(
-                SHARES,
-                values,
-                color=COLOURS[place],
-                linestyle=DASHES[place],
-                linewidth=1.8,
-                label=ORDER_TITLES[order],
-            )
-        axes.set_ylim(0, 1)
-        axes.set_xlabel(f"share of the head {('taken away', 'brought back')[number]}")
-        axes.set_ylabel("probability of the answered class")
-        axes.set_title(game, fontsize=10)
-        axes.grid(color="0.9", linewidth=0.6)
-        axes.legend(fontsize=8)
-    _head(figure, f"Mean over {len(found.groups)} slices", notice)
-    with whole(path) as draft:
-        figure.savefig(draft)
+    with drawing(path, 8.0, 3.8, f"Mean over {len(found.groups)} slices", notice) as figure:
+        for number, (game, verb) in enumerate(
+            zip(GAMES, ("taken away", "brought back"), strict=True)
+        ):
+            axes = figure.add_subplot(1, 2, number + 1)
+            for place, order in enumerate(ORDERS):
+                values = found.values[game, order].mean(axis=0)
+                axes.plot(SHARES, values, label=ORDER_TITLES[order], **line_style(place))
+            axes.set_ylim(0, 1)
+            axes.set_xlabel(f"share of the head {verb}")
+            axes.set_ylabel("probability of the answered class")
+            axes.set_title(game, fontsize=10)
+            grid(axes)
+            axes.legend(fontsize=8)
     return path
-
-
-def _head(figure: Any, title: str, notice: str | None) -> None:
-    colour = "#B00000" if notice else "black"
-    figure.suptitle(f"{notice}\n{title}" if notice else title, color=colour, fontsize=10)

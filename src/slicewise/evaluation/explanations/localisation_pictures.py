@@ -16,10 +16,10 @@ from slicewise.evaluation.explanations.localisation import (
     Localised,
 )
 from slicewise.evaluation.explanations.regions import outline
-from slicewise.evaluation.sections.plots import COLOURS, DPI, require_plots
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import display, overlay
 from slicewise.files import whole
+from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, whiskers
 from slicewise.text import percent_text
 
 TITLES = {
@@ -53,23 +53,17 @@ def tile(found: Localised) -> Image.Image:
         sheet.paste(panel, (number * _TILE, 0))
     measured = found.scored.measures["true"]["heat_map"]
     hit = "peak inside" if measured.pointing else "peak near" if measured.near else "peak elsewhere"
-    said = f"{true}, answered {found.answer.prediction.label}"
-    pen = ImageDraw.Draw(sheet)
-    for line, text in enumerate(
-        (said, f"{hit}, {percent_text(measured.energy)} of the heat inside")
-    ):
-        pen.text((4, _TILE + 2 + 15 * line), text, fill=_INK, font=ImageFont.load_default(13))
+    caption = (
+        f"{true}, answered {found.answer.prediction.label}\n"
+        f"{hit}, {percent_text(measured.energy)} of the heat inside"
+    )
+    place, font = (4, _TILE + 2), ImageFont.load_default(13)
+    ImageDraw.Draw(sheet).text(place, caption, fill=_INK, font=font, spacing=2)
     return sheet
 
 
 def contact_sheet(tiles: Sequence[Image.Image], path: Path, notice: str | None = None) -> Path:
-    """Write tiles beside and below each other.
-
-    Args:
-        tiles: From `tile`, at least one.
-        path: PNG to write.
-        notice: A line of warning above them.
-    """
+    """Write tiles, at least one, beside and below each other, under a line of warning."""
     across = min(_ACROSS // 2, len(tiles))
     width, height = tiles[0].size
     top = 24 if notice else 0
@@ -84,54 +78,34 @@ def contact_sheet(tiles: Sequence[Image.Image], path: Path, notice: str | None =
 
 
 def draw_bars(found: Localisation, path: Path, notice: str | None = None) -> Path:
-    """Write bars of every measure, all slices and each class, beside the plain guesses.
-
-    Args:
-        found: From `figures`.
-        path: PNG to write.
-        notice: A line of warning above them.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
-    require_plots()
-    from matplotlib.figure import Figure
-
+    """Write bars of every measure, all slices and each class, beside the plain guesses."""
     classes = [class_ for target, class_ in found.counts if target == "true"]
-    figure = Figure(figsize=(8.4, 6.6), dpi=DPI, layout="constrained")
-    for number, measured in enumerate(MEASURES):
-        axes = figure.add_subplot(2, 2, number + 1)
-        for place, method in enumerate(METHODS):
-            bars = [found.estimates["true", class_, method, measured] for class_ in classes]
-            heights = np.array([bar.value or 0.0 for bar in bars])
-            ends = [(bar.ci_low, bar.ci_high) for bar in bars]
-            low = [h - (h if lo is None else lo) for h, (lo, _) in zip(heights, ends, strict=True)]
-            high = [(h if hi is None else hi) - h for h, (_, hi) in zip(heights, ends, strict=True)]
-            axes.bar(
-                np.arange(len(classes)) + 0.2 * (place - 1.5),
-                heights,
-                width=0.19,
-                color=COLOURS[(0, 4, 3, 5)[place]],
-                hatch=("", "//", "..", "xx")[place],
-                edgecolor="white",
-                label=METHOD_TITLES[method],
-                yerr=np.maximum([low, high], 0),
-                error_kw={"ecolor": "0.25", "elinewidth": 1, "capsize": 2},
-            )
-        axes.set_xticks(range(len(classes)), [_named(found, class_) for class_ in classes])
-        axes.tick_params(axis="x", labelsize=8)
-        axes.set_title(TITLES[measured], fontsize=10)
-        axes.set_ylim(0, _top(found, measured, classes))
-        axes.grid(axis="y", color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        if number == 0:
-            drawn = axes.get_legend_handles_labels()
-            figure.legend(*drawn, loc="outside lower center", ncols=len(METHODS), fontsize=8)
     title = "Heat map of the true class against the tumor's place"
-    colour = "#B00000" if notice else "black"
-    figure.suptitle(f"{notice}\n{title}" if notice else title, color=colour, fontsize=11)
-    with whole(path) as draft:
-        figure.savefig(draft)
+    with drawing(path, 8.4, 6.6, title, notice) as figure:
+        for number, measured in enumerate(MEASURES):
+            axes = figure.add_subplot(2, 2, number + 1)
+            for place, method in enumerate(METHODS):
+                bars = [found.estimates["true", class_, method, measured] for class_ in classes]
+                axes.bar(
+                    np.arange(len(classes)) + 0.2 * (place - 1.5),
+                    [bar.value or 0.0 for bar in bars],
+                    width=0.19,
+                    color=COLOURS[(0, 4, 3, 5)[place]],
+                    hatch=HATCHES[place],
+                    edgecolor="white",
+                    label=METHOD_TITLES[method],
+                    yerr=np.transpose(
+                        [whiskers(bar.value or 0.0, bar.ci_low, bar.ci_high) for bar in bars]
+                    ),
+                    error_kw={"ecolor": "0.25", "elinewidth": 1, "capsize": 2},
+                )
+            axes.set_xticks(range(len(classes)), [_named(found, class_) for class_ in classes])
+            axes.tick_params(axis="x", labelsize=8)
+            axes.set_title(TITLES[measured], fontsize=10)
+            axes.set_ylim(0, _top(found, measured, classes))
+            grid(axes, "y")
+        drawn = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*drawn, loc="outside lower center", ncols=len(METHODS), fontsize=8)
     return path
 
 

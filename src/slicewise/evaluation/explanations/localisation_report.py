@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def localisation_report(
     bootstrap: Bootstrap,
     notice: str | None,
 ) -> tuple[dict[str, Any], Section]:
-    """Figures with intervals, the bars, and the part of the report.
+    """Metrics with intervals for JSON, the bars, and the section of the report.
 
     Args:
         found: At least one slice.
@@ -53,41 +53,30 @@ def localisation_report(
         out_dir: Folder for `localisation.png`.
         bootstrap: How intervals are made.
         notice: A line of warning on the picture and in the text.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
     """
     measured = figures(found, bootstrap)
-    bars = draw_bars(measured, out_dir / "localisation.png", notice)
-    pictures = (bars,) if sheet is None else (bars, sheet)
-    text = _text(measured, notice)
-    columns = ("class", "slices", "map", *(TITLES[name] for name in MEASURES))
-    return _as_json(measured), Section(TITLE, text, columns, _rows(measured), pictures)
-
-
-def _as_json(measured: Localisation) -> dict[str, Any]:
     tree: dict[str, Any] = {"definitions": DEFINITIONS, **nested(measured.estimates)}
     for (target, class_), counts in measured.counts.items():
         tree[target][class_] |= counts
-    return tree
-
-
-def _rows(measured: Localisation) -> tuple[tuple[str, ...], ...]:
-    """One line for each class and kind of map, for the true class."""
-    return tuple(
-        (
-            class_ if method == METHODS[0] else "",
-            str(counts["n"]) if method == METHODS[0] else "",
-            METHOD_TITLES[method],
-            *(
-                figure_text(measured.estimates[target, class_, method, name].as_json())
-                for name in MEASURES
-            ),
-        )
-        for (target, class_), counts in measured.counts.items()
-        if target == "true"
-        for method in METHODS
+    bars = draw_bars(measured, out_dir / "localisation.png", notice)
+    section = Section.of(
+        TITLE,
+        _text(measured, notice),
+        ("class", "slices", "map", *(TITLES[name] for name in MEASURES)),
+        _rows(measured),
+        [bars, sheet] if sheet else [bars],
     )
+    return tree, section
+
+
+def _rows(measured: Localisation) -> Iterator[tuple[str, ...]]:
+    """One line for each class and kind of map, for the true class."""
+    for (target, class_), counts in measured.counts.items():
+        heads = [(class_, str(counts["n"])), *[("", "")] * (len(METHODS) - 1)]
+        for method, head in zip(METHODS, heads, strict=True):
+            found = (measured.estimates[target, class_, method, name] for name in MEASURES)
+            if target == "true":
+                yield *head, METHOD_TITLES[method], *(figure_text(one.as_json()) for one in found)
 
 
 def _text(measured: Localisation, notice: str | None) -> str:

@@ -21,7 +21,6 @@ from slicewise.evaluation.explanations.localisation_pictures import contact_shee
 from slicewise.evaluation.explanations.localisation_report import TITLE, localisation_report
 from slicewise.evaluation.explanations.regions import Boxes
 from slicewise.evaluation.sample import sample_rows
-from slicewise.evaluation.sections.plots import require_plots
 from slicewise.files import write_json
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
@@ -29,6 +28,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.progress import Progress, Tally
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
 
 SHOWN = 18
@@ -115,7 +115,7 @@ def _localisation(
         if one.path in shown:
             tiles.append(tile(one))
     if not scored:
-        return {"reason": NO_REGIONS}, Section(TITLE, NO_REGIONS)
+        return {"reason": NO_REGIONS}, Section.of(TITLE, NO_REGIONS)
     sheet = contact_sheet(tiles, out_dir / "localisation_slices.png", notice) if tiles else None
     return localisation_report(scored, sheet, out_dir, method, notice)
 

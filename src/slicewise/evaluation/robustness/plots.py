@@ -1,4 +1,4 @@
-"""Pictures of a robustness report: curves against strength, and verdicts on strange kinds."""
+"""Drawings of a robustness report: curves against strength, and decisions by kind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slicewise.evaluation.sections.plots import COLOURS, DPI
-from slicewise.files import whole
+from slicewise.reports.plots import COLOURS, drawing, grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _COLUMNS = 4
 _LINES = (
@@ -27,58 +25,52 @@ _VERDICTS = (
 
 
 def draw_perturbations(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
-    """Small multiples: shares of slices against the level of each perturbation.
+    """Small multiples: shares of slices against the level of each corruption.
 
     Args:
         report: As in `robustness.json`.
         path: PNG file to write.
         notice: A line of warning on top.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
     """
     entries = report["perturbations"]
     rows = -(-len(entries) // _COLUMNS)
-    figure = _figure(2.7 * _COLUMNS, 2.1 * rows + 1.0)
-    grid = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False).ravel()
-    for axes, (name, entry) in zip(grid, entries.items(), strict=False):
-        _draw_curves(axes, name, report["clean"], entry["levels"])
-    for axes in grid[len(entries) :]:
-        axes.set_axis_off()
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=3, bbox_to_anchor=(0.5, -0.03))
     count = f"{report['n']} slices of {report['groups']} groups; bands: 95 % by groups"
-    _save(figure, path, f"Share of slices by strength (0: unchanged)\n{count}", notice)
+    title = f"Share of slices by strength (0: unchanged)\n{count}"
+    with drawing(path, 2.7 * _COLUMNS, 2.1 * rows + 1.0, title, notice) as figure:
+        panels = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False).ravel()
+        for axes, (name, entry) in zip(panels, entries.items(), strict=False):
+            _draw_curves(axes, name, report["clean"], entry["levels"])
+        for axes in panels[len(entries) :]:
+            axes.set_axis_off()
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 def draw_ood(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
-    """A bar for each strange kind: accepted, for review, rejected.
+    """A bar for each kind of out-of-distribution input: accepted, for review, rejected.
 
     Args:
         report: As in `robustness.json`.
         path: PNG file to write.
         notice: A line of warning on top.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
     """
     kinds = report["strange"]["kinds"]
-    figure = _figure(7.5, 0.17 * len(kinds) + 1.4)
-    axes = figure.subplots()
-    starts = [0.0] * len(kinds)
-    for key, label, colour in _VERDICTS:
-        shares = [entry[key]["value"] for entry in kinds.values()]
-        axes.barh(range(len(kinds)), shares, left=starts, color=colour, label=label, height=0.8)
-        starts = [start + share for start, share in zip(starts, shares, strict=True)]
-    names = [f"{name}{' *' if entry['fitted_on'] else ''}" for name, entry in kinds.items()]
-    axes.set_yticks(range(len(kinds)), names, fontsize=7)
-    axes.set_ylim(len(kinds) - 0.4, -0.6)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("Share of pictures")
-    figure.legend(loc="outside lower center", ncols=3)
     count = next(iter(kinds.values()))["n"]
-    star = "* gates were fitted on this kind" if any("*" in name for name in names) else ""
-    _save(figure, path, f"Strange pictures, {count} of each kind   {star}".rstrip(), notice)
+    star = "   * limits were fitted on this kind"
+    title = f"Out-of-distribution inputs, {count} of each kind"
+    title += star if any(entry["fitted_on"] for entry in kinds.values()) else ""
+    with drawing(path, 7.5, 0.17 * len(kinds) + 1.4, title, notice) as figure:
+        axes = figure.subplots()
+        starts = [0.0] * len(kinds)
+        for key, label, colour in _VERDICTS:
+            shares = [entry[key]["value"] for entry in kinds.values()]
+            axes.barh(range(len(kinds)), shares, left=starts, color=colour, label=label, height=0.8)
+            starts = [start + share for start, share in zip(starts, shares, strict=True)]
+        names = [f"{name}{' *' if entry['fitted_on'] else ''}" for name, entry in kinds.items()]
+        axes.set_yticks(range(len(kinds)), names, fontsize=7)
+        axes.set_ylim(len(kinds) - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("Share of pictures")
+        figure.legend(loc="outside lower center", ncols=3)
 
 
 def _draw_curves(
@@ -96,19 +88,4 @@ def _draw_curves(
     axes.set_xticks(range(len(strengths)), strengths, fontsize=7)
     axes.set_ylim(-0.02, 1.02)
     axes.set_title(name.replace("_", " "), fontsize=9)
-    axes.grid(color="0.9", linewidth=0.6)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
-def _save(figure: Figure, path: Path, title: str, notice: str | None) -> None:
-    if notice is None:
-        figure.suptitle(title, fontsize=10)
-    else:
-        figure.suptitle(f"{notice}\n{title}", fontsize=10, color="#B00000")
-    with whole(path) as draft:
-        figure.savefig(draft, bbox_inches="tight")
+    grid(axes)

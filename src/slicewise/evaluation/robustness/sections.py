@@ -14,35 +14,30 @@ _SHOWN_LEVELS = (1, 3, 5)
 
 
 def perturbation_section(report: Mapping[str, Any], picture: Path) -> Section:
-    """What worse slices do to answers; the table has levels 1, 3 and 5.
+    """What image corruptions do to answers; the table has levels 1, 3 and 5.
 
     Args:
         report: As in `robustness.json`.
         picture: The drawn curves.
     """
-    rows = [
-        (
-            name.replace("_", " "),
-            f"{level['level']} ({level['strength']:g})",
-            _share(level["accuracy"]),
-            _change(level["accuracy_change"]),
-            _share(level["accepted"]),
-            _share(level["accepted_wrong"]),
-        )
+    shown = ("accuracy", "accuracy_change", "accepted", "accepted_wrong")
+    levels = [("unchanged", "0", report["clean"])]
+    levels += [
+        (name.replace("_", " "), f"{level['level']} ({level['strength']:g})", level)
         for name, entry in report["perturbations"].items()
         for level in entry["levels"]
         if level["level"] in _SHOWN_LEVELS
     ]
-    clean = report["clean"]
-    unchanged = ("unchanged", "0", _share(clean["accuracy"]), "", _share(clean["accepted"]),
-                 _share(clean["accepted_wrong"]))  # fmt: skip
-    return Section(
-        title="When slices get worse",
-        text=_perturbation_text(report),
-        columns=("change", "level (strength)", "accuracy", "difference to unchanged", "accepted",
-                 "accepted and wrong"),
-        rows=(unchanged, *rows),
-        pictures=(picture,),
+    return Section.of(
+        "Image corruptions",
+        _perturbation_text(report),
+        ("corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
+         "accepted and wrong"),
+        [
+            (name, strength, *(_words(key, found[key]) if key in found else "" for key in shown))
+            for name, strength, found in levels
+        ],
+        [picture],
     )  # fmt: skip
 
 
@@ -53,24 +48,21 @@ def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
         report: As in `robustness.json`.
         picture: The drawn bars.
     """
-    rows = [
-        (
-            name.replace("_", " "),
-            entry["family"],
-            "yes" if entry["fitted_on"] else "no",
-            str(entry["n"]),
-            _share(entry["accepted"]),
-            _share(entry["reviewed"]),
-            _share(entry["rejected"]),
-        )
-        for name, entry in report["strange"]["kinds"].items()
-    ]
-    return Section(
-        title="Strange pictures",
-        text=_ood_text(report),
-        columns=("kind", "family", "gates fitted on it", "n", "accepted", "for review", "rejected"),
-        rows=tuple(rows),
-        pictures=(picture,),
+    return Section.of(
+        "Out-of-distribution inputs",
+        _ood_text(report),
+        ("kind", "family", "limits fitted on it", "n", "accepted", "for review", "rejected"),
+        [
+            (
+                name.replace("_", " "),
+                entry["family"],
+                "yes" if entry["fitted_on"] else "no",
+                str(entry["n"]),
+                *(_share(entry[key]) for key in ("accepted", "reviewed", "rejected")),
+            )
+            for name, entry in report["strange"]["kinds"].items()
+        ],
+        [picture],
     )
 
 
@@ -81,7 +73,7 @@ def _perturbation_text(report: Mapping[str, Any]) -> str:
     lines = [
         f"{report['n']} slices of {report['groups']} groups (by class: {classes} groups), changed "
         "in known ways at up to five levels. The mix of classes was chosen, so compare these "
-        "figures with each other and not with those of the whole split. Differences are paired: "
+        "metrics with each other and not with those of the whole split. Differences are paired: "
         "the same slices, unchanged. Intervals are 95 % and resample groups of each class apart; "
         "a share of 0 or 1 has Wilson's interval over groups.",
         "An answer that is withheld is no error: look at accuracy and at accepted and wrong "
@@ -91,26 +83,29 @@ def _perturbation_text(report: Mapping[str, Any]) -> str:
 
 
 def _ood_text(report: Mapping[str, Any]) -> str:
-    strange = report["strange"]
+    found = report["strange"]
     lines = [
         "Pictures made in code, cut from photographs with a stated licence, or made from slices of "
         "this evaluation in ways that spoil them. None should be accepted. Intervals are 95 % "
         "(Wilson) and take pictures as independent; those made from slices share "
         "their donors, so for them the intervals are too narrow.",
     ]
-    for key, words in (("unseen_kinds", "never saw"), ("seen_kinds", "were fitted on")):
-        if strange[key] is not None:
-            shares = {name: _share(strange[key][name]) for name in ("accepted", "rejected")}
+    for key, known in (("unseen_kinds", "never saw"), ("seen_kinds", "were fitted on")):
+        if found[key] is not None:
             lines.append(
-                f"Kinds that the gates {words}: {shares['accepted']} accepted and "
-                f"{shares['rejected']} rejected, of {strange[key]['n']} pictures of "
-                f"{strange[key]['kinds']} kinds (no interval: {NO_INTERVAL})."
+                f"Kinds that the limits {known}: {_share(found[key]['accepted'])} accepted and "
+                f"{_share(found[key]['rejected'])} rejected, of {found[key]['n']} pictures of "
+                f"{found[key]['kinds']} kinds (no interval: {NO_INTERVAL})."
             )
     return "\n\n".join([*_warning(report), *lines])
 
 
 def _warning(report: Mapping[str, Any]) -> list[str]:
     return [] if report["notice"] is None else [str(report["notice"])]
+
+
+def _words(key: str, estimate: Mapping[str, Any]) -> str:
+    return _change(estimate) if key == "accuracy_change" else _share(estimate)
 
 
 def _share(estimate: Mapping[str, Any]) -> str:

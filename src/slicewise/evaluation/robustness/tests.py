@@ -28,7 +28,6 @@ from slicewise.evaluation.robustness.results import (
 from slicewise.evaluation.robustness.sections import ood_section, perturbation_section
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
-from slicewise.evaluation.sections.plots import require_plots
 from slicewise.files import write_json
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
@@ -36,6 +35,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.progress import Progress, Tally
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
 from slicewise.synthetic.ood.registry import KINDS, ood_slices
 

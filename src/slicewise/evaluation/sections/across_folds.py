@@ -1,4 +1,4 @@
-"""How much figures differ between the folds of a cross-validation."""
+"""How much metrics differ between the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from slicewise.errors import EvaluationError, MissingExtraError
+from slicewise.evaluation.sections.headlines import at
+from slicewise.evaluation.summary import tree_of
 from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Key
 from slicewise.text import cell_text
@@ -26,31 +28,31 @@ FIGURES: tuple[Key, ...] = (
 )
 LEVEL = 0.95
 LARGEST: Mapping[Key, float] = {("brier",): 2.0}
-"""Largest value of the figures that may exceed 1; none falls below 0."""
+"""Largest value of the metrics that may exceed 1; none falls below 0."""
 CAUTION = (
     "The models of two folds share most of their training slices, so the folds are no independent "
     "repeats and the t interval is a rough guide (Bengio & Grandvalet 2004); the intervals of the "
-    "pooled figures resample groups instead."
+    "pooled metrics resample groups instead."
 )
 DESCRIPTION = (
     "Mean, standard deviation and 95 % t interval over the folds, each fold counting the same; "
-    f"the interval ends where the figure must. {CAUTION}"
+    f"the interval ends where the metric must. {CAUTION}"
 )
 
 
 def figures_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The headline figures of each fold with their own intervals.
-
-    Args:
-        reports: By fold, the content of its `metrics.json`.
-    """
-    return {name: _figures(report) for name, report in reports.items()}
+    """The headline metrics of each fold with their own intervals; `metrics.json` by fold."""
+    return {
+        name: {key: report[key] for key in ("n", "groups", "macro_over")}
+        | tree_of({key: dict(at(report, key)) for key in FIGURES})
+        for name, report in reports.items()
+    }
 
 
 def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, standard deviation and t interval of each headline figure over the folds.
+    """Mean, standard deviation and t interval of each headline metric over the folds.
 
-    A figure that a fold does not have (such as a specificity without tumor-free slices) is taken
+    A metric that a fold does not have (such as a specificity without tumor-free slices) is taken
     over the others; `folds` says how many there are.
 
     Args:
@@ -59,15 +61,12 @@ def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     Raises:
         MissingExtraError: If SciPy is not installed.
     """
-    tree: dict[str, Any] = {"description": DESCRIPTION}
-    for key in FIGURES:
-        values = [
-            float(value)
-            for report in reports.values()
-            if (value := _at(report, key).get("value")) is not None
-        ]
-        _put(tree, key, _spread(values, LARGEST.get(key, 1.0)))
-    return tree
+    values = {key: [at(report, key).get("value") for report in reports.values()] for key in FIGURES}
+    spread = {
+        key: _spread([float(v) for v in found if v is not None], LARGEST.get(key, 1.0))
+        for key, found in values.items()
+    }
+    return {"description": DESCRIPTION, **tree_of(spread)}
 
 
 def folds_section(report: Mapping[str, Any]) -> Section:
@@ -78,21 +77,21 @@ def folds_section(report: Mapping[str, Any]) -> Section:
     """
     folds, over = report["folds"], report["over_folds"]
     counts = [(name, *(str(own[name]) for own in folds.values()), "") for name in ("n", "groups")]
-    figures = [
+    metrics = [
         (
             " ".join(key).replace("_", " "),
-            *(cell_text(_at(own, key)) for own in folds.values()),
-            cell_text({**_at(over, key), "value": _at(over, key)["mean"]}),
+            *(cell_text(at(own, key)) for own in folds.values()),
+            cell_text({**at(over, key), "value": at(over, key)["mean"]}),
         )
         for key in FIGURES
-        if _at(over, key)["folds"]
+        if at(over, key)["folds"]
     ]
-    return Section(
-        title="Fold by fold",
-        text="Each fold was answered by a model trained without it. Last column: mean over the "
-        f"folds with its 95 % t interval. {CAUTION}",
-        columns=("figure", *(f"fold {name}" for name in folds), "mean"),
-        rows=(*counts, *figures),
+    return Section.of(
+        "Fold by fold",
+        "Each fold was answered by a model trained without it. Last column: mean over the folds "
+        f"with its 95 % t interval. {CAUTION}",
+        ("metric", *(f"fold {name}" for name in folds), "mean"),
+        [*counts, *metrics],
     )
 
 
@@ -130,23 +129,3 @@ def _spread(values: Sequence[float], largest: float) -> dict[str, Any]:
     sd = float(np.std(values, ddof=1))
     ends = {"ci_low": max(low, 0.0), "ci_high": min(high, largest)}
     return {"mean": mean, "sd": sd, **ends, "folds": count}
-
-
-def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {name: report[name] for name in ("n", "groups", "macro_over")}
-    for key in FIGURES:
-        _put(tree, key, _at(report, key))
-    return tree
-
-
-def _at(report: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = report
-    for part in key:
-        found = found[part]
-    return found
-
-
-def _put(tree: dict[str, Any], key: Key, value: Mapping[str, Any]) -> None:
-    for part in key[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[key[-1]] = dict(value)

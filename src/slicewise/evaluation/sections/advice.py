@@ -1,6 +1,6 @@
-"""What to be careful about, and what to look into next: rules on figures, nothing else.
+"""What to be careful about, and what to look into next: rules on metrics, nothing else.
 
-Every sentence follows from a rule that stands here and names the figures that it follows from.
+Every sentence follows from a rule that stands here and names the metrics that it follows from.
 """
 
 from __future__ import annotations
@@ -9,31 +9,27 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from slicewise.evaluation.sections.headlines import OVERALL, TUMOR
-from slicewise.evaluation.seen import NOT_CHECKED
-from slicewise.stats.bootstrap import NO_SPREAD
+from slicewise.evaluation.sections.headlines import OVERALL, TUMOR, at
+from slicewise.stats.bootstrap import MINIMUM_DEFINED
 from slicewise.text import class_text, counted, figure_text, number_text, percent_text
 
 Report = Mapping[str, Any]
+"""The content of `metrics.json`."""
 
 FEW_GROUPS = 20
 """Below so many groups, intervals from resampled groups are too narrow."""
 NEAR_COPYING = 0.05
 """The accuracy is near that of copying when it is less than this above it."""
 WEAK_CLASS = 0.8
-"""A sensitivity of a class below this is told."""
+"""A sensitivity of a class below this is mentioned."""
 MISCALIBRATED = 0.05
-"""A calibration error from here on is told, where its interval lies above half of it."""
+"""A calibration error from here on is mentioned, where its interval lies above half of it."""
 MANY_CONFIDENT = 0.25
-"""Share of confident ones among the wrong answers from which on it is told."""
+"""Share of confident ones among the wrong answers from which on it is mentioned."""
 
 
 def cautions(report: Report) -> list[str]:
-    """What a reader of the figures must know before reading them.
-
-    Args:
-        report: As in `metrics.json`.
-    """
+    """What a reader of the metrics must know before reading them."""
     return [
         *few_groups(report["groups"], report["per_class"]),
         *_no_spread(report),
@@ -46,11 +42,7 @@ def cautions(report: Report) -> list[str]:
 
 
 def advice(report: Report) -> list[str]:
-    """What the figures suggest to do next, the rules in a fixed order.
-
-    Args:
-        report: As in `metrics.json`.
-    """
+    """What the metrics suggest to do next, the rules in a fixed order."""
     rules = (
         _more_groups,
         _copying,
@@ -91,15 +83,18 @@ def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[
 
 
 def _no_spread(report: Report) -> Iterator[str]:
-    """A figure without an interval because resampling says nothing of its chance."""
+    """Metrics that resampling cannot move, so that it says nothing of their chance."""
+    most = (1 - MINIMUM_DEFINED) * report["interval"]["resamples"]
     without = [
         headline.title
         for headline in (*OVERALL, *TUMOR)
-        if headline.figure(report).get("reason") == NO_SPREAD
+        if (found := headline.figure(report))["value"] is not None
+        and found["ci_low"] is None
+        and found.get("skipped", 0) <= most
     ]
-    if without:
+    if without and report["groups"] > 1:
         yield (
-            f"These figures are the same whichever groups are drawn: {', '.join(without)}. They "
+            f"These metrics are the same whichever groups are drawn: {', '.join(without)}. They "
             "have no interval, and nothing here tells how far they are from those of other groups."
         )
 
@@ -108,18 +103,18 @@ def _seen(report: Report) -> Iterator[str]:
     if report["allow_seen"] and report["seen_evaluated"]["count"]:
         yield (
             f"{report['seen_evaluated']['count']} of these slices, or copies of them, were trained "
-            "on (--allow-seen): the figures show memory as well as skill."
+            "on (--allow-seen): the metrics show memory as well as skill."
         )
-    check = report["refused"]["seen"]["check"]
-    if NOT_CHECKED in check:
-        yield f"Whether the model was trained on these slices is {check}."
+    seen = report["refused"]["seen"]
+    if not seen["checked"]:
+        yield f"It is not known whether these slices were trained on: {seen['check']}."
 
 
 def _unread(report: Report) -> Iterator[str]:
     count = report["refused"]["failed"]["count"]
     if count:
         named, verb = counted(count, "slice"), "is" if count == 1 else "are"
-        yield f"{named} could not be read, or had changed, and {verb} in no figure."
+        yield f"{named} could not be read, or had changed, and {verb} in no metric."
 
 
 def _untyped(report: Report) -> Iterator[str]:
@@ -127,7 +122,7 @@ def _untyped(report: Report) -> Iterator[str]:
     if count:
         yield (
             f"{counted(count, 'slice')} labelled tumor without a kind, where others tell theirs: "
-            "left out of every figure, tumor against no tumor included (refused.untyped). --map "
+            "left out of every metric, tumor against no tumor included (refused.untyped). --map "
             "KIND=tumor for every kind measures all slices on tumor against no tumor."
         )
 
@@ -139,7 +134,7 @@ def _copies_alone(report: Report) -> Iterator[str]:
         yield (
             f"No patients or groups are known in {', '.join(sources)}: groups there are copies "
             "alone. Slices of one patient may stand in several splits and count as several groups, "
-            "so figures may be too good and intervals too narrow."
+            "so metrics may be too good and intervals too narrow."
         )
 
 
@@ -190,11 +185,11 @@ def _taken_for(pair: Mapping[str, Any]) -> str:
 
 
 def _sources_differ(report: Report) -> Iterator[str]:
-    """Sources whose intervals of the same figure lie apart."""
+    """Sources whose intervals of the same metric lie apart."""
     for one, other in combinations(report["per_source"].items(), 2):
         for path in (("accuracy",), ("tumor", "sensitivity"), ("tumor", "specificity")):
             low, high = sorted(
-                ((_at(entry, path), name) for name, entry in (one, other)),
+                ((at(entry, path), name) for name, entry in (one, other)),
                 key=lambda pair: pair[0]["value"] if pair[0]["value"] is not None else 0.0,
             )
             if _apart(low[0], high[0]):
@@ -225,8 +220,8 @@ def _confident_errors(report: Report) -> Iterator[str]:
 
 
 def _threshold(report: Report) -> Iterator[str]:
-    reason, best = report["tumor"]["threshold"].get("reason", ""), report["threshold_sweep"]
-    if "not fitted" in reason and best["threshold"] is not None:
+    best = report["threshold_sweep"]
+    if not report["tumor"]["threshold"]["fitted"] and best["threshold"] is not None:
         yield (
             "The tumor threshold was not fitted. On these very slices the best would be "
             f"{number_text(best['threshold'])}; choose it on validation slices, not on these."
@@ -261,12 +256,6 @@ def _coverage(report: Report) -> Iterator[str]:
         f"{percent_text(promised)} was promised: these slices differ from those the sets were "
         "fitted on."
     )
-
-
-def _at(entry: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    for name in path:
-        entry = entry[name]
-    return entry
 
 
 def _apart(low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:

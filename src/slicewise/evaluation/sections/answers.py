@@ -1,23 +1,24 @@
-"""The parts of every report: figures by class and source, curves, decisions, mistakes."""
+"""The sections of every report: metrics by class and source, curves, decisions, mistakes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slicewise.evaluation.sections.decisions import decision_chapters
-from slicewise.evaluation.sections.headlines import ACCURACY, OVERALL, TUMOR
+from slicewise.evaluation.sections.headlines import ACCURACY, CALIBRATION, TUMOR
 from slicewise.evaluation.sections.patterns import CONFIDENT, confident_errors
+from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
 from slicewise.text import cell_text, class_text, number_text, percent_text
 
 Report = Mapping[str, Any]
+Drawn = Callable[..., tuple[Path, ...]]
+"""Those of the named pictures that were drawn."""
 
 MOST_ERRORS = 10
-_CLASS_FIGURES = ("precision", "sensitivity", "specificity", "f1", "auroc", "auprc")
-_TITLES = {
+_CLASS_METRICS = {
     "precision": "precision",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
@@ -27,59 +28,57 @@ _TITLES = {
 }
 
 
-def chapters(table: PredictionTable, report: Report, folder: Path | None) -> list[Section]:
-    """All parts that need nothing but the answers, in the order of the report.
+def answer_sections(table: PredictionTable, report: Report, folder: Path | None) -> list[Section]:
+    """All sections that need nothing but the answers, in the order of the report.
 
     Args:
         table: What was answered.
-        report: Its figures, as in `metrics.json`.
+        report: Its metrics, as in `metrics.json`.
         folder: Where the pictures are; None where none were drawn.
     """
-    parts = [
-        _classes(report, folder),
-        _tumor(report, folder),
+
+    def drawn(*names: str) -> tuple[Path, ...]:
+        return tuple(folder / name for name in names if (folder / name).is_file()) if folder else ()
+
+    sections = [
+        _classes(report, drawn),
+        _tumor(report, drawn),
         _sources(report),
-        _confusion(report, folder),
-        _curves(folder),
-        _calibration(report, folder),
-        *decision_chapters(report, pictures_in(folder, "risk_coverage.png")),
-        _confidence(report, folder),
+        _confusion(report, drawn),
+        _curves(drawn),
+        _calibration(report, drawn),
+        _decisions(report, drawn),
+        _reasons(report),
+        _sets(report),
+        _confidence(report, drawn),
         _mistakes(report),
         _worst(table),
     ]
-    return [part for part in parts if part is not None]
+    return [section for section in sections if section is not None]
 
 
-def pictures_in(folder: Path | None, *names: str) -> tuple[Path, ...]:
-    """Those of the pictures that were drawn."""
-    if folder is None:
-        return ()
-    return tuple(folder / name for name in names if (folder / name).is_file())
-
-
-def _classes(report: Report, folder: Path | None) -> Section:
-    rows = tuple(
-        (
-            class_text(name),
-            str(entry["n"]),
-            str(entry["groups"]),
-            *(cell_text(entry[figure]) for figure in _CLASS_FIGURES),
-        )
-        for name, entry in report["per_class"].items()
-    )
+def _classes(report: Report, drawn: Drawn) -> Section:
     averaged = ", ".join(class_text(name) for name in report["macro_over"])
-    return Section(
+    return Section.of(
         "Each class",
         "Each class against all the others. Precision is the share of right ones among the slices "
         "answered with the class, sensitivity the share of its slices that were answered with it, "
         f"specificity the share of other slices that were not. Averages are over {averaged}.",
-        ("class", "slices", "groups", *_TITLES.values()),
-        rows,
-        pictures_in(folder, "per_class_metrics.png"),
+        ("class", "slices", "groups", *_CLASS_METRICS.values()),
+        [
+            (
+                class_text(name),
+                str(entry["n"]),
+                str(entry["groups"]),
+                *(cell_text(entry[metric]) for metric in _CLASS_METRICS),
+            )
+            for name, entry in report["per_class"].items()
+        ],
+        drawn("per_class_metrics.png"),
     )
 
 
-def _tumor(report: Report, folder: Path | None) -> Section | None:
+def _tumor(report: Report, drawn: Drawn) -> Section | None:
     threshold, best = report["tumor"]["threshold"], report["threshold_sweep"]
     if report["tumor"]["auroc"]["value"] is None and report["tumor"]["ppv"]["value"] is None:
         return None
@@ -95,32 +94,16 @@ def _tumor(report: Report, folder: Path | None) -> Section | None:
         text += (
             f"\n\nOn these very slices the largest sensitivity + specificity - 1 "
             f"({number_text(best['youden_j'])}) lies at {number_text(best['threshold'])}. It is "
-            "told to compare with: a threshold chosen on the slices it is measured on looks better "
-            "than it is. Choose one on validation slices."
+            "shown to compare with: a threshold chosen on the slices it is measured on looks "
+            "better than it is. Choose one on validation slices."
         )
-    rows = tuple(
-        (figure.title.removeprefix("Tumor "), figure.text(report), figure.meaning)
-        for figure in TUMOR
-    )
-    pictures = pictures_in(folder, "threshold_sweep.png")
-    return Section("Tumor or no tumor", text, ("figure", "value", "meaning"), rows, pictures)
+    rows = [(m.title.removeprefix("Tumor "), m.text(report), m.meaning) for m in TUMOR]
+    columns = ("metric", "value", "meaning")
+    return Section.of("Tumor or no tumor", text, columns, rows, drawn("threshold_sweep.png"))
 
 
 def _sources(report: Report) -> Section:
-    rows = tuple(
-        (
-            name,
-            str(entry["n"]),
-            str(entry["groups"]),
-            ", ".join(f"{class_text(k)} {n}" for k, n in entry["slices"].items() if n),
-            cell_text(entry["accuracy"]),
-            cell_text(entry["balanced_accuracy"]),
-            cell_text(entry["tumor"]["sensitivity"]),
-            cell_text(entry["tumor"]["specificity"]),
-        )
-        for name, entry in report["per_source"].items()
-    )
-    return Section(
+    return Section.of(
         "Each source",
         "Where classes come from different sources, a model can learn to tell the sources apart "
         "instead of the tumors. A source that holds one kind of slice only cannot show it.",
@@ -128,91 +111,162 @@ def _sources(report: Report) -> Section:
             "source", "slices", "groups", "classes", "accuracy", "balanced accuracy",
             "tumor sensitivity", "tumor specificity",
         ),
-        rows,
+        [
+            (
+                name,
+                str(entry["n"]),
+                str(entry["groups"]),
+                ", ".join(f"{class_text(k)} {n}" for k, n in entry["slices"].items() if n),
+                cell_text(entry["accuracy"]),
+                cell_text(entry["balanced_accuracy"]),
+                cell_text(entry["tumor"]["sensitivity"]),
+                cell_text(entry["tumor"]["specificity"]),
+            )
+            for name, entry in report["per_source"].items()
+        ],
     )  # fmt: skip
 
 
-def _confusion(report: Report, folder: Path | None) -> Section | None:
-    pictures = pictures_in(folder, "confusion_matrix.png", "confusion_matrix_binary.png")
-    if not pictures:
-        return None
-    accuracy = ACCURACY.text(report)
-    return Section(
-        "What was answered for what",
-        f"Rows are true classes, columns answers; percentages are of the row. Of all "
-        f"{report['n']} slices, {accuracy} are on the diagonal. The second matrix joins all tumors "
-        "and uses the threshold.",
-        pictures=pictures,
+def _confusion(report: Report, drawn: Drawn) -> Section | None:
+    pictures = drawn("confusion_matrix.png", "confusion_matrix_binary.png")
+    text = (
+        f"Rows are true classes, columns answers; percentages are of the row. Of all {report['n']} "
+        f"slices, {ACCURACY.text(report)} are on the diagonal. The second matrix joins all tumors "
+        "and uses the threshold."
     )
+    title = "What was answered for what"
+    return Section.of(title, text, pictures=pictures) if pictures else None
 
 
-def _curves(folder: Path | None) -> Section | None:
-    pictures = pictures_in(folder, "roc.png", "pr.png")
-    if not pictures:
-        return None
-    return Section(
-        "ROC and precision-recall",
+def _curves(drawn: Drawn) -> Section | None:
+    pictures = drawn("roc.png", "pr.png")
+    text = (
         "Left: the share of a class that is found against the share of other slices taken for it, "
         "at every limit on its probability. Right: precision against the share found; a guess "
-        "would have the prevalence named in the legend as its precision.",
-        pictures=pictures,
+        "would have the prevalence named in the legend as its precision."
     )
+    return Section.of("ROC and precision-recall", text, pictures=pictures) if pictures else None
 
 
-def _calibration(report: Report, folder: Path | None) -> Section:
-    chosen = [figure for figure in OVERALL if figure.path[0] in {"ece", "brier"}]
-    return Section(
+def _calibration(report: Report, drawn: Drawn) -> Section:
+    return Section.of(
         "Whether probabilities mean what they say",
         "Of answers given with a confidence of 80 %, 80 % should be right. Points below the "
         "diagonal are answers more confident than right. Each point holds about as many slices as "
         "the next.",
-        ("figure", "value", "meaning"),
-        tuple((figure.title, figure.text(report), figure.meaning) for figure in chosen),
-        pictures_in(folder, "reliability.png"),
+        ("metric", "value", "meaning"),
+        [(metric.title, metric.text(report), metric.meaning) for metric in CALIBRATION],
+        drawn("reliability.png"),
     )
 
 
-def _confidence(report: Report, folder: Path | None) -> Section:
-    spread = report["patterns"]["confidence"]
-    rows = tuple(
-        (
-            name,
-            str(entry["n"]),
-            *("-" if entry[p] is None else number_text(entry[p]) for p in ("p10", "p50", "p90")),
-            str(entry["confident"]),
-        )
-        for name, entry in spread.items()
+def _decisions(report: Report, drawn: Drawn) -> Section:
+    decisions, pictures = report["decisions"], drawn("risk_coverage.png")
+    text = (
+        "The curve keeps the surest answers first and shows how many of those kept are wrong. By "
+        f"{decisions['scored_by']} the area under it is "
+        f"{cell_text(decisions['risk_coverage_area'])}; it would be the error rate if the score "
+        "were random."
     )
-    return Section(
+    if decisions["counts"] is None:
+        return Section.of("Withholding answers", text, pictures=pictures)
+    return Section.of(
+        "Accept, review, reject",
+        "An answer is accepted by itself, sent to a person, or not given at all. Slices to review "
+        f"or reject count in every other metric of this report. {text}",
+        ("decision", "slices", "share", "accuracy within"),
+        [
+            (
+                str(verdict),
+                str(decisions["counts"][verdict]),
+                cell_text(decisions[verdict]["share"]),
+                cell_text(decisions[verdict]["accuracy"]),
+            )
+            for verdict in Verdict
+        ],
+        pictures,
+    )
+
+
+def _reasons(report: Report) -> Section | None:
+    counts = report["decisions"]["reasons"]
+    if not counts:
+        return None
+    return Section.of(
+        "Why answers were not simply accepted",
+        "A slice may have several reasons; some are remarks that decide nothing.",
+        ("reason", "slices", "meaning"),
+        [(reason, str(n), REASON_TEXTS[Reason(reason)]) for reason, n in counts.items()],
+    )
+
+
+def _sets(report: Report) -> Section | None:
+    sets = report["conformal"]
+    if sets["coverage"]["value"] is None:
+        return None
+    aim = (
+        ""
+        if sets["promised"] is None
+        else f" They aim at {percent_text(sets['promised'])} or more."
+    )
+    return Section.of(
+        "Prediction sets",
+        "The set holds every class that stays possible. Coverage is how often the true class is "
+        f"among them.{aim} {cell_text(sets['single'])} of the sets hold one class only. The "
+        "promise holds for slices like those the sets were fitted on.",
+        ("true class", "coverage", "mean size"),
+        [
+            (name, cell_text(entry["coverage"]), cell_text(entry["set_size"]))
+            for name, entry in [
+                ("all", sets),
+                *((class_text(name), entry) for name, entry in sets["per_class"].items()),
+            ]
+        ],
+    )
+
+
+def _confidence(report: Report, drawn: Drawn) -> Section:
+    return Section.of(
         "How sure right and wrong answers are",
         "Wrong answers should be less confident than right ones.",
         ("answers", "slices", "10th percentile", "median", "90th percentile", f"from {CONFIDENT}"),
-        rows,
-        pictures_in(folder, "confidence.png"),
+        [
+            (
+                name,
+                str(entry["n"]),
+                *(
+                    "-" if entry[p] is None else number_text(entry[p])
+                    for p in ("p10", "p50", "p90")
+                ),
+                str(entry["confident"]),
+            )
+            for name, entry in report["patterns"]["confidence"].items()
+        ],
+        drawn("confidence.png"),
     )
 
 
 def _mistakes(report: Report) -> Section:
-    rows = tuple(
-        (
-            f"{class_text(pair['true'])}, answered {class_text(pair['answered'])}",
-            str(pair["n"]),
-            str(pair["groups"]),
-            percent_text(pair["share_of_true"]),
-            number_text(pair["median_confidence"]),
-            str(pair["confident"]),
-            ", ".join(f"{source} {count}" for source, count in pair["sources"].items()),
-        )
-        for pair in report["patterns"]["mistakes"]
-    )
-    return Section(
+    pairs = report["patterns"]["mistakes"]
+    return Section.of(
         "Which mistakes are made",
-        "The most frequent first." if rows else "No slice was answered wrong.",
+        "The most frequent first." if pairs else "No slice was answered wrong.",
         (
             "mistake", "slices", "groups", "of the true class", "median confidence",
             f"from {CONFIDENT}", "sources",
-        ) if rows else (),
-        rows,
+        ),
+        [
+            (
+                f"{class_text(pair['true'])}, answered {class_text(pair['answered'])}",
+                str(pair["n"]),
+                str(pair["groups"]),
+                percent_text(pair["share_of_true"]),
+                number_text(pair["median_confidence"]),
+                str(pair["confident"]),
+                ", ".join(f"{source} {count}" for source, count in pair["sources"].items()),
+            )
+            for pair in pairs
+        ],
     )  # fmt: skip
 
 
@@ -221,20 +275,20 @@ def _worst(table: PredictionTable) -> Section | None:
     rows = confident_errors(table, MOST_ERRORS)
     if not rows.size:
         return None
-    confidence, predicted, labels = table.confidence, table.predicted, table.labels
-    return Section(
+    confidence, predicted = table.confidence, table.predicted
+    return Section.of(
         "The most confident wrong answers",
         "Worth a look one by one. All answers are in predictions.csv.",
         ("slice", "source", "true", "answered", "confidence", "decision"),
-        tuple(
+        [
             (
                 str(table.paths[i]),
                 str(table.sources[i]),
-                class_text(str(labels[i])),
+                class_text(str(table.labels[i])),
                 class_text(table.classes[predicted[i]]),
                 number_text(float(confidence[i])),
                 "-" if table.verdicts is None else str(table.verdicts[i]),
             )
             for i in rows
-        ),
+        ],
     )

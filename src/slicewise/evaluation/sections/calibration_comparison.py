@@ -12,11 +12,11 @@ import numpy as np
 from slicewise.arrays import Floats, Strings
 from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.sections.plots import DPI, draw_reliability, require_plots
-from slicewise.files import whole
+from slicewise.evaluation.sections.plots import draw_reliability
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import drawing
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.text import cell_text
@@ -134,19 +134,14 @@ def draw_calibration(compared: Compared, method: str, path: Path) -> None:
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    require_plots()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.4, 5.6), dpi=DPI, layout="constrained")
-    titles = ("before", f"after: {method.replace('_', '-')}, fitted on other groups")
-    for place, (title, which) in enumerate(zip(titles, (UNCALIBRATED, method), strict=True)):
-        axes = figure.add_subplot(1, 2, place + 1)
-        draw_reliability(axes, compared.tables[which])
-        axes.set_title(f"{title}\n{axes.get_title()}", fontsize=10)
     table = compared.tables[method]
-    figure.suptitle(f"Calibration, {table.n} slices of {table.n_groups} groups", fontsize=11)
-    with whole(path) as draft:
-        figure.savefig(draft)
+    title = f"Calibration, {table.n} slices of {table.n_groups} groups"
+    names = ("before", f"after: {method.replace('_', '-')}, fitted on other groups")
+    with drawing(path, 10.4, 5.6, title) as figure:
+        for place, (name, which) in enumerate(zip(names, (UNCALIBRATED, method), strict=True)):
+            axes = figure.add_subplot(1, 2, place + 1)
+            draw_reliability(axes, compared.tables[which])
+            axes.set_title(f"{name}\n{axes.get_title()}", fontsize=10)
 
 
 def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> Section:
@@ -157,20 +152,17 @@ def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> 
         picture: From `draw_calibration`; None where nothing was drawn.
     """
     rows = [
-        (name.replace("_", " "), *(cell_text(figures[figure]) for figure in FIGURES))
-        for name, figures in comparison["methods"].items()
+        (name.replace("_", " "), *(show(metrics[metric]) for metric in FIGURES))
+        for part, show in (("methods", cell_text), ("change", _change_text))
+        for name, metrics in comparison[part].items()
     ]
-    rows += [
-        (name.replace("_", " "), *(_change_text(figures[figure]) for figure in FIGURES))
-        for name, figures in comparison["change"].items()
-    ]
-    return Section(
-        title="Which calibration helps",
-        text=f"{comparison['description']} Smaller is better in every column; a change below 0 is "
-        "a gain.",
-        columns=("calibration", "ECE", "Brier score", "negative log likelihood"),
-        rows=tuple(rows),
-        pictures=() if picture is None else (picture,),
+    return Section.of(
+        "Which calibration helps",
+        f"{comparison['description']} Smaller is better in every column; a change below 0 is a "
+        "gain.",
+        ("calibration", "ECE", "Brier score", "negative log likelihood"),
+        rows,
+        () if picture is None else (picture,),
     )
 
 

@@ -16,6 +16,7 @@ from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
 from slicewise.files import whole
 from slicewise.imaging.read import read_slice
 from slicewise.predictions.table import PredictionTable
+from slicewise.progress import Tally
 from slicewise.reports.blocks import Section
 from slicewise.text import class_text, percent_text
 
@@ -35,37 +36,34 @@ def gallery(evaluated: Evaluated, most: int) -> list[Section]:
         evaluated: What was measured.
         most: At most so many of each kind, at least 1.
     """
-    folder = evaluated.out_dir / FOLDER
+    folder, table = evaluated.out_dir / FOLDER, evaluated.table
     folder.mkdir(exist_ok=True)
     for kind in (CORRECT, INCORRECT):
         for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
             old.unlink()
-    wrong = confident_errors(evaluated.table, most)
-    right = correct_by_lot(evaluated.table, most)
-    total = wrong.size + right.size
+    wrong, right = confident_errors(table, most), correct_by_lot(table, most)
+    step = Tally(evaluated.progress, "drawing the gallery", wrong.size + right.size)
+    mistakes = int(np.sum(table.predicted != table.targets))
+    kinds = (
+        ("wrong", INCORRECT, wrong, mistakes, "the most confident first"),
+        ("right", CORRECT, right, table.n - mistakes, "drawn by lot from every class"),
+    )
     sections = []
-    for kind, rows, done in ((INCORRECT, wrong, 0), (CORRECT, right, wrong.size)):
-        pictures = []
-        for number, row in enumerate(rows, start=1):
-            path = folder / f"{kind}_{number:04d}.png"
-            with whole(path) as draft:
-                _picture(evaluated, int(row)).save(draft)
-            pictures.append(path)
-            if evaluated.progress is not None:
-                evaluated.progress("drawing the gallery", done + number, total)
-        sections.append(_section(kind, pictures, evaluated.table))
+    for name, file, rows, total, order in kinds:
+        paths = [folder / f"{file}_{number:04d}.png" for number in range(1, rows.size + 1)]
+        for row, path in zip(rows.tolist(), paths, strict=True):
+            _draw(evaluated, row, path)
+            step()
+        sections.append(_section(name, total, order, paths))
     return sections
 
 
 def correct_by_lot(table: PredictionTable, most: int) -> Ints:
-    """Rows of right answers drawn by lot, as evenly from the classes as there are slices.
+    """Rows of right answers drawn by lot, class after class in turn; always the same of a table.
 
     Args:
         table: What was answered.
         most: At most so many.
-
-    Returns:
-        Row numbers, class after class in turn; the same for the same table.
     """
     generator = np.random.default_rng(_SEED)
     right = table.predicted == table.targets
@@ -79,11 +77,10 @@ def correct_by_lot(table: PredictionTable, most: int) -> Ints:
     return np.array(chosen[:most], dtype=np.int64)
 
 
-def _picture(evaluated: Evaluated, row: int) -> Image.Image:
+def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
     """Slice and heat map of one row over what was true and what was answered."""
     slice_ = read_slice(evaluated.manifest.resolve(evaluated.rows[row]))
     answer = evaluated.classifier.answers([slice_])[0]
-    drawn = overlay(slice_, heat_map_of(slice_, answer))
     table = evaluated.table
     caption = [
         f"true: {class_text(str(table.labels[row]))}, answered: "
@@ -91,29 +88,28 @@ def _picture(evaluated: Evaluated, row: int) -> Image.Image:
         str(table.paths[row]),
         *caption_of(answer.prediction)[1:],
     ]
+    drawn = overlay(slice_, heat_map_of(slice_, answer))
     sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
-    return sheet if evaluated.notice is None else _stamped(sheet, evaluated.notice)
+    with whole(path) as draft:
+        _stamped(sheet, evaluated.notice).save(draft)
 
 
-def _stamped(sheet: Image.Image, notice: str) -> Image.Image:
-    """The picture under a line of warning."""
+def _stamped(sheet: Image.Image, notice: str | None) -> Image.Image:
+    """The picture under a line of warning, where there is one."""
+    if notice is None:
+        return sheet
     stamped = Image.new("RGB", (sheet.width, sheet.height + 26), sheet.getpixel((0, 0)))
     ImageDraw.Draw(stamped).text((12, 6), notice, fill=_WARNING, font=ImageFont.load_default(14))
     stamped.paste(sheet, (0, 26))
     return stamped
 
 
-def _section(kind: str, pictures: Sequence[Path], table: PredictionTable) -> Section:
-    wrong = int(np.sum(table.predicted != table.targets))
-    notes = (
-        "Left the slice, right where the evidence for the answered class lies. A heat map shows "
-        "what the model looked at, not where a tumor is. These pictures are slices of the data "
-        "set: keep the report where the data may be kept."
+def _section(kind: str, total: int, order: str, pictures: Sequence[Path]) -> Section:
+    text = (
+        f"{len(pictures)} of {total} {kind} answers, {order}. Left the slice, right where the "
+        "evidence for the answered class lies. A heat map shows what the model looked at, not "
+        "where a tumor is. These pictures are slices of the data set: keep the report where the "
+        "data may be kept."
     )
-    if kind == INCORRECT:
-        shown = f"{len(pictures)} of {wrong} wrong answers, the most confident first. "
-        text = shown + notes if pictures else "No slice was answered wrong."
-        return Section("Gallery of wrong answers", text, pictures=tuple(pictures))
-    shown = f"{len(pictures)} of {table.n - wrong} right answers, drawn by lot from every class. "
-    text = shown + notes if pictures else "No slice was answered right."
-    return Section("Gallery of right answers", text, pictures=tuple(pictures))
+    title, none = f"Gallery of {kind} answers", f"No slice was answered {kind}."
+    return Section.of(title, text if pictures else none, pictures=pictures)

@@ -1,77 +1,119 @@
-"""A report as one HTML page: self-contained, no script, readable on a phone and on paper."""
+"""An evaluation as one report: summary, sections, advice, and how it was made."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
-from slicewise.evaluation.gate import PASSED
+from slicewise.evaluation.gate import Judgement
 from slicewise.evaluation.sections.advice import advice
 from slicewise.evaluation.sections.headlines import headlines
-from slicewise.evaluation.sections.text import model_text, refused_text
 from slicewise.inference.results import DISCLAIMER
-from slicewise.reports.blocks import Section
-from slicewise.reports.html import templates
+from slicewise.reports.blocks import (
+    Block,
+    Bullets,
+    KeyNumbers,
+    Notice,
+    Page,
+    Prose,
+    Section,
+    Tally,
+)
 
-_TEMPLATE = "page.html.j2"
-_JPEG_QUALITY = 82
-_WIDE = 1.3
-"""Pictures wider than this, by height, are shown larger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture on the page.
-
-    Args:
-        address: Data address.
-        name: File name in the report's folder.
-        wide: Whether it is much wider than high.
-    """
-
-    address: str
-    name: str
-    wide: bool
+Report = Mapping[str, Any]
+_DECIDED = {"accept": "accepted", "review": "to review", "reject": "rejected"}
+_SHA256_DIGITS = 64
 
 
-def render_page(report: Mapping[str, Any], parts: Sequence[Section], standing: str | None) -> str:
-    """The page.
+def evaluation_page(
+    report: Report, sections: Sequence[Section], judgement: Judgement | None = None
+) -> Page:
+    """The whole report.
 
     Args:
         report: As in `metrics.json`.
-        parts: In the order in which they stand; their pictures must exist.
-        standing: Whether a gate was passed, in its words; None where none was asked.
+        sections: In the order in which they stand.
+        judgement: Of the gate, where one was given.
     """
-    return (
-        templates("slicewise.evaluation.sections")
-        .get_template(_TEMPLATE)
-        .render(
-            report=report,
-            headlines=[(h.title, h.text(report), h.meaning) for h in headlines(report)],
-            refused=refused_text(report),
-            model=None if report["bundle"] is None else model_text(report["bundle"]),
-            standing=standing,
-            passed=standing == PASSED,
-            parts=[(part, [_picture(path) for path in part.pictures]) for part in parts],
-            advice=advice(report),
-            disclaimer=DISCLAIMER,
-        )
+    bundle = report["bundle"]
+    model = "" if bundle is None else f"{bundle['name']} {bundle['version']}, "
+    last = Section("Advice", tuple(_advice(report)))
+    return Page(
+        "SliceWise evaluation",
+        f"{model}split {report['split']}. These are metrics of one model on these slices; none is "
+        "evidence of clinical performance.",
+        DISCLAIMER,
+        (Section("Summary", tuple(_summary(report, judgement))), *sections, last),
+        tuple(Notice("caution", "Caution", sentence) for sentence in report["cautions"]),
+        tuple(_made(report)),
     )
 
 
-def _picture(path: Path) -> Picture:
-    """A picture as it is, or as JPEG where that is smaller: slices are, drawings are not."""
-    content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as opened:
-        wide = opened.width > _WIDE * opened.height
-        buffer = io.BytesIO()
-        opened.convert("RGB").save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    kind, smaller = min(("png", content), ("jpeg", buffer.getvalue()), key=lambda one: len(one[1]))
-    encoded = base64.b64encode(smaller).decode("ascii")
-    return Picture(f"data:image/{kind};base64,{encoded}", path.name, wide)
+def _summary(report: Report, judgement: Judgement | None) -> Iterator[Block]:
+    yield Tally(tuple(_counts(report)))
+    if judgement is not None:
+        kept = sum(check.passed for check in judgement.checks)
+        text = f"{kept} of {len(judgement.checks)} limits kept"
+        yield Notice("good" if judgement.passed else "alert", judgement.words.capitalize(), text)
+    interval = report["interval"]
+    yield Prose(
+        "A group is what may belong together: a patient where known, else copies of one slice. In "
+        f"brackets stands the range of {100 * interval['level']:g} % of the values found on "
+        f"{interval['resamples']} resamples of whole groups."
+    )
+    yield KeyNumbers(tuple((h.title, h.text(report), h.meaning) for h in headlines(report)))
+
+
+def _counts(report: Report) -> Iterator[tuple[int, str]]:
+    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
+    yield report["n"], "slices"
+    yield report["groups"], "groups"
+    yield refused["seen"], "refused: seen in training"
+    yield refused["failed"], "unreadable"
+    if refused["untyped"]:
+        yield refused["untyped"], "tumor of an unknown kind"
+    for verdict, count in (report["decisions"]["counts"] or {}).items():
+        yield count, _DECIDED[verdict]
+
+
+def _advice(report: Report) -> Iterator[Block]:
+    sentences = advice(report)
+    if sentences:
+        yield Prose("Each sentence follows from a fixed rule on the metrics above.")
+        yield Bullets(tuple(sentences))
+    else:
+        yield Prose("No rule had anything to say.")
+
+
+def _made(report: Report) -> Iterator[tuple[str, str]]:
+    interval, labels = report["interval"], report["labels"]
+    if report["bundle"] is not None:
+        yield "Model", model_text(report["bundle"])
+    yield "Command", report["command"]
+    yield (
+        "Intervals",
+        f"{interval['method']}: {interval['resamples']} resamples of whole groups, level "
+        f"{interval['level']:g}, seed {interval['seed']}",
+    )
+    yield "Left out", _refused_text(report)
+    if labels and labels["read_as"]:
+        pairs = (f"{theirs} as {ours}" for theirs, ours in labels["read_as"].items())
+        yield "Labels read as", ", ".join(pairs)
+    yield "Files", "metrics.json, predictions.csv, report.html, evaluation_report.txt, pictures"
+
+
+def _refused_text(report: Report) -> str:
+    seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
+    text = f"{seen['count']} seen in training ({seen['check']}), {failed['count']} unreadable"
+    if untyped["count"]:
+        text += f", {untyped['count']} {untyped['reason']}"
+    if report["allow_seen"]:
+        text += f"; {report['seen_evaluated']['count']} seen ones evaluated all the same"
+    return text
+
+
+def model_text(bundle: Mapping[str, str]) -> str:
+    """Name, version and identity of a model; one that is still being made has no identity yet."""
+    known = len(bundle["sha256"]) == _SHA256_DIGITS
+    identity = bundle["sha256"] if known else "not yet finished; metrics.json names its identity"
+    return f"{bundle['name']} {bundle['version']} ({identity})"

@@ -52,12 +52,7 @@ def confusions(table: PredictionTable) -> list[Confusion]:
 
 
 def confident_errors(table: PredictionTable, most: int) -> Ints:
-    """Rows of wrong answers, the most confident first.
-
-    Args:
-        table: What was answered.
-        most: At most so many.
-    """
+    """Rows of wrong answers, at most so many, the most confident first."""
     wrong = np.flatnonzero(table.predicted != table.targets)
     order = np.argsort(-table.confidence[wrong], kind="stable")
     return wrong[order][:most].astype(np.int64)

@@ -1,45 +1,88 @@
-"""Drawing on axes: confusion, ROC, precision-recall and reliability of a prediction table.
-
-Colours are those of Okabe and Ito (2008), told apart with every common colour vision; each line
-also has its own dash pattern.
-"""
+"""The drawings of an evaluation: what each shows, and which of them a table allows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from slicewise.arrays import Bools, Floats, Ints
-from slicewise.errors import MissingExtraError
-from slicewise.files import whole
+from slicewise.evaluation.sections.sweep import at, sweep
+from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import PredictionTable
-from slicewise.stats.curves import pr_points, reliability_bins, roc_points, threshold_counts
+from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, line_style, whiskers
+from slicewise.stats.curves import (
+    pr_points,
+    reliability_bins,
+    risk_coverage,
+    risk_coverage_area,
+    roc_points,
+    threshold_counts,
+)
 from slicewise.stats.metrics import auprc, auroc, confusion_matrix, ece_of
 from slicewise.text import class_text, number_text, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Draw = Callable[["Axes"], None]
 LegendPlace = Literal["lower right", "lower left", "upper left"]
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":", (0, (6, 2)), (0, (1, 1)), "-")
-DPI = 150
+SHOWN = ("precision", "sensitivity", "specificity", "f1", "auroc")
+_SQUARE, _WIDE = (5.6, 5.4), (8.4, 4.6)
+_BINS = 25
 
 
-def require_plots() -> None:
-    """Find out early whether pictures can be drawn.
+def write_plots(
+    table: PredictionTable, report: Mapping[str, Any], folder: Path, notice: str | None = None
+) -> None:
+    """Draw every picture the table allows, and remove old ones of the same names it does not.
+
+    The two-class matrix needs a negative class and a threshold, the threshold sweep slices with
+    and without a tumor too.
+
+    Args:
+        table: What was answered.
+        report: Its metrics, as in `metrics.json`.
+        folder: Where the PNG files go; it must exist.
+        notice: A line of warning on every picture, such as that training slices are among them.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure  # noqa: F401 (only asks whether it is there)
-    except ModuleNotFoundError:
-        raise MissingExtraError("plots", "evaluate") from None
+    for name, (size, draw) in _pictures(table, report).items():
+        if draw is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        with drawing(folder / name, *size, notice=notice) as figure:
+            axes = figure.add_subplot()
+            draw(axes)
+            lines = [axes.get_title(), f"{table.n} slices of {table.n_groups} groups"]
+            axes.set_title("\n".join(lines), fontsize=10)
+
+
+def _pictures(
+    table: PredictionTable, report: Mapping[str, Any]
+) -> dict[str, tuple[tuple[float, float], Draw | None]]:
+    """File name to size and drawing; None where the table does not allow it."""
+    flagged = table.negative_class is not None and table.thresholds is not None
+    both = flagged and table.is_tumor().any() and not table.is_tumor().all()
+    rule = report["tumor"]["threshold"].get("rule", "")
+    area = report["decisions"]["risk_coverage_area"]["value"]
+    binary: Draw = lambda axes: draw_binary_confusion(axes, table)  # noqa: E731
+    thresholds: Draw = lambda axes: draw_threshold_sweep(axes, table, rule)  # noqa: E731
+    return {
+        "confusion_matrix.png": (_SQUARE, lambda axes: draw_confusion(axes, table)),
+        "confusion_matrix_binary.png": (_SQUARE, binary if flagged else None),
+        "per_class_metrics.png": (_WIDE, lambda axes: draw_per_class(axes, report["per_class"])),
+        "roc.png": (_SQUARE, lambda axes: draw_roc(axes, table)),
+        "pr.png": (_SQUARE, lambda axes: draw_pr(axes, table)),
+        "reliability.png": (_SQUARE, lambda axes: draw_reliability(axes, table)),
+        "threshold_sweep.png": (_WIDE, thresholds if both else None),
+        "risk_coverage.png": (_WIDE, lambda axes: draw_risk_coverage(axes, table, area)),
+        "confidence.png": (_WIDE, lambda axes: draw_confidence(axes, table)),
+    }
 
 
 def draw_confusion(axes: Axes, table: PredictionTable) -> None:
@@ -53,7 +96,7 @@ def draw_binary_confusion(axes: Axes, table: PredictionTable) -> None:
     """Counts and row percentages of tumor against no tumor, at the threshold."""
     counts = confusion_matrix(table.tumor_flag().astype(int), table.is_tumor().astype(int), 2)
     _draw_matrix(axes, counts, ["no tumor", "any tumor"])
-    axes.set_title(f"Tumor flag at threshold {threshold_text(table.thresholds)}")
+    axes.set_title(f"Tumor flag at threshold {_threshold_text(_thresholds(table))}")
 
 
 def draw_roc(axes: Axes, table: PredictionTable) -> None:
@@ -94,6 +137,119 @@ def draw_reliability(axes: Axes, table: PredictionTable) -> None:
     axes.set_title(f"Reliability (ECE {number_text(ece_of(confidence, correct))})")
 
 
+def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> None:
+    """Bars of every metric with its interval; one that is not available has no bar.
+
+    Args:
+        axes: To draw on.
+        per_class: As in `metrics.json`.
+    """
+    width = 0.8 / len(SHOWN)
+    for place, name in enumerate(SHOWN):
+        metrics = [entry[name] for entry in per_class.values()]
+        heights = np.array([np.nan if m["value"] is None else m["value"] for m in metrics])
+        x = np.arange(len(metrics)) + (place - (len(SHOWN) - 1) / 2) * width
+        reach = [
+            whiskers(height, m["ci_low"], m["ci_high"])
+            for m, height in zip(metrics, heights, strict=True)
+        ]
+        label = name.upper() if name == "auroc" else name.capitalize()
+        axes.bar(x, heights, 0.92 * width, color=COLOURS[place], hatch=HATCHES[place],
+                 edgecolor="white", linewidth=0, label=label, yerr=np.transpose(reach),
+                 error_kw={"ecolor": "0.2", "capsize": 2, "elinewidth": 1})  # fmt: skip
+    names = [f"{class_text(name)}\n{entry['n']} slices" for name, entry in per_class.items()]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, 1.02)
+    grid(axes, "y")
+    axes.legend(fontsize=8, ncols=len(SHOWN), loc="lower center", bbox_to_anchor=(0.5, -0.24))
+    axes.set_title("Metrics of every class, with intervals by group")
+
+
+def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
+    """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands.
+
+    Args:
+        axes: To draw on.
+        table: What was answered, with slices on both sides and thresholds.
+        rule: How the thresholds were chosen, in words.
+    """
+    found = sweep(table)
+    curves = {
+        "sensitivity": found.sensitivity,
+        "specificity": found.specificity,
+        "PPV": found.ppv,
+        "J = sensitivity + specificity - 1": found.youden,
+    }
+    for index, (name, values) in enumerate(curves.items()):
+        axes.step(found.thresholds, values, where="post", label=name, **line_style(index))
+    used = _thresholds(table)
+    for number, threshold in enumerate(used):
+        label = f"threshold {_threshold_text(used)}" if number == 0 else None
+        axes.axvline(threshold, color="0.2", linewidth=1.2, label=label)
+    if used.size == 1:
+        axes.plot([used[0]] * 2, at(found, float(used[0])), "o", color="0.2", markersize=4)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(min(-0.01, float(found.youden.min())), 1.01)
+    axes.set_xlabel("Threshold on the tumor probability")
+    grid(axes)
+    axes.legend(fontsize=8, loc="lower center")
+    axes.set_title(f"Threshold sweep (rule: {rule})")
+
+
+def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
+    """Error rate among the answers kept against the share kept, and what was accepted.
+
+    Args:
+        axes: To draw on.
+        table: What was answered.
+        area: Under the curve of the score that acceptance goes by.
+    """
+    correct = np.asarray(table.predicted == table.targets)
+    scores = {"confidence": table.confidence}
+    if table.trust is not None:
+        scores = {"trust": table.trust, **scores}
+    curves = {name: risk_coverage(score, correct) for name, score in scores.items()}
+    error = float(np.mean(~correct))
+    for index, (name, curve) in enumerate(curves.items()):
+        shown = area if index == 0 else risk_coverage_area(scores[name], correct)
+        label = f"by {name} (area {number_text(shown)})"
+        axes.plot(curve.coverage, curve.risk, label=label, **line_style(2 * index))
+    axes.axhline(error, color="0.6", linewidth=0.9, label=f"all answers: {error:.3f} wrong")
+    if table.verdicts is not None:
+        accepted = table.verdicts == str(Verdict.ACCEPT)
+        if accepted.any():
+            risk = float(np.mean(~correct[accepted]))
+            label = f"accepted: {accepted.mean():.2f} of the slices, {risk:.3f} wrong"
+            axes.plot(accepted.mean(), risk, "D", color=COLOURS[1], markersize=8, label=label)
+    highest = max(float(curve.risk.max()) for curve in curves.values())
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, max(1.6 * error, 1.1 * highest, 0.02))
+    axes.set_xlabel("Share of the answers kept, the surest first")
+    axes.set_ylabel("Share of wrong answers among those kept")
+    grid(axes)
+    axes.legend(fontsize=8, loc="upper left")
+    axes.set_title("Withholding the least sure answers")
+
+
+def draw_confidence(axes: Axes, table: PredictionTable) -> None:
+    """How confident right and wrong answers are: the share of each in bins of confidence."""
+    confidence = table.confidence
+    correct = table.predicted == table.targets
+    for index, (name, chosen) in enumerate((("right", correct), ("wrong", ~correct))):
+        values = confidence[chosen]
+        if values.size:
+            weights = np.full(values.size, 1 / values.size)
+            axes.hist(values, bins=_BINS, range=(0, 1), weights=weights,
+                      color=COLOURS[index], alpha=0.45, hatch=HATCHES[index],
+                      edgecolor=COLOURS[index],
+                      label=f"{values.size} {name}, median {np.median(values):.3f}")  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("Confidence of the answer")
+    axes.set_ylabel("Share of the right, and of the wrong answers")
+    axes.legend(fontsize=8, loc="upper left")
+    axes.set_title("Confidence of right and wrong answers")
+
+
 def _contests(table: PredictionTable) -> Iterator[tuple[str, Floats, Bools]]:
     """Name, scores and truth of each class against the rest, then of any tumor."""
     probabilities = table.probabilities()
@@ -123,50 +279,19 @@ def _finish_curve(axes: Axes, x: str, y: str, legend: LegendPlace) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.grid(color="0.9", linewidth=0.6)
+    grid(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc=legend, fontsize=8, frameon=True)
     else:
         axes.text(0.5, 0.5, "no curve: one side is empty", ha="center", va="bottom")
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """Colour and dashes of the line of that number."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "linestyle": DASHES[index % len(DASHES)],
-        "linewidth": 1.8,
-    }
+def _thresholds(table: PredictionTable) -> Floats:
+    """(M,) the thresholds of a table, one or those of several models."""
+    return np.zeros(0) if table.thresholds is None else np.unique(table.thresholds)
 
 
-def threshold_text(thresholds: Floats | None) -> str:
-    """The threshold of a table, or the range of several models."""
-    values = np.unique(thresholds) if thresholds is not None else np.zeros(0)
-    if values.size == 1:
-        return f"{values[0]:.3f}"
-    return f"{values.min():.3f} to {values.max():.3f} ({values.size} models)"
-
-
-@contextmanager
-def figure(
-    path: Path, table: PredictionTable, notice: str | None, size: tuple[float, float] = (5.6, 5.4)
-) -> Iterator[Axes]:
-    """A figure to draw on, saved on leaving; no window system and no shared state is touched.
-
-    Args:
-        path: PNG to write.
-        table: What is drawn; its slices and groups stand under the title.
-        notice: A line of warning above.
-        size: Inches.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    yield axes
-    lines = [axes.get_title(), f"{table.n} slices of {table.n_groups} groups"]
-    axes.set_title("\n".join(lines), fontsize=10)
-    if notice is not None:
-        figure.suptitle(notice, color="#B00000", fontsize=9, fontweight="bold")
-    with whole(path) as draft:
-        figure.savefig(draft)
+def _threshold_text(used: Floats) -> str:
+    if used.size == 1:
+        return f"{used[0]:.3f}"
+    return f"{used.min():.3f} to {used.max():.3f} ({used.size} models)"

@@ -16,7 +16,7 @@ from slicewise.stats.curves import threshold_counts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """Figures at every distinct tumor probability taken as threshold, from strict to loose.
+    """Metrics at every distinct tumor probability taken as threshold, from strict to loose.
 
     Args:
         thresholds: (T,) falling.
@@ -37,10 +37,7 @@ class Sweep:
 
 
 def sweep(table: PredictionTable) -> Sweep:
-    """Try every threshold.
-
-    Args:
-        table: What was answered; it needs slices with and without a tumor.
+    """Try every threshold on a table with slices of both sides.
 
     Raises:
         EvaluationError: If the task has no negative class or a side is empty.
@@ -62,7 +59,7 @@ def sweep(table: PredictionTable) -> Sweep:
 def best_here(table: PredictionTable) -> dict[str, Any]:
     """The threshold with the largest sensitivity + specificity - 1 on these very slices.
 
-    It is told to compare with, not to use: a threshold chosen on the slices it is measured on
+    It is given to compare with, not to use: a threshold chosen on the slices it is measured on
     looks better than it is.
 
     Returns:
@@ -83,12 +80,7 @@ def best_here(table: PredictionTable) -> dict[str, Any]:
 
 
 def at(found: Sweep, threshold: float) -> tuple[float, float]:
-    """Sensitivity and specificity of one threshold.
-
-    Args:
-        found: From `sweep`.
-        threshold: On the tumor probability; a slice is flagged from it on.
-    """
+    """Sensitivity and specificity of one threshold; a slice is flagged from it on."""
     flagged = int(np.sum(found.thresholds >= threshold))
     if flagged == 0:
         return 0.0, 1.0

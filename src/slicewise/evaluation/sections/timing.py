@@ -7,25 +7,64 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from slicewise.arrays import Floats
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.explain.heatmap import heat_map_of
+from slicewise.files import write_json
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
+from slicewise.reports.blocks import Section
+
+if TYPE_CHECKING:
+    from slicewise.evaluation.evaluate import Evaluated
 
 PERCENTILES = (50, 90, 99)
 BATCH = 16
 WARM_UP = 3
 SAMPLE = 48
 """Slices that times are taken on, at most."""
+STAGES = {
+    "preprocess": "preprocessing, one slice",
+    "forward": "forward pass, one slice",
+    "answer": "whole answer, one slice (preprocessing, forward pass, decision)",
+    "heat_map": "heat map of an answer, without drawing it",
+    "forward_batched": "forward pass, share of a slice in a batch",
+}
 Item = TypeVar("Item")
 _CPU_INFO = Path("/proc/cpuinfo")
+
+
+def timing_report(evaluated: Evaluated) -> list[Section]:
+    """Take times on some of the slices and write `timing.json`; its section of the report.
+
+    The times stand in a file of their own, because `metrics.json` is the same for equal answers.
+    """
+    slices = sample_slices(evaluated.manifest, evaluated.rows)
+    classifier = evaluated.classifier
+    found = {"machine": machine(classifier.threads), **timings(classifier, slices)}
+    write_json(evaluated.out_dir / "timing.json", found)
+    at = found["machine"]
+    load = "" if at["load_average"] is None else f", load average {at['load_average']:.1f}"
+    threads = "1 thread" if at["threads"] == 1 else f"{at['threads']} threads"
+    section = Section.of(
+        "Speed on this machine",
+        f"Milliseconds on {at['device']} ({at['cpu']}, {at['cpus']} logical processors, {threads} "
+        f"for the forward pass{load}, ONNX Runtime {at['onnxruntime']}). Batches hold "
+        f"{found['batch']} slices. Reading files is not counted. Other work on the machine makes "
+        "these times longer; they judge nothing.",
+        ("stage", "median", "90th percentile", "99th percentile", "slices"),
+        [
+            (STAGES[name], *(f"{times[key]:.1f}" for key in ("p50", "p90", "p99")), str(times["n"]))
+            for name, times in found["stages_ms"].items()
+        ],
+    )
+    return [section]
 
 
 def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
@@ -65,11 +104,7 @@ def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """What the times were taken on.
-
-    Args:
-        threads: Of one forward pass.
-    """
+    """What the times were taken on; `threads` are those of one forward pass."""
     from slicewise.inference.runtime import ort
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -85,8 +120,13 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
+def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
+    """Some slices to take times on, evenly spread over rows that can be read."""
+    chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
+    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
+
+
 def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
-    """How long each item takes."""
     taken = []
     for item in items:
         started = time.perf_counter()
@@ -103,20 +143,9 @@ def _percentiles(seconds: Floats) -> dict[str, float]:
 
 
 def _cpu_model() -> str:
-    """The name of the processor, as far as the system tells it."""
+    """The name of the processor, as far as the system gives it."""
     if _CPU_INFO.is_file():
         for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
-    """Some slices to take times on, evenly spread over the rows.
-
-    Args:
-        manifest: Knows where the files are.
-        rows: Slices that can be read, at least one.
-    """
-    chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
-    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]

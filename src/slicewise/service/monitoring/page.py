@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slicewise.evaluation.sections.plots import require_plots
 from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
+from slicewise.reports.plots import require_plots
 from slicewise.service.monitoring.drift import ALERT, LEVEL, PERMUTATIONS, WATCH, Change
 from slicewise.service.monitoring.expected import TOLERANCE, Share
 from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_ood_scores

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slicewise.evaluation.sections.plots import COLOURS, line_style
+from slicewise.reports.plots import COLOURS, line_style
 from slicewise.service.monitoring.drift import Change
 from slicewise.service.monitoring.windows import Day
 from slicewise.text import class_text

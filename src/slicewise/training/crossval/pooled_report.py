@@ -15,7 +15,7 @@ from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
 from slicewise.evaluation.neighbour import neighbour_correct
-from slicewise.evaluation.report import Refusals, ReportContext, write_figures, write_words
+from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.across_folds import (
     figures_by_fold,
     figures_over_folds,
@@ -66,16 +66,18 @@ def pool(
     """
     reports = {name: _fold_report(config, name) for name in names}
     folder, table = config.folder / FOLDER, pooled(tables)
+    unfitted = _unfitted(config, names)
     context = ReportContext(
         split=f"cross-validation over {config.folds.name} {', '.join(names)}",
         command=command,
         bundle=None,
-        threshold_rule=_threshold_rule(config, tables[0].negative_class, names),
+        threshold_rule=_threshold_rule(config, tables[0].negative_class, unfitted),
+        threshold_fitted=not unfitted,
         refusals=_refusals(list(reports.values()), names),
         promised_coverage=None if table.sets is None else config.bundle.refusal.coverage,
     )
     neighbour = _neighbours(config, manifest, tables)
-    report = write_figures(table, folder, context, neighbour=neighbour)
+    report = write_metrics(table, folder, context, neighbour=neighbour)
     compared = compare_calibrations(table)
     report |= {
         "folds": figures_by_fold(reports),
@@ -90,7 +92,7 @@ def pool(
         calibration_section(report["calibration_comparison"], picture),
         rule_section(report["rule_across_folds"]),
     )
-    write_words(table, report, folder, plots=True, more=sections)
+    write_pages(table, report, folder, plots=True, more=sections)
     return report
 
 
@@ -121,15 +123,19 @@ def _refusals(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Refusa
         tuple(path for each in refused for path in each["seen"]["paths"]),
         "; ".join(checks),
         tuple(Failure(**error) for each in refused for error in each["failed"]["errors"]),
+        checked=all(each["seen"].get("checked", True) for each in refused),
     )
 
 
-def _threshold_rule(config: RunConfig, negative: str | None, names: Sequence[str]) -> str:
-    """The rule, and the folds whose validation slices could not give a threshold."""
+def _unfitted(config: RunConfig, names: Sequence[str]) -> list[str]:
+    """The folds whose validation slices could not give a threshold."""
+    return [n for n, rule in _rules(config, names).items() if rule.operating_point is None]
+
+
+def _threshold_rule(config: RunConfig, negative: str | None, unfitted: Sequence[str]) -> str:
     if negative is None:
         return "the task has no class without a tumor"
     rule = config.bundle.operating_point.rule
-    unfitted = [n for n, r in _rules(config, names).items() if r.operating_point is None]
     return f"{rule}; not fitted in fold {', '.join(unfitted)}: 0.5 assumed" if unfitted else rule
 
 

@@ -106,7 +106,7 @@ def decided_by_others(
 def rule_section(figures: Mapping[str, Any]) -> Section:
     """The figures of `measured_across_folds` as a part of a report."""
     rows = tuple((name, cell_text(_at(figures, key))) for name, key in SHOWN.items())
-    return Section("The rule of the final model", TEXT, ("figure", "value (interval)"), rows)
+    return Section.of("The rule of the final model", TEXT, ("metric", "value (interval)"), rows)
 
 
 def _gates(joined: str) -> list[Reason]:
