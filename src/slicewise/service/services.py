@@ -16,9 +16,30 @@ from slicewise.inference.classifier import Classifier
 from slicewise.service.access.roots import Roots
 from slicewise.service.http.bulk import Bulk
 from slicewise.service.monitoring.metrics import Metrics
-from slicewise.service.monitoring.readiness import Pulse
 from slicewise.service.prediction.engine import Engine
 from slicewise.service.settings import Settings
+
+
+class Readiness:
+    """Whether the audit database can be written; used from the event loop only."""
+
+    def __init__(self, store: AuditStore) -> None:
+        self._store = store
+        self._ping: asyncio.Future[None] | None = None
+
+    async def check(self) -> None:
+        """Wait for the answer of the database; who comes meanwhile waits for the same one.
+
+        However many probes come, a database that blocks holds one thread.
+
+        Raises:
+            AuditError: The database cannot be written.
+        """
+        if self._ping is None or self._ping.done():
+            self._ping = asyncio.ensure_future(asyncio.to_thread(self._store.ping))
+            # Where nobody waits any more, an error is no news.
+            self._ping.add_done_callback(lambda ping: ping.cancelled() or ping.exception())
+        await asyncio.shield(self._ping)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +53,7 @@ class Services:
         keys: API keys.
         metrics: What is counted.
         bulk: Long work on data of the server.
-        pulse: Whether the audit database can be written.
+        readiness: Whether the audit database can be written.
     """
 
     settings: Settings
@@ -41,7 +62,7 @@ class Services:
     keys: KeyStore
     metrics: Metrics
     bulk: Bulk
-    pulse: Pulse
+    readiness: Readiness
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
@@ -62,8 +83,8 @@ class Services:
             store.close()
             raise
         engine = Engine(settings, classifiers, store, metrics)
-        bulk, pulse = Bulk(Roots(settings.data_roots)), Pulse(store)
-        return cls(settings, engine, store, keys, metrics, bulk, pulse)
+        bulk, readiness = Bulk(Roots(settings.data_roots)), Readiness(store)
+        return cls(settings, engine, store, keys, metrics, bulk, readiness)
 
     async def close(self) -> None:
         """Answer and write what waits, then close everything."""

@@ -1,25 +1,21 @@
-"""The index against its definition, and the test against what it promises."""
+"""What has changed between windows, and shares that a bundle carries against what was seen."""
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from builders import fitted_rule
 from builders_monitor import BUNDLE, START, answer, answers
 from slicewise.audit_log.records import PredictionRecord
+from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.service.monitoring import drift
-from slicewise.service.monitoring.drift import (
-    Change,
-    _median,
-    bin_limits,
-    changes,
-    holm,
-    stability_index,
-)
+from slicewise.service.monitoring.drift import Change, Expectation, changes, expectations
 from slicewise.service.monitoring.windows import gather
+
+RULE = fitted_rule(review_above=0.0, reject_above=2.0, confidence=0.8)
 
 
 def compare(first: list[PredictionRecord], recent: list[PredictionRecord]) -> dict[str, Change]:
@@ -36,26 +32,6 @@ FIELDS = ("input_sha256", "slice_index", "label", "confidence", "tumor_probabili
           "reasons", "summary", "ood_score")  # fmt: skip
 
 
-def test_index_is_the_textbook_sum_for_large_windows() -> None:
-    reference, recent = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
-    textbook = sum((b - a) * math.log(b / a) for a, b in zip(reference, recent, strict=True))
-    found = stability_index(reference, recent, (10**9, 10**9))
-    assert float(found) == pytest.approx(textbook, rel=1e-6)
-    assert float(stability_index(reference, reference, (100, 100))) == 0
-
-
-def test_an_empty_bin_is_no_infinity() -> None:
-    found = float(stability_index(np.array([1.0, 0.0]), np.array([0.0, 1.0]), (100, 100)))
-    share = 0.5 / 101
-    assert found == pytest.approx(2 * (1 - 2 * share) * math.log((1 - share) / share))
-
-
-def test_holm_is_that_of_the_paper() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([None, 0.2, None]) == [None, 0.2, None]
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-
-
 def test_every_level_has_its_bin_where_there_are_few() -> None:
     some = [answer(n, summary={"rows": 256.0 if n % 4 else 512.0}) for n in range(100)]
     change = compare(some, [answer(n, summary={"rows": 512.0}) for n in range(1000, 1100)])["rows"]
@@ -63,15 +39,6 @@ def test_every_level_has_its_bin_where_there_are_few() -> None:
     assert change.reference.tolist() == [0.75, 0.25]
     assert change.recent.tolist() == [0, 1]
     assert change.state == "alert"
-
-
-def test_many_values_are_cut_into_even_bins() -> None:
-    values = np.random.default_rng(0).normal(size=5000)
-    limits = bin_limits(values)
-    counts = np.histogram(values, limits)[0]
-    assert len(counts) == drift.BINS
-    assert counts.sum() == 5000
-    assert counts.min() > 450
 
 
 def test_windows_of_the_same_kind_are_steady() -> None:
@@ -129,7 +96,7 @@ def test_false_alarms_are_as_rare_as_promised(monkeypatch: pytest.MonkeyPatch) -
     """Forty reports on windows of the same kind, index limit out of the way: about 5 % may err."""
     monkeypatch.setattr(drift, "ALERT", 0.0)
     monkeypatch.setattr(drift, "WATCH", 0.0)
-    monkeypatch.setattr(drift, "PERMUTATIONS", 400)
+    monkeypatch.setattr("slicewise.stats.drift.PERMUTATIONS", 400)
     alarms = 0
     for round_ in range(40):
         found = compare(answers(60, 10_000 * round_), answers(60, 10_000 * round_ + 5000))
@@ -149,8 +116,69 @@ def test_a_quantity_that_is_no_longer_recorded_is_told_as_unknown() -> None:
     assert {found[name].state for name in ("rows", "mean", "other")} == {"unknown"}
 
 
-def test_the_median_weighs_uploads_and_not_slices():
-    values = np.array([1.0, 2.0, 3.0, *[9.0] * 50])
-    upload = np.array([0, 1, 2, *[3] * 50])
-    assert _median(values, upload) == 2.5
-    assert _median(np.array([4.0, 6.0, 5.0]), np.array([0, 1, 2])) == 5.0
+def expected(recent: list[PredictionRecord], rule: DecisionRule = RULE) -> dict[str, Expectation]:
+    found = gather(recent, BUNDLE[2], START, reference_uploads=10)
+    return {one.name: one for one in expectations(rule, found.reference, found.recent)}
+
+
+def test_shares_are_counted_as_the_decision_does() -> None:
+    scores = [-1.0] * 70 + [0.0] * 10 + [1.0] * 15 + [2.5] * 5
+    found = expected([answer(n, ood_score=score) for n, score in enumerate(scores)])
+    assert found["possibly_out_of_distribution"].recent is not None
+    assert found["possibly_out_of_distribution"].recent.value == pytest.approx(
+        0.20
+    )  # the limit itself is in
+    assert found["out_of_distribution"].recent is not None
+    assert found["out_of_distribution"].recent.value == pytest.approx(0.05)
+    assert found["possibly_out_of_distribution"].expected == 0.03
+    assert found["possibly_out_of_distribution"].state == "alert"
+    assert found["out_of_distribution"].state == "steady"
+
+
+def test_interval_is_that_of_a_share() -> None:
+    """Against the normal approximation, which is close for 400 uploads of one slice each."""
+    found = expected([answer(n, ood_score=1.0 if n % 4 == 0 else -1.0) for n in range(400)])
+    share = found["possibly_out_of_distribution"].recent
+    assert share is not None
+    half = 1.96 * np.sqrt(0.25 * 0.75 / 400)
+    assert (share.ci_low, share.ci_high) == pytest.approx((0.25 - half, 0.25 + half), abs=0.01)
+
+
+def test_every_upload_weighs_the_same() -> None:
+    scan = [answer(0, slice_index=i, ood_score=5.0) for i in range(100)]
+    found = expected([*scan, *[answer(n, ood_score=-5.0) for n in range(1, 5)]])
+    assert found["out_of_distribution"].recent is not None
+    assert found["out_of_distribution"].recent.value == pytest.approx(0.2)
+
+
+def test_less_confidence_is_watched_and_no_alert() -> None:
+    found = expected([answer(n, confidence=0.5 if n % 2 else 0.9) for n in range(200)])
+    assert found["confident"].recent is not None
+    assert found["confident"].recent.value == pytest.approx(0.5)
+    assert found["confident"].state == "watch"
+    assert expected(answers(200, confidence=0.8))["confident"].state == "steady"
+
+
+def test_trust_is_read_from_the_reasons() -> None:
+    """Of what was rejected nothing is known."""
+    limit = Acceptance(trust=1.3, target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20)
+    rule = RULE.model_copy(update={"acceptance": limit})
+    said = [
+        *(answer(n, decision="review", reasons=["low_trust"]) for n in range(50)),
+        *(answer(n, decision="accept", reasons=[]) for n in range(50, 80)),
+        *(answer(n, decision="reject", reasons=["colour_picture"]) for n in range(80, 100)),
+    ]
+    found = expected(said, rule)
+    assert "confident" not in found
+    assert found["trusted"].recent is not None
+    assert found["trusted"].recent.value == pytest.approx(30 / 80)
+    assert found["trusted"].expected == 0.7
+    assert found["trusted"].state == "watch"
+
+
+def test_a_bundle_without_limits_expects_nothing() -> None:
+    assert expected(answers(20), DecisionRule()) == {}
+
+
+def test_without_scores_nothing_is_known() -> None:
+    assert expected(answers(20, ood_score=None))["possibly_out_of_distribution"].state == "unknown"

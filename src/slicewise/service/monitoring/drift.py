@@ -1,30 +1,36 @@
-"""How much a quantity has changed between two windows, and whether chance explains it.
-
-The population stability index (Siddiqi 2006) over bins, with a permutation test of whole uploads:
-slices of one scan resemble each other, so they move together or not at all.
-"""
+"""What has changed between two windows, and what a bundle expects against what was seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from slicewise.arrays import Floats, Ints
+from slicewise.arrays import Floats
+from slicewise.inference.decision import Reason, Verdict
+from slicewise.inference.rule import DecisionRule
 from slicewise.service.monitoring.windows import Window
+from slicewise.stats.drift import (
+    BINS,
+    bin_limits,
+    holm,
+    median_by_group,
+    permutation_test,
+    shares_by_group,
+)
+from slicewise.stats.intervals import Share, share_of_sums
 
 WATCH, ALERT = 0.1, 0.25
-"""The customary limits of the index: a moderate change, and a large one."""
+"""The customary limits of the stability index: a moderate change, and a large one."""
 
 LEVEL = 0.05
 """Chance of a false alarm in one report, over all its quantities together."""
 
-BINS = 10
-PERMUTATIONS = 1000
-SEED = 42
-_CHUNK = 100
+TOLERANCE = 0.05
+"""How far a share may lie from the bundle's before it counts."""
 
 Kind = Literal["number", "levels", "words"]
 State = Literal["steady", "watch", "alert", "unknown"]
@@ -57,16 +63,46 @@ class Change:
     typical: tuple[float, float] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A share that the bundle measured on held-out slices, and what the windows show of it.
+
+    Args:
+        name: Of the share.
+        text: What it is a share of, in words.
+        expected: By the bundle.
+        n: Of the bundle's slices.
+        groups: Of their groups.
+        reference: In the first window, every upload weighing the same; None without values.
+        recent: In the recent window.
+        state: What follows from the recent window.
+    """
+
+    name: str
+    text: str
+    expected: float
+    n: int
+    groups: int
+    reference: Share | None
+    recent: Share | None
+    state: State
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """Shares by upload: (U, B) rows that sum to 1, the uploads of the reference first."""
+    """Shares by upload: two arrays (U, B) whose rows sum to 1; None where a window is empty."""
 
     name: str
     kind: Kind
-    bins: tuple[float, ...] | tuple[str, ...]
-    shares: Floats
-    split: int
-    typical: tuple[float, float] | None
+    bins: tuple[float, ...] | tuple[str, ...] = ()
+    shares: tuple[Floats, Floats] | None = None
+    typical: tuple[float, float] | None = None
+
+    def tested(self) -> tuple[float | None, float | None]:
+        """Stability index, and how often chance does as much."""
+        if self.shares is None:
+            return None, None
+        return permutation_test(np.concatenate(self.shares), len(self.shares[0]))
 
 
 def changes(reference: Window, recent: Window) -> list[Change]:
@@ -74,7 +110,7 @@ def changes(reference: Window, recent: Window) -> list[Change]:
     names = dict.fromkeys([*reference.numbers, *recent.numbers])
     tables = [_number_table(name, reference, recent) for name in names]
     tables += [_word_table(name, reference, recent) for name in reference.words]
-    found = [_tested(table) for table in tables]
+    found = [table.tested() for table in tables]
     corrected = holm([chance for _, chance in found])
     return [
         _change(table, index, chance)
@@ -82,44 +118,77 @@ def changes(reference: Window, recent: Window) -> list[Change]:
     ]
 
 
-def stability_index(reference: Floats, recent: Floats, size: tuple[int, int]) -> Floats:
-    """Population stability index; 0 where both are alike.
+def expectations(rule: DecisionRule, reference: Window, recent: Window) -> list[Expectation]:
+    """Every share that the decision rule of a bundle carries; none where nothing was fitted.
 
-    Half an upload is added to every bin of both, so that an empty bin is no infinity.
-
-    Args:
-        reference: (..., B) shares that sum to 1.
-        recent: (..., B) shares that sum to 1.
-        size: Uploads behind each.
+    Too many slices that are out of distribution alarm. Less confidence may come from another mix
+    of cases, and is to be watched.
     """
-    bins = reference.shape[-1]
-    one, other = (
-        (shares * n + 0.5) / (n + 0.5 * bins)
-        for shares, n in zip((reference, recent), size, strict=True)
+    found = []
+    for name, text, (expected, n, groups), hits in _limits(rule):
+        first, latest = _share(reference, hits), _share(recent, hits)
+        state: State = "unknown"
+        if latest is not None:
+            low = latest.value if latest.ci_low is None else latest.ci_low
+            high = latest.value if latest.ci_high is None else latest.ci_high
+            if name in (Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Reason.OUT_OF_DISTRIBUTION):
+                state = "alert" if low > expected + TOLERANCE else "steady"
+            else:
+                state = "watch" if high < expected - TOLERANCE else "steady"
+        found.append(Expectation(name, text, expected, n, groups, first, latest, state))
+    return found
+
+
+_Fitted = tuple[float, int, int]
+_Hits = Callable[[Window], Floats]
+"""Gives (N,) 1 where an answer counts, 0 where it does not, NaN where nothing is known."""
+
+
+def _limits(rule: DecisionRule) -> Iterator[tuple[str, str, _Fitted, _Hits]]:
+    ood, acceptance = rule.out_of_distribution, rule.acceptance
+    if ood is not None:
+        text = "slices above the {} limit of the out-of-distribution score"
+        name = Reason.POSSIBLY_OUT_OF_DISTRIBUTION.value
+        reached = partial(_reached, "ood_score", np.greater, ood.review_above)
+        yield name, text.format("lower"), (ood.reviewed, ood.n, ood.groups), reached
+        name = Reason.OUT_OF_DISTRIBUTION.value
+        reached = partial(_reached, "ood_score", np.greater, ood.reject_above)
+        yield name, text.format("upper"), (ood.rejected, ood.n, ood.groups), reached
+    if acceptance is not None:
+        fitted = (acceptance.coverage, acceptance.n, acceptance.groups)
+        if acceptance.confidence is None:
+            text = "answers with as much trust as an accepted one must have"
+            yield "trusted", text, fitted, _trusted
+        else:
+            text = "answers as confident as an accepted one must be"
+            reached = partial(_reached, "confidence", np.greater_equal, acceptance.confidence)
+            yield "confident", text, fitted, reached
+
+
+def _reached(quantity: str, compare: np.ufunc, limit: float, window: Window) -> Floats:
+    values = window.numbers[quantity]
+    return np.where(np.isfinite(values), compare(values, limit), np.nan)
+
+
+def _trusted(window: Window) -> Floats:
+    """A trust score is not recorded: a low one stands among the reasons, but of what was rejected.
+
+    Of that nothing is known.
+    """
+    answers = zip(window.words["decision"], window.words["reasons"], strict=True)
+    return np.array(
+        [np.nan if Verdict.REJECT in d else float(Reason.LOW_TRUST not in r) for d, r in answers]
     )
-    return np.asarray(np.sum((other - one) * np.log(other / one), axis=-1))
 
 
-def holm(chances: Sequence[float | None]) -> list[float | None]:
-    """Chances corrected for having looked at so many (Holm 1979); None stays None."""
-    known = [i for i, chance in enumerate(chances) if chance is not None]
-    order = sorted(known, key=lambda i: chances[i] or 0.0)
-    corrected: list[float | None] = [None] * len(chances)
-    highest = 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (chances[i] or 0.0) * (len(known) - rank)))
-        corrected[i] = highest
-    return corrected
-
-
-def bin_limits(values: Floats) -> Floats:
-    """(B + 1,) limits of bins [a, b) that hold about as many values each.
-
-    Args:
-        values: (N,) finite values of both windows together.
-    """
-    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1), method="lower"))
-    return np.append(quantiles[:-1], np.nextafter(quantiles[-1], np.inf))
+def _share(window: Window, hits: _Hits) -> Share | None:
+    values = hits(window)
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    _, number = np.unique(window.upload[known], return_inverse=True)
+    each = np.bincount(number, weights=values[known]) / np.bincount(number)
+    return share_of_sums(each, np.ones(each.size), np.ones(each.size))
 
 
 def _number_table(name: str, reference: Window, recent: Window) -> _Table:
@@ -128,93 +197,53 @@ def _number_table(name: str, reference: Window, recent: Window) -> _Table:
     uploads = [w.upload[k] for w, k in zip((reference, recent), known, strict=True)]
     values = [v[k] for v, k in zip(both, known, strict=True)]
     if not (values[0].size and values[1].size):
-        return _Table(name, "number", (), np.zeros((0, 0)), 0, None)
+        return _Table(name, "number")
     levels = np.unique(np.concatenate(values))
     few = levels.size <= BINS
     bins = levels if few else bin_limits(np.concatenate(values))
     count = bins.size if few else bins.size - 1
-    parts = [
-        _shares(upload, np.searchsorted(bins, v, side="right") - 1, count)
+    first, latest = (
+        shares_by_group(upload, np.searchsorted(bins, v, side="right") - 1, count)
         for upload, v in zip(uploads, values, strict=True)
-    ]
-    typical = (_median(values[0], uploads[0]), _median(values[1], uploads[1]))
+    )
+    typical = median_by_group(values[0], uploads[0]), median_by_group(values[1], uploads[1])
     kind: Kind = "levels" if few else "number"
-    shares = np.concatenate(parts)
-    return _Table(name, kind, tuple(map(float, bins)), shares, len(parts[0]), typical)
-
-
-def _median(values: Floats, upload: Ints) -> float:
-    """Median in which every upload weighs the same, however many slices it has."""
-    _, number, counts = np.unique(upload, return_inverse=True, return_counts=True)
-    order = np.argsort(values, kind="stable")
-    weight = np.cumsum((1 / counts[number])[order])
-    middle = weight[-1] / 2 * np.array([1 - 1e-9, 1 + 1e-9])  # two values where it falls between
-    return float(values[order][np.searchsorted(weight, middle)].mean())
+    return _Table(name, kind, tuple(map(float, bins)), (first, latest), typical)
 
 
 def _word_table(name: str, reference: Window, recent: Window) -> _Table:
     windows = (reference, recent)
+    if not all(window.answers for window in windows):
+        return _Table(name, "words")
     words = sorted({word for w in windows for some in w.words[name] for word in some})
-    if not all(w.answers for w in windows):
-        return _Table(name, "words", (), np.zeros((0, 0)), 0, None)
     place = {word: i for i, word in enumerate(words)}
-    parts = []
-    for window in windows:
-        told = window.words[name]
-        upload = np.repeat(window.upload, [len(some) for some in told])
-        parts.append(_shares(upload, [place[w] for some in told for w in some], len(words)))
-    return _Table(name, "words", tuple(words), np.concatenate(parts), len(parts[0]), None)
-
-
-def _shares(upload: Ints, bins: Ints | Sequence[int], count: int) -> Floats:
-    """(U, B): which share of each upload lies in which bin; uploads without any are left out."""
-    _, number = np.unique(upload, return_inverse=True)
-    counts = np.zeros((int(number.max()) + 1, count))
-    np.add.at(counts, (number, np.asarray(bins)), 1)
-    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
-
-
-def _tested(table: _Table) -> tuple[float | None, float | None]:
-    """The index, and how often dealing the uploads at random gives as much."""
-    total, split = len(table.shares), table.split
-    if not total:
-        return None, None
-    size = (split, total - split)
-    observed = float(_index_of(table.shares[:split].sum(axis=0)[None], table, size)[0])
-    rng = np.random.default_rng(SEED)
-    reached = 0
-    for _ in range(PERMUTATIONS // _CHUNK):
-        chosen = rng.random((_CHUNK, total)).argpartition(split - 1, axis=1)[:, :split]
-        dealt = np.zeros((_CHUNK, total))
-        np.put_along_axis(dealt, chosen, 1.0, axis=1)
-        indices = _index_of(dealt @ table.shares, table, size)
-        reached += int(np.sum(indices >= observed - 1e-12))
-    return observed, (reached + 1) / (PERMUTATIONS + 1)
-
-
-def _index_of(first: Floats, table: _Table, size: tuple[int, int]) -> Floats:
-    """Index of splits given by (R, B) sums over the uploads dealt to the reference."""
-    rest = table.shares.sum(axis=0) - first
-    return stability_index(first / size[0], rest / size[1], size)
+    first, latest = (
+        shares_by_group(
+            np.repeat(window.upload, [len(some) for some in window.words[name]]),
+            [place[word] for some in window.words[name] for word in some],
+            len(words),
+        )
+        for window in windows
+    )
+    return _Table(name, "words", tuple(words), (first, latest))
 
 
 def _change(table: _Table, index: float | None, chance: float | None) -> Change:
+    state: State = "steady"
+    if index is None or chance is None:
+        state = "unknown"
+    elif index >= WATCH and chance < LEVEL:
+        state = "alert" if index >= ALERT else "watch"
+    empty = np.zeros(0)
+    first, latest = table.shares or (None, None)
     return Change(
         name=table.name,
         kind=table.kind,
         bins=table.bins,
-        reference=table.shares[: table.split].mean(axis=0) if len(table.shares) else np.zeros(0),
-        recent=table.shares[table.split :].mean(axis=0) if len(table.shares) else np.zeros(0),
+        reference=empty if first is None else first.mean(axis=0),
+        recent=empty if latest is None else latest.mean(axis=0),
         index=index,
         chance=chance,
-        state=_state(index, chance),
+        state=state,
         typical=table.typical,
     )
-
-
-def _state(index: float | None, chance: float | None) -> State:
-    if index is None or chance is None:
-        return "unknown"
-    if index < WATCH or chance >= LEVEL:
-        return "steady"
-    return "alert" if index >= ALERT else "watch"

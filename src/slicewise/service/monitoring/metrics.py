@@ -7,9 +7,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections import Counter as Counted
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
@@ -23,7 +23,6 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
-from prometheus_client.mmap_dict import MmapedDict
 
 from slicewise.inference.decision import BundleReference
 
@@ -38,7 +37,9 @@ STAGES: tuple[Stage, ...] = ("decode", "queue", "forward", "draw", "record")
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _SLICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_LIVE = "gauge_live*_*.db"
+_WORKER = "worker-"
+"""Beginning of the name of the file by which a worker says that it has numbers in the folder."""
+
 _PREFIX = "slicewise-metrics-"
 _OWNER = "owner"
 """File that a service holds a lock on as long as it lives."""
@@ -52,12 +53,9 @@ class Metrics:
     def __init__(self) -> None:
         """Register all numbers at zero, in a registry of their own."""
         own = self._registry = CollectorRegistry()
-        self._stages = Histogram(
-            "slicewise_stage_seconds",
-            "Time of one stage of an answer.",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=own,
+        seconds = partial(Histogram, buckets=_SECONDS, registry=own)
+        self._stages = seconds(
+            "slicewise_stage_seconds", "Time of one stage of an answer.", ["stage"]
         )
         for stage in STAGES:
             self._stages.labels(stage)
@@ -86,12 +84,10 @@ class Metrics:
         self._responses = Counter(
             "slicewise_responses", "HTTP responses.", ["route", "status"], registry=own
         )
-        self._requests = Histogram(
+        self._requests = seconds(
             "slicewise_request_seconds",
             "Time from the first byte of a request to the last of its response.",
             ["route"],
-            buckets=_SECONDS,
-            registry=own,
         )
         self._bundles = Gauge(
             "slicewise_bundle",
@@ -100,8 +96,11 @@ class Metrics:
             registry=own,
             multiprocess_mode="livemax",
         )
-        if shared_folder() is None:
+        folder = shared_folder()
+        if folder is None:
             ProcessCollector(registry=own)
+        else:
+            (folder / f"{_WORKER}{os.getpid()}").touch()
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
@@ -125,14 +124,7 @@ class Metrics:
         self._queue.labels(arm).set(slices)
 
     def decision(self, label: str, decision: str, reasons: Sequence[str], arm: str) -> None:
-        """Count the answer for one slice.
-
-        Args:
-            label: Class name.
-            decision: accept, review or reject.
-            reasons: Names of the reasons.
-            arm: main, challenger or shadow.
-        """
+        """Count the answer for one slice by class, decision, reasons and who gave it."""
         self._decisions.labels(arm, label, decision).inc()
         for reason in reasons:
             self._reasons.labels(arm, reason).inc()
@@ -157,11 +149,10 @@ class Metrics:
         folder = shared_folder()
         if folder is None:
             return generate_latest(self._registry)
-        with _alone_in(folder):
-            forget_dead(folder)
-            together = CollectorRegistry()
-            multiprocess.MultiProcessCollector(together, str(folder))
-            return generate_latest(together)
+        forget_dead(folder)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, str(folder))
+        return generate_latest(together)
 
 
 def share_among_workers() -> Path:
@@ -186,43 +177,14 @@ def shared_folder() -> Path | None:
 
 
 def forget_dead(folder: Path) -> None:
-    """Drop what ended workers said of the present moment; what they counted is added up.
-
-    However many workers end and are started again, one file of each kind holds their counts.
-    """
-    for file in folder.glob(_LIVE):
-        pid = int(file.stem.rsplit("_", 1)[1])
-        if not _alive(pid):
+    """Drop what ended workers said of the present moment; what they counted stays."""
+    for file in folder.glob(f"{_WORKER}*"):
+        pid = int(file.name.removeprefix(_WORKER))
+        if _alive(pid):
+            continue
+        with suppress(FileNotFoundError):  # another worker was quicker
+            file.unlink()
             multiprocess.mark_process_dead(pid, str(folder))
-    for kind in ("counter", "histogram"):
-        own = (file for file in folder.glob(f"{kind}_*.db") if file.stem.split("_")[1].isdecimal())
-        ended = [file for file in own if not _alive(int(file.stem.split("_")[1]))]
-        if ended:
-            _add_up(folder / f"{kind}_ended.db", ended)
-
-
-def _add_up(total: Path, ended: Sequence[Path]) -> None:
-    """Put the counts of files into one, and remove them."""
-    counts: Counted[str] = Counted()
-    for file in (*ended, *([total] if total.exists() else ())):
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(file):
-            counts[key] += value
-    with tempfile.NamedTemporaryFile(dir=total.parent, prefix="sum-", delete=False) as made:
-        summed = MmapedDict(made.name)
-    for key, value in counts.items():
-        summed.write_value(key, value, 0.0)
-    summed.close()
-    Path(made.name).replace(total)
-    for file in ended:
-        file.unlink()
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other workers from reading while files are added up."""
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _memory() -> Path:
@@ -245,5 +207,5 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True

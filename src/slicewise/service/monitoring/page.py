@@ -9,10 +9,11 @@ from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
 from slicewise.reports.plots import require_plots
-from slicewise.service.monitoring.drift import ALERT, LEVEL, PERMUTATIONS, WATCH, Change
-from slicewise.service.monitoring.expected import TOLERANCE, Share
+from slicewise.service.monitoring.drift import ALERT, LEVEL, TOLERANCE, WATCH, Change
 from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_ood_scores
 from slicewise.service.monitoring.report import Report
+from slicewise.stats.drift import PERMUTATIONS
+from slicewise.stats.intervals import Share
 from slicewise.text import class_text, percent_text, share_text
 
 _TEMPLATE = "monitor.html.j2"

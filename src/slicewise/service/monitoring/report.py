@@ -10,8 +10,7 @@ from typing import Any, Literal
 from slicewise.audit_log.records import PredictionRecord
 from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.decision import BundleReference
-from slicewise.service.monitoring.drift import Change, changes
-from slicewise.service.monitoring.expected import Expectation, expectations
+from slicewise.service.monitoring.drift import Change, Expectation, changes, expectations
 from slicewise.service.monitoring.windows import Gathered, Window, gather
 
 Standing = Literal["steady", "watch", "alert", "too_little"]
@@ -25,7 +24,7 @@ class Question:
         since: Where the recent window begins.
         until: Where it ends.
         reference_uploads: Most distinct uploads of the reference window.
-        least_uploads: Fewest distinct uploads of either window before anything is said.
+        least_uploads: Fewest distinct uploads of a window that is compared.
     """
 
     since: datetime
@@ -36,11 +35,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """What was found.
+    """What was found in the answers of a bundle.
 
     Args:
-        bundle: Whose answers were looked at.
-        question: What was asked.
+        bundle: Which one.
+        question: What was to be compared.
         gathered: The windows and days.
         changes: Recent against reference window; none where there is too little.
         expectations: Recent window against the bundle; none where there is too little.

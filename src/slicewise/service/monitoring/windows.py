@@ -28,7 +28,7 @@ class Window:
         upload: (N,) number of the upload that an answer belongs to, from 0 on.
         numbers: By quantity: (N,) values; NaN where an answer has none.
         words: By quantity: for each of N answers, the words that apply.
-        first: When the earliest of them was answered; None where there is none.
+        first: When the earliest answer was given; None without any.
         last: When the latest was.
         sampled: Whether uploads were left out because there were too many.
     """
@@ -64,7 +64,7 @@ class Day:
     MOST_SCORES = 500
 
     def add(self, record: PredictionRecord) -> None:
-        """Count an answer; the first `MOST_SCORES` distances of a day stand for the rest."""
+        """Count an answer; the first `MOST_SCORES` scores of a day stand for the rest."""
         self.answers += 1
         self.decisions[record.decision] += 1
         self.labels[record.label] += 1
@@ -121,13 +121,9 @@ class Gathering:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
-    """What one pass over the database found.
+    """The first uploads that a bundle answered, the latest ones, and every day with answers.
 
-    Args:
-        reference: The first uploads that the bundle answered.
-        recent: The latest ones.
-        days: Every day with answers of the bundle, in order.
-        others: Answers of other bundles, left out.
+    `others` counts the answers of other bundles, which are left out.
     """
 
     reference: Window

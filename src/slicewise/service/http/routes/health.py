@@ -97,7 +97,7 @@ async def whats_wrong(parts: Services) -> str | None:
         return "slices are no longer decoded, or forward passes no longer run"
     try:
         async with asyncio.timeout(PING_S):
-            await parts.pulse.beat()
+            await parts.readiness.check()
     except (AuditError, TimeoutError):
         return "the audit database cannot be written"
     return None
