@@ -4,8 +4,15 @@ from pathlib import PurePath
 
 import pytest
 
-from slicewise.data.annotations import Known, PathPattern, Table, TableSpec, merged
-from slicewise.errors import ConfigError, ManifestError
+from slicewise.data.annotations import (
+    Known,
+    Table,
+    TableSpec,
+    known_by_path,
+    merged,
+    require_pattern,
+)
+from slicewise.errors import ManifestError
 
 
 def table(tmp_path, text, **spec) -> Table:
@@ -52,17 +59,24 @@ def test_bad_tables_are_refused(tmp_path):
 
 
 def test_a_pattern_finds_named_groups():
-    pattern = PathPattern(r"(?P<patient>sub-\d+)(_(?P<fold>f\d))?")
-    assert pattern.find(PurePath("no/sub-12_f3.png")) == Known("sub-12", "", "f3")
-    assert pattern.find(PurePath("no/sub-12.png")) == Known("sub-12")
+    pattern = r"(?P<patient>sub-\d+)(_(?P<fold>f\d))?"
+    assert known_by_path(pattern, PurePath("no/sub-12_f3.png")) == Known("sub-12", "", "f3")
+    assert known_by_path(pattern, PurePath("no/sub-12.png")) == Known("sub-12")
     with pytest.raises(ManifestError, match="expected a path in which"):
-        pattern.find(PurePath("no/x.png"))
+        known_by_path(pattern, PurePath("no/x.png"))
 
 
-@pytest.mark.parametrize("text", ["(", "sub", "(?P<person>x)"])
-def test_bad_patterns_are_refused(text):
-    with pytest.raises(ConfigError, match="pattern"):
-        PathPattern(text)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(", "expected a regular expression"),
+        ("sub", "got none"),
+        ("(?P<person>x)", "got person"),
+    ],
+)
+def test_bad_patterns_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        require_pattern(text)
 
 
 def test_table_and_pattern_must_not_contradict():

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN, TAKEN_COLUMN
 from slicewise.data.tables import read_table
-from slicewise.errors import ConfigError, ManifestError
+from slicewise.errors import ManifestError
 
 FIELDS = ("patient", "group", "fold")
 _SHOWN = 3
@@ -158,33 +158,30 @@ class Table:
         return text.lower() == "yes"
 
 
-class PathPattern:
-    """A regular expression with groups named patient, group or fold, searched for in a path.
+def require_pattern(text: str) -> str:
+    """A regular expression with groups named patient, group or fold, as it is given.
 
     Raises:
-        ConfigError: If it is no regular expression or names none of these groups.
+        ValueError: If it is no regular expression or names none of these groups.
     """
+    try:
+        names = set(re.compile(text).groupindex)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression; {error}") from error
+    if not names or not names <= set(FIELDS):
+        raise ValueError(
+            "expected groups named (?P<patient>...), (?P<group>...) or (?P<fold>...); got "
+            f"{', '.join(sorted(names)) or 'none'}"
+        )
+    return text
 
-    def __init__(self, text: str) -> None:
-        try:
-            self._pattern = re.compile(text)
-        except re.error as error:
-            raise ConfigError(f"pattern {text!r}: {error}") from error
-        names = set(self._pattern.groupindex)
-        if not names or not names <= set(FIELDS):
-            raise ConfigError(
-                f"pattern {text!r}: expected groups named (?P<patient>...), (?P<group>...) or "
-                f"(?P<fold>...); got {', '.join(sorted(names)) or 'none'}"
-            )
 
-    def find(self, inner: PurePath) -> Known:
-        """What the pattern finds in a path; a path without a match is an error."""
-        match = self._pattern.search(inner.as_posix())
-        if match is None:
-            raise ManifestError(
-                f"{inner}: expected a path in which {self._pattern.pattern!r} is found"
-            )
-        return Known(**{name: value or "" for name, value in match.groupdict().items()})
+def known_by_path(pattern: str, inner: PurePath) -> Known:
+    """What a pattern finds in a path; a path without a match is an error."""
+    match = re.search(pattern, inner.as_posix())
+    if match is None:
+        raise ManifestError(f"{inner}: expected a path in which {pattern!r} is found")
+    return Known(**{name: value or "" for name, value in match.groupdict().items()})
 
 
 def merged(by_table: Known, by_path: Known, where: str) -> Known:

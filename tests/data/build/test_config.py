@@ -30,6 +30,8 @@ def test_bad_options_are_named():
         config_of([])
     with pytest.raises(ConfigError, match="on_conflict"):
         config_of([Path("a")], on_conflict="ignore")
+    with pytest.raises(ConfigError, match=r"sources\.0\.pattern: expected groups named .*got none"):
+        config_of([Path("a")], pattern="sub")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     Raises:
         LeakageError: If a group stands in several of the user's folds, unless told what to do.
         ManifestError: If a folder or table is not as expected, or nothing is left.
-        ConfigError: If the task or a pattern is not as expected.
+        ConfigError: If the task is not as expected.
     """
     collected = collect(config, parse_task(config.task), progress)
     pairs = find_pairs(collected.prints, progress)

@@ -10,9 +10,9 @@ from slicewise.arrays import Array
 from slicewise.data.annotations import (
     NOTHING_KNOWN,
     Known,
-    PathPattern,
     Table,
     UsedRows,
+    known_by_path,
     merged,
 )
 from slicewise.data.build.config import BuildConfig, SourceConfig
@@ -50,8 +50,7 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
     """The files of every source, none of them decoded yet, and what is left out before reading.
 
     Raises:
-        ManifestError: If a folder or table is not as expected.
-        ConfigError: If a pattern is not as expected.
+        ManifestError: If a folder, a table or a path is not as expected.
     """
     used: UsedRows = {}
     files: list[File] = []
@@ -98,10 +97,9 @@ def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -
     rows = [NOTHING_KNOWN] * len(inner)
     if source.table:
         rows = Table(source.table, source.root).look_up(inner, used)
-    pattern = PathPattern(source.pattern) if source.pattern else None
     found = []
     for path, by_table in zip(inner, rows, strict=True):
-        by_path = pattern.find(path) if pattern else NOTHING_KNOWN
+        by_path = known_by_path(source.pattern, path) if source.pattern else NOTHING_KNOWN
         known = merged(by_table, by_path, path.as_posix())
         found.append(_in_folder(known, path, source.masks) if source.masks else known)
     return found

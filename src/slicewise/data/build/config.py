@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from slicewise.config import problems
-from slicewise.data.annotations import TableSpec
+from slicewise.data.annotations import TableSpec, require_pattern
 from slicewise.data.build.masks import MaskSpec
 from slicewise.errors import ConfigError
 
@@ -34,6 +42,11 @@ class SourceConfig(BaseModel):
     untyped: bool = Field(
         False, description="Keep slices of a tumor whose type is not told, for training only."
     )
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_names_groups(cls, text: str | None) -> str | None:
+        return text and require_pattern(text)
 
     @model_validator(mode="after")
     def _masks_know_no_class_folders(self) -> Self:

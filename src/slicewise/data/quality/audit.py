@@ -91,7 +91,7 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
     Raises:
         MissingExtraError: If scikit-learn is not installed.
         ManifestError: If a folder or table is not as expected, or nothing can be read.
-        ConfigError: If the task or a pattern is not as expected.
+        ConfigError: If the task is not as expected.
     """
     require_sklearn()
     files, left_out = plan(config, parse_task(config.task))
