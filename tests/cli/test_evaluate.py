@@ -114,8 +114,8 @@ def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
     for name in ("glioma", "meningioma", "pituitary"):
         text = text.replace(f",{name},", ",tumor,")
     (project / "joined.csv").write_text(text)
-    few = {"blur": robustness.PERTURBATIONS["blur"]}
-    monkeypatch.setattr(robustness, "PERTURBATIONS", few)
+    few = {"blur": robustness.CORRUPTIONS["blur"]}
+    monkeypatch.setattr(robustness, "CORRUPTIONS", few)
     monkeypatch.setattr(robustness, "KINDS", {"chart": robustness.KINDS["chart"]})
     words = ("evaluate", project / "joined.csv", "--bundle", project / "bundle", "--gallery", 0)
     quick = ("--resamples", 5, "--robustness", "--limit", 4)

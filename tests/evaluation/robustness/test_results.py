@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from slicewise.evaluation.robustness.perturbations import PERTURBATIONS
+from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
 from slicewise.evaluation.robustness.results import (
     CLEAN,
     NO_INTERVAL,
-    Asked,
-    Said,
+    Outcome,
+    Sample,
+    corruption_metrics,
     ood_metrics,
-    perturbation_figures,
 )
 from slicewise.inference.decision import Verdict
 from slicewise.stats.bootstrap import Bootstrap
@@ -21,28 +21,28 @@ from slicewise.synthetic.ood.registry import KINDS
 A, R, X = Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT
 
 
-def said(labels: str, verdicts: list[Verdict], confidence: float = 0.9) -> list[Said]:
-    return [Said(k, v, confidence, ()) for k, v in zip(labels, verdicts, strict=True)]
+def said(labels: str, verdicts: list[Verdict], confidence: float = 0.9) -> list[Outcome]:
+    return [Outcome(k, v, confidence, ()) for k, v in zip(labels, verdicts, strict=True)]
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked(np.array(list("aabbbb")), np.array(["1", "2", "3", "4", "5", "6"]))
+def asked() -> Sample:
+    return Sample(np.array(list("aabbbb")), np.array(["1", "2", "3", "4", "5", "6"]))
 
 
-def test_shares_and_paired_changes(asked: Asked) -> None:
+def test_shares_and_paired_changes(asked: Sample) -> None:
     answers = {
         CLEAN: said("aabbba", [A, A, A, A, R, A], 0.9),
         ("blur", 1): said("aabaaa", [A, R, A, A, X, R], 0.6),
     }
-    report = perturbation_figures(asked, answers, Bootstrap(resamples=200, stratified=True))
+    report = corruption_metrics(asked, answers, Bootstrap(resamples=200, stratified=True))
     clean, blurred = report["clean"], report["perturbations"]["blur"]["levels"][0]
     assert clean["accuracy"]["value"] == pytest.approx(5 / 6)
     assert clean["accuracy_of_accepted"]["value"] == pytest.approx(4 / 5)
     assert clean["accepted_wrong"]["value"] == pytest.approx(1 / 6)
     assert "accuracy_change" not in clean
     assert blurred["level"] == 1
-    assert blurred["strength"] == PERTURBATIONS["blur"].strengths[0]
+    assert blurred["strength"] == CORRUPTIONS["blur"].strengths[0]
     assert blurred["accuracy"]["value"] == pytest.approx(3 / 6)
     assert blurred["accepted"]["value"] == pytest.approx(3 / 6)
     assert blurred["reviewed"]["value"] == pytest.approx(2 / 6)
@@ -57,10 +57,10 @@ def test_shares_and_paired_changes(asked: Asked) -> None:
 def test_difference_is_paired_and_so_narrower_than_its_parts() -> None:
     rng = np.random.default_rng(0)
     right = rng.random(60) < 0.5  # answers are right by slice, not by setting
-    asked = Asked(np.array(["a"] * 60), np.array([f"g{k}" for k in range(60)]))
+    asked = Sample(np.array(["a"] * 60), np.array([f"g{k}" for k in range(60)]))
     labels = "".join("a" if r else "b" for r in right)
     answers = {CLEAN: said(labels, [A] * 60), ("blur", 1): said(labels[:-1] + "b", [A] * 60)}
-    report = perturbation_figures(asked, answers, Bootstrap(resamples=300))
+    report = corruption_metrics(asked, answers, Bootstrap(resamples=300))
     level = report["perturbations"]["blur"]["levels"][0]
     widths = {
         key: level[key]["ci_high"] - level[key]["ci_low"] for key in ("accuracy", "accuracy_change")
@@ -69,8 +69,8 @@ def test_difference_is_paired_and_so_narrower_than_its_parts() -> None:
     assert widths["accuracy_change"] < widths["accuracy"] / 2
 
 
-def test_nothing_accepted_leaves_their_accuracy_open(asked: Asked) -> None:
-    report = perturbation_figures(asked, {CLEAN: said("aabbbb", [R] * 6)}, Bootstrap(resamples=20))
+def test_nothing_accepted_leaves_their_accuracy_open(asked: Sample) -> None:
+    report = corruption_metrics(asked, {CLEAN: said("aabbbb", [R] * 6)}, Bootstrap(resamples=20))
     assert report["clean"]["accuracy_of_accepted"]["value"] is None
     assert "accepted slice" in report["clean"]["accuracy_of_accepted"]["reason"]
     assert report["clean"]["accepted"]["value"] == 0
@@ -78,8 +78,8 @@ def test_nothing_accepted_leaves_their_accuracy_open(asked: Asked) -> None:
 
 def test_strange_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
     pictures = {
-        "knee": [Said("a", v, 0.5, ("possibly_out_of_distribution",)) for v in (X, X, X, R)],
-        "chart": [Said("a", v, 0.7, ()) for v in (A, X)],
+        "knee": [Outcome("a", v, 0.5, ("possibly_out_of_distribution",)) for v in (X, X, X, R)],
+        "chart": [Outcome("a", v, 0.7, ()) for v in (A, X)],
     }
     report = ood_metrics(pictures, frozenset({"knee"}), 0.95)
     knee, chart = report["kinds"]["knee"], report["kinds"]["chart"]

@@ -17,7 +17,7 @@ from builders_reports import files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.robustness import tests as module
-from slicewise.evaluation.robustness.perturbations import PERTURBATIONS, perturbed
+from slicewise.evaluation.robustness.catalogue import CORRUPTIONS, corrupted
 from slicewise.evaluation.robustness.tests import robustness
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
@@ -98,7 +98,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 @pytest.fixture
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some perturbations and kinds only; all of them are drawn in tests of their own."""
-    monkeypatch.setattr(module, "PERTURBATIONS", {name: PERTURBATIONS[name] for name in FEW})
+    monkeypatch.setattr(module, "CORRUPTIONS", {name: CORRUPTIONS[name] for name in FEW})
     monkeypatch.setattr(module, "KINDS", {name: KINDS[name] for name in KIND_NAMES})
 
 
@@ -140,7 +140,10 @@ def test_files_and_sections(
     assert len(table_of_section(sections[1]).rows) == len(KIND_NAMES)
     last = {what: (done, total) for what, done, total in seen}
     slices, strange = 12 * (1 + 5 + 5 + 1), 3 * len(KIND_NAMES)
-    assert last == {"worse slices": (slices, slices), "strange pictures": (strange, strange)}
+    assert last == {
+        "corrupted slices": (slices, slices),
+        "out-of-distribution pictures": (strange, strange),
+    }
 
 
 @pytest.mark.usefixtures("_few")
@@ -184,9 +187,9 @@ def test_files_of_one_name_draw_apart(
 
     def told(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slice:
         keys.append(key)
-        return perturbed(slice_, name, level, seed, key)
+        return corrupted(slice_, name, level, seed, key)
 
-    monkeypatch.setattr(module, "perturbed", told)
+    monkeypatch.setattr(module, "corrupted", told)
     robustness(Manifest(tuple(rows), tmp_path), rows, classifier, tmp_path / "out",
                ood_count=1, bootstrap=QUICK)  # fmt: skip
     assert set(keys) == {row.sha256 for row in rows}

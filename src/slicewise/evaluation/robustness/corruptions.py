@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from slicewise.arrays import Array
 from slicewise.imaging.preprocess import Box
@@ -69,9 +70,7 @@ def blur(pixels: Array, share: float) -> Array:
         share: Standard deviation, share of the longer side.
     """
     sigma = share * max(pixels.shape)
-    for axis in (0, 1):
-        pixels = _blurred_along(pixels, sigma, axis)
-    return pixels
+    return _single(gaussian_filter(pixels, sigma, mode="mirror", truncate=3.0))
 
 
 def shade(pixels: Array, ratio: float, field: Floats) -> Array:
@@ -226,18 +225,6 @@ def _centre(lines: int) -> NDArray[np.bool_]:
 
 def _image(lines: NDArray[np.complexfloating[Any, Any]]) -> Array:
     return _single(np.abs(np.fft.ifft2(np.fft.ifftshift(lines))))
-
-
-def _blurred_along(pixels: Array, sigma: float, axis: int) -> Array:
-    reach = min(max(1, int(np.ceil(3 * sigma))), pixels.shape[axis] - 1)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    pads = [(reach, reach) if k == axis else (0, 0) for k in (0, 1)]
-    ahead = np.pad(pixels, pads, mode="reflect")
-    count = pixels.shape[axis]
-    total = np.zeros_like(pixels)
-    for offset, weight in enumerate((weights / weights.sum()).astype(np.float32)):
-        total += weight * ahead.take(range(offset, offset + count), axis)
-    return total
 
 
 def _picture(pixels: Array) -> Image.Image:

@@ -24,7 +24,7 @@ _VERDICTS = (
 )
 
 
-def draw_perturbations(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
+def draw_corruptions(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
     """Small multiples: shares of slices against the level of each corruption.
 
     Args:

@@ -1,4 +1,4 @@
-"""Answers to worse slices and to strange pictures, as figures with intervals."""
+"""Answers to worse slices and to ood pictures, as metrics with intervals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from slicewise.arrays import Bools, Floats, Strings
 from slicewise.data.manifest import ManifestRow
-from slicewise.evaluation.robustness.perturbations import PERTURBATIONS
+from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
 from slicewise.inference.decision import Prediction, Verdict
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import Share, mean_of, share_of, wilson
 from slicewise.synthetic.ood.registry import KINDS
 
 Setting = tuple[str, int]
-"""Perturbation and level."""
+"""Corruption and level."""
 
 CLEAN: Setting = ("clean", 0)
 
@@ -32,7 +32,7 @@ NO_INTERVAL = "pictures of one kind resemble each other, and kinds are few"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Outcome:
     """What matters here of one answer."""
 
     label: str
@@ -41,7 +41,7 @@ class Said:
     reasons: tuple[str, ...]
 
     @classmethod
-    def of(cls, prediction: Prediction, names: Mapping[str, str]) -> Said:
+    def of(cls, prediction: Prediction, names: Mapping[str, str]) -> Outcome:
         """From a prediction.
 
         Args:
@@ -54,8 +54,8 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """The slices that were perturbed.
+class Sample:
+    """The slices that were corrupted.
 
     Args:
         labels: (N,) true classes.
@@ -66,7 +66,7 @@ class Asked:
     groups: Strings
 
     @classmethod
-    def of(cls, rows: Sequence[ManifestRow]) -> Asked:
+    def of(cls, rows: Sequence[ManifestRow]) -> Sample:
         """From rows of a manifest."""
         return cls(
             np.array([row.label for row in rows], dtype=np.str_),
@@ -95,26 +95,26 @@ class Asked:
         }
 
 
-def perturbation_figures(
-    asked: Asked, said: Mapping[Setting, Sequence[Said]], bootstrap: Bootstrap
+def corruption_metrics(
+    sampled: Sample, outcomes: Mapping[Setting, Sequence[Outcome]], bootstrap: Bootstrap
 ) -> dict[str, Any]:
     """Figures of every setting, all from the same resamples of groups.
 
     Args:
-        asked: The slices.
-        said: By setting, one answer a slice in the order of `asked`; `CLEAN` among them.
+        sampled: The slices.
+        outcomes: By setting, one answer a slice in the order of `sampled`; `CLEAN` among them.
         bootstrap: How intervals are made.
 
     Returns:
         `clean`, and `perturbations` by name with one entry a level; `accuracy_change` and its like
         are paired differences to the clean answers.
     """
-    columns = {setting: _columns(asked, answers) for setting, answers in said.items()}
+    columns = {setting: _columns(sampled, answers) for setting, answers in outcomes.items()}
     quantities: dict[Key, Quantity] = {}
     for setting, column in columns.items():
         quantities |= _quantities(setting, column, columns[CLEAN])
-    found = group_intervals(quantities, asked.groups, asked.labels, bootstrap)
-    figures: dict[Setting, dict[str, Any]] = {setting: {} for setting in said}
+    found = group_intervals(quantities, sampled.groups, sampled.labels, bootstrap)
+    figures: dict[Setting, dict[str, Any]] = {setting: {} for setting in outcomes}
     for (name, level, figure), estimate in found.items():
         figures[name, int(level)][figure] = estimate.as_json()
     return {
@@ -129,28 +129,28 @@ def perturbation_figures(
                     if (name, level) in figures
                 ],
             }
-            for name, entry in PERTURBATIONS.items()
+            for name, entry in CORRUPTIONS.items()
             if any(setting[0] == name for setting in figures)
         },
     }
 
 
 def ood_metrics(
-    said: Mapping[str, Sequence[Said]], fitted_on: frozenset[str], level: float
+    outcomes: Mapping[str, Sequence[Outcome]], fitted_on: frozenset[str], level: float
 ) -> dict[str, Any]:
-    """Verdicts on strange pictures by kind, and on all kinds a gate never saw.
+    """Verdicts on ood pictures by kind, and on all kinds a gate never saw.
 
     Shares over several kinds have no interval: their pictures are not independent (those of one
     kind resemble each other, real scans are views of few images), and kinds are too few to
     resample. The number of kinds stands beside them instead.
 
     Args:
-        said: By kind, one answer a picture.
+        outcomes: By kind, one answer a picture.
         fitted_on: Kinds that the gates of the model were fitted on.
         level: Coverage of the intervals.
     """
-    unseen = [answers for kind, answers in said.items() if kind not in fitted_on]
-    seen = [answers for kind, answers in said.items() if kind in fitted_on]
+    unseen = [answers for kind, answers in outcomes.items() if kind not in fitted_on]
+    seen = [answers for kind, answers in outcomes.items() if kind in fitted_on]
     return {
         "kinds": {
             name: {
@@ -160,21 +160,21 @@ def ood_metrics(
                 "fitted_on": name in fitted_on,
                 **_verdicts(answers, lambda count, n: wilson(count, n, level)),
             }
-            for name, answers in said.items()
+            for name, answers in outcomes.items()
         },
         "unseen_kinds": _over_kinds(unseen) if unseen else None,
         "seen_kinds": _over_kinds(seen) if seen else None,
     }
 
 
-def _over_kinds(kinds: Sequence[Sequence[Said]]) -> dict[str, Any]:
+def _over_kinds(kinds: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
     answers = [answer for answers in kinds for answer in answers]
     shares = _verdicts(answers, lambda count, n: Estimate(count / n, reason=NO_INTERVAL))
     return {"kinds": len(kinds), **shares}
 
 
 def _verdicts(
-    answers: Sequence[Said], share: Callable[[int, int], Share | Estimate]
+    answers: Sequence[Outcome], share: Callable[[int, int], Share | Estimate]
 ) -> dict[str, Any]:
     counts = Counter(answer.verdict for answer in answers)
     reasons = Counter(reason for answer in answers for reason in answer.reasons)
@@ -189,9 +189,9 @@ def _verdicts(
     }
 
 
-def _columns(asked: Asked, answers: Sequence[Said]) -> dict[str, Floats]:
+def _columns(sampled: Sample, answers: Sequence[Outcome]) -> dict[str, Floats]:
     """One number a slice for each share."""
-    correct = np.array([answer.label for answer in answers]) == asked.labels
+    correct = np.array([answer.label for answer in answers]) == sampled.labels
     verdicts = np.array([answer.verdict.value for answer in answers])
     accepted = verdicts == Verdict.ACCEPT.value
     flags: dict[str, Bools] = {

@@ -13,7 +13,7 @@ from slicewise.text import share_text
 _SHOWN_LEVELS = (1, 3, 5)
 
 
-def perturbation_section(report: Mapping[str, Any], picture: Path) -> Section:
+def corruption_section(report: Mapping[str, Any], picture: Path) -> Section:
     """What image corruptions do to answers; the table has levels 1, 3 and 5.
 
     Args:
@@ -30,7 +30,7 @@ def perturbation_section(report: Mapping[str, Any], picture: Path) -> Section:
     ]
     return Section.of(
         "Image corruptions",
-        _perturbation_text(report),
+        _corruption_text(report),
         ("corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
          "accepted and wrong"),
         [
@@ -66,7 +66,7 @@ def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
     )
 
 
-def _perturbation_text(report: Mapping[str, Any]) -> str:
+def _corruption_text(report: Mapping[str, Any]) -> str:
     classes = ", ".join(
         f"{name} {entry['n']} of {entry['groups']}" for name, entry in report["classes"].items()
     )

@@ -1,4 +1,4 @@
-"""How answers and refusals change when slices get worse, and what happens to strange inputs.
+"""How answers change when slices are corrupted, and what is answered out of distribution.
 
 Accuracy and refusal are told together: a model that refuses what it cannot answer is better than
 one that answers it wrongly.
@@ -15,17 +15,17 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.content import content_key
-from slicewise.evaluation.robustness.perturbations import PERTURBATIONS, perturbed
-from slicewise.evaluation.robustness.plots import draw_ood, draw_perturbations
+from slicewise.evaluation.robustness.catalogue import CORRUPTIONS, corrupted
+from slicewise.evaluation.robustness.plots import draw_corruptions, draw_ood
 from slicewise.evaluation.robustness.results import (
     CLEAN,
-    Asked,
-    Said,
+    Outcome,
+    Sample,
     Setting,
+    corruption_metrics,
     ood_metrics,
-    perturbation_figures,
 )
-from slicewise.evaluation.robustness.sections import ood_section, perturbation_section
+from slicewise.evaluation.robustness.sections import corruption_section, ood_section
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
 from slicewise.files import write_json
@@ -40,14 +40,14 @@ from slicewise.stats.bootstrap import Bootstrap
 from slicewise.synthetic.ood.registry import KINDS, ood_slices
 
 LIMIT = 300
-"""Slices that are perturbed, unless another number is asked for."""
+"""Slices that are corrupted, unless another number is asked for."""
 
 OOD_COUNT = 300
-"""Pictures of each strange kind, unless another number is asked for."""
+"""Pictures of each out-of-distribution kind, unless another number is sampled for."""
 
 _BATCH = 32
 _DONORS = 96
-"""Slices that strange pictures are made from; they are kept in memory."""
+"""Slices that out-of-distribution pictures are made from; they are kept in memory."""
 
 _OOD_SEED = 7_001
 """Added to the seed, so that no picture is one that a gate was fitted on."""
@@ -66,9 +66,9 @@ def robustness(
     notice: str | None = None,
     progress: Progress | None = None,
 ) -> list[Section]:
-    """Perturb a sample of slices, make strange pictures, and tell what the model answers.
+    """Corrupt a sample of slices, draw out-of-distribution pictures, and see what is answered.
 
-    Writes `robustness.json`, `robustness.png` and `strange.png`.
+    Writes `robustness.json`, `robustness.png` and `ood.png`.
 
     Args:
         manifest: Knows where the files of its rows are.
@@ -77,7 +77,7 @@ def robustness(
         classifier: The model.
         out_dir: Folder for the files; made where missing.
         limit: Most slices to perturb.
-        ood_count: Pictures of each strange kind.
+        ood_count: Pictures of each out-of-distribution kind.
         seed: Of the sample and of every random change.
         bootstrap: How intervals are made; groups are drawn for each class apart, because the
             sample has a chosen mix of classes.
@@ -85,7 +85,7 @@ def robustness(
         progress: Told what is done.
 
     Returns:
-        Two parts of a report: worse slices, and strange inputs.
+        Two parts of a report: corrupted slices, and out-of-distribution inputs.
 
     Raises:
         EvaluationError: If a label is unknown to the model, or a number is out of range.
@@ -95,25 +95,27 @@ def robustness(
     require_plots()
     names = _names(rows, classifier)
     if ood_count < 1:
-        raise EvaluationError(f"strange pictures: expected at least 1 a kind; got {ood_count}")
+        raise EvaluationError(
+            f"out-of-distribution pictures: expected at least 1 a kind; got {ood_count}"
+        )
     sample = sample_rows(rows, limit, seed)
-    worse = Tally(progress, "worse slices", len(sample) * len(_settings()))
-    ood_done = Tally(progress, "strange pictures", ood_count * len(KINDS))
-    asked = Asked.of(sample)
-    said, donors = _ask_perturbed(manifest, sample, classifier, names, seed, worse)
-    strange = _ood_answers(donors, classifier, ood_count, seed, ood_done)
+    corrupting = Tally(progress, "corrupted slices", len(sample) * len(_settings()))
+    ood_done = Tally(progress, "out-of-distribution pictures", ood_count * len(KINDS))
+    sampled = Sample.of(sample)
+    outcomes, donors = _corrupted_outcomes(manifest, sample, classifier, names, seed, corrupting)
+    ood = _ood_outcomes(donors, classifier, ood_count, seed, ood_done)
     plan = replace(bootstrap or Bootstrap(), stratified=True)
     report = {
-        **_described(asked, classifier, limit, seed, notice),
-        **perturbation_figures(asked, said, plan),
-        "strange": ood_metrics(strange, _fitted_on(classifier), plan.level),
+        **_described(sampled, classifier, limit, seed, notice),
+        **corruption_metrics(sampled, outcomes, plan),
+        "strange": ood_metrics(ood, _fitted_on(classifier), plan.level),
     }
     out_dir.mkdir(parents=True, exist_ok=True)
     write_json(out_dir / "robustness.json", report)
-    pictures = out_dir / "robustness.png", out_dir / "strange.png"
-    draw_perturbations(report, pictures[0], notice)
+    pictures = out_dir / "robustness.png", out_dir / "ood.png"
+    draw_corruptions(report, pictures[0], notice)
     draw_ood(report, pictures[1], notice)
-    return [perturbation_section(report, pictures[0]), ood_section(report, pictures[1])]
+    return [corruption_section(report, pictures[0]), ood_section(report, pictures[1])]
 
 
 def _names(rows: Sequence[ManifestRow], classifier: Classifier) -> dict[str, str]:
@@ -131,58 +133,60 @@ def _names(rows: Sequence[ManifestRow], classifier: Classifier) -> dict[str, str
 def _settings() -> list[Setting]:
     graded = [
         (name, level)
-        for name, entry in PERTURBATIONS.items()
+        for name, entry in CORRUPTIONS.items()
         for level in range(1, len(entry.strengths) + 1)
     ]
     return [CLEAN, *graded]
 
 
-def _ask_perturbed(
+def _corrupted_outcomes(
     manifest: Manifest,
     sample: Sequence[ManifestRow],
     classifier: Classifier,
     names: Mapping[str, str],
     seed: int,
     tally: Tally,
-) -> tuple[dict[Setting, list[Said]], list[Slice]]:
-    """Answers of every slice in every setting, and slices to make strange pictures from."""
-    said: dict[Setting, list[Said]] = {setting: [] for setting in _settings()}
+) -> tuple[dict[Setting, list[Outcome]], list[Slice]]:
+    """Answers of every slice in every setting, and slices that pictures can be made from."""
+    outcomes: dict[Setting, list[Outcome]] = {setting: [] for setting in _settings()}
     donors: list[Slice] = []
     every = max(1, len(sample) // _DONORS)
     for start, batch in enumerate(batched(sample, _BATCH)):
         slices = [read_slice(manifest.resolve(row)) for row in batch]
         keys = [content_key(manifest, row) for row in batch]
         donors += [s for k, s in enumerate(slices) if (start * _BATCH + k) % every == 0]
-        for name, level in said:
+        for name, level in outcomes:
             changed = [
-                s if level == 0 else perturbed(s, name, level, seed, key)
+                s if level == 0 else corrupted(s, name, level, seed, key)
                 for s, key in zip(slices, keys, strict=True)
             ]
-            said[name, level] += _ask(classifier, changed, names)
+            outcomes[name, level] += _outcomes(classifier, changed, names)
             tally(len(changed))
-    return said, donors[:_DONORS]
+    return outcomes, donors[:_DONORS]
 
 
-def _ood_answers(
+def _ood_outcomes(
     donors: Sequence[Slice],
     classifier: Classifier,
     count: int,
     seed: int,
     tally: Tally,
-) -> dict[str, list[Said]]:
-    said: dict[str, list[Said]] = {}
+) -> dict[str, list[Outcome]]:
+    outcomes: dict[str, list[Outcome]] = {}
     names = {name: name for name in classifier.bundle.classes}
     for kind in KINDS:
-        said[kind] = []
+        outcomes[kind] = []
         made = ood_slices(kind, count, seed + _OOD_SEED, donors)
         for batch in batched(made, _BATCH):
-            said[kind] += _ask(classifier, batch, names)
+            outcomes[kind] += _outcomes(classifier, batch, names)
             tally(len(batch))
-    return said
+    return outcomes
 
 
-def _ask(classifier: Classifier, slices: Sequence[Slice], names: Mapping[str, str]) -> list[Said]:
-    return [Said.of(answer.prediction, names) for answer in classifier.answers(slices)]
+def _outcomes(
+    classifier: Classifier, slices: Sequence[Slice], names: Mapping[str, str]
+) -> list[Outcome]:
+    return [Outcome.of(answer.prediction, names) for answer in classifier.answers(slices)]
 
 
 def _fitted_on(classifier: Classifier) -> frozenset[str]:
@@ -192,17 +196,17 @@ def _fitted_on(classifier: Classifier) -> frozenset[str]:
 
 
 def _described(
-    asked: Asked, classifier: Classifier, limit: int, seed: int, notice: str | None
+    sampled: Sample, classifier: Classifier, limit: int, seed: int, notice: str | None
 ) -> dict[str, Any]:
     reference = classifier.bundle.reference
     return {
         "bundle": {
             "name": reference.name, "version": reference.version, "sha256": reference.sha256,
         },
-        "n": asked.n,
-        "groups": asked.n_groups,
-        "classes": asked.per_class,
-        "cautions": few_groups(asked.n_groups, asked.per_class),
+        "n": sampled.n,
+        "groups": sampled.n_groups,
+        "classes": sampled.per_class,
+        "cautions": few_groups(sampled.n_groups, sampled.per_class),
         "limit": limit,
         "seed": seed,
         "notice": notice,

@@ -10,10 +10,10 @@ import pytest
 from builders import make_slice
 from builders_data import as_pixels, head
 from slicewise.errors import ConfigError
-from slicewise.evaluation.robustness.perturbations import PERTURBATIONS, perturbed
+from slicewise.evaluation.robustness.catalogue import CORRUPTIONS, corrupted
 from slicewise.imaging.slice import Slice
 
-GRADED = [name for name, entry in PERTURBATIONS.items() if len(entry.strengths) == 5]
+GRADED = [name for name, entry in CORRUPTIONS.items() if len(entry.strengths) == 5]
 CUT = "crop"
 
 
@@ -23,13 +23,13 @@ def slice_() -> Slice:
 
 
 def test_all_but_the_flips_have_five_levels() -> None:
-    assert set(PERTURBATIONS) - set(GRADED) == {"mirror", "upside_down"}
-    assert all(entry.unit and entry.source for entry in PERTURBATIONS.values())
+    assert set(CORRUPTIONS) - set(GRADED) == {"mirror", "upside_down"}
+    assert all(entry.unit and entry.source for entry in CORRUPTIONS.values())
 
 
 @pytest.mark.parametrize("name", GRADED)
 def test_each_level_changes_more_than_the_one_before(name: str, slice_: Slice) -> None:
-    levels = [perturbed(slice_, name, level, 0, "k") for level in range(1, 6)]
+    levels = [corrupted(slice_, name, level, 0, "k") for level in range(1, 6)]
     if name == CUT:
         sizes = [slice_.pixels.size, *(changed.pixels.size for changed in levels)]
         assert all(a > b for a, b in pairwise(sizes))
@@ -39,10 +39,10 @@ def test_each_level_changes_more_than_the_one_before(name: str, slice_: Slice) -
     assert all(a < b for a, b in pairwise(damage)), damage
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_perturbation_can_be_repeated(name: str, slice_: Slice) -> None:
     before = slice_.pixels.copy()
-    first, again = (perturbed(slice_, name, 1, 4, "k") for _ in range(2))
+    first, again = (corrupted(slice_, name, 1, 4, "k") for _ in range(2))
     np.testing.assert_array_equal(first.pixels, again.pixels)
     np.testing.assert_array_equal(slice_.pixels, before)
     assert first.pixels.dtype == np.float32
@@ -52,22 +52,22 @@ def test_a_perturbation_can_be_repeated(name: str, slice_: Slice) -> None:
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "bias_field", "motion", "occlusion"])
 def test_slices_and_seeds_draw_apart(name: str, slice_: Slice) -> None:
-    one = perturbed(slice_, name, 5, 0, "k").pixels
-    assert not np.array_equal(one, perturbed(slice_, name, 5, 0, "other").pixels)
-    assert not np.array_equal(one, perturbed(slice_, name, 5, 1, "k").pixels)
+    one = corrupted(slice_, name, 5, 0, "k").pixels
+    assert not np.array_equal(one, corrupted(slice_, name, 5, 0, "other").pixels)
+    assert not np.array_equal(one, corrupted(slice_, name, 5, 1, "k").pixels)
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_the_name_of_the_file_changes_nothing(name: str, slice_: Slice) -> None:
     here, there = (
-        perturbed(make_slice(slice_.pixels, source=source), name, 1, 0, "k").pixels
+        corrupted(make_slice(slice_.pixels, source=source), name, 1, 0, "k").pixels
         for source in ("0001.png", "/somewhere/else/0002.png")
     )
     np.testing.assert_array_equal(here, there)
 
 
 def test_occlusion_covers_its_share_of_the_head(slice_: Slice) -> None:
-    covered = perturbed(slice_, "occlusion", 5, 2, "k").pixels
+    covered = corrupted(slice_, "occlusion", 5, 2, "k").pixels
     rows, columns = np.nonzero((covered == slice_.pixels.min()) & (slice_.pixels > 100))
     area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
     low = slice_.pixels > 60
@@ -77,8 +77,8 @@ def test_occlusion_covers_its_share_of_the_head(slice_: Slice) -> None:
 
 def test_unknown_names_and_levels_are_refused(slice_: Slice) -> None:
     with pytest.raises(ConfigError, match="'blurr' is unknown; did you mean blur"):
-        perturbed(slice_, "blurr", 1, 0, "k")
+        corrupted(slice_, "blurr", 1, 0, "k")
     with pytest.raises(ConfigError, match="mirror: expected a level of 1 to 1; got 2"):
-        perturbed(slice_, "mirror", 2, 0, "k")
+        corrupted(slice_, "mirror", 2, 0, "k")
     with pytest.raises(ConfigError, match="expected a level of 1 to 5; got 0"):
-        perturbed(slice_, "blur", 0, 0, "k")
+        corrupted(slice_, "blur", 0, 0, "k")
