@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slicewise.audit_log.settings import AuditSettings
 from slicewise.errors import ConfigError
 from slicewise.service.settings import Settings, read_settings
 
@@ -98,3 +99,10 @@ def test_a_share_needs_a_challenger(monkeypatch):
         read_settings(challenger_share=0.5)
     monkeypatch.setenv("SLICEWISE_CHALLENGER", "c.zip")
     assert read_settings(challenger_share=0.5).challenger_share == 0.5
+
+
+def test_what_concerns_the_audit_log_is_handed_on_and_shows_no_secret() -> None:
+    given = Settings(database_url="sqlite:///a.db", audit_key="k" * 32, retention_days=9)
+    assert given.audit_log == AuditSettings("sqlite:///a.db", "k" * 32, 9)
+    assert "kkk" not in repr(given.audit_log)
+    assert Settings().audit_log.key is None
