@@ -12,15 +12,23 @@ def test_the_summary_counts_slices_groups_and_reasons():
         Excluded("x", "glioma", "made", "copy of a.png", "copy of"),
         Excluded("y", "glioma", "made", "copy of b.png", "copy of"),
         Excluded("z", "", "made", "synthetic"),
+        Excluded("u", "glioma", "made", "duplicate of a/1.png"),
+        Excluded("v", "glioma", "made", "duplicate of a/no 2.png (seen twice)"),
+        Excluded("w", "glioma", "made", "a/3.png again"),
     )
     text = BuildReport(rows, excluded, 1, 2, 5, "by fold").summary().splitlines()
-    assert text[0] == "3 slices in 2 groups; 3 left out"
+    assert text[0] == "3 slices in 2 groups; 6 left out"
     assert text[1].startswith("copies found: 1 exact, 2 near")
     assert text[2:4] == ["splits: by fold", "moved to another fold: 5 slices"]
     assert text[5].split() == ["source", "class", "train", "val", "test", "groups"]
     assert ["made", "glioma", "2", "0", "0", "1"] in [line.split() for line in text]
     assert ["all", "2", "0", "1", "2"] in [line.split() for line in text]
-    assert text[-2:] == ["       2  copy of", "       1  synthetic"]
+    assert text[-4:] == [
+        "       2  copy of",
+        "       2  duplicate of",
+        "       1  synthetic",
+        "       1  a/3.png again",
+    ]
 
 
 def test_one_of_each_is_in_the_singular():

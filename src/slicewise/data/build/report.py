@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
@@ -22,7 +23,8 @@ class Excluded:
         label: Class by its folder; empty where it was not looked at.
         source: Name of the data set.
         reason: Why it is left out.
-        kind: Under which name reasons like this one are counted; empty for the reason itself.
+        kind: Under which name reasons like this one are counted; empty for the reason itself, up to
+            a path that it may name.
     """
 
     path: str
@@ -114,8 +116,13 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
 
 def _reasons(excluded: Iterable[Excluded]) -> list[str]:
     """Kinds of reasons with how often, the most frequent first."""
-    counts = Counter(entry.kind or entry.reason for entry in excluded)
+    counts = Counter(entry.kind or _before_path(entry.reason) for entry in excluded)
     common = counts.most_common(_SHOWN_REASONS)
     lines = [f"  {count:6d}  {reason}" for reason, count in common]
     rest = counts.total() - sum(count for _, count in common)
     return [*lines, f"  {rest:6d}  other reasons"] if rest else lines
+
+
+def _before_path(reason: str) -> str:
+    """A user's reason without the path of another slice in it, such as `duplicate of`."""
+    return " ".join(takewhile(lambda word: "/" not in word, reason.split(" "))) or reason
