@@ -43,7 +43,7 @@ LIMIT = 300
 """Slices that are corrupted, unless another number is asked for."""
 
 OOD_COUNT = 300
-"""Pictures of each out-of-distribution kind, unless another number is sampled for."""
+"""Pictures of each out-of-distribution kind, unless another number is asked for."""
 
 _BATCH = 32
 _DONORS = 96
