@@ -17,7 +17,7 @@ from PIL import Image
 
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.pipeline import answer_inputs
+from slicewise.inference.predict import answer_inputs
 
 
 def _png_header(side: int) -> bytes:

@@ -35,12 +35,11 @@ from slicewise.data.tasks import NO_TUMOR
 from slicewise.fitting.ood_fit import Seen, cross_scores, fit_ood_detector, limits_of
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
-from slicewise.inference.bundle import NEIGHBOURS_NAME, OOD_NAME, load_bundle
+from slicewise.inference.bundle import OOD_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.decision import Reason, Verdict
-from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
-from slicewise.inference.trust import trust_scores
+from slicewise.inference.trust import TrustReference, trust_scores
 from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.stats.bootstrap import Bootstrap, group_intervals
 from slicewise.stats.intervals import share_of
@@ -52,9 +51,9 @@ from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.export.evidence import (
     donors_of,
     evidence_of,
-    neighbours_of,
     ood_evidence,
     seen_of,
+    trust_reference_of,
 )
 from slicewise.training.loop.run import CONFIG_NAME
 
@@ -141,13 +140,13 @@ def _one_fold(
     slices = [read_slice(manifest.resolve(row)) for row in test]
     donors = [slices[i] for i in np.random.default_rng(SEED).permutation(len(slices))[:100]]
     known = seen_of(classifier, manifest, "train")
-    neighbours = neighbours_of(classifier, manifest, known, SEED)
-    table = evidence_of(classifier, manifest, "test", neighbours).table
+    trust = trust_reference_of(classifier, manifest, known, SEED)
+    table = evidence_of(classifier, manifest, "test", trust).table
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real = []
     settings = load_config(folder / CONFIG_NAME).bundle
     rule = rule_of_folds(others, classifier.bundle.negative_class, settings)
-    for half, model in _halves(classifier, manifest, known, neighbours, rule, settings).items():
+    for half, model in _halves(classifier, manifest, known, trust, rule, settings).items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
         # Scans are few and never fitted on: once is enough.
@@ -168,7 +167,7 @@ def _halves(
     classifier: Classifier,
     manifest: Manifest,
     known: Seen,
-    neighbours: Neighbours,
+    trust: TrustReference,
     rule: DecisionRule,
     settings: BundleConfig,
 ) -> dict[str, Fitted]:
@@ -176,7 +175,7 @@ def _halves(
     real = seen_of(classifier, manifest, "val")
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
     return {
-        half: _fit(classifier, rule, (real, known), neighbours, kinds_of(half), donors, settings)
+        half: _fit(classifier, rule, (real, known), trust, kinds_of(half), donors, settings)
         for half in ("A", "B")
     }
 
@@ -185,7 +184,7 @@ def _fit(
     classifier: Classifier,
     rule: DecisionRule,
     seen: tuple[Seen, Seen],
-    neighbours: Neighbours,
+    trust: TrustReference,
     kinds: Sequence[Kind],
     donors: Sequence[Slice],
     settings: BundleConfig,
@@ -200,7 +199,7 @@ def _fit(
     info = bundle.info.model_copy(update={"decision": complete})
     fitted = {
         OOD_NAME: fit_ood_detector(real, strange, known).to_bytes(),
-        NEIGHBOURS_NAME: neighbours.to_bytes(),
+        TRUST_NAME: trust.to_bytes(),
     }
     files = {**bundle.files, **fitted}
     return Fitted(Classifier(replace(bundle, info=info, files=files)))
@@ -280,11 +279,11 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     rows = [row for row in everything.rows if row.label == name]
     settings = load_config(folder / CONFIG_NAME).bundle
     real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
-    neighbours = neighbours_of(classifier, manifest, known, SEED)
-    held_out = evidence_of(classifier, manifest, "test", neighbours).table
+    trust = trust_reference_of(classifier, manifest, known, SEED)
+    held_out = evidence_of(classifier, manifest, "test", trust).table
     rule = fit_decision(held_out, "its held-out groups", settings)
     donors = donors_of(manifest, manifest.subset("val").rows, SEED)
-    model = _fit(classifier, rule, (real, known), neighbours, kinds_of(), donors, settings)
+    model = _fit(classifier, rule, (real, known), trust, kinds_of(), donors, settings)
     slices = [read_slice(everything.resolve(row)) for row in _shown(rows, f"Reading {name}")]
     found = model.answers(slices)
     accepted = np.array([answer.prediction.decision is Verdict.ACCEPT for answer in found])

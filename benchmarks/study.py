@@ -21,7 +21,8 @@ from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Series
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Prediction, Verdict
-from slicewise.inference.pipeline import answer_series
+from slicewise.inference.predict import answer_series
+from slicewise.inference.rule import STUDY_RULES
 from slicewise.inference.study import middle_of
 from slicewise.stats.bootstrap import Bootstrap, Estimate, group_intervals
 from slicewise.stats.intervals import share_of
@@ -30,6 +31,7 @@ from slicewise.text import figure_text
 
 TUMOR_VOXELS = 20
 WINDOW = 6
+END = STUDY_RULES.end_share
 Floats = NDArray[np.float64]
 
 
@@ -46,7 +48,7 @@ class Volume:
 
     def middle(self, *, cut: bool = True) -> slice:
         """The slices between the ends; all of them where nothing is cut."""
-        found = middle_of(self.predictions)
+        found = middle_of(self.predictions, END)
         return slice(found.start, found.stop) if cut else slice(0, len(self.predictions))
 
 
@@ -147,7 +149,7 @@ def print_ends(volumes: Sequence[Volume]) -> None:
     ends = [
         volume.predictions[i]
         for volume in volumes
-        for i in set(range(len(volume.predictions))) - set(middle_of(volume.predictions))
+        for i in set(range(len(volume.predictions))) - set(middle_of(volume.predictions, END))
         if not volume.voxels[i]
     ]
     types = Counter(p.label for p in ends)

@@ -20,11 +20,13 @@ from slicewise.inference.bundle import (
     Bundle,
     BundleInfo,
     Origin,
+    Preprocessing,
     TaskInfo,
     load_bundle,
     write_bundle,
 )
 from slicewise.inference.rule import (
+    STUDY_RULES,
     Acceptance,
     Conformal,
     DecisionRule,
@@ -155,7 +157,8 @@ def bundle_info(**changes: Any) -> BundleInfo:
         "name": "tiny",
         "version": "0.1.0",
         "task": TaskInfo(name="four_class", classes=CLASSES, negative_class="no_tumor"),
-        "preprocessing": PreprocessSpec(size=SIZE),
+        "preprocessing": Preprocessing(size=SIZE, channels=("grey",)),
+        "study": STUDY_RULES,
         "decision": decision_rule(),
         "evaluation": {},
         "origin": Origin(

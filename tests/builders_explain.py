@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from slicewise.imaging.preprocess import Placement, PreprocessSpec
+from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.slice import Series, Slice
-from slicewise.inference.bundle import Bundle, BundleInfo, Origin, TaskInfo
+from slicewise.inference.bundle import (
+    Bundle,
+    BundleInfo,
+    Origin,
+    Preprocessing,
+    TaskInfo,
+)
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import (
     BundleReference,
@@ -16,8 +22,8 @@ from slicewise.inference.decision import (
     StudyPrediction,
     Verdict,
 )
-from slicewise.inference.pipeline import SeriesAnswers
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.results import SeriesAnswers
+from slicewise.inference.rule import STUDY_RULES, DecisionRule
 
 CLASSES = ("glioma", "meningioma", "no_tumor", "pituitary")
 REFERENCE = BundleReference("four-class", "0.1.0", "ab" * 32)
@@ -39,7 +45,8 @@ def bundle() -> Bundle:
         name=REFERENCE.name,
         version=REFERENCE.version,
         task=TaskInfo(name="four_class", classes=CLASSES, negative_class="no_tumor"),
-        preprocessing=PreprocessSpec(),
+        preprocessing=Preprocessing(channels=("grey",)),
+        study=STUDY_RULES,
         decision=DecisionRule(),
         evaluation={},
         origin=origin,

@@ -33,8 +33,8 @@ def test_describes_itself(classifier: Classifier) -> None:
 
 def test_card_holds_the_figures_of_the_description(classifier: Classifier) -> None:
     card = classifier.bundle.files[CARD_NAME].decode()
-    accuracy = classifier.bundle.info.evaluation["accuracy"]
-    expected = f"{accuracy['value']:.3f} ({accuracy['ci_low']:.3f}-{accuracy['ci_high']:.3f})"
+    accuracy = classifier.bundle.info.evaluation.accuracy
+    expected = f"{accuracy.value:.3f} ({accuracy.ci_low:.3f}-{accuracy.ci_high:.3f})"
     assert f"| Accuracy | {expected} |" in card
     assert "Not a medical device" in card
 

@@ -179,7 +179,7 @@ def test_evaluate_measures_the_test_split(project):
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert report == json.loads((out / "metrics.json").read_text())
-    own = load_bundle(bundle).info.evaluation
+    own = load_bundle(bundle).info.evaluation.as_json()
     assert (report["accuracy"], report["n"]) == (own["accuracy"], 8)
     assert {path.name for path in out.iterdir()} >= {"predictions.csv", "roc.png"}
 

@@ -12,12 +12,11 @@ from builders_evaluation import table_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.verdicts import verdict_columns, with_verdicts
 from slicewise.fitting.trust_fit import fit_neighbours
-from slicewise.inference.bundle import NEIGHBOURS_NAME, Bundle
+from slicewise.inference.bundle import TRUST_NAME, Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
-from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import Acceptance, DecisionRule
-from slicewise.inference.trust import trust_scores
+from slicewise.inference.trust import TrustReference, trust_scores
 from slicewise.predictions.table import PredictionTable
 
 CLASSES = ("glioma", "no_tumor", "pituitary")
@@ -142,7 +141,7 @@ def test_a_table_is_trusted_as_the_classifier_trusts(tmp_path) -> None:
     own, names = np.arange(12) % 4, np.array([slice_.source for slice_ in slices])
     known = fit_neighbours(embeddings[:12], own, names[:12], 4, seed=0)
     answered = [bundle.classes.index(answer.prediction.label) for answer in plain]
-    least = float(np.median(trust_scores(known.distances(embeddings), answered)))
+    least = float(np.median(trust_scores(known.class_distances(embeddings), answered)))
     classifier = Classifier(remembering(bundle, known, least))
     answers = classifier.answers(slices)
     table = PredictionTable(
@@ -166,8 +165,8 @@ def test_a_table_is_trusted_as_the_classifier_trusts(tmp_path) -> None:
     assert 0 < trusted.sum() < 24
 
 
-def remembering(bundle: Bundle, known: Neighbours, least: float) -> Bundle:
+def remembering(bundle: Bundle, known: TrustReference, least: float) -> Bundle:
     """The bundle with places of slices and a limit of trust, and no limits on strange pictures."""
     changes = {"conformal": fitted_rule().conformal, "out_of_distribution": None}
     info = bundle.info.model_copy(update={"decision": trusting(least).model_copy(update=changes)})
-    return replace(bundle, info=info, files={**bundle.files, NEIGHBOURS_NAME: known.to_bytes()})
+    return replace(bundle, info=info, files={**bundle.files, TRUST_NAME: known.to_bytes()})

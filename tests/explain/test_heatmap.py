@@ -80,6 +80,6 @@ class TestHeatMap:
 
 def test_the_map_is_that_of_the_answered_class() -> None:
     slice_ = Slice(np.zeros((70, 70), dtype=np.float32), "s")
-    said = answer(slice_, (0.1, 0.7, 0.1, 0.1), (2, 5))
-    said.cam[0, 6, 6] = 99.0
-    assert heat_map_of(slice_, said).peak == pytest.approx((24.5, 54.5), abs=1)
+    given = answer(slice_, (0.1, 0.7, 0.1, 0.1), (2, 5))
+    given.cam[0, 6, 6] = 99.0
+    assert heat_map_of(slice_, given).peak == pytest.approx((24.5, 54.5), abs=1)

@@ -124,18 +124,18 @@ class TestSideBySide:
 
     def test_the_caption_of_a_rejected_slice_names_no_class(self) -> None:
         reasons = [Reason.OUT_OF_DISTRIBUTION, Reason.COLOUR_PICTURE]
-        said = replace(prediction("s.png", SHARES), decision=Verdict.REJECT, reasons=reasons)
-        lines = caption_of(said)
+        rejected = replace(prediction("s.png", SHARES), decision=Verdict.REJECT, reasons=reasons)
+        lines = caption_of(rejected)
         assert lines[0] == "answer withheld  |  decision: reject"
         assert lines[1].endswith("; the picture is in colour; MR slices are grey")
         assert not any("glioma" in line or "probability" in line for line in lines)
 
     def test_a_blank_slice_has_no_map(self) -> None:
         found = answer(ramp_slice(), SHARES, hot=(1, 1))
-        said = replace(found.prediction, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+        rejected = replace(found.prediction, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
         blank, seen = (
             np.asarray(draw_answer(ramp_slice(), one))
-            for one in (replace(found, prediction=said), found)
+            for one in (replace(found, prediction=rejected), found)
         )
         left, right = (slice(12, 372), slice(12, 372)), (slice(12, 372), slice(384, 744))
         assert np.array_equal(blank[left], blank[right])

@@ -5,8 +5,7 @@ import pytest
 
 from slicewise.errors import EvaluationError
 from slicewise.fitting.trust_fit import RANK, fit_neighbours
-from slicewise.inference.neighbours import Neighbours
-from slicewise.inference.trust import trust_scores
+from slicewise.inference.trust import TrustReference, trust_scores
 
 
 def made_up(n: int, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,7 +20,7 @@ def made_up(n: int, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.nda
 def test_new_slices_are_nearest_to_their_class() -> None:
     fitted = fit_neighbours(*made_up(300), 3, seed=1)
     embeddings, targets, _ = made_up(60, seed=5)
-    distances = fitted.distances(embeddings)
+    distances = fitted.class_distances(embeddings)
     assert distances.argmin(axis=1).tolist() == targets.tolist()
     assert trust_scores(distances, targets).min() > 1
     assert trust_scores(distances, (targets + 1) % 3).max() < 1
@@ -33,15 +32,17 @@ def test_between_two_classes_there_is_no_trust() -> None:
     between[0, :2] += 3
     clear = np.ones((1, 100), np.float32)
     clear[0, 0] += 3
-    assert trust_scores(fitted.distances(between), [0])[0] < 1.1
-    assert trust_scores(fitted.distances(clear), [0])[0] > 1.5
+    assert trust_scores(fitted.class_distances(between), [0])[0] < 1.1
+    assert trust_scores(fitted.class_distances(clear), [0])[0] > 1.5
 
 
 def test_what_is_fitted_is_what_is_stored() -> None:
     fitted = fit_neighbours(*made_up(120), 3, seed=1)
-    stored = Neighbours.from_bytes(fitted.to_bytes(), 3)
+    stored = TrustReference.from_bytes(fitted.to_bytes(), 3)
     embeddings = made_up(30, seed=2)[0]
-    np.testing.assert_array_equal(fitted.distances(embeddings), stored.distances(embeddings))
+    np.testing.assert_array_equal(
+        fitted.class_distances(embeddings), stored.class_distances(embeddings)
+    )
     assert stored.rank.tolist() == [RANK]
 
 
@@ -63,7 +64,7 @@ def test_a_rare_class_is_never_lost(seed: int) -> None:
     fitted = fit_neighbours(embeddings, targets, np.arange(400).astype(str), 3, most=50, seed=seed)
     assert len(fitted.places) == 50
     assert np.sum(fitted.classes == 2) == 1
-    Neighbours.from_bytes(fitted.to_bytes(), 3)
+    TrustReference.from_bytes(fitted.to_bytes(), 3)
 
 
 def test_there_are_no_more_directions_than_slices_span() -> None:
@@ -75,7 +76,7 @@ def test_there_are_no_more_directions_than_slices_span() -> None:
 def test_a_group_of_two_classes_counts_in_both() -> None:
     embeddings, targets, _ = made_up(60, classes=2)
     fitted = fit_neighbours(embeddings, targets, np.full(60, "one"), 2, seed=1)
-    assert fitted.distances(embeddings).shape == (60, 2)
+    assert fitted.class_distances(embeddings).shape == (60, 2)
 
 
 def test_a_class_without_slices_is_refused() -> None:
@@ -87,5 +88,5 @@ def test_a_network_to_which_all_slices_are_alike_is_not_trusted() -> None:
     _, targets, groups = made_up(60)
     for alike in (np.ones((60, 100), np.float32), np.zeros((60, 100), np.float32)):
         fitted = fit_neighbours(alike, targets, groups, 3, seed=1)
-        stored = Neighbours.from_bytes(fitted.to_bytes(), 3)
-        assert trust_scores(stored.distances(alike), targets).max() < 1.001
+        stored = TrustReference.from_bytes(fitted.to_bytes(), 3)
+        assert trust_scores(stored.class_distances(alike), targets).max() < 1.001

@@ -1,18 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from builders import CLASSES, head_with_spot, make_slice, tiny_bundle
-from slicewise.errors import BundleError
+from builders import (
+    CLASSES,
+    decision_rule,
+    fitted_rule,
+    head_with_spot,
+    make_slice,
+    tiny_bundle,
+)
+from slicewise.errors import BundleError, ConfigError
+from slicewise.imaging.appearance import APPEARANCE_NAMES
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Series
 from slicewise.inference.bundle import MODEL_NAME, Bundle, TaskInfo
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Reason, Verdict, probabilities_of
+from slicewise.inference.ood import OodDetector, Whitening
+from slicewise.inference.rule import Acceptance, DecisionRule
+from slicewise.inference.trust import TrustReference
 from slicewise.inference.tta import other_views
 
 
@@ -182,4 +194,74 @@ def test_slices_of_several_requests_share_a_pass_and_keep_their_own_thresholds(
         assert answer.prediction.reasons == alone.prediction.reasons
         assert answer.prediction.threshold == limit.value
         np.testing.assert_allclose(answer.logits, alone.logits, atol=1e-4)
-        assert answer.ood_score is None  # the tiny bundle has no outlier statistics
+        assert answer.ood_score is None  # the tiny bundle has no detector
+
+
+def trust_limit() -> DecisionRule:
+    acceptance = Acceptance(trust=1.5, target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20)
+    return decision_rule().model_copy(update={"acceptance": acceptance})
+
+
+def detector(width: int) -> bytes:
+    numbers = len(APPEARANCE_NAMES)
+    parts = (
+        Whitening(np.zeros(n, "f4"), np.eye(n, dtype="f4")[:2], np.array([0, 1], "f4"))
+        for n in (width, numbers)
+    )
+    return OodDetector(
+        *parts, np.ones(numbers, "f4"), np.zeros(12, "f4"), np.array([0.5], "f4")
+    ).to_bytes()
+
+
+def reference(width: int) -> bytes:
+    centre, axes, places = np.zeros(width), np.eye(2, width), np.tile([1.0, 0.0], (4, 1))
+    numbers = np.arange(4)
+    return TrustReference(centre, axes, places, numbers, numbers, np.array([1])).to_bytes()
+
+
+class TestParts:
+    """The arrays that a bundle holds beside its graph, whose embedding has 16 numbers."""
+
+    @pytest.fixture
+    def with_part(self, classifier: Classifier) -> Callable[..., Classifier]:
+        def build(rule: DecisionRule, **files: bytes) -> Classifier:
+            named = {f"{name}.npz": content for name, content in files.items()}
+            info = classifier.bundle.info.model_copy(update={"decision": rule})
+            return Classifier(Bundle(info, "x", {**classifier.bundle.files, **named}))
+
+        return build
+
+    def test_they_score_every_slice(self, with_part: Callable[..., Classifier]) -> None:
+        found = with_part(fitted_rule(), ood=detector(16), trust=reference(16)).answers(spots(2))
+        assert [answer.ood_score for answer in found] == [0.5, 0.5]
+        assert [answer.class_distances.shape for answer in found] == [(4,), (4,)]
+        assert Reason.POSSIBLY_OUT_OF_DISTRIBUTION in found[0].prediction.reasons
+
+    def test_a_limit_needs_its_file(self, with_part: Callable[..., Classifier]) -> None:
+        with pytest.raises(BundleError, match=r"bundle tiny 0\.1\.0, trust\.npz: .*got none"):
+            with_part(trust_limit())
+        with pytest.raises(BundleError, match=r"bundle tiny 0\.1\.0, ood\.npz: .*got none"):
+            with_part(fitted_rule())
+
+    def test_those_of_another_graph_are_refused(self, with_part: Callable[..., Classifier]) -> None:
+        with pytest.raises(BundleError, match=r"ood\.npz: expected embeddings of 16 .*got 8"):
+            with_part(fitted_rule(), ood=detector(8))
+        with pytest.raises(BundleError, match=r"trust\.npz: expected embeddings of 16 .*got 8"):
+            with_part(trust_limit(), trust=reference(8))
+        with pytest.raises(BundleError, match=r"trust\.npz: expected arrays"):
+            with_part(decision_rule(), trust=b"broken")
+
+
+def test_the_colour_limit_of_the_bundle_counts(classifier: Classifier) -> None:
+    coloured = make_slice(head_with_spot(0), colour=0.05)
+    info = classifier.bundle.info
+    strict = info.study.model_copy(update={"colour_limit": 0.01})
+    stricter = Bundle(info.model_copy(update={"study": strict}), "x", classifier.bundle.files)
+    assert Reason.COLOUR_PICTURE not in classifier.predict([coloured])[0].reasons
+    assert Classifier(stricter).predict([coloured])[0].reasons == [Reason.COLOUR_PICTURE]
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_probability(classifier: Classifier, threshold: float) -> None:
+    with pytest.raises(ConfigError, match="expected a number from 0 to 1"):
+        classifier.predict(spots(1), threshold=threshold)

@@ -11,12 +11,13 @@ from slicewise.errors import ConfigError
 from slicewise.inference.decision import (
     REASON_TEXTS,
     Reason,
+    Threshold,
     Verdict,
+    conclude,
     decide,
     prediction_set_of,
     probabilities_of,
     threshold_of,
-    tumor_probability_of,
 )
 from slicewise.inference.rule import Acceptance, DecisionRule
 
@@ -36,9 +37,11 @@ def test_large_logits_stay_finite() -> None:
 
 
 def test_tumor_probability_is_looked_up_by_name() -> None:
-    p = np.array([0.2, 0.7, 0.1])
-    assert tumor_probability_of(p, ("a", "no_tumor", "b"), "no_tumor") == pytest.approx(0.3)
-    assert tumor_probability_of(p, ("a", "b", "c"), None) is None
+    p, rule = np.array([0.2, 0.7, 0.1]), decision_rule()
+    found = conclude(p, ("a", "no_tumor", "b"), "no_tumor", rule, Threshold(0.3))
+    assert (found.tumor_probability, found.tumor_flag) == (pytest.approx(0.3), True)
+    found = conclude(p, ("a", "b", "c"), None, rule, Threshold(None))
+    assert (found.tumor_probability, found.tumor_flag) == (None, None)
 
 
 class TestThreshold:
@@ -146,7 +149,7 @@ class TestDecide:
         with pytest.raises(ValidationError, match="either a least confidence or a least trust"):
             Acceptance(target=0.99, accuracy=0.99, coverage=0.7, n=40, groups=20, **limits)
 
-    def test_unlike_training_is_reviewed_and_strange_is_rejected(self) -> None:
+    def test_possible_is_reviewed_and_certain_is_rejected(self) -> None:
         for reason, expected in (
             (Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Verdict.REVIEW),
             (Reason.OUT_OF_DISTRIBUTION, Verdict.REJECT),

@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import bundle_info, fitted_rule
+from builders import fitted_rule
 from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES
 from slicewise.imaging.slice import Slice
-from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Reason
-from slicewise.inference.ood import OodDetector, Whitening, input_concerns, load_ood_detector
-from slicewise.inference.rule import OutOfDistribution
+from slicewise.inference.ood import OodDetector, Whitening, input_concerns
+from slicewise.inference.rule import STUDY_RULES, OutOfDistribution
 
-LOOKS = len(APPEARANCE_NAMES)
+NUMBERS = len(APPEARANCE_NAMES)
 
 
 def whitening(centre: list[float], spread: list[float]) -> Whitening:
@@ -25,19 +24,26 @@ def whitening(centre: list[float], spread: list[float]) -> Whitening:
     return Whitening(np.array(centre, np.float32), axes.astype(np.float32), rest)
 
 
-def outliers(weights: np.ndarray | None = None) -> OodDetector:
+def detector(weights: np.ndarray | None = None) -> OodDetector:
     """Two of three embedding directions and one of the appearance numbers."""
-    look = whitening([0.0] * LOOKS, [1.0])
+    appearance = whitening([0.0] * NUMBERS, [1.0])
     count = 2 * (2 + 1 + 1 + 1)
     chosen = np.zeros(count, np.float32) if weights is None else weights
     embedding = whitening([1.0, 0.0, 0.0], [2.0, 0.5])
-    return OodDetector(embedding, look, np.ones(LOOKS, np.float32), chosen, np.array([-1.0], "f4"))
+    return OodDetector(
+        embedding, appearance, np.ones(NUMBERS, np.float32), chosen, np.array([-1.0], "f4")
+    )
 
 
 def limits() -> OutOfDistribution:
     found = fitted_rule(review_above=0.0, reject_above=2.0).out_of_distribution
     assert found is not None
     return found
+
+
+def concerns_of(slice_: Slice, score: float | None, *, blank: bool = False) -> list[Reason]:
+    limit = STUDY_RULES.colour_limit
+    return input_concerns(slice_, limits(), score, blank, limit)
 
 
 def test_whitened_numbers_by_hand() -> None:
@@ -48,25 +54,27 @@ def test_whitened_numbers_by_hand() -> None:
 def test_score_weighs_numbers_and_their_squares() -> None:
     weights = np.zeros(10, np.float32)
     weights[1], weights[5 + 1] = 0.5, 0.25  # the second direction and its square
-    scores = outliers(weights).scores(np.array([[1.0, 1.0, 0.0]], "f4"), np.zeros((1, LOOKS)))
+    scores = detector(weights).scores(np.array([[1.0, 1.0, 0.0]], "f4"), np.zeros((1, NUMBERS)))
     assert scores == pytest.approx([0.5 * 2 + 0.25 * 4 - 1])
 
 
-def test_numbers_far_away_are_clipped() -> None:
-    far = outliers().whitened(np.array([[1e9, 0, 0]], "f4"), np.full((1, LOOKS), -1e9))
-    assert (far.min(), far.max()) == (-6, 6)
+def test_numbers_beyond_six_are_clipped() -> None:
+    extreme = detector().whitened(np.array([[1e9, 0, 0]], "f4"), np.full((1, NUMBERS), -1e9))
+    assert (extreme.min(), extreme.max()) == (-6, 6)
 
 
 def test_bytes_and_back() -> None:
-    before = outliers(np.arange(10, dtype=np.float32))
+    before = detector(np.arange(10, dtype=np.float32))
     after = OodDetector.from_bytes(before.to_bytes())
-    embeddings, looks = np.ones((3, 3), np.float32), np.ones((3, LOOKS))
-    np.testing.assert_array_equal(before.scores(embeddings, looks), after.scores(embeddings, looks))
+    embeddings, others = np.ones((3, 3), np.float32), np.ones((3, NUMBERS))
+    np.testing.assert_array_equal(
+        before.scores(embeddings, others), after.scores(embeddings, others)
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
 def test_other_content_is_refused(content: bytes) -> None:
-    with pytest.raises(BundleError, match=r"outliers\.npz"):
+    with pytest.raises(BundleError, match="expected arrays"):
         OodDetector.from_bytes(content)
 
 
@@ -82,34 +90,17 @@ def test_one_array_alone_and_numbers_that_are_none_are_refused() -> None:
     np.save(stream, np.zeros(3))
     with pytest.raises(BundleError, match="expected arrays"):
         OodDetector.from_bytes(stream.getvalue())
-    broken = outliers(np.full(10, np.nan, np.float32))
+    broken = detector(np.full(10, np.nan, np.float32))
     with pytest.raises(BundleError, match="expected finite numbers"):
         OodDetector.from_bytes(broken.to_bytes())
 
 
 def test_numbers_of_another_version_are_refused() -> None:
-    fewer = replace(outliers(), look=whitening([0.0] * 5, [1.0]))
-    with pytest.raises(BundleError, match=f"of {LOOKS} appearance numbers"):
+    fewer = replace(detector(), appearance=whitening([0.0] * 5, [1.0]))
+    with pytest.raises(BundleError, match=f"of {NUMBERS} appearance numbers"):
         OodDetector.from_bytes(fewer.to_bytes())
     with pytest.raises(BundleError, match="weights: expected 10"):
-        OodDetector.from_bytes(replace(outliers(), weights=np.zeros(9, np.float32)).to_bytes())
-
-
-class TestLoading:
-    def test_a_rule_with_limits_needs_the_file(self) -> None:
-        bundle = Bundle(bundle_info(decision=fitted_rule()), "0", {})
-        with pytest.raises(BundleError, match=r"outliers\.npz is missing"):
-            load_ood_detector(bundle, 3)
-
-    def test_statistics_of_another_graph_are_refused(self) -> None:
-        files = {"outliers.npz": outliers().to_bytes()}
-        bundle = Bundle(bundle_info(decision=fitted_rule()), "0", files)
-        assert load_ood_detector(bundle, 3) is not None
-        with pytest.raises(BundleError, match="embeddings of 512 numbers"):
-            load_ood_detector(bundle, 512)
-
-    def test_a_rule_without_limits_needs_none(self) -> None:
-        assert load_ood_detector(Bundle(bundle_info(), "0", {}), 3) is None
+        OodDetector.from_bytes(replace(detector(), weights=np.zeros(9, np.float32)).to_bytes())
 
 
 class TestConcerns:
@@ -118,7 +109,7 @@ class TestConcerns:
     ) -> list[Reason]:
         pixels = np.zeros((4, 4), np.float32)
         slice_ = Slice(pixels, "x", modality=modality, colour=colour)
-        return input_concerns(slice_, limits(), score, blank=False)
+        return concerns_of(slice_, score)
 
     def test_of_the_score(self) -> None:
         assert self.concerns(-0.1) == []
@@ -135,4 +126,4 @@ class TestConcerns:
 
     def test_a_blank_picture_is_only_that(self) -> None:
         slice_ = Slice(np.zeros((4, 4), np.float32), "x", modality="CT")
-        assert input_concerns(slice_, limits(), 9.0, blank=True) == [Reason.BLANK_IMAGE]
+        assert concerns_of(slice_, 9.0, blank=True) == [Reason.BLANK_IMAGE]

@@ -1,12 +1,15 @@
-"""Slices of a series to one answer: which slices speak, what they say, and when it stands."""
+"""Slices of a series to one answer: which slices count, what follows, and when it stands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from builders import decision_rule
+from builders import bundle_info, decision_rule
+from slicewise.imaging.slice import Series
+from slicewise.inference.bundle import BundleInfo, TaskInfo
 from slicewise.inference.decision import (
     BundleReference,
     Prediction,
@@ -15,13 +18,19 @@ from slicewise.inference.decision import (
     Threshold,
     Verdict,
 )
-from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OutOfDistribution
+from slicewise.inference.rule import (
+    STUDY_RULES,
+    Acceptance,
+    Conformal,
+    DecisionRule,
+    OutOfDistribution,
+)
 from slicewise.inference.study import study_prediction, with_ends_marked
 
 CLASSES = ("glioma", "no_tumor", "pituitary")
 
 
-def said(
+def answered(
     glioma: float,
     pituitary: float = 0.0,
     decision: Verdict = Verdict.ACCEPT,
@@ -63,14 +72,20 @@ def full_rule() -> DecisionRule:
     )  # fmt: skip
 
 
-def study(*answers: Prediction | float, negative: str | None = "no_tumor") -> StudyPrediction:
-    given = [said(a) if isinstance(a, float | int) else a for a in answers]
-    named = [
-        Prediction(**{**{f: getattr(p, f) for f in Prediction.__slots__}, "source": str(i)})
-        for i, p in enumerate(given)
-    ]
+def info(rule: DecisionRule, negative: str | None = "no_tumor", **rules: float) -> BundleInfo:
+    task = TaskInfo(name="four_class", classes=CLASSES, negative_class=negative)
+    study = STUDY_RULES.model_copy(update=rules)
+    return bundle_info(decision=rule, task=task, study=study)
+
+
+def study(
+    *answers: Prediction | float, negative: str | None = "no_tumor", **rules: float
+) -> StudyPrediction:
+    given = [answered(a) if isinstance(a, float | int) else a for a in answers]
+    named = [replace(p, source=str(i)) for i, p in enumerate(given)]
     threshold = Threshold(None if negative is None else 0.5)
-    return study_prediction("s", None, named, negative, full_rule(), threshold)
+    described = info(full_rule(), negative, **rules)
+    return study_prediction(Series([], "s"), named, described, threshold)
 
 
 def test_neighbours_are_averaged_over_a_quarter_of_the_series() -> None:
@@ -79,7 +94,7 @@ def test_neighbours_are_averaged_over_a_quarter_of_the_series() -> None:
     assert study(*twenty).study.tumor_probability == pytest.approx(2 / 4)  # a quarter of 14
 
 
-def test_one_false_alarm_is_not_a_tumor_but_is_looked_at() -> None:
+def test_one_false_alarm_is_not_a_tumor_but_is_reviewed() -> None:
     answer = study(0.0, 0.0, 1.0, 0.0, 0.0)
     assert answer.study.label == "no_tumor"
     assert answer.study.slices_flagged == 1
@@ -99,15 +114,15 @@ def test_three_in_a_row_are() -> None:
 
 
 def test_the_type_is_what_most_flagged_slices_show() -> None:
-    strong, broad = [said(0.0, 1.0)] * 3, [said(0.7)] * 6
+    strong, broad = [answered(0.0, 1.0)] * 3, [answered(0.7)] * 6
     answer = study(0.0, *strong, 0.0, *broad, 0.0).study
     assert answer.tumor_probability == pytest.approx(1.0)
     assert answer.label == "glioma"
     assert answer.key_slices == ["5", "6", "7"]
 
 
-def test_the_ends_of_a_series_do_not_speak() -> None:
-    answers = [said(0.0, 1.0)] * 3 + [said(0.0)] * 14 + [said(1.0)] * 3
+def test_the_ends_of_a_series_do_not_count() -> None:
+    answers = [answered(0.0, 1.0)] * 3 + [answered(0.0)] * 14 + [answered(1.0)] * 3
     found = study(*answers)
     assert found.study.label == "no_tumor"
     assert found.study.tumor_probability == pytest.approx(0.0)
@@ -126,8 +141,8 @@ def test_short_series_use_what_there_is() -> None:
     assert study(0.9, 0.7).study.key_slices == ["0", "1"]
 
 
-def test_rejected_slices_do_not_speak() -> None:
-    rejected = said(1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+def test_rejected_slices_do_not_count() -> None:
+    rejected = answered(1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
     found = study(0.1, 0.1, 0.1, rejected)
     assert found.study.tumor_probability == pytest.approx(0.1)
     assert (found.study.slices_total, found.study.slices_flagged) == (4, 0)
@@ -135,15 +150,15 @@ def test_rejected_slices_do_not_speak() -> None:
 
 
 def test_all_rejected_is_rejected_with_their_reasons() -> None:
-    blank = said(0.1, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
-    strange = said(0.1, decision=Verdict.REJECT, reasons=[Reason.OUT_OF_DISTRIBUTION])
-    found = study(blank, strange, blank)
+    blank = answered(0.1, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+    foreign = answered(0.1, decision=Verdict.REJECT, reasons=[Reason.OUT_OF_DISTRIBUTION])
+    found = study(blank, foreign, blank)
     assert found.decision is Verdict.REJECT
     assert found.reasons == [Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION]
 
 
 def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
-    unsure = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.POSSIBLY_OUT_OF_DISTRIBUTION])
+    unsure = answered(0.9, decision=Verdict.REVIEW, reasons=[Reason.POSSIBLY_OUT_OF_DISTRIBUTION])
     found = study(0.0, 0.9, unsure, 0.9, 0.0)
     assert (found.decision, found.reasons) == (
         Verdict.REVIEW,
@@ -154,65 +169,82 @@ def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:
 
 
 def test_a_key_slice_without_trust_asks_for_review() -> None:
-    """A study has no trust score of its own: that of its key slices speaks."""
-    doubted = said(0.9, decision=Verdict.REVIEW, reasons=[Reason.LOW_TRUST])
+    """A study has no trust score of its own: that of its key slices counts."""
+    doubted = answered(0.9, decision=Verdict.REVIEW, reasons=[Reason.LOW_TRUST])
     found = study(*[0.1] * 6, 0.9, doubted, 0.9, *[0.1] * 6)
     assert found.decision is Verdict.REVIEW
     assert Reason.LOW_TRUST in found.reasons
 
 
 def test_key_slices_that_disagree_ask_for_review() -> None:
-    found = study(0.0, 0.9, said(0.2, 0.7), 0.9, 0.0)
+    found = study(0.0, 0.9, answered(0.2, 0.7), 0.9, 0.0)
     assert found.decision is Verdict.REVIEW
     assert Reason.SEVERAL_CLASSES_POSSIBLE in found.reasons
-    open_ = said(0.9, possible=["glioma", "pituitary"])
+    open_ = answered(0.9, possible=["glioma", "pituitary"])
     assert study(0.0, 0.9, open_, 0.9, 0.0).decision is Verdict.REVIEW
 
 
-def test_without_a_negative_class_the_mean_speaks() -> None:
-    found = study(said(0.0, 0.9), said(0.9), said(0.8, 0.1), negative=None)
+def test_without_a_negative_class_the_mean_counts() -> None:
+    found = study(answered(0.0, 0.9), answered(0.9), answered(0.8, 0.1), negative=None)
     assert (found.study.label, found.study.tumor_probability) == ("glioma", None)
     assert (found.study.slices_flagged, found.threshold) == (None, None)
 
 
-def test_remarks_on_the_threshold_are_told_once() -> None:
+def test_remarks_on_the_threshold_are_given_once() -> None:
     remark = Reason.THRESHOLD_OVERRIDDEN
-    answers = [said(0.9, reasons=[remark])] * 3
-    found = study_prediction(
-        "s", "axial", answers, "no_tumor", full_rule(), Threshold(0.3, (remark,))
-    )
+    answers = [answered(0.9, reasons=[remark])] * 3
+    axial = Series([], "s", plane="axial")
+    found = study_prediction(axial, answers, info(full_rule()), Threshold(0.3, (remark,)))
     assert (found.decision, found.reasons, found.plane) == (Verdict.ACCEPT, [remark], "axial")
-    uncalibrated = study_prediction("s", None, answers, "no_tumor", decision_rule(), Threshold(0.3))
+    uncalibrated = study_prediction(axial, answers, info(decision_rule()), Threshold(0.3))
     assert uncalibrated.reasons == [Reason.NOT_CALIBRATED]
 
 
 def test_ends_of_a_series_are_left_for_review() -> None:
-    answers = [said(0.9) for _ in range(8)] + [said(0.9, decision=Verdict.REJECT)]
-    found = with_ends_marked(answers)
+    answers = [answered(0.9) for _ in range(8)] + [answered(0.9, decision=Verdict.REJECT)]
+    found = with_ends_marked(answers, 0.15)
     assert [p.decision for p in found[:2]] == [Verdict.REVIEW, Verdict.ACCEPT]
     assert found[0].reasons == [Reason.END_OF_SERIES]
     assert [p.decision for p in found[6:]] == [Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT]
-    assert with_ends_marked(answers[:3]) == answers[:3]
+    assert with_ends_marked(answers[:3], 0.15) == answers[:3]
 
 
 def blank() -> Prediction:
-    return said(0.0, 1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+    return answered(0.0, 1.0, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
 
 
 def test_padding_takes_nothing_from_the_ends() -> None:
-    real = [said(1.0)] * 17 + [said(0.0)] * 40 + [blank()] + [said(0.0)] * 40 + [said(1.0)] * 17
+    real = (
+        [answered(1.0)] * 17
+        + [answered(0.0)] * 40
+        + [blank()]
+        + [answered(0.0)] * 40
+        + [answered(1.0)] * 17
+    )
     answers = [blank()] * 20 + real + [blank()] * 20
     marked = [
-        i for i, p in enumerate(with_ends_marked(answers)) if p.reasons == [Reason.END_OF_SERIES]
+        i
+        for i, p in enumerate(with_ends_marked(answers, 0.15))
+        if p.reasons == [Reason.END_OF_SERIES]
     ]
     assert marked == [*range(20, 37), *range(118, 135)]
-    found = study(*with_ends_marked(answers)).study
+    found = study(*with_ends_marked(answers, 0.15)).study
     assert (found.label, found.tumor_probability) == ("no_tumor", pytest.approx(0.0))
     assert not {int(source) for source in found.key_slices} & {*marked, 77}
 
 
-def test_where_only_the_ends_are_not_rejected_they_speak_but_are_looked_at() -> None:
-    answers = with_ends_marked([said(0.9)] + [blank()] * 8 + [said(0.9)])
+def test_where_only_the_ends_are_not_rejected_they_count_but_are_reviewed() -> None:
+    answers = with_ends_marked([answered(0.9)] + [blank()] * 8 + [answered(0.9)], 0.15)
     found = study(*answers)
     assert found.study.key_slices == ["0", "9"]
     assert (found.decision, found.reasons) == (Verdict.REVIEW, [Reason.END_OF_SERIES])
+
+
+def test_the_rules_of_the_bundle_count() -> None:
+    answers = [1.0] + [0.0] * 8 + [1.0]
+    assert study(*answers).study.tumor_probability == pytest.approx(0.0)
+    whole = study(*answers, end_share=0.0, shortest_run=1, run_share=0.1)
+    assert whole.study.tumor_probability == pytest.approx(1.0)
+    assert len(study(*[0.9] * 8, key_slices=5, run_share=1.0).study.key_slices) == 5
+    wide = with_ends_marked([answered(0.9)] * 8, 0.25)
+    assert [p.reasons == [Reason.END_OF_SERIES] for p in wide] == [1, 1, 0, 0, 0, 0, 1, 1]

@@ -13,7 +13,7 @@ from builders import head_with_spot, tiny_bundle
 from builders_imaging import nifti_bytes, picture_bytes
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.pipeline import answer_inputs
+from slicewise.inference.predict import answer_inputs
 from slicewise.inference.results import DISCLAIMER
 from slicewise.output.json import JsonLinesSink, JsonSink
 from slicewise.output.sink import Item

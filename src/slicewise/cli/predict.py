@@ -104,7 +104,7 @@ def predict(
         raise typer.BadParameter("--colormap and --alpha need --explain DIR or --report FILE")
     from slicewise.files import require_file, require_folder
     from slicewise.inference.classifier import Classifier
-    from slicewise.inference.pipeline import answer_inputs
+    from slicewise.inference.predict import answer_inputs
     from slicewise.output.tally import Tally
     from slicewise.progress import steps
 

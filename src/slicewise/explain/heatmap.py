@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, Floats
 from slicewise.errors import BundleError, ConfigError
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.slice import Slice
@@ -18,7 +18,7 @@ class HeatMap:
     """Evidence for one class on a slice.
 
     Args:
-        values: (H, W) float32 in [0, 1], relative to the strongest evidence on this slice.
+        values: (H, W) in [0, 1], relative to the strongest evidence on this slice.
         peak: Row and column of the strongest evidence; None where there is no evidence at all.
     """
 
@@ -27,15 +27,12 @@ class HeatMap:
 
 
 def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMap:
-    """Lay a raw Grad-CAM over the slice it was computed for, smoothly.
+    """Lay a raw Grad-CAM smoothly over the slice it was computed for; 0 outside the square.
 
     Args:
         cam: (h, w) finite values of at least 0, on the preprocessed square.
         placement: Where that square lies on the slice.
         shape: Rows and columns of the slice.
-
-    Returns:
-        The map at slice size; 0 outside the square, all 0 where the raw map is.
 
     Raises:
         BundleError: `cam` is no map: wrong dimensions, negative or not finite.
@@ -56,12 +53,7 @@ def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMa
 
 
 def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> HeatMap:
-    """Heat map of one class on the slice it was answered for.
-
-    Args:
-        slice_: The slice.
-        answer: What was answered for it.
-        target: Class to explain; None for the answered one.
+    """Heat map of one class on the slice that was answered for; None for the answered class.
 
     Raises:
         ConfigError: The model has no such class.
@@ -73,9 +65,7 @@ def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> Hea
     return heat_map(answer.cam[classes.index(wanted)], answer.placement, slice_.shape)
 
 
-def _weights(
-    pixels: int, start: int, side: int, cells: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _weights(pixels: int, start: int, side: int, cells: int) -> Floats:
     """(pixels, cells) weights of a cubic B-spline; rows outside the square are 0.
 
     A B-spline has no kinks, so it peaks between cells where the neighbours pull it; linear
@@ -86,12 +76,7 @@ def _weights(
     where = (inside - start + 0.5) * cells / side - 0.5
     below = np.floor(where).astype(int)
     t = where - below
-    cubic = (
-        (1 - t) ** 3,
-        3 * t**3 - 6 * t**2 + 4,
-        -3 * t**3 + 3 * t**2 + 3 * t + 1,
-        t**3,
-    )
+    cubic = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     weights = np.zeros((pixels, cells))
     for step, weight in enumerate(cubic, start=-1):
         np.add.at(weights, (inside, np.clip(below + step, 0, cells - 1)), weight / 6)

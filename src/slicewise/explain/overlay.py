@@ -15,15 +15,16 @@ from slicewise.explain.colormap import colours
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import Prediction, Reason, Verdict
-from slicewise.inference.results import DISCLAIMER, reasons_text
-from slicewise.text import percent_text
+from slicewise.inference.decision import Prediction, Reason, Verdict, reasons_text
+from slicewise.inference.results import DISCLAIMER
+from slicewise.text import class_text, percent_text
 
 NO_EVIDENCE = "no evidence map"
 _PANEL_SIDES = (360, 640)
 _GAP = 12
 _SAMPLES = 65_536  # pixels that percentiles are taken from
 _PAPER, _INK, _QUIET = (17, 24, 39), (243, 244, 246), (156, 163, 175)
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ DEFAULT_STYLE = OverlayStyle()
 
 def display(slice_: Slice) -> NDArray[np.uint8]:
     """The slice as a reader sees it: (H, W) uint8, its own window or robust percentiles."""
-    window = slice_.window
-    if window is not None and window.width > 1:
+    if (window := slice_.window) is not None and window.width > 1:
         low = window.center - 0.5 - (window.width - 1) / 2
         high = low + window.width - 1
     else:
@@ -76,7 +76,8 @@ def overlay(slice_: Slice, heat: HeatMap, style: OverlayStyle = DEFAULT_STYLE) -
         picture = Image.fromarray(grey).convert("RGB")
         letters = max(10, picture.height // 24)
         corner = (6, picture.height - letters - 8)  # captions burnt in stand at the top
-        _write(ImageDraw.Draw(picture), corner, NO_EVIDENCE, _font(letters))
+        pen = ImageDraw.Draw(picture)
+        pen.text(corner, NO_EVIDENCE, _WHITE, _font(letters), stroke_width=2, stroke_fill=_BLACK)
         return picture
     levels = np.rint(heat.values * np.float32(255)).astype(np.uint16)
     mixed = _blends(style)[(levels << 8) | grey]
@@ -123,10 +124,8 @@ def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) 
 def caption_of(prediction: Prediction) -> list[str]:
     """What stands below the picture of an answer."""
     withheld = prediction.decision is Verdict.REJECT
-    answer = f"{prediction.label.replace('_', ' ')}  {percent_text(prediction.confidence)}"
-    lines = [
-        f"{'answer withheld' if withheld else answer}  |  decision: {prediction.decision.value}"
-    ]
+    answer = "answer withheld" if withheld else "  ".join(prediction.answer())
+    lines = [f"{answer}  |  decision: {prediction.decision}"]
     if withheld:
         lines.append(reasons_text(prediction.reasons))
     elif prediction.tumor_probability is not None and prediction.threshold is not None:
@@ -144,22 +143,16 @@ def draw_answer(
 ) -> Image.Image:
     """Slice and heat map side by side with the answer below, RGB; a blank slice has no map.
 
-    Args:
-        slice_: The slice.
-        answer: What was answered for it.
-        style: How the overlay is drawn.
-        target: Class to explain; None for the answered one.
-
     Raises:
         ConfigError: The model has no such class.
     """
     plain = Image.fromarray(display(slice_))
-    drawn = overlay(slice_, heat_map_of(slice_, answer, target), style)
-    if Reason.BLANK_IMAGE in answer.prediction.reasons:
-        drawn = plain
+    heat = heat_map_of(slice_, answer, target)
+    blank = Reason.BLANK_IMAGE in answer.prediction.reasons
+    drawn = plain if blank else overlay(slice_, heat, style)
     caption = caption_of(answer.prediction)
     if target is not None:
-        caption.insert(1, f"heat map of {target.replace('_', ' ')}")
+        caption.insert(1, f"heat map of {class_text(target)}")
     return side_by_side(plain, drawn, caption)
 
 
@@ -178,7 +171,7 @@ def _mark(picture: Image.Image, peak: tuple[int, int]) -> None:
     pen = ImageDraw.Draw(picture)
     row, column = peak
     radius = max(4, min(picture.size) // 36)
-    for extra, colour, width in ((1, (0, 0, 0), 3), (0, (255, 255, 255), 1)):
+    for extra, colour, width in ((1, _BLACK, 3), (0, _WHITE, 1)):
         reach = radius + extra
         box = (column - reach, row - reach, column + reach, row + reach)
         pen.ellipse(box, outline=colour, width=width)
@@ -186,15 +179,6 @@ def _mark(picture: Image.Image, peak: tuple[int, int]) -> None:
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    corner: tuple[int, int],
-    text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
-    pen.text(corner, text, fill=(255, 255, 255), font=font, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def _wrapped(text: str, width: int) -> list[str]:

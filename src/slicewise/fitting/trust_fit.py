@@ -7,7 +7,7 @@ import numpy as np
 from slicewise.arrays import Array, Ints, Strings
 from slicewise.errors import EvaluationError
 from slicewise.fitting.ood_fit import main_directions
-from slicewise.inference.neighbours import Neighbours, placed, unit
+from slicewise.inference.trust import TrustReference, placed, unit
 
 RANK = 3
 """To which nearest group of a class a distance is taken: one odd patient decides nothing."""
@@ -20,7 +20,7 @@ _DIRECTIONS = 64
 
 def fit_neighbours(
     embeddings: Array, classes: Ints, groups: Strings, count: int, *, most: int = MOST, seed: int
-) -> Neighbours:
+) -> TrustReference:
     """Places of training slices along the main directions of their embeddings.
 
     Args:
@@ -48,7 +48,7 @@ def fit_neighbours(
     # Rounded as they are stored, so that a bundle written and read again answers the same.
     centre, axes = (part.astype(np.float32).astype(np.float64) for part in (centre, axes))
     places = placed(embeddings[order], centre, axes)
-    return Neighbours(
+    return TrustReference(
         centre=centre,
         axes=axes,
         places=places.astype(np.float16).astype(np.float64),

@@ -1,52 +1,42 @@
 """The bundle: a trained model with everything its answers depend on, checked byte by byte.
 
 A bundle is a folder, or the same folder as one `.zip`. `bundle.json` describes it and holds the
-SHA-256 of every other file; its own SHA-256 is the identity of the bundle.
+SHA-256 of every other file; its own SHA-256 is the identity of the bundle. Schema 2 is written;
+schema 1 is read as what it meant in schema 2.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import lzma
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from slicewise.errors import BundleError
-from slicewise.files import whole, write_whole
+from slicewise.files import json_text, whole, write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.decision import BundleReference
-from slicewise.inference.rule import DecisionRule
+from slicewise.inference.measured import Evaluation
+from slicewise.inference.rule import STUDY_RULES, DecisionRule, Record, StudyRules
 
 INFO_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 SEEN_NAME = "seen.npz"
-OOD_NAME = "outliers.npz"
-NEIGHBOURS_NAME = "neighbours.npz"
+OOD_NAME = "ood.npz"
+TRUST_NAME = "trust.npz"
 CARD_NAME = "MODEL_CARD.md"
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-)
+_SCHEMA_1_FILES = {"outliers.npz": OOD_NAME, "neighbours.npz": TRUST_NAME}
 _MAX_BYTES = 2 * 2**30
 _MAX_FILES = 64
+Part = TypeVar("Part")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TaskInfo(_Strict):
+class TaskInfo(Record):
     """What a model distinguishes."""
 
     name: str
@@ -55,16 +45,21 @@ class TaskInfo(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> TaskInfo:
+        names = ", ".join(self.classes)
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"classes repeat: {', '.join(self.classes)}")
+            raise ValueError(f"classes repeat: {names}")
         if self.negative_class is not None and self.negative_class not in self.classes:
-            raise ValueError(
-                f"negative_class {self.negative_class!r} is none of {', '.join(self.classes)}"
-            )
+            raise ValueError(f"negative_class {self.negative_class!r} is none of {names}")
         return self
 
 
-class Origin(_Strict):
+class Preprocessing(PreprocessSpec):
+    """The pixel pipeline, and what each channel of the input (N, C, H, W) holds."""
+
+    channels: tuple[Literal["grey"]]
+
+
+class Origin(Record):
     """Where a model comes from."""
 
     run_id: str
@@ -75,32 +70,39 @@ class Origin(_Strict):
     training_groups: int
     created: str = Field(description="UTC date and time, ISO 8601.")
     slicewise_version: str
+    converted_from: BundleReference | None = Field(None, description="The same in another schema.")
 
 
-class BundleInfo(_Strict):
+class BundleInfo(Record):
     """The content of `bundle.json`."""
 
-    schema_version: Literal[1] = 1
-    kind: Literal["model"] = "model"
+    schema_version: Literal[2] = 2
+    kind: Literal["classification"] = "classification"
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     task: TaskInfo
-    preprocessing: PreprocessSpec
+    preprocessing: Preprocessing
+    study: StudyRules
     decision: DecisionRule
-    evaluation: dict[str, Any] = Field(description="Measured figures with intervals.")
+    evaluation: Evaluation
     origin: Origin
     weight_storage: Literal["float32", "float16", "int8"]
     licences: dict[str, str] = Field(description="What each licence covers, by part.")
     intended_use: str
     files: dict[str, str] = Field(description="SHA-256 of every other file, by name.")
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _built(cls, kind: object) -> object:
+        if kind in ("ensemble", "segmentation"):
+            raise ValueError(f"{kind} bundles are not supported yet; expected classification")
+        return kind
+
     @model_validator(mode="after")
     def _rule_knows_the_classes(self) -> BundleInfo:
-        rule = self.decision
-        named = {
-            "class_bias": rule.class_bias,
-            "conformal.smallest": None if rule.conformal is None else rule.conformal.smallest,
-        }
+        sets = self.decision.conformal
+        smallest = None if sets is None else sets.smallest
+        named = {"class_bias": self.decision.class_bias, "conformal.smallest": smallest}
         for name, numbers in named.items():
             if numbers is not None and set(numbers) != set(self.task.classes):
                 raise ValueError(
@@ -112,7 +114,7 @@ class BundleInfo(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle in memory. Build it with `load_bundle`."""
+    """A verified bundle in memory, its files by their names in schema 2; see `load_bundle`."""
 
     info: BundleInfo
     identity: str
@@ -135,10 +137,7 @@ class Bundle:
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """Read a bundle folder or zip and check every file of it.
-
-    Args:
-        path: Folder, or `.zip` with the same files at its top.
+    """Read a bundle folder, or a `.zip` with the same files at its top, and check every file of it.
 
     Raises:
         BundleError: A file is missing, changed, not listed, or the description is not valid.
@@ -148,21 +147,28 @@ def load_bundle(path: str | Path) -> Bundle:
     if INFO_NAME not in contents:
         raise BundleError(f"{location}: no {INFO_NAME} in it; expected a SliceWise bundle")
     raw = contents.pop(INFO_NAME)
-    info = _parse(raw, location)
+    try:
+        described = json.loads(raw)
+        if isinstance(described, dict) and described.get("schema_version") == 1:
+            described, contents = _upgraded(described), _renamed(contents)
+        info = BundleInfo.model_validate(described)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or INFO_NAME
+        raise BundleError(f"{location}: {INFO_NAME}: {where}: {first['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{location}: {INFO_NAME}: expected JSON; {error}") from error
     _verify(info.files, contents, location)
-    return Bundle(info, hashlib.sha256(raw).hexdigest(), contents)
+    return Bundle(info, sha256(raw).hexdigest(), contents)
 
 
 def write_bundle(folder: Path, info: BundleInfo, files: Mapping[str, bytes]) -> str:
-    """Write a bundle folder; `info.files` is filled in here.
+    """Write a new bundle folder of schema 2 and return its identity.
 
     Args:
         folder: Must not exist yet, or be empty.
         info: Description; its `files` is replaced by the hashes of what is written.
         files: Content by name; `model.onnx` and `MODEL_CARD.md` have to be among them.
-
-    Returns:
-        The identity: the SHA-256 of the written `bundle.json`.
 
     Raises:
         BundleError: The folder holds something already, or a file is missing.
@@ -173,19 +179,20 @@ def write_bundle(folder: Path, info: BundleInfo, files: Mapping[str, bytes]) -> 
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write_whole(folder / name, content)
-    hashes = {name: _sha256(files[name]) for name in sorted(files)}
-    complete = info.model_copy(update={"files": hashes})
-    text = json.dumps(complete.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / INFO_NAME, text.encode())
-    return _sha256(text.encode())
+    measured = {"evaluation": info.evaluation.as_json()}
+    hashes = {"files": {name: sha256(files[name]).hexdigest() for name in sorted(files)}}
+    described = json_text(info.model_dump(mode="json") | measured | hashes, indent=2) + "\n"
+    write_whole(folder / INFO_NAME, described)
+    return sha256(described.encode()).hexdigest()
 
 
 def pack_bundle(folder: Path, archive: Path) -> None:
     """Write the same bundle as one zip; its identity stays the same."""
-    bundle = load_bundle(folder)
+    load_bundle(folder)
+    contents = _read_folder(folder)
     with whole(archive) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as out:
-        for name in (INFO_NAME, *sorted(bundle.files)):
-            out.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+        for name in (INFO_NAME, *sorted(contents.keys() - {INFO_NAME})):
+            out.writestr(zipfile.ZipInfo(name), contents[name])
 
 
 def bundled_model() -> Path:
@@ -198,6 +205,26 @@ def bundled_model() -> Path:
     if not (folder / INFO_NAME).is_file():
         raise BundleError("this installation has no bundled model; name one with --bundle")
     return folder
+
+
+def _upgraded(described: dict[str, Any]) -> dict[str, Any]:
+    """A description of schema 1 in schema 2, which says what the code of schema 1 did."""
+    upgraded = {"study": STUDY_RULES.model_dump(), **described, "schema_version": 2}
+    if described.get("kind", "model") == "model":
+        upgraded["kind"] = "classification"
+    if isinstance(described.get("preprocessing"), dict):
+        upgraded["preprocessing"] = {"channels": ("grey",), **described["preprocessing"]}
+    if isinstance(described.get("files"), dict):
+        upgraded["files"] = _renamed(described["files"])
+    return upgraded
+
+
+def _renamed(files: Mapping[str, Part]) -> dict[str, Part]:
+    """Files of schema 1 by their names in schema 2."""
+    renamed = {_SCHEMA_1_FILES.get(name, name): part for name, part in files.items()}
+    if len(renamed) < len(files):
+        raise ValueError("a file has both its name in schema 1 and that in schema 2")
+    return renamed
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:
@@ -216,21 +243,20 @@ def _read_zip(archive: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
             _limit(archive, len(entries), sum(entry.file_size for entry in entries))
-            _require_unique([entry.filename for entry in entries], archive)
+            names = [entry.filename for entry in entries]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                listed = ", ".join(twice)
+                raise BundleError(f"{archive}: expected every file once, got {listed} twice")
             return {entry.filename: _read_entry(opened, entry) for entry in entries}
-    except (*_ZIP_ERRORS, OSError) as error:
+    except BundleError:
+        raise
+    except Exception as error:  # zipfile raises whatever its decompressors do
         raise BundleError(f"{archive}: expected a folder or a readable .zip ({error})") from error
-
-
-def _require_unique(names: Sequence[str], archive: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BundleError(f"{archive}: expected every file once, got {', '.join(twice)} twice")
 
 
 def _read_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     with opened.open(entry) as stream:
-        return stream.read(entry.file_size + 1)
+        return stream.read(entry.file_size + 1)  # read whole, an entry that lies would expand
 
 
 def _limit(location: Path, count: int, size: int) -> None:
@@ -241,32 +267,17 @@ def _limit(location: Path, count: int, size: int) -> None:
         )
 
 
-def _parse(raw: bytes, location: Path) -> BundleInfo:
-    try:
-        return BundleInfo.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or INFO_NAME
-        raise BundleError(f"{location}: {INFO_NAME}: {where}: {first['msg']}") from error
-
-
 def _verify(expected: Mapping[str, str], contents: Mapping[str, bytes], location: Path) -> None:
     _require(expected, location)
-    unlisted = sorted(set(contents) - set(expected))
-    if unlisted:
+    if unlisted := sorted(contents.keys() - expected.keys()):
         raise BundleError(f"{location}: files that {INFO_NAME} does not list: {unlisted}")
     for name, digest in expected.items():
         if name not in contents:
             raise BundleError(f"{location}: {name} is missing")
-        if _sha256(contents[name]) != digest:
+        if sha256(contents[name]).hexdigest() != digest:
             raise BundleError(f"{location}: {name} has been changed: its SHA-256 does not match")
 
 
-def _require(names: Mapping[str, Any], location: Path) -> None:
-    missing = {MODEL_NAME, CARD_NAME} - set(names)
-    if missing:
-        raise BundleError(f"{location}: a bundle needs {' and '.join(sorted(missing))}")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _require(names: Collection[str], location: Path) -> None:
+    if missing := sorted({MODEL_NAME, CARD_NAME} - set(names)):
+        raise BundleError(f"{location}: a bundle needs {' and '.join(missing)}")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, Floats
 from slicewise.errors import BundleError
 from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
 from slicewise.imaging.slice import Series, Slice
-from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
+from slicewise.inference.bundle import (
+    MODEL_NAME,
+    OOD_NAME,
+    TRUST_NAME,
+    Bundle,
+    bundled_model,
+    load_bundle,
+)
 from slicewise.inference.decision import (
     Prediction,
     StudyPrediction,
@@ -23,13 +30,14 @@ from slicewise.inference.decision import (
     probabilities_of,
     threshold_of,
 )
-from slicewise.inference.neighbours import load_neighbours
-from slicewise.inference.ood import input_concerns, load_ood_detector, looks_of
+from slicewise.inference.ood import OodDetector, appearances_of, input_concerns
 from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
+from slicewise.inference.trust import TrustReference
 from slicewise.inference.tta import other_views
 
 OUTPUTS = ("logits", "cam", "embedding")
+Part = TypeVar("Part", OodDetector, TrustReference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +54,12 @@ class Answer:
     """A prediction with its evidence.
 
     Args:
-        prediction: What is said about the slice.
+        prediction: What is answered for the slice.
         logits: (K,) as the graph gave them, of the slice as it is.
         cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
         embedding: (D,) pooled features.
         placement: Where the preprocessed square lies on the slice.
-        ood_score: Higher is further from the training slices; None where not fitted.
+        ood_score: Higher is less like a training slice; None where not fitted.
         class_distances: (K,) to the training slices of each class; None where the bundle has none.
     """
 
@@ -61,23 +69,16 @@ class Answer:
     embedding: Array
     placement: Placement
     ood_score: float | None = None
-    class_distances: NDArray[np.float64] | None = None
+    class_distances: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A slice made ready for a forward pass of one bundle.
-
-    Args:
-        slice_: The slice.
-        prepared: What the graph reads of it.
-        look: (F,) appearance numbers; None where the bundle has no use for them.
-        took_ms: Time this took.
-    """
+    """A slice made ready, in so many ms; appearance (F,) is None where the bundle needs none."""
 
     slice_: Slice
     prepared: Preprocessed
-    look: NDArray[np.float64] | None
+    appearance: Floats | None
     took_ms: float
 
 
@@ -90,14 +91,21 @@ class Classifier:
         Args:
             bundle: A verified bundle.
             threads: Threads within one forward pass; one is the steady choice on shared machines.
+
+        Raises:
+            BundleError: Its files do not fit each other or its description.
         """
         self.bundle = bundle
         self.threads = threads
         self._session = session_of(MODEL_NAME, bundle.files[MODEL_NAME], threads)
-        self._check_graph()
-        shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        self._outliers = load_ood_detector(bundle, shapes["embedding"][-1])
-        self._neighbours = load_neighbours(bundle, shapes["embedding"][-1])
+        self._width = self._check_graph()
+        rule, classes = bundle.info.decision, len(bundle.classes)
+        self._ood: OodDetector | None = None
+        if rule.out_of_distribution is not None:
+            self._ood = self._part(OOD_NAME, OodDetector.from_bytes)
+        self._trust: TrustReference | None = None
+        if rule.goes_by_trust or TRUST_NAME in bundle.files:
+            self._trust = self._part(TRUST_NAME, lambda c: TrustReference.from_bytes(c, classes))
 
     @classmethod
     def load(cls, path: str | Path | None = None, threads: int = 1) -> Classifier:
@@ -106,7 +114,7 @@ class Classifier:
         Raises:
             BundleError: It is missing, incomplete or changed.
         """
-        return cls(load_bundle(bundled_model() if path is None else path), threads)
+        return cls(load_bundle(path or bundled_model()), threads)
 
     def predict(
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
@@ -114,9 +122,9 @@ class Classifier:
         """Answers for slices, in their order.
 
         Args:
-            slices: From `slicewise.imaging.read`.
+            slices: From `slicewise.read_slices`.
             threshold: Tumor threshold to use instead of the one in the bundle.
-            tta: Average the calibrated probabilities over a mirrored and slightly turned views.
+            tta: Average the calibrated probabilities over mirrored and slightly turned views.
         """
         return [answer.prediction for answer in self.answers(slices, threshold=threshold, tta=tta)]
 
@@ -132,51 +140,43 @@ class Classifier:
         """Everything about a slice that needs no forward pass; what `answer_ready` takes."""
         started = time.perf_counter()
         prepared = preprocess(slice_.pixels, self.bundle.info.preprocessing)
-        look = None if self._outliers is None else looks_of([slice_])[0]
-        return Ready(slice_, prepared, look, (time.perf_counter() - started) * 1000)
+        appearance = None if self._ood is None else appearances_of([slice_])[0]
+        return Ready(slice_, prepared, appearance, (time.perf_counter() - started) * 1000)
 
     def answer_ready(
         self, ready: Sequence[Ready], limits: Sequence[Threshold], *, tta: bool = False
     ) -> list[Answer]:
-        """One forward pass for slices that may come from different requests.
-
-        Args:
-            ready: From `prepare` of this classifier.
-            limits: One tumor threshold a slice.
-            tta: As in `predict`, for all of them.
-        """
+        """One forward pass for slices that may come from different requests, one threshold each."""
         if not ready:
             return []
         started = time.perf_counter()
         outputs, probabilities = self._evidence([each.prepared for each in ready], tta=tta)
-        scores = self._scores(ready, outputs)
-        near = self._distances(outputs)
+        scores: Sequence[float] | list[None] = [None] * len(ready)
+        if self._ood is not None:
+            appearances = np.stack([a for one in ready if (a := one.appearance) is not None])
+            scores = self._ood.scores(outputs.embedding, appearances).tolist()
+        distances: Floats | list[None] = [None] * len(ready)
+        if self._trust is not None:
+            distances = self._trust.class_distances(outputs.embedding)
         each_ms = (time.perf_counter() - started) * 1000 / len(ready)
+        rows = zip(ready, probabilities, limits, scores, distances, strict=True)
         return [
             Answer(
-                self._prediction(one, probabilities[i], limits[i], scores[i], near[i], each_ms),
+                self._prediction(*row, each_ms),
                 outputs.logits[i],
                 outputs.cam[i],
                 outputs.embedding[i],
-                one.prepared.placement,
-                scores[i],
-                near[i],
+                row[0].prepared.placement,
+                *row[3:],
             )
-            for i, one in enumerate(ready)
+            for i, row in enumerate(rows)
         ]
 
     def study(
         self, series: Series, predictions: Sequence[Prediction], *, threshold: float | None = None
     ) -> StudyPrediction:
         """One answer for a series from the answers for its slices."""
-        return study_prediction(
-            series.source,
-            series.plane,
-            predictions,
-            self.bundle.negative_class,
-            self.bundle.info.decision,
-            self.threshold(threshold),
-        )
+        return study_prediction(series, predictions, self.bundle.info, self.threshold(threshold))
 
     def forward(self, slices: Sequence[Slice]) -> Outputs:
         """Preprocess slices and run the graph once."""
@@ -185,13 +185,10 @@ class Classifier:
         return self.run(to_batch(images))
 
     def run(self, batch: Array) -> Outputs:
-        """One forward pass.
-
-        Args:
-            batch: (N, 1, size, size) float32 in [0, 1].
+        """One forward pass over a batch (N, C, size, size), float32 in [0, 1].
 
         Raises:
-            BundleError: The graph gives numbers that are none, which no limit would stop.
+            BundleError: The graph gives numbers that are not finite, which no limit would stop.
         """
         outputs = Outputs(*self._session.run(list(OUTPUTS), {"image": batch}))
         for name in OUTPUTS:
@@ -206,93 +203,77 @@ class Classifier:
         """The tumor threshold in force."""
         return threshold_of(self.bundle.info.decision, self.bundle.negative_class, override)
 
-    def _evidence(
-        self, prepared: Sequence[Preprocessed], *, tta: bool
-    ) -> tuple[Outputs, NDArray[np.float64]]:
+    def _evidence(self, prepared: Sequence[Preprocessed], *, tta: bool) -> tuple[Outputs, Floats]:
+        """Of the images as they are; probabilities (N, K) over all views."""
         rule = self.bundle.info.decision
+        bias = rule.bias_of(self.bundle.classes)
         images = np.stack([ready.image for ready in prepared])
         outputs = self.run(to_batch(images))
-        bias = rule.bias_of(self.bundle.classes)
-        probabilities = probabilities_of(outputs.logits, rule.temperature, bias)
-        if not tta:
-            return outputs, probabilities
-        views = [
-            probabilities_of(self.run(to_batch(view)).logits, rule.temperature, bias)
-            for view in other_views(images)
-        ]
-        return outputs, np.mean([probabilities, *views], axis=0)
-
-    def _scores(self, ready: Sequence[Ready], outputs: Outputs) -> list[float] | list[None]:
-        """How unlike the slices of the model each slice is."""
-        looks = [one.look for one in ready if one.look is not None]
-        if self._outliers is None:
-            return [None] * len(ready)
-        scores = self._outliers.scores(outputs.embedding, np.stack(looks))
-        return [float(score) for score in scores]
-
-    def _distances(self, outputs: Outputs) -> NDArray[np.float64] | list[None]:
-        """(N, K) how far the training slices of each class are."""
-        if self._neighbours is None:
-            return [None] * len(outputs.embedding)
-        return self._neighbours.distances(outputs.embedding)
+        views = [self.run(to_batch(view)) for view in other_views(images)] if tta else []
+        found = [probabilities_of(o.logits, rule.temperature, bias) for o in (outputs, *views)]
+        return outputs, np.mean(found, axis=0) if tta else found[0]
 
     def _prediction(
         self,
         ready: Ready,
-        probabilities: NDArray[np.float64],
+        probabilities: Floats,
         limit: Threshold,
         score: float | None,
-        class_distances: NDArray[np.float64] | None,
+        class_distances: Floats | None,
         each_ms: float,
     ) -> Prediction:
-        bundle, rule = self.bundle, self.bundle.info.decision
+        bundle, info = self.bundle, self.bundle.info
+        rule, blank, colour_limit = info.decision, ready.prepared.blank, info.study.colour_limit
         concerns = input_concerns(
-            ready.slice_, rule.out_of_distribution, score, blank=ready.prepared.blank
+            ready.slice_, rule.out_of_distribution, score, blank, colour_limit
         )
-        found = conclude(
-            probabilities,
-            bundle.classes,
-            bundle.negative_class,
-            rule,
-            limit,
-            concerns,
-            class_distances,
-        )
+        classes, negative = bundle.classes, bundle.negative_class
+        found = conclude(probabilities, classes, negative, rule, limit, concerns, class_distances)
         return Prediction(
             source=ready.slice_.source,
-            label=found.label,
-            probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
-            confidence=found.confidence,
-            tumor_probability=found.tumor_probability,
-            tumor_flag=found.tumor_flag,
+            probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
             threshold=limit.value,
-            prediction_set=found.prediction_set,
-            decision=found.decision,
-            reasons=found.reasons,
             bundle=bundle.reference,
             timing_ms=round(ready.took_ms + each_ms, 3),
+            **asdict(found),
         )
 
-    def _check_graph(self) -> None:
-        """Names and sizes, so that a graph of another task fails here and not in an answer."""
-        shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
-        if set(inputs) != {"image"} or set(OUTPUTS) - set(shapes):
+    def _part(self, name: str, parse: Callable[[bytes], Part]) -> Part:
+        """What a file of the bundle holds, if it belongs to the graph."""
+        where = f"bundle {self.bundle.info.name} {self.bundle.info.version}, {name}"
+        if name not in self.bundle.files:
+            raise BundleError(f"{where}: expected the file, which its rule needs; got none")
+        try:
+            part = parse(self.bundle.files[name])
+        except BundleError as error:
+            raise BundleError(f"{where}: {error}") from error
+        if isinstance(self._width, int) and part.width != self._width:
+            raise BundleError(
+                f"{where}: expected embeddings of {self._width} numbers, as the graph gives; "
+                f"got {part.width}"
+            )
+        return part
+
+    def _check_graph(self) -> int | str | None:
+        """Refuse a graph of another task here and not in an answer; returns the embedding's D."""
+        inputs = {one.name: one.shape for one in self._session.get_inputs()}
+        outputs = {one.name: one.shape for one in self._session.get_outputs()}
+        if set(inputs) != {"image"} or set(OUTPUTS) - set(outputs):
             raise BundleError(
                 f"{MODEL_NAME}: expected input image and outputs {', '.join(OUTPUTS)}; "
-                f"got {', '.join(inputs)} and {', '.join(shapes)}"
+                f"got {', '.join(inputs)} and {', '.join(outputs)}"
             )
-        classes, size = len(self.bundle.classes), self.bundle.info.preprocessing.size
-        for name, found, expected in (
-            ("image", inputs["image"][1:], [1, size, size]),
-            ("logits", shapes["logits"][1:], [classes]),
-            ("cam", shapes["cam"][1:2], [classes]),
-        ):
-            known = [
-                e if isinstance(f, str | None) else f for f, e in zip(found, expected, strict=False)
-            ]
-            if len(found) != len(expected) or known != expected:
+        classes, spec = len(self.bundle.classes), self.bundle.info.preprocessing
+        sizes = (len(spec.channels), spec.size, spec.size)
+        expected = {"image": sizes, "logits": (classes,), "cam": (classes, "h", "w")}
+        for name, wanted in expected.items():
+            found = (inputs | outputs)[name][1:]
+            pairs = [(w, f) for w, f in zip(wanted, found, strict=False) if w != f]
+            known = any(isinstance(w, int) and isinstance(f, int) for w, f in pairs)
+            if known or len(found) != len(wanted):
                 raise BundleError(
-                    f"{MODEL_NAME}: {name}: expected (N, {', '.join(map(str, expected))}) "
-                    f"by the description; got (N, {', '.join(map(str, found))})"
+                    f"{MODEL_NAME}: {name}: expected (N, {', '.join(map(str, wanted))}) by the "
+                    f"description; got (N, {', '.join(map(str, found))})"
                 )
+        width: int | str | None = outputs["embedding"][-1]
+        return width

@@ -5,19 +5,18 @@ Plain arithmetic on numbers; nothing here knows of files, sessions or pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, Floats
 from slicewise.errors import ConfigError
 from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import trust_scores
-
-DEFAULT_THRESHOLD = 0.5
+from slicewise.text import class_text, percent_text, printable
 
 
 class Verdict(StrEnum):
@@ -49,11 +48,11 @@ class Reason(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
         """The reason that records and tables written before 0.2.0 name otherwise."""
-        name = _OLDER_NAMES.get(str(value))
+        name = OLDER_REASONS.get(str(value))
         return None if name is None else cls(name)
 
 
-_OLDER_NAMES = {
+OLDER_REASONS = {
     "unlike_training": "possibly_out_of_distribution",
     "far_from_known": "out_of_distribution",
 }
@@ -68,8 +67,8 @@ REASON_TEXTS = {
     Reason.SEVERAL_CLASSES_POSSIBLE: "more than one class remains possible",
     Reason.LOW_CONFIDENCE: "answers of this confidence were too often wrong on held-out slices",
     Reason.LOW_TRUST: "low trust score: its nearest training slices do not support this class",
-    Reason.POSSIBLY_OUT_OF_DISTRIBUTION: "perhaps out of distribution: unlike most training slices",
-    Reason.OUT_OF_DISTRIBUTION: "out of distribution: unlike all training slices",
+    Reason.POSSIBLY_OUT_OF_DISTRIBUTION: "perhaps out of distribution: few training slices like it",
+    Reason.OUT_OF_DISTRIBUTION: "out of distribution: no training slice is like it",
     Reason.COLOUR_PICTURE: "the picture is in colour; MR slices are grey",
     Reason.NOT_MR: "the file says that it is no MR image",
     Reason.END_OF_SERIES: "the slice lies at an end of its series",
@@ -82,7 +81,12 @@ REJECTING = frozenset(
 """Reasons not to answer at all."""
 
 REMARKS = frozenset({Reason.THRESHOLD_NOT_FITTED, Reason.THRESHOLD_OVERRIDDEN})
-"""Reasons that are told, but do not change the decision."""
+"""Reasons that are given, but do not change the decision."""
+
+
+def reasons_text(reasons: Sequence[Reason]) -> str:
+    """Reasons in words, on one line."""
+    return "; ".join(REASON_TEXTS[reason] for reason in reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,38 @@ class BundleReference:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Shown:
+    """An answer as a person sees it: one line, or one row of a table in a notebook."""
+
+    __slots__ = ()
+    source: str
+    decision: Verdict
+    reasons: list[Reason]
+
+    def answer(self) -> tuple[str, str]:
+        """Class and its probability, in words."""
+        raise NotImplementedError
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Source, class, probability, decision, reasons; nothing is answered for a rejected one."""
+        answer = ("withheld", "") if self.decision is Verdict.REJECT else self.answer()
+        return (printable(self.source), *answer, str(self.decision), reasons_text(self.reasons))
+
+    def __repr__(self) -> str:
+        return "  ".join(filter(None, self.cells()))
+
+    def _repr_html_(self) -> str:
+        return table_html([self.cells()])
+
+
+def table_html(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of plain text as an HTML table."""
+    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction(Shown):
     """The answer for one slice, with the same names in Python, JSON and tables."""
 
     source: str
@@ -112,6 +146,10 @@ class Prediction:
     timing_ms: float
     heatmap: str | None = None
 
+    def answer(self) -> tuple[str, str]:
+        """Class and confidence, in words."""
+        return class_text(self.label), percent_text(self.confidence)
+
 
 @dataclass(frozen=True, slots=True)
 class StudyAnswer:
@@ -124,8 +162,8 @@ class StudyAnswer:
     key_slices: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class StudyPrediction:
+@dataclass(frozen=True, slots=True, repr=False)
+class StudyPrediction(Shown):
     """A study answer, which series it is for, and which model gave it."""
 
     source: str
@@ -136,21 +174,16 @@ class StudyPrediction:
     reasons: list[Reason]
     bundle: BundleReference
 
+    def answer(self) -> tuple[str, str]:
+        """Class with the number of slices, and the tumor probability where there is one."""
+        label, tumor = class_text(self.study.label), self.study.tumor_probability
+        series = f"{label} (series of {self.study.slices_total})"
+        return series, "" if tumor is None else f"tumor {percent_text(tumor)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What follows from the probabilities of one slice: the part of its prediction that decides.
-
-    Args:
-        label: Most probable class.
-        confidence: Its probability.
-        tumor_probability: None for a task without a negative class.
-        tumor_flag: Whether it reaches the threshold; None without one, or on a blank picture.
-        prediction_set: Classes that remain possible, the most probable first; None where no sets
-            are fitted.
-        decision: What should happen with the answer.
-        reasons: Why, remarks on the threshold included.
-    """
+    """The part of a prediction that follows from the probabilities of the slice."""
 
     label: str
     confidence: float
@@ -170,8 +203,8 @@ class Threshold:
 
 
 def probabilities_of(
-    logits: Array, temperature: float | None, bias: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
+    logits: Array, temperature: float | None, bias: Floats | None = None
+) -> Floats:
     """Calibrated probabilities: softmax of logits / temperature + bias.
 
     Args:
@@ -186,44 +219,31 @@ def probabilities_of(
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
-def tumor_probability_of(
-    probabilities: NDArray[np.float64], classes: tuple[str, ...], negative_class: str | None
-) -> float | None:
-    """One minus the probability of the negative class; None for a task without one."""
-    if negative_class is None:
-        return None
-    return float(1.0 - probabilities[classes.index(negative_class)])
-
-
 def threshold_of(
     rule: DecisionRule, negative_class: str | None, override: float | None
 ) -> Threshold:
     """The override, else the fitted operating point, else 0.5 with the reason saying so.
 
     Raises:
-        ConfigError: A threshold is given for a task without a negative class.
+        ConfigError: The override is no probability, or the task has no negative class.
     """
     if negative_class is None:
         if override is not None:
             raise ConfigError("threshold: the model has no class without a tumor")
         return Threshold(None)
     if override is not None:
+        if not 0 <= override <= 1:
+            raise ConfigError(f"threshold: expected a number from 0 to 1; got {override}")
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))
     if rule.operating_point is None:
-        return Threshold(DEFAULT_THRESHOLD, (Reason.THRESHOLD_NOT_FITTED,))
+        return Threshold(0.5, (Reason.THRESHOLD_NOT_FITTED,))
     return Threshold(rule.operating_point.threshold)
 
 
 def prediction_set_of(
-    probabilities: NDArray[np.float64], classes: Sequence[str], rule: DecisionRule
+    probabilities: Floats, classes: Sequence[str], rule: DecisionRule
 ) -> list[str] | None:
-    """Classes that remain possible, the most probable first; never empty. None where not fitted.
-
-    Args:
-        probabilities: (K,) calibrated.
-        classes: Their names.
-        rule: Of the model.
-    """
+    """Classes that remain possible, the most probable first; never empty. None where not fitted."""
     if rule.conformal is None:
         return None
     ranked = [(classes[k], probabilities[k]) for k in np.argsort(-probabilities, kind="stable")]
@@ -232,13 +252,13 @@ def prediction_set_of(
 
 
 def conclude(
-    probabilities: NDArray[np.float64],
+    probabilities: Floats,
     classes: tuple[str, ...],
     negative_class: str | None,
     rule: DecisionRule,
     threshold: Threshold,
     concerns: Sequence[Reason] = (),
-    class_distances: NDArray[np.float64] | None = None,
+    class_distances: Floats | None = None,
 ) -> Conclusion:
     """Label, tumor flag, prediction set and decision: all that a rule makes of probabilities.
 
@@ -247,14 +267,15 @@ def conclude(
         classes: Their names.
         negative_class: The class without a tumor, if the task has one.
         rule: What was fitted for the model.
-        threshold: The tumor threshold in force.
+        threshold: In force.
         concerns: What was found about the input itself.
-        class_distances: (K,) to the training slices of each class, where the model knows them.
+        class_distances: (K,) to the training slices of each class; None where the bundle has none.
     """
     answered = int(probabilities.argmax())
     label, confidence = classes[answered], float(probabilities[answered])
-    tumor = tumor_probability_of(probabilities, classes, negative_class)
-    flag = None
+    tumor = flag = None
+    if negative_class is not None:
+        tumor = float(1.0 - probabilities[classes.index(negative_class)])
     if tumor is not None and threshold.value is not None and Reason.BLANK_IMAGE not in concerns:
         flag = tumor >= threshold.value
     possible = prediction_set_of(probabilities, classes, rule)
@@ -283,17 +304,10 @@ def decide(
     concerns: Sequence[Reason] = (),
     trust: float | None = None,
 ) -> tuple[Verdict, list[Reason]]:
-    """Whether an answer may stand by itself.
+    """Whether an answer may stand by itself, and why not.
 
-    Args:
-        label: Most probable class.
-        negative_class: The class without a tumor, if the task has one.
-        flag: Whether the tumor probability reached the threshold.
-        rule: What was fitted for this model.
-        confidence: Probability of the label.
-        possible: The prediction set, where one is fitted.
-        concerns: What was found about the input itself.
-        trust: Score of the label; None where there is none, as for several slices together.
+    Args as in `conclude`; `flag` is whether the tumor probability reached the threshold, `possible`
+    the prediction set. `trust` is None where there is none, as for several slices together.
     """
     reasons = list(concerns)
     if any(reason in REJECTING for reason in reasons):
@@ -302,11 +316,11 @@ def decide(
         reasons.append(Reason.NOT_CALIBRATED)
     if possible is not None and len(possible) > 1:
         reasons.append(Reason.SEVERAL_CLASSES_POSSIBLE)
-    limit = rule.acceptance
-    if limit is not None and limit.confidence is not None and confidence < limit.confidence:
-        reasons.append(Reason.LOW_CONFIDENCE)
-    if limit is not None and limit.trust is not None and trust is not None and trust < limit.trust:
-        reasons.append(Reason.LOW_TRUST)
+    if (limit := rule.acceptance) is not None:
+        if limit.confidence is not None and confidence < limit.confidence:
+            reasons.append(Reason.LOW_CONFIDENCE)
+        if limit.trust is not None and trust is not None and trust < limit.trust:
+            reasons.append(Reason.LOW_TRUST)
     if flag is not None and flag != (label != negative_class):
         reasons.append(Reason.LABEL_AND_FLAG_DISAGREE)
     return (Verdict.REVIEW if set(reasons) - REMARKS else Verdict.ACCEPT), reasons

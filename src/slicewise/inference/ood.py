@@ -1,42 +1,37 @@
-"""How unlike the slices of a model a picture is: one score, and what speaks against an answer.
+"""The out-of-distribution score of an image, and what speaks against answering for it.
 
-The score comes from what the network makes of a picture (its embedding) and from what the picture
-looks like (`imaging.appearance`), both whitened; a logistic regression on these numbers and their
-squares, fitted to tell held-out MR slices from strange pictures (outlier exposure, Hendrycks et
-al. 2019). The squares let it also see what is merely far from everything known.
+The score comes from the embedding of an image and from statistics of its appearance
+(`imaging.appearance`), both whitened: a logistic regression on these numbers and their squares,
+fitted to separate held-out MR slices from out-of-distribution images (outlier exposure, Hendrycks
+et al. 2019). The squares raise it for whatever differs from everything known.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Array, Floats
+from slicewise.arrays import Array, Floats, read_arrays, write_arrays
 from slicewise.errors import BundleError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.slice import Slice
-from slicewise.inference.arrays import read_arrays
-from slicewise.inference.bundle import OOD_NAME, Bundle
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
-
-COLOUR_LIMIT = 0.06
-"""Mean difference between colour channels above which a picture is no grey MR slice."""
-
-_OTHER = "OT"
-"""DICOM Modality (0008,0060) of pictures that were converted from something: it claims nothing."""
 
 SMALLEST = 1e-9
 """Least squared length whose logarithm is taken."""
 
-_WHITENINGS = ("embedding", "look")
-_ARRAYS = ("look_spread", "weights", "bias")
 _CLIP = 6.0
-"""Whitened numbers beyond this say no more than this."""
+"""Whitened numbers beyond this count as this."""
+
+_STORED = (
+    *("embedding_centre", "embedding_axes", "embedding_rest"),
+    *("look_centre", "look_axes", "look_rest", "look_spread", "weights", "bias"),
+)
+"""Names in `ood.npz`; `look` is the appearance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +49,7 @@ class Whitening:
     rest: Array
 
     def apply(self, values: NDArray[np.floating]) -> Floats:
-        """(N, P + 1): place along each direction, then how much is left over.
-
-        Args:
-            values: (N, D).
-        """
+        """(N, P + 1) of values (N, D): place along each direction, then how much is left over."""
         apart = values.astype(np.float64) - self.centre
         axes = self.axes.astype(np.float64)
         along = apart @ axes.T
@@ -68,11 +59,10 @@ class Whitening:
         rest = (left - self.rest[0]) / self.rest[1]
         return np.concatenate([along, rest[:, None]], axis=1)
 
-    def fits(self, numbers: int | None) -> bool:
-        """Whether the arrays fit each other, and values of so many numbers (None: any)."""
-        known = self.centre.size if numbers is None else numbers
-        axes = self.axes.ndim == 2 and self.axes.shape[1] == known
-        return bool(axes and self.centre.shape == (known,) and self.rest.shape == (2,))
+    def fits(self, numbers: int) -> bool:
+        """Whether the arrays fit each other, and values of so many numbers."""
+        axes = self.axes.ndim == 2 and self.axes.shape[1] == numbers
+        return bool(axes and self.centre.shape == (numbers,) and self.rest.shape == (2,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,76 +71,63 @@ class OodDetector:
 
     Args:
         embedding: Of the D numbers of an embedding to P directions.
-        look: Of the F appearance numbers, divided by `look_spread`, to Q directions.
-        look_spread: (F,) spread of each appearance number.
+        appearance: Of the F appearance numbers, divided by `appearance_spread`, to Q directions.
+        appearance_spread: (F,) spread of each appearance number.
         weights: (2 M,) of the M = P + 1 + Q + 1 whitened numbers, then of their squares.
         bias: (1,) added to their sum.
     """
 
     embedding: Whitening
-    look: Whitening
-    look_spread: Array
+    appearance: Whitening
+    appearance_spread: Array
     weights: Array
     bias: Array
 
-    def scores(self, embeddings: Array, looks: Floats) -> Floats:
-        """The score of each slice; higher is stranger, 0 is even odds in the fitted mixture.
+    @property
+    def width(self) -> int:
+        """D, the numbers of an embedding."""
+        return self.embedding.centre.size
 
-        Args:
-            embeddings: (N, D) of the network.
-            looks: (N, F) appearance numbers.
+    def scores(self, embeddings: Array, appearances: Floats) -> Floats:
+        """(N,) of embeddings (N, D) and appearance numbers (N, F).
+
+        Higher is less like a known slice; 0 is even odds in the fitted mixture.
         """
-        numbers = expanded(self.whitened(embeddings, looks))
+        numbers = expanded(self.whitened(embeddings, appearances))
         return np.asarray(numbers @ self.weights + self.bias[0], dtype=np.float64)
 
-    def whitened(self, embeddings: Array, looks: Floats) -> Floats:
+    def whitened(self, embeddings: Array, appearances: Floats) -> Floats:
         """(N, M) numbers of about unit spread on known slices, clipped at 6."""
-        parts = [self.embedding.apply(embeddings), self.look.apply(looks / self.look_spread)]
+        scaled = appearances / self.appearance_spread
+        parts = [self.embedding.apply(embeddings), self.appearance.apply(scaled)]
         return np.asarray(np.clip(np.concatenate(parts, axis=1), -_CLIP, _CLIP))
 
     def to_bytes(self) -> bytes:
-        """Content of `outliers.npz`."""
-        stream = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        for name in _WHITENINGS:
-            part = getattr(self, name)
-            arrays |= {f"{name}_{f.name}": getattr(part, f.name) for f in fields(Whitening)}
-        np.savez_compressed(stream, **{k: v.astype(np.float32) for k, v in arrays.items()})
-        return stream.getvalue()
+        """Content of `ood.npz`."""
+        parts = (p for w in (self.embedding, self.appearance) for p in (w.centre, w.axes, w.rest))
+        arrays = (*parts, self.appearance_spread, self.weights, self.bias)
+        return write_arrays({n: a.astype("f4") for n, a in zip(_STORED, arrays, strict=True)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> OodDetector:
         """Read what `to_bytes` wrote.
 
         Raises:
-            BundleError: It holds something else, or numbers of another version.
+            BundleError: It holds something else, or appearance numbers of another version.
         """
-        parts = {name: [f"{name}_{f.name}" for f in fields(Whitening)] for name in _WHITENINGS}
-        wanted = [name for part in parts.values() for name in part]
-        stored = read_arrays(OOD_NAME, content, [*wanted, *_ARRAYS])
-        embedding, look = (Whitening(*(stored[name] for name in parts[p])) for p in _WHITENINGS)
-        found = cls(embedding, look, *(stored[name] for name in _ARRAYS))
-        found.require_consistent()
+        arrays = list(read_arrays(content, dict.fromkeys(_STORED, "f")).values())
+        found = cls(Whitening(*arrays[:3]), Whitening(*arrays[3:6]), *arrays[6:])
+        numbers, (embedding, other) = len(APPEARANCE_NAMES), (found.embedding, found.appearance)
+        shapes = (found.appearance_spread.shape, found.bias.shape) == ((numbers,), (1,))
+        if not (shapes and embedding.fits(found.width) and other.fits(numbers)):
+            raise BundleError(
+                f"expected whitenings of an embedding and of {numbers} appearance numbers; "
+                f"got {embedding.axes.shape} and {other.axes.shape}"
+            )
+        count = 2 * (len(embedding.axes) + len(other.axes) + 2)
+        if found.weights.shape != (count,):
+            raise BundleError(f"weights: expected {count} numbers; got {found.weights.shape}")
         return found
-
-    def require_consistent(self) -> None:
-        """Check that the arrays fit each other and the appearance numbers of this version.
-
-        Raises:
-            BundleError: They do not.
-        """
-        looks = len(APPEARANCE_NAMES)
-        fitting = self.embedding.fits(None) and self.look.fits(looks)
-        if not (fitting and self.look_spread.shape == (looks,) and self.bias.shape == (1,)):
-            raise BundleError(
-                f"{OOD_NAME}: expected whitenings of an embedding and of {looks} appearance "
-                f"numbers; got {self.embedding.axes.shape} and {self.look.axes.shape}"
-            )
-        count = 2 * (len(self.embedding.axes) + len(self.look.axes) + 2)
-        if self.weights.shape != (count,):
-            raise BundleError(
-                f"{OOD_NAME}: weights: expected {count} numbers; got {self.weights.shape}"
-            )
 
 
 def expanded(numbers: Floats) -> Floats:
@@ -158,52 +135,29 @@ def expanded(numbers: Floats) -> Floats:
     return np.concatenate([numbers, numbers**2], axis=1)
 
 
-def looks_of(slices: Sequence[Slice]) -> Floats:
+def appearances_of(slices: Sequence[Slice]) -> Floats:
     """(N, F) appearance numbers of slices."""
     return np.stack([appearance(slice_.pixels).vector() for slice_ in slices])
 
 
-def load_ood_detector(bundle: Bundle, width: int | str | None) -> OodDetector | None:
-    """The statistics in a bundle; None where its rule has no limits for them.
-
-    Args:
-        bundle: A verified bundle.
-        width: Numbers in an embedding of its graph, where the graph tells.
-
-    Raises:
-        BundleError: The rule has limits but the file is missing, holds something else, or belongs
-            to another graph.
-    """
-    if bundle.info.decision.out_of_distribution is None:
-        return None
-    if OOD_NAME not in bundle.files:
-        raise BundleError(f"{OOD_NAME} is missing; the decision rule has limits that need it")
-    found = OodDetector.from_bytes(bundle.files[OOD_NAME])
-    if isinstance(width, int) and found.embedding.centre.size != width:
-        raise BundleError(
-            f"{OOD_NAME}: expected embeddings of {width} numbers, as the graph gives; "
-            f"got {found.embedding.centre.size}"
-        )
-    return found
-
-
 def input_concerns(
-    slice_: Slice, limits: OutOfDistribution | None, score: float | None, *, blank: bool
+    slice_: Slice,
+    limits: OutOfDistribution | None,
+    score: float | None,
+    blank: bool,
+    colour_limit: float,
 ) -> list[Reason]:
-    """What speaks against answering for an input, whatever the answer is.
+    """What speaks against answering for a slice, whatever the answer is.
 
-    Args:
-        slice_: What is known of it: colour, modality.
-        limits: Of the outlier score; None where none are fitted.
-        score: Its outlier score; None where there is none.
-        blank: Whether all its pixels are alike.
+    Its colour, its modality (`OT` is of pictures converted from something, and claims nothing), and
+    its out-of-distribution score, where limits are fitted. A blank one is only that.
     """
     if blank:
         return [Reason.BLANK_IMAGE]
     found = []
-    if slice_.modality not in (None, "MR", _OTHER):
+    if slice_.modality not in (None, "MR", "OT"):
         found.append(Reason.NOT_MR)
-    if slice_.colour is not None and slice_.colour > COLOUR_LIMIT:
+    if slice_.colour is not None and slice_.colour > colour_limit:
         found.append(Reason.COLOUR_PICTURE)
     if limits is not None and score is not None:
         if score > limits.reject_above:

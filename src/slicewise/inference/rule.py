@@ -1,64 +1,57 @@
-"""The fitted numbers by which a model decides, as `bundle.json` carries them."""
+"""The numbers by which a model decides, as `bundle.json` carries them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from slicewise.arrays import Floats
 
-class OperatingPoint(BaseModel):
+
+class Record(BaseModel):
+    """One part of `bundle.json`; an unknown key or a number that is not finite is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Fitted(Record):
+    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
+    groups: int = Field(ge=1, description="Groups those slices come from.")
+
+
+class OperatingPoint(_Fitted):
     """A threshold on the tumor probability with what was measured at it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(ge=0, le=1)
     rule: str = Field(description="How the threshold was chosen, such as youden_j.")
     sensitivity: float = Field(ge=0, le=1)
     specificity: float = Field(ge=0, le=1)
-    n: int = Field(ge=1, description="Validation slices it was fitted on.")
-    groups: int = Field(ge=1, description="Groups those slices come from.")
     sensitivity_ci: tuple[float, float] | None = Field(None, description="95 %, by groups.")
     specificity_ci: tuple[float, float] | None = Field(None, description="95 %, by groups.")
 
 
-class Conformal(BaseModel):
-    """Which classes stay possible, so that the true one is among them as often as promised.
-
-    Split conformal prediction, one quantile a class (Vovk 2012; Sadinle et al. 2019).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Conformal(_Fitted):
+    """Split conformal prediction, one quantile a class (Vovk 2012; Sadinle et al. 2019)."""
 
     coverage: float = Field(gt=0, lt=1, description="Promised share of sets with the true class.")
     smallest: dict[str, float] = Field(
         description="By class: the smallest probability with which it stays in the set."
     )
-    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
-    groups: int = Field(ge=1, description="Groups those slices come from.")
 
 
-class Acceptance(BaseModel):
-    """From where on answers stand by themselves: a least trust score, or a least confidence."""
+class Acceptance(_Fitted):
+    """The acceptance threshold: a least trust score, or a least confidence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    confidence: float | None = Field(
-        None, ge=0, le=1, description="Least confidence of an accepted answer."
-    )
-    trust: float | None = Field(
-        None, ge=0, description="Least trust score of an accepted answer; needs `neighbours.npz`."
-    )
+    confidence: float | None = Field(None, ge=0, le=1, description="Least one accepted.")
+    trust: float | None = Field(None, ge=0, description="Least one accepted; needs `trust.npz`.")
     target: float = Field(gt=0, lt=1, description="Wanted share of right answers among accepted.")
     accuracy: float = Field(ge=0, le=1, description="Reached where it was fitted.")
     coverage: float = Field(ge=0, le=1, description="Share of slices accepted there.")
     unknown: float | None = Field(
         None, ge=0, le=1, description="The same share with the class of each slice taken away."
     )
-    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
-    groups: int = Field(ge=1, description="Groups those slices come from.")
 
     @model_validator(mode="after")
     def _one_score(self) -> Acceptance:
@@ -67,19 +60,15 @@ class Acceptance(BaseModel):
         return self
 
 
-class OutOfDistribution(BaseModel):
-    """Limits on how unlike the measured slices a picture may be; statistics in `outliers.npz`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class OutOfDistribution(_Fitted):
+    """Limits on the out-of-distribution score; its detector is in `ood.npz`."""
 
     method: str = Field(description="How the score is made, in words.")
     review_above: float = Field(description="Score from which on an answer is not accepted.")
     reject_above: float = Field(description="Score from which on there is no answer.")
     reviewed: float = Field(ge=0, le=1, description="Share of held-out slices above the first.")
     rejected: float = Field(ge=0, le=1, description="Share of held-out slices above the second.")
-    fitted_on_kinds: tuple[str, ...] = Field(description="Kinds of strange pictures used.")
-    n: int = Field(ge=1, description="Held-out slices it was fitted on.")
-    groups: int = Field(ge=1, description="Groups those slices come from.")
+    fitted_on_kinds: tuple[str, ...] = Field(description="Kinds of out-of-distribution images.")
 
     @model_validator(mode="after")
     def _review_before_reject(self) -> OutOfDistribution:
@@ -88,15 +77,11 @@ class OutOfDistribution(BaseModel):
         return self
 
 
-class DecisionRule(BaseModel):
+class DecisionRule(Record):
     """What turns the logits of one model into answers; fitted on validation groups."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     temperature: float | None = Field(None, gt=0, description="Logits are divided by it.")
-    class_bias: dict[str, float] | None = Field(
-        None, description="Added to logits / temperature, by class."
-    )
+    class_bias: dict[str, float] | None = Field(None, description="Added to that, by class.")
     class_balance: float = Field(
         0.0, ge=0, le=1, description="A class counted as its frequency to the power 1 minus this."
     )
@@ -108,11 +93,32 @@ class DecisionRule(BaseModel):
 
     @property
     def goes_by_trust(self) -> bool:
-        """Whether acceptance needs the training slices that a bundle remembers."""
+        """Whether acceptance needs the training slices in `trust.npz`."""
         return self.acceptance is not None and self.acceptance.trust is not None
 
-    def bias_of(self, classes: Sequence[str]) -> NDArray[np.float64] | None:
+    def bias_of(self, classes: Sequence[str]) -> Floats | None:
         """(K,) biases in the order of `classes`; None where none were fitted."""
         if self.class_bias is None:
             return None
         return np.array([self.class_bias[name] for name in classes])
+
+
+class StudyRules(Record):
+    """How the answers for a series become one, and which pictures may be MR slices at all."""
+
+    end_share: float = Field(ge=0, lt=0.5, description="Slices at each end that do not count.")
+    run_share: float = Field(gt=0, le=1, description="Neighbouring slices averaged together.")
+    shortest_run: int = Field(ge=1, description="Slices averaged together at least.")
+    key_slices: int = Field(ge=1, description="Slices named to look at first, at most.")
+    colour_limit: float = Field(ge=0, le=1, description="Of the colour of a grey slice, at most.")
+
+
+STUDY_RULES = StudyRules(
+    end_share=0.15, run_share=0.25, shortest_run=3, key_slices=3, colour_limit=0.06
+)
+"""Of new bundles, and of those of schema 1, which do not hold theirs.
+
+The ends of a series show the neck, the crown or the sides of the head, which no model learnt well.
+A tumor spans several neighbouring slices, a false alarm rarely does; a share of the series is the
+same stretch of the head in thin slices and thick.
+"""

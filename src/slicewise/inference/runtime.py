@@ -1,18 +1,23 @@
 """ONNX Runtime, kept quiet: the one place that imports it and starts its sessions.
 
 Its published builds report to their maker, and leave an id of the machine in the home folder,
-unless this variable is set before the first import (`docs/Privacy.md` of ONNX Runtime).
+unless this variable is set while it is first imported (`docs/Privacy.md` of ONNX Runtime).
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime as ort
-
 from slicewise.errors import BundleError
+
+_SWITCH = "ORT_DISABLE_TELEMETRY"
+_given = _SWITCH in os.environ
+os.environ.setdefault(_SWITCH, "1")
+try:
+    import onnxruntime as ort
+finally:  # the environment belongs to the program that imports this
+    if not _given:
+        del os.environ[_SWITCH]
 
 __all__ = ["ort", "session_of"]
 

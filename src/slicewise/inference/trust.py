@@ -1,22 +1,36 @@
-"""The trust score: how much closer a picture is to training slices of its answer than of another.
+"""The trust score: how much closer an image is to training slices of its class than of another.
 
-Jiang et al., NeurIPS 2018. It speaks where confidence does not: a network can be sure of a class
-whose training slices are no nearer to the picture than those of another class.
+Jiang et al., NeurIPS 2018. A network can be confident of a class whose training slices are no
+closer to the image than those of another class.
+
+A place is an embedding scaled to unit length, less the mean of the training slices, along their
+main directions, scaled to unit length again: distances between places are those of cosines.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_SMALLEST = 1e-6
-"""Least distance that is divided by."""
+from slicewise.arrays import Array, Floats, Ints, read_arrays, write_arrays
+from slicewise.errors import BundleError
+
+_SMALLEST_DISTANCE, _SMALLEST_LENGTH = 1e-6, 1e-9  # that are divided by
+_KINDS = {"centre": "f", "axes": "f", "places": "f", "classes": "i", "groups": "i", "rank": "i"}
+_STORED = {"centre": "f4", "axes": "f4", "places": "f2", "classes": "i2", "groups": "i4"}
+_ROWS = 256
+"""Embeddings that distances are computed for at a time: memory stays bounded."""
+
+_UNIT = 1e-2
+"""How much the length of a place may exceed 1: it is stored in 16 bits."""
 
 
-def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> NDArray[np.float64]:
+def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> Floats:
     """Distance to the nearest class that was not answered, over that to the answered one.
 
-    1 is as near to another class; larger is better supported.
+    1 is as close to another class; larger is better supported.
 
     Args:
         class_distances: (..., K) at least 0, to the training slices of each of two or more classes.
@@ -26,4 +40,102 @@ def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> NDArray[np.
     mine = np.asarray(answered)[..., None] == np.arange(given.shape[-1])
     other = np.where(mine, np.inf, given).min(axis=-1)
     own = np.where(mine, given, 0.0).sum(axis=-1)
-    return np.asarray(other / np.maximum(own, _SMALLEST))
+    return np.asarray(other / np.maximum(own, _SMALLEST_DISTANCE))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrustReference:
+    """Places of N training slices.
+
+    Args:
+        centre: (D,) mean of unit embeddings.
+        axes: (P, D) main directions.
+        places: (N, P) of unit length (0 where an embedding is like the mean), sorted by class and
+            then by group.
+        classes: (N,) index of the class of each.
+        groups: (N,) number of the leak-free group of each.
+        rank: (1,) to which nearest group of a class the distance is taken; of a class with fewer
+            groups, to its farthest.
+    """
+
+    centre: Floats
+    axes: Floats
+    places: Floats
+    classes: Ints
+    groups: Ints
+    rank: Ints
+
+    @property
+    def width(self) -> int:
+        """D, the numbers of an embedding."""
+        return self.centre.size
+
+    def class_distances(self, embeddings: Array) -> Floats:
+        """(M, K) from 0 to 2, of embeddings (M, D): to the nearest slice of the group of rank."""
+        changed = (np.diff(self.classes) != 0) | (np.diff(self.groups) != 0)
+        starts = np.concatenate([[0], np.flatnonzero(changed) + 1])
+        parts = range(0, len(embeddings), _ROWS)
+        return np.concatenate([self._nearest(embeddings[i : i + _ROWS], starts) for i in parts])
+
+    def to_bytes(self) -> bytes:
+        """Content of `trust.npz`."""
+        stored = {name: getattr(self, name).astype(kind) for name, kind in _STORED.items()}
+        return write_arrays({**stored, "rank": self.rank.astype("i2")})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, classes: int) -> TrustReference:
+        """Read what `to_bytes` wrote for a model of so many classes.
+
+        Raises:
+            BundleError: It holds something else, or not every class.
+        """
+        arrays = read_arrays(content, _KINDS)
+        found = cls(**{n: a.astype("f8" if _KINDS[n] == "f" else "i8") for n, a in arrays.items()})
+        found._require_consistent(classes)
+        return found
+
+    def _nearest(self, embeddings: Array, starts: Ints) -> Floats:
+        """(M, K) of some embeddings; `starts` (G,) are the first rows of classes of groups."""
+        cosines = placed(embeddings, self.centre, self.axes) @ self.places.T
+        apart = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+        nearest, owners = np.minimum.reduceat(apart, starts, axis=1), self.classes[starts]
+        columns = [nearest[:, owners == k] for k in range(int(self.classes.max()) + 1)]
+        return np.stack([self._ranked(column) for column in columns], axis=1)
+
+    def _ranked(self, nearest: Floats) -> Floats:
+        """(M,) of the distances (M, G) to the groups of one class."""
+        place = min(int(self.rank[0]), nearest.shape[1]) - 1
+        return np.asarray(np.partition(nearest, place, axis=1)[:, place])
+
+    def _require_consistent(self, classes: int) -> None:
+        shapes = [array.shape for array in (self.centre, self.axes, self.places)]
+        fitting = [len(shape) for shape in shapes] == [1, 2, 2] and (
+            self.axes.shape[1] == self.centre.size and self.places.shape[1] == len(self.axes) > 0
+        )
+        rows = (len(self.places),) if fitting else None
+        if not self.classes.shape == self.groups.shape == rows:
+            raise BundleError(
+                "expected places along the axes of embeddings, each with a class and a group; "
+                f"got {shapes}, {self.classes.shape}, {self.groups.shape}"
+            )
+        if not (np.linalg.norm(self.places, axis=1) <= 1 + _UNIT).all():
+            raise BundleError("places: expected length 1 or less; got others")
+        if self.rank.shape != (1,) or self.rank[0] < 1:
+            raise BundleError("rank: expected one number of 1 or more")
+        known, order = np.unique(self.classes).tolist(), np.lexsort((self.groups, self.classes))
+        if known != list(range(classes)):
+            raise BundleError(f"expected slices of each of {classes} classes; got {known}")
+        if not np.array_equal(order, np.arange(order.size)):
+            raise BundleError("expected slices by class and group; got others")
+
+
+def placed(embeddings: Array, centre: Floats, axes: Floats) -> Floats:
+    """(N, P) places of embeddings (N, D)."""
+    return unit((unit(embeddings) - centre) @ axes.T)
+
+
+def unit(rows: NDArray[np.floating]) -> Floats:
+    """Rows of length 1."""
+    given = rows.astype(np.float64)
+    length = np.linalg.norm(given, axis=1, keepdims=True)
+    return np.asarray(given / np.maximum(length, _SMALLEST_LENGTH))

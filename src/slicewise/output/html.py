@@ -25,8 +25,7 @@ from slicewise.inference.decision import (
     StudyPrediction,
     Verdict,
 )
-from slicewise.inference.pipeline import SeriesAnswers
-from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.results import DISCLAIMER, SeriesAnswers
 from slicewise.output.html_classes import ClassLook, class_looks
 from slicewise.reports.html import templates
 from slicewise.text import percent_text

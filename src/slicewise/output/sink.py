@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from slicewise.imaging.slice import Failure
-from slicewise.inference.pipeline import SeriesAnswers
+from slicewise.inference.results import SeriesAnswers
 
 Item = SeriesAnswers | Failure
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from slicewise.imaging.slice import Failure
-from slicewise.inference.decision import Prediction, StudyPrediction, Verdict
-from slicewise.inference.results import DISCLAIMER, reasons_text
+from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, reasons_text
+from slicewise.inference.results import DISCLAIMER
 from slicewise.output.sink import Item
 from slicewise.text import percent_text, printable
 

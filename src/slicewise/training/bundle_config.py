@@ -71,9 +71,13 @@ class RefusalConfig(Section):
     unknown: float = Field(
         0.02, gt=0, lt=1, description="Slices of an unknown class that may be accepted."
     )
-    per_kind: int = Field(40, ge=10, description="Strange pictures of each kind to fit on.")
-    reviewed: float = Field(0.03, gt=0, lt=0.5, description="Slices too unlike to be accepted.")
-    rejected: float = Field(0.01, gt=0, lt=0.5, description="Slices too unlike to be answered.")
+    per_kind: int = Field(40, ge=10, description="Out-of-distribution images of each kind.")
+    reviewed: float = Field(
+        0.03, gt=0, lt=0.5, description="Held-out slices above the review limit."
+    )
+    rejected: float = Field(
+        0.01, gt=0, lt=0.5, description="Held-out slices above the reject limit."
+    )
 
     @model_validator(mode="after")
     def _review_before_reject(self) -> Self:

@@ -1,7 +1,11 @@
+import logging
+import warnings
+from threading import Event, Thread
+
 import pytest
 
 from slicewise.errors import InputError, InternalError, LimitError
-from slicewise.imaging.formats.decoding import decoding, naming
+from slicewise.imaging.formats.decoding import decoding, naming, quiet
 
 
 def test_a_decoders_words_are_not_repeated():
@@ -41,3 +45,59 @@ def test_a_fault_of_our_own_is_not_told_as_the_files():
 def test_too_little_memory_is_a_limit(where):
     with pytest.raises(LimitError, match="fits into memory"), where("a.png"):
         raise MemoryError
+
+
+class TestQuiet:
+    """What the program has set counts before and after; while anything is decoded, nothing does."""
+
+    @pytest.fixture
+    def warn(self):
+        def in_pydicom(message="Jane Doe"):
+            code = compile("import warnings; warnings.warn(message)", "x", "exec")
+            exec(code, {"__name__": "pydicom.valuerep", "message": message})  # noqa: S102
+
+        return in_pydicom
+
+    def test_warnings_are_kept_while_it_lasts(self, warn):
+        with warnings.catch_warnings(record=True) as kept:
+            warnings.simplefilter("always")
+            before = list(warnings.filters)
+            with quiet():
+                warn()
+            assert kept == []
+            assert list(warnings.filters) == before
+            warn("after")
+        assert [str(one.message) for one in kept] == ["after"]
+
+    def test_records_are_kept_while_it_lasts(self, caplog):
+        logger = logging.getLogger("pydicom")
+        with quiet():
+            logger.error("Jane Doe")
+        assert caplog.records == []
+        assert logger.propagate
+        logger.error("after")
+        assert caplog.messages == ["after"]
+
+    def test_the_last_thread_puts_back_what_the_first_changed(self):
+        started, done = Event(), Event()
+        before = list(warnings.filters)
+
+        def decode():
+            with quiet():
+                started.set()
+                done.wait(10)
+
+        thread = Thread(target=decode)
+        with quiet():
+            thread.start()
+            assert started.wait(10)
+        assert not logging.getLogger("pydicom").propagate
+        done.set()
+        thread.join()
+        assert logging.getLogger("pydicom").propagate
+        assert list(warnings.filters) == before
+
+    def test_a_failure_puts_it_back_too(self):
+        with pytest.raises(InputError), quiet(), decoding("x"):
+            raise ValueError("broken")
+        assert logging.getLogger("pydicom").propagate

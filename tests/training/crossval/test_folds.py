@@ -77,16 +77,16 @@ def test_cross_validation_pools_every_row_once(tmp_path, monkeypatch):
     final = held_out(config, manifest, None)
     trained, watching = (len(final.subset(name).rows) for name in ("train", "val"))
     assert watching > 0
-    assert info.evaluation["description"].startswith("Cross-validation")
-    assert f"on {trained} of the 32 slices" in info.evaluation["description"]
-    assert f"the other {watching}, in whole groups" in info.evaluation["description"]
-    assert info.evaluation["accuracy"] == report["accuracy"]
+    assert info.evaluation.description.startswith("Cross-validation")
+    assert f"on {trained} of the 32 slices" in info.evaluation.description
+    assert f"the other {watching}, in whole groups" in info.evaluation.description
+    assert info.evaluation.as_json()["accuracy"] == report["accuracy"]
     assert info.origin.training_slices == len(held_out(config, manifest, None).subset("train").rows)
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "By fold, each answered by a model that was trained without it" in card
     assert "| Accuracy | " in card
     own = load_bundle(config.folder / "fold-1/bundle").info
-    assert own.evaluation["n"] == 16
+    assert own.evaluation.n == 16
 
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
@@ -118,7 +118,7 @@ def test_folds_without_a_column_are_dealt_and_kept(tmp_path, monkeypatch):
     config = run_config(tmp_path, trainer={"epochs": 1}, folds=folds)
     bundle = cross_validate(config, FOUR_CLASS, "x")
     report = load_bundle(bundle).info.evaluation
-    assert sum(report["folds"][name]["n"] for name in "12") == report["n"] == 32
+    assert sum(report.folds[name].n for name in "12") == report.n == 32
     kept = Manifest.read(config.folder / "fold-1/manifest.csv")
     assert {row.extra["fold"] for row in kept.subset("test").rows} == {"1"}
 

@@ -22,6 +22,7 @@ from slicewise.imaging.preprocess import to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.inference.rule import STUDY_RULES
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import ModelConfig
 from slicewise.training.data.dataset import load_images
@@ -49,13 +50,14 @@ def test_the_bundle_describes_its_run(finished, manifest):
     info = load_bundle(finished / "bundle").info
     assert (info.name, info.version, info.weight_storage) == ("quick", "2.1.0", "float16")
     assert (info.task.classes, info.task.negative_class) == (FOUR_CLASS.classes, "no_tumor")
-    assert info.preprocessing.size == 32
+    assert (info.preprocessing.size, info.preprocessing.channels) == (32, ("grey",))
+    assert info.study == STUDY_RULES
     assert info.licences == {"weights": "MIT"}
     origin = info.origin
     assert (origin.training_slices, origin.training_groups) == (16, 8)
     assert (origin.architecture, origin.manifest_sha256) == ("small", manifest.sha256)
     assert origin.run_id.startswith("quick-")
-    assert set(info.files) == {"model.onnx", "neighbours.npz", "seen.npz", "MODEL_CARD.md"}
+    assert set(info.files) == {"model.onnx", "trust.npz", "seen.npz", "MODEL_CARD.md"}
 
 
 def test_matrices_are_stored_as_float16(finished):

@@ -16,6 +16,8 @@ from slicewise.cli.main import app
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.inference.bundle import TaskInfo, load_bundle
+from slicewise.inference.decision import BundleReference
+from slicewise.inference.measured import Evaluation
 from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.training.export.card import model_card
 from slicewise.training.loop.train import train
@@ -24,6 +26,12 @@ from slicewise.training.loop.train import train
 @pytest.fixture
 def card(finished: Path) -> str:
     return (finished / "bundle/MODEL_CARD.md").read_text()
+
+
+def evaluated(finished: Path, **changes: Any) -> Evaluation:
+    """What was measured of the finished run, with other metrics in it."""
+    measured = load_bundle(finished / "bundle").info.evaluation.as_json()
+    return Evaluation.model_validate(measured | changes)
 
 
 def shown(estimate: dict[str, Any]) -> str:
@@ -85,7 +93,7 @@ def test_what_is_accepted_of_held_out_slices_stands_beside(finished):
     changed = info.model_copy(
         update={
             "decision": info.decision.model_copy(update={"acceptance": acceptance}),
-            "evaluation": {**info.evaluation, "rule_across_folds": rule},
+            "evaluation": evaluated(finished, rule_across_folds=rule),
         }
     )
     card = model_card(changed, Manifest.read(finished / "manifest.csv"), {})
@@ -128,12 +136,11 @@ def test_nothing_of_the_machine_is_told(tmp_path):
 
 
 def test_what_is_missing_is_said_to_be(tmp_path, finished):
-    evaluation = load_bundle(finished / "bundle").info.evaluation
-    evaluation = {
-        **evaluation,
-        "ece": {"value": None, "reason": "too few slices"},
-        "brier": {"value": 0.25, "ci_low": None, "ci_high": None},
-    }
+    evaluation = evaluated(
+        finished,
+        ece={"value": None, "reason": "too few slices"},
+        brier={"value": 0.25, "ci_low": None, "ci_high": None},
+    )
     info = bundle_info(evaluation=evaluation, decision=DecisionRule())
     card = model_card(info, write_heads(tmp_path, groups=1), {})
     assert "| Expected calibration error | not available: too few slices |" in card
@@ -144,8 +151,7 @@ def test_what_is_missing_is_said_to_be(tmp_path, finished):
 
 
 def written(manifest: Manifest, finished: Path, frozen_stages: int = 0, **changes: Any) -> str:
-    evaluation = load_bundle(finished / "bundle").info.evaluation
-    info = bundle_info(**{"evaluation": evaluation, **changes})
+    info = bundle_info(**{"evaluation": evaluated(finished), **changes})
     return model_card(info, manifest, {}, frozen_stages)
 
 
@@ -202,7 +208,17 @@ def test_what_was_held_out_is_told_from_what_watched(tmp_path, finished):
 
 
 def test_the_figures_of_the_threshold_are_not_taken_for_held_out_ones(tmp_path, finished, card):
-    assert "Measured on the slices that fitted it: expect the held-out figures above." in card
-    evaluation = load_bundle(finished / "bundle").info.evaluation | {"allow_seen": True}
+    assert "Measured on the slices that fitted it: expect the held-out metrics above." in card
+    evaluation = evaluated(finished, allow_seen=True)
     own = written(write_heads(tmp_path), finished, evaluation=evaluation)
     assert "Measured on the slices that fitted it: expect less on new patients." in own
+
+
+def test_a_converted_bundle_says_what_it_was(finished):
+    info = load_bundle(finished / "bundle").info
+    manifest = Manifest.read(finished / "manifest.csv")
+    assert "Only the format changed" not in model_card(info, manifest, {})
+    older = BundleReference("quick", "2.0.9", "ab" * 32)
+    origin = info.origin.model_copy(update={"converted_from": older})
+    card = model_card(info.model_copy(update={"origin": origin}), manifest, {})
+    assert f"2.1.0 is 2.0.9 (`{'ab' * 32}`) in bundle schema 2. Only the format changed" in card

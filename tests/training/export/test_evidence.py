@@ -14,13 +14,13 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import CARD_NAME, load_bundle, write_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
-from slicewise.inference.neighbours import Neighbours
 from slicewise.inference.rule import DecisionRule
+from slicewise.inference.trust import TrustReference
 from slicewise.synthetic.ood.registry import KINDS, ood_slices
 from slicewise.training.config import ModelConfig
 from slicewise.training.export import evidence
 from slicewise.training.export.bundling import draft, exported, make_product
-from slicewise.training.export.evidence import evidence_of, fit_refusal, neighbours_of, seen_of
+from slicewise.training.export.evidence import evidence_of, fit_refusal, seen_of, trust_reference_of
 from slicewise.training.network.model import create_network
 
 CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
@@ -101,8 +101,8 @@ def test_training_slices_are_remembered_by_class(product):
     made, bundle, manifest = product
     classifier = Classifier(bundle)
     known = seen_of(classifier, manifest, "train")
-    again = neighbours_of(classifier, manifest, known, 42)
-    stored = Neighbours.from_bytes(made.neighbours, 4)
+    again = trust_reference_of(classifier, manifest, known, 42)
+    stored = TrustReference.from_bytes(made.trust, 4)
     np.testing.assert_array_equal(again.classes, stored.classes)
     rows = manifest.subset("val").rows
     answers = classifier.answers([read_slice(manifest.resolve(row)) for row in rows])
@@ -118,7 +118,7 @@ def test_a_tumor_of_an_untold_type_is_no_neighbour(product):
     untold = [replace(row, label="tumor") if i % 3 == 0 else row for i, row in enumerate(rows)]
     classifier = Classifier(bundle)
     known = seen_of(classifier, manifest, "train")
-    found = neighbours_of(classifier, replace(manifest, rows=tuple(untold)), known, 42)
+    found = trust_reference_of(classifier, replace(manifest, rows=tuple(untold)), known, 42)
     assert len(found.places) == sum(row.label != "tumor" for row in untold)
 
 

@@ -55,7 +55,7 @@ def test_resnet18_end_to_end(heads, tmp_path):
     assert metrics["refused"]["seen"]["count"] == 0
     info = load_bundle(bundle).info
     assert info.origin.architecture == "resnet18"
-    assert info.evaluation["accuracy"] == metrics["accuracy"]
+    assert info.evaluation.as_json()["accuracy"] == metrics["accuracy"]
     pack_bundle(bundle, tmp_path / "b.zip")
     rows = manifest.subset("test").rows
     slices = [read_slice(manifest.resolve(row)) for row in rows]
@@ -104,7 +104,7 @@ def test_a_finished_run_is_not_given_out_for_another_one(finished):
 
 def test_a_run_killed_while_it_writes_the_bundle_is_finished_later(heads, finished):
     config = run_config(heads, **QUICK)
-    figures = load_bundle(finished / "bundle").info.evaluation
+    figures = load_bundle(finished / "bundle").info.evaluation.as_json()
     partial = config.folder / "partial/bundle"
     partial.mkdir(parents=True)
     (partial / "model.onnx").write_bytes(b"half of it")
@@ -116,7 +116,7 @@ def test_a_run_killed_while_it_writes_the_bundle_is_finished_later(heads, finish
         "x",
         lambda _: lambda *_: figures,
     )
-    assert load_bundle(bundle).info.evaluation == figures
+    assert load_bundle(bundle).info.evaluation.as_json() == figures
     assert not partial.parent.exists()
 
 
@@ -159,14 +159,14 @@ def test_a_changed_bundle_section_is_written_without_training(trained, capsys):
 def test_a_bundle_that_remembers_no_slices_is_made_anew(trained, capsys):
     """As versions before had it: their answers could not be pooled with those of today."""
     before = load_bundle(trained.folder / "bundle")
-    others = {name: part for name, part in before.files.items() if name != "neighbours.npz"}
+    others = {name: part for name, part in before.files.items() if name != "trust.npz"}
     rule = before.info.decision.model_copy(update={"acceptance": None})
     shutil.rmtree(trained.folder / "bundle")
     write_bundle(
         trained.folder / "bundle", before.info.model_copy(update={"decision": rule}), others
     )
     after = load_bundle(train(trained, FOUR_CLASS, "x"))
-    assert after.files["neighbours.npz"] == before.files["neighbours.npz"]
+    assert after.files["trust.npz"] == before.files["trust.npz"]
     assert "it remembers no training slices" in capsys.readouterr().err
 
 
@@ -291,7 +291,7 @@ def test_a_tumor_of_an_untold_type_is_learnt_from_and_not_measured_on(tmp_path, 
     assert {row.split for row in used.rows if row.label == "tumor"} == {"train"}
     assert len(used.rows) == len(untold) - 2
     assert bundle.info.origin.training_slices == len(used.subset("train").rows)
-    assert bundle.info.evaluation["n"] == len(used.subset("test").rows)
+    assert bundle.info.evaluation.n == len(used.subset("test").rows)
 
 
 def test_a_leak_is_refused_before_anything_is_trained(heads):
@@ -315,8 +315,8 @@ def test_without_a_test_split_the_figures_say_where_they_come_from(heads):
     replace(manifest, rows=rows).write(heads / "manifest.csv")
     info = load_bundle(train(run_config(heads, **QUICK), BINARY, "x")).info
     assert info.task.classes == ("no_tumor", "tumor")
-    assert info.evaluation["description"].startswith("Measured on the validation split")
-    assert (info.evaluation["split"], info.evaluation["allow_seen"]) == ("val", True)
+    assert info.evaluation.description.startswith("Measured on the validation split")
+    assert (info.evaluation.split, info.evaluation.allow_seen) == ("val", True)
 
 
 def test_the_bundle_carries_no_paths():

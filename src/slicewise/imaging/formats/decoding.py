@@ -1,14 +1,50 @@
-"""Whose fault it is when an input cannot be read: the file's, the machine's, or our own."""
+"""Decoders of others: kept quiet, and whose fault it is when an input cannot be read."""
 
 from __future__ import annotations
 
+import logging
 import traceback
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 
 from slicewise.errors import InputError, InternalError, LimitError, SliceWiseError
 
 _NO_MEMORY = "expected an image that fits into memory, got one that needs more than there is"
+
+_lock = Lock()
+_decoding_now = 0
+_changed = ExitStack()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep warnings and log records of Pillow and pydicom from stderr and from logs.
+
+    They quote header values, which may be patient data. Filters and loggers belong to the whole
+    program: the first thread that decodes changes them, the last one puts them back.
+    """
+    global _decoding_now
+    with _lock:
+        if not _decoding_now:
+            _silence()
+        _decoding_now += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _decoding_now -= 1
+            if not _decoding_now:
+                _changed.close()
+
+
+def _silence() -> None:
+    _changed.enter_context(warnings.catch_warnings())
+    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)(\.|$)")
+    logger = logging.getLogger("pydicom")
+    _changed.callback(setattr, logger, "propagate", logger.propagate)
+    logger.propagate = False
 
 
 @contextmanager

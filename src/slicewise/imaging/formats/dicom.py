@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from slicewise.errors import UnsupportedImageError
-from slicewise.imaging.formats.decoding import decoding
+from slicewise.imaging.formats.decoding import decoding, quiet
 from slicewise.imaging.formats.dicom_dataset import load_dataset, load_header
 from slicewise.imaging.formats.dicom_frame import (
     FrameHeader,
@@ -99,6 +99,7 @@ class DicomHeader:
     pixels: int
 
 
+@quiet()
 def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     """Read what grouping needs, without the pixels.
 
@@ -118,6 +119,7 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     )
 
 
+@quiet()
 def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
     """Read a DICOM image; each frame of a multi-frame object is a slice, in stored order.
 

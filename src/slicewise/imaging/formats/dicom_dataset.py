@@ -1,12 +1,7 @@
-"""DICOM files to data sets that are safe to decode: readable, with pixels, within the limits.
-
-Values quoted in pydicom's own warnings may be patient data, so they are kept from stderr and logs.
-"""
+"""DICOM files to data sets that are safe to decode: readable, with pixels, within the limits."""
 
 from __future__ import annotations
 
-import logging
-import warnings
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -44,9 +39,6 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CHUNK = 1 << 20
 _DECLARED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
-
-warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
-logging.getLogger("pydicom").propagate = False
 
 
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib import import_module
 from itertools import count
 from typing import Any, BinaryIO, Literal
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
-from slicewise.imaging.formats.decoding import decoding
+from slicewise.imaging.formats.decoding import decoding, quiet
 from slicewise.imaging.formats.pixels import colour_difference, require_finite
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice
@@ -32,10 +31,8 @@ _PLUGINS: dict[Picture, str] = {
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 254, 258, 262, 339
 
-# Pillow's own size warning comes after ours, and its other warnings would land on stderr.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
-
+@quiet()
 def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) -> list[Slice]:
     """Read a picture; a TIFF gives one slice for each full-resolution page.
 

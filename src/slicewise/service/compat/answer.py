@@ -11,8 +11,9 @@ from slicewise.inference.decision import (
     Prediction,
     Reason,
     Verdict,
+    reasons_text,
 )
-from slicewise.inference.results import DISCLAIMER, reasons_text
+from slicewise.inference.results import DISCLAIMER
 from slicewise.service.prediction.answers import Given
 
 

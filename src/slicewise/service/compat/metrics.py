@@ -17,7 +17,7 @@ from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
-from slicewise.inference.pipeline import BATCH
+from slicewise.inference.predict import BATCH
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.roots import Roots
 from slicewise.service.http.bulk import Deadline

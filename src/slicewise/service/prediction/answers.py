@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slicewise.audit_log.records import PredictionRecord
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.decision import Prediction, StudyPrediction
-from slicewise.inference.pipeline import SeriesAnswers
+from slicewise.inference.results import SeriesAnswers
 from slicewise.service.prediction.pictures import Drawing, Pictures
 
 

@@ -15,7 +15,8 @@ from slicewise.audit_log.store import AuditStore
 from slicewise.errors import OverloadError
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
-from slicewise.inference.pipeline import SeriesAnswers, joined
+from slicewise.inference.predict import joined
+from slicewise.inference.results import SeriesAnswers
 from slicewise.service.http.uploads import Upload, limits_of
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.prediction.admission import Door, Ticket

@@ -17,7 +17,7 @@ from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.classifier import Answer
-from slicewise.inference.pipeline import SeriesAnswers
+from slicewise.inference.results import SeriesAnswers
 
 LONGEST_SIDE = 1024
 """Pixels; larger slices are drawn smaller."""

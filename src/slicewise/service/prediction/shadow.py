@@ -13,7 +13,7 @@ import structlog
 
 from slicewise.audit_log.records import Arm
 from slicewise.inference.classifier import Answer
-from slicewise.inference.pipeline import joined
+from slicewise.inference.predict import joined
 from slicewise.service.prediction.admission import Ticket
 from slicewise.service.prediction.answers import Wish
 from slicewise.service.prediction.batching import Batcher

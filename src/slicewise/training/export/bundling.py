@@ -1,4 +1,4 @@
-"""A trained network to a bundle: graph, decision rule, outliers, fingerprints, card."""
+"""A trained network to a bundle: graph, decision rule, ood and trust, fingerprints, card."""
 
 from __future__ import annotations
 
@@ -19,22 +19,29 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
-    NEIGHBOURS_NAME,
     OOD_NAME,
     SEEN_NAME,
+    TRUST_NAME,
     Bundle,
     BundleInfo,
     Origin,
+    Preprocessing,
     TaskInfo,
     write_bundle,
 )
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.rule import DecisionRule, OutOfDistribution
+from slicewise.inference.measured import Evaluation
+from slicewise.inference.rule import STUDY_RULES, DecisionRule, OutOfDistribution
 from slicewise.progress import track
 from slicewise.training.config import RunConfig
 from slicewise.training.export.card import model_card
 from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import evidence_of, fit_refusal, neighbours_of, seen_of
+from slicewise.training.export.evidence import (
+    evidence_of,
+    fit_refusal,
+    seen_of,
+    trust_reference_of,
+)
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
 from slicewise.training.loop.callbacks import announce
@@ -49,26 +56,26 @@ DEVELOPMENT = ("train", "val")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """Everything of a bundle but its figures.
+    """Everything of a bundle but its metrics.
 
     Args:
         graph: Content of `model.onnx`.
         decision: What turns logits into answers.
         seen: Content of `seen.npz`.
-        outliers: Content of `outliers.npz`; None where no limits could be fitted.
-        neighbours: Content of `neighbours.npz`; None before it is fitted.
+        ood: Content of `ood.npz`; None where no limits could be fitted.
+        trust: Content of `trust.npz`; None before it is fitted.
     """
 
     graph: bytes
     decision: DecisionRule
     seen: bytes
-    outliers: bytes | None = None
-    neighbours: bytes | None = None
+    ood: bytes | None = None
+    trust: bytes | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
         """Content of the bundle's files by name, but for the card."""
-        fitted = {OOD_NAME: self.outliers, NEIGHBOURS_NAME: self.neighbours}
+        fitted = {OOD_NAME: self.ood, TRUST_NAME: self.trust}
         kept = {name: content for name, content in fitted.items() if content is not None}
         return {MODEL_NAME: self.graph, SEEN_NAME: self.seen, **kept}
 
@@ -95,30 +102,30 @@ def make_product(
     manifest: Manifest,
     decision: DecisionRule | None = None,
 ) -> Product:
-    """Everything that is fitted to an exported graph: decision rule, outliers, fingerprints.
+    """Everything that is fitted to an exported graph.
 
     Args:
         config: The run.
         task: Its classes.
         graph: Content of `model.onnx`.
         manifest: With the splits that were used.
-        decision: Fitted elsewhere, but for the limits on unlike pictures, which belong to this
-            graph; None to fit it on the validation split.
+        decision: Fitted elsewhere, but for the out-of-distribution limits, which belong to
+            this graph; None to fit it on the validation split.
     """
     bare = Product(graph, DecisionRule(), b"")
     classifier = Classifier(draft(bare, config, task, manifest))
     known = seen_of(classifier, manifest, "train")
-    neighbours = neighbours_of(classifier, manifest, known, config.seed)
+    trust = trust_reference_of(classifier, manifest, known, config.seed)
     if decision is None:
-        held_out = evidence_of(classifier, manifest, "val", neighbours)
+        held_out = evidence_of(classifier, manifest, "val", trust)
         decision = fit_decision(held_out.table, "the validation split", config.bundle)
         real = held_out.seen
     else:
         real = seen_of(classifier, manifest, "val")
-    outliers, limits = _refusal(classifier, manifest, real, known, config)
+    ood, limits = _refusal(classifier, manifest, real, known, config)
     decision = decision.model_copy(update={"out_of_distribution": limits})
     prints = seen_fingerprints(manifest)
-    return Product(graph, decision, prints, outliers, neighbours.to_bytes())
+    return Product(graph, decision, prints, ood, trust.to_bytes())
 
 
 def _refusal(
@@ -126,13 +133,13 @@ def _refusal(
 ) -> tuple[bytes | None, OutOfDistribution | None]:
     """None where the validation split is too small for limits."""
     try:
-        outliers, limits = fit_refusal(
+        ood, limits = fit_refusal(
             classifier, manifest, real, known, config.bundle.refusal, config.seed
         )
     except EvaluationError as error:
-        announce(f"NO LIMITS ON UNLIKE PICTURES, every answer is left for review: {error}")
+        announce(f"NO OUT-OF-DISTRIBUTION LIMITS, every answer is left for review: {error}")
         return None, None
-    return outliers.to_bytes(), limits
+    return ood.to_bytes(), limits
 
 
 def seen_fingerprints(manifest: Manifest) -> bytes:
@@ -165,9 +172,9 @@ def write_product(
         config: The run.
         task: Its classes.
         manifest: With the splits that were used.
-        evaluation: Figures as in `metrics.json`, with a `description` of what they were
+        evaluation: Metrics as in `metrics.json`, with a `description` of what they were
             measured on.
-        commands: What reproduces model and figures, by what it does.
+        commands: What reproduces model and metrics, by what it does.
     """
     info = _info(product, config, task, manifest, evaluation)
     card = model_card(info, manifest, commands, config.model.frozen_stages)
@@ -175,7 +182,7 @@ def write_product(
 
 
 def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -> Bundle:
-    """The same bundle in memory before its figures are known, to measure them with."""
+    """The same bundle in memory before its metrics are known, to measure them with."""
     info = _info(product, config, task, manifest, {})
     return Bundle(info, DRAFT, product.files)
 
@@ -187,9 +194,10 @@ def _info(
         name=config.name,
         version=config.bundle.version,
         task=TaskInfo(name=task.name, classes=task.classes, negative_class=task.negative_class),
-        preprocessing=config.preprocessing,
+        preprocessing=Preprocessing(**config.preprocessing.model_dump(), channels=("grey",)),
+        study=STUDY_RULES,
         decision=product.decision,
-        evaluation=evaluation,
+        evaluation=Evaluation.model_validate(evaluation),
         origin=_origin(config, manifest),
         weight_storage=config.bundle.weight_storage,
         licences=config.bundle.licences,

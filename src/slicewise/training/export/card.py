@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise.data.manifest import Manifest
 from slicewise.inference.bundle import BundleInfo
+from slicewise.inference.measured import Evaluation, Measured, Spread
 from slicewise.inference.rule import Acceptance, DecisionRule, OperatingPoint
 from slicewise.text import cell_text
 
@@ -34,7 +34,7 @@ def model_card(
     Args:
         info: Description of the bundle, evaluation included.
         manifest: The slices it was made from.
-        commands: What reproduces the model and its figures, by what it does.
+        commands: What reproduces the model and its metrics, by what it does.
         frozen_stages: How many leading stages of the network were not trained.
     """
     environment = Environment(
@@ -42,9 +42,9 @@ def model_card(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 (Markdown of our own figures, shown to nobody as HTML)
+        autoescape=False,  # noqa: S701 (Markdown of our own metrics, shown to nobody as HTML)
     )
-    environment.filters |= {"figure": _figure, "spread": _spread, "measured": _measured}
+    environment.filters |= {"metric": _metric, "spread": _spread, "measured": _at_threshold}
     return environment.get_template("card.md.j2").render(
         info=info,
         headlines=HEADLINES,
@@ -74,13 +74,13 @@ def _others(manifest: Manifest) -> str:
     watched = f"{validation} others watched over training"
     if not test:
         return f"{watched}."
-    return f"{watched}, and {test} were held out for the figures below."
+    return f"{watched}, and {test} were held out for the metrics below."
 
 
 def _expected(info: BundleInfo) -> str:
-    if info.evaluation.get("allow_seen"):  # measured on the validation split
+    if info.evaluation.allow_seen:  # measured on the validation split
         return "expect less on new patients"
-    return "expect the held-out figures above"
+    return "expect the held-out metrics above"
 
 
 def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
@@ -98,38 +98,38 @@ def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
     return "mostly from different sources" if shared < _MOSTLY else None
 
 
-def _figure(estimate: dict[str, Any] | None) -> str:
+def _metric(measured: Measured | None) -> str:
     """`0.912 (0.890-0.931)`, or why there is none."""
-    if not estimate or estimate.get("value") is None:
-        return "not available" + (
-            f": {estimate['reason']}" if estimate and estimate.get("reason") else ""
-        )
-    text = f"{estimate['value']:.3f}"
-    if estimate.get("ci_low") is None:
-        return text
-    return f"{text} ({estimate['ci_low']:.3f}-{estimate['ci_high']:.3f})"
+    if measured is None or measured.value is None:
+        why = measured and measured.reason
+        return f"not available: {why}" if why else "not available"
+    return _with_interval(measured.value, measured.ci_low, measured.ci_high)
 
 
-def _measured(point: OperatingPoint, name: str) -> str:
+def _at_threshold(point: OperatingPoint, name: str) -> str:
     """Sensitivity or specificity of an operating point, with its interval where there is one."""
-    ends = getattr(point, f"{name}_ci")
-    text = f"{getattr(point, name):.3f}"
-    return text if ends is None else f"{text} ({ends[0]:.3f}-{ends[1]:.3f})"
+    return _with_interval(getattr(point, name), *(getattr(point, f"{name}_ci") or (None, None)))
 
 
-def _spread(figure: dict[str, Any]) -> str:
+def _spread(spread: Spread) -> str:
     """`0.912 (0.890-0.931)` of a mean over folds, or why there is none."""
-    return _figure({**figure, "value": figure["mean"]})
+    if spread.mean is None:
+        return f"not available: {spread.reason}"
+    return _with_interval(spread.mean, spread.ci_low, spread.ci_high)
 
 
-def _spreads(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Titles and figures of what was measured on every fold; none without cross-validation."""
-    over = evaluation.get("over_folds")
-    if over is None:
-        return []
-    titles = [(over[key], title) for key, title in HEADLINES]
-    titles += [(over["tumor"][key], f"Tumor {key}") for key in ("sensitivity", "specificity")]
-    return [(title, figure) for figure, title in titles if figure["folds"]]
+def _with_interval(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _spreads(evaluation: Evaluation) -> list[tuple[str, Spread]]:
+    """Titles and means of what was measured on every fold; none without cross-validation."""
+    over = evaluation.over_folds
+    tumor = over.get("tumor")
+    named = [(title, over.get(key)) for key, title in HEADLINES]
+    if isinstance(tumor, dict):
+        named += [(f"Tumor {key}", tumor[key]) for key in ("sensitivity", "specificity")]
+    return [(title, found) for title, found in named if isinstance(found, Spread) and found.folds]
 
 
 def _missing_limits(rule: DecisionRule) -> str:
@@ -151,15 +151,17 @@ def _accepted_from(acceptance: Acceptance | None) -> str | None:
     return f"a trust score of {acceptance.trust:.3f}"
 
 
-def _accepted_held_out(evaluation: dict[str, Any]) -> str | None:
+def _accepted_held_out(evaluation: Evaluation) -> str | None:
     """What a rule that did not see them accepts of held-out slices; None where not measured."""
-    found = evaluation.get("rule_across_folds")
+    found = evaluation.rule_across_folds
     if found is None:
         return None
-    accepted = found["decisions"]["accept"]
+    share, right = (
+        cell_text(found.decisions.accept[name].model_dump()) for name in ("share", "accuracy")
+    )
     return (
-        f"with the rule fitted on the other folds, {cell_text(accepted['share'])} of the held-out "
-        f"slices were accepted and {cell_text(accepted['accuracy'])} of these were right"
+        f"with the rule fitted on the other folds, {share} of the held-out slices were accepted "
+        f"and {right} of these were right"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a finished graph makes of slices it was not trained on, and of strange pictures."""
+"""What a finished graph makes of held-out slices, and of out-of-distribution images."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.neighbours import Neighbours
-from slicewise.inference.ood import OodDetector, looks_of
+from slicewise.inference.ood import OodDetector, appearances_of
 from slicewise.inference.rule import OutOfDistribution
+from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
 from slicewise.progress import track
 from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
@@ -32,7 +32,7 @@ from slicewise.training.bundle_config import RefusalConfig
 
 BATCH = 32
 DONORS = 64
-"""Slices that strange pictures are made from, where a kind is made from slices."""
+"""Slices that out-of-distribution images are made from, where a kind is made from slices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class Evidence:
 
     Args:
         table: Logits and what the manifest knows, one row a slice.
-        seen: The same slices as the outlier fit wants them.
+        seen: The same slices as the out-of-distribution fit takes them.
     """
 
     table: PredictionTable
@@ -49,7 +49,7 @@ class Evidence:
 
 
 def evidence_of(
-    classifier: Classifier, manifest: Manifest, split: str, neighbours: Neighbours | None = None
+    classifier: Classifier, manifest: Manifest, split: str, trust: TrustReference | None = None
 ) -> Evidence:
     """Run a graph on one split.
 
@@ -57,7 +57,7 @@ def evidence_of(
         classifier: Holds the graph; its decision rule is not used.
         manifest: Slices with labels and groups.
         split: Which of them.
-        neighbours: Training slices, where the graph remembers them.
+        trust: Training slices that distances are taken to; None for no distances.
     """
     rows, bundle = manifest.subset(split).rows, classifier.bundle
     logits, seen = _answered(classifier, manifest, split)
@@ -69,13 +69,13 @@ def evidence_of(
         groups=seen.kinds,
         sources=np.array([row.source for row in rows]),
         paths=np.array([row.path for row in rows]),
-        class_distances=None if neighbours is None else neighbours.distances(seen.embeddings),
+        class_distances=None if trust is None else trust.class_distances(seen.embeddings),
     )
     return Evidence(table, seen)
 
 
 def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
-    """Slices as the outlier fit wants them, whatever their labels.
+    """Slices as the out-of-distribution fit takes them, whatever their labels.
 
     Args:
         classifier: Holds the graph.
@@ -88,42 +88,45 @@ def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
 def _answered(
     classifier: Classifier, manifest: Manifest, split: str
 ) -> tuple[NDArray[np.float32], Seen]:
-    """Logits (N, K) of one split, and the same slices as the outlier fit wants them."""
-    logits, embeddings, looks = [], [], []
+    """Logits (N, K) of one split, and the same slices for the out-of-distribution fit."""
+    logits, embeddings, appearances = [], [], []
     rows = manifest.subset(split).rows
     slices = (read_slice(manifest.resolve(row)) for row in track(rows, f"Answering split {split}"))
     for batch in batched(slices, BATCH):
         outputs = classifier.forward(batch)
         logits.append(outputs.logits)
         embeddings.append(outputs.embedding)
-        looks.append(looks_of(batch))
+        appearances.append(appearances_of(batch))
     groups = np.array([row.group for row in rows])
-    return np.concatenate(logits), Seen(np.concatenate(embeddings), np.concatenate(looks), groups)
+    seen = Seen(np.concatenate(embeddings), np.concatenate(appearances), groups)
+    return np.concatenate(logits), seen
 
 
 def ood_evidence(
     classifier: Classifier, kinds: Sequence[Kind], donors: Sequence[Slice], per_kind: int, seed: int
 ) -> Seen:
-    """Run a graph on strange pictures.
+    """Run a graph on out-of-distribution images.
 
     Args:
         classifier: Holds the graph.
         kinds: Which kinds.
         donors: Held-out slices that some kinds are made from.
-        per_kind: Pictures of each kind.
-        seed: Of the pictures.
+        per_kind: Images of each kind.
+        seed: Of the images.
     """
-    embeddings, looks = [], []
-    for kind in track(kinds, "Fitting refusal on strange pictures"):
+    embeddings, appearances = [], []
+    for kind in track(kinds, "Fitting out-of-distribution limits"):
         for batch in batched(ood_slices(kind.name, per_kind, seed, donors), BATCH):
             embeddings.append(classifier.forward(batch).embedding)
-            looks.append(looks_of(batch))
+            appearances.append(appearances_of(batch))
     names = np.repeat([kind.name for kind in kinds], per_kind)
-    return Seen(np.concatenate(embeddings), np.concatenate(looks), names)
+    return Seen(np.concatenate(embeddings), np.concatenate(appearances), names)
 
 
-def neighbours_of(classifier: Classifier, manifest: Manifest, known: Seen, seed: int) -> Neighbours:
-    """Where the training slices lie; those of an untold type of tumor are left out.
+def trust_reference_of(
+    classifier: Classifier, manifest: Manifest, known: Seen, seed: int
+) -> TrustReference:
+    """Where the training slices lie; those without a class of their own are left out.
 
     Args:
         classifier: Holds the graph.
@@ -136,9 +139,9 @@ def neighbours_of(classifier: Classifier, manifest: Manifest, known: Seen, seed:
     """
     classes = classifier.bundle.classes
     labels = [row.label for row in manifest.subset("train").rows]
-    told = np.array([label in classes for label in labels], dtype=np.bool_)
+    typed = np.array([label in classes for label in labels], dtype=np.bool_)
     numbers = np.array([classes.index(label) for label in labels if label in classes])
-    seen = known.take(told)
+    seen = known.take(typed)
     return fit_neighbours(seen.embeddings, numbers, seen.kinds, len(classes), seed=seed)
 
 
@@ -150,7 +153,7 @@ def fit_refusal(
     config: RefusalConfig,
     seed: int,
 ) -> tuple[OodDetector, OutOfDistribution]:
-    """Outlier statistics and limits of one graph, from its validation and training slices.
+    """Detector and limits of one graph, from its validation and training slices.
 
     Training slices serve the whitening only: weights and limits come from validation groups.
 
@@ -159,8 +162,8 @@ def fit_refusal(
         manifest: With the splits that were used.
         real: What it makes of the validation split.
         known: What it makes of the training split.
-        config: How many strange pictures, and which share of slices to refuse.
-        seed: Of strange pictures and of the dealing of groups.
+        config: How many images of each kind, and which share of slices to refuse.
+        seed: Of the images and of the dealing of groups.
 
     Raises:
         EvaluationError: If there are too few validation slices or groups.
@@ -172,11 +175,11 @@ def fit_refusal(
         )
     kinds = kinds_of()
     donors = donors_of(manifest, validation, seed)
-    strange = ood_evidence(classifier, kinds, donors, config.per_kind, seed)
-    scores = cross_scores(real, strange, known, seed=seed)
+    images = ood_evidence(classifier, kinds, donors, config.per_kind, seed)
+    scores = cross_scores(real, images, known, seed=seed)
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, config.reviewed, config.rejected)
-    return fit_ood_detector(real, strange, known), limits
+    return fit_ood_detector(real, images, known), limits
 
 
 def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> list[Slice]:

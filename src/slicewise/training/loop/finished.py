@@ -9,7 +9,7 @@ import torch
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.inference.bundle import MODEL_NAME, NEIGHBOURS_NAME, load_bundle
+from slicewise.inference.bundle import MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import RunConfig, load_config
 from slicewise.training.export.bundling import exported
@@ -83,7 +83,7 @@ def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> 
     if changed:
         return f"{', '.join(changed)} changed"
     bundle = load_bundle(folder / BUNDLE)
-    if NEIGHBOURS_NAME not in bundle.files:
+    if TRUST_NAME not in bundle.files:
         return "it remembers no training slices"
     if decision is None:
         return None

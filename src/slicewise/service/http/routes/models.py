@@ -97,7 +97,7 @@ def _model(arm: str, bundle: Bundle) -> ModelOut:
         architecture=info.origin.architecture,
         input_size=info.preprocessing.size,
         decision=info.decision,
-        evaluation=info.evaluation,
+        evaluation=info.evaluation.as_json(),
         intended_use=info.intended_use,
         licences=info.licences,
         created=info.origin.created,

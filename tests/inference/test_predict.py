@@ -1,4 +1,4 @@
-"""Inputs of any kind to answers; what is bad is said so, and the good beside it is answered."""
+"""Inputs of any kind to answers; a bad one is an error, and the good beside it is answered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,16 @@ from builders_imaging import (
     written,
     zip_bytes,
 )
+from slicewise.errors import BundleError, ConfigError, InputError
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, Slice
+from slicewise.inference import predict as predict_module
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Reason, Verdict
-from slicewise.inference.pipeline import BATCH, SeriesAnswers, answer_inputs
-
-# What the reader silences when it is imported, pytest shows again.
-pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+from slicewise.inference.predict import BATCH, answer_inputs, predict
+from slicewise.inference.predict import read_slices as front_slices
+from slicewise.inference.results import Predictions, SeriesAnswers
 
 MB = 2**20
 RESET, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
@@ -271,3 +273,148 @@ def test_the_measurement_of_memory_sees_what_is_allocated():
     with zipfile.ZipFile(io.BytesIO(BOMB)) as archive:
         assert archive.infolist()[0].file_size == 64 * MB
     assert len(BOMB) < MB
+
+
+class TestPredict:
+    def test_one_input_of_every_kind_gives_the_same(self, classifier, tmp_path):
+        (tmp_path / "a.png").write_bytes(PNG)
+        (tmp_path / "a.zip").write_bytes(zip_bytes({"a.png": PNG}))
+        kinds = {
+            str(tmp_path / "a.png"): str(tmp_path / "a.png"),
+            tmp_path / "a.png": str(tmp_path / "a.png"),
+            tmp_path / "a.zip": f"{tmp_path / 'a.zip'}!a.png",
+            PNG: "bytes",
+        }
+        pixels = HEAD, HEAD.astype(np.float64), HEAD.astype(np.int16), Slice(HEAD, "mine")
+        given = [*kinds.items(), *zip(pixels, ["array"] * 3 + ["mine"], strict=True)]
+        for one, source in given:
+            found = predict(one, bundle=classifier)
+            assert [type(found), len(found), found.studies, found.errors] == [
+                Predictions, 1, [], []
+            ]  # fmt: skip
+            assert found[0].source == source
+            assert found[0].probabilities == pytest.approx(
+                predict(HEAD, bundle=classifier)[0].probabilities, abs=1e-9
+            )
+
+    def test_a_folder_gives_studies_and_errors_too(self, classifier, tmp_path):
+        (tmp_path / "a.png").write_bytes(PNG)
+        (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        (tmp_path / "c.nii").write_bytes(nifti_bytes(np.stack([HEAD] * 3, 2).astype(np.float32)))
+        found = predict(tmp_path, bundle=classifier, threshold=0.9, tta=True)
+        assert [Path(p.source.split("#")[0]).name for p in found] == ["a.png"] + ["c.nii"] * 3
+        assert [Path(failure.source).name for failure in found.errors] == ["b.png"]
+        assert found.studies[0].study.slices_total == 3
+        assert {p.threshold for p in [*found, *found.studies]} == {0.9}
+
+    def test_a_list_mixes_them_in_order(self, classifier, tmp_path):
+        (tmp_path / "a.png").write_bytes(PNG)
+        given = [HEAD, tmp_path / "a.png", PNG, b"broken", Slice(HEAD, "mine")]
+        found = predict(given, bundle=classifier)
+        sources = ["array[0]", str(tmp_path / "a.png"), "bytes[2]", "mine"]
+        assert [p.source for p in found] == sources
+        assert [failure.source for failure in found.errors] == ["bytes[3]"]
+        assert predict((), bundle=classifier) == predict([], bundle=classifier) == []
+
+    def test_files_of_one_series_make_a_study(self, classifier, tmp_path):
+        dicom_series(tmp_path / "s", np.stack([HEAD.astype(np.uint16)] * 4))
+        paths = sorted((tmp_path / "s").iterdir())
+        for given in (paths, [path.read_bytes() for path in paths]):
+            found = predict(given, bundle=classifier)
+            assert (len(found), len(found.studies)) == (4, 1)
+
+    def test_slices_are_those_of_the_predictions(self, classifier, tmp_path):
+        (tmp_path / "a.png").write_bytes(PNG)
+        (tmp_path / "c.nii").write_bytes(nifti_bytes(np.stack([HEAD] * 3, 2).astype(np.float32)))
+        found, slices = predict(tmp_path, bundle=classifier), front_slices(tmp_path)
+        assert [p.source for p in found] == [slice_.source for slice_ in slices]
+        again = predict(slices, bundle=classifier)
+        assert [p.probabilities for p in again] == [
+            pytest.approx(p.probabilities, abs=1e-5) for p in found
+        ]
+        with pytest.raises(InputError, match=r"gone\.png: expected a file"):
+            front_slices(tmp_path / "gone.png")
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (None, "got NoneType"),
+            (7, "got int"),
+            ({"a.png": 1}, "got dict"),
+            ({"a.png"}, "got set"),
+            (bytearray(PNG), "got bytearray"),
+            (iter(["a.png"]), "got list_iterator"),
+            ([["a.png"]], "got list"),
+            (["a.png", None], "got NoneType"),
+            (Slice([[0.0]], "a"), "got list"),
+            (HEAD[:1, :1][0], r"shape \(1,\)"),
+            (np.stack([HEAD] * 3), r"shape \(3, 128, 128\). Of a volume .* give list\(volume\)"),
+            (np.stack([HEAD] * 3, 2), "of a colour picture one channel"),
+            (HEAD > 0, "real numbers, larger is brighter; got bool"),
+            (HEAD.astype(complex), "got complex128"),
+            (HEAD.astype(object), "got object"),
+            (np.full((64, 64), "a"), "got <U1"),
+            (np.ma.masked_array(HEAD, HEAD > 0), "got a masked array"),
+        ],
+    )
+    def test_anything_else_is_a_type_error(self, given, message):
+        """Before a model is loaded or a file is read."""
+        expected = "^expected a path, bytes, an array .*" + message
+        with pytest.raises(TypeError, match=expected):
+            predict(given, bundle="no such bundle")
+        with pytest.raises(TypeError, match=expected):
+            front_slices(given)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({(0, 0): np.nan, (1, 1): -np.inf}, "got 2 of 16,384 NaN or infinite"),
+            ({(0, 0): 1e300}, "got 1 of 16,384 NaN or infinite"),
+        ],
+    )
+    def test_numbers_that_are_not_finite_are_counted(self, classifier, change, message):
+        pixels = HEAD.astype(np.float64)
+        for place, value in change.items():
+            pixels[place] = value
+        found = predict([pixels, HEAD, Slice(pixels, "mine")], bundle=classifier)
+        assert [p.source for p in found] == ["array[1]"]
+        assert [failure.source for failure in found.errors] == ["array[0]", "mine"]
+        assert all(message in failure.error for failure in found.errors)
+        with pytest.raises(InputError, match=message):
+            front_slices(pixels)
+
+    def test_an_array_is_held_to_the_limits(self, classifier):
+        (failure,) = predict(HEAD[:8], bundle=classifier).errors
+        assert "at least 16 x 16 pixels, got 8 x 128" in failure.error
+
+    def test_a_given_array_stays_as_it_is(self, classifier):
+        pixels = HEAD.astype(np.float32)
+        pixels.flags.writeable = False
+        assert len(predict(pixels, bundle=classifier)) == 1
+        assert front_slices(pixels)[0].pixels is not pixels
+
+    def test_the_bundle_may_be_a_path_or_loaded(self, tmp_path):
+        bundle = tiny_bundle(tmp_path / "b")
+        for given in (tmp_path / "b", str(tmp_path / "b"), bundle):
+            assert predict(HEAD, bundle=given)[0].bundle == bundle.reference
+        with pytest.raises(BundleError, match="no such bundle"):
+            predict(HEAD, bundle=tmp_path / "gone")
+
+    def test_a_wrong_threshold_is_an_error_before_reading(self, classifier):
+        with pytest.raises(ConfigError, match="from 0 to 1; got 2"):
+            predict("gone.png", bundle=classifier, threshold=2)
+
+    def test_the_model_of_the_installation_is_loaded_once(self, monkeypatch):
+        loaded = []
+        usual = Classifier.load
+
+        def load(path=None, threads=1):
+            loaded.append(threads)
+            return usual(path, threads)
+
+        monkeypatch.setattr(Classifier, "load", load)
+        predict_module._bundled.cache_clear()
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(predict, [HEAD] * 8))
+        assert loaded == [1]
+        assert {p[0].bundle.name for p in found} == {"four_class"}
