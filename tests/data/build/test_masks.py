@@ -171,7 +171,7 @@ def test_two_folds_will_do_where_both_are_named() -> None:
 
 @pytest.mark.realdata
 def test_the_scans_of_the_example_keep_their_parts_apart(real_data) -> None:
-    path = Path(__file__).parents[2] / "docs" / "configs" / "btp.yaml"
+    path = Path(__file__).parents[3] / "docs" / "configs" / "btp.yaml"
     if not (real_data / "btp").is_dir():
         pytest.skip("the data folder holds no btp: any folder of public sets will do for the rest")
     rows = build(read_build_config(path, real_data)).manifest.rows
