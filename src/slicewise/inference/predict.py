@@ -169,9 +169,13 @@ def _items_of(inputs: Any) -> Iterator[Series | Failure]:
     else:
         given = [_given(inputs, "")]
     runs = groupby(given, key=lambda one: isinstance(one, Slice))
-    return chain.from_iterable(
-        _checked(run) if arrays else read_inputs(run) for arrays, run in runs
-    )
+    return chain.from_iterable(_read(list(run)) for _, run in runs)
+
+
+def _read(run: list[Path | Entry | Slice]) -> Iterator[Series | Failure]:
+    """Inputs of one kind: arrays, or what has to be read."""
+    slices = [one for one in run if isinstance(one, Slice)]
+    return _checked(slices) if slices else read_inputs(o for o in run if not isinstance(o, Slice))
 
 
 def _given(one: Any, place: str) -> Path | Entry | Slice:

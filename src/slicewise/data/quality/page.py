@@ -1,97 +1,46 @@
-"""`audit.html`: the findings with pictures; self-contained, no script, readable on a phone."""
+"""`audit.html`: the findings as a report with pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
 
+from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.quality.findings import Findings
 from slicewise.data.quality.leakage import Crossed, Group
-from slicewise.data.quality.pictures import Pictures
-from slicewise.data.quality.sentence import Sentence, percent
+from slicewise.data.quality.pictures import Thumbnails
+from slicewise.data.quality.sentence import KINDS, Sentence, percent
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
+from slicewise.data.quality.suggested import kept_of
 from slicewise.data.quality.suggestion import fate
 from slicewise.progress import Progress
-from slicewise.reports.html import templates
+from slicewise.reports.blocks import (
+    Bars,
+    Block,
+    Bullets,
+    Gallery,
+    Notice,
+    Page,
+    Prose,
+    Section,
+    Strip,
+    Table,
+)
+from slicewise.reports.html import render_html
 from slicewise.text import counted
 
-_TEMPLATE = "audit.html.j2"
-_GROUPS, _MEMBERS = 12, 6
-_PAIRS = 8
-_CONFLICTS = 24
-_SUSPECTS = 12
-_LISTED = 50
-_FEATURES = 10
-_NAMED = {"all": "all features together"}
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One picture on the page."""
-
-    address: str
-    name: str
-    label: str
-    source: str
-    split: str
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """Pictures that belong together, and how many more there are."""
-
-    title: str
-    pictures: list[Shown]
-    more: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A share as a bar with its interval."""
-
-    name: str
-    share: float
-    text: str
-
-
-class Gallery:
-    """Chooses and reads the pictures of the page."""
-
-    def __init__(self, findings: Findings, progress: Progress | None) -> None:
-        self._findings = findings
-        self._pictures = Pictures(findings.items)
-        self._progress = progress
-        self._read = 0
-
-    def strip(self, group: Group, title: str = "", members: int = _MEMBERS) -> Strip:
-        """Some slices of a group: as different labels, splits and sources as there are first."""
-        chosen = self._varied(group)[:members]
-        return Strip(title, [self._shown(i) for i in chosen], len(group) - len(chosen))
-
-    def pair(self, first: int, second: int, title: str = "") -> Strip:
-        """Two slices side by side, in this order."""
-        return Strip(title, [self._shown(first), self._shown(second)], 0)
-
-    def _shown(self, index: int) -> Shown:
-        found = self._findings.items[index]
-        self._read += 1
-        if self._progress:
-            self._progress("drawing pictures", self._read, self._read)
-        name = PurePath(found.reference).name
-        split = self._findings.sides.names[index]
-        return Shown(self._pictures.address(index), name, found.label, found.source, split)
-
-    def _varied(self, group: Group) -> Group:
-        seen: dict[tuple[str, str, str], int] = {}
-        ranks = []
-        for index in group:
-            found = self._findings.items[index]
-            kind = (found.label, found.source, self._findings.sides.names[index])
-            seen[kind] = rank = seen.get(kind, -1) + 1
-            ranks.append(rank)
-        return [index for _, index in sorted(zip(ranks, group, strict=True))]
+_DISCLAIMER = "A research tool, not a medical device."
+_GROUPS, _PAIRS, _CONFLICTS, _SUSPECTS, _LISTED, _FEATURES = 12, 8, 24, 12, 50, 10
+"""The most that is shown of each."""
+_NEXT = (
+    "Train on clean.csv: one of each picture, no contradictions, suspects left out or marked, "
+    "whole groups in one split. clean.excluded.csv says what it leaves out and why.",
+    "Give patients or groups if you have them (slicewise data build --table or --pattern), then "
+    "audit the manifest.",
+    "Put the nearest-neighbour score beside every score. slicewise evaluate does.",
+    "Where files or borders predict the class, look for slices of all classes from one source, and "
+    "test on a source that took no part.",
+)
 
 
 def render_page(
@@ -101,7 +50,7 @@ def render_page(
     audited: Sequence[str],
     progress: Progress | None = None,
 ) -> str:
-    """The page as text.
+    """The page.
 
     Args:
         findings: Of the audit.
@@ -110,111 +59,210 @@ def render_page(
         audited: Names of what was audited.
         progress: Told of each picture.
     """
-    gallery = Gallery(findings, progress)
-    copies = findings.copies
-    environment = templates("slicewise.data.quality")
-    environment.filters["percent"] = percent
-    environment.filters["counted"] = counted
-    return environment.get_template(_TEMPLATE).render(
-        findings=findings,
-        sentences=sentences,
-        audited=audited,
-        groups=[gallery.strip(group, f"{len(group)} files") for group in copies.groups[:_GROUPS]],
-        faintest=[_faint(gallery, pair) for pair in _least_alike(pairs)],
-        leaks=list(_crossing_strips(gallery, findings, copies.cross_split)),
-        foreign=list(_crossing_strips(gallery, findings, copies.cross_source)),
-        conflicts=[gallery.strip(group, members=4) for group in copies.conflicts[:_CONFLICTS]],
-        memory=_memory_bars(findings),
-        neighbours=_neighbours(gallery, findings),
-        probes=[
-            (probe, _probe_bars(probe), probe.importance[:_FEATURES])
-            for probe in (findings.class_probe, findings.source_probe)
-            if isinstance(probe, Probe)
-        ],
-        families=FAMILIES,
-        suspects=[
-            (one, fate(one, findings.suggested), gallery.strip(one.slices, members=_SUSPECTS))
-            for one in findings.issues
-        ],
-        unreadable=findings.dataset.excluded[:_LISTED],
-        unreadable_count=len(findings.dataset.excluded),
-        conflict_count=len(copies.conflicts),
+    shown = Thumbnails(findings, progress)
+    parts: dict[str, Iterator[Block]] = {
+        "What was found": (Notice(KINDS[s.severity], s.severity, s.text) for s in sentences),
+        "What is in it": _content(findings),
+        "Copies across splits": _across_splits(findings, shown),
+        "Copies across sources": _across_sources(findings, shown),
+        "What memory alone scores": _memory(findings, shown),
+        "What files and borders give away": _probes(findings),
+        "One picture, several labels": _conflicts(findings, shown),
+        "Slices that may not belong": _suspects(findings, shown),
+        "The largest groups of copies": _groups(findings, pairs, shown),
+        "Files that are not in the audit": _unreadable(findings),
+        "What to do next": iter([Bullets(_NEXT)]),
+    }
+    sections = [Section(title, tuple(blocks)) for title, blocks in parts.items()]
+    slices = counted(len(findings.items), "slice")
+    page = Page(
+        "SliceWise data audit",
+        f"{', '.join(audited)}: {slices}, {findings.copies.distinct:,} different. Everything below "
+        "is measured on pixels and files; look at the pictures before you act on it.",
+        _DISCLAIMER,
+        tuple(section for section in sections if section.blocks),
     )
+    return render_html(page)
 
 
-def _least_alike(pairs: Sequence[Pair]) -> list[Pair]:
-    near = [pair for pair in pairs if not pair.exact]
-    return sorted(near, key=lambda pair: pair.agreement)[:_PAIRS]
+def _content(findings: Findings) -> Iterator[Block]:
+    yield Prose(
+        "A different slice is counted once however many copies there are. A group is what must not "
+        "be torn apart: shared copies, patient, volume or group."
+    )
+    yield Table(
+        ("class", "source", "split", "slices", "different", "groups"),
+        tuple(
+            (row.label, row.source, row.split or "none", f"{row.slices:,}", f"{row.distinct:,}",
+             f"{row.groups:,}")
+            for row in findings.counts
+        ),
+    )  # fmt: skip
 
 
-def _faint(gallery: Gallery, pair: Pair) -> Strip:
-    return gallery.pair(pair.first, pair.second, f"agreement {pair.agreement:.2f}")
+def _across_splits(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
+    crossed = findings.copies.cross_split
+    if any(one.hits for one in crossed):
+        yield Prose(
+            "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
+            f"resized or retouched. Splits come from {findings.sides.origin}."
+        )
+        yield from _crossings(findings, shown, crossed, "{side} slice", "")
 
 
-def _crossing_strips(
-    gallery: Gallery, findings: Findings, crossed: Sequence[Crossed]
-) -> Iterator[tuple[Crossed, list[Strip]]]:
+def _across_sources(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
+    yield from _crossings(findings, shown, findings.copies.cross_source, "slice", " of {side}")
+
+
+def _crossings(
+    findings: Findings, shown: Thumbnails, crossed: Sequence[Crossed], noun: str, after: str
+) -> Iterator[Section]:
     """Each pair of splits or sources; some copies on both sides where it was not met before."""
     members: dict[int, Group] = {}
     for index, item in enumerate(findings.items):
         members.setdefault(item.cluster, []).append(index)
     met: set[frozenset[str]] = set()
     for one in sorted(crossed, key=lambda one: -one.share.value):
+        if not one.hits:
+            continue
+        verb = "has" if len(one.hits) == 1 else "have"
+        title = (
+            f"{len(one.hits):,} of {counted(one.n, noun.format(side=one.side))}"
+            f"{after.format(side=one.side)} {verb} a copy in {one.other}: {percent(one.share)}"
+        )
         both = frozenset((one.side, one.other))
-        if one.hits:
-            yield one, [] if both in met else _examples(gallery, findings, one, members)
-            met.add(both)
+        examples = () if both in met else tuple(_examples(findings, shown, one, members))
+        met.add(both)
+        yield Section(title, (Gallery(examples),) if examples else ())
 
 
 def _examples(
-    gallery: Gallery, findings: Findings, one: Crossed, members: Mapping[int, Group]
-) -> list[Strip]:
+    findings: Findings, shown: Thumbnails, one: Crossed, members: Mapping[int, Group]
+) -> Iterator[Strip]:
     first = {findings.items[index].cluster: index for index in reversed(one.hits)}
     clusters = sorted(first, key=lambda cluster: first[cluster])
-    chosen = clusters[:: max(1, len(clusters) // _PAIRS)][:_PAIRS]
-    return [
-        gallery.pair(
+    for cluster in _some(clusters):
+        yield shown.pair(
             first[cluster],
             next(i for i in members[cluster] if one.other in _places(findings, i)),
         )
-        for cluster in chosen
-    ]
 
 
 def _places(findings: Findings, index: int) -> tuple[str, str]:
     return findings.sides.names[index], findings.items[index].source
 
 
-def _memory_bars(findings: Findings) -> list[Bar]:
+def _some(found: list[int]) -> list[int]:
+    """A few, spread over all of them."""
+    return found[:: max(1, len(found) // _PAIRS)][:_PAIRS]
+
+
+def _memory(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
     memory = findings.memory
     if memory is None:
-        return []
+        return
+    yield Prose(
+        "Each test slice takes the label of the most similar training picture (32 x 32 pixels, "
+        f"correlation). Nothing is learnt. Split: {memory.split}. Intervals are 95 %, resampled by "
+        "group."
+    )
     named = {
         "most common class": memory.majority,
         "nearest picture, own group taken out": memory.grouped,
         "nearest picture, split as it is": memory.accuracy,
     }
-    return [Bar(name, share.value, percent(share)) for name, share in named.items()]
+    yield Bars(tuple((name, share.value, percent(share)) for name, share in named.items()))
+    yield Prose(
+        "Where the last bar is high, a model can score as high by remembering. Some test slices "
+        "and their nearest training picture:"
+    )
+    met = _some([i for i, near in enumerate(memory.neighbours) if near >= 0])
+    pairs = ((int(memory.test[i]), int(memory.neighbours[i])) for i in met)
+    yield Gallery(tuple(shown.pair(*pair) for pair in pairs))
 
 
-def _neighbours(gallery: Gallery, findings: Findings) -> list[Strip]:
-    memory = findings.memory
-    if memory is None:
-        return []
-    met = [i for i, near in enumerate(memory.neighbours) if near >= 0]
-    chosen = met[:: max(1, len(met) // _PAIRS)]
-    pairs = [(int(memory.test[i]), int(memory.neighbours[i])) for i in chosen]
-    return [gallery.pair(*pair) for pair in pairs[:_PAIRS]]
+def _probes(findings: Findings) -> Iterator[Block]:
+    probes = [p for p in (findings.class_probe, findings.source_probe) if isinstance(p, Probe)]
+    if not probes:
+        return
+    yield Prose(
+        "A classifier sees only these features and is tested on groups it was not fitted on. Bars "
+        "are balanced accuracy: the mean over classes of the share answered right."
+    )
+    yield Bullets(tuple(f"{name}: {_plain(', '.join(of))}" for name, of in FAMILIES.items()))
+    yield from map(_probe, probes)
 
 
-def _probe_bars(probe: Probe) -> list[Bar]:
-    guess = Bar("guessing", probe.chance, percent(probe.chance))
+def _probe(probe: Probe) -> Section:
+    named = {score.family: score.balanced_accuracy for score in probe.scores}
     bars = [
-        Bar(
-            _NAMED.get(score.family, score.family),
-            score.balanced_accuracy.value,
-            percent(score.balanced_accuracy),
-        )
-        for score in probe.scores
+        ("all features together" if family == "all" else family, share.value, percent(share))
+        for family, share in named.items()
     ]
-    return [guess, *bars]
+    telling = ", ".join(f"{_plain(name)} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
+    return Section(
+        f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
+        f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
+        (
+            Bars((("guessing", probe.chance, percent(probe.chance)), *bars)),
+            Prose(
+                f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
+                f"answer alone {percent(probe.majority)}. What tells most (fall of balanced "
+                f"accuracy when shuffled): {telling}."
+            ),
+        ),
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _conflicts(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
+    groups = findings.copies.conflicts
+    if groups:
+        more = f", {_CONFLICTS} shown" if len(groups) > _CONFLICTS else ""
+        yield Prose(
+            f"{counted(len(groups), 'picture')} in all{more}. At least one label of each is wrong."
+        )
+        yield Gallery(tuple(shown.strip(group, most=4) for group in groups[:_CONFLICTS]))
+
+
+def _suspects(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
+    for one in findings.issues:
+        outcome = fate(one, findings.suggested)
+        text = f"Rule: {one.rule.words}. {outcome[0].upper()}{outcome[1:]}."
+        if not one.rule.leave_out and kept_of(one, findings.suggested):
+            text += " The mark stands in its column suspect."
+        strip = shown.strip(one.slices, most=_SUSPECTS)
+        title = f"{counted(len(one.slices), 'slice')}: {one.rule.title}"
+        yield Section(title, (Prose(text), Gallery((strip,))))
+
+
+def _groups(findings: Findings, pairs: Sequence[Pair], shown: Thumbnails) -> Iterator[Block]:
+    copies = findings.copies
+    if not copies.groups:
+        return
+    yield Prose(
+        f"{counted(len(copies.exact), 'group')} of equal pixels; "
+        f"{counted(len(copies.near), 'group')} with one picture in several versions. All of them "
+        "are in audit.json."
+    )
+    yield Gallery(
+        tuple(shown.strip(group, f"{len(group)} files") for group in copies.groups[:_GROUPS])
+    )
+    near = sorted((p for p in pairs if not p.exact), key=lambda pair: pair.agreement)[:_PAIRS]
+    text = (
+        "Here a mistake would show first. A pair is joined from an agreement of "
+        f"{SAME_AGREEMENT:g}."
+    )
+    strips = (shown.pair(p.first, p.second, f"agreement {p.agreement:.2f}") for p in near)
+    yield Section("The least alike pairs that were joined", (Prose(text), Gallery(tuple(strips))))
+
+
+def _unreadable(findings: Findings) -> Iterator[Block]:
+    excluded = findings.dataset.excluded
+    if excluded:
+        more = f", the first {_LISTED}" if len(excluded) > _LISTED else ""
+        yield Prose(f"{counted(len(excluded), 'file')}{more}:")
+        yield Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))

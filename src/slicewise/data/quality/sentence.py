@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from slicewise.reports.blocks import Kind
 from slicewise.stats.intervals import Share
 from slicewise.text import percent_text, share_text
 
 Severity = Literal["severe", "warning", "note", "good"]
+KINDS: dict[Severity, Kind] = {
+    "severe": "alert",
+    "warning": "caution",
+    "note": "note",
+    "good": "good",
+}
+"""How each is shown, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One finding in words.
-
-    Args:
-        severity: `severe`, `warning`, `note` or `good`.
-        topic: Of which part of the audit.
-        text: One or a few sentences.
-    """
+    """One finding in one or a few sentences; `topic` is the part of the audit it is of."""
 
     severity: Severity
     topic: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from slicewise.data.quality.findings import Findings
 from slicewise.data.quality.leakage import Crossed
-from slicewise.data.quality.sentence import Sentence, Severity, percent
+from slicewise.data.quality.sentence import KINDS, Sentence, Severity, percent
 from slicewise.data.quality.shortcuts import FOLDS, Probe, headline
 from slicewise.data.quality.suggestion import clean_sentence, suspect_sentences
 from slicewise.text import counted
@@ -40,8 +40,7 @@ def verdict(findings: Findings) -> list[Sentence]:
         *_groups(findings),
         clean_sentence(findings.suggested),
     ]
-    order: dict[Severity, int] = {"severe": 0, "warning": 1, "note": 2, "good": 3}
-    return sorted(found, key=lambda sentence: order[sentence.severity])
+    return sorted(found, key=lambda sentence: list(KINDS).index(sentence.severity))
 
 
 def _copies(findings: Findings) -> Iterator[Sentence]:

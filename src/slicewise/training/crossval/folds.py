@@ -128,7 +128,7 @@ def headlines(bundle: Path) -> str:
     """Where a bundle and its report lie, and its main metrics with their intervals."""
     info = load_bundle(bundle).info
     own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
-    metrics = info.evaluation
+    metrics = info.evaluation.as_json()
     rows = [
         (" ".join(key).replace("_", " "), figure_text(_at(metrics, *key)))
         for key in HEADLINES

@@ -1,0 +1,53 @@
+"""Thumbnails show what differs first, read each file once, and outlive a file that is gone."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+from PIL import Image
+
+from builders_audit import dim_head
+from builders_data import save
+from slicewise.data.quality import pictures
+from slicewise.data.quality.pictures import Thumbnails
+
+
+def findings_of(folder, labels, splits):
+    items = [
+        SimpleNamespace(
+            label=label, source="set", reference=str(save(dim_head(k, 96), folder / f"{k}.png"))
+        )
+        for k, label in enumerate(labels)
+    ]
+    return SimpleNamespace(items=items, sides=SimpleNamespace(names=tuple(splits)))
+
+
+def test_different_labels_and_splits_are_shown_first(tmp_path):
+    labels = ["glioma", "glioma", "glioma", "no_tumor"]
+    found = findings_of(tmp_path, labels, ["train", "train", "test", ""])
+    strip = Thumbnails(found, None).strip([0, 1, 2, 3], "4 files", most=3)
+    assert (strip.title, strip.more) == ("4 files", 1)
+    assert [picture.caption for picture in strip.pictures] == [
+        "glioma · train\nset\n0.png",
+        "glioma · test\nset\n2.png",
+        "no_tumor\nset\n3.png",
+    ]
+
+
+def test_a_file_is_read_once_and_may_be_gone(tmp_path, monkeypatch):
+    found = findings_of(tmp_path, ["glioma"] * 2, ["", ""])
+    (tmp_path / "1.png").unlink()
+    read: list[str] = []
+    real = pictures.read_slice
+    monkeypatch.setattr(pictures, "read_slice", lambda path: read.append(path) or real(path))
+    steps: list[tuple[str, int, int]] = []
+    shown = Thumbnails(found, lambda *step: steps.append(step))
+    strips = [shown.pair(0, 1), shown.pair(1, 0)]
+    assert len(read) == 2
+    assert steps == [("drawing pictures", 1, 1), ("drawing pictures", 2, 2)]
+    assert strips[0].pictures == strips[1].pictures[::-1]
+    there, gone = strips[0].pictures
+    assert gone.content is None
+    with Image.open(io.BytesIO(there.content)) as picture:
+        assert (picture.format, picture.mode, max(picture.size)) == ("JPEG", "L", 96)
