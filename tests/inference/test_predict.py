@@ -332,7 +332,7 @@ class TestPredict:
         assert [p.probabilities for p in again] == [
             pytest.approx(p.probabilities, abs=1e-5) for p in found
         ]
-        with pytest.raises(InputError, match=r"gone\.png: expected a file"):
+        with pytest.raises(InputError, match=r"gone\.png: No such file or folder"):
             front_slices(tmp_path / "gone.png")
 
     @pytest.mark.parametrize(
