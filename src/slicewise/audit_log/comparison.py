@@ -278,7 +278,7 @@ def _gap(main: str, shadow: str) -> float:
 
 
 def _newest_feedback() -> Subquery:
-    """The newest feedback on each prediction that has some: the last word counts."""
+    """The newest feedback on each prediction that has some."""
     newest = select(func.max(FEEDBACK.c.seq)).group_by(FEEDBACK.c.prediction_id)
     columns = (FEEDBACK.c.prediction_id, FEEDBACK.c.agree, FEEDBACK.c.label)
     return select(*columns).where(FEEDBACK.c.seq.in_(newest)).subquery()

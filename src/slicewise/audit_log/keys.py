@@ -50,19 +50,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key without its secret.
-
-    Args:
-        name: What the audit database calls its caller.
-        role: What it may do.
-        created: When, in UTC.
-        revoked: Since when it is no longer good; None while it is.
-    """
+    """An API key without its secret; times are in UTC."""
 
     name: str
     role: Role
     created: datetime
-    revoked: datetime | None
+    revoked: datetime | None  # None while it is good
 
 
 class KeyStore:

@@ -56,7 +56,6 @@ class PredictionRecord:
         threshold: The one in force; None without a negative class.
         prediction_set: Classes that cannot be ruled out; None where no sets are fitted.
         decision: `accept`, `review` or `reject`.
-        reasons: Why.
         latency_ms: From the start of the request, or of the shadow, to the answer that is recorded.
         summary: Statistics by name, of the image as the model gets it.
         ood_score: Out-of-distribution score; None where the bundle has none.
@@ -92,12 +91,10 @@ class Feedback:
 
     Args:
         id: 32 hexadecimal digits.
-        prediction_id: Which prediction.
-        created: When, in UTC.
-        caller: Who: name of the API key, or `open`.
+        created: In UTC.
+        caller: Name of the API key, or `open`.
         agree: Whether the label is right.
-        label: What is right instead; None where nobody said.
-        note: Free text; None without.
+        label: What is right instead; None if unknown.
     """
 
     id: str
