@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from builders_service import files, png, problem, running, service_settings
-from slicewise.service.http.routes import predictions
+from slicewise.service.http.dependencies import UploadRequest
 
 
 def test_importing_the_service_loads_nothing_heavy():
@@ -40,7 +40,7 @@ def test_what_fails_unexpectedly_says_only_its_id(tmp_path, monkeypatch):
     async def fails(*given, **named):
         raise RuntimeError("/secret/place")
 
-    monkeypatch.setattr(predictions, "answers_for", fails)
+    monkeypatch.setattr(UploadRequest, "results", fails)
     with running(service_settings(tmp_path)) as client, capture_logs() as logged:
         response = client.post("/v1/predict", files=files(png(0)))
     said = problem(response, 500)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -85,7 +84,7 @@ def test_sigterm_loses_no_answer(tmp_path):
     acknowledged: list[str] = []
     with serving(tmp_path) as (process, address):
         threads = load(address, acknowledged)
-        time.sleep(1.0)
+        until(lambda: acknowledged, 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         for thread in threads:
@@ -121,7 +120,7 @@ def test_sigkill_loses_no_acknowledged_answer(tmp_path):
     acknowledged: list[str] = []
     with serving(tmp_path) as (process, address):
         threads = load(address, acknowledged)
-        time.sleep(1.0)
+        until(lambda: acknowledged, 60)
         process.kill()
         process.wait(20)
         for thread in threads:

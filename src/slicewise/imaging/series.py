@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from slicewise.errors import InputError, UnsupportedImageError
+from slicewise.errors import InputError, InternalError, UnsupportedImageError
 from slicewise.imaging.discovery import is_bystander
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.archive import open_archive
@@ -18,7 +18,7 @@ from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.formats.raster import read_raster
 from slicewise.imaging.geometry import plane_of, split_series
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.slice import Failure, Series, Slice
+from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
 
 Answer = Series | Failure
 
@@ -211,4 +211,5 @@ def decode(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
 
 
 def _failure(source: str, error: InputError) -> Failure:
-    return Failure(source, str(error).removeprefix(f"{source}: "))
+    kind = InternalFailure if isinstance(error, InternalError) else Failure
+    return kind(source, str(error).removeprefix(f"{source}: "))

@@ -82,6 +82,11 @@ class Failure:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class InternalFailure(Failure):
+    """An input on which SliceWise itself failed."""
+
+
 def is_synthetic(slice_: Slice) -> bool:
     """Whether a slice says of itself that it was drawn: for demos and tests, never for figures."""
     return slice_.annotations.get("synthetic") == "true"

@@ -13,8 +13,8 @@ from slicewise import __version__
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Access
 from slicewise.service.access.headers import Guard, SecurityHeaders
-from slicewise.service.compat import binary, classes
 from slicewise.service.compat import metrics as compat_metrics
+from slicewise.service.compat import predictions as compat_predictions
 from slicewise.service.http import problems
 from slicewise.service.http.body import BodyLimit
 from slicewise.service.http.examples import add_examples
@@ -39,20 +39,19 @@ ROUTES = (
     models,
     sample,
     health,
-    classes,
-    binary,
+    compat_predictions,
     compat_metrics,
     page,
 )
 
 
 class Application(FastAPI):
-    """FastAPI, whose description says of problems only what they are."""
+    """FastAPI, which describes problems as problem documents only."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI description."""
         if self.openapi_schema is None:  # made once: anybody may ask for it
-            problems.tidy(super().openapi())
+            problems.remove_plain_json(super().openapi())
             add_examples(super().openapi())
         return super().openapi()
 

@@ -1,4 +1,4 @@
-"""The service as processes: one or several that share a port, and end without losing an answer."""
+"""The service as one process, or several that share a socket; no answer is lost at the end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
-from uvicorn.supervisors.multiprocess import Process
 
 from slicewise.audit_log.keys import KeyStore
 from slicewise.audit_log.store import AuditStore
@@ -41,6 +37,10 @@ MOST_HEADER_BYTES = 32 * 1024
 WORKER_SILENCE_S = 60
 """How long a worker may be silent, as while it starts, before it is replaced."""
 
+HEARTBEAT_S = 1.0
+CHECK_S = 0.2
+"""Between two looks at the workers."""
+
 BACKLOG = 2048
 """Connections that wait to be taken."""
 
@@ -51,6 +51,7 @@ RESTART_S = 1.0
 """Between two tries to replace a worker that cannot start."""
 
 log = structlog.stdlib.get_logger("slicewise.service")
+_spawn = multiprocessing.get_context("spawn")
 
 
 def serve(settings: Settings) -> None:
@@ -62,35 +63,26 @@ def serve(settings: Settings) -> None:
         BundleError: A bundle is missing, incomplete or changed.
         AuditError: The audit database cannot be opened.
     """
-    require_files(settings)
+    _require_files(settings)
     remove_left_over()
     keys = KeyStore.open(settings.audit_log)
     try:
         require_safe(settings, keys)
     finally:
         keys.close()
+    listener = _listen(settings)
     if settings.workers == 1:
-        _serve_here(settings)
+        _serve_here(settings, listener)
     else:
-        _serve_in_workers(settings)
+        _serve_in_workers(settings, listener)
 
 
-def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvicorn.Config:
-    """What uvicorn is told.
-
-    Args:
-        settings: What an operator set.
-        application: Makes the application of one process.
-    """
+def server_of(settings: Settings, app: FastAPI) -> uvicorn.Server:
+    """The server of one process, in which an application answers."""
     proxy = settings.trusted_proxy
-    return uvicorn.Config(
-        application,
-        factory=True,
+    config = uvicorn.Config(
+        app,
         http=Connection,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        timeout_worker_healthcheck=WORKER_SILENCE_S,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         proxy_headers=proxy is not None,
@@ -104,73 +96,139 @@ def server_config(settings: Settings, application: Callable[[], FastAPI]) -> uvi
         lifespan="on",
         ws="none",
     )
+    return uvicorn.Server(config)
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which says where it listens though the socket was made before."""
+class Worker:
+    """One process that answers, as the process that started it sees it."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the application, then say that it answers."""
-        await super().startup(sockets)
-        if self.started:
-            for line in sockets or ():
-                tell_where(self.config, line)
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._heartbeats, sends = _spawn.Pipe(duplex=False)
+        self.process = _spawn.Process(target=_work, args=(settings, listener, sends))
+        self.process.start()
+        sends.close()
+        self.was_ready = False
+        self._heard_at = time.monotonic()
 
-
-class Workers(Multiprocess):
-    """uvicorn's workers, replaced as long as one could ever start.
-
-    Nobody is let in any more once they are told to end.
-    """
-
-    failed = False
-    """Whether a worker could not start before any was ready."""
-
-    _was_ready = False
-
-    def terminate_all(self) -> None:
-        """Close the socket, so that connections are refused, then end the workers."""
-        for line in self.sockets:
-            line.close()
-        super().terminate_all()
-
-    def keep_subprocess_alive(self) -> None:
-        """Replace workers that ended or hang; signals are not kept waiting meanwhile."""
-        for index, process in enumerate(self.processes):
-            if self.should_exit.is_set() or self.signal_queue:
-                return
-            state = self._state(process)
-            self._was_ready = self._was_ready or state is True
-            if state is not None:
-                continue
-            process.kill()
-            process.join()
-            unable = process.exitcode == STARTUP_FAILURE
-            if unable and not self._was_ready:
-                self.failed = True
-                self.should_exit.set()
-                return
-            log.warning("worker ended", process=process.pid, could_not_start=unable)
-            self.should_exit.wait(RESTART_S if unable else 0)
-            self.processes[index] = Process(self.config, self.sockets)
-            self.processes[index].start()
-
-    def _state(self, process: Process) -> bool | None:
-        """Whether a worker is ready; None where it ended or says nothing for too long."""
-        ends_at = time.monotonic() + WORKER_SILENCE_S
+    @property
+    def is_lost(self) -> bool:
+        """Whether it ended or hangs."""
         try:
-            process.parent_conn.send(b"ping")
-            while process.process.is_alive() and time.monotonic() < ends_at:
-                if process.parent_conn.poll(0.2):
-                    return bool(process.parent_conn.recv())
-                if self.signal_queue:
-                    return False  # it is asked again afterwards
+            while self._heartbeats.poll():
+                self.was_ready = self._heartbeats.recv()
+                self._heard_at = time.monotonic()
         except (OSError, EOFError):
-            pass
-        return None
+            pass  # it has ended
+        silent_s = time.monotonic() - self._heard_at
+        return not self.process.is_alive() or silent_s > WORKER_SILENCE_S
+
+    def kill(self) -> bool:
+        """End it where it has not ended; whether it was unable to start."""
+        self.process.kill()
+        self.process.join()
+        self._heartbeats.close()
+        return not self.was_ready and (self.process.exitcode or 0) > 0
 
 
-def require_files(settings: Settings) -> None:
+class Workers:
+    """Processes that answer; those that ended are replaced as long as one could ever start."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._workers: list[Worker] = []
+        self._was_ready = False
+        self._stopped = False
+
+    def run(self) -> None:
+        """Answer until SIGTERM or SIGINT.
+
+        Raises:
+            ConfigError: A worker could not start before any was ready.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._workers = [self._started() for _ in range(self._settings.workers)]
+        try:
+            while not self._stopped:
+                time.sleep(CHECK_S)
+                self._replace_lost()
+        finally:
+            self._listener.close()  # from now on connections are refused
+            for worker in self._workers:
+                worker.process.terminate()
+            for worker in self._workers:
+                worker.process.join()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopped = True
+
+    def _started(self) -> Worker:
+        return Worker(self._settings, self._listener)
+
+    def _replace_lost(self) -> None:
+        for index, worker in enumerate(self._workers):
+            lost = worker.is_lost
+            self._was_ready = self._was_ready or worker.was_ready
+            if self._stopped or not lost:
+                continue
+            unable = worker.kill()
+            if unable and not self._was_ready:
+                raise ConfigError("a worker could not start; the log says why")
+            log.warning("worker ended", process=worker.process.pid, could_not_start=unable)
+            time.sleep(RESTART_S if unable else 0)
+            self._workers[index] = self._started()
+
+
+def _work(settings: Settings, listener: socket.socket, heartbeats: Pipe) -> None:
+    """What a worker process runs."""
+    configure_logs(settings.log_level)
+    server = server_of(settings, create_app(settings, closed=_leave_soon))
+    beat = threading.Thread(target=_beat, args=(server, heartbeats), name="heartbeat", daemon=True)
+    beat.start()
+    server.run([listener])
+
+
+def _beat(server: uvicorn.Server, heartbeats: Pipe) -> None:
+    """Tell the parent whether the server is ready; end with it, however it ended."""
+    try:
+        while True:
+            heartbeats.send(server.started)
+            time.sleep(HEARTBEAT_S)
+    except OSError:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve_here(settings: Settings, listener: socket.socket) -> None:
+    """Open everything first, so that what is wrong is told in one line."""
+    services = Services.open(settings, Metrics())
+    configure_logs(settings.log_level)
+    server = server_of(settings, create_app(settings, services, _leave_soon))
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # Until uvicorn handles signals itself, one has to be kept for it; and it raises the signal
+    # again once it has finished, which is no reason to fail.
+    signal.signal(signal.SIGTERM, end)
+    _log_address(settings, listener)
+    server.run([listener])
+
+
+def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
+    """Migrate the database and try the bundles once, then start processes that share a socket."""
+    AuditStore.open(settings.audit_log).close()
+    load_classifiers(settings)
+    configure_logs(settings.log_level)
+    shared = share_among_workers()
+    try:
+        _log_address(settings, listener)
+        Workers(settings, listener).run()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+def _require_files(settings: Settings) -> None:
     """Check what the settings name before anything is opened.
 
     Raises:
@@ -192,7 +250,7 @@ def require_files(settings: Settings) -> None:
             ) from None
 
 
-def listening(settings: Settings) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     """A socket that connections queue at from now on.
 
     Raises:
@@ -201,75 +259,22 @@ def listening(settings: Settings) -> socket.socket:
     host = settings.host.strip("[]")
     try:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        line = socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = (error.strerror or str(error)).partition(" (")[0]
+        # The text of the error names the address again, unless none was found for the name.
+        named = error.errno is None or isinstance(error, socket.gaierror)
+        why = error.strerror if named else os.strerror(error.errno or 0)
         raise ConfigError(
             f"cannot listen on {settings.host}, port {settings.port}: {why}; "
             "--host and --port choose another"
         ) from None
-    line.set_inheritable(True)  # workers are started with it
-    return line
 
 
-def tell_where(config: uvicorn.Config, line: socket.socket) -> None:
-    """Log the address under which the service is found."""
-    scheme = "https" if config.ssl_certfile else "http"
-    host = config.host.strip("[]")
+def _log_address(settings: Settings, listener: socket.socket) -> None:
+    scheme = "http" if settings.tls_certificate is None else "https"
+    host = settings.host.strip("[]")
     host = f"[{host}]" if ":" in host else host
-    log.info("listening", address=f"{scheme}://{host}:{line.getsockname()[1]}")
-
-
-def _serve_here(settings: Settings) -> None:
-    """Open everything first, so that what is wrong is told in one line."""
-    line = listening(settings)
-    services = Services.open(settings, Metrics())
-    server = Server(server_config(settings, partial(_application, settings, services)))
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    # Until uvicorn handles signals itself, one has to be kept for it; and it raises the signal
-    # again once it has finished, which is no reason to fail.
-    signal.signal(signal.SIGTERM, end)
-    server.run([line])
-
-
-def _serve_in_workers(settings: Settings) -> None:
-    """Migrate the database and try the bundles once, then start processes that share a socket."""
-    line = listening(settings)
-    AuditStore.open(settings.audit_log).close()
-    load_classifiers(settings)
-    configure_logs(settings.log_level)
-    config = server_config(settings, partial(_application_of_worker, settings))
-    shared = share_among_workers()
-    try:
-        workers = Workers(config, sockets=[line])
-        tell_where(config, line)
-        workers.run()
-        if workers.failed:
-            raise ConfigError("a worker could not start; the log says why")
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
-
-
-def _application_of_worker(settings: Settings) -> FastAPI:
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    return _application(settings)
-
-
-def _end_with_parent() -> None:
-    """End like any worker when the process that started it is gone, however that came about."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _application(settings: Settings, opened: Services | None = None) -> FastAPI:
-    """The application of one process, which logs from now on."""
-    configure_logs(settings.log_level)
-    logging.getLogger("uvicorn.access").propagate = False  # it would log queries as they are sent
-    return create_app(settings, opened, _leave_soon)
+    log.info("listening", address=f"{scheme}://{host}:{listener.getsockname()[1]}")
 
 
 def _leave_soon() -> None:

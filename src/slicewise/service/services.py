@@ -13,8 +13,8 @@ from slicewise.audit_log.records import Arm
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.inference.classifier import Classifier
-from slicewise.service.access.roots import Roots
-from slicewise.service.http.bulk import Bulk
+from slicewise.service.access.roots import DataRoots
+from slicewise.service.http.evaluation_jobs import EvaluationJobs
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.prediction.engine import Engine
 from slicewise.service.settings import Settings
@@ -44,24 +44,14 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Services:
-    """The parts that routes use.
-
-    Args:
-        settings: What an operator set.
-        engine: Answers uploads.
-        store: The audit database.
-        keys: API keys.
-        metrics: What is counted.
-        bulk: Long work on data of the server.
-        readiness: Whether the audit database can be written.
-    """
+    """What routes use."""
 
     settings: Settings
     engine: Engine
     store: AuditStore
     keys: KeyStore
     metrics: Metrics
-    bulk: Bulk
+    jobs: EvaluationJobs
     readiness: Readiness
 
     @classmethod
@@ -83,13 +73,13 @@ class Services:
             store.close()
             raise
         engine = Engine(settings, classifiers, store, metrics)
-        bulk, readiness = Bulk(Roots(settings.data_roots)), Readiness(store)
-        return cls(settings, engine, store, keys, metrics, bulk, readiness)
+        jobs = EvaluationJobs(DataRoots(settings.data_roots), settings.request_timeout_s)
+        return cls(settings, engine, store, keys, metrics, jobs, Readiness(store))
 
     async def close(self) -> None:
         """Answer and write what waits, then close everything."""
         await self.engine.close()
-        self.bulk.close()
+        self.jobs.close()
         await asyncio.to_thread(self.store.close)
         await asyncio.to_thread(self.keys.close)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slicewise.audit_log.settings import AuditSettings
@@ -96,10 +97,10 @@ class Settings(BaseSettings):
     def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         if "*" in given:
             raise ValueError("expected origins such as https://viewer.example, got *: any page")
-        if strange := [one for one in given if not _ORIGIN.fullmatch(one)]:
+        if wrong := [one for one in given if not _ORIGIN.fullmatch(one)]:
             raise ValueError(
                 "expected origins such as https://viewer.example, without a path; "
-                f"got {', '.join(strange)}"
+                f"got {', '.join(wrong)}"
             )
         return given
 
@@ -124,12 +125,14 @@ def read_settings(**given: object) -> Settings:
         known = {name: value for name, value in given.items() if value is not None}
         return Settings.model_validate(known)
     except ValidationError as error:
-        wrong = "; ".join(
-            (f"{PREFIX}{str(e['loc'][0]).upper()}: " if e["loc"] else "")
-            + e["msg"].removeprefix("Value error, ")
-            for e in error.errors(include_input=False, include_url=False)
-        )
-        raise ConfigError(wrong) from None
+        wrong = error.errors(include_input=False, include_url=False)
+        raise ConfigError("; ".join(map(_in_words, wrong))) from None
+
+
+def _in_words(error: ErrorDetails) -> str:
+    own = error.get("ctx", {}).get("error")  # of a validator in this module
+    where = f"{PREFIX}{str(error['loc'][0]).upper()}: " if error["loc"] else ""
+    return f"{where}{error['msg'] if own is None else own}"
 
 
 def _require_known(names: Iterable[str]) -> None:

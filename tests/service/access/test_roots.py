@@ -5,7 +5,7 @@ import os
 import pytest
 
 from slicewise.errors import AccessError, InputError
-from slicewise.service.access.roots import Roots
+from slicewise.service.access.roots import DataRoots
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def roots(tmp_path):
     for name in ("one", "two", "secret"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.csv").write_text("x")
-    return Roots([tmp_path / "one", tmp_path / "two"])
+    return DataRoots([tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_path_is_found_below_any_root(roots, tmp_path):
@@ -59,14 +59,14 @@ def test_a_reference_is_checked_as_it_is_opened(roots, tmp_path):
 
 def test_places_are_taken_out_of_every_text_of_a_report(tmp_path):
     place = tmp_path / "Größe"
-    said = Roots([place]).hidden_in({f"{place}/a": [1, f"{place}/b", None, {"x": str(place)}]})
+    said = DataRoots([place]).hidden_in({f"{place}/a": [1, f"{place}/b", None, {"x": str(place)}]})
     assert said == {"a": [1, "b", None, {"x": "."}]}
 
 
 def test_a_root_by_a_link_is_taken_out_of_texts_by_both_names(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
-    roots = Roots([tmp_path / "link"])
+    roots = DataRoots([tmp_path / "link"])
     said = f"{tmp_path / 'link'}/a.png and {tmp_path / 'data'}/b.png in {tmp_path / 'link'}"
     assert roots.hidden(said) == "a.png and b.png in ."
 

@@ -12,7 +12,7 @@ import pytest
 
 from builders_service import service_settings
 from slicewise.service.app import create_app
-from slicewise.service.http.body import MOST_OTHER_BYTES
+from slicewise.service.http.body import MOST_OTHER_BYTES, distinct, shown_name
 
 HOST = (b"host", b"127.0.0.1:8000")
 FORM = (b"content-type", b"multipart/form-data; boundary=b")
@@ -126,3 +126,30 @@ def test_a_body_without_files_may_be_small_only(tmp_path, path):
     status, _, taken = answer(tmp_path, brackets, limit=2**26, path=path, kind=json)
     assert status == 413
     assert taken < 3 * MOST_OTHER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a.png", "a.png"),
+        ("../../a.png", "a.png"),
+        ("C:\\scans\\a.png", "a.png"),
+        ("a\0b\n.png", "ab.png"),
+        ("a!b#3.png", "a_b_3.png"),
+        ("..", "file"),
+        ("", "file"),
+        ("/", "file"),
+        ("脳.png", "脳.png"),
+    ],
+)
+def test_shown_name(given, shown):
+    assert shown_name(given) == shown
+
+
+def test_a_long_name_keeps_its_end():
+    assert shown_name("x" * 300 + ".png") == "x" * 96 + ".png"
+
+
+def test_names_become_distinct():
+    assert distinct(["a", "a", "b", "a"]) == ["a", "a (2)", "b", "a (3)"]
+    assert len(set(distinct(["a", "a (2)", "a", "a (2)"]))) == 4

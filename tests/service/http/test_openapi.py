@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -19,9 +20,11 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from builders_service import png, problem, running, service_settings
+from builders_imaging import zip_bytes
+from builders_service import files, png, problem, running, series, service_settings
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.service.app import create_app
+from slicewise.service.http.examples import OF_MODELS
 from slicewise.service.settings import Settings
 
 UPLOADS = [png(0), png(2), b"", b"no picture", b"PK\x05\x06" + b"\0" * 18]
@@ -54,14 +57,92 @@ def described(address: str):
     return schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
+def strict(schema: Any) -> Any:
+    """A copy of a schema in which no object may have keys that it does not name."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy = {name: strict(value) for name, value in schema.items()}
+    if copy.get("type") == "object" and isinstance(copy.get("properties"), dict):
+        copy["additionalProperties"] = False
+    return copy
+
+
+def wrong_in(description: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    """What a value has or lacks against the strict copy of a schema."""
+    whole = strict({**schema, "components": description["components"]})
+    return list(map(str, jsonschema_rs.Draft202012Validator(whole).iter_errors(value)))
+
+
 def test_the_description_is_valid_and_every_example_fits(client):
-    said = client.get("/openapi.json").json()
-    assert said["openapi"].startswith("3.1")
-    for name, schema in said["components"]["schemas"].items():
-        whole = {**schema, "components": said["components"]}
-        check = jsonschema_rs.Draft202012Validator(whole)
+    description = client.get("/openapi.json").json()
+    assert description["openapi"].startswith("3.1")
+    shown = 0
+    for name, schema in described_schemas(description):
         for example in schema.get("examples", ()):
-            assert check.is_valid(example), (name, list(map(str, check.iter_errors(example))))
+            assert not wrong_in(description, schema, example), name
+            shown += 1
+    assert shown > 20
+
+
+def described_schemas(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Schemas of answers, and of bodies that are sent."""
+    yield from description["components"]["schemas"].items()
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield path, content["schema"]
+
+
+def test_an_example_with_a_key_that_never_comes_does_not_fit(client):
+    description = client.get("/openapi.json").json()
+    schema = description["components"]["schemas"]["StudyPredictionOut"]
+    (example,) = schema["examples"]
+    assert wrong_in(description, schema, {**example, "tumor_flag": True})
+    assert wrong_in(description, schema, {**example, "study": {**example["study"], "more": 1}})
+
+
+def test_every_example_value_is_of_a_model_that_is_described(client):
+    known = client.get("/openapi.json").json()["components"]["schemas"]
+    assert set(OF_MODELS) <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "how"),
+    [
+        ("POST", "/v1/predict", {"files": files(png(0))}),
+        ("POST", "/v1/predict", {"files": {"file": ("scan.zip", zip_bytes(series(6)))}}),
+        ("POST", "/v1/predict/batch", {"files": files(png(0), b"nothing")}),
+        ("POST", "/v1/explain", {"files": files(png(0))}),
+        ("GET", "/v1/models", {}),
+        ("GET", "/model/info", {}),
+        ("GET", "/healthz", {}),
+        ("GET", "/readyz", {}),
+        ("GET", "/health", {}),
+        ("GET", "/api/random-test", {}),
+        ("POST", "/predict", {"files": files(png(0)), "params": {"save_cam": True}}),
+        ("POST", "/api/predict", {"files": files(png(0))}),
+        ("POST", "/classify_slice", {"files": files(png(0))}),
+        ("POST", "/classify_batch", {"files": files(png(0), b"nothing")}),
+        ("POST", "/classify_with_gradcam", {"files": files(png(0))}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_real_answers_have_no_other_keys_than_described(client, method, path, how):
+    description = client.get("/openapi.json").json()
+    schema = description["paths"][path][method.lower()]["responses"]["200"]["content"]
+    answer = client.request(method, path, **how)
+    assert answer.status_code == 200
+    assert not wrong_in(description, schema["application/json"]["schema"], answer.json())
+
+
+def test_a_real_record_has_no_other_keys_than_described(client):
+    id_ = client.post("/v1/predict", files=files(png(0))).json()["id"]
+    client.post(f"/v1/predictions/{id_}/feedback", json={"agree": True})
+    description = client.get("/openapi.json").json()
+    schema = description["components"]["schemas"]["RecordOut"]
+    assert not wrong_in(description, schema, client.get(f"/v1/predictions/{id_}").json())
 
 
 def test_every_json_answer_has_an_example(client):

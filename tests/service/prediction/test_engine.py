@@ -23,7 +23,7 @@ from builders_service import (
 )
 from slicewise.errors import AuditError
 from slicewise.service.prediction import engine as engine_module
-from slicewise.service.prediction import reading
+from slicewise.service.prediction import uploads
 
 
 def test_a_full_service_says_when_to_come_back(tmp_path, monkeypatch):
@@ -33,14 +33,14 @@ def test_a_full_service_says_when_to_come_back(tmp_path, monkeypatch):
             let_in = [pool.submit(client.post, "/v1/predict", files=files(png(0)))]
             gate.reached.wait(10)
             let_in.append(pool.submit(client.post, "/v1/predict", files=files(png(1))))
-            until(lambda: services(client).engine.door.waiting == 2)
+            until(lambda: services(client).engine.admission.waiting == 2)
             refused = client.post("/v1/predict", files=files(png(2)))
             gate.open.set()
             assert [one.result().status_code for one in let_in] == [200, 200]
         problem(refused, 503)
         assert int(refused.headers["retry-after"]) >= 1
         assert client.post("/v1/predict", files=files(png(2))).status_code == 200
-        assert services(client).engine.door.waiting == 0
+        assert services(client).engine.admission.waiting == 0
 
 
 def test_a_series_larger_than_the_queue_is_answered(tmp_path):
@@ -50,7 +50,7 @@ def test_a_series_larger_than_the_queue_is_answered(tmp_path):
 
 
 def test_more_slices_than_a_request_may_hold_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MOST_SLICES", 8)
+    monkeypatch.setattr(uploads, "MOST_SLICES", 8)
     with running(service_settings(tmp_path)) as client:
         sent = {"file": ("scan.zip", zip_bytes(series(9)))}
         problem(client.post("/v1/predict", files=sent), 413)
@@ -59,7 +59,7 @@ def test_more_slices_than_a_request_may_hold_are_refused(tmp_path, monkeypatch):
 def test_more_bytes_than_there_is_room_for_are_refused(tmp_path, monkeypatch):
     settings = service_settings(tmp_path, max_upload_bytes=20_000)
     with running(settings) as client:
-        services(client).engine.door.bytes_held = 4 * 20_000
+        services(client).engine.admission.bytes_held = 4 * 20_000
         problem(client.post("/v1/predict", files=files(png(0))), 503)
 
 
@@ -176,22 +176,22 @@ def test_a_challenger_of_another_task_is_refused_at_the_start(tmp_path):
 
 def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, monkeypatch):
     go_on = threading.Event()
-    decode = reading.read_inputs
+    decode = uploads.read_inputs
 
     def slow(entries, limits):
         for item in decode(entries, limits):
             go_on.wait(10)
             yield item
 
-    monkeypatch.setattr(reading, "read_inputs", slow)
+    monkeypatch.setattr(uploads, "read_inputs", slow)
     with running(service_settings(tmp_path, request_timeout_s=0.3)) as client:
-        door, prepared = services(client).engine.door, []
+        control, prepared = services(client).engine.admission, []
         monkeypatch.setattr(services(client).engine.main, "prepare", prepared.append)
         problem(client.post("/v1/predict", files=files(png(0), png(1))), 503)
-        assert door.waiting == 1
-        assert door.bytes_held > 0
+        assert control.waiting == 1
+        assert control.bytes_held > 0
         go_on.set()
-        until(lambda: (door.waiting, door.bytes_held, door.pixels_held) == (0, 0, 0))
+        until(lambda: (control.waiting, control.bytes_held, control.pixels_held) == (0, 0, 0))
         assert not prepared
 
 
@@ -228,16 +228,16 @@ def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
 
 def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
     with running(service_settings(tmp_path)) as client:
-        door = services(client).engine.door
-        others = door.answers_held = door._answers - 2000  # have not taken theirs
+        control = services(client).engine.admission
+        others = control.answers_held = control.most_answer_bytes - 2000  # have not taken theirs
         bare = client.post("/v1/explain", files=files(png(0))).json()
-        assert door.answers_held == others
-        others = door.answers_held = door._answers - 200
+        assert control.answers_held == others
+        others = control.answers_held = control.most_answer_bytes - 200
         refused = client.post("/v1/explain", files=files(png(0)))
-        assert door.answers_held == others
-        door.answers_held = 0
+        assert control.answers_held == others
+        control.answers_held = 0
         given = client.post("/v1/explain", files=files(png(0))).json()
-        assert door.answers_held == 0
+        assert control.answers_held == 0
     problem(refused, 503)
     assert "room for 0 of this request" in bare["errors"][0]["error"]
     assert bare["predictions"][0]["heatmap"] is None

@@ -42,10 +42,10 @@ def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival
         sent = {"file": ("scan.zip", zip_bytes(series(9)))}
         assert client.post("/v1/predict", files=sent).status_code == 200
         assert gate.reached.wait(10)
-        assert (engine.door.waiting, engine.door.pixels_held) == (0, 9 * 96 * 96)
+        assert (engine.admission.waiting, engine.admission.pixels_held) == (0, 9 * 96 * 96)
         with capture_logs() as logged:
             assert client.post("/v1/predict", files=files(png(0))).status_code == 200
         assert [one["slices"] for one in logged if one["event"] == "shadow skipped"] == [1]
         gate.open.set()
         until(lambda: len(list(services(client).store.records(arm="shadow"))) == 9)
-        until(lambda: engine.door.pixels_held == 0)
+        until(lambda: engine.admission.pixels_held == 0)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from slicewise.audit_log.records import Arm
-from slicewise.service.prediction.traffic_split import Rollout, place_of
+from slicewise.service.prediction.engine import TrafficSplit, fraction_of
 from slicewise.service.settings import Settings
 
 INPUTS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(4000)]
 
 
-def rollout(share: float, challenger: str | None = "other.zip") -> Rollout:
-    return Rollout(
+def split_of(share: float, challenger: str | None = "other.zip") -> TrafficSplit:
+    return TrafficSplit(
         Settings(
             challenger=None if challenger is None else Path(challenger), challenger_share=share
         )
@@ -23,7 +23,7 @@ def rollout(share: float, challenger: str | None = "other.zip") -> Rollout:
 
 
 def arms(share: float) -> list[Arm]:
-    found = rollout(share)
+    found = split_of(share)
     return [found.arm_of(one) for one in INPUTS]
 
 
@@ -31,7 +31,7 @@ def test_the_same_input_has_the_same_arm_in_every_process() -> None:
     assert arms(0.3) == arms(0.3)
     # A constant worked out by hand from the definition: it must never change between releases.
     salted = hashlib.sha256(b"slicewise rollout" + INPUTS[0].encode()).hexdigest()
-    assert place_of(INPUTS[0]) == pytest.approx(int(salted[:16], 16) / 2**64, abs=1e-12)
+    assert fraction_of(INPUTS[0]) == pytest.approx(int(salted[:16], 16) / 2**64, abs=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
@@ -47,19 +47,19 @@ def test_a_larger_share_keeps_who_was_assigned() -> None:
 
 def test_neighbouring_hashes_are_spread() -> None:
     close = [f"{i:064x}" for i in range(4000)]
-    places = [place_of(one) for one in close]
+    places = [fraction_of(one) for one in close]
     assert 0.45 < sum(places) / len(places) < 0.55
 
 
 def test_without_a_share_the_challenger_runs_in_shadow_and_never_answers() -> None:
-    shadow = rollout(0.0)
+    shadow = split_of(0.0)
     assert shadow.has_shadow
     assert {shadow.arm_of(one) for one in INPUTS} == {Arm.MAIN}
 
 
 def test_all_and_none() -> None:
     assert set(arms(1.0)) == {Arm.CHALLENGER}
-    alone = rollout(0.0, challenger=None)
+    alone = split_of(0.0, challenger=None)
     assert not alone.has_shadow
     assert not alone.has_challenger
     assert {alone.arm_of(one) for one in INPUTS} == {Arm.MAIN}

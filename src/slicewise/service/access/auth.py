@@ -1,4 +1,4 @@
-"""Who is calling: an API key in a header, or anybody where the service is open."""
+"""Who is calling: an API key in a header, or anybody where the service is open; how often."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.errors import AccessError, RateLimitError
 from slicewise.service.access.headers import is_exposed
-from slicewise.service.access.rate_limit import RateLimiter
 from slicewise.service.settings import Settings
 
 FAILURES_A_MINUTE = 30
@@ -23,6 +22,9 @@ FAILURES_A_MINUTE = 30
 
 OPEN_SECONDS = 1.0
 """How long an open service believes that there is no key."""
+
+MOST_NAMES = 10_000
+"""Names remembered before those that wait for nothing are forgotten."""
 
 _bearer = HTTPBearer(auto_error=False, description="An API key from `slicewise keys create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key.")
@@ -45,16 +47,52 @@ ANYBODY = Caller("open", Role.ADMIN)
 """Who calls a service that is open, which only happens on loopback."""
 
 
+class RateLimiter:
+    """Admits a steady rate with room for one minute's worth at once.
+
+    The generic cell rate algorithm (ITU-T I.371): one number a name, the time at which its bucket
+    would be empty. Every worker process counts for itself.
+
+    Args:
+        per_minute: Requests a minute for one name; 0 is no limit.
+        clock: Seconds that only go up.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._empty_at: dict[str, float] = {}
+
+    def wait(self, name: str) -> float:
+        """Count one request; seconds until it may come again, 0 where it may come now.
+
+        A request that has to wait is not counted.
+        """
+        if not self._per_minute:
+            return 0.0
+        now, each = self._clock(), 60.0 / self._per_minute
+        empty_at = max(self._empty_at.get(name, now), now) + each
+        late = empty_at - now - 60.0
+        if late > 1e-9:
+            return late
+        if len(self._empty_at) >= MOST_NAMES:
+            self._forget(now)
+        self._empty_at[name] = empty_at
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        self._empty_at = {name: at for name, at in self._empty_at.items() if at > now}
+
+
 class Access:
-    """Finds the caller of a request and counts what they send; one per process."""
+    """Finds the caller of a request and counts what they send; one per process.
+
+    Args:
+        settings: Where the service listens, and how much one caller may send.
+        keys: Those that are valid; asked by hash, compared in constant time.
+    """
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
-        """Remember where keys are kept.
-
-        Args:
-            settings: Where the service listens, and how much one caller may send.
-            keys: Those that are valid; asked by hash, compared in constant time.
-        """
         self._keys = keys
         self._requests = RateLimiter(settings.rate_limit)
         self._failures = RateLimiter(FAILURES_A_MINUTE)
@@ -103,7 +141,7 @@ def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
 
     It reads `app.state.access` and leaves the caller in `request.state.caller`. FastAPI reads
     a declared body before it asks dependencies, so a route takes the request and reads the body
-    itself (`asking.json_of`, `asking.answers_for`).
+    itself (`dependencies.json_of`, `UploadRequest.results`).
 
     Args:
         role: The least role.

@@ -85,7 +85,6 @@ class SecurityHeaders:
     """Puts headers on every response; the outermost middleware."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Wrap an application."""
         self._app = app
         self._headers = dict(HEADERS)
         if _is_encrypted(settings):
@@ -118,7 +117,6 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Wrap an application."""
         self._app = app
         self._exposed = is_exposed(settings)
         self._by_proxy = settings.trusted_proxy is not None and settings.tls_certificate is None

@@ -15,15 +15,10 @@ _INDEX = re.compile(r"#\d+$")
 _OUTSIDE = f"expected a path below one of the folders that the operator allows ({PREFIX}DATA_ROOTS)"
 
 
-class Roots:
-    """Allowed folders, with links in them followed."""
+class DataRoots:
+    """Allowed folders, with links in them followed; without any, nothing is allowed."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        """Resolve them.
-
-        Args:
-            roots: As the operator set them; none allows nothing.
-        """
         self._roots = tuple(root.resolve() for root in roots)
         self._names = sorted({str(root) for root in (*roots, *self._roots)}, key=len, reverse=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,15 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.predict import BATCH
 from slicewise.inference.results import DISCLAIMER
-from slicewise.service.access.roots import Roots
-from slicewise.service.http.bulk import Deadline
-from slicewise.service.http.dependencies import Parts, Reviewer, body_of_json, json_of
-from slicewise.service.http.problems import documented
+from slicewise.service.access.roots import DataRoots
+from slicewise.service.http.dependencies import (
+    CurrentServices,
+    Reviewer,
+    described_json,
+    json_of,
+)
+from slicewise.service.http.evaluation_jobs import Deadline
+from slicewise.service.http.examples import ResponseModel
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
@@ -79,7 +85,7 @@ class SkippedOut(BaseModel):
     error: str
 
 
-class MetricsOut(BaseModel):
+class MetricsOut(ResponseModel):
     """What was measured. `/v1/evaluate` gives intervals, and refuses slices trained on."""
 
     accuracy: float | None = Field(description="Null where no slice was counted.")
@@ -95,27 +101,18 @@ class MetricsOut(BaseModel):
 @router.post(
     "/metrics",
     summary="Accuracy on a folder of the server (older name)",
-    responses=documented(400, 408, 413, 415, 422),
-    openapi_extra=body_of_json(MetricsIn),
+    **described_json(MetricsIn, 500),
 )
-async def metrics(request: Request, caller: Reviewer, parts: Parts) -> MetricsOut:
+async def metrics(request: Request, caller: Reviewer, services: CurrentServices) -> MetricsOut:
     """The name of the folder that a file lies in is its label."""
     wanted = await json_of(request, MetricsIn)
-    bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
-    classifier = parts.engine.main
-    return await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
+    return await services.jobs.run(partial(measured, wanted, services.engine.main))
 
 
 def measured(
-    wanted: MetricsIn, classifier: Classifier, roots: Roots, deadline: Deadline
+    wanted: MetricsIn, classifier: Classifier, roots: DataRoots, deadline: Deadline
 ) -> MetricsOut:
     """Answer for every file and count.
-
-    Args:
-        wanted: What to measure.
-        classifier: The model.
-        roots: Where data may lie.
-        deadline: Told after every forward pass and every file.
 
     Raises:
         AccessError: The folder or a path lies outside the roots.
@@ -142,13 +139,13 @@ def measured(
     return _counted(found, skipped, wanted, classifier.bundle.reference)
 
 
-def _measured(said: Prediction, label: str) -> MeasuredSlice:
+def _measured(prediction: Prediction, label: str) -> MeasuredSlice:
     return MeasuredSlice(
-        path=said.source,
+        path=prediction.source,
         label=label,
-        predicted_class=said.label,
-        confidence=said.confidence,
-        decision=said.decision.value,
+        predicted_class=prediction.label,
+        confidence=prediction.confidence,
+        decision=prediction.decision.value,
     )
 
 
@@ -174,7 +171,7 @@ def _counted(
     )
 
 
-def _files(wanted: MetricsIn, roots: Roots, deadline: Deadline) -> list[Path]:
+def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path]:
     """The files to read, as they may be opened."""
     if wanted.paths is not None:
         return [roots.find(path) for path in wanted.paths]

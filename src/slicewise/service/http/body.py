@@ -1,16 +1,34 @@
-"""Bodies that are too large or too slow end before anything is made of them."""
+"""Bodies of requests: ended where too large or too slow, and multipart forms in memory.
+
+Nothing of a body is ever written to disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass
 
-from starlette.datastructures import Headers, MutableHeaders
+from fastapi import Request
+from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slicewise.service.http.problems import problem_response
 from slicewise.service.monitoring.logs import request_id_of
+from slicewise.service.prediction.admission import Admission
+from slicewise.service.prediction.uploads import Upload
 from slicewise.service.settings import Settings
+
+FILE_FIELDS = ("file", "files", "image")
+"""Form fields that files come in; `image` is what older clients call it."""
+
+MOST_FIELDS = 16
+MOST_FIELD_BYTES = 1024
+LONGEST_NAME = 100
 
 MOST_OTHER_BYTES = 256 * 1024
 """Of a body without files: it is parsed as one piece on the event loop."""
@@ -23,11 +41,10 @@ class BodyLimit:
 
     Where an answer stands before the body was read, the rest is read and dropped, as much again as
     the limit: a client that is still sending would see a broken connection and not the answer.
-    What goes on after that is cut off, and so is, at once, a body that is told to be longer.
+    What goes on after that is cut off, and so is, at once, a body that is declared longer.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Wrap an application."""
         self._app = app
         self._most = settings.max_upload_bytes
         self._seconds = settings.body_timeout_s
@@ -42,11 +59,11 @@ class BodyLimit:
         body = _Body(receive, most, self._seconds, waits="expect" in headers)
 
         length = headers.get("content-length", "0")
-        told = int(length) if length.isdecimal() else 0
+        declared = int(length) if length.isdecimal() else 0
         unclear = "content-length" in headers and "transfer-encoding" in headers
 
         async def answer(message: Message) -> None:
-            hopeless = told > 2 * most or unclear
+            hopeless = declared > 2 * most or unclear
             if message["type"] == "http.response.start" and (hopeless or not await body.is_read()):
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
@@ -56,7 +73,7 @@ class BodyLimit:
             wrong = 400, "expected a body with its length or in chunks, got both"
         elif headers.get("content-encoding", "identity").lower() != "identity":
             wrong = 415, "expected a body without Content-Encoding, got a compressed one"
-        elif told > most:
+        elif declared > most:
             wrong = 413, body.too_large
         if wrong is None:
             await self._app(scope, body.receive, answer)
@@ -65,7 +82,7 @@ class BodyLimit:
 
 
 def has_files(headers: Headers) -> bool:
-    """Whether a body is a multipart form, by what is said of it."""
+    """Whether a body is declared a multipart form."""
     kind = headers.get("content-type", "").split(";")[0]
     return kind.strip().lower() == "multipart/form-data"
 
@@ -125,3 +142,123 @@ class _Body:
         self._read += len(message.get("body", b""))
         self._over = message["type"] != "http.request" or not message.get("more_body", False)
         return message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """A multipart body: files, and text by field."""
+
+    uploads: tuple[Upload, ...]
+    texts: dict[str, str]
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser; files stay in memory, which the size of the body bounds."""
+
+    def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], most: int) -> None:
+        super().__init__(
+            request.headers,
+            stream,
+            max_files=most,
+            max_fields=MOST_FIELDS,
+            max_part_size=MOST_FIELD_BYTES,
+        )
+        self.spool_max_size = 0  # never roll over to a file
+        self.ended = False
+
+    def on_end(self) -> None:
+        """Note that the closing boundary was there."""
+        self.ended = True
+
+
+async def read_form(
+    request: Request, admission: Admission, *, most: int, texts: Collection[str] = ()
+) -> Form:
+    """Read a multipart body.
+
+    Args:
+        request: Whose body nobody has read yet.
+        admission: Counts the bytes.
+        most: Files in it.
+        texts: Text fields that may be in it.
+
+    Raises:
+        HTTPException: 415 where it is no multipart body; 400 where it is broken, or has more files
+            or fields than it may; 422 where a field is another than expected, or no file is there;
+            413 or 408 where it is too large or too slow.
+        OverloadError: There is no room for it now.
+    """
+    if not has_files(request.headers):
+        raise HTTPException(415, "expected multipart/form-data with a file in the field `file`")
+    try:
+        parser = _InMemory(request, _counted(request, admission), most)
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from None
+    except UnicodeError:  # the charset that its head names
+        raise HTTPException(400, "expected a form in UTF-8, got another charset") from None
+    if not parser.ended:  # what came after the last whole part is lost
+        await form.close()
+        raise HTTPException(400, "expected a form up to its closing boundary, got a part of one")
+    try:
+        return await asyncio.to_thread(_form_of, form, texts)  # hashing takes its time
+    finally:
+        await form.close()
+
+
+async def _counted(request: Request, admission: Admission) -> AsyncGenerator[bytes, None]:
+    async for chunk in request.stream():
+        admission.hold_bytes(len(chunk))
+        yield chunk
+
+
+def _form_of(form: FormData, known: Collection[str]) -> Form:
+    files: list[tuple[str, bytes]] = []
+    texts: dict[str, str] = {}
+    for field, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            _require(field in FILE_FIELDS, f"files in the field `file`; got one in {_shown(field)}")
+            content = value.file.read()
+            if content or value.filename:  # a browser sends an empty part for an empty choice
+                files.append((value.filename or "", content))
+        elif value or field not in FILE_FIELDS:
+            got = "text in a field for files" if field in FILE_FIELDS else f"field {_shown(field)}"
+            _require(
+                field in known, f"no other fields than {', '.join(['file', *known])}; got {got}"
+            )
+            texts[field] = value
+    _require(bool(files), "at least one file in the field `file`, got none")
+    names = distinct([shown_name(name) for name, _ in files])
+    uploads = (Upload.of(name, content) for name, (_, content) in zip(names, files, strict=True))
+    return Form(tuple(uploads), texts)
+
+
+def shown_name(given: str) -> str:
+    """What to call a file that was sent under some name, which may hold anything."""
+    last = re.split(r"[/\\]", given)[-1]
+    visible = "".join(c for c in last if c.isprintable()).replace("!", "_").replace("#", "_")
+    return visible.strip(". ")[-LONGEST_NAME:] or "file"
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that were there before with a number that makes them their own."""
+    taken: set[str] = set()
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        other = name
+        while other in taken:
+            seen[name] += 1
+            other = f"{name} ({seen[name] + 1})"
+        taken.add(other)
+        result.append(other)
+    return result
+
+
+def _require(right: bool, expected: str) -> None:
+    if not right:
+        raise HTTPException(422, f"expected {expected}")
+
+
+def _shown(field: str) -> str:
+    return repr(field[:40])

@@ -1,8 +1,9 @@
-"""What a route that takes files asks of a request: who calls, which files, how to answer."""
+"""What routes ask of a request: who calls, which options and files, how to answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
@@ -13,15 +14,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from slicewise.audit_log.keys import Role
-from slicewise.imaging.slice import Failure
 from slicewise.service.access.auth import Caller, caller_dependency
-from slicewise.service.http.problems import AnswerlessError
-from slicewise.service.http.uploads import read_form
+from slicewise.service.http.body import read_form
+from slicewise.service.http.problems import AnswerlessError, documented
 from slicewise.service.monitoring.logs import request_id_of, route_of
-from slicewise.service.prediction.admission import Door
-from slicewise.service.prediction.answers import Answered, Wish
+from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.pictures import Drawing
-from slicewise.service.prediction.recording import Origin
+from slicewise.service.prediction.records import Origin
+from slicewise.service.prediction.results import PredictionOptions, PredictionResults
 from slicewise.service.services import Services
 
 Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
@@ -33,21 +33,23 @@ PART = 256 * 1024
 """Bytes of an answer that are handed over at a time."""
 
 
-def services_of(request: Request) -> Services:
-    """The parts of this process."""
+async def _services(request: Request) -> Services:  # FastAPI gives a plain function a thread
     services: Services = request.app.state.services
     return services
 
 
-async def _parts(request: Request) -> Services:  # FastAPI gives a plain function a thread
-    return services_of(request)
+CurrentServices = Annotated[Services, Depends(_services)]
 
 
-Parts = Annotated[Services, Depends(_parts)]
+async def _origin(request: Request, caller: Predictor) -> Origin:
+    return Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
 
 
-class AnswerQuery(BaseModel):
-    """How an answer is wanted; each may come as a query parameter or as a form field."""
+RequestOrigin = Annotated[Origin, Depends(_origin)]
+
+
+class OptionsQuery(BaseModel):
+    """How predictions are wanted; each option may come in the query or as a form field."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -56,30 +58,108 @@ class AnswerQuery(BaseModel):
         None, ge=0, le=1, description="Tumor threshold instead of the model's."
     )
 
-    def wish(self) -> Wish:
-        """What the engine is told."""
-        return Wish(None, self.tta, self.threshold)
+    def drawing(self) -> Drawing | None:
+        """What is drawn of a prediction."""
+        return None
+
+    def options(self) -> PredictionOptions:
+        """What the engine gets."""
+        return PredictionOptions(self.drawing(), self.tta, self.threshold)
 
 
-class PredictQuery(AnswerQuery):
-    """How a prediction is wanted."""
+class PredictQuery(OptionsQuery):
+    """How predictions are wanted, where a picture may come with them."""
 
     explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
 
-    def wish(self) -> Wish:
-        """What the engine is told."""
-        return Wish(Drawing() if self.explain else None, self.tta, self.threshold)
+    def drawing(self) -> Drawing | None:
+        """The heat map, where it is asked for."""
+        return Drawing() if self.explain else None
 
 
+Options = Annotated[OptionsQuery, Query()]
 PredictOptions = Annotated[PredictQuery, Query()]
 
 
-def body_of_files(several: bool, options: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a multipart body with files.
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """A request with files, of a caller who may predict; nobody has read its body yet."""
+
+    request: Request
+    origin: Origin
+    services: Services
+
+    async def results(self, query: OptionsQuery, *, most: int | None = None) -> PredictionResults:
+        """Read the files and answer for them.
+
+        Args:
+            query: Options from the query; form fields of the same names come first.
+            most: Files it may hold; None for the setting.
+
+        Raises:
+            AnswerlessError: None of its files could be answered.
+            HTTPException: The body is not as it must be.
+            SliceWiseError: As `Engine.answer` raises.
+        """
+        engine, settings = self.services.engine, self.services.settings
+        names = tuple(type(query).model_fields)
+        with engine.admission.admit(sending=True) as admission:
+            form = await read_form(
+                self.request, admission, most=most or settings.max_files, texts=names
+            )
+            admission.take_place()
+            options = _with_fields(query, form.texts).options()
+            results = await engine.answer(form.uploads, admission, self.origin, options)
+        if not results.predictions:
+            raise AnswerlessError(results.failures)
+        return results
+
+    async def reply(self, make: Callable[[], BaseModel]) -> Response:
+        """A response whose JSON is written in a thread: with many pictures it takes a while."""
+        engine = self.services.engine
+        content = await engine.work(lambda: make().model_dump_json(by_alias=True).encode())
+        return CountedResponse(content, engine.admission)
+
+
+async def _upload_request(
+    request: Request, origin: RequestOrigin, services: CurrentServices
+) -> UploadRequest:
+    return UploadRequest(request, origin, services)
+
+
+Upload = Annotated[UploadRequest, Depends(_upload_request)]
+
+
+class CountedResponse(Response):
+    """JSON that admission control counts until its client has taken it."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: bytes, admission: AdmissionControl) -> None:
+        super().__init__(content)
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it in parts, each once the client has taken the one before.
+
+        Raises:
+            OverloadError: Too much waits for others to take it.
+        """
+        with self._admission.answering(len(self.body)):
+            head = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **head})
+            for first in range(0, len(self.body), PART):
+                part = self.body[first : first + PART]
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})  # waits for the last part
+
+
+def described_upload(options: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
+    """What a route with files says of itself in the OpenAPI description; for its decorator.
 
     Args:
-        several: Whether there may be more than one.
         options: What else may come as form fields.
+        several: Whether there may be more than one file.
     """
     file: dict[str, Any] = {
         "type": "string",
@@ -87,29 +167,28 @@ def body_of_files(several: bool, options: type[BaseModel]) -> dict[str, Any]:
         "description": "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them.",
     }
     files = {"type": "array", "items": file, "minItems": 1} if several else file
-    fields = options.model_json_schema()["properties"]
     schema = {
         "type": "object",
-        "properties": {"file": files, **fields},
+        "properties": {"file": files, **options.model_json_schema()["properties"]},
         "required": ["file"],
         "additionalProperties": False,
     }
-    content = {"multipart/form-data": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
+    return _described_body("multipart/form-data", schema, 400, 408, 413, 415, 422, 500)
 
 
-def body_of_json(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a JSON body that `json_of` reads."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+def described_json(model: type[BaseModel], *statuses: int) -> dict[str, Any]:
+    """The same of a route with a JSON body, which `json_of` reads."""
+    schema = model.model_json_schema()
+    return _described_body("application/json", schema, 400, 408, 413, 415, 422, *statuses)
+
+
+def _described_body(media: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:
+    body = {"required": True, "content": {media: {"schema": schema}}}
+    return {"openapi_extra": {"requestBody": body}, "responses": documented(*statuses)}
 
 
 async def json_of(request: Request, model: type[Model]) -> Model:
     """Read a JSON body; called by a route, so that its caller is known before.
-
-    Args:
-        request: Whose body nobody has read yet.
-        model: What it must be.
 
     Raises:
         HTTPException: 415 where it is no JSON by its type, 400 by its content; 413 or 408 where it
@@ -122,81 +201,13 @@ async def json_of(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        if found[0]["type"] == "json_invalid":
+        errors = error.errors(include_url=False)
+        if errors[0]["type"] == "json_invalid":
             raise HTTPException(400, "expected a body of JSON, got broken JSON") from None
-        raise RequestValidationError(_in_body(found)) from None
+        raise RequestValidationError(_in_body(errors)) from None
 
 
-async def answers_for(
-    request: Request, caller: Caller, query: AnswerQuery, *, most: int | None = None
-) -> Answered:
-    """Read the files of a request and answer for them.
-
-    Args:
-        request: Its body is read here.
-        caller: Who sent it.
-        query: Options from the query; form fields of the same names come first.
-        most: Files it may hold; None for the setting.
-
-    Raises:
-        AnswerlessError: None of its files could be answered.
-        HTTPException: The body is not as it must be.
-        SliceWiseError: As `Engine.answer` raises.
-    """
-    services = services_of(request)
-    origin = Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
-    engine = services.engine
-    with engine.door.enter(sending=True) as ticket:
-        texts = type(query).model_fields
-        form = await read_form(
-            request, ticket, most=most or services.settings.max_files, texts=tuple(texts)
-        )
-        ticket.arrive()
-        wish = with_fields(query, form.texts).wish()
-        answered = await engine.answer(form.uploads, ticket, origin, wish)
-    if not answered.given:
-        raise AnswerlessError([_pair(failure) for failure in answered.failures])
-    return answered
-
-
-async def reply(parts: Services, make: Callable[[], BaseModel]) -> Response:
-    """A response whose JSON is written in a thread: with many pictures it takes a while.
-
-    Args:
-        parts: Of the service.
-        make: Makes what is said.
-    """
-    content = await parts.engine.work(lambda: make().model_dump_json(by_alias=True).encode())
-    return CountedResponse(content, parts.engine.door)
-
-
-class CountedResponse(Response):
-    """JSON that counts at the door until its client has taken it."""
-
-    media_type = "application/json"
-
-    def __init__(self, content: bytes, door: Door) -> None:
-        """Count nothing yet."""
-        super().__init__(content)
-        self._door = door
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it in parts, each once the client has taken the one before.
-
-        Raises:
-            OverloadError: Too much waits for others to take it.
-        """
-        with self._door.answering(len(self.body)):
-            head = {"status": self.status_code, "headers": self.raw_headers}
-            await send({"type": "http.response.start", **head})
-            for first in range(0, len(self.body), PART):
-                part = self.body[first : first + PART]
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})  # waits for the last part
-
-
-def with_fields(query: AnswerQuery, texts: Mapping[str, str]) -> AnswerQuery:
+def _with_fields(query: OptionsQuery, texts: Mapping[str, str]) -> OptionsQuery:
     """Options with those of form fields in place of those of the query.
 
     Raises:
@@ -211,9 +222,5 @@ def with_fields(query: AnswerQuery, texts: Mapping[str, str]) -> AnswerQuery:
         raise RequestValidationError(_in_body(error.errors())) from None
 
 
-def _in_body(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**one, "loc": ("body", *one["loc"])} for one in found]
-
-
-def _pair(failure: Failure) -> tuple[str, str]:
-    return failure.source, failure.error
+def _in_body(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "loc": ("body", *one["loc"])} for one in errors]

@@ -1,184 +1,195 @@
-"""Made-up answers of every route, to show their shape in the OpenAPI description."""
+"""Examples in the OpenAPI description: made from the fields of a model, so that they always fit."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from slicewise import __version__
-from slicewise.inference.results import DISCLAIMER
-from slicewise.service.http.schemas import EXAMPLE, ID_EXAMPLE
 
+ID = "5f0c8f2a6d4c4a0e9f4be1f0a7d3c291"
 _PNG = "iVBORw0…"
-_BUNDLE = EXAMPLE["bundle"]
-_CLASSES = list(EXAMPLE["probabilities"])
-_SOURCE = {"source": EXAMPLE["source"], "error": "expected an image, got an empty file"}
-_DRAWN = {"heatmap": _PNG, "original": _PNG, "target": "glioma", "peak": [201, 174]}
-_STUDY = {
-    "source": "scan.zip",
+_WRITTEN = "2026-03-01T09:30:00Z"
+_CLASSES = {"glioma": 0.971, "meningioma": 0.015, "no_tumor": 0.009, "pituitary": 0.005}
+_ACCURACY = {"accuracy": {"value": 0.9, "ci_low": 0.86, "ci_high": 0.93}}
+_BUNDLE = {"name": "four-class", "version": "0.1.0", "sha256": "0" * 64}
+
+VALUES: dict[str, Any] = {
+    "id": ID,
+    "prediction_id": ID,
+    "source": "slice.png",
+    "path": "glioma/b.png",
+    "error": "expected an image, got an empty file",
+    "label": "glioma",
+    "class": "glioma",
+    "predicted_class": "glioma",
+    "classification": "glioma",
+    "true_label": "glioma",
+    "probabilities": _CLASSES,
+    "all_probabilities": {"glioma": 0.971, "notumor": 0.009},
+    "probability": 0.971,
+    "confidence": 0.971,
+    "tumor_probability": 0.991,
+    "tumor_flag": True,
+    "has_tumor": True,
+    "threshold": 0.41,
+    "prediction_set": ["glioma"],
+    "decision": "accept",
+    "reasons": [],
+    "notes": "accepted.",
+    "timing_ms": 41.2,
+    "latency_ms": 41.2,
     "plane": "axial",
-    "study": {
-        "label": "glioma",
-        "tumor_probability": 0.984,
-        "tumor_flag": True,
+    "created": _WRITTEN,
+    "caller": "ward-3",
+    "arm": "main",
+    "gradcam": _PNG,
+    "gradcam_overlay": _PNG,
+    "original": _PNG,
+    "seed": 7,
+    "count": 1,
+    "total": 10,
+    "correct": 9,
+    "accuracy": 0.9,
+    "model_name": "four_class",
+    "model_type": "resnetv2_50_stages3",
+    "architecture": "resnetv2_50_stages3",
+}
+"""By the name of a field, whatever model has it."""
+
+OF_MODELS: dict[str, dict[str, Any]] = {
+    "BundleReference": _BUNDLE,
+    "StudyAnswer": {
         "slices_flagged": 5,
         "slices_total": 24,
         "key_slices": ["scan.zip!12.dcm", "scan.zip!13.dcm", "scan.zip!11.dcm"],
     },
-    "threshold": EXAMPLE["threshold"],
-    "decision": "review",
-    "reasons": ["low_trust"],
-    "bundle": _BUNDLE,
-}
-_ACCOUNT = {
-    "notes": f"accepted. {DISCLAIMER}",
-    "decision": "accept",
-    "reasons": [],
-    "id": ID_EXAMPLE,
-    "source": EXAMPLE["source"],
-    "bundle": _BUNDLE,
-    "disclaimer": DISCLAIMER,
-}
-_BINARY = {
-    **_ACCOUNT,
-    "predicted_class": 1,
-    "predicted_label": "Tumor",
-    "confidence": 0.991,
-    "probabilities": {"No Tumor": 0.009, "Tumor": 0.991},
-    "threshold": EXAMPLE["threshold"],
-}
-_API = {
-    **_ACCOUNT,
-    "predictions": [{"class": "glioma", "probability": 0.971}],
-    "gradcam": _PNG,
-    "original": _PNG,
-}
-_WRITTEN = "2026-03-01T09:30:00Z"
-_FEEDBACK = {
-    "id": "0c1d" * 8,
-    "created": _WRITTEN,
-    "caller": "ward-3",
-    "agree": False,
-    "label": "meningioma",
-    "note": "falx",
-}
-_RECORD = {
-    **{k: EXAMPLE[k] for k in ("id", "label", "confidence", "probabilities", "tumor_probability")},
-    **{k: EXAMPLE[k] for k in ("tumor_flag", "threshold", "prediction_set", "decision", "reasons")},
-    "created": _WRITTEN,
-    "caller": "ward-3",
-    "route": "/v1/predict",
-    "request_id": "2f1e0b0c3c0c4b0f9a530f4b1a9e1d11",
-    "input_sha256": "0" * 64,
-    "slice_index": None,
-    "shadow_of": None,
-    "arm": "main",
-    "bundle": _BUNDLE,
-    "latency_ms": 41.2,
-    "summary": {"rows": 512.0, "columns": 512.0, "mean": 0.31},
-    "ood_score": -4.2,
-    "distance": -4.2,
-    "feedback": [_FEEDBACK],
-}
-_MODEL = {
-    "arm": "main",
-    "bundle": _BUNDLE,
-    "task": "four_class",
-    "classes": _CLASSES,
-    "negative_class": "no_tumor",
-    "architecture": "resnetv2_50_stages3",
-    "input_size": 160,
-    "decision": {"temperature": 0.8},
-    "evaluation": {"accuracy": {"value": 0.9, "ci_low": 0.86, "ci_high": 0.93}},
-    "intended_use": "Research on brain MRI slices.",
-    "licences": {"code and model": "MIT"},
-    "created": "2026-03-01T09:30:00+00:00",
-}
-
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "EnvelopeOut": {
-        "predictions": [EXAMPLE],
-        "studies": [_STUDY],
-        "errors": [_SOURCE],
-        "disclaimer": DISCLAIMER,
+    "StudyPredictionOut": {"source": "scan.zip", "decision": "review", "reasons": ["low_trust"]},
+    "ExplanationOut": {
+        "heatmap": _PNG,
+        "original": _PNG,
+        "target": "glioma",
+        "peak": [201, 174],
     },
-    "ExplanationsOut": {
-        "predictions": [{**EXAMPLE, **_DRAWN}],
-        "studies": [],
-        "errors": [],
-        "disclaimer": DISCLAIMER,
+    "FeedbackOut": {"id": "0c1d" * 8, "agree": False, "label": "meningioma", "note": "falx"},
+    "FeedbackTaken": {"id": "0c1d" * 8},
+    "RecordOut": {
+        "route": "/v1/predict",
+        "request_id": "2f1e0b0c3c0c4b0f9a530f4b1a9e1d11",
+        "input_sha256": "0" * 64,
+        "slice_index": None,
+        "shadow_of": None,
+        "bundle": _BUNDLE,
+        "summary": {"rows": 512.0, "columns": 512.0, "mean": 0.31},
+        "ood_score": -4.2,
+        "distance": -4.2,
     },
-    "RecordOut": _RECORD,
-    "FeedbackTaken": {"id": _FEEDBACK["id"], "prediction_id": ID_EXAMPLE},
-    "EvaluateOut": {
-        "report": {"n": 250, "accuracy": {"value": 0.9, "ci_low": 0.86, "ci_high": 0.93}},
-        "disclaimer": DISCLAIMER,
+    "EvaluateOut": {"report": {"n": 250, **_ACCURACY}},
+    "ModelOut": {
+        "task": "four_class",
+        "classes": list(_CLASSES),
+        "negative_class": "no_tumor",
+        "input_size": 160,
+        "decision": {"temperature": 0.8},
+        "evaluation": _ACCURACY,
+        "intended_use": "Research on brain MRI slices.",
+        "licences": {"code and model": "MIT"},
     },
-    "ModelsOut": {"models": [_MODEL], "disclaimer": DISCLAIMER},
     "ModelInfoOut": {
-        "model_name": "four_class",
-        "version": "0.1.0",
-        "architecture": "resnetv2_50_stages3",
         "num_classes": 4,
-        "class_names": _CLASSES,
+        "class_names": list(_CLASSES),
         "input_size": [1, 160, 160],
-        "threshold": EXAMPLE["threshold"],
         "device": "cpu",
-        "bundle": _BUNDLE,
+        "version": "0.1.0",
         "slicewise_version": __version__,
-        "disclaimer": DISCLAIMER,
     },
-    "RandomTestOut": {**_API, "true_label": "glioma", "seed": 7, "synthetic": True},
-    "AliveOut": {"status": "ok", "version": __version__},
-    "ReadyOut": {"status": "ready", "bundle": _BUNDLE, "database": "writable", "waiting": 0},
-    "HealthOut": {
-        "status": "healthy",
-        "model_loaded": True,
-        "model_name": "four_class",
-        "version": __version__,
+    "AliveOut": {"version": __version__},
+    "ReadyOut": {"waiting": 0},
+    "HealthOut": {"model_loaded": True, "version": __version__},
+    "BinaryOut": {
+        "predicted_class": 1,
+        "predicted_label": "Tumor",
+        "confidence": 0.991,
+        "probabilities": {"No Tumor": 0.009, "Tumor": 0.991},
     },
-    "MetricsOut": {
-        "accuracy": 0.9,
-        "total": 10,
-        "correct": 9,
-        "counts": {"glioma": {"total": 10, "correct": 9}},
-        "skipped": [{"path": "glioma/b.png", "error": "expected an image, got an empty file"}],
-        "predictions": None,
-        "bundle": _BUNDLE,
-        "disclaimer": DISCLAIMER,
+    "Problem": {
+        "type": "urn:slicewise:problem:unprocessable-content",
+        "title": "Unprocessable Content",
+        "status": 422,
+        "detail": "scan.png: expected a readable PNG picture, got broken or truncated data "
+        "(UnidentifiedImageError)",
+        "instance": "urn:uuid:2f1e0b0c-3c0c-4b0f-9a53-0f4b1a9e1d11",
+        "errors": None,
     },
-    "PredictOut": {
-        **_ACCOUNT,
-        "success": True,
-        "predicted_class": "glioma",
-        "confidence": 0.971,
-        "all_probabilities": {"glioma": 0.971, "notumor": 0.009},
-        "model_type": "resnetv2_50_stages3",
-        "classification": "glioma",
-        "has_tumor": True,
-        "tumor_probability": 0.991,
-        "segmentation_available": False,
-        "tumor_volume_ml": None,
-        "cam": None,
-    },
-    "ApiPredictOut": _API,
-    "BinaryOut": _BINARY,
-    "BinaryBatch": {
-        "predictions": [_BINARY],
-        "count": 1,
-        "errors": [_SOURCE],
-        "disclaimer": DISCLAIMER,
-    },
-    "BinaryWithOverlay": {**_BINARY, "gradcam_overlay": _PNG},
 }
-"""By the name of the model that a route answers with."""
+"""Of one model and those made from it; comes before `VALUES`."""
 
 
-def add_examples(described: dict[str, Any]) -> None:
-    """Put the examples into an OpenAPI description; changed in place.
+class ResponseModel(BaseModel):
+    """What a route answers with; the OpenAPI description shows an example of it."""
+
+
+def add_examples(description: dict[str, Any]) -> None:
+    """Put an example of every response model into an OpenAPI description, in place."""
+    schemas = description["components"]["schemas"]
+    for model in _models_below(ResponseModel):
+        if model.__name__ in schemas:
+            schemas[model.__name__]["examples"] = [example_of(model)]
+
+
+def _models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _models_below(each)
+
+
+def example_of(model: type) -> dict[str, Any]:
+    """A made-up value of every field of a model, as JSON.
 
     Args:
-        described: The description.
+        model: A pydantic model or a dataclass.
+
+    Raises:
+        KeyError: A field that must be given has no value here.
     """
-    schemas = described["components"]["schemas"]
-    for name, example in EXAMPLES.items():
-        schemas[name]["examples"] = [example]
+    own = {
+        name: value
+        for each in reversed(model.__mro__)
+        for name, value in OF_MODELS.get(each.__name__, {}).items()
+    }
+    return {
+        name: own[name] if name in own else _value(name, hint, default)
+        for name, hint, default in _fields(model)
+    }
+
+
+def _fields(model: type) -> Iterator[tuple[str, Any, Any]]:
+    """Name in JSON, type and default of every field."""
+    if issubclass(model, BaseModel):
+        for name, field in model.model_fields.items():
+            yield field.alias or name, field.annotation, field.default
+    elif is_dataclass(model):
+        hints = get_type_hints(model)
+        yield from ((field.name, hints[field.name], PydanticUndefined) for field in fields(model))
+
+
+def _value(name: str, hint: Any, default: Any) -> Any:
+    nested = _nested(hint)
+    if nested is not None:
+        return nested
+    return VALUES[name] if default is PydanticUndefined or name in VALUES else default
+
+
+def _nested(hint: Any) -> Any:
+    """The example of a model that a type names, in a list or dictionary where it does; or None."""
+    if isinstance(hint, type) and (issubclass(hint, BaseModel) or is_dataclass(hint)):
+        return example_of(hint)
+    for inner in get_args(hint):
+        if (found := _nested(inner)) is not None:
+            kind = get_origin(hint)
+            return [found] if kind is list else {"glioma": found} if kind is dict else found
+    return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -20,6 +21,7 @@ from slicewise.errors import (
     EvaluationError,
     FeedbackError,
     InputError,
+    InternalError,
     LimitError,
     ManifestError,
     MissingExtraError,
@@ -27,12 +29,15 @@ from slicewise.errors import (
     RateLimitError,
     SliceWiseError,
 )
-from slicewise.service.monitoring.logs import request_id_of
+from slicewise.imaging.slice import Failure, InternalFailure
+from slicewise.service.http.examples import ResponseModel
+from slicewise.service.monitoring.logs import request_id_of, route_of
 
 PROBLEM_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:slicewise:problem:"
 
 _STATUSES: tuple[tuple[type[SliceWiseError], HTTPStatus], ...] = (
+    (InternalError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (LimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -44,12 +49,12 @@ _STATUSES: tuple[tuple[type[SliceWiseError], HTTPStatus], ...] = (
     (RateLimitError, HTTPStatus.TOO_MANY_REQUESTS),
     (AuditError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-_UNSAID: dict[type[SliceWiseError], str] = {
-    AuditError: "the audit database does not answer; nothing was predicted that is not recorded"
-}
-"""Errors whose own text may name a place on the server, and what is said instead."""
+"""The first that fits counts."""
 
-_RETRY_AFTER_AUDIT_S = 5
+_AUDIT_DETAIL = "the audit database does not answer; nothing was predicted that is not recorded"
+_RETRY_AFTER_S = 5
+
+log = structlog.stdlib.get_logger("slicewise.service")
 
 
 class InputProblem(BaseModel):
@@ -59,7 +64,7 @@ class InputProblem(BaseModel):
     error: str = Field(description="What was expected and what was got.")
 
 
-class Problem(BaseModel):
+class Problem(ResponseModel):
     """A problem document (RFC 9457)."""
 
     type: str = Field(description="Kind of the problem, a URN.")
@@ -69,35 +74,15 @@ class Problem(BaseModel):
     instance: str = Field(description="Id of the request, as in the log.")
     errors: list[InputProblem] | None = Field(None, description="By input, where there are more.")
 
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {
-                    "type": TYPE_PREFIX + "unprocessable-content",
-                    "title": "Unprocessable Content",
-                    "status": 422,
-                    "detail": "scan.png: expected a readable PNG picture, got broken or truncated "
-                    "data (UnidentifiedImageError)",
-                    "instance": "urn:uuid:2f1e0b0c-3c0c-4b0f-9a53-0f4b1a9e1d11",
-                    "errors": None,
-                }
-            ]
-        }
-    }
-
 
 class AnswerlessError(InputError):
-    """None of several inputs could be answered.
+    """None of the inputs of a request could be answered."""
 
-    Args:
-        failed: Name and error of each.
-    """
-
-    def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
-        shown = "; ".join(f"{source}: {error}" for source, error in failed[:3])
-        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        shown = "; ".join(f"{one.source}: {one.error}" for one in failures[:3])
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         super().__init__(shown + more)
-        self.failed = tuple(failed)
+        self.failures = tuple(failures)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -109,17 +94,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def tidy(described: dict[str, Any]) -> None:
-    """Take out of a description what FastAPI adds to it: problems as plain JSON.
-
-    Args:
-        described: An OpenAPI description; changed in place.
-    """
-    for methods in described["paths"].values():
+def remove_plain_json(description: dict[str, Any]) -> None:
+    """Take out of an OpenAPI description what FastAPI adds to it: problems as plain JSON."""
+    for methods in description["paths"].values():
         for operation in methods.values():
             for response in operation["responses"].values():
-                content = response.get("content", {})
-                if PROBLEM_TYPE in content:
+                if PROBLEM_TYPE in (content := response.get("content", {})):
                     content.pop("application/json", None)
 
 
@@ -129,16 +109,16 @@ def problem_response(
     request_id: str,
     *,
     headers: Mapping[str, str] | None = None,
-    errors: Sequence[tuple[str, str]] | None = None,
+    errors: Sequence[Failure] | None = None,
 ) -> Response:
     """A problem document as a response.
 
     Args:
         status: HTTP status.
-        detail: What was wrong; no path on the server, nothing of a patient.
+        detail: What was wrong with this request.
         request_id: Of the request.
-        headers: To send with it.
-        errors: Name and error of each input, where there are several.
+        headers: To send beside it.
+        errors: One an input, where there are several.
     """
     title = _title(status)
     problem = Problem(
@@ -149,7 +129,7 @@ def problem_response(
         instance=_urn(request_id),
         errors=None
         if errors is None
-        else [InputProblem(source=source, error=error) for source, error in errors],
+        else [InputProblem(source=one.source, error=one.error) for one in errors],
     )
     content = problem.model_dump_json(exclude_none=True)
     return Response(content, status, dict(headers or {}), media_type=PROBLEM_TYPE)
@@ -162,7 +142,7 @@ def failure_response(request_id: str) -> Response:
 
 def ending_response(request_id: str) -> Response:
     """The answer to a request that was not done when the service had to end."""
-    again = {"Retry-After": str(_RETRY_AFTER_AUDIT_S)}
+    again = {"Retry-After": str(_RETRY_AFTER_S)}
     return problem_response(503, "the service is ending; ask again", request_id, headers=again)
 
 
@@ -179,8 +159,13 @@ async def _on_slicewise_error(request: Request, error: Exception) -> Response:
     status = _status_of(error)
     if status is None:  # a bundle, a run: nothing that a request can do wrong
         raise error
-    detail = next((text for kind, text in _UNSAID.items() if isinstance(error, kind)), str(error))
-    errors = error.failed if isinstance(error, AnswerlessError) else None
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error(
+            "failure on an input", route=route_of(request.scope), exc_info=error.__cause__ or error
+        )
+    # What the audit log says of itself may name a place on the server.
+    detail = _AUDIT_DETAIL if isinstance(error, AuditError) else str(error)
+    errors = error.failures if isinstance(error, AnswerlessError) else None
     headers = _headers_of(error)
     return problem_response(status, detail, _id_of(request), headers=headers, errors=errors)
 
@@ -188,6 +173,10 @@ async def _on_slicewise_error(request: Request, error: Exception) -> Response:
 def _status_of(error: SliceWiseError) -> int | None:
     if isinstance(error, AccessError):
         return HTTPStatus.FORBIDDEN if error.known else HTTPStatus.UNAUTHORIZED
+    if isinstance(error, AnswerlessError) and all(
+        isinstance(one, InternalFailure) for one in error.failures
+    ):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), None)
 
 
@@ -195,7 +184,7 @@ def _headers_of(error: SliceWiseError) -> dict[str, str]:
     if isinstance(error, OverloadError | RateLimitError):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, AuditError):
-        return {"Retry-After": str(_RETRY_AFTER_AUDIT_S)}
+        return {"Retry-After": str(_RETRY_AFTER_S)}
     if isinstance(error, AccessError) and not error.known:
         return {"WWW-Authenticate": "Bearer"}
     return {}
@@ -204,16 +193,12 @@ def _headers_of(error: SliceWiseError) -> dict[str, str]:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise TypeError(f"expected a RequestValidationError, got {type(error)}")
-    return problem_response(422, wrong_values(error.errors()), _id_of(request))
+    return problem_response(422, _wrong_values(error.errors()), _id_of(request))
 
 
-def wrong_values(found: Sequence[Mapping[str, Any]]) -> str:
-    """What pydantic found, without the values that were sent.
-
-    Args:
-        found: Its list of errors.
-    """
-    parts = [(".".join(str(step) for step in one["loc"]), one["msg"]) for one in found[:5]]
+def _wrong_values(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What pydantic found, without the values that were sent."""
+    parts = [(".".join(str(step) for step in one["loc"]), one["msg"]) for one in errors[:5]]
     return "; ".join(f"{where}: {what}" if where else str(what) for where, what in parts)
 
 

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from slicewise.imaging.slice import Failure
-from slicewise.inference.decision import (
-    BundleReference,
-    Reason,
-    StudyAnswer,
-    StudyPrediction,
-    Verdict,
-)
+from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
 from slicewise.inference.results import DISCLAIMER
+from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
-from slicewise.service.prediction.answers import Answered, Given
-
-ID_EXAMPLE = "5f0c8f2a6d4c4a0e9f4be1f0a7d3c291"
-EXAMPLE: dict[str, Any] = {
-    "id": ID_EXAMPLE,
-    "source": "slice.png",
-    "label": "glioma",
-    "probabilities": {
-        "glioma": 0.971,
-        "meningioma": 0.015,
-        "no_tumor": 0.009,
-        "pituitary": 0.005,
-    },
-    "confidence": 0.971,
-    "tumor_probability": 0.991,
-    "tumor_flag": True,
-    "threshold": 0.41,
-    "prediction_set": ["glioma"],
-    "decision": "accept",
-    "reasons": [],
-    "bundle": {"name": "four-class", "version": "0.1.0", "sha256": "0" * 64},
-    "timing_ms": 41.2,
-    "heatmap": None,
-    "disclaimer": DISCLAIMER,
-}
-"""A made-up answer, to show its shape."""
+from slicewise.service.prediction.results import PredictionResults, RecordedPrediction
 
 
-class PredictionOut(BaseModel):
+class PredictionOut(ResponseModel):
     """The answer for one slice."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str = Field(description="Under which the audit database keeps it; feedback names it.")
     source: str = Field(description="Name of the file, then `!member` of a zip, then `#index`.")
@@ -73,15 +41,6 @@ class PredictionOut(BaseModel):
 class ExplanationOut(PredictionOut):
     """The answer for one slice with its pictures."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {**EXAMPLE, "heatmap": "iVBORw0…", "original": "iVBORw0…"}
-                | {"target": "glioma", "peak": [201, 174]}
-            ]
-        }
-    )
-
     original: str | None = Field(None, description="The slice as base64 PNG.")
     target: str | None = Field(None, description="Class whose heat map it is.")
     peak: tuple[int, int] | None = Field(
@@ -89,7 +48,7 @@ class ExplanationOut(PredictionOut):
     )
 
 
-class StudyPredictionOut(BaseModel):
+class StudyPredictionOut(ResponseModel):
     """The answer for a series."""
 
     source: str
@@ -101,60 +60,41 @@ class StudyPredictionOut(BaseModel):
     bundle: BundleReference
 
 
-class EnvelopeOut(BaseModel):
+Item = TypeVar("Item")
+
+
+class _Results(ResponseModel, Generic[Item]):
+    predictions: list[Item]
+    studies: list[StudyPredictionOut]
+    errors: list[InputProblem] = Field(
+        description="Inputs that could not be answered, and how many answers have no picture."
+    )
+    disclaimer: str = DISCLAIMER
+
+
+class PredictionsOut(_Results[PredictionOut]):
     """The answers for several slices, or for a series."""
 
-    predictions: list[PredictionOut]
-    studies: list[StudyPredictionOut]
-    errors: list[InputProblem] = Field(
-        description="Inputs that could not be answered, and how many answers have no picture."
-    )
-    disclaimer: str = DISCLAIMER
 
-
-class ExplanationsOut(BaseModel):
+class ExplanationsOut(_Results[ExplanationOut]):
     """The answers for several slices, or for a series, with their pictures."""
 
-    predictions: list[ExplanationOut]
-    studies: list[StudyPredictionOut]
-    errors: list[InputProblem] = Field(
-        description="Inputs that could not be answered, and how many answers have no picture."
-    )
-    disclaimer: str = DISCLAIMER
+
+def prediction_out(recorded: RecordedPrediction) -> PredictionOut:
+    """One prediction for the wire."""
+    return PredictionOut(**_fields(recorded))
 
 
-def prediction_out(given: Given) -> PredictionOut:
-    """One answer for the wire."""
-    return PredictionOut(**_fields(given))
+def predictions_out(results: PredictionResults) -> PredictionsOut:
+    """All results of a request for the wire."""
+    predictions = [prediction_out(one) for one in results.predictions]
+    return PredictionsOut(predictions=predictions, **_beside(results))
 
 
-def explanation_out(given: Given) -> ExplanationOut:
-    """One answer with its pictures for the wire."""
-    pictures = given.pictures
-    return ExplanationOut(
-        **_fields(given),
-        original=None if pictures is None else pictures.original,
-        target=None if pictures is None else pictures.target,
-        peak=None if pictures is None else pictures.peak,
-    )
-
-
-def envelope_out(answered: Answered) -> EnvelopeOut:
-    """All answers to a request for the wire."""
-    return EnvelopeOut(
-        predictions=[prediction_out(given) for given in answered.given],
-        studies=[_study(study) for study in answered.studies],
-        errors=[input_problem(failure) for failure in answered.failures],
-    )
-
-
-def explanations_out(answered: Answered) -> ExplanationsOut:
-    """All answers to a request for the wire, with their pictures."""
-    return ExplanationsOut(
-        predictions=[explanation_out(given) for given in answered.given],
-        studies=[_study(study) for study in answered.studies],
-        errors=[input_problem(failure) for failure in answered.failures],
-    )
+def explanations_out(results: PredictionResults) -> ExplanationsOut:
+    """All results of a request for the wire, with their pictures."""
+    predictions = [_explanation_out(one) for one in results.predictions]
+    return ExplanationsOut(predictions=predictions, **_beside(results))
 
 
 def input_problem(failure: Failure) -> InputProblem:
@@ -162,10 +102,19 @@ def input_problem(failure: Failure) -> InputProblem:
     return InputProblem(source=failure.source, error=failure.error)
 
 
-def _study(study: StudyPrediction) -> StudyPredictionOut:
-    return StudyPredictionOut(**asdict(study))
+def _explanation_out(recorded: RecordedPrediction) -> ExplanationOut:
+    drawn = recorded.pictures
+    beside = {} if drawn is None else {k: getattr(drawn, k) for k in ("original", "target", "peak")}
+    return ExplanationOut(**_fields(recorded), **beside)
 
 
-def _fields(given: Given) -> dict[str, Any]:
-    heatmap = None if given.pictures is None else given.pictures.heatmap
-    return {**asdict(given.prediction), "id": given.id, "heatmap": heatmap}
+def _beside(results: PredictionResults) -> dict[str, Any]:
+    return {
+        "studies": [StudyPredictionOut(**asdict(study)) for study in results.studies],
+        "errors": [input_problem(failure) for failure in results.failures],
+    }
+
+
+def _fields(recorded: RecordedPrediction) -> dict[str, Any]:
+    heatmap = None if recorded.pictures is None else recorded.pictures.heatmap
+    return {**asdict(recorded.prediction), "id": recorded.id, "heatmap": heatmap}

@@ -36,6 +36,13 @@ class Batcher:
 
     A pass starts when it is full, when its oldest slice waited for the patience that was set, or
     as soon as no further slice is on its way.
+
+    Args:
+        classifier: Answers; others may prepare slices with it meanwhile.
+        settings: Size of a pass and patience.
+        metrics: Where waits, sizes and times are counted.
+        coming: Requests on their way that have slices to hand in; asked from the thread.
+        arm: main or challenger, as the queue is counted.
     """
 
     def __init__(
@@ -46,15 +53,6 @@ class Batcher:
         coming: Callable[[], int],
         arm: str,
     ) -> None:
-        """Start the thread.
-
-        Args:
-            classifier: Answers; others may prepare slices with it meanwhile.
-            settings: Size of a pass and patience.
-            metrics: Where waits, sizes and times are counted.
-            coming: Requests on their way that have slices to hand in; asked from the thread.
-            arm: main or challenger, as the queue is counted.
-        """
         self.classifier = classifier
         self._size = settings.batch_size
         self._patience_s = settings.batch_patience_ms / 1000
@@ -64,7 +62,7 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._changed = Condition()
         self._closed = False
-        self.each_s = FIRST_GUESS_S
+        self.seconds_per_slice = FIRST_GUESS_S
         """What a slice took in the last passes, seconds."""
         self._thread = Thread(target=self._run, name="forward", daemon=True)
         self._thread.start()
@@ -136,10 +134,10 @@ class Batcher:
             self._metrics.observe_stage("queue", started - item.since)
         self._answer(running, tta=tta)
         took = (time.perf_counter() - started) / len(running)
-        self.each_s = _REMEMBERED * self.each_s + (1 - _REMEMBERED) * took
+        self.seconds_per_slice = _REMEMBERED * self.seconds_per_slice + (1 - _REMEMBERED) * took
 
     def _answer(self, running: Sequence[_Waiting], *, tta: bool) -> None:
-        """Answer in one pass; where it fails, each by itself, so that only the culprit hears."""
+        """Answer in one pass; where it fails, each by itself, so that it fails for one slice."""
         self._metrics.batch_size(len(running))
         try:
             with self._metrics.stage("forward"):

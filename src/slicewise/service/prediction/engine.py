@@ -1,8 +1,9 @@
-"""One request to its answers: read, answer in shared passes, draw, record, and only then reply."""
+"""One request to its results: read, answer in shared passes, draw, record, and only then reply."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,16 +18,20 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.predict import joined
 from slicewise.inference.results import SeriesAnswers
-from slicewise.service.http.uploads import Upload, limits_of
 from slicewise.service.monitoring.metrics import Metrics
-from slicewise.service.prediction.admission import Door, Ticket
-from slicewise.service.prediction.answers import Answered, Wish, together
+from slicewise.service.prediction.admission import Admission, AdmissionControl
 from slicewise.service.prediction.batching import Batcher
 from slicewise.service.prediction.pictures import Pictures, draw, not_drawn, to_draw
-from slicewise.service.prediction.reading import Reading, ReadSeries, read_uploads
-from slicewise.service.prediction.recording import MANY, Origin, Recorder, records_of
+from slicewise.service.prediction.records import MANY, Origin, Recorder, records_of
+from slicewise.service.prediction.results import PredictionOptions, PredictionResults
 from slicewise.service.prediction.shadow import Shadow
-from slicewise.service.prediction.traffic_split import Rollout
+from slicewise.service.prediction.uploads import (
+    PreparedRequest,
+    PreparedSeries,
+    Upload,
+    limits_of,
+    read_uploads,
+)
 from slicewise.service.settings import MEBIBYTE, Settings
 
 WORKERS = 2
@@ -46,11 +51,50 @@ MOST_PICTURE_BYTES = 48 * MEBIBYTE
 
 ANSWERS = 4
 """Bytes of pictures, and of answers that clients have not taken, in largest answers."""
+
+_SALT = b"slicewise rollout"  # never changes: it would send inputs to the other bundle
 Result = TypeVar("Result")
 
 
+class TrafficSplit:
+    """Which of two bundles answers an input: decided by the input alone, on every machine alike."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._share = settings.challenger_share if settings.challenger is not None else 0.0
+        self.has_challenger = settings.challenger is not None
+        self.has_shadow = self.has_challenger and self._share == 0
+        """Whether the challenger runs beside the main bundle and never answers."""
+
+    def arm_of(self, input_sha256: str) -> Arm:
+        """Who answers an input; a larger share keeps every input that a smaller one gave away.
+
+        Args:
+            input_sha256: Of the uploaded bytes, hexadecimal; all slices of an upload go together.
+        """
+        return Arm.CHALLENGER if fraction_of(input_sha256) < self._share else Arm.MAIN
+
+
+def fraction_of(input_sha256: str) -> float:
+    """A number in [0, 1) that depends on the input alone, evenly spread over inputs.
+
+    The hash is hashed again with a salt, so that the number has nothing to do with what else is
+    decided by a hash of the input. It is no secret: the salt is public, and who tries many
+    versions of a file can find one for the arm of their choice.
+    """
+    digest = hashlib.sha256(_SALT + input_sha256.encode("ascii")).digest()
+    # Shifted to 53 bits: a 64-bit fraction close to 1 would round up to 1.0.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
 class Engine:
-    """Answers requests in one process; its methods are called on the event loop."""
+    """Answers requests in one process; its methods are called on the event loop.
+
+    Args:
+        settings: Limits and sizes.
+        classifiers: The main bundle and, where there is one, its challenger.
+        store: Where every prediction is written before it is given.
+        metrics: Where all is counted.
+    """
 
     def __init__(
         self,
@@ -59,37 +103,29 @@ class Engine:
         store: AuditStore,
         metrics: Metrics,
     ) -> None:
-        """Start the threads.
-
-        Args:
-            settings: Limits and sizes.
-            classifiers: The main bundle and, where there is one, its challenger.
-            store: Where every answer is written before it is given.
-            metrics: Where all is counted.
-        """
         self._settings = settings
         self._limits = limits_of(settings)
         self._metrics = metrics
         self._recorder = Recorder(store, metrics)
-        self._rollout = Rollout(settings)
+        self._split = TrafficSplit(settings)
         self._coming = 0
         self._batchers = {
             arm: Batcher(classifier, settings, metrics, lambda: self._coming, arm.value)
             for arm, classifier in classifiers.items()
         }
-        self.door = Door(
+        self.admission = AdmissionControl(
             settings.queue_size,
             BODIES * settings.max_upload_bytes,
             DECODED * self._limits.max_volume_pixels,
             ANSWERS * MOST_PICTURE_BYTES,
-            lambda: max(batcher.each_s for batcher in self._batchers.values()),
+            lambda: max(batcher.seconds_per_slice for batcher in self._batchers.values()),
         )
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._jobs: set[asyncio.Task[None]] = set()
         self._working: dict[asyncio.Future[Any], float] = {}
         self._stops: set[Event] = set()
         self._shadow: Shadow | None = None
-        if self._rollout.has_shadow:
+        if self._split.has_shadow:
             challenger = self._batchers[Arm.CHALLENGER]
             self._shadow = Shadow(
                 challenger, settings.batch_size, self._recorder, self.work, self._start
@@ -113,25 +149,23 @@ class Engine:
         return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
 
     async def answer(
-        self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
-    ) -> Answered:
-        """Answer for the files of one request; when this returns, every answer is on disk.
-
-        Args:
-            uploads: The files.
-            ticket: Of the request.
-            origin: Where it comes from.
-            wish: How it wants its answers.
+        self,
+        uploads: Sequence[Upload],
+        admission: Admission,
+        origin: Origin,
+        options: PredictionOptions,
+    ) -> PredictionResults:
+        """Answer for the files of one request; when this returns, every prediction is on disk.
 
         Raises:
             OverloadError: It took longer than a request may take.
             LimitError: It holds more slices than a request may hold.
             ConfigError: A threshold for a model without a negative class, or an unknown class.
-            AuditError: The answers could not be recorded; then none is given.
+            AuditError: The predictions could not be recorded; then none is given.
         """
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
-                return await self._answer(uploads, ticket, origin, wish)
+                return await self._answer(uploads, admission, origin, options)
         except TimeoutError:
             limit = self._settings.request_timeout_s
             raise OverloadError(f"not answered within {limit:g} s; send less", 5) from None
@@ -140,9 +174,9 @@ class Engine:
         """Run something in one of the threads that decode and draw."""
         return await asyncio.shield(self._working_on(job, *given))
 
-    async def _off_loop(self, slices: int, job: Callable[[], Result]) -> Result:
+    async def _off_loop(self, slices: int, job: Callable[..., Result], *given: Any) -> Result:
         """Do at once what is short, and in a thread what is not."""
-        return await self.work(job) if slices > MANY else job()
+        return await self.work(job, *given) if slices > MANY else job(*given)
 
     def _working_on(self, job: Callable[..., Result], *given: Any) -> asyncio.Future[Result]:
         """What a thread works on; it is done when the thread is, whoever stops to wait."""
@@ -163,55 +197,60 @@ class Engine:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(
-        self, uploads: Sequence[Upload], ticket: Ticket, origin: Origin, wish: Wish
-    ) -> Answered:
-        self._check(wish)
-        reading = await self._read(uploads, ticket)
-        results: list[SeriesAnswers] = []
+        self,
+        uploads: Sequence[Upload],
+        admission: Admission,
+        origin: Origin,
+        options: PredictionOptions,
+    ) -> PredictionResults:
+        self._check(options)
+        request = await self._read(uploads, admission)
+        answered: list[SeriesAnswers] = []
         records: list[PredictionRecord] = []
-        for read in reading.series:
-            answers = await self._forward(read, ticket, wish)
-            classifier = self.classifiers[read.arm]
-            join = partial(joined, read.series, answers, classifier, threshold=wish.threshold)
-            results.append(await self._off_loop(len(answers), join))
-            given = results[-1].answers
-            rows = partial(records_of, read, given, read.arm, origin)
-            records += await self._off_loop(len(answers), rows)
-        recorded = self._start(
-            self._recorder.write(records)
-        )  # the disk works while pictures are drawn
-        drawn, undrawn = await self._draw_all(results, ticket, wish)
+        for series in request.series:
+            answers = await self._forward(series, admission, options)
+            count, classifier = len(answers), self.classifiers[series.arm]
+            join = partial(joined, threshold=options.threshold)
+            found = await self._off_loop(count, join, series.series, answers, classifier)
+            answered.append(found)
+            records += await self._off_loop(
+                count, records_of, series, found.answers, series.arm, origin
+            )
+        # The disk works while pictures are drawn.
+        recorded = self._start(self._recorder.write(records))
+        drawn, undrawn = await self._draw_all(answered, admission, options)
         await asyncio.shield(recorded)
+        ids = [record.id for record in records]
         if self._shadow is not None:
-            self._shadow.start(reading, [row.id for row in records], ticket, origin, wish)
-        put = partial(together, results, records, drawn, [*reading.failures, *undrawn])
-        return await self._off_loop(len(records), put)
+            self._shadow.start(request, ids, admission, origin, options)
+        failures = [*request.failures, *undrawn]
+        return await self._off_loop(len(ids), PredictionResults.of, answered, ids, drawn, failures)
 
-    def _check(self, wish: Wish) -> None:
+    def _check(self, options: PredictionOptions) -> None:
         """Refuse what a bundle that answers cannot do, before anything is decoded."""
-        silent = {Arm.CHALLENGER} if self._rollout.has_shadow else set()
+        silent = {Arm.CHALLENGER} if self._split.has_shadow else set()
         for arm in self._batchers.keys() - silent:
             classifier = self._batchers[arm].classifier
-            classifier.threshold(wish.threshold)
-            if wish.drawing is not None:
-                wish.drawing.require_class(classifier.bundle.classes)
+            classifier.threshold(options.threshold)
+            if options.drawing is not None:
+                options.drawing.require_class(classifier.bundle.classes)
 
-    async def _read(self, uploads: Sequence[Upload], ticket: Ticket) -> Reading:
+    async def _read(self, uploads: Sequence[Upload], admission: Admission) -> PreparedRequest:
         """What the files hold; where nobody waits any more, the thread is told and waited for."""
         self._coming += 1
         stop = Event()
         self._stops.add(stop)
-        ticket.share()
+        admission.share()
         reading = self._working_on(
             read_uploads,
             uploads,
             self._limits,
-            self._rollout.arm_of,
+            self._split.arm_of,
             self.classifiers.__getitem__,
-            ticket,
+            admission,
             stop,
         )
-        reading.add_done_callback(lambda _: ticket.leave())
+        reading.add_done_callback(lambda _: admission.release())
         try:
             with self._metrics.stage("decode"):
                 return await asyncio.shield(reading)
@@ -220,35 +259,37 @@ class Engine:
             self._stops.discard(stop)
             self._coming -= 1
 
-    async def _forward(self, read: ReadSeries, ticket: Ticket, wish: Wish) -> list[Answer]:
+    async def _forward(
+        self, series: PreparedSeries, admission: Admission, options: PredictionOptions
+    ) -> list[Answer]:
         """Answers for a series, as many slices at a time as there is room for."""
-        batcher = self._batchers[read.arm]
-        limit = batcher.classifier.threshold(wish.threshold)
+        batcher = self._batchers[series.arm]
+        limit = batcher.classifier.threshold(options.threshold)
         answers: list[Answer] = []
-        while len(answers) < len(read.ready):
-            left = len(read.ready) - len(answers)
-            more = ticket.more(min(left, self._settings.batch_size) - 1)
-            window = read.ready[len(answers) : len(answers) + 1 + more]
-            waiting = batcher.submit(window, limit, tta=wish.tta)
+        while len(answers) < len(series.ready):
+            left = len(series.ready) - len(answers)
+            more = admission.add_slices(min(left, self._settings.batch_size) - 1)
+            window = series.ready[len(answers) : len(answers) + 1 + more]
+            waiting = batcher.submit(window, limit, tta=options.tta)
             answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
-            ticket.less(more)
+            admission.remove_slices(more)
         return answers
 
     async def _draw_all(
-        self, results: Sequence[SeriesAnswers], ticket: Ticket, wish: Wish
+        self, answered: Sequence[SeriesAnswers], admission: Admission, options: PredictionOptions
     ) -> tuple[list[Pictures | None], list[Failure]]:
-        """Pictures in the order of the slices, and what is said where there were too many."""
+        """Pictures in the order of the slices, and the entry for those without, if any."""
         drawn: list[Pictures | None] = []
         left_out: list[str] = []
         room, size = MOST_PICTURES, 0
-        for slice_, answer, wanted in to_draw(results):
+        for slice_, answer, wanted in to_draw(answered):
             picture = None
-            if wish.drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
+            if options.drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
                 with self._metrics.stage("draw"):
-                    picture = await self.work(draw, slice_, answer, wish.drawing)
-                picture = picture if ticket.has_room_to_answer(picture.size) else None
+                    picture = await self.work(draw, slice_, answer, options.drawing)
+                picture = picture if admission.hold_answer(picture.size) else None
                 room, size = (0, size) if picture is None else (room - 1, size + picture.size)
-            if picture is None and wish.drawing is not None and wanted:
+            if picture is None and options.drawing is not None and wanted:
                 left_out.append(slice_.source)
             drawn.append(picture)
         return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))
@@ -261,7 +302,7 @@ class Engine:
         return task
 
 
-async def _wait(for_: Iterable[asyncio.Future[Any]], ends_at: float) -> None:
+async def _wait(futures: Iterable[asyncio.Future[Any]], ends_at: float) -> None:
     """Wait until all are done, or the time has come."""
-    if waited := set(for_):
+    if waited := set(futures):
         await asyncio.wait(waited, timeout=max(0.0, ends_at - time.monotonic()))

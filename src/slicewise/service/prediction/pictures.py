@@ -1,4 +1,4 @@
-"""Pictures in answers: base64 PNG."""
+"""Pictures beside predictions: base64 PNG."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What is drawn of an answer.
+    """What is drawn of a prediction.
 
     Args:
         target: Class whose heat map it is; None for the answered one.
@@ -74,12 +74,7 @@ class Pictures:
 
 
 def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
-    """Draw one answer.
-
-    Args:
-        slice_: The slice.
-        answer: What was answered for it.
-        drawing: What is wanted.
+    """Draw the prediction for one slice.
 
     Raises:
         ConfigError: The model has no class of that name.
@@ -102,14 +97,11 @@ def to_draw(results: Sequence[SeriesAnswers]) -> Iterator[tuple[Slice, Answer, b
 
 
 def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
-    """What an answer says of slices that it has no picture of, though one was asked for.
+    """The entry for slices without a picture, though one was asked for; none where all have one.
 
     Args:
         sources: Of those slices.
         most: Slices of the request that were drawn.
-
-    Returns:
-        One entry, or none where all were drawn.
     """
     if not sources:
         return []

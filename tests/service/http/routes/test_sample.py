@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders_service import files, picture_of, problem
+from builders_service import files, problem
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import is_synthetic
 
@@ -27,11 +27,3 @@ def test_a_sample_of_no_seed_tells_its_seed(client):
 @pytest.mark.parametrize("query", ["seed=-1", "seed=x", "label=cat", "other=1"])
 def test_a_sample_of_nothing_is_refused(client, query):
     problem(client.get(f"/v1/sample?{query}"), 422)
-
-
-def test_the_older_route_answers_for_a_sample(client):
-    said = client.get("/api/random-test?seed=5&label=no_tumor").json()
-    assert said["true_label"] == "notumor"
-    assert said["synthetic"] is True
-    assert picture_of(said["original"]).size == (512, 512)
-    assert client.get(f"/v1/predictions/{said['id']}").json()["route"] == "/api/random-test"

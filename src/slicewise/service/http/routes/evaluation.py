@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.results import DISCLAIMER
-from slicewise.service.access.roots import Roots
-from slicewise.service.http.bulk import Deadline
-from slicewise.service.http.dependencies import Parts, Reviewer, body_of_json, json_of
-from slicewise.service.http.problems import documented
+from slicewise.service.access.roots import DataRoots
+from slicewise.service.http.dependencies import (
+    CurrentServices,
+    Reviewer,
+    described_json,
+    json_of,
+)
+from slicewise.service.http.evaluation_jobs import Deadline
+from slicewise.service.http.examples import ResponseModel
 
 router = APIRouter(prefix="/v1", tags=["evaluation"])
 MOST_RESAMPLES = 2000
@@ -42,7 +48,7 @@ class EvaluateIn(BaseModel):
     resamples: int = Field(200, ge=50, le=MOST_RESAMPLES, description="For intervals.")
 
 
-class EvaluateOut(BaseModel):
+class EvaluateOut(ResponseModel):
     """What was measured: the content of `metrics.json`."""
 
     report: dict[str, Any]
@@ -52,29 +58,19 @@ class EvaluateOut(BaseModel):
 @router.post(
     "/evaluate",
     summary="Measure the main bundle on a manifest of the server",
-    openapi_extra=body_of_json(EvaluateIn),
-    responses=documented(400, 408, 413, 415, 422, 501),
+    **described_json(EvaluateIn, 500, 501),
 )
-async def evaluate(request: Request, caller: Reviewer, parts: Parts) -> EvaluateOut:
+async def evaluate(request: Request, caller: Reviewer, services: CurrentServices) -> EvaluateOut:
     """One at a time; nothing is kept, and evaluated slices are no predictions for anybody."""
     wanted = await json_of(request, EvaluateIn)
-    bulk, deadline = parts.bulk, Deadline(parts.settings.request_timeout_s)
-    classifier = parts.engine.main
-    report = await bulk.run(lambda: measured(wanted, classifier, bulk.roots, deadline), deadline)
-    return EvaluateOut(report=bulk.roots.hidden_in(json.loads(json.dumps(report))))
+    report = await services.jobs.run(partial(measured, wanted, services.engine.main))
+    return EvaluateOut(report=services.jobs.roots.hidden_in(json.loads(json.dumps(report))))
 
 
 def measured(
-    wanted: EvaluateIn, classifier: Classifier, roots: Roots, deadline: Deadline
+    wanted: EvaluateIn, classifier: Classifier, roots: DataRoots, deadline: Deadline
 ) -> dict[str, Any]:
-    """Run the evaluation of the command line; its files are thrown away.
-
-    Args:
-        wanted: What to measure.
-        classifier: The model.
-        roots: Where data may lie.
-        deadline: Told after every slice.
-    """
+    """Run the evaluation of the command line; its files are thrown away."""
     from slicewise.data.manifest import Manifest
     from slicewise.evaluation.evaluate import default_split
     from slicewise.evaluation.evaluate import evaluate as run

@@ -1,4 +1,4 @@
-"""Answers as they were recorded, and what people say about them."""
+"""Predictions as they were recorded, and what people say about them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from slicewise.audit_log.keys import Role
 from slicewise.audit_log.records import LONGEST_NOTE, Feedback, PredictionRecord
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Caller
-from slicewise.service.http.dependencies import Parts, Predictor, body_of_json, json_of
+from slicewise.service.http.dependencies import (
+    CurrentServices,
+    Predictor,
+    described_json,
+    json_of,
+)
+from slicewise.service.http.examples import ID, ResponseModel
 from slicewise.service.http.problems import documented
-from slicewise.service.http.schemas import ID_EXAMPLE
 from slicewise.service.services import Services
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
 PredictionId = Annotated[
-    str, Path(pattern="^[0-9a-f]{32}$", description="`id` of the answer.", examples=[ID_EXAMPLE])
+    str, Path(pattern="^[0-9a-f]{32}$", description="`id` of the answer.", examples=[ID])
 ]
 
 
@@ -51,14 +56,14 @@ class FeedbackOut(BaseModel):
     note: str | None
 
 
-class FeedbackTaken(BaseModel):
+class FeedbackTaken(ResponseModel):
     """Under which id it is kept."""
 
     id: str
     prediction_id: str
 
 
-class RecordOut(BaseModel):
+class RecordOut(ResponseModel):
     """An answer as the audit database keeps it, and what was said about it."""
 
     id: str
@@ -95,44 +100,39 @@ class RecordOut(BaseModel):
     summary="An answer as it was recorded",
     responses=documented(404, 422),
 )
-async def prediction(prediction_id: PredictionId, caller: Predictor, parts: Parts) -> RecordOut:
+async def prediction(
+    prediction_id: PredictionId, caller: Predictor, services: CurrentServices
+) -> RecordOut:
     """Callers see their own answers; the role review sees all."""
-    record = await record_for(prediction_id, caller, parts)
-    said = await asyncio.to_thread(parts.store.feedback_of, prediction_id)
-    return RecordOut(**_fields(record), feedback=[_said(one) for one in said])
+    record = await _record_for(prediction_id, caller, services)
+    feedback = await asyncio.to_thread(services.store.feedback_of, prediction_id)
+    return RecordOut(**_fields(record), feedback=[_feedback_out(one) for one in feedback])
 
 
 @router.post(
     "/{prediction_id}/feedback",
     status_code=201,
     summary="Say whether an answer was right",
-    openapi_extra=body_of_json(FeedbackIn),
-    responses=documented(400, 404, 408, 413, 415, 422),
+    **described_json(FeedbackIn, 404),
 )
 async def give_feedback(
-    request: Request, prediction_id: PredictionId, caller: Predictor, parts: Parts
+    request: Request, prediction_id: PredictionId, caller: Predictor, services: CurrentServices
 ) -> FeedbackTaken:
     """Kept beside the answer, in a chain of its own; nothing said before is replaced."""
-    said = await json_of(request, FeedbackIn)
-    await record_for(prediction_id, caller, parts)
-    id_ = await asyncio.to_thread(
-        parts.store.add_feedback,
-        prediction_id,
-        caller.name,
-        agree=said.agree,
-        label=said.label,
-        note=said.note,
-    )
+    feedback = await json_of(request, FeedbackIn)
+    await _record_for(prediction_id, caller, services)
+    add = services.store.add_feedback
+    id_ = await asyncio.to_thread(add, prediction_id, caller.name, **feedback.model_dump())
     return FeedbackTaken(id=id_, prediction_id=prediction_id)
 
 
-async def record_for(prediction_id: str, caller: Caller, parts: Services) -> PredictionRecord:
+async def _record_for(prediction_id: str, caller: Caller, services: Services) -> PredictionRecord:
     """A recorded answer that a caller may see: their own, or any with the role review.
 
     Raises:
         HTTPException: 404, also where it is somebody else's.
     """
-    record = await asyncio.to_thread(parts.store.get, prediction_id)
+    record = await asyncio.to_thread(services.store.get, prediction_id)
     mine = record is not None and (record.caller == caller.name or caller.role.allows(Role.REVIEW))
     if record is None or not mine:
         raise HTTPException(404, "expected the id of an answer that is kept; got another one")
@@ -147,5 +147,5 @@ def _fields(record: PredictionRecord) -> dict[str, Any]:
     return {**fields, "distance": record.ood_score, "bundle": model}
 
 
-def _said(feedback: Feedback) -> FeedbackOut:
+def _feedback_out(feedback: Feedback) -> FeedbackOut:
     return FeedbackOut(**{name: getattr(feedback, name) for name in FeedbackOut.model_fields})

@@ -6,13 +6,14 @@ import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from slicewise import __version__
 from slicewise.errors import AuditError
 from slicewise.inference.decision import BundleReference
-from slicewise.service.http.dependencies import Parts, Reviewer
+from slicewise.service.http.dependencies import CurrentServices, Reviewer
+from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import documented, problem_response
 from slicewise.service.monitoring.logs import request_id_of
 from slicewise.service.monitoring.metrics import CONTENT_TYPE
@@ -26,14 +27,14 @@ _AGAIN = {"Retry-After": "5"}
 _OPEN: dict[int | str, dict[str, Any]] = {503: documented()[503]}
 
 
-class AliveOut(BaseModel):
+class AliveOut(ResponseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
     version: str = __version__
 
 
-class ReadyOut(BaseModel):
+class ReadyOut(ResponseModel):
     """Requests can be answered."""
 
     status: Literal["ready"] = "ready"
@@ -42,7 +43,7 @@ class ReadyOut(BaseModel):
     waiting: int = Field(description="Slices in work in this process.")
 
 
-class HealthOut(BaseModel):
+class HealthOut(ResponseModel):
     """What older clients ask for."""
 
     status: Literal["healthy"] = "healthy"
@@ -60,24 +61,23 @@ async def healthz() -> AliveOut:
 
 @router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get("/readyz", summary="Can it answer?", responses=_OPEN, response_model=ReadyOut)
-async def readyz(request: Request, parts: Parts) -> ReadyOut | Response:
+async def readyz(request: Request, services: CurrentServices) -> ReadyOut | Response:
     """Forward passes are run and the audit database can be written."""
-    wrong = await whats_wrong(parts)
-    if wrong is not None:
-        return problem_response(503, wrong, request_id_of(request.scope), headers=_AGAIN)
-    return ReadyOut(bundle=parts.engine.main.bundle.reference, waiting=parts.engine.door.waiting)
+    if (reason := await _reason_not_ready(services)) is not None:
+        return problem_response(503, reason, request_id_of(request.scope), headers=_AGAIN)
+    engine = services.engine
+    return ReadyOut(bundle=engine.main.bundle.reference, waiting=engine.admission.waiting)
 
 
 @router.head("/health", include_in_schema=False, response_model=None)
 @router.head("/api/health", include_in_schema=False, response_model=None)
 @router.get("/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
 @router.get("/api/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
-async def health(request: Request, parts: Parts) -> HealthOut | Response:
+async def health(request: Request, services: CurrentServices) -> HealthOut | Response:
     """Like `/readyz`, with older fields."""
-    wrong = await whats_wrong(parts)
-    if wrong is not None:
-        return problem_response(503, wrong, request_id_of(request.scope), headers=_AGAIN)
-    return HealthOut(model_loaded=True, model_name=parts.engine.main.bundle.info.name)
+    if (reason := await _reason_not_ready(services)) is not None:
+        return problem_response(503, reason, request_id_of(request.scope), headers=_AGAIN)
+    return HealthOut(model_loaded=True, model_name=services.engine.main.bundle.info.name)
 
 
 @router.get(
@@ -86,18 +86,18 @@ async def health(request: Request, parts: Parts) -> HealthOut | Response:
     response_class=Response,
     responses={200: {"content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}, **documented()},
 )
-async def metrics(caller: Reviewer, parts: Parts) -> Response:
+async def metrics(caller: Reviewer, services: CurrentServices) -> Response:
     """Of all worker processes together."""
-    return Response(await asyncio.to_thread(parts.metrics.render), media_type=CONTENT_TYPE)
+    return Response(await asyncio.to_thread(services.metrics.render), media_type=CONTENT_TYPE)
 
 
-async def whats_wrong(parts: Services) -> str | None:
+async def _reason_not_ready(services: Services) -> str | None:
     """Why nothing can be answered now; None where it can."""
-    if not parts.engine.alive:
+    if not services.engine.alive:
         return "slices are no longer decoded, or forward passes no longer run"
     try:
         async with asyncio.timeout(PING_S):
-            await parts.readiness.check()
+            await services.readiness.check()
     except (AuditError, TimeoutError):
         return "the audit database cannot be written"
     return None

@@ -12,7 +12,8 @@ from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.rule import DecisionRule
-from slicewise.service.http.dependencies import Parts, Predictor
+from slicewise.service.http.dependencies import CurrentServices, Predictor
+from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import documented
 
 router = APIRouter(tags=["models"])
@@ -29,20 +30,20 @@ class ModelOut(BaseModel):
     architecture: str
     input_size: int = Field(description="Side of the square that the model reads, pixels.")
     decision: DecisionRule
-    evaluation: dict[str, Any] = Field(description="Measured figures with intervals.")
+    evaluation: dict[str, Any] = Field(description="Measured metrics with intervals.")
     intended_use: str
     licences: dict[str, str]
     created: str
 
 
-class ModelsOut(BaseModel):
+class ModelsOut(ResponseModel):
     """All bundles that answer."""
 
     models: list[ModelOut]
     disclaimer: str = DISCLAIMER
 
 
-class ModelInfoOut(BaseModel):
+class ModelInfoOut(ResponseModel):
     """What `/model/info` answers."""
 
     model_name: str
@@ -59,18 +60,19 @@ class ModelInfoOut(BaseModel):
 
 
 @router.get("/v1/models", summary="Bundles that answer", responses=documented())
-async def models(caller: Predictor, parts: Parts) -> ModelsOut:
+async def models(caller: Predictor, services: CurrentServices) -> ModelsOut:
     """With their decision rules and what was measured."""
     described = [
-        _model(arm.value, classifier.bundle) for arm, classifier in parts.engine.classifiers.items()
+        _model(arm.value, classifier.bundle)
+        for arm, classifier in services.engine.classifiers.items()
     ]
     return ModelsOut(models=described)
 
 
 @router.get("/model/info", summary="The main bundle (older name)", responses=documented())
-async def model_info(caller: Predictor, parts: Parts) -> ModelInfoOut:
+async def model_info(caller: Predictor, services: CurrentServices) -> ModelInfoOut:
     """`/v1/models` says more."""
-    bundle = parts.engine.main.bundle
+    bundle = services.engine.main.bundle
     info, size = bundle.info, bundle.info.preprocessing.size
     return ModelInfoOut(
         model_name=info.name,
@@ -79,7 +81,7 @@ async def model_info(caller: Predictor, parts: Parts) -> ModelInfoOut:
         num_classes=len(bundle.classes),
         class_names=list(bundle.classes),
         input_size=[1, size, size],
-        threshold=parts.engine.main.threshold().value,
+        threshold=services.engine.main.threshold().value,
         device="cpu",
         bundle=bundle.reference,
         slicewise_version=__version__,

@@ -11,18 +11,18 @@ from starlette.responses import HTMLResponse
 from slicewise import __version__
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
-from slicewise.service.http.dependencies import Parts
+from slicewise.service.http.dependencies import CurrentServices
 from slicewise.service.web.reference import operations
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
-async def page(request: Request, parts: Parts) -> HTMLResponse:
+async def page(request: Request, services: CurrentServices) -> HTMLResponse:
     """A form to try the service with."""
     text = _rendered(
         "index.html.j2",
-        bundle=parts.engine.main.bundle.reference,
+        bundle=services.engine.main.bundle.reference,
         version=__version__,
         address=str(request.base_url).rstrip("/"),
     )

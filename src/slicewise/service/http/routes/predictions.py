@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
 from slicewise.explain.colormap import COLORMAPS
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
 from slicewise.service.http.dependencies import (
-    AnswerQuery,
-    Parts,
+    OptionsQuery,
     PredictOptions,
-    Predictor,
     PredictQuery,
-    answers_for,
-    body_of_files,
-    reply,
+    Upload,
+    described_upload,
 )
-from slicewise.service.http.problems import documented
 from slicewise.service.http.schemas import (
-    EnvelopeOut,
     ExplanationsOut,
     PredictionOut,
-    envelope_out,
+    PredictionsOut,
     explanations_out,
     prediction_out,
+    predictions_out,
 )
-from slicewise.service.prediction.answers import Wish
 from slicewise.service.prediction.pictures import Drawing
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
-UPLOAD_PROBLEMS = documented(400, 408, 413, 415, 422)
 
 
-class ExplainQuery(AnswerQuery):
+class ExplainQuery(OptionsQuery):
     """How an explanation is wanted."""
 
     target: str | None = Field(None, description="Class to explain; the answered one by default.")
@@ -49,54 +43,44 @@ class ExplainQuery(AnswerQuery):
         DEFAULT_STYLE.alpha, ge=0.05, le=1, description="Opacity where evidence is strongest."
     )
 
-    def wish(self) -> Wish:
-        """What the engine is told."""
-        style = OverlayStyle(self.colormap, self.alpha)
-        return Wish(Drawing(self.target, style, original=True), self.tta, self.threshold)
+    def drawing(self) -> Drawing:
+        """Slice and heat map."""
+        return Drawing(self.target, OverlayStyle(self.colormap, self.alpha), original=True)
 
 
 @router.post(
     "/predict",
     summary="Answer for one file, or for the files of one series",
-    openapi_extra=body_of_files(several=True, options=PredictQuery),
-    responses=UPLOAD_PROBLEMS,
-    response_model=PredictionOut | EnvelopeOut,
+    response_model=PredictionOut | PredictionsOut,
+    **described_upload(PredictQuery, several=True),
 )
-async def predict(
-    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
-) -> Response:
-    """One slice is answered with a prediction, several, a zip or a series with an envelope."""
-    answered = await answers_for(request, caller, query)
-    if len(answered.given) == 1 and not (answered.studies or answered.failures):
-        return await reply(parts, lambda: prediction_out(answered.given[0]))
-    return await reply(parts, lambda: envelope_out(answered))
+async def predict(upload: Upload, query: PredictOptions) -> Response:
+    """One slice is answered with one prediction; several, a zip or a series with a list."""
+    results = await upload.results(query)
+    if len(results.predictions) == 1 and not (results.studies or results.failures):
+        return await upload.reply(lambda: prediction_out(results.predictions[0]))
+    return await upload.reply(lambda: predictions_out(results))
 
 
 @router.post(
     "/predict/batch",
     summary="Answer for several files",
-    openapi_extra=body_of_files(several=True, options=PredictQuery),
-    responses=UPLOAD_PROBLEMS,
-    response_model=EnvelopeOut,
+    response_model=PredictionsOut,
+    **described_upload(PredictQuery, several=True),
 )
-async def predict_batch(
-    request: Request, caller: Predictor, parts: Parts, query: PredictOptions
-) -> Response:
+async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
     """A file that cannot be read is an entry in `errors` and costs the others nothing."""
-    answered = await answers_for(request, caller, query)
-    return await reply(parts, lambda: envelope_out(answered))
+    results = await upload.results(query)
+    return await upload.reply(lambda: predictions_out(results))
 
 
 @router.post(
     "/explain",
     summary="Answer with slice and heat map",
-    openapi_extra=body_of_files(several=True, options=ExplainQuery),
-    responses=UPLOAD_PROBLEMS,
     response_model=ExplanationsOut,
+    **described_upload(ExplainQuery, several=True),
 )
-async def explain(
-    request: Request, caller: Predictor, parts: Parts, query: Annotated[ExplainQuery, Query()]
-) -> Response:
+async def explain(upload: Upload, query: Annotated[ExplainQuery, Query()]) -> Response:
     """Like `/v1/predict/batch`, with pictures; of a series, those of its key slices."""
-    answered = await answers_for(request, caller, query)
-    return await reply(parts, lambda: explanations_out(answered))
+    results = await upload.results(query)
+    return await upload.reply(lambda: explanations_out(results))

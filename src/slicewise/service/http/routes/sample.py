@@ -1,4 +1,4 @@
-"""A synthetic slice to try the service with: `/v1/sample` and the older `/api/random-test`."""
+"""A synthetic slice to try the service with: `/v1/sample`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import io
 import secrets
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from slicewise.service.compat.classes import ApiPredictOut, api_predict_out, old_name
-from slicewise.service.http.dependencies import Parts, Predictor
+from slicewise.service.http.dependencies import CurrentServices, Predictor
 from slicewise.service.http.problems import documented
-from slicewise.service.http.uploads import upload_of
-from slicewise.service.monitoring.logs import request_id_of, route_of
-from slicewise.service.prediction.answers import Wish
-from slicewise.service.prediction.pictures import Drawing
-from slicewise.service.prediction.recording import Origin
 
 router = APIRouter(tags=["samples"])
 MOST_SEED = 2**32 - 1
@@ -35,12 +29,7 @@ class SampleQuery(BaseModel):
     label: Drawn | None = Field(None, description="What to draw; any by default.")
 
 
-class RandomTestOut(ApiPredictOut):
-    """The answer for a synthetic slice."""
-
-    true_label: str = Field(description="What was drawn.")
-    seed: int
-    synthetic: bool = True
+SampleOptions = Annotated[SampleQuery, Query()]
 
 
 @router.get(
@@ -52,34 +41,12 @@ class RandomTestOut(ApiPredictOut):
         **documented(422),
     },
 )
-async def sample(
-    caller: Predictor, parts: Parts, query: Annotated[SampleQuery, Query()]
-) -> Response:
+async def sample(caller: Predictor, services: CurrentServices, query: SampleOptions) -> Response:
     """Drawn, not scanned; the picture says so. The header X-Sample-Seed draws it again."""
-    with parts.engine.door.enter():
-        content, seed, label = await parts.engine.work(drawn, query.seed, query.label)
+    with services.engine.admission.admit():
+        content, seed, label = await services.engine.work(drawn, query.seed, query.label)
     headers = {"X-Sample-Seed": str(seed), "X-Sample-Label": label}
     return Response(content, media_type="image/png", headers=headers)
-
-
-@router.get(
-    "/api/random-test",
-    summary="A synthetic slice and the answer for it (older name)",
-    responses=documented(422),
-)
-async def random_test(
-    request: Request, caller: Predictor, parts: Parts, query: Annotated[SampleQuery, Query()]
-) -> RandomTestOut:
-    """The answer is recorded like any other."""
-    origin = Origin(caller.name, route_of(request.scope), request_id_of(request.scope))
-    engine = parts.engine
-    with engine.door.enter() as ticket:
-        content, seed, label = await engine.work(drawn, query.seed, query.label)
-        upload = upload_of("synthetic.png", content)
-        wish = Wish(Drawing(original=True))
-        given = (await engine.answer([upload], ticket, origin, wish)).given[0]
-    answer = api_predict_out(given).model_dump()
-    return RandomTestOut(**answer, true_label=old_name(label), seed=seed)
 
 
 def drawn(seed: int | None, label: str | None) -> tuple[bytes, int, str]:

@@ -9,15 +9,14 @@ import time
 import pytest
 
 from slicewise.errors import LimitError
-from slicewise.service.access.roots import Roots
-from slicewise.service.http.bulk import Bulk, Deadline
+from slicewise.service.access.roots import DataRoots
+from slicewise.service.http.evaluation_jobs import Deadline, EvaluationJobs
 
 
 def test_cancelled_work_ends_the_next_time_it_tells_how_far_it_is() -> None:
     ended, began = threading.Event(), threading.Event()
-    deadline = Deadline(60)
 
-    def job() -> None:
+    def job(_roots: DataRoots, deadline: Deadline) -> None:
         try:
             for done in range(1000):
                 began.set()
@@ -28,7 +27,7 @@ def test_cancelled_work_ends_the_next_time_it_tells_how_far_it_is() -> None:
             raise
 
     async def cancelled() -> None:
-        task = asyncio.create_task(Bulk(Roots(())).run(job, deadline))
+        task = asyncio.create_task(EvaluationJobs(DataRoots(()), 60).run(job))
         await asyncio.to_thread(began.wait, 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

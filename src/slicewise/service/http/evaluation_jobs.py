@@ -1,4 +1,4 @@
-"""Long work on data of the server: one piece at a time, and an end to it."""
+"""Evaluations of data on the server: one at a time, and an end to each."""
 
 from __future__ import annotations
 
@@ -10,33 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from slicewise.errors import LimitError, OverloadError, SliceWiseError
-from slicewise.service.access.roots import Roots
+from slicewise.service.access.roots import DataRoots
 
 BUSY_S = 30
-"""When to come back while other work is being done, seconds."""
+"""When to come back while another evaluation is running, seconds."""
 
 Result = TypeVar("Result")
 
 
 class Deadline:
-    """Told how far the work is, and ends it when its time is up."""
+    """Is told the progress of a job, and ends it when its time is up."""
 
     def __init__(self, seconds: float) -> None:
-        """Start now."""
         self._seconds = seconds
         self._ends_at = time.monotonic() + seconds
 
     def end(self) -> None:
-        """Have the work end the next time it tells how far it is."""
+        """End the job the next time it tells its progress."""
         self._ends_at = -math.inf
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Go on, or not.
-
-        Args:
-            what: What is being done.
-            done: How much of it.
-            total: How much there is.
 
         Raises:
             LimitError: The time is up.
@@ -48,40 +42,41 @@ class Deadline:
             )
 
 
-class Bulk:
-    """Runs one piece of long work at a time, beside the requests for single files."""
+class EvaluationJobs:
+    """Runs one evaluation at a time, beside the requests for single files.
 
-    def __init__(self, roots: Roots) -> None:
-        """Nothing is running.
+    Args:
+        roots: Their places are taken out of every error.
+        seconds: Longest time of one evaluation.
+    """
 
-        Args:
-            roots: Their places are taken out of every error.
-        """
+    def __init__(self, roots: DataRoots, seconds: float) -> None:
         self.roots = roots
+        self._seconds = seconds
         self._lock = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bulk")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="evaluation")
 
     def close(self) -> None:
-        """Begin no more work."""
+        """Begin no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, job: Callable[[], Result], deadline: Deadline) -> Result:
-        """Run a piece of work in a thread.
+    async def run(self, job: Callable[[DataRoots, Deadline], Result]) -> Result:
+        """Run a job in a thread; it ends too where nobody waits for it any more.
 
         Args:
-            job: The work.
-            deadline: What the work tells how far it is; it ends the work where nobody waits for
-                it any more, as when the service ends.
+            job: Gets the roots below which it may read, and what to tell its progress.
 
         Raises:
-            OverloadError: Another piece is running.
-            SliceWiseError: As the work raises, without places on the server.
+            OverloadError: Another one is running.
+            SliceWiseError: As the job raises, without places on the server.
         """
         if self._lock.locked():
             raise OverloadError("another evaluation is running", BUSY_S)
+        deadline = Deadline(self._seconds)
         async with self._lock:
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._thread, job, self.roots, deadline)
             except asyncio.CancelledError:
                 deadline.end()
                 raise

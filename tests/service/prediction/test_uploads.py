@@ -12,9 +12,14 @@ from builders_service import png, series
 from slicewise.audit_log.records import Arm
 from slicewise.errors import LimitError, OverloadError
 from slicewise.inference.classifier import Classifier
-from slicewise.service.http.uploads import limits_of, upload_of
-from slicewise.service.prediction.admission import Door
-from slicewise.service.prediction.reading import read_uploads, summary_of
+from slicewise.service.prediction.admission import AdmissionControl
+from slicewise.service.prediction.uploads import (
+    Upload,
+    limits_of,
+    read_uploads,
+    summary_of,
+    upload_name_of,
+)
 from slicewise.service.settings import Settings
 
 LIMITS = limits_of(Settings())
@@ -26,15 +31,15 @@ def classifier(tmp_path_factory):
 
 
 def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, stop=None):
-    door = Door(8, 10**6, 10**6, 10**6, lambda: 1.0)
-    with door.enter() as ticket:
+    control = AdmissionControl(8, 10**6, 10**6, 10**6, lambda: 1.0)
+    with control.admit() as admission:
         stop = stop or Event()
-        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, ticket, stop)
+        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, admission, stop)
 
 
 def test_every_slice_knows_its_upload_and_its_place_there(classifier):
-    single = upload_of("a.png", png(0))
-    pages = upload_of("scan.zip", zip_bytes({"x.png": png(1), **series(3)}))
+    single = Upload.of("a.png", png(0))
+    pages = Upload.of("scan.zip", zip_bytes({"x.png": png(1), **series(3)}))
     found = read(classifier, single, pages).series
     places = {
         slice_.source: (place.sha256, place.index)
@@ -48,7 +53,7 @@ def test_every_slice_knows_its_upload_and_its_place_there(classifier):
 
 
 def test_a_series_of_several_files_has_one_arm(classifier):
-    uploads = [upload_of(name, data) for name, data in series(4).items()]
+    uploads = [Upload.of(name, data) for name, data in series(4).items()]
     arms = {upload.sha256: Arm.MAIN for upload in uploads}
     arms[uploads[0].sha256] = Arm.CHALLENGER  # the lowest slice
     (found,) = read(classifier, *uploads, arm_of=arms.__getitem__).series
@@ -68,21 +73,21 @@ def test_the_summary_is_of_what_the_model_reads(classifier):
 
 def test_limits_are_tighter_than_on_the_command_line(classifier):
     large = picture_bytes(np.zeros((6000, 6000), np.uint8))
-    (failure,) = read(classifier, upload_of("large.png", large)).failures
+    (failure,) = read(classifier, Upload.of("large.png", large)).failures
     assert "25,000,000 pixels" in failure.error
 
 
 def test_pixels_are_summed_over_the_whole_request(classifier):
     tight = replace(LIMITS, max_volume_pixels=3 * 64**2)
-    uploads = [upload_of(f"{i}.png", png(0, seed=i, side=64)) for i in range(4)]
+    uploads = [Upload.of(f"{i}.png", png(0, seed=i, side=64)) for i in range(4)]
     assert len(read(classifier, *uploads[:3], limits=tight).series) == 3
     with pytest.raises(LimitError, match="12,288 pixels"):
         read(classifier, *uploads, limits=tight)
 
 
-def test_pixels_need_room_at_the_door(classifier):
+def test_pixels_need_room(classifier):
     with pytest.raises(OverloadError):
-        read(classifier, upload_of("a.png", png(0, side=1024)))
+        read(classifier, Upload.of("a.png", png(0, side=1024)))
 
 
 def test_what_nobody_waits_for_ends_with_the_next_input(classifier):
@@ -93,7 +98,12 @@ def test_what_nobody_waits_for_ends_with_the_next_input(classifier):
         stop.set()
         return Arm.MAIN
 
-    uploads = [upload_of(f"{i}.png", png(0, seed=i)) for i in range(3)]
+    uploads = [Upload.of(f"{i}.png", png(0, seed=i)) for i in range(3)]
     with pytest.raises(OverloadError, match="stopped"):
         read(classifier, *uploads, arm_of=arm_of, stop=stop)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("source", ["a.png", "a.png#3", "a.png!b.dcm", "a.png!b#c.dcm#2"])
+def test_a_source_tells_its_upload(source):
+    assert upload_name_of(source) == "a.png"

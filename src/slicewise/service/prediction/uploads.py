@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +13,39 @@ import numpy as np
 
 from slicewise.audit_log.records import Arm
 from slicewise.errors import LimitError, OverloadError
+from slicewise.imaging.entry import bytes_entry
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series
 from slicewise.inference.classifier import Classifier, Ready
-from slicewise.service.http.uploads import Upload, upload_name_of
-from slicewise.service.prediction.admission import Ticket
+from slicewise.service.prediction.admission import Admission
+from slicewise.service.settings import Settings
 
 MOST_SLICES = 4096
 """Slices in one request, over all its files."""
+
+_STATISTICS = ("p1", "p50", "p99")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upload:
+    """One file of a request.
+
+    Args:
+        name: What to call it in the answer: unlike that of any other file of the request, without
+            folders, control characters and the marks `!` and `#` that sources are made with.
+        content: Its bytes.
+        sha256: Of them, hexadecimal.
+    """
+
+    name: str
+    content: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, name: str, content: bytes) -> Upload:
+        """A file with its hash."""
+        return cls(name, content, hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +62,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadSeries:
-    """A series and what an arm needs to answer it.
+class PreparedSeries:
+    """A series and what the bundle of an arm needs to answer it.
 
     Args:
         series: Its slices in order.
         ready: For `answer_ready` of the classifier of the arm.
         places: Of its slices.
-        summaries: Statistics of its slices, for the audit database.
+        summaries: Statistics of its slices, for the audit log.
         arm: Who answers.
     """
 
@@ -54,12 +80,24 @@ class ReadSeries:
     arm: Arm
 
 
-@dataclass(slots=True)
-class Reading:
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
     """What a request holds, in the order in which it was read."""
 
-    series: list[ReadSeries] = field(default_factory=list)
+    series: list[PreparedSeries] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What is refused before decoding: less than on the command line, for memory is shared."""
+    return Limits(
+        max_bytes=settings.max_upload_bytes,
+        max_pixels=25_000_000,
+        max_frames=1024,
+        max_volume_pixels=64_000_000,
+        max_zip_entries=2048,
+        max_zip_bytes=8 * settings.max_upload_bytes,
+    )
 
 
 def read_uploads(
@@ -67,9 +105,9 @@ def read_uploads(
     limits: Limits,
     arm_of: Callable[[str], Arm],
     classifier_of: Callable[[Arm], Classifier],
-    ticket: Ticket,
+    admission: Admission,
     stop: Event,
-) -> Reading:
+) -> PreparedRequest:
     """Decode and prepare all slices of a request.
 
     Args:
@@ -78,7 +116,7 @@ def read_uploads(
         arm_of: Who answers an input, by its hash. A series made of several files goes where its
             first slice goes.
         classifier_of: Who that is.
-        ticket: Counts the pixels.
+        admission: Counts the pixels.
         stop: Set where nobody waits for it any more; then it ends with the next input.
 
     Raises:
@@ -86,28 +124,32 @@ def read_uploads(
             may have.
         OverloadError: There is no room for it now, or it was stopped.
     """
-    reading = Reading()
-    found = _decoded(uploads, limits, reading.failures, ticket, stop)
-    places = _places(uploads, found)
-    for series, its_places in zip(found, places, strict=True):
-        arm = arm_of(its_places[0].sha256)
+    request = PreparedRequest()
+    found = _decoded(uploads, limits, request.failures, admission, stop)
+    for series, places in zip(found, _places(uploads, found), strict=True):
+        arm = arm_of(places[0].sha256)
         classifier = classifier_of(arm)
         ready = []
         for slice_ in series.slices:
             _require_wanted(stop)
             ready.append(classifier.prepare(slice_))
         summaries = [summary_of(one) for one in ready]
-        reading.series.append(ReadSeries(series, ready, its_places, summaries, arm))
-    return reading
+        request.series.append(PreparedSeries(series, ready, places, summaries, arm))
+    return request
 
 
 def _decoded(
-    uploads: Sequence[Upload], limits: Limits, failures: list[Failure], ticket: Ticket, stop: Event
+    uploads: Sequence[Upload],
+    limits: Limits,
+    failures: list[Failure],
+    admission: Admission,
+    stop: Event,
 ) -> list[Series]:
     """All series of a request; what is none goes to the failures."""
     found: list[Series] = []
     slices = pixels = 0
-    for item in read_inputs([upload.entry() for upload in uploads], limits):
+    entries = [bytes_entry(upload.content, upload.name) for upload in uploads]
+    for item in read_inputs(entries, limits):
         _require_wanted(stop)
         if isinstance(item, Failure):
             failures.append(item)
@@ -117,7 +159,7 @@ def _decoded(
         slices, pixels = slices + len(item.slices), pixels + size
         _require_at_most(slices, MOST_SLICES, "slices")
         _require_at_most(pixels, limits.max_volume_pixels, "pixels")
-        ticket.hold_pixels(size)
+        admission.hold_pixels(size)
     return found
 
 
@@ -135,16 +177,19 @@ def summary_of(ready: Ready) -> dict[str, float]:
     """Statistics of an input: its size, and what the model reads of it, scaled to [0, 1]."""
     rows, columns = ready.slice_.shape
     levels = ready.prepared.image / np.float32(255)
-    low, middle, high = np.percentile(levels, (1, 50, 99))
+    percentiles = zip(_STATISTICS, np.percentile(levels, (1, 50, 99)).tolist(), strict=True)
     return {
         "rows": float(rows),
         "columns": float(columns),
         "mean": float(levels.mean()),
         "std": float(levels.std()),
-        "p1": float(low),
-        "p50": float(middle),
-        "p99": float(high),
+        **dict(percentiles),
     }
+
+
+def upload_name_of(source: str) -> str:
+    """The name of the upload that a slice came in, from the source of the slice."""
+    return re.split(r"[!#]", source, maxsplit=1)[0]
 
 
 def _places(uploads: Sequence[Upload], found: Sequence[Series]) -> list[list[Place]]:

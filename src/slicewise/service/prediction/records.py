@@ -1,4 +1,4 @@
-"""Answers to rows of the audit database."""
+"""Predictions to records of the audit log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.inference.classifier import Answer
 from slicewise.service.monitoring.metrics import Metrics
-from slicewise.service.prediction.reading import Place, ReadSeries
+from slicewise.service.prediction.uploads import Place, PreparedSeries
 
 MANY = 64
-"""Answers of one request that are put together in a thread: meanwhile the loop serves others."""
+"""Slices of one request that are put together in a thread: meanwhile the loop serves others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,14 @@ class Origin:
 
 
 class Recorder:
-    """Writes answers and counts them."""
+    """Writes records and counts them."""
 
     def __init__(self, store: AuditStore, metrics: Metrics) -> None:
-        """Write nothing yet.
-
-        Args:
-            store: Where every answer is written before it is given.
-            metrics: Where it is counted then.
-        """
         self._store = store
         self._metrics = metrics
 
     async def write(self, records: Sequence[PredictionRecord]) -> None:
-        """Write answers; they are on disk when this returns.
+        """Write records; they are on disk when this returns.
 
         Raises:
             AuditError: They could not be written.
@@ -68,25 +62,25 @@ class Recorder:
 
 
 def records_of(
-    read: ReadSeries,
+    series: PreparedSeries,
     answers: Sequence[Answer],
     arm: Arm,
     origin: Origin,
     shadow_of: Iterable[str | None] = repeat(None),
 ) -> list[PredictionRecord]:
-    """The rows of the answers for a series, each with a new id.
+    """The records of a series, each with a new id.
 
     Args:
-        read: The series.
+        series: As it was read.
         answers: What was answered for its slices, as the caller sees it.
         arm: Who answered.
         origin: Of the request.
-        shadow_of: Ids of the answers that the caller got, where these are of a shadow.
+        shadow_of: Ids of the records that the caller got, where these are of a shadow.
     """
-    seen = zip(answers, read.places, read.summaries, strict=True)
+    slices = zip(answers, series.places, series.summaries, strict=True)
     return [
         _record_of(answer, place, summary, arm, origin, of)
-        for (answer, place, summary), of in zip(seen, shadow_of, strict=False)
+        for (answer, place, summary), of in zip(slices, shadow_of, strict=False)
     ]
 
 
@@ -98,8 +92,8 @@ def _record_of(
     origin: Origin,
     shadow_of: str | None,
 ) -> PredictionRecord:
-    said = answer.prediction
-    name, version, sha256 = astuple(said.bundle)
+    prediction = answer.prediction
+    name, version, sha256 = astuple(prediction.bundle)
     return PredictionRecord(
         id=uuid.uuid4().hex,
         created=datetime.now(UTC),
@@ -111,15 +105,15 @@ def _record_of(
         arm=arm.value,
         shadow_of=shadow_of,
         bundle=(name, version, sha256),
-        label=said.label,
-        confidence=said.confidence,
-        probabilities=said.probabilities,
-        tumor_probability=said.tumor_probability,
-        tumor_flag=said.tumor_flag,
-        threshold=said.threshold,
-        prediction_set=said.prediction_set,
-        decision=said.decision.value,
-        reasons=[reason.value for reason in said.reasons],
+        label=prediction.label,
+        confidence=prediction.confidence,
+        probabilities=prediction.probabilities,
+        tumor_probability=prediction.tumor_probability,
+        tumor_flag=prediction.tumor_flag,
+        threshold=prediction.threshold,
+        prediction_set=prediction.prediction_set,
+        decision=prediction.decision.value,
+        reasons=[reason.value for reason in prediction.reasons],
         latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
         summary=summary,
         ood_score=answer.ood_score,

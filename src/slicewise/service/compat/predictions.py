@@ -1,0 +1,308 @@
+"""Older routes that answer for files: the names and fields of four older systems.
+
+All answer for one file, and of a series for its first key slice; `/classify_batch` takes several.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from slicewise.errors import ConfigError
+from slicewise.inference.decision import BundleReference, Reason, Verdict, reasons_text
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.http.dependencies import (
+    CurrentServices,
+    Options,
+    OptionsQuery,
+    PredictQuery,
+    RequestOrigin,
+    Upload,
+    UploadRequest,
+    described_upload,
+)
+from slicewise.service.http.examples import ResponseModel
+from slicewise.service.http.problems import InputProblem, documented
+from slicewise.service.http.routes.sample import SampleOptions, drawn
+from slicewise.service.http.schemas import input_problem
+from slicewise.service.prediction.pictures import Drawing
+from slicewise.service.prediction.results import (
+    PredictionOptions,
+    PredictionResults,
+    RecordedPrediction,
+)
+from slicewise.service.prediction.uploads import Upload as UploadedFile
+
+router = APIRouter(tags=["older routes"])
+OLD_NAMES = {"no_tumor": "notumor"}
+"""Class names as the older clients know them."""
+
+NO_TUMOR, TUMOR = "No Tumor", "Tumor"
+_DECISIONS = {
+    Verdict.ACCEPT: "accepted",
+    Verdict.REVIEW: "for a person to review",
+    Verdict.REJECT: "rejected: the class named is no answer",
+}
+
+
+class SaveCamQuery(PredictQuery):
+    """Options of `/predict`."""
+
+    explain: bool = Field(False, description="Same as save_cam.")
+    save_cam: bool = Field(False, description="Send the overlay as base64 PNG; nothing is saved.")
+
+    def drawing(self) -> Drawing | None:
+        """The heat map, where it is asked for."""
+        return Drawing() if self.save_cam or self.explain else None
+
+
+class GradcamQuery(OptionsQuery):
+    """Options of `/classify_with_gradcam`: the heat map always comes."""
+
+    def drawing(self) -> Drawing:
+        """The heat map."""
+        return Drawing()
+
+
+class ApiQuery(OptionsQuery):
+    """Options of `/api/predict`: both pictures always come."""
+
+    def drawing(self) -> Drawing:
+        """Slice and heat map."""
+        return Drawing(original=True)
+
+
+class _Common(ResponseModel):
+    notes: str = Field(description="What should happen with the answer, and why.")
+    decision: Verdict
+    reasons: list[Reason]
+    id: str
+    source: str = Field(description="Name of the file as it was sent, then the part of it.")
+    bundle: BundleReference = Field(description="The model that answered.")
+    disclaimer: str = DISCLAIMER
+
+
+class PredictOut(_Common):
+    """What `/predict` answers."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    success: bool = True
+    predicted_class: str = Field(description="`notumor` for no tumor.")
+    confidence: float
+    all_probabilities: dict[str, float]
+    model_type: str = Field(description="Architecture of the model that answered.")
+    classification: str = Field(description="Same as predicted_class.")
+    has_tumor: bool | None = Field(description="Whether the tumor probability is high enough.")
+    tumor_probability: float | None
+    segmentation_available: bool = False
+    tumor_volume_ml: float | None = None
+    cam: str | None = Field(None, description="Overlay as base64 PNG, with save_cam=true.")
+
+
+class ClassOut(BaseModel):
+    """One class of `/api/predict`."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    class_: str = Field(alias="class")
+    probability: float
+
+
+class ApiPredictOut(_Common):
+    """What `/api/predict` answers."""
+
+    predictions: list[ClassOut] = Field(description="The most probable first.")
+    gradcam: str = Field(description="Overlay as base64 PNG.")
+    original: str = Field(description="The slice as base64 PNG.")
+
+
+class RandomTestOut(ApiPredictOut):
+    """The answer for a synthetic slice."""
+
+    true_label: str = Field(description="What was drawn.")
+    seed: int
+    synthetic: bool = True
+
+
+class BinaryOut(_Common):
+    """Tumor or no tumor."""
+
+    predicted_class: int = Field(ge=0, le=1, description="1 is a tumor.")
+    predicted_label: str = Field(description="`Tumor` or `No Tumor`.")
+    confidence: float = Field(description="Probability of the label.")
+    probabilities: dict[str, float] = Field(description="By label.")
+    threshold: float | None = Field(description="Tumor probability from which it is a tumor.")
+
+
+class BinaryWithOverlay(BinaryOut):
+    """Tumor or no tumor, with the heat map."""
+
+    gradcam_overlay: str = Field(description="Overlay as base64 PNG.")
+
+
+class BinaryBatch(ResponseModel):
+    """Tumor or no tumor, for several files."""
+
+    predictions: list[BinaryOut]
+    count: int
+    errors: list[InputProblem]
+    disclaimer: str = DISCLAIMER
+
+
+@router.post("/classify_slice", summary="Tumor or not, one file", **described_upload(OptionsQuery))
+async def classify_slice(upload: Upload, query: Options) -> BinaryOut:
+    """Of a series, its first key slice."""
+    _require_negative_class(upload)
+    results = await upload.results(query, most=1)
+    return BinaryOut(**_binary(results.key_prediction(), results))
+
+
+@router.post(
+    "/classify_batch",
+    summary="Tumor or not, several files",
+    response_model=BinaryBatch,
+    **described_upload(OptionsQuery, several=True),
+)
+async def classify_batch(upload: Upload, query: Options) -> Response:
+    """A file that cannot be read is an entry in `errors`."""
+    _require_negative_class(upload)
+    results = await upload.results(query)
+    return await upload.reply(
+        lambda: BinaryBatch(
+            predictions=[BinaryOut(**_binary(one)) for one in results.predictions],
+            count=len(results.predictions),
+            errors=[input_problem(failure) for failure in results.failures],
+        )
+    )
+
+
+@router.post(
+    "/classify_with_gradcam",
+    summary="Tumor or not, with heat map",
+    **described_upload(GradcamQuery),
+)
+async def classify_with_gradcam(
+    upload: Upload, query: Annotated[GradcamQuery, Query()]
+) -> BinaryWithOverlay:
+    """Of a series, its first key slice."""
+    _require_negative_class(upload)
+    results = await upload.results(query, most=1)
+    key = results.key_prediction()
+    overlay = "" if key.pictures is None else key.pictures.heatmap
+    return BinaryWithOverlay(**_binary(key, results), gradcam_overlay=overlay)
+
+
+@router.post("/predict", summary="Older name of /v1/predict", **described_upload(SaveCamQuery))
+async def predict(upload: Upload, query: Annotated[SaveCamQuery, Query()]) -> PredictOut:
+    """One file; of a series, its first key slice."""
+    results = await upload.results(query, most=1)
+    key = results.key_prediction()
+    prediction, name = key.prediction, old_name(key.prediction.label)
+    return PredictOut(
+        predicted_class=name,
+        confidence=prediction.confidence,
+        all_probabilities={old_name(k): p for k, p in prediction.probabilities.items()},
+        model_type=_architecture(upload, prediction.bundle),
+        classification=name,
+        has_tumor=prediction.tumor_flag,
+        tumor_probability=prediction.tumor_probability,
+        cam=None if key.pictures is None else key.pictures.heatmap,
+        **_common(key, results),
+    )
+
+
+@router.post("/api/predict", summary="Older name of /v1/explain", **described_upload(ApiQuery))
+async def api_predict(upload: Upload, query: Annotated[ApiQuery, Query()]) -> ApiPredictOut:
+    """One file; of a series, its first key slice."""
+    results = await upload.results(query, most=1)
+    return ApiPredictOut(**_ranked(results))
+
+
+@router.get(
+    "/api/random-test",
+    summary="A synthetic slice and the answer for it (older name)",
+    responses=documented(422),
+)
+async def random_test(
+    origin: RequestOrigin, services: CurrentServices, query: SampleOptions
+) -> RandomTestOut:
+    """The answer is recorded like any other."""
+    engine, options = services.engine, PredictionOptions(Drawing(original=True))
+    with engine.admission.admit() as admission:
+        content, seed, label = await engine.work(drawn, query.seed, query.label)
+        file = UploadedFile.of("synthetic.png", content)
+        results = await engine.answer([file], admission, origin, options)
+    return RandomTestOut(**_ranked(results), true_label=old_name(label), seed=seed)
+
+
+def notes_on(recorded: RecordedPrediction, results: PredictionResults | None) -> str:
+    """Decision and reasons in words; a rejected picture is said to have no answer.
+
+    Args:
+        recorded: What was answered.
+        results: All of the request, where this one stands for all of them.
+    """
+    why = reasons_text(recorded.prediction.reasons)
+    decision = _DECISIONS[recorded.prediction.decision] + (f" ({why})" if why else "")
+    slices, unread = (len(results.predictions), len(results.failures)) if results else (1, 0)
+    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
+    bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
+    return f"{decision}. {one}{bad}{DISCLAIMER}"
+
+
+def old_name(label: str) -> str:
+    """A class name as the older clients know it."""
+    return OLD_NAMES.get(label, label)
+
+
+def _common(recorded: RecordedPrediction, results: PredictionResults | None) -> dict[str, Any]:
+    """The fields of `_Common`; `results` as in `notes_on`."""
+    prediction = recorded.prediction
+    same = {name: getattr(prediction, name) for name in ("decision", "reasons", "source", "bundle")}
+    return {"notes": notes_on(recorded, results), "id": recorded.id, **same}
+
+
+def _binary(
+    recorded: RecordedPrediction, results: PredictionResults | None = None
+) -> dict[str, Any]:
+    """Tumor where the threshold is reached, also of a rejected picture, which has no flag."""
+    prediction = recorded.prediction
+    tumor = prediction.tumor_probability or 0.0
+    probabilities = {NO_TUMOR: 1.0 - tumor, TUMOR: tumor}
+    threshold = 0.5 if prediction.threshold is None else prediction.threshold
+    label = TUMOR if tumor >= threshold else NO_TUMOR
+    return {
+        "predicted_class": int(label == TUMOR),
+        "predicted_label": label,
+        "confidence": probabilities[label],
+        "probabilities": probabilities,
+        "threshold": prediction.threshold,
+        **_common(recorded, results),
+    }
+
+
+def _ranked(results: PredictionResults) -> dict[str, Any]:
+    """The fields of `ApiPredictOut`."""
+    key = results.key_prediction()
+    ranked = sorted(key.prediction.probabilities.items(), key=lambda pair: -pair[1])
+    return {
+        "predictions": [ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
+        "gradcam": "" if key.pictures is None else key.pictures.heatmap,
+        "original": "" if key.pictures is None else key.pictures.original or "",
+        **_common(key, results),
+    }
+
+
+def _require_negative_class(upload: UploadRequest) -> None:
+    if upload.services.engine.main.bundle.negative_class is None:
+        raise ConfigError("this model has no class without a tumor; ask /v1/predict")
+
+
+def _architecture(upload: UploadRequest, answered: BundleReference) -> str:
+    """Of the bundle that answered, main or challenger."""
+    bundles = (classifier.bundle for classifier in upload.services.engine.classifiers.values())
+    return next(b.info.origin.architecture for b in bundles if b.reference == answered)
