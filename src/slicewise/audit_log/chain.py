@@ -46,8 +46,6 @@ class ChainKey:
         What is None is left out, so that a column added later changes no code made before.
 
         Args:
-            chain: Name of the table.
-            place: The number of this row and the code of the row before.
             values: Its content; `seq` and `mac` are left out.
         """
         content = {

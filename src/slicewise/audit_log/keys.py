@@ -82,7 +82,6 @@ class KeyStore:
         Args:
             name: 1 to 64 letters, digits, dots, dashes or underscores; never used before, for the
                 audit database names callers by it.
-            role: What it may do.
 
         Raises:
             ConfigError: If the name is of another form or taken.

@@ -35,7 +35,6 @@ class AuditLog:
 
         Args:
             settings: Name the database and, if given, the key.
-            create: Make what is missing: file, tables, key, empty chains.
 
         Raises:
             AuditError: If the database fails, holds no audit log, or its key is missing.
@@ -62,8 +61,6 @@ class AuditLog:
         """Where a chain ends, by its head row.
 
         Args:
-            connection: Within a transaction.
-            chain: Name of the table.
             lock: Keep others from moving it until the transaction ends.
 
         Raises:

@@ -48,16 +48,12 @@ class PredictionRecord:
         arm: `main`, `challenger` or `shadow`.
         shadow_of: Id of the answer that main gave to the same slice; None but for a shadow.
         bundle: Name, version and SHA-256 of the model.
-        label: Most probable class.
-        confidence: Its probability.
-        probabilities: By class name.
         tumor_probability: None without a negative class.
         tumor_flag: Whether it reaches the threshold; None without a negative class.
         threshold: The one in force; None without a negative class.
         prediction_set: Classes that cannot be ruled out; None where no sets are fitted.
         decision: `accept`, `review` or `reject`.
         latency_ms: From the start of the request, or of the shadow, to the answer that is recorded.
-        summary: Statistics by name, of the image as the model gets it.
         ood_score: Out-of-distribution score; None where the bundle has none.
     """
 
@@ -91,9 +87,7 @@ class Feedback:
 
     Args:
         id: 32 hexadecimal digits.
-        created: In UTC.
         caller: Name of the API key, or `open`.
-        agree: Whether the label is right.
         label: What is right instead; None if unknown.
     """
 

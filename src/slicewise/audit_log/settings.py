@@ -36,7 +36,6 @@ def chain_key(settings: AuditSettings, file: Path | None, *, may_make: bool) -> 
     """The key of the chains: the one that was set, else the one in `FILE.key`.
 
     Args:
-        settings: May hold the key.
         file: The file of SQLite; None for another database.
         may_make: Make a key there if none is found. Only for a database that holds nothing yet.
 

@@ -171,7 +171,6 @@ def verify(
     """Check every row of every chain in one state of the database; others may write meanwhile.
 
     Args:
-        log: The chains and the key.
         heads: Where chains ended at earlier times.
         progress: Told of rows; None for nobody.
     """

@@ -38,9 +38,7 @@ class Check:
     """What was found about one thing.
 
     Args:
-        name: The thing.
         status: `warning`: a part works less well or not at all; `error`: SliceWise does not work.
-        message: What was found and what it means.
         mend: What to do about it; None where there is nothing to do.
     """
 

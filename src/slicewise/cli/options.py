@@ -36,11 +36,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 def require_extra(what: str, extra: str, module: str) -> None:
     """Say in one line what to install, before any of it is imported.
 
-    Args:
-        what: What needs it, in words.
-        extra: Name of the extra.
-        module: A module that the extra brings.
-
     Raises:
         MissingExtraError: If the module is not installed.
     """

@@ -25,7 +25,6 @@ class Known:
         patient: Patient id, unique within its source.
         group: Leak-free unit, unique within its source.
         fold: Fold, the same name meaning the same fold in every source.
-        excluded: Why the slice is to be left out.
         taken: Class that training takes it for, where its label leaves several open.
     """
 
@@ -102,7 +101,6 @@ class Table:
         """What the table says of each file.
 
         Args:
-            inner: Paths relative to the root.
             used: Rows that files of other roots used; those of these are added.
 
         Raises:

@@ -37,12 +37,10 @@ class ManifestRow:
 
     Args:
         path: File, or `file#index` for one slice of several; relative to the manifest's folder.
-        source: The data set it comes from.
         patient_id: Empty where unknown. A DICOM patient is a pseudonym.
         group: The leak-free unit; never in two splits.
         split: `train`, `val`, `test`, or empty where none was made.
         sha256: Of the file's bytes, in hexadecimal.
-        extra: The user's own columns.
     """
 
     path: str
@@ -145,9 +143,6 @@ class Manifest:
         """Check that no group stands in two splits and no slice in two rows, counted twice.
 
         `file` and `file#0` are one slice: no file has both meanings.
-
-        Args:
-            path: What to call the manifest in an error.
 
         Raises:
             LeakageError: Names how many groups do, and the first few; none that names a patient.

@@ -38,7 +38,6 @@ class SplitAnswers:
         tables: One a classifier, N rows each, in the order of `rows`; columns are in the order of
             the classes of the evaluation, whatever the order of the model.
         thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
-        prints: N fingerprints.
         failed: Slices that could not be read, or whose file has changed.
     """
 
@@ -60,10 +59,7 @@ def answer_split(
 
     Args:
         manifest: Knows where the files of its rows are.
-        rows: The slices, with the labels of the evaluation.
         classifiers: The models, all of the same classes, each in an order of its own.
-        labels: How labels are read.
-        step: Called after every slice.
 
     Raises:
         EvaluationError: If not one slice can be used.
@@ -106,9 +102,6 @@ def readable(
 
     Args:
         manifest: Knows where the files are.
-        rows: Which slices.
-        failed: Is added to.
-        step: Called after every slice.
     """
     for row in rows:
         try:

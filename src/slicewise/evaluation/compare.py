@@ -66,9 +66,7 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
     is narrower than what two separate intervals suggest, because both models meet the same slices.
 
     Args:
-        first: Answers of the first model.
         other: Answers of the other one, in the same order.
-        bootstrap: How intervals are made.
 
     Returns:
         `differences` (other minus first) of every headline figure, and the counts of McNemar's
@@ -107,7 +105,6 @@ def decided(estimate: Mapping[str, Any], *, falling: bool) -> str:
 
     Args:
         estimate: A difference, other minus first.
-        falling: Whether less is better.
     """
     if estimate["ci_low"] is None:
         return "no interval"

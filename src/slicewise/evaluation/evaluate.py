@@ -42,14 +42,8 @@ class Evaluated:
 
     Args:
         manifest: Knows where the files are.
-        rows: The N slices, labels as the evaluation reads them.
         table: N rows in the same order.
-        classifier: The model.
-        labels: How labels were read.
-        out_dir: Folder of the report.
-        bootstrap: How intervals are made.
         notice: What every picture has to say, such as that training slices are among them.
-        progress: To tell what is being done.
     """
 
     manifest: Manifest
@@ -69,8 +63,6 @@ class Chosen:
 
     Args:
         rows: The slices to evaluate, labels as the evaluation reads them.
-        training: Those to copy from, likewise.
-        labels: How labels were read.
         untyped: Paths of slices left out, because they tell no kind of tumor where others do.
     """
 
@@ -103,19 +95,14 @@ def evaluate(
     """Measure a classifier on one split and write the report.
 
     Args:
-        manifest: Slices with labels, groups and splits.
-        classifier: The model.
         out_dir: Folder for the files; made where missing.
         command: The command that makes this report again; it is written into it.
         split: Which slices to evaluate; `all` for every row, whatever its split.
         allow_seen: Evaluate slices a model was trained on too, and stamp every file with it.
         bootstrap: How intervals are made; the default of `Bootstrap` where None.
-        plots: Whether to draw the pictures.
         label_names: What labels of the manifest mean, where they are no class of the model.
-        gate: Limits to hold the figures to.
         rivals: Models to compare with, on the same slices.
         parts: Further parts of the report, in the order in which they stand there.
-        progress: Told after every slice read.
 
     Returns:
         What was written to `metrics.json`.
@@ -179,10 +166,7 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
     """The slices to evaluate, by the labels alone; no file of theirs is opened.
 
     Args:
-        manifest: Slices with labels and splits.
         split: As in `evaluate`.
-        bundle: The model, whose classes are meant.
-        names: What labels mean, from label to class.
 
     Raises:
         EvaluationError: If the split is empty, or has a label the model does not know.

@@ -119,8 +119,6 @@ class Check:
         limit: What it must reach, or not exceed.
         measured: The end of the interval, or the count, that was held to it; None where there is
             none.
-        passed: Whether it keeps the limit.
-        said: In words.
     """
 
     figure: str
@@ -185,8 +183,6 @@ def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]
     """Refuse a gate on classes or sources that are not among those evaluated.
 
     Args:
-        gate: The limits.
-        classes: Those evaluated.
         sources: Those evaluated, at least one.
 
     Raises:
@@ -208,7 +204,6 @@ def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
     """Hold a report to a gate.
 
     Args:
-        gate: The limits.
         report: As in `metrics.json`.
 
     Raises:

@@ -17,7 +17,6 @@ class Labels:
     """How labels are read.
 
     Args:
-        meant: From a label of the manifest to a class of the evaluation.
         classes: Of the evaluation, in order.
         negative_class: The one without a tumor, if there is one.
         collapsed: Whether the model's tumor classes were joined to one, because the manifest
@@ -56,8 +55,6 @@ def read_labels(
     other labels tell the kind, `tumor` is `untyped`: its slices cannot be judged by kind.
 
     Args:
-        labels: As the rows to be evaluated have them.
-        task: Of the model.
         given: Other names, from label to class or `tumor`.
         beside: Labels of slices that are compared with and not evaluated. They are read in the
             same way; one that means no class is no error.

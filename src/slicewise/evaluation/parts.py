@@ -30,7 +30,6 @@ class Extras:
     Args:
         gallery: Pictures of wrong and of right answers, at most so many of each.
         robustness: Slices to perturb, and strange pictures of each kind; 0 for none.
-        explanations: Whether to test the heat maps.
         boxes: Table of tumor boxes to test them against, beside the masks of the manifest.
     """
 
@@ -42,10 +41,6 @@ class Extras:
 
 def parts_of(extras: Extras, shuffled: Shuffled) -> list[Part]:
     """The parts in the order in which they stand in the report.
-
-    Args:
-        extras: What is to be looked at.
-        shuffled: For the test whether heat maps follow the weights.
 
     Raises:
         ManifestError: If the table of boxes cannot be read.

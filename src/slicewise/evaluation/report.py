@@ -41,7 +41,6 @@ class Refusals:
     Args:
         seen: Paths of slices with a duplicate among those the model was trained on.
         seen_check: What they were compared with, or why they were not, in words.
-        checked: Whether every model could be checked.
         failed: Slices that could not be read, or whose file has changed.
         untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
         allow_seen: Whether the seen slices were evaluated all the same.
@@ -87,11 +86,8 @@ class ReportContext:
 
     Args:
         split: Which slices these are, such as `test`.
-        command: The command that makes this report again.
         bundle: The model that answered; None where several did.
-        threshold_rule: How the thresholds of the table were chosen, in words.
         threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
-        refusals: What was left out.
         promised_coverage: Share of the prediction sets that are to hold the true class; None where
             nothing is promised.
         labels: How the labels of the manifest were read; None where they are the model's own.
@@ -125,7 +121,6 @@ def write_metrics(
         neighbour: (N,) whether the nearest training slice has the same label, or in words why that
             is not known.
         bootstrap: How intervals are made; 1000 resamples, 95 %, seed 42 where None.
-        plots: Whether to draw the pictures.
 
     Returns:
         What was written to `metrics.json`.
@@ -171,13 +166,10 @@ def write_pages(
     """Write `report.html` and `evaluation_report.txt`.
 
     Args:
-        table: What was answered.
         report: Its metrics, as `write_metrics` returned them.
         out_dir: Where the files of `write_metrics` are.
-        plots: Whether its pictures were drawn.
         judgement: Of the gate, where one was given.
         first: Sections that stand before all others.
-        more: Sections that stand after those that every report has.
     """
     sections = [*first, *answer_sections(table, report, out_dir if plots else None), *more]
     page = evaluation_page(report, sections, judgement)

@@ -20,7 +20,6 @@ def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[Mani
     Args:
         rows: To sample from; all of them are returned where they are no more than `limit`.
         limit: Largest number of rows, at least one for each class.
-        seed: Of the random draws.
 
     Returns:
         Rows in the order given.

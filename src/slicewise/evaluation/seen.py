@@ -25,7 +25,6 @@ class SeenCheck:
     Args:
         seen: (N,) whether a slice has a duplicate among the training slices.
         described: What they were compared with, or why they were not, in words.
-        checked: Whether they were.
     """
 
     seen: Bools
@@ -38,7 +37,6 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
 
     Args:
         bundle: Holds `seen.npz`, or else nothing can be said.
-        slices: Fingerprints of the slices in question.
 
     Raises:
         ManifestError: If the fingerprints in the bundle are of an unknown format.

@@ -78,8 +78,6 @@ def summarise(
     Averages over classes are over those with a slice in the table; `macro_over` names them.
 
     Args:
-        table: What was answered.
-        bootstrap: How intervals are made.
         neighbour: (N,) whether the nearest training slice has the same label, or in words why
             that is not known.
     """

@@ -29,7 +29,6 @@ def with_verdicts(
     """The same logits, calibrated and decided by one rule.
 
     Args:
-        table: N rows of logits.
         rule: Of the model that answered, or one to try on its answers.
         concerns: For each row, what was found about the picture itself.
 

@@ -32,7 +32,6 @@ def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMa
     Args:
         cam: (h, w) finite values of at least 0, on the preprocessed square.
         placement: Where that square lies on the slice.
-        shape: Rows and columns of the slice.
 
     Raises:
         BundleError: `cam` is no map: wrong dimensions, negative or not finite.

@@ -54,7 +54,6 @@ class Answer:
     """A prediction with its evidence.
 
     Args:
-        prediction: What is answered for the slice.
         logits: (K,) as the graph gave them, of the slice as it is.
         cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
         embedding: (D,) pooled features.
@@ -89,7 +88,6 @@ class Classifier:
         """Start an ONNX Runtime session.
 
         Args:
-            bundle: A verified bundle.
             threads: Threads within one forward pass; one is the steady choice on shared machines.
 
         Raises:
@@ -123,7 +121,6 @@ class Classifier:
 
         Args:
             slices: From `slicewise.read_slices`.
-            threshold: Tumor threshold to use instead of the one in the bundle.
             tta: Average the calibrated probabilities over mirrored and slightly turned views.
         """
         return [answer.prediction for answer in self.answers(slices, threshold=threshold, tta=tta)]

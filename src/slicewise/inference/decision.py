@@ -264,11 +264,7 @@ def conclude(
 
     Args:
         probabilities: (K,) calibrated.
-        classes: Their names.
         negative_class: The class without a tumor, if the task has one.
-        rule: What was fitted for the model.
-        threshold: In force.
-        concerns: What was found about the input itself.
         class_distances: (K,) to the training slices of each class; None where the bundle has none.
     """
     answered = int(probabilities.argmax())

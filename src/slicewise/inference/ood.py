@@ -70,7 +70,6 @@ class OodDetector:
     """The fitted numbers behind the score.
 
     Args:
-        embedding: Of the D numbers of an embedding to P directions.
         appearance: Of the F appearance numbers, divided by `appearance_spread`, to Q directions.
         appearance_spread: (F,) spread of each appearance number.
         weights: (2 M,) of the M = P + 1 + Q + 1 whitened numbers, then of their squares.

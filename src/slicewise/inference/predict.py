@@ -99,10 +99,6 @@ def answer_inputs(
 
     Args:
         inputs: Files, folders and zips of any kind, or open entries, as `read_inputs` takes them.
-        classifier: A loaded bundle.
-        threshold: Tumor threshold to use instead of the one in the bundle.
-        tta: Average over test-time views.
-        limits: What is refused before decoding.
     """
     return _answered(read_inputs(inputs, limits), classifier, threshold, tta)
 

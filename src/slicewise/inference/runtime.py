@@ -25,11 +25,6 @@ __all__ = ["ort", "session_of"]
 def session_of(name: str, graph: bytes, threads: int) -> ort.InferenceSession:
     """A session on the processor that keeps no more memory than it needs.
 
-    Args:
-        name: Of the graph, for errors.
-        graph: Its content.
-        threads: Within one forward pass.
-
     Raises:
         BundleError: It is no graph that ONNX Runtime runs.
     """

@@ -101,9 +101,7 @@ def write_report(
 
     Args:
         items: Answers and failures in the order of the inputs, all from one model.
-        bundle: The model that answered.
         path: File to write; its folder is made where it does not exist.
-        style: How overlays are drawn.
 
     Raises:
         InputError: The file cannot be written.

@@ -10,7 +10,6 @@ class ClassLook:
     """How one class is shown.
 
     Args:
-        title: Name to read.
         colour: CSS colour of its bar; never the only sign of the class.
         gloss: One line on what the class is; empty where none is known.
     """

@@ -24,8 +24,6 @@ class PngSink:
         """Draw in a style.
 
         Args:
-            bundle: The model that answers.
-            style: How the heat map is laid over the slice.
             target: Class whose heat map is drawn; None for the answered one.
 
         Raises:

@@ -18,12 +18,7 @@ class TextSink:
     """Paragraphs on slices and series; a line on each slice of a series; errors elsewhere."""
 
     def __init__(self, stream: TextIO, complain: Callable[[str], object]) -> None:
-        """Write answers to a stream, and tell errors.
-
-        Args:
-            stream: For answers.
-            complain: Takes the text of an error.
-        """
+        """Write answers to a stream, and tell errors."""
         self._stream, self._complain = stream, complain
 
     def write(self, item: Item) -> None:

@@ -150,12 +150,8 @@ class Page:
     """A whole report.
 
     Args:
-        title: What it is.
-        subtitle: Of what.
         disclaimer: What it must not be used for; it stands above all else.
-        notices: What a reader has to know before reading.
         sections: In their order.
-        made: How it was made.
     """
 
     title: str

@@ -81,10 +81,6 @@ def drawing(
 
     Args:
         path: The file; its folder must exist.
-        width: Inches.
-        height: Inches.
-        title: Above all axes.
-        notice: A line of warning above the title.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.

@@ -30,7 +30,6 @@ def render_text(page: Page, folder: Path | None = None) -> str:
     """A whole report.
 
     Args:
-        page: The report.
         folder: Where it stands; picture files are named from there.
     """
     lines = [page.title, "=" * WIDTH, *_wrapped(page.disclaimer), *_wrapped(page.subtitle)]

@@ -64,9 +64,7 @@ def create_app(
     """The service as an ASGI application.
 
     Args:
-        settings: What an operator set.
         opened: Its parts; None to open them when it is started. It closes them when it ends.
-        closed: Called when they are closed.
     """
     metrics = Metrics() if opened is None else opened.metrics
 

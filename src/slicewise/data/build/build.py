@@ -83,11 +83,7 @@ def assembled(
     """A manifest from slices whose copies are known.
 
     Args:
-        items: The slices.
-        excluded: What was left out before.
-        pairs: Which of the slices are copies, by index.
         config: Rules; the sources are not read again.
-        unwanted: From a slice's reference to the reason why it is left out.
         keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
             groups without one are dealt.
 

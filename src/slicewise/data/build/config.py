@@ -122,7 +122,6 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     """Read a YAML file. Tables are looked for beside it, then below their root.
 
     Args:
-        path: The file.
         base: Folder that the roots start from; None for the file's own.
 
     Raises:
@@ -199,10 +198,7 @@ def config_of(
     """A configuration from command-line options, the same table and pattern for every root.
 
     Args:
-        roots: Of the sources.
-        skip: As in a source.
         table: Fields of `TableSpec`; no table where all of them are None.
-        pattern: As in a source.
         aliases: Each `folder=class`.
         rest: Further fields of `BuildConfig`; None means the default.
 

@@ -58,7 +58,6 @@ class TumorMask:
 
     Args:
         path: The file, with as many slices as the volume; voxels above 0 are tumor.
-        label: Class of a slice with tumor.
         negative: Class of a slice without; None where the task has none.
         minimum_voxels: Tumor voxels from which on a slice has the label.
     """

@@ -21,8 +21,6 @@ class Excluded:
     Args:
         path: The file, or `file#index`.
         label: Class by its folder; empty where it was not looked at.
-        source: Name of the data set.
-        reason: Why it is left out.
         kind: Under which name reasons like this one are counted; empty for the reason itself, up to
             a path that it may name.
     """
@@ -39,8 +37,6 @@ class BuildReport:
     """What a build found.
 
     Args:
-        rows: Of the manifest.
-        excluded: What was left out.
         exact_copies: Slices whose pixels equal those of an earlier one.
         near_copies: Further slices that are near duplicates of an earlier one.
         moved: Slices put into another fold so that their group is in one.

@@ -31,12 +31,8 @@ class File:
 
     Args:
         path: Where it lies.
-        inner: Relative to its root.
-        source: Name of the data set.
-        label: Class, from the folder.
         published_split: As in `Item`.
         mask: The mask that says what its slices show; None where the folder says it.
-        known: What the user says.
     """
 
     path: Path
@@ -57,13 +53,10 @@ class Item:
         index: Which slice of the file; None where the file holds one.
         published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
         patient: A pseudonym of the DICOM patient or study; empty where there is none.
-        sha256: Of the file.
         mask: Reference of its tumor mask; empty where there is none.
         unfit: Why the slice can have no label; empty where it has one.
-        known: What the user says.
         fold: The fold or published split that is kept as a boundary; empty where there is none.
         cluster: Index of the first of its copies; -1 before copies were looked for.
-        cluster_name: Name of its set of copies.
         inherited: What slices that were left out shared with it and with others.
     """
 

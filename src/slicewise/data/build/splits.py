@@ -83,9 +83,7 @@ def split_names(
     """The split of each of N slices, of whose groups none crosses a fold.
 
     Args:
-        items: The slices.
         groups: (N) names of their groups.
-        config: Says how.
         keep: Whether their folds are splits that are kept; whole groups without one are dealt.
 
     Raises:

@@ -32,8 +32,6 @@ def verified(one: Fingerprints, two: Fingerprints, pose: tuple[int, int], by_hea
 
     Args:
         one: Fingerprints of the first of each pair.
-        two: Fingerprints of the second.
-        pose: Row and column direction in which the first is turned.
         by_head: (P,) whether heads are laid upon each other, or else whole pictures.
     """
     down, across = pose

@@ -139,7 +139,6 @@ def blur(images: Array, sigma: float) -> Array:
 
     Args:
         images: (N, S, S) float32.
-        sigma: Standard deviation, grid steps.
     """
     steps = np.arange(images.shape[-1])
     kernel = np.exp(-0.5 * ((steps[:, None] - steps[None]) / sigma) ** 2)
@@ -152,7 +151,6 @@ def interpolation(positions: Array, side: int, reach: Array) -> Array:
 
     Args:
         positions: (N, M) where to sample, in grid steps; expected within [0, side - 1].
-        side: Number of grid points.
         reach: (N,) half width of the triangle in grid steps: 1 interpolates linearly, more also
             averages, which keeps detail from aliasing when the result is coarser.
     """

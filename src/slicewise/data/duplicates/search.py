@@ -50,7 +50,6 @@ class Pair:
     """Two slices that show the same picture.
 
     Args:
-        first: Index of the one.
         second: Index of the other.
         agreement: In (0, 1]; 1 for equal pixels.
         exact: Whether the pixels are equal.
@@ -93,7 +92,6 @@ def match(
     """For each query, the indices of the references that are copies of it, ascending.
 
     Args:
-        queries: Fingerprints of N slices.
         references: Fingerprints of M slices, such as those a model was trained on.
         progress: Called at each step.
     """
@@ -115,7 +113,6 @@ def find_candidates(
     """Pairs whose coarse contrast correlates; of each pair its best pose and frame.
 
     Args:
-        queries: Fingerprints of N slices.
         references: Fingerprints of M slices; None to compare the queries among themselves.
         progress: Called after each block of queries.
     """

@@ -36,14 +36,7 @@ JSON_NAME, PAGE_NAME, SUGGESTED_NAME = "audit.json", "audit.html", "clean.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """A finished audit.
-
-    Args:
-        findings: What was found.
-        sentences: The verdict in words.
-        pairs: Which slices are copies, by index.
-        audited: Names of what was audited.
-    """
+    """A finished audit."""
 
     findings: Findings
     sentences: list[Sentence]
@@ -84,7 +77,6 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
     """Audit folders of slices.
 
     Args:
-        config: Sources and rules, as for a build.
         workers: Processes that read; more than one needs a guarded main module.
         progress: Called at each step.
 

@@ -45,8 +45,6 @@ class Dataset:
 
     Args:
         items: What is known of each.
-        excluded: Files and rows that are no slice of the audit.
-        prints: Fingerprints.
         thumbnails: (N, 1024) float32.
         features: (N, F) float32 in the order of `FEATURES`; NaN where there is none.
         looks: (N, A) float32 in the order of `APPEARANCE_NAMES`.
@@ -85,7 +83,6 @@ def read_dataset(
 
     Args:
         files: From `plan` or `files_of`.
-        left_out: What is left out already.
         workers: Processes; 1 reads in this one.
         progress: Called after each 64 files.
     """

@@ -42,10 +42,8 @@ class Findings:
     """Everything that was found.
 
     Args:
-        dataset: The slices, with their copies known.
         sides: In which split each stood.
         groups: (N,) numbers of leak-free groups.
-        counts: By class, source and split.
         copies: Groups of copies and where they cross.
         memory: The nearest neighbour's score, None where it has no two sides.
         class_probe: What files and borders say of the class, or why that is unknown.

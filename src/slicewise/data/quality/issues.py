@@ -77,9 +77,6 @@ class Rule:
     """When a slice has an issue.
 
     Args:
-        kind: A short name.
-        title: What the slice may be.
-        words: The rule for people.
         leave_out: Whether the suggested manifest leaves such slices out; others are only marked.
         holds: Whether it holds for a slice; None where that depends on all others.
     """

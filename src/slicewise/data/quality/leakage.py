@@ -59,12 +59,10 @@ class Copies:
     """What was found about copies; groups hold indices and at least two slices.
 
     Args:
-        distinct: How many different slices there are.
         exact: Groups of equal pixels.
         near: Groups that hold the same picture more than once, not all of equal pixels.
         cross_split: For each ordered pair of splits.
         cross_source: For each ordered pair of sources.
-        groups: All sets of copies, exact and near, the largest first.
         conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.
     """
@@ -84,9 +82,6 @@ class Memorisation:
     """The nearest neighbour's score, on a split and without the slices of a test slice's group.
 
     Args:
-        split: Which split, in words.
-        train: Indices of the training slices.
-        test: Indices of the test slices.
         neighbours: (T,) index of the nearest training slice of each test slice; -1 where none is
             alike, as of a slice of one single value.
         accuracy: Share of test slices whose neighbour has their label; without one it is wrong.

@@ -53,10 +53,7 @@ def render_page(
     """The page.
 
     Args:
-        findings: Of the audit.
-        sentences: Its verdict.
         pairs: Copies by index, of which the least alike are shown.
-        audited: Names of what was audited.
         progress: Told of each picture.
     """
     shown = Thumbnails(findings, progress)

@@ -84,9 +84,6 @@ class Probe:
 
     Args:
         target: `class` or `source`.
-        n: Slices.
-        groups: Leak-free groups.
-        folds: Of the cross-validation by group.
         majority: Share of the most common answer.
         chance: Balanced accuracy of guessing: one over the number of answers.
         scores: Of all features together, then of each family alone.
@@ -148,8 +145,6 @@ def feature_vector(
     Args:
         pixels: (H, W) float32, as stored.
         colour: Mean difference between colour channels, None where unknown.
-        traits: Of its file.
-        slices: How many slices the file holds.
     """
     height, width = pixels.shape
     low, *levels, high = np.percentile(pixels, (1, 25, 50, 75, 99))

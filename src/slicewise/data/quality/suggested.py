@@ -38,9 +38,6 @@ def suggested_manifest(
 
     Args:
         dataset: Slices in the order of `pairs`.
-        pairs: Which of them are copies.
-        issues: Which of them have an issue.
-        config: Rules of the build that folders would go through.
         audited: The manifest that is audited; None for folders.
 
     Raises:

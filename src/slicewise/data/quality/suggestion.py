@@ -16,7 +16,6 @@ def fate(one: Issue, clean: Built | None) -> str:
     """What becomes of the slices of a rule.
 
     Args:
-        one: The rule and its slices.
         clean: The suggested manifest; None where nothing is left.
     """
     if one.rule.leave_out:

@@ -23,11 +23,7 @@ _HELD_OUT = {"train": 0, "val": 2, "test": 3}
 
 
 def verdict(findings: Findings) -> list[Sentence]:
-    """What a newcomer should know, the gravest first.
-
-    Args:
-        findings: Of the audit.
-    """
+    """What a newcomer should know, the gravest first."""
     found = [
         *_copies(findings),
         *_splits(findings),

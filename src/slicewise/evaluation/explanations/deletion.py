@@ -60,11 +60,7 @@ def curves(
     """Play both games on every slice, in every order.
 
     Args:
-        slices: N of them.
         groups: (N,) leak-free unit of each.
-        classifier: The model.
-        seed: Of the random maps.
-        step: Called after every slice.
     """
     drawn = np.random.default_rng(seed)
     found: dict[tuple[str, str], list[Floats]] = {(g, o): [] for g in GAMES for o in ORDERS}
@@ -124,7 +120,6 @@ def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
 
     Args:
         found: Of at least one slice.
-        bootstrap: How intervals are made.
 
     Returns:
         From (game, order) to the mean area, and from (game, `heat_map_minus_<order>`) to the mean

@@ -63,14 +63,9 @@ def randomisation_report(
     """The check with permuted weights, or why it was skipped, for JSON and for the report.
 
     Args:
-        slices: N of them, on which the model sees a tumor.
         groups: (N,) leak-free unit of each.
-        classifier: The model.
         shuffled: From a permuted part to its classifier, or why there are none.
         out_dir: Folder for `randomisation.png`.
-        bootstrap: How intervals are made.
-        step: Called after every slice of every network.
-        notice: A line of warning.
     """
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(RANDOMISED, shuffled)

@@ -65,8 +65,6 @@ class Scored:
     """How well each map of one slice fits its region.
 
     Args:
-        label: True class.
-        group: Leak-free unit.
         measures: By target (`true`, `answered`) and method; `answered` only where a tumor was.
         empty: Targets whose heat map is 0 everywhere.
     """
@@ -82,9 +80,6 @@ class Localised:
     """One slice with its region, its answer and its scores.
 
     Args:
-        path: Of the manifest row.
-        slice_: The slice.
-        answer: What was answered.
         region: (H, W) where the tumor is.
         scored: How well each map fits the region.
     """
@@ -172,12 +167,7 @@ def distances(points: Ints, region: Bools) -> Floats:
 
 
 def centre_map(placement: Placement, shape: tuple[int, int]) -> Array:
-    """(H, W) a Gaussian in the middle of the square round the head: a guess that sees nothing.
-
-    Args:
-        placement: Of the square.
-        shape: Rows and columns of the slice.
-    """
+    """(H, W) a Gaussian in the middle of the square round the head: a guess that sees nothing."""
     spread = CENTRE_SPREAD * placement.side
     y = (np.arange(shape[0]) + 0.5 - placement.top - placement.side / 2) / spread
     x = (np.arange(shape[1]) + 0.5 - placement.left - placement.side / 2) / spread
@@ -195,10 +185,7 @@ def localised(
 
     Args:
         manifest: Knows where the files are.
-        rows: Slices that can be read, with labels that the model knows.
-        classifier: The model.
         boxes: From `read_boxes`.
-        step: Called after every slice.
 
     Raises:
         InputError: If a slice or its mask cannot be read.
@@ -230,7 +217,6 @@ def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
 
     Args:
         found: Of at least one slice.
-        bootstrap: How intervals are made.
     """
     labels = np.array([one.label for one in found])
     groups = np.array([one.group for one in found])

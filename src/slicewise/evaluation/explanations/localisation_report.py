@@ -51,8 +51,6 @@ def localisation_report(
         found: At least one slice.
         sheet: The contact sheet, where one was drawn.
         out_dir: Folder for `localisation.png`.
-        bootstrap: How intervals are made.
-        notice: A line of warning on the picture and in the text.
     """
     measured = figures(found, bootstrap)
     tree: dict[str, Any] = {"definitions": DEFINITIONS, **nested(measured.estimates)}

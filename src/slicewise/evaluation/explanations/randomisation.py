@@ -43,8 +43,6 @@ class Randomisation:
     Args:
         estimates: From (other, measure) to the mean; the other is a part whose weights were
             permuted, or `another slice`.
-        n: Slices.
-        groups: Their groups.
         with_heat: Slices on which the model's own map has heat; the others are not compared.
         empty: From a permuted part to how many of these lose all heat by it; they stand in no mean.
     """
@@ -91,12 +89,8 @@ def randomisation(
     """Compare maps of the answered class with those of permuted networks for the same class.
 
     Args:
-        slices: N of them, from more than one group.
         groups: (N,) leak-free unit of each.
-        classifier: The model.
         shuffled: From a permuted part to the classifier made of it; `all` must be among them.
-        bootstrap: How intervals are made.
-        step: Called after every slice of every network.
     """
     spec = classifier.bundle.info.preprocessing
     images = np.stack([preprocess(slice_.pixels, spec).image for slice_ in slices])

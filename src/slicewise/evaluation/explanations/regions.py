@@ -20,14 +20,7 @@ BOX_COLUMNS = ("x_center", "y_center", "width", "height")
 
 @dataclass(frozen=True, slots=True)
 class TumorBox:
-    """A rectangle round a tumor, in fractions of the slice's width and height.
-
-    Args:
-        x_center: From the left.
-        y_center: From the top.
-        width: Of the box.
-        height: Of the box.
-    """
+    """A rectangle round a tumor, in fractions of the slice's width and height."""
 
     x_center: float
     y_center: float
@@ -46,7 +39,6 @@ class Boxes:
     """Boxes by the name of the slice.
 
     Args:
-        path: The table they come from.
         by_name: Relative path, file name or file name without suffix to boxes.
     """
 
@@ -119,8 +111,6 @@ def tumor_region(
 
     Args:
         manifest: Knows where masks are.
-        row: The slice.
-        shape: Its rows and columns.
         boxes: From `read_boxes`.
 
     Raises:

@@ -57,8 +57,6 @@ def explanation_tests(
 
     Args:
         manifest: Knows where slices and masks are.
-        rows: Slices that can be read, with labels that the model knows.
-        classifier: The model.
         out_dir: Folder for the files; made where missing.
         shuffled: From a permuted part of the network (`all` among them) to the classifier made of
             it, or in words why there are none.

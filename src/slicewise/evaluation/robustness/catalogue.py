@@ -33,11 +33,8 @@ class Corruption:
     """One kind of change with its strengths.
 
     Args:
-        name: What it is called in reports.
         strengths: From the weakest to the strongest; one only where there are no degrees.
-        unit: What the strengths are measured in.
         source: Where it comes from: a paper, or what it imitates.
-        change: Draws what is random and applies it.
     """
 
     name: str
@@ -54,10 +51,8 @@ def corrupted(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slic
     not depend on the level, so that stronger levels are the same change made stronger.
 
     Args:
-        slice_: Left as it is.
         name: One of `CORRUPTIONS`.
         level: 1 for the weakest.
-        seed: Of the random draws.
         key: What tells this slice from others, such as the hash of its content.
 
     Raises:

@@ -78,7 +78,6 @@ def shade(pixels: Array, ratio: float, field: Floats) -> Array:
 
     Args:
         pixels: (H, W) float32; the darkest value counts as no signal.
-        ratio: Largest over smallest factor.
         field: (H, W), 0 where the factor is smallest and 1 where it is largest.
     """
     floor = float(pixels.min())
@@ -175,7 +174,6 @@ def ghost(pixels: Array, share: float, every: int) -> Array:
     Args:
         pixels: (H, W) float32.
         share: By how much those lines are weakened, in [0, 1].
-        every: n, the number of ghosts.
     """
     lines = np.fft.fftshift(np.fft.fft2(pixels))
     weak = (np.arange(pixels.shape[0]) % every == 0) & ~_centre(pixels.shape[0])
@@ -198,7 +196,6 @@ def cut_off(pixels: Array, head: Box, share: float, side: str) -> Array:
     Args:
         pixels: (H, W) float32.
         head: Where the head is.
-        share: Of the head's extent that is lost.
         side: `top`, `bottom`, `left` or `right`.
     """
     tall, wide = share * (head.bottom - head.top), share * (head.right - head.left)

@@ -29,8 +29,6 @@ def draw_corruptions(report: Mapping[str, Any], path: Path, notice: str | None) 
 
     Args:
         report: As in `robustness.json`.
-        path: PNG file to write.
-        notice: A line of warning on top.
     """
     entries = report["perturbations"]
     rows = -(-len(entries) // _COLUMNS)
@@ -50,8 +48,6 @@ def draw_ood(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
 
     Args:
         report: As in `robustness.json`.
-        path: PNG file to write.
-        notice: A line of warning on top.
     """
     kinds = report["strange"]["kinds"]
     count = next(iter(kinds.values()))["n"]

@@ -45,7 +45,6 @@ class Outcome:
         """From a prediction.
 
         Args:
-            prediction: Of the model.
             names: What the true labels call each class.
         """
         reasons = tuple(reason.value for reason in prediction.reasons)
@@ -101,9 +100,7 @@ def corruption_metrics(
     """Figures of every setting, all from the same resamples of groups.
 
     Args:
-        sampled: The slices.
         outcomes: By setting, one answer a slice in the order of `sampled`; `CLEAN` among them.
-        bootstrap: How intervals are made.
 
     Returns:
         `clean`, and `perturbations` by name with one entry a level; `accuracy_change` and its like
@@ -143,11 +140,6 @@ def ood_metrics(
     Shares over several kinds have no interval: their pictures are not independent (those of one
     kind resemble each other, real scans are views of few images), and kinds are too few to
     resample. The number of kinds stands beside them instead.
-
-    Args:
-        outcomes: By kind, one answer a picture.
-        fitted_on: Kinds that the gates of the model were fitted on.
-        level: Coverage of the intervals.
     """
     unseen = [answers for kind, answers in outcomes.items() if kind not in fitted_on]
     seen = [answers for kind, answers in outcomes.items() if kind in fitted_on]

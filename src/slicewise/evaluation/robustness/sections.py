@@ -18,7 +18,6 @@ def corruption_section(report: Mapping[str, Any], picture: Path) -> Section:
 
     Args:
         report: As in `robustness.json`.
-        picture: The drawn curves.
     """
     shown = ("accuracy", "accuracy_change", "accepted", "accepted_wrong")
     levels = [("unchanged", "0", report["clean"])]
@@ -46,7 +45,6 @@ def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
 
     Args:
         report: As in `robustness.json`.
-        picture: The drawn bars.
     """
     return Section.of(
         "Out-of-distribution inputs",

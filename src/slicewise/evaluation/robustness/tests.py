@@ -74,15 +74,10 @@ def robustness(
         manifest: Knows where the files of its rows are.
         rows: Slices that an evaluation admits: readable, not seen in training, labelled with the
             classes of the model, or with `tumor` for all of them but the negative one.
-        classifier: The model.
         out_dir: Folder for the files; made where missing.
-        limit: Most slices to perturb.
         ood_count: Pictures of each out-of-distribution kind.
-        seed: Of the sample and of every random change.
         bootstrap: How intervals are made; groups are drawn for each class apart, because the
             sample has a chosen mix of classes.
-        notice: A line of warning on the pictures and in the text.
-        progress: Told what is done.
 
     Returns:
         Two parts of a report: corrupted slices, and out-of-distribution inputs.

@@ -61,7 +61,6 @@ def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[
     """That intervals are too narrow, where groups are few.
 
     Args:
-        groups: Of all slices.
         per_class: By class; `groups` are those that hold it.
     """
     if groups < FEW_GROUPS:

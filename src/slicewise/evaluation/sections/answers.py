@@ -32,7 +32,6 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
     """All sections that need nothing but the answers, in the order of the report.
 
     Args:
-        table: What was answered.
         report: Its metrics, as in `metrics.json`.
         folder: Where the pictures are; None where none were drawn.
     """

@@ -39,7 +39,6 @@ class Compared:
     Args:
         tables: By method; each row has what was fitted without its group.
         failed: By method that could not be fitted: why.
-        folds: Into how many parts the groups were dealt.
     """
 
     tables: Mapping[str, PredictionTable]
@@ -129,7 +128,6 @@ def draw_calibration(compared: Compared, method: str, path: Path) -> None:
     Args:
         compared: From `compare_calibrations`.
         method: `temperature` or `bias_corrected`, none that failed.
-        path: The PNG file.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.

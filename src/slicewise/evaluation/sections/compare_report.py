@@ -42,11 +42,7 @@ def comparison(
     Args:
         models: At least two, of the same classes.
         tables: What each answered, the same slices in the same order.
-        slices: Some of them, to take times on.
         out_dir: Folder for the files; it must exist.
-        bootstrap: How intervals are made.
-        notice: A line of warning on the picture and in the text.
-        plots: Whether to draw the picture.
     """
     names = names_of(models)
     measured = zip(names, models, tables, figures_of_each(tables, bootstrap), strict=True)

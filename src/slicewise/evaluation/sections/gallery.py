@@ -33,7 +33,6 @@ def gallery(evaluated: Evaluated, most: int) -> list[Section]:
     beside the heat map of the answered class. Pictures of an older report are removed.
 
     Args:
-        evaluated: What was measured.
         most: At most so many of each kind, at least 1.
     """
     folder, table = evaluated.out_dir / FOLDER, evaluated.table
@@ -62,7 +61,6 @@ def correct_by_lot(table: PredictionTable, most: int) -> Ints:
     """Rows of right answers drawn by lot, class after class in turn; always the same of a table.
 
     Args:
-        table: What was answered.
         most: At most so many.
     """
     generator = np.random.default_rng(_SEED)

@@ -20,14 +20,8 @@ class Confusion:
     """One kind of mistake.
 
     Args:
-        true: True class.
-        answered: Class that was answered instead.
-        n: Slices.
-        groups: Groups that these slices come from.
         share_of_true: Share of all slices of the true class.
-        median_confidence: Of these wrong answers.
         confident: How many of them are at least `CONFIDENT`.
-        sources: Slices by source.
     """
 
     true: str

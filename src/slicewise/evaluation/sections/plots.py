@@ -43,7 +43,6 @@ def write_plots(
     and without a tumor too.
 
     Args:
-        table: What was answered.
         report: Its metrics, as in `metrics.json`.
         folder: Where the PNG files go; it must exist.
         notice: A line of warning on every picture, such as that training slices are among them.
@@ -141,7 +140,6 @@ def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> No
     """Bars of every metric with its interval; one that is not available has no bar.
 
     Args:
-        axes: To draw on.
         per_class: As in `metrics.json`.
     """
     width = 0.8 / len(SHOWN)
@@ -169,9 +167,7 @@ def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
     """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands.
 
     Args:
-        axes: To draw on.
         table: What was answered, with slices on both sides and thresholds.
-        rule: How the thresholds were chosen, in words.
     """
     found = sweep(table)
     curves = {
@@ -197,13 +193,7 @@ def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
 
 
 def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
-    """Error rate among the answers kept against the share kept, and what was accepted.
-
-    Args:
-        axes: To draw on.
-        table: What was answered.
-        area: Under the curve of the score that acceptance goes by.
-    """
+    """Error rate among the answers kept against the share kept, and what was accepted."""
     correct = np.asarray(table.predicted == table.targets)
     scores = {"confidence": table.confidence}
     if table.trust is not None:

@@ -71,7 +71,6 @@ def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
     """Milliseconds a slice of every stage, as percentiles over slices.
 
     Args:
-        classifier: The model.
         slices: At least one, read already; reading files is not timed.
 
     Returns:

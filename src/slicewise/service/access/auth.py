@@ -142,9 +142,6 @@ def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
     It reads `app.state.access` and leaves the caller in `request.state.caller`. FastAPI reads
     a declared body before it asks dependencies, so a route takes the request and reads the body
     itself (`dependencies.json_of`, `UploadRequest.results`).
-
-    Args:
-        role: The least role.
     """
 
     async def caller(

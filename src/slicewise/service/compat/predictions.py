@@ -243,7 +243,6 @@ def notes_on(recorded: RecordedPrediction, results: PredictionResults | None) ->
     """Decision and reasons in words; a rejected picture is said to have no answer.
 
     Args:
-        recorded: What was answered.
         results: All of the request, where this one stands for all of them.
     """
     why = reasons_text(recorded.prediction.reasons)

@@ -91,9 +91,7 @@ class _Body:
     """What is read of a body, and until when.
 
     Args:
-        receive: Gives its parts.
         most: Bytes of it.
-        seconds: From now to its end.
         waits: Whether the client sends it only when asked (Expect: 100-continue).
     """
 
@@ -177,10 +175,7 @@ async def read_form(
     """Read a multipart body.
 
     Args:
-        request: Whose body nobody has read yet.
         admission: Counts the bytes.
-        most: Files in it.
-        texts: Text fields that may be in it.
 
     Raises:
         HTTPException: 415 where it is no multipart body; 400 where it is broken, or has more files

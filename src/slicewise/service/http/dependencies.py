@@ -155,12 +155,7 @@ class CountedResponse(Response):
 
 
 def described_upload(options: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
-    """What a route with files says of itself in the OpenAPI description; for its decorator.
-
-    Args:
-        options: What else may come as form fields.
-        several: Whether there may be more than one file.
-    """
+    """What a route with files says of itself in the OpenAPI description; for its decorator."""
     file: dict[str, Any] = {
         "type": "string",
         "format": "binary",

@@ -43,12 +43,7 @@ class Deadline:
 
 
 class EvaluationJobs:
-    """Runs one evaluation at a time, beside the requests for single files.
-
-    Args:
-        roots: Their places are taken out of every error.
-        seconds: Longest time of one evaluation.
-    """
+    """Runs one evaluation at a time, beside the requests for single files."""
 
     def __init__(self, roots: DataRoots, seconds: float) -> None:
         self.roots = roots

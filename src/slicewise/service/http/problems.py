@@ -114,10 +114,6 @@ def problem_response(
     """A problem document as a response.
 
     Args:
-        status: HTTP status.
-        detail: What was wrong with this request.
-        request_id: Of the request.
-        headers: To send beside it.
         errors: One an input, where there are several.
     """
     title = _title(status)

@@ -40,11 +40,7 @@ def monitor_database(
     """Compare what a model answered lately with what it answered first.
 
     Args:
-        settings: Names the database.
         arm: Whose answers: `main`, `challenger` or `shadow`.
-        bundle: Its bundle.
-        question: What to compare.
-        progress: Told of rows.
 
     Raises:
         AuditError: The database cannot be read.

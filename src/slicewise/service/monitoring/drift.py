@@ -41,14 +41,12 @@ class Change:
     """One quantity in both windows.
 
     Args:
-        name: Of the quantity.
         kind: A number, a number with few levels such as rows, or words.
         bins: (B + 1,) limits of bins [a, b), or the B levels or words.
         reference: (B,) share of the reference in each bin; uploads weigh the same.
         recent: (B,) the same of the recent window.
         index: Population stability index; None where a window has no value.
         chance: How often uploads dealt at random differ as much, corrected for all quantities.
-        state: What follows.
         typical: Median in both windows; None for words.
     """
 
@@ -70,12 +68,7 @@ class Expectation:
     Args:
         name: Of the share.
         text: What it is a share of, in words.
-        expected: By the bundle.
-        n: Of the bundle's slices.
-        groups: Of their groups.
         reference: In the first window, every upload weighing the same; None without values.
-        recent: In the recent window.
-        state: What follows from the recent window.
     """
 
     name: str

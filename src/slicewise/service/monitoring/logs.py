@@ -99,9 +99,7 @@ class RequestLog:
         """Wrap an application.
 
         Args:
-            app: What answers.
             metrics: Where responses are counted.
-            on_failure: Makes the answer to a failure from the id of the request.
             on_end: The same for the answer to a request that the end of the service cuts off.
             behind_proxy: Whether a declared proxy stands before the service; only then the id
                 that a request brings is taken. Anybody else could choose that of another request,

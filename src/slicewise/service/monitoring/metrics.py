@@ -134,8 +134,6 @@ class Metrics:
 
         Args:
             route: Template of the route, never the path as it was sent.
-            status: HTTP status.
-            seconds: From the first byte in to the last byte out.
         """
         self._responses.labels(route, str(status)).inc()
         self._requests.labels(route).observe(seconds)

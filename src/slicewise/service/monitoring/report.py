@@ -23,8 +23,6 @@ class Question:
     Args:
         since: Where the recent window begins.
         until: Where it ends.
-        reference_uploads: Most distinct uploads of the reference window.
-        least_uploads: Fewest distinct uploads of a window that is compared.
     """
 
     since: datetime
@@ -38,12 +36,8 @@ class Report:
     """What was found in the answers of a bundle.
 
     Args:
-        bundle: Which one.
-        question: What was to be compared.
-        gathered: The windows and days.
         changes: Recent against reference window; none where there is too little.
         expectations: Recent window against the bundle; none where there is too little.
-        standing: The worst of them.
     """
 
     bundle: BundleReference
@@ -82,9 +76,6 @@ def monitor(
 
     Args:
         records: Of one arm, oldest first, up to the end of the recent window.
-        bundle: Description of the bundle.
-        sha256: Its identity.
-        question: What to compare.
     """
     gathered = gather(records, sha256, question.since, question.reference_uploads)
     enough = [

@@ -29,8 +29,6 @@ class Window:
         numbers: By quantity: (N,) values; NaN where an answer has none.
         words: By quantity: for each of N answers, the words that apply.
         first: When the earliest answer was given; None without any.
-        last: When the latest was.
-        sampled: Whether uploads were left out because there were too many.
     """
 
     upload: Ints
@@ -139,9 +137,7 @@ def gather(
 
     Args:
         records: Of one arm, in order of time.
-        bundle_sha256: Identity of the bundle whose answers count.
         since: Where the recent window begins; the reference ends before it.
-        reference_uploads: Most distinct uploads of the reference.
     """
     reference, recent = Gathering(), Gathering()
     days: dict[date, Day] = {}

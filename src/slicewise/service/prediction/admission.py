@@ -14,7 +14,6 @@ class AdmissionControl:
     """Counts what is admitted; used from the event loop only, but for pixels, which have a lock.
 
     Args:
-        slices: Most of them in work.
         size: Most bytes of uploads.
         pixels: Most decoded pixels.
         answers: Most bytes of pictures and of answers that clients have not taken yet.

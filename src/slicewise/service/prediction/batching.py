@@ -39,7 +39,6 @@ class Batcher:
 
     Args:
         classifier: Answers; others may prepare slices with it meanwhile.
-        settings: Size of a pass and patience.
         metrics: Where waits, sizes and times are counted.
         coming: Requests on their way that have slices to hand in; asked from the thread.
         arm: main or challenger, as the queue is counted.
@@ -79,8 +78,6 @@ class Batcher:
 
         Args:
             ready: From `prepare` of this classifier.
-            limit: Tumor threshold for them.
-            tta: Whether to average over test-time views.
 
         Returns:
             One future a slice, in their order. Cancelled ones are not run.

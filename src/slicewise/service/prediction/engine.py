@@ -90,7 +90,6 @@ class Engine:
     """Answers requests in one process; its methods are called on the event loop.
 
     Args:
-        settings: Limits and sizes.
         classifiers: The main bundle and, where there is one, its challenger.
         store: Where every prediction is written before it is given.
         metrics: Where all is counted.

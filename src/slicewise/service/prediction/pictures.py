@@ -33,8 +33,6 @@ class Drawing:
 
     Args:
         target: Class whose heat map it is; None for the answered one.
-        style: How the overlay looks.
-        original: Whether the slice itself is wanted too.
     """
 
     target: str | None = None
@@ -56,9 +54,7 @@ class Pictures:
     """Base64 PNG.
 
     Args:
-        heatmap: The slice with its heat map on it.
         original: The slice, where it was wanted.
-        target: Class whose heat map it is.
         peak: Row and column of the strongest evidence on the slice; None where there is none.
     """
 
@@ -97,12 +93,7 @@ def to_draw(results: Sequence[SeriesAnswers]) -> Iterator[tuple[Slice, Answer, b
 
 
 def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
-    """The entry for slices without a picture, though one was asked for; none where all have one.
-
-    Args:
-        sources: Of those slices.
-        most: Slices of the request that were drawn.
-    """
+    """The entry for slices without a picture, though one was asked for; none where all have one."""
     if not sources:
         return []
     text = (

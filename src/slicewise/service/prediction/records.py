@@ -26,8 +26,6 @@ class Origin:
 
     Args:
         caller: Name of its API key, or `open`.
-        route: Template of its route.
-        request_id: As in the log.
         started: When it began, on the clock of `time.perf_counter`.
     """
 
@@ -71,10 +69,6 @@ def records_of(
     """The records of a series, each with a new id.
 
     Args:
-        series: As it was read.
-        answers: What was answered for its slices, as the caller sees it.
-        arm: Who answered.
-        origin: Of the request.
         shadow_of: Ids of the records that the caller got, where these are of a shadow.
     """
     slices = zip(answers, series.places, series.summaries, strict=True)

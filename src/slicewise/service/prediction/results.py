@@ -17,8 +17,6 @@ class PredictionOptions:
 
     Args:
         drawing: What to draw; None for no pictures.
-        tta: Average over test-time views.
-        threshold: Tumor threshold instead of the model's.
     """
 
     drawing: Drawing | None = None
@@ -61,7 +59,6 @@ class PredictionResults:
         """Put results together.
 
         Args:
-            answered: By series.
             ids: Of the records, one a slice in the order of the series.
             drawn: Pictures in the same order; None where none are wanted.
             failures: Inputs without a prediction.

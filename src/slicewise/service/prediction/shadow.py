@@ -27,15 +27,7 @@ log = structlog.stdlib.get_logger("slicewise.service")
 
 
 class Shadow:
-    """Answers what the main bundle has answered; its methods are called on the event loop.
-
-    Args:
-        batcher: Of the challenger.
-        batch_size: Slices that are made ready and submitted at a time.
-        recorder: Writes the predictions.
-        work: Runs something in a thread that decodes.
-        start: Runs a job that the service finishes before it ends.
-    """
+    """Answers what the main bundle has answered; its methods are called on the event loop."""
 
     def __init__(
         self,
@@ -63,11 +55,7 @@ class Shadow:
         """Begin to answer the slices of a request, unless too many wait already.
 
         Args:
-            request: The slices.
-            given: Ids of the records that the caller gets, slice by slice.
             admission: Of the request; its pixels stay counted until the shadow is done.
-            origin: Of the request.
-            options: Of the request.
         """
         slices = sum(len(series.ready) for series in request.series)
         if not slices:

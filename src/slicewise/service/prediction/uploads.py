@@ -35,7 +35,6 @@ class Upload:
         name: What to call it in the answer: unlike that of any other file of the request, without
             folders, control characters and the marks `!` and `#` that sources are made with.
         content: Its bytes.
-        sha256: Of them, hexadecimal.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Place:
     """Where a slice lies in what was sent.
 
     Args:
-        sha256: Of the uploaded file.
         index: Which slice of that file, from zero; None where it holds one.
     """
 
@@ -68,9 +66,6 @@ class PreparedSeries:
     Args:
         series: Its slices in order.
         ready: For `answer_ready` of the classifier of the arm.
-        places: Of its slices.
-        summaries: Statistics of its slices, for the audit log.
-        arm: Who answers.
     """
 
     series: Series
@@ -111,11 +106,8 @@ def read_uploads(
     """Decode and prepare all slices of a request.
 
     Args:
-        uploads: Its files.
-        limits: What is refused before decoding.
         arm_of: Who answers an input, by its hash. A series made of several files goes where its
             first slice goes.
-        classifier_of: Who that is.
         admission: Counts the pixels.
         stop: Set where nobody waits for it any more; then it ends with the next input.
 

@@ -46,10 +46,6 @@ def train_fold(
     """Train without one fold and evaluate on it; its folder is `runs/NAME/fold-FOLD`.
 
     Args:
-        config: The run.
-        task: The classes.
-        fold: Name of the fold.
-        command: The command that does this again.
         refit: Write the bundle of a finished fold anew from its checkpoint.
 
     Raises:
@@ -73,9 +69,6 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     acceptance are fitted on all pooled answers, which are many more than one validation split has.
 
     Args:
-        config: The run.
-        task: The classes.
-        command: The command that does this again.
         refit: Write the bundles of finished parts anew from their checkpoints.
 
     Raises:

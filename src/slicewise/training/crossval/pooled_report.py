@@ -55,11 +55,7 @@ def pool(
     is worth on folds that did not fit it.
 
     Args:
-        config: The run.
-        manifest: Rows with folds.
         tables: What each fold's model answered for it.
-        names: Of the folds.
-        command: The command that does this again.
 
     Raises:
         TrainingError: A fold has no report.

@@ -65,7 +65,6 @@ def measured_across_folds(
     Args:
         tables: Held-out answers of each fold, with the reasons its own model gave.
         limits: Of each fold's model on unlike pictures.
-        settings: How rules are fitted.
     """
     decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
     table = pooled(decided)
@@ -92,9 +91,6 @@ def decided_by_others(
 
     Args:
         tables: Held-out answers of each fold.
-        index: Which fold.
-        limits: Of its own model on unlike pictures.
-        settings: How rules are fitted.
     """
     others = [table for i, table in enumerate(tables) if i != index]
     rule = fit_decision(pooled(others), "the other folds", settings)

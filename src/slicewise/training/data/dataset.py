@@ -35,7 +35,6 @@ def load_images(manifest: Manifest, spec: PreprocessSpec, cache: Path) -> Images
 
     Args:
         manifest: Rows whose files are read where the cache does not hold them.
-        spec: The pixel pipeline.
         cache: Folder for `.npy` files named by the hash of what is in them.
 
     Raises:
@@ -49,7 +48,6 @@ def cached(path: Path, make: Callable[[], Images]) -> Images:
     """An array from its file, or made and kept there.
 
     Args:
-        path: Named by the hash of what is in it.
         make: Makes the array where there is no such file.
     """
     if path.is_file():
@@ -96,7 +94,6 @@ def cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec, kind: str = "")
 
     Args:
         rows: The slices, in order.
-        spec: The pixel pipeline.
         kind: What is computed, with all else that it depends on; empty for the pixels themselves.
     """
     digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}{kind}".encode())

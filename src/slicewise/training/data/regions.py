@@ -29,7 +29,6 @@ def load_regions(
 
     Args:
         manifest: Rows; those with a mask use it.
-        task: Tells which labels mean a tumor.
         spec: The pixel pipeline, which says where the square lies.
         boxes: Table of boxes for slices without a mask; None where there is none.
         cache: Folder for `.npy` files named by the hash of what is in them.

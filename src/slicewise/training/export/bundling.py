@@ -60,7 +60,6 @@ class Product:
 
     Args:
         graph: Content of `model.onnx`.
-        decision: What turns logits into answers.
         seen: Content of `seen.npz`.
         ood: Content of `ood.npz`; None where no limits could be fitted.
         trust: Content of `trust.npz`; None before it is fitted.
@@ -84,8 +83,6 @@ def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
     """A network as `model.onnx`, with the weights as the bundle stores them.
 
     Args:
-        config: The run.
-        network: Trained.
         manifest: With the splits that were used: training slices give the scales of `int8`.
     """
     storage, spec = config.bundle.weight_storage, config.preprocessing
@@ -105,10 +102,7 @@ def make_product(
     """Everything that is fitted to an exported graph.
 
     Args:
-        config: The run.
-        task: Its classes.
         graph: Content of `model.onnx`.
-        manifest: With the splits that were used.
         decision: Fitted elsewhere, but for the out-of-distribution limits, which belong to
             this graph; None to fit it on the validation split.
     """
@@ -169,12 +163,8 @@ def write_product(
     Args:
         folder: New or empty.
         product: From `make_product`.
-        config: The run.
-        task: Its classes.
-        manifest: With the splits that were used.
         evaluation: Metrics as in `metrics.json`, with a `description` of what they were
             measured on.
-        commands: What reproduces model and metrics, by what it does.
     """
     info = _info(product, config, task, manifest, evaluation)
     card = model_card(info, manifest, commands, config.model.frozen_stages)

@@ -32,9 +32,6 @@ def model_card(
     """Markdown for `MODEL_CARD.md`.
 
     Args:
-        info: Description of the bundle, evaluation included.
-        manifest: The slices it was made from.
-        commands: What reproduces the model and its metrics, by what it does.
         frozen_stages: How many leading stages of the network were not trained.
     """
     environment = Environment(

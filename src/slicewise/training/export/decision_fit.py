@@ -31,8 +31,6 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
 
     Args:
         held_out: Answers for slices that no weight behind them was trained on.
-        described: What these slices are, in words.
-        settings: Which calibration, and which rule of the threshold.
     """
     calibration = _calibration(held_out, settings)
     calibrated = held_out.decided(calibration)

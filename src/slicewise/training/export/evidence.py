@@ -40,7 +40,6 @@ class Evidence:
     """What a graph makes of slices of a manifest.
 
     Args:
-        table: Logits and what the manifest knows, one row a slice.
         seen: The same slices as the out-of-distribution fit takes them.
     """
 
@@ -55,8 +54,6 @@ def evidence_of(
 
     Args:
         classifier: Holds the graph; its decision rule is not used.
-        manifest: Slices with labels and groups.
-        split: Which of them.
         trust: Training slices that distances are taken to; None for no distances.
     """
     rows, bundle = manifest.subset(split).rows, classifier.bundle
@@ -75,13 +72,7 @@ def evidence_of(
 
 
 def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
-    """Slices as the out-of-distribution fit takes them, whatever their labels.
-
-    Args:
-        classifier: Holds the graph.
-        manifest: Slices with groups.
-        split: Which of them.
-    """
+    """Slices as the out-of-distribution fit takes them, whatever their labels."""
     return _answered(classifier, manifest, split)[1]
 
 
@@ -108,11 +99,8 @@ def ood_evidence(
     """Run a graph on out-of-distribution images.
 
     Args:
-        classifier: Holds the graph.
-        kinds: Which kinds.
         donors: Held-out slices that some kinds are made from.
         per_kind: Images of each kind.
-        seed: Of the images.
     """
     embeddings, appearances = [], []
     for kind in track(kinds, "Fitting out-of-distribution limits"):
@@ -127,12 +115,6 @@ def trust_reference_of(
     classifier: Classifier, manifest: Manifest, known: Seen, seed: int
 ) -> TrustReference:
     """Where the training slices lie; those without a class of their own are left out.
-
-    Args:
-        classifier: Holds the graph.
-        manifest: With the splits that were used.
-        known: What it makes of the training split.
-        seed: Of the choice among very many slices.
 
     Raises:
         EvaluationError: A class has no training slice.
@@ -158,12 +140,7 @@ def fit_refusal(
     Training slices serve the whitening only: weights and limits come from validation groups.
 
     Args:
-        classifier: Holds the graph.
-        manifest: With the splits that were used.
-        real: What it makes of the validation split.
-        known: What it makes of the training split.
         config: How many images of each kind, and which share of slices to refuse.
-        seed: Of the images and of the dealing of groups.
 
     Raises:
         EvaluationError: If there are too few validation slices or groups.

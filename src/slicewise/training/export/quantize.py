@@ -28,12 +28,7 @@ _QUANTIZED = frozenset({"Conv", "Add", "Relu", "MaxPool"})
 
 
 def calibration_images(manifest: Manifest, spec: PreprocessSpec) -> Array:
-    """(N, size, size) uint8: training slices of a manifest, drawn at random.
-
-    Args:
-        manifest: With the splits that were used.
-        spec: How the network wants its images.
-    """
+    """(N, size, size) uint8: training slices of a manifest, drawn at random."""
     rows = manifest.subset("train").rows
     chosen = np.random.default_rng(SEED).permutation(len(rows))[:CALIBRATION]
     slices = (read_slice(manifest.resolve(rows[i])) for i in np.sort(chosen))

@@ -35,10 +35,6 @@ _KINDS = {
 def shuffled_classifiers(bundle: Bundle, seed: int = 0) -> dict[str, Classifier]:
     """The model of a bundle with each part of it permuted, for the sanity check of its heat maps.
 
-    Args:
-        bundle: A verified bundle.
-        seed: Of the permutations.
-
     Returns:
         One classifier for each of `PARTS`, with everything else of the bundle as it is.
     """
@@ -60,7 +56,6 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
 
     Args:
         model: Content of `model.onnx`.
-        seed: Of the permutations.
         part: One of `PARTS`.
 
     Raises:

@@ -43,7 +43,6 @@ def average_cycles(folder: Path, ends: Sequence[int]) -> None:
     2018). Statistics of batch norm are averaged like weights.
 
     Args:
-        folder: Of the checkpoints.
         ends: How many epochs have passed at the end of each cycle.
 
     Raises:

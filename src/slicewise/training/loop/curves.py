@@ -20,7 +20,6 @@ def plot_curves(log: Path, picture: Path) -> None:
 
     Args:
         log: `log.csv` of a run, one row an epoch.
-        picture: PNG to write.
     """
     from matplotlib.figure import Figure
 

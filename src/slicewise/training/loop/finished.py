@@ -27,11 +27,6 @@ def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:
 
     The checkpoint holds every weight and the normalisation, so no start weights are needed.
 
-    Args:
-        config: The run.
-        task: The classes.
-        folder: Of the run.
-
     Raises:
         TrainingError: There is no such checkpoint, or it does not fit the configuration.
     """
@@ -55,12 +50,6 @@ def stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest
 
     Notes on where it was made, which older versions left in it, are dropped.
 
-    Args:
-        config: The run, as it is asked for now.
-        task: The classes.
-        folder: Of the run.
-        manifest: With the splits that were used.
-
     Raises:
         TrainingError: It has to be exported again, and there is no fitting checkpoint.
     """
@@ -74,7 +63,6 @@ def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> 
     """Why the bundle of a finished run has to be written anew, in words; None where it stands.
 
     Args:
-        folder: Of the run.
         config: What is asked for; all but `bundle` is as the run began.
         decision: What the bundle should decide by, where that was fitted elsewhere. Limits on
             unlike pictures are not compared: they come from the network of the bundle itself.

@@ -44,8 +44,6 @@ class SliceModule(L.LightningModule):
         """Wrap a network.
 
         Args:
-            network: What is trained.
-            config: The run.
             weights: (K,) class weights of the loss.
             regions: (N, S, S) uint8 of the training slices, 255 inside of a tumor; None where the
                 loss does not use them.

@@ -39,7 +39,6 @@ class SplitData:
     """The slices of one split.
 
     Args:
-        manifest: N rows.
         images: (N, S, S) uint8.
         possible: (N, K) bool, which classes a label leaves open.
         regions: (N, S, S) uint8, 255 inside of a tumor; None where the loss does not use them.
@@ -79,8 +78,6 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     """Train, or go on where an interrupted run stopped, and return the network to keep.
 
     Args:
-        config: The run.
-        task: The classes.
         splits: From `prepare`.
         folder: Where checkpoints, log and curves go.
 

@@ -49,9 +49,6 @@ def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -
     """Train on the splits of the manifest and write `runs/NAME/bundle`; resumes by itself.
 
     Args:
-        config: The run.
-        task: The classes.
-        command: The command that does this again.
         refit: Write the bundle of a finished run anew from its checkpoint.
 
     Raises:
@@ -80,14 +77,8 @@ def train_manifest(
     then it is made anew from the checkpoint.
 
     Args:
-        config: The run.
-        task: The classes.
-        manifest: With the splits to use.
         folder: Where everything goes.
-        command: The command that does this again.
-        figures: Given the folder, measures the finished model.
         decision: Fitted elsewhere; None to fit it on the validation split.
-        refit: Write the bundle of a finished run anew.
 
     Raises:
         LeakageError: A group stands in two splits.
@@ -177,12 +168,7 @@ def _identity(bundle: Path) -> str:
 
 
 def write_report(content: dict[str, Any], path: Path) -> None:
-    """Write `metrics.json`; an older one is replaced in one step.
-
-    Args:
-        content: Figures, ready for JSON.
-        path: The file.
-    """
+    """Write `metrics.json`; an older one is replaced in one step."""
     write_json(path, content)
 
 

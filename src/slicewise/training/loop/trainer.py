@@ -35,7 +35,6 @@ def callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
     """What watches the epochs: early stopping, log, bar and checkpoints.
 
     Args:
-        config: The run.
         folder: Where log and checkpoints go.
     """
     stopping, checkpoints = config.early_stopping, folder / CHECKPOINTS
@@ -72,7 +71,6 @@ def trainer_of(config: RunConfig, folder: Path, watching: Iterable[L.Callback]) 
     """Lightning's trainer as a run is configured.
 
     Args:
-        config: The run.
         folder: Where a profile goes.
         watching: From `callbacks`.
 

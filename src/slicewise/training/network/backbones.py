@@ -32,10 +32,8 @@ class Backbone:
 
     Args:
         module: (N, 1, H, W) normalised images to (N, channels, h, w) features.
-        channels: Features per position.
         mean: Subtracted from images in [0, 1]; None where the training split decides.
         std: Divided by afterwards; None where the training split decides.
-        stages: Parts from input to output, for freezing.
     """
 
     module: nn.Module
@@ -118,11 +116,6 @@ def _of_three(weights: Weights, key: str) -> Tensor:
 def one_channel(weights: Weights, key: str, name: str) -> Tensor:
     """Sum an RGB stem over its input, (D, 3, h, w) to (D, 1, h, w): as if fed grey three times.
 
-    Args:
-        weights: All weights of a network.
-        key: The kernel of its stem.
-        name: What to call the network in an error.
-
     Raises:
         TrainingError: There is no such kernel.
     """
@@ -159,11 +152,6 @@ def read_weights(path: Path) -> Weights:
 
 def load_into(module: nn.Module, weights: Weights, name: str) -> None:
     """Load weights that must name every parameter of a backbone and nothing else.
-
-    Args:
-        module: The backbone.
-        weights: By the names of its parameters.
-        name: What to call the network in an error.
 
     Raises:
         TrainingError: Names or shapes differ.

@@ -37,9 +37,6 @@ class SliceNet(nn.Module):
         """Build around a backbone; `normalise_by` has to follow where it brings no statistics.
 
         Args:
-            backbone: Feature extractor.
-            classes: K.
-            dropout: Before the head.
             negative: Index of the class without a tumor, to pool by evidence; None for the mean.
         """
         super().__init__()
@@ -126,7 +123,6 @@ def create_network(config: ModelConfig, task: Task, *, weights: Path | None) -> 
 
     Args:
         config: Names a key of `BACKBONES`.
-        task: The classes.
         weights: safetensors file with the weights of the backbone, RGB stem as published; None for
             random ones.
 
