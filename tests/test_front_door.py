@@ -90,7 +90,7 @@ from slicewise import predict, read_slices
 imported = state()
 found = predict(sys.argv[1:], tta=True)
 assert len(found) == 5 and len(found.studies) == 1 and len(found.errors) == 1, found
-repr(found), found._repr_html_(), found.to_json(), read_slices(sys.argv[1])
+repr(found), found._repr_html_(), read_slices(sys.argv[1])
 after = state()
 new = set(after["loggers"]) - set(before["loggers"])
 for name in new:  # made by asking for it, and left as it was made

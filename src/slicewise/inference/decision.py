@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from html import escape
 
 import numpy as np
 
@@ -124,6 +123,8 @@ class Shown:
 
 def table_html(rows: Iterable[Sequence[str]]) -> str:
     """Rows of plain text as an HTML table."""
+    from html import escape  # a notebook needs it, a prediction does not
+
     lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 

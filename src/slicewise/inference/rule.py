@@ -13,7 +13,7 @@ from slicewise.arrays import Floats
 class Record(BaseModel):
     """One part of `bundle.json`; an unknown key or a number that is not finite is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class _Fitted(Record):
