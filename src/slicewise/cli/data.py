@@ -186,8 +186,8 @@ def data_audit(
     if json_:
         show_json(audit.as_json())
         return
-    for sentence in audit.sentences:
-        show(f"{sentence.severity + ':':<9}{sentence.text}")
+    for finding in audit.verdict:
+        show(f"{finding.severity + ':':<9}{finding.text}")
     show(f"\npage: {out / PAGE_NAME}\nfiles: {out}")
 
 

@@ -194,7 +194,7 @@ def test_phantoms_are_audited_but_nothing_is_suggested(tmp_path):
     audit.write(tmp_path / "out")
     assert audit.as_json()["clean_manifest"] is None
     assert not (tmp_path / "out" / "clean.csv").exists()
-    assert any(s.topic == "clean" and s.severity == "severe" for s in audit.sentences)
+    assert any(s.topic == "clean" and s.severity == "severe" for s in audit.verdict)
 
 
 def test_nothing_readable_is_an_error(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageOps
@@ -14,8 +15,8 @@ from builders_data import save
 from slicewise.data.build.config import config_of
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.quality.audit import Audit, audit_folders, audit_manifest
-from slicewise.data.quality.suggested import kept_of
-from slicewise.data.quality.suggestion import clean_sentence, fate
+from slicewise.data.quality.suggested import kept_of, outcome
+from slicewise.data.quality.verdict import suggestion
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +49,8 @@ def audited(rows: list[ManifestRow], folder: Path) -> tuple[Audit, dict[str, Man
     return audit, {Path(one.path).stem: one for one in clean}
 
 
-def sentences(audit: Audit, topic: str) -> list[str]:
-    return [one.text for one in audit.sentences if one.topic == topic]
+def texts(audit: Audit, topic: str) -> list[str]:
+    return [one.text for one in audit.verdict if one.topic == topic]
 
 
 def test_splits_without_validation_are_kept(tmp_path):
@@ -59,7 +60,7 @@ def test_splits_without_validation_are_kept(tmp_path):
         Path(one.path).stem: one.split for one in rows
     }
     assert audit.as_json()["clean_manifest"]["split"] == "as given (test, train)"
-    assert "it has none in val." in " ".join(sentences(audit, "clean"))
+    assert "it has none in val." in " ".join(texts(audit, "clean"))
 
 
 def test_slices_without_a_split_follow_their_group_or_are_dealt(tmp_path):
@@ -95,7 +96,7 @@ def test_a_tumor_of_an_untold_type_is_no_conflict_with_a_type(tmp_path):
     rows = [row(one, "train", "tumor"), row(two, "train", "glioma")]
     audit, clean = audited(rows, tmp_path)
     assert audit.as_json()["label_conflicts"] == []
-    assert sentences(audit, "labels") == ["No two copies of a picture contradict each other."]
+    assert texts(audit, "labels") == ["No two copies of a picture contradict each other."]
     assert len(clean) == 1
 
 
@@ -107,7 +108,7 @@ def test_what_is_called_a_conflict_is_what_is_left_out(tmp_path):
     (group,) = audit.as_json()["label_conflicts"]
     assert [one["label"] for one in group] == ["glioma", "meningioma"]
     assert set(clean) == {"tumor"}
-    assert "labels that contradict each other (2 files)" in " ".join(sentences(audit, "labels"))
+    assert "labels that contradict each other (2 files)" in " ".join(texts(audit, "labels"))
 
 
 def red(seed: int) -> Image.Image:
@@ -120,7 +121,7 @@ def audited_folder(folder: Path, **options) -> Audit:
 
 
 def coloured(audit):
-    (found,) = [one for one in audit.findings.issues if one.rule.kind == "colour"]
+    (found,) = [one for one in audit.results.issues if one.rule.kind == "colour"]
     return found
 
 
@@ -133,10 +134,10 @@ def test_a_coloured_copy_that_is_left_out_is_not_said_to_be_kept(tmp_path):
     plain_heads(tmp_path)
     save(red(0).resize((112, 112)), tmp_path / "glioma" / "small_red.png")
     audit = audited_folder(tmp_path)
-    one, suggested = coloured(audit), audit.findings.suggested
+    one, suggested = coloured(audit), audit.results.suggested
     assert "small_red.png" not in " ".join(row.path for row in suggested.report.rows)
     assert kept_of(one, suggested) == 0
-    (text,) = sentences(audit, "suspects")
+    (text,) = texts(audit, "suspects")
     assert text == "1 slice: coloured (left out of the suggested manifest for another reason)."
     (suspect,) = audit.as_json()["suspects"]
     assert (suspect["count"], suspect["kept"]) == (1, 0)
@@ -147,7 +148,7 @@ def test_those_kept_and_those_left_out_are_counted_apart(tmp_path):
     save(red(0).resize((112, 112)), tmp_path / "glioma" / "small_red.png")
     save(red(9), tmp_path / "glioma" / "red.png")
     audit = audited_folder(tmp_path)
-    assert sentences(audit, "suspects") == [
+    assert texts(audit, "suspects") == [
         "2 slices: coloured (1 kept, but marked, in the suggested manifest; 1 left out of it for "
         "another reason)."
     ]
@@ -160,24 +161,24 @@ def test_a_coloured_slice_that_stays_is_kept_and_marked(tmp_path):
     plain_heads(tmp_path)
     save(red(9), tmp_path / "glioma" / "red.png")
     audit = audited_folder(tmp_path)
-    assert fate(coloured(audit), audit.findings.suggested).startswith("kept, but marked")
+    assert outcome(coloured(audit), audit.results.suggested).startswith("kept, but marked")
 
 
 def test_a_suggestion_without_test_slices_says_so(tmp_path):
     for number in range(8):
         save(dim_head(number, 96), tmp_path / "glioma" / f"p{number % 2}_{number}.png")
     audit = audited_folder(tmp_path, pattern="(?P<patient>p[0-9])_")
-    (text,) = sentences(audit, "clean")
-    assert {row.split for row in audit.findings.suggested.report.rows}.isdisjoint({"test"})
+    (text,) = texts(audit, "clean")
+    assert {row.split for row in audit.results.suggested.report.rows}.isdisjoint({"test"})
     assert "It has no test slices: nothing is held back to measure a trained model on." in text
     assert "2 groups cannot fill three splits." in text
 
 
 def test_one_slice_in_one_group_is_in_the_singular(tmp_path):
     save(dim_head(1, 96), tmp_path / "glioma" / "1.png")
-    (text,) = sentences(audited_folder(tmp_path), "clean")
+    (text,) = texts(audited_folder(tmp_path), "clean")
     assert re.match("The suggested manifest keeps 1 slice in 1 group and leaves out 0; ", text)
 
 
 def test_nothing_left_is_severe():
-    assert clean_sentence(None).severity == "severe"
+    assert suggestion(SimpleNamespace(suggested=None)).severity == "severe"

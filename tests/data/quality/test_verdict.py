@@ -18,9 +18,8 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.quality.audit import audit_folders, audit_manifest
 from slicewise.data.quality.leakage import Sides, find_copies
 from slicewise.data.quality.page import render_page
-from slicewise.data.quality.sentence import percent
 from slicewise.data.quality.shortcuts import FamilyScore, Probe
-from slicewise.data.quality.verdict import _shortcut, _splits
+from slicewise.data.quality.verdict import Finding, _shortcut, _splits, percent
 from slicewise.stats.intervals import Share
 
 
@@ -47,8 +46,8 @@ def said(splits, clusters):
     digests = np.arange(n, dtype=np.uint64).repeat(2).view(np.uint8).reshape(n, 16)
     prints = Fingerprints(np.zeros((n, 1, 1), np.uint8), np.zeros((n, 4), np.float16), digests)
     sides = Sides(tuple(splits), "the manifest's splits")
-    findings = SimpleNamespace(sides=sides, copies=find_copies(items, prints, sides))
-    return [(one.severity, one.text) for one in _splits(findings)]
+    results = SimpleNamespace(sides=sides, copies=find_copies(items, prints, sides))
+    return [(one.severity, one.text) for one in _splits(results)]
 
 
 def test_copies_between_validation_and_test_are_told():
@@ -99,7 +98,7 @@ def test_rows_that_name_no_slice_are_told(tmp_path):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     one = ManifestRow("1.png", "glioma", "s", "", "g", "train", digest, 96, 96)
     Manifest((one, replace(one, path="1.png#7")), tmp_path).write(tmp_path / "m.csv")
-    (files,) = [s for s in audit_manifest(tmp_path / "m.csv").sentences if s.topic == "files"]
+    (files,) = [s for s in audit_manifest(tmp_path / "m.csv").verdict if s.topic == "files"]
     assert files.text.startswith("1 file or slice could not be read, or was left out")
 
 
@@ -108,7 +107,7 @@ def test_names_of_files_and_folders_are_escaped(tmp_path):
         root = tmp_path / "<b>set"
         save(dim_head(number // 2, 96), root / "glioma" / f"<i>{number}.png")
     audit = audit_folders(config_of([tmp_path / "<b>set"]))
-    page = render_page(audit.findings, audit.sentences, audit.pairs, audit.audited)
+    page = render_page(audit.results, audit.verdict, audit.pairs, audit.audited)
     assert "<i>" not in page
     assert "<b>set" not in page
     assert "&lt;i&gt;0.png" in page
@@ -160,3 +159,8 @@ def test_one_slice_is_spoken_of_in_the_singular():
     ((_, text),) = said(["train", "test"], [0, 0])
     assert "of the 1 test slice (1) has a copy in train" in text
     assert "of the 1 train slice (1) has one in test" in text
+
+
+def test_a_finding_is_written_to_json_by_its_fields():
+    written = {"severity": "note", "topic": "copies", "text": "None."}
+    assert Finding("note", "copies", "None.").as_json() == written

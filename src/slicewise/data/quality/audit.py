@@ -13,7 +13,6 @@ from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.dataset import Dataset, files_of, read_dataset
-from slicewise.data.quality.findings import Findings, class_counts
 from slicewise.data.quality.issues import find_issues
 from slicewise.data.quality.leakage import (
     RANDOM_SEED,
@@ -23,10 +22,10 @@ from slicewise.data.quality.leakage import (
     sides_of,
 )
 from slicewise.data.quality.page import render_page
-from slicewise.data.quality.sentence import Sentence
+from slicewise.data.quality.results import AuditResults, class_counts
 from slicewise.data.quality.shortcuts import FEATURES, FOLDS, SEED, probe, require_sklearn
 from slicewise.data.quality.suggested import suggested_manifest
-from slicewise.data.quality.verdict import verdict
+from slicewise.data.quality.verdict import Finding, verdict
 from slicewise.data.tasks import parse_task
 from slicewise.files import write_json, write_whole
 from slicewise.progress import Progress
@@ -36,10 +35,17 @@ JSON_NAME, PAGE_NAME, SUGGESTED_NAME = "audit.json", "audit.html", "clean.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """A finished audit."""
+    """A finished audit.
 
-    findings: Findings
-    sentences: list[Sentence]
+    Args:
+        results: What was found.
+        verdict: The same in words.
+        pairs: Which slices are copies, by index.
+        audited: Names of what was audited.
+    """
+
+    results: AuditResults
+    verdict: list[Finding]
     pairs: list[Pair]
     audited: tuple[str, ...]
 
@@ -47,9 +53,9 @@ class Audit:
         """The content of `audit.json`."""
         return {
             "audited": list(self.audited),
-            **self.findings.as_json(),
-            "verdict": [sentence.as_json() for sentence in self.sentences],
-            "clean_manifest": _described(self.findings.suggested),
+            **self.results.as_json(),
+            "verdict": [finding.as_json() for finding in self.verdict],
+            "clean_manifest": _described(self.results.suggested),
             "parameters": {
                 "candidate_correlation": CORRELATION,
                 "copy_agreement": SAME_AGREEMENT,
@@ -66,10 +72,10 @@ class Audit:
         The folder is made; progress is that of the pictures that are read again for the page.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        if self.findings.suggested:
-            self.findings.suggested.write(folder / SUGGESTED_NAME)
+        if self.results.suggested:
+            self.results.suggested.write(folder / SUGGESTED_NAME)
         write_json(folder / JSON_NAME, self.as_json())
-        page = render_page(self.findings, self.sentences, self.pairs, self.audited, progress)
+        page = render_page(self.results, self.verdict, self.pairs, self.audited, progress)
         write_whole(folder / PAGE_NAME, page)
 
 
@@ -117,7 +123,7 @@ def _audited(
     labels = [item.label for item in items]
     sources = [item.source for item in items]
     issues = find_issues(dataset.issues, dataset.looks, [item.cluster for item in items])
-    findings = Findings(
+    results = AuditResults(
         dataset=dataset,
         sides=sides,
         groups=groups,
@@ -129,7 +135,7 @@ def _audited(
         issues=issues,
         suggested=suggested_manifest(dataset, pairs, issues, config, manifest),
     )
-    return Audit(findings, verdict(findings), pairs, tuple(audited))
+    return Audit(results, verdict(results), pairs, tuple(audited))
 
 
 def _described(suggested: Built | None) -> dict[str, str | int] | None:

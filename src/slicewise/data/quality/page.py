@@ -1,18 +1,23 @@
-"""`audit.html`: the findings as a report with pictures."""
+"""`audit.html`: the results as a report with pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
+import numpy as np
+from PIL import Image
+
+from slicewise.arrays import Array
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
-from slicewise.data.quality.findings import Findings
 from slicewise.data.quality.leakage import Crossed, Group
-from slicewise.data.quality.pictures import Thumbnails
-from slicewise.data.quality.sentence import KINDS, Sentence, percent
+from slicewise.data.quality.results import AuditResults
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
-from slicewise.data.quality.suggested import kept_of
-from slicewise.data.quality.suggestion import fate
+from slicewise.data.quality.suggested import kept_of, outcome
+from slicewise.data.quality.verdict import KINDS, Finding, percent
+from slicewise.errors import InputError
+from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress
 from slicewise.reports.blocks import (
     Bars,
@@ -21,16 +26,18 @@ from slicewise.reports.blocks import (
     Gallery,
     Notice,
     Page,
+    Picture,
     Prose,
     Section,
     Strip,
     Table,
 )
-from slicewise.reports.html import render_html
+from slicewise.reports.html import jpeg, render_html
 from slicewise.text import counted
 
+_SIDE = 128
 _DISCLAIMER = "A research tool, not a medical device."
-_GROUPS, _PAIRS, _CONFLICTS, _SUSPECTS, _LISTED, _FEATURES = 12, 8, 24, 12, 50, 10
+_GROUPS, _PAIRS, _CONFLICTS, _ISSUES, _LISTED, _FEATURES = 12, 8, 24, 12, 50, 10
 """The most that is shown of each."""
 _NEXT = (
     "Train on clean.csv: one of each picture, no contradictions, suspects left out or marked, "
@@ -43,9 +50,49 @@ _NEXT = (
 )
 
 
+class Thumbnails:
+    """Slices as strips of thumbnails, each file read at most once."""
+
+    def __init__(self, results: AuditResults, progress: Progress | None) -> None:
+        self._results = results
+        self._progress = progress
+        self._made: dict[int, Picture] = {}
+
+    def strip(self, group: Group, title: str = "", most: int = 6) -> Strip:
+        """Some slices of a group: as different labels, splits and sources as there are first."""
+        chosen = self._varied(group)[:most]
+        return Strip(tuple(map(self._picture, chosen)), title, len(group) - len(chosen))
+
+    def pair(self, first: int, second: int, title: str = "") -> Strip:
+        """Two slices side by side, in this order."""
+        return Strip((self._picture(first), self._picture(second)), title)
+
+    def _picture(self, index: int) -> Picture:
+        if index not in self._made:
+            found = self._results.items[index]
+            place = " · ".join(part for part in self._kind(index)[::2] if part)
+            caption = f"{place}\n{found.source}\n{PurePath(found.reference).name}"
+            self._made[index] = Picture(_thumbnail(found.reference), caption)
+            if self._progress:
+                self._progress("drawing pictures", len(self._made), len(self._made))
+        return self._made[index]
+
+    def _kind(self, index: int) -> tuple[str, str, str]:
+        found = self._results.items[index]
+        return found.label, found.source, self._results.sides.names[index]
+
+    def _varied(self, group: Group) -> Group:
+        met: list[tuple[str, str, str]] = []
+        ranks = []
+        for kind in map(self._kind, group):
+            ranks.append(met.count(kind))
+            met.append(kind)
+        return [index for _, index in sorted(zip(ranks, group, strict=True))]
+
+
 def render_page(
-    findings: Findings,
-    sentences: Sequence[Sentence],
+    results: AuditResults,
+    verdict: Sequence[Finding],
     pairs: Sequence[Pair],
     audited: Sequence[str],
     progress: Progress | None = None,
@@ -53,28 +100,31 @@ def render_page(
     """The page.
 
     Args:
+        results: Of the audit.
+        verdict: The same in words.
         pairs: Copies by index, of which the least alike are shown.
-        progress: Told of each picture.
+        audited: Names of what was audited.
+        progress: Called after each picture.
     """
-    shown = Thumbnails(findings, progress)
+    shown = Thumbnails(results, progress)
     parts: dict[str, Iterator[Block]] = {
-        "What was found": (Notice(KINDS[s.severity], s.severity, s.text) for s in sentences),
-        "What is in it": _content(findings),
-        "Copies across splits": _across_splits(findings, shown),
-        "Copies across sources": _across_sources(findings, shown),
-        "What memory alone scores": _memory(findings, shown),
-        "What files and borders give away": _probes(findings),
-        "One picture, several labels": _conflicts(findings, shown),
-        "Slices that may not belong": _suspects(findings, shown),
-        "The largest groups of copies": _groups(findings, pairs, shown),
-        "Files that are not in the audit": _unreadable(findings),
+        "What was found": (Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
+        "What is in it": _content(results),
+        "Copies across splits": _across_splits(results, shown),
+        "Copies across sources": _across_sources(results, shown),
+        "What memory alone scores": _memory(results, shown),
+        "What files and borders give away": _probes(results),
+        "One picture, several labels": _conflicts(results, shown),
+        "Slices that may not belong": _issues(results, shown),
+        "The largest groups of copies": _groups(results, pairs, shown),
+        "Files that are not in the audit": _unreadable(results),
         "What to do next": iter([Bullets(_NEXT)]),
     }
     sections = [Section(title, tuple(blocks)) for title, blocks in parts.items()]
-    slices = counted(len(findings.items), "slice")
+    slices = counted(len(results.items), "slice")
     page = Page(
         "SliceWise data audit",
-        f"{', '.join(audited)}: {slices}, {findings.copies.distinct:,} different. Everything below "
+        f"{', '.join(audited)}: {slices}, {results.copies.distinct:,} different. Everything below "
         "is measured on pixels and files; look at the pictures before you act on it.",
         _DISCLAIMER,
         tuple(section for section in sections if section.blocks),
@@ -82,7 +132,7 @@ def render_page(
     return render_html(page)
 
 
-def _content(findings: Findings) -> Iterator[Block]:
+def _content(results: AuditResults) -> Iterator[Block]:
     yield Prose(
         "A different slice is counted once however many copies there are. A group is what must not "
         "be torn apart: shared copies, patient, volume or group."
@@ -92,31 +142,31 @@ def _content(findings: Findings) -> Iterator[Block]:
         tuple(
             (row.label, row.source, row.split or "none", f"{row.slices:,}", f"{row.distinct:,}",
              f"{row.groups:,}")
-            for row in findings.counts
+            for row in results.counts
         ),
     )  # fmt: skip
 
 
-def _across_splits(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
-    crossed = findings.copies.cross_split
+def _across_splits(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+    crossed = results.copies.cross_split
     if any(one.hits for one in crossed):
         yield Prose(
             "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
-            f"resized or retouched. Splits come from {findings.sides.origin}."
+            f"resized or retouched. Splits come from {results.sides.origin}."
         )
-        yield from _crossings(findings, shown, crossed, "{side} slice", "")
+        yield from _crossings(results, shown, crossed, "{side} slice", "")
 
 
-def _across_sources(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
-    yield from _crossings(findings, shown, findings.copies.cross_source, "slice", " of {side}")
+def _across_sources(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+    yield from _crossings(results, shown, results.copies.cross_source, "slice", " of {side}")
 
 
 def _crossings(
-    findings: Findings, shown: Thumbnails, crossed: Sequence[Crossed], noun: str, after: str
+    results: AuditResults, shown: Thumbnails, crossed: Sequence[Crossed], noun: str, after: str
 ) -> Iterator[Section]:
     """Each pair of splits or sources; some copies on both sides where it was not met before."""
     members: dict[int, Group] = {}
-    for index, item in enumerate(findings.items):
+    for index, item in enumerate(results.items):
         members.setdefault(item.cluster, []).append(index)
     met: set[frozenset[str]] = set()
     for one in sorted(crossed, key=lambda one: -one.share.value):
@@ -128,25 +178,25 @@ def _crossings(
             f"{after.format(side=one.side)} {verb} a copy in {one.other}: {percent(one.share)}"
         )
         both = frozenset((one.side, one.other))
-        examples = () if both in met else tuple(_examples(findings, shown, one, members))
+        examples = () if both in met else tuple(_examples(results, shown, one, members))
         met.add(both)
         yield Section(title, (Gallery(examples),) if examples else ())
 
 
 def _examples(
-    findings: Findings, shown: Thumbnails, one: Crossed, members: Mapping[int, Group]
+    results: AuditResults, shown: Thumbnails, one: Crossed, members: Mapping[int, Group]
 ) -> Iterator[Strip]:
-    first = {findings.items[index].cluster: index for index in reversed(one.hits)}
+    first = {results.items[index].cluster: index for index in reversed(one.hits)}
     clusters = sorted(first, key=lambda cluster: first[cluster])
     for cluster in _some(clusters):
         yield shown.pair(
             first[cluster],
-            next(i for i in members[cluster] if one.other in _places(findings, i)),
+            next(i for i in members[cluster] if one.other in _places(results, i)),
         )
 
 
-def _places(findings: Findings, index: int) -> tuple[str, str]:
-    return findings.sides.names[index], findings.items[index].source
+def _places(results: AuditResults, index: int) -> tuple[str, str]:
+    return results.sides.names[index], results.items[index].source
 
 
 def _some(found: list[int]) -> list[int]:
@@ -154,8 +204,8 @@ def _some(found: list[int]) -> list[int]:
     return found[:: max(1, len(found) // _PAIRS)][:_PAIRS]
 
 
-def _memory(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
-    memory = findings.memory
+def _memory(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+    memory = results.memory
     if memory is None:
         return
     yield Prose(
@@ -178,8 +228,8 @@ def _memory(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
     yield Gallery(tuple(shown.pair(*pair) for pair in pairs))
 
 
-def _probes(findings: Findings) -> Iterator[Block]:
-    probes = [p for p in (findings.class_probe, findings.source_probe) if isinstance(p, Probe)]
+def _probes(results: AuditResults) -> Iterator[Block]:
+    probes = [p for p in (results.class_probe, results.source_probe) if isinstance(p, Probe)]
     if not probes:
         return
     yield Prose(
@@ -215,8 +265,8 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _conflicts(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
-    groups = findings.copies.conflicts
+def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+    groups = results.copies.conflicts
     if groups:
         more = f", {_CONFLICTS} shown" if len(groups) > _CONFLICTS else ""
         yield Prose(
@@ -225,19 +275,19 @@ def _conflicts(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
         yield Gallery(tuple(shown.strip(group, most=4) for group in groups[:_CONFLICTS]))
 
 
-def _suspects(findings: Findings, shown: Thumbnails) -> Iterator[Block]:
-    for one in findings.issues:
-        outcome = fate(one, findings.suggested)
-        text = f"Rule: {one.rule.words}. {outcome[0].upper()}{outcome[1:]}."
-        if not one.rule.leave_out and kept_of(one, findings.suggested):
+def _issues(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+    for one in results.issues:
+        then = outcome(one, results.suggested)
+        text = f"Rule: {one.rule.words}. {then[0].upper()}{then[1:]}."
+        if not one.rule.leave_out and kept_of(one, results.suggested):
             text += " The mark stands in its column suspect."
-        strip = shown.strip(one.slices, most=_SUSPECTS)
+        strip = shown.strip(one.slices, most=_ISSUES)
         title = f"{counted(len(one.slices), 'slice')}: {one.rule.title}"
         yield Section(title, (Prose(text), Gallery((strip,))))
 
 
-def _groups(findings: Findings, pairs: Sequence[Pair], shown: Thumbnails) -> Iterator[Block]:
-    copies = findings.copies
+def _groups(results: AuditResults, pairs: Sequence[Pair], shown: Thumbnails) -> Iterator[Block]:
+    copies = results.copies
     if not copies.groups:
         return
     yield Prose(
@@ -257,9 +307,26 @@ def _groups(findings: Findings, pairs: Sequence[Pair], shown: Thumbnails) -> Ite
     yield Section("The least alike pairs that were joined", (Prose(text), Gallery(tuple(strips))))
 
 
-def _unreadable(findings: Findings) -> Iterator[Block]:
-    excluded = findings.dataset.excluded
+def _unreadable(results: AuditResults) -> Iterator[Block]:
+    excluded = results.dataset.excluded
     if excluded:
         more = f", the first {_LISTED}" if len(excluded) > _LISTED else ""
         yield Prose(f"{counted(len(excluded), 'file')}{more}:")
         yield Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))
+
+
+def _thumbnail(reference: str) -> bytes | None:
+    """A small grey JPEG; None where the file can no longer be read."""
+    try:
+        pixels = read_slice(reference).pixels
+    except InputError:
+        return None
+    return jpeg(_grey(pixels))
+
+
+def _grey(pixels: Array) -> Image.Image:
+    low, high = (float(value) for value in np.percentile(pixels, (0.5, 99.7)))
+    scale = 255 / (high - low) if high > low else 0.0
+    picture = Image.fromarray(np.clip((pixels - low) * scale, 0, 255).astype(np.uint8))
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return picture

@@ -79,6 +79,21 @@ def kept_of(issue: Issue, suggested: Built | None) -> int:
     return sum(issue.rule.kind in row.extra[ISSUE_COLUMN].split() for row in rows)
 
 
+def outcome(issue: Issue, suggested: Built | None) -> str:
+    """What becomes of the slices with an issue, in words."""
+    if issue.rule.leave_out:
+        return "left out of the suggested manifest"
+    kept, total = kept_of(issue, suggested), len(issue.slices)
+    if kept == total:
+        return "kept, but marked, in the suggested manifest"
+    if kept == 0:
+        return "left out of the suggested manifest for another reason"
+    return (
+        f"{kept:,} kept, but marked, in the suggested manifest; {total - kept:,} left out of it "
+        "for another reason"
+    )
+
+
 def _is_any_left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
     """Whether any slice is neither unwanted nor contradicted."""
     labels: dict[int, set[str]] = {}

@@ -1,15 +1,28 @@
-"""The findings in sentences, each with how much it matters."""
+"""The verdict: the findings of an audit in words, each with how much it matters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
 
-from slicewise.data.quality.findings import Findings
+from slicewise.data.manifest import SPLITS
 from slicewise.data.quality.leakage import Crossed
-from slicewise.data.quality.sentence import KINDS, Sentence, Severity, percent
+from slicewise.data.quality.results import AuditResults
 from slicewise.data.quality.shortcuts import FOLDS, Probe, headline
-from slicewise.data.quality.suggestion import clean_sentence, suspect_sentences
-from slicewise.text import counted
+from slicewise.data.quality.suggested import outcome
+from slicewise.reports.blocks import Kind
+from slicewise.stats.intervals import Share
+from slicewise.text import counted, percent_text, share_text
+
+Severity = Literal["severe", "warning", "note", "good"]
+KINDS: dict[Severity, Kind] = {
+    "severe": "alert",
+    "warning": "caution",
+    "note": "note",
+    "good": "good",
+}
+"""How each is shown, the gravest first."""
 
 _SEVERE_LEAK = 0.05
 _SEVERE_MEMORY = 0.9
@@ -22,93 +35,96 @@ _HELD_OUT = {"train": 0, "val": 2, "test": 3}
 """Of two splits the one further right is said to hold copies of the other; folds are 1."""
 
 
-def verdict(findings: Findings) -> list[Sentence]:
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding in one or a few sentences; `topic` is the part of the audit it is of."""
+
+    severity: Severity
+    topic: str
+    text: str
+
+    def as_json(self) -> dict[str, str]:
+        """Fields by name."""
+        return asdict(self)
+
+
+def verdict(results: AuditResults) -> list[Finding]:
     """What a newcomer should know, the gravest first."""
     found = [
-        *_copies(findings),
-        *_splits(findings),
-        *_memory(findings),
-        *_conflicts(findings),
-        *_shortcut(findings.class_probe),
-        *_source(findings.source_probe),
-        *suspect_sentences(findings.issues, findings.suggested),
-        *_files(findings),
-        *_groups(findings),
-        clean_sentence(findings.suggested),
+        *_copies(results),
+        *_splits(results),
+        *_memory(results),
+        *_conflicts(results),
+        *_shortcut(results.class_probe),
+        *_source(results.source_probe),
+        *_issues(results),
+        *_files(results),
+        *_groups(results),
+        suggestion(results),
     ]
-    return sorted(found, key=lambda sentence: list(KINDS).index(sentence.severity))
+    return sorted(found, key=lambda finding: list(KINDS).index(finding.severity))
 
 
-def _copies(findings: Findings) -> Iterator[Sentence]:
-    total, distinct = len(findings.items), findings.copies.distinct
+def percent(share: float | Share) -> str:
+    """A share in percent with one decimal, with its interval where there is one."""
+    if isinstance(share, float):
+        return percent_text(share)
+    return share_text(share.value, share.ci_low, share.ci_high)
+
+
+def _copies(results: AuditResults) -> Iterator[Finding]:
+    total, distinct = len(results.items), results.copies.distinct
     if distinct == total:
-        yield Sentence("good", "copies", f"No copies were found among the {total:,} slices.")
+        yield Finding("good", "copies", f"No copies were found among the {total:,} slices.")
         return
     spare = 1 - distinct / total
     text = (
         f"The {total:,} slices are {distinct:,} different pictures: {percent(spare)} are copies of "
         "another one (equal, mirrored, turned, resized or retouched)."
     )
-    yield Sentence("warning" if spare > _COPIED else "note", "copies", text)
-    yield from _shared_sources(findings.copies.cross_source)
-
-
-def _shared_sources(crossed: Sequence[Crossed]) -> Iterator[Sentence]:
-    """One sentence for each two sources that share pictures."""
-    back = {(one.side, one.other): one for one in crossed}
-    for one in crossed:
-        if one.hits and one.side < one.other:
-            other = back[one.other, one.side]
+    yield Finding("warning" if spare > _COPIED else "note", "copies", text)
+    for one, other in _both_ways(results.copies.cross_source):
+        if one.side < one.other:
             text = (
                 f"{one.side} and {one.other} share pictures: {percent(one.share)} of the "
                 f"{counted(one.n, 'slice')} of {one.side} and {percent(other.share)} of the "
-                f"{other.n:,} of "
-                f"{other.side}. Never train on one and test on the other."
+                f"{other.n:,} of {other.side}. Never train on one and test on the other."
             )
-            yield Sentence("warning", "sources", text)
+            yield Finding("warning", "sources", text)
 
 
-def _splits(findings: Findings) -> Iterator[Sentence]:
-    sides = findings.sides
+def _splits(results: AuditResults) -> Iterator[Finding]:
+    sides = results.sides
     if sides.origin is None:
         return
-    leaks = _leaks(findings.copies.cross_split)
+    both = _both_ways(results.copies.cross_split)
+    leaks = [(one, back) for one, back in both if _weight(one) > _weight(back)]
     for one, back in leaks:
-        yield Sentence(_leak_severity(one), "splits", _leak_text(one, back, sides.origin))
-    if findings.copies.torn:
-        units = ", ".join(f"{count} by {bond}" for bond, count in findings.copies.torn.items())
+        severity: Severity = "severe" if one.share.value > _SEVERE_LEAK else "warning"
+        yield Finding(severity, "splits", _leak_text(one, back, sides.origin))
+    if results.copies.torn:
+        units = ", ".join(f"{count} by {bond}" for bond, count in results.copies.torn.items())
         text = f"Units that belong together stand in more than one split: {units}."
-        yield Sentence("severe", "splits", text)
+        yield Finding("severe", "splits", text)
     elif not leaks:
-        rest = _alone(sides.names.count(""))
-        yield Sentence("good", "splits", f"No copies cross {sides.origin}.{rest}")
+        alone = sides.names.count("")
+        verb = "was" if alone == 1 else "were"
+        rest = f" {counted(alone, 'slice')} without a split {verb} not looked at." if alone else ""
+        yield Finding("good", "splits", f"No copies cross {sides.origin}.{rest}")
 
 
-def _alone(count: int) -> str:
-    """Slices of which nothing was said, in words; nothing where there are none."""
-    if not count:
-        return ""
-    verb = "was" if count == 1 else "were"
-    return f" {counted(count, 'slice')} without a split {verb} not looked at."
-
-
-def _leaks(crossed: Sequence[Crossed]) -> list[tuple[Crossed, Crossed]]:
-    """Every two splits that share a picture: the held-out side first, then the way back."""
+def _both_ways(crossed: Sequence[Crossed]) -> list[tuple[Crossed, Crossed]]:
+    """Every side that shares a picture with another, and the way back."""
     back = {(one.side, one.other): one for one in crossed}
-    both = [(one, back[one.other, one.side]) for one in crossed if one.hits]
-    return [pair for pair in both if _weight(pair[0]) > _weight(pair[1])]
+    return [(one, back[one.other, one.side]) for one in crossed if one.hits]
 
 
 def _weight(one: Crossed) -> tuple[int, float, str]:
-    """Of two directions the greater is told: of held-out slices, else of the larger share."""
+    """Of two directions the greater is said: of held-out slices, else of the larger share."""
     return _HELD_OUT.get(one.side, 1), one.share.value, one.side
 
 
-def _leak_severity(one: Crossed) -> Severity:
-    return "severe" if one.share.value > _SEVERE_LEAK else "warning"
-
-
-def _leak_text(one: Crossed, back: Crossed, said: str) -> str:
+def _leak_text(one: Crossed, back: Crossed, origin: str) -> str:
     side, other = (name if name in _HELD_OUT else f"fold {name}" for name in (one.side, one.other))
     meaning = (
         "What is chosen on val has then seen part of test: the score on test is too good."
@@ -118,7 +134,7 @@ def _leak_text(one: Crossed, back: Crossed, said: str) -> str:
     )
     return (
         f"{_share_of(one, side, percent(one.share))} a copy in {other}, and "
-        f"{_share_of(back, other, percent(back.share.value))} one in {side} ({said}). {meaning}"
+        f"{_share_of(back, other, percent(back.share.value))} one in {side} ({origin}). {meaning}"
     )
 
 
@@ -127,30 +143,30 @@ def _share_of(one: Crossed, side: str, share: str) -> str:
     return f"{share} of the {counted(one.n, f'{side} slice')} ({len(one.hits):,}) {verb}"
 
 
-def _memory(findings: Findings) -> Iterator[Sentence]:
-    memory = findings.memory
+def _memory(results: AuditResults) -> Iterator[Finding]:
+    memory = results.memory
     if memory is None:
         return
     lead = memory.accuracy.value - memory.majority.value
     bad = memory.accuracy.value >= _SEVERE_MEMORY and lead > 0.1
+    meaning = (
+        "This split measures memory: a model has to beat the first figure before its score means "
+        "anything."
+        if bad
+        else "Put this figure beside every score on this split."
+    )
     text = (
         f"Copying the label of the most similar training picture, with no learning, scores "
         f"{percent(memory.accuracy)} ({memory.split}; "
         f"{counted(len(memory.test), 'test slice')}). The most common class alone scores "
         f"{percent(memory.majority)}. With the copies and groups of each test slice taken out of "
-        f"training it is {percent(memory.grouped)}. "
-        + (
-            "This split measures memory: a model has to beat the first figure before its score "
-            "means anything."
-            if bad
-            else "Put this figure beside every score on this split."
-        )
+        f"training it is {percent(memory.grouped)}. {meaning}"
     )
-    yield Sentence("severe" if bad else "note", "memory", text)
+    yield Finding("severe" if bad else "note", "memory", text)
 
 
-def _conflicts(findings: Findings) -> Iterator[Sentence]:
-    groups = findings.copies.conflicts
+def _conflicts(results: AuditResults) -> Iterator[Finding]:
+    groups = results.copies.conflicts
     if groups:
         slices = sum(len(group) for group in groups)
         text = (
@@ -158,14 +174,14 @@ def _conflicts(findings: Findings) -> Iterator[Sentence]:
             f"labels that contradict each other ({slices:,} files). At least one label of each "
             "is wrong; the suggested manifest leaves all of these files out."
         )
-        yield Sentence("warning", "labels", text)
-    elif findings.copies.distinct < len(findings.items):
-        yield Sentence("good", "labels", "No two copies of a picture contradict each other.")
+        yield Finding("warning", "labels", text)
+    elif results.copies.distinct < len(results.items):
+        yield Finding("good", "labels", "No two copies of a picture contradict each other.")
 
 
-def _shortcut(probe: Probe | str) -> Iterator[Sentence]:
+def _shortcut(probe: Probe | str) -> Iterator[Finding]:
     if isinstance(probe, str):
-        yield Sentence("note", "shortcut", f"The class was not probed: {probe}.")
+        yield Finding("note", "shortcut", f"The class was not probed: {probe}.")
         return
     score = probe.scores[0]
     gain = _gain(probe, score.balanced_accuracy.value)
@@ -175,14 +191,12 @@ def _shortcut(probe: Probe | str) -> Iterator[Sentence]:
         f"{'predict' if clear else 'were probed for'} the class: balanced accuracy "
         f"{percent(score.balanced_accuracy)} where guessing gives {percent(probe.chance)}; "
         f"accuracy {percent(score.accuracy)} where the most common class gives "
-        f"{percent(probe.majority)}. " + (_told(probe, gain) if clear else _untold(probe))
+        f"{percent(probe.majority)}. " + (_meaning(probe, gain) if clear else _unclear(probe))
     )
-    level: Severity = (
-        "severe" if gain > _SEVERE_SHORTCUT else "warning" if gain > _SHORTCUT else "good"
-    )
-    if not clear:
-        level = "warning" if gain > _SHORTCUT else "note"
-    yield Sentence(level, "shortcut", text.rstrip())
+    level: Severity = "warning" if gain > _SHORTCUT else "good" if clear else "note"
+    if clear and gain > _SEVERE_SHORTCUT:
+        level = "severe"
+    yield Finding(level, "shortcut", text.rstrip())
 
 
 def _gain(probe: Probe, balanced_accuracy: float) -> float:
@@ -197,9 +211,7 @@ def _is_clear(probe: Probe) -> bool:
     interval excludes the limit.
     """
     score = probe.scores[0].balanced_accuracy
-    if score.ci_low is None or score.ci_high is None:
-        return False
-    if _has_few_groups(probe):
+    if score.ci_low is None or score.ci_high is None or _has_few_groups(probe):
         return False
     if _gain(probe, score.value) > _SHORTCUT:
         return score.ci_low > probe.chance
@@ -211,14 +223,14 @@ def _has_few_groups(probe: Probe) -> bool:
     return probe.folds < FOLDS or probe.groups < _FEWEST_GROUPS
 
 
-def _told(probe: Probe, gain: float) -> str:
+def _meaning(probe: Probe, gain: float) -> str:
     names = ", ".join(name.replace("_", " ") for name in headline(probe))
     most = f"What tells most: {names}. " if names else ""
     bad = "A model can read the class off the file instead of the tumor."
     return most + (bad if gain > _SHORTCUT else "")
 
 
-def _untold(probe: Probe) -> str:
+def _unclear(probe: Probe) -> str:
     rest = "whether a model could read the class off the file"
     if not _has_few_groups(probe):
         return f"The interval is too wide to tell {rest}."
@@ -226,36 +238,59 @@ def _untold(probe: Probe) -> str:
     return f"From {counted(probe.groups, 'group')}{rarest}: it cannot be told {rest}."
 
 
-def _source(probe: Probe | str) -> Iterator[Sentence]:
+def _source(probe: Probe | str) -> Iterator[Finding]:
     if isinstance(probe, str):
         return
-    score = probe.scores[0]
-    gain = _gain(probe, score.balanced_accuracy.value)
+    score = probe.scores[0].balanced_accuracy
     text = (
-        f"The same features tell the source: balanced accuracy {percent(score.balanced_accuracy)} "
-        f"where guessing gives {percent(probe.chance)}. Where classes come from different sources, "
-        "a model may learn the source."
+        f"The same features tell the source: balanced accuracy {percent(score)} where guessing "
+        f"gives {percent(probe.chance)}. Where classes come from different sources, a model may "
+        "learn the source."
     )
-    yield Sentence("warning" if gain > _SHORTCUT else "note", "source", text)
+    yield Finding("warning" if _gain(probe, score.value) > _SHORTCUT else "note", "source", text)
 
 
-def _files(findings: Findings) -> Iterator[Sentence]:
-    excluded = findings.dataset.excluded
-    if excluded:
-        text = (
-            f"{counted(len(excluded), 'file')} or slices could not be read, or were left out "
-            "before it."
-            if len(excluded) > 1
-            else "1 file or slice could not be read, or was left out before it."
-        )
-        yield Sentence("warning", "files", text)
+def _issues(results: AuditResults) -> Iterator[Finding]:
+    for issue in results.issues:
+        what = f"{counted(len(issue.slices), 'slice')}: {issue.rule.title}"
+        text = f"{what} ({outcome(issue, results.suggested)})."
+        yield Finding("warning" if issue.rule.leave_out else "note", "suspects", text)
 
 
-def _groups(findings: Findings) -> Iterator[Sentence]:
-    if not findings.known_patients:
+def _files(results: AuditResults) -> Iterator[Finding]:
+    count = len(results.dataset.excluded)
+    if count:
+        what = "1 file or slice" if count == 1 else f"{counted(count, 'file')} or slices"
+        text = f"{what} could not be read, or {'was' if count == 1 else 'were'} left out before it."
+        yield Finding("warning", "files", text)
+
+
+def _groups(results: AuditResults) -> Iterator[Finding]:
+    if not results.known_patients:
         text = (
             "Patients are not known for all slices. Neighbouring slices of one patient may still "
             "stand on both sides of any split made here, so figures stay too good; give patients "
             "or groups with a table or pattern if you can."
         )
-        yield Sentence("warning", "groups", text)
+        yield Finding("warning", "groups", text)
+
+
+def suggestion(results: AuditResults) -> Finding:
+    """What the suggested manifest holds, and what training and testing would miss in it."""
+    if results.suggested is None:
+        return Finding("severe", "clean", "No slice would be left in a suggested manifest.")
+    report = results.suggested.report
+    groups = len({row.group for row in report.rows})
+    empty = [name for name in SPLITS if all(row.split != name for row in report.rows)]
+    text = (
+        f"The suggested manifest keeps {counted(len(report.rows), 'slice')} in "
+        f"{counted(groups, 'group')} and leaves out {len(report.excluded):,}; split "
+        f"{report.boundary}."
+    )
+    if missed := [name for name in empty if name != "test"]:
+        text += f" Training needs slices in train and in val; it has none in {' or '.join(missed)}."
+    if "test" in empty:
+        text += " It has no test slices: nothing is held back to measure a trained model on."
+    if empty and groups < 3:
+        text += f" {counted(groups, 'group')} cannot fill three splits."
+    return Finding("note", "clean", text)

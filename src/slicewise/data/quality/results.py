@@ -38,7 +38,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Findings:
+class AuditResults:
     """Everything that was found.
 
     Args:

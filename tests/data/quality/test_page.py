@@ -9,11 +9,11 @@ from PIL import Image
 
 from builders_audit import dim_head
 from builders_data import save
-from slicewise.data.quality import pictures
-from slicewise.data.quality.pictures import Thumbnails
+from slicewise.data.quality import page
+from slicewise.data.quality.page import Thumbnails
 
 
-def findings_of(folder, labels, splits):
+def results_of(folder, labels, splits):
     items = [
         SimpleNamespace(
             label=label, source="set", reference=str(save(dim_head(k, 96), folder / f"{k}.png"))
@@ -25,7 +25,7 @@ def findings_of(folder, labels, splits):
 
 def test_different_labels_and_splits_are_shown_first(tmp_path):
     labels = ["glioma", "glioma", "glioma", "no_tumor"]
-    found = findings_of(tmp_path, labels, ["train", "train", "test", ""])
+    found = results_of(tmp_path, labels, ["train", "train", "test", ""])
     strip = Thumbnails(found, None).strip([0, 1, 2, 3], "4 files", most=3)
     assert (strip.title, strip.more) == ("4 files", 1)
     assert [picture.caption for picture in strip.pictures] == [
@@ -36,11 +36,11 @@ def test_different_labels_and_splits_are_shown_first(tmp_path):
 
 
 def test_a_file_is_read_once_and_may_be_gone(tmp_path, monkeypatch):
-    found = findings_of(tmp_path, ["glioma"] * 2, ["", ""])
+    found = results_of(tmp_path, ["glioma"] * 2, ["", ""])
     (tmp_path / "1.png").unlink()
     read: list[str] = []
-    real = pictures.read_slice
-    monkeypatch.setattr(pictures, "read_slice", lambda path: read.append(path) or real(path))
+    real = page.read_slice
+    monkeypatch.setattr(page, "read_slice", lambda path: read.append(path) or real(path))
     steps: list[tuple[str, int, int]] = []
     shown = Thumbnails(found, lambda *step: steps.append(step))
     strips = [shown.pair(0, 1), shown.pair(1, 0)]

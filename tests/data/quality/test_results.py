@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 from builders_data import item
 from slicewise.data.groups import Bond, Key
-from slicewise.data.quality.findings import ClassCount, Findings, class_counts
 from slicewise.data.quality.leakage import Sides, leak_free
+from slicewise.data.quality.results import AuditResults, ClassCount, class_counts
 
 
 def known_patients(*items) -> bool:
     """The property of findings on these slices alone."""
-    return Findings.known_patients.fget(SimpleNamespace(items=items))
+    return AuditResults.known_patients.fget(SimpleNamespace(items=items))
 
 
 def test_slices_different_slices_and_groups_are_counted_apart():
