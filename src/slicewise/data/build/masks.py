@@ -54,12 +54,13 @@ class MaskSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TumorMask:
-    """The mask of one volume and what it means.
+    """The mask of one volume, with as many slices; voxels above 0 are tumor.
 
     Args:
-        path: The file, with as many slices as the volume; voxels above 0 are tumor.
+        path: The file.
+        label: Class of a slice with at least `minimum_voxels` of tumor.
         negative: Class of a slice without; None where the task has none.
-        minimum_voxels: Tumor voxels from which on a slice has the label.
+        minimum_voxels: As in `MaskSpec`.
     """
 
     path: Path

@@ -45,7 +45,7 @@ def deal(
     shares: Mapping[str, float],
     seed: int,
 ) -> list[str]:
-    """Deal whole groups to splits so that each class, and each source of it, has its share.
+    """Splits of N slices: whole groups, so that each class and each source of it has its share.
 
     Large groups first, each to the split where it does most good (least squared deviation from the
     wanted counts); groups of one size in an order drawn from the seed.
@@ -56,9 +56,6 @@ def deal(
         sources: (N) names of data sets.
         shares: From split to its share; they add up to one.
         seed: Of the order.
-
-    Returns:
-        (N) names of splits.
     """
     members: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
@@ -80,11 +77,9 @@ def deal(
 def split_names(
     items: Sequence[Item], groups: Sequence[str], config: BuildConfig, *, keep: bool = False
 ) -> list[str]:
-    """The split of each of N slices, of whose groups none crosses a fold.
+    """The split of each of N slices, given the names of their groups, of which none crosses a fold.
 
-    Args:
-        groups: (N) names of their groups.
-        keep: Whether their folds are splits that are kept; whole groups without one are dealt.
+    With `keep` their folds are splits and stay; whole groups without one are dealt.
 
     Raises:
         ManifestError: If folds or published splits are not as expected.

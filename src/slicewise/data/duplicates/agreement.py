@@ -31,7 +31,9 @@ def verified(one: Fingerprints, two: Fingerprints, pose: tuple[int, int], by_hea
     """(P,) agreement of P pairs, refined where it is worth it.
 
     Args:
-        one: Fingerprints of the first of each pair.
+        one: Of the first of each pair.
+        two: Of the second.
+        pose: Row and column direction in which the first is turned.
         by_head: (P,) whether heads are laid upon each other, or else whole pictures.
     """
     down, across = pose

@@ -160,11 +160,8 @@ def unusual_appearance(looks: Array, clusters: Sequence[int]) -> Bools:
 
     Statistics are centred by their median and divided by their interquartile range; the distance to
     the fifth nearest different slice is compared with its median over all slices. Copies share the
-    answer of the first of them. With fewer than 50 different slices nothing is said.
-
-    Args:
-        looks: (N, A) appearance statistics.
-        clusters: (N) index of the first copy of each slice.
+    answer of the first of them. With fewer than 50 different slices nothing is said. Arguments as
+    `find_issues`.
     """
     first, place = np.unique(np.array(clusters, dtype=np.int64), return_inverse=True)
     if len(first) < _FEWEST:
@@ -197,11 +194,7 @@ def bright_ring(pixels: Array) -> Ring:
 def letters_in_row(pixels: Array) -> int:
     """The longest row of small bright marks of one height outside of the head's ellipse.
 
-    Args:
-        pixels: (H, W) finite values of any scale.
-
-    Raises:
-        MissingExtraError: If SciPy, which comes with scikit-learn, is not installed.
+    Takes (H, W) finite values of any scale; raises `MissingExtraError` without SciPy.
     """
     marks = _small_marks(_levels(pixels, _TEXT_SIDE))
     longest = 0

@@ -155,7 +155,7 @@ def memorisation(
         thumbnails: (N, 1024) from `thumbnail`.
         labels: (N) class names.
         groups: (N,) numbers of leak-free groups.
-        sides: Splits, if any.
+        sides: Their splits.
     """
     train, test, split = _split(sides)
     if not (len(train) and len(test)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
@@ -82,11 +83,11 @@ class Thumbnails:
         return found.label, found.source, self._results.sides.names[index]
 
     def _varied(self, group: Group) -> Group:
-        met: list[tuple[str, str, str]] = []
+        met: Counter[tuple[str, str, str]] = Counter()
         ranks = []
         for kind in map(self._kind, group):
-            ranks.append(met.count(kind))
-            met.append(kind)
+            ranks.append(met[kind])
+            met[kind] += 1
         return [index for _, index in sorted(zip(ranks, group, strict=True))]
 
 

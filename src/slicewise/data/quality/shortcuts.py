@@ -216,7 +216,7 @@ def probe(
         progress: Called after each family.
 
     Returns:
-        The probe, or why there is none.
+        The probe, or in words why there is none.
     """
     require_sklearn()
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

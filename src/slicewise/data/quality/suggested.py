@@ -37,11 +37,11 @@ def suggested_manifest(
     other groups are dealt 70/15/15; published folders are no boundary.
 
     Args:
-        dataset: Slices in the order of `pairs`.
+        dataset: The slices.
+        pairs: Which of them are copies, by index.
+        issues: Which of them have an issue.
+        config: Rules of the build that folders would go through.
         audited: The manifest that is audited; None for folders.
-
-    Raises:
-        ManifestError: If the user's folds are not as expected; `ConfigError` for one not there.
     """
     rules = config.model_copy(
         update={"copies": "one", "on_conflict": "move", "published_splits": False}
