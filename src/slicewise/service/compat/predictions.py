@@ -31,6 +31,7 @@ from slicewise.service.http.schemas import input_problem
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.results import (
     PredictionOptions,
+    PredictionRequest,
     PredictionResults,
     RecordedPrediction,
 )
@@ -235,7 +236,7 @@ async def random_test(
     with engine.admission.admit() as admission:
         content, seed, label = await engine.work(drawn, query.seed, query.label)
         file = UploadedFile.of("synthetic.png", content)
-        results = await engine.answer([file], admission, origin, options)
+        results = await engine.answer(PredictionRequest([file], admission, origin, options))
     return RandomTestOut(**_ranked(results), true_label=old_name(label), seed=seed)
 
 

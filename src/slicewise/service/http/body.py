@@ -172,7 +172,7 @@ class _InMemory(MultiPartParser):
 async def read_form(
     request: Request, admission: Admission, *, most: int, texts: Collection[str] = ()
 ) -> Form:
-    """Read a multipart body.
+    """Read a multipart body, which nobody has read yet.
 
     Args:
         admission: Counts the bytes.

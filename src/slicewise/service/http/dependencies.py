@@ -21,7 +21,11 @@ from slicewise.service.monitoring.logs import request_id_of, route_of
 from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.records import Origin
-from slicewise.service.prediction.results import PredictionOptions, PredictionResults
+from slicewise.service.prediction.results import (
+    PredictionOptions,
+    PredictionRequest,
+    PredictionResults,
+)
 from slicewise.service.services import Services
 
 Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
@@ -109,7 +113,8 @@ class UploadRequest:
             )
             admission.take_place()
             options = _with_fields(query, form.texts).options()
-            results = await engine.answer(form.uploads, admission, self.origin, options)
+            wanted = PredictionRequest(form.uploads, admission, self.origin, options)
+            results = await engine.answer(wanted)
         if not results.predictions:
             raise AnswerlessError(results.failures)
         return results

@@ -43,7 +43,12 @@ class Deadline:
 
 
 class EvaluationJobs:
-    """Runs one evaluation at a time, beside the requests for single files."""
+    """Runs one evaluation at a time, beside the requests for single files.
+
+    Args:
+        roots: Their places are taken out of every error.
+        seconds: For one evaluation.
+    """
 
     def __init__(self, roots: DataRoots, seconds: float) -> None:
         self.roots = roots

@@ -111,11 +111,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Failure] | None = None,
 ) -> Response:
-    """A problem document as a response.
-
-    Args:
-        errors: One an input, where there are several.
-    """
+    """A problem document as a response; `detail` names no place on the server and no patient."""
     title = _title(status)
     problem = Problem(
         type=TYPE_PREFIX + title.lower().replace(" ", "-"),
@@ -144,14 +140,12 @@ def ending_response(request_id: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer every error of an application with a problem document."""
-    app.add_exception_handler(SliceWiseError, _on_slicewise_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.exception_handler(SliceWiseError)(_on_slicewise_error)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http)
 
 
-async def _on_slicewise_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, SliceWiseError):
-        raise TypeError(f"expected a SliceWiseError, got {type(error)}")
+async def _on_slicewise_error(request: Request, error: SliceWiseError) -> Response:
     status = _status_of(error)
     if status is None:  # a bundle, a run: nothing that a request can do wrong
         raise error
@@ -186,9 +180,7 @@ def _headers_of(error: SliceWiseError) -> dict[str, str]:
     return {}
 
 
-async def _on_invalid(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise TypeError(f"expected a RequestValidationError, got {type(error)}")
+async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
     return problem_response(422, _wrong_values(error.errors()), _id_of(request))
 
 
@@ -198,9 +190,7 @@ def _wrong_values(errors: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(f"{where}: {what}" if where else str(what) for where, what in parts)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise TypeError(f"expected an HTTPException, got {type(error)}")
+async def _on_http(request: Request, error: HTTPException) -> Response:
     detail = error.detail or _title(error.status_code)
     return problem_response(error.status_code, detail, _id_of(request), headers=error.headers)
 

@@ -39,7 +39,6 @@ class Batcher:
 
     Args:
         classifier: Answers; others may prepare slices with it meanwhile.
-        metrics: Where waits, sizes and times are counted.
         coming: Requests on their way that have slices to hand in; asked from the thread.
         arm: main or challenger, as the queue is counted.
     """
@@ -74,10 +73,7 @@ class Batcher:
     def submit(
         self, ready: Sequence[Ready], limit: Threshold, *, tta: bool
     ) -> list[Future[Answer]]:
-        """Queue slices of one request.
-
-        Args:
-            ready: From `prepare` of this classifier.
+        """Queue slices of one request, made ready by `prepare` of this classifier.
 
         Returns:
             One future a slice, in their order. Cancelled ones are not run.

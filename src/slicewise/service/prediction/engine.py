@@ -19,16 +19,19 @@ from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.predict import joined
 from slicewise.inference.results import SeriesAnswers
 from slicewise.service.monitoring.metrics import Metrics
-from slicewise.service.prediction.admission import Admission, AdmissionControl
+from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.batching import Batcher
 from slicewise.service.prediction.pictures import Pictures, draw, not_drawn, to_draw
-from slicewise.service.prediction.records import MANY, Origin, Recorder, records_of
-from slicewise.service.prediction.results import PredictionOptions, PredictionResults
+from slicewise.service.prediction.records import MANY, Recorder, records_of
+from slicewise.service.prediction.results import (
+    PredictionOptions,
+    PredictionRequest,
+    PredictionResults,
+)
 from slicewise.service.prediction.shadow import Shadow
 from slicewise.service.prediction.uploads import (
-    PreparedRequest,
     PreparedSeries,
-    Upload,
+    PreparedUploads,
     limits_of,
     read_uploads,
 )
@@ -92,7 +95,6 @@ class Engine:
     Args:
         classifiers: The main bundle and, where there is one, its challenger.
         store: Where every prediction is written before it is given.
-        metrics: Where all is counted.
     """
 
     def __init__(
@@ -147,14 +149,8 @@ class Engine:
         hanging = sum(began < latest for began in self._working.values())
         return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
 
-    async def answer(
-        self,
-        uploads: Sequence[Upload],
-        admission: Admission,
-        origin: Origin,
-        options: PredictionOptions,
-    ) -> PredictionResults:
-        """Answer for the files of one request; when this returns, every prediction is on disk.
+    async def answer(self, request: PredictionRequest) -> PredictionResults:
+        """Answer for the files of a request; when this returns, every prediction is on disk.
 
         Raises:
             OverloadError: It took longer than a request may take.
@@ -164,7 +160,7 @@ class Engine:
         """
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
-                return await self._answer(uploads, admission, origin, options)
+                return await self._answer(request)
         except TimeoutError:
             limit = self._settings.request_timeout_s
             raise OverloadError(f"not answered within {limit:g} s; send less", 5) from None
@@ -195,34 +191,28 @@ class Engine:
         await _wait(map(asyncio.ensure_future, closing), ends_at)
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(
-        self,
-        uploads: Sequence[Upload],
-        admission: Admission,
-        origin: Origin,
-        options: PredictionOptions,
-    ) -> PredictionResults:
-        self._check(options)
-        request = await self._read(uploads, admission)
+    async def _answer(self, request: PredictionRequest) -> PredictionResults:
+        self._check(request.options)
+        prepared = await self._read(request)
         answered: list[SeriesAnswers] = []
         records: list[PredictionRecord] = []
-        for series in request.series:
-            answers = await self._forward(series, admission, options)
+        for series in prepared.series:
+            answers = await self._forward(series, request)
             count, classifier = len(answers), self.classifiers[series.arm]
-            join = partial(joined, threshold=options.threshold)
+            join = partial(joined, threshold=request.options.threshold)
             found = await self._off_loop(count, join, series.series, answers, classifier)
             answered.append(found)
             records += await self._off_loop(
-                count, records_of, series, found.answers, series.arm, origin
+                count, records_of, series, found.answers, series.arm, request.origin
             )
         # The disk works while pictures are drawn.
         recorded = self._start(self._recorder.write(records))
-        drawn, undrawn = await self._draw_all(answered, admission, options)
+        drawn, undrawn = await self._draw_all(answered, request)
         await asyncio.shield(recorded)
         ids = [record.id for record in records]
         if self._shadow is not None:
-            self._shadow.start(request, ids, admission, origin, options)
-        failures = [*request.failures, *undrawn]
+            self._shadow.start(request, prepared, ids)
+        failures = [*prepared.failures, *undrawn]
         return await self._off_loop(len(ids), PredictionResults.of, answered, ids, drawn, failures)
 
     def _check(self, options: PredictionOptions) -> None:
@@ -234,22 +224,22 @@ class Engine:
             if options.drawing is not None:
                 options.drawing.require_class(classifier.bundle.classes)
 
-    async def _read(self, uploads: Sequence[Upload], admission: Admission) -> PreparedRequest:
+    async def _read(self, request: PredictionRequest) -> PreparedUploads:
         """What the files hold; where nobody waits any more, the thread is told and waited for."""
         self._coming += 1
         stop = Event()
         self._stops.add(stop)
-        admission.share()
+        request.admission.share()
         reading = self._working_on(
             read_uploads,
-            uploads,
+            request.uploads,
             self._limits,
             self._split.arm_of,
             self.classifiers.__getitem__,
-            admission,
+            request.admission,
             stop,
         )
-        reading.add_done_callback(lambda _: admission.release())
+        reading.add_done_callback(lambda _: request.admission.release())
         try:
             with self._metrics.stage("decode"):
                 return await asyncio.shield(reading)
@@ -258,37 +248,35 @@ class Engine:
             self._stops.discard(stop)
             self._coming -= 1
 
-    async def _forward(
-        self, series: PreparedSeries, admission: Admission, options: PredictionOptions
-    ) -> list[Answer]:
+    async def _forward(self, series: PreparedSeries, request: PredictionRequest) -> list[Answer]:
         """Answers for a series, as many slices at a time as there is room for."""
         batcher = self._batchers[series.arm]
-        limit = batcher.classifier.threshold(options.threshold)
+        limit = batcher.classifier.threshold(request.options.threshold)
         answers: list[Answer] = []
         while len(answers) < len(series.ready):
             left = len(series.ready) - len(answers)
-            more = admission.add_slices(min(left, self._settings.batch_size) - 1)
+            more = request.admission.add_slices(min(left, self._settings.batch_size) - 1)
             window = series.ready[len(answers) : len(answers) + 1 + more]
-            waiting = batcher.submit(window, limit, tta=options.tta)
+            waiting = batcher.submit(window, limit, tta=request.options.tta)
             answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
-            admission.remove_slices(more)
+            request.admission.remove_slices(more)
         return answers
 
     async def _draw_all(
-        self, answered: Sequence[SeriesAnswers], admission: Admission, options: PredictionOptions
+        self, answered: Sequence[SeriesAnswers], request: PredictionRequest
     ) -> tuple[list[Pictures | None], list[Failure]]:
         """Pictures in the order of the slices, and the entry for those without, if any."""
         drawn: list[Pictures | None] = []
         left_out: list[str] = []
-        room, size = MOST_PICTURES, 0
+        room, size, drawing = MOST_PICTURES, 0, request.options.drawing
         for slice_, answer, wanted in to_draw(answered):
             picture = None
-            if options.drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
+            if drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
                 with self._metrics.stage("draw"):
-                    picture = await self.work(draw, slice_, answer, options.drawing)
-                picture = picture if admission.hold_answer(picture.size) else None
+                    picture = await self.work(draw, slice_, answer, drawing)
+                picture = picture if request.admission.hold_answer(picture.size) else None
                 room, size = (0, size) if picture is None else (room - 1, size + picture.size)
-            if picture is None and options.drawing is not None and wanted:
+            if picture is None and drawing is not None and wanted:
                 left_out.append(slice_.source)
             drawn.append(picture)
         return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))

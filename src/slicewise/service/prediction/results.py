@@ -1,4 +1,4 @@
-"""How a request wants its predictions, and what it gets, before it has a form for the wire."""
+"""What a request asks for and what it gets, before it has a form for the wire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.decision import Prediction, StudyPrediction
 from slicewise.inference.results import SeriesAnswers
+from slicewise.service.prediction.admission import Admission
 from slicewise.service.prediction.pictures import Drawing, Pictures
+from slicewise.service.prediction.records import Origin
+from slicewise.service.prediction.uploads import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,16 @@ class PredictionOptions:
     drawing: Drawing | None = None
     tta: bool = False
     threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRequest:
+    """The files of one request, what admission control counts for it, and how it is answered."""
+
+    uploads: Sequence[Upload]
+    admission: Admission
+    origin: Origin
+    options: PredictionOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)

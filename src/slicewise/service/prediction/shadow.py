@@ -14,11 +14,10 @@ import structlog
 from slicewise.audit_log.records import Arm
 from slicewise.inference.classifier import Answer
 from slicewise.inference.predict import joined
-from slicewise.service.prediction.admission import Admission
 from slicewise.service.prediction.batching import Batcher
-from slicewise.service.prediction.records import Origin, Recorder, records_of
-from slicewise.service.prediction.results import PredictionOptions
-from slicewise.service.prediction.uploads import PreparedRequest, PreparedSeries
+from slicewise.service.prediction.records import Recorder, records_of
+from slicewise.service.prediction.results import PredictionRequest
+from slicewise.service.prediction.uploads import PreparedSeries, PreparedUploads
 
 MOST_SHADOWED = 64
 """Slices that wait for the shadow; what comes beyond is answered without it."""
@@ -45,27 +44,24 @@ class Shadow:
         self._waiting = 0
 
     def start(
-        self,
-        request: PreparedRequest,
-        given: list[str],
-        admission: Admission,
-        origin: Origin,
-        options: PredictionOptions,
+        self, request: PredictionRequest, prepared: PreparedUploads, given: list[str]
     ) -> None:
         """Begin to answer the slices of a request, unless too many wait already.
 
         Args:
-            admission: Of the request; its pixels stay counted until the shadow is done.
+            request: Its pixels stay counted until the shadow is done.
+            prepared: The slices.
+            given: Ids of the records that the caller gets, slice by slice.
         """
-        slices = sum(len(series.ready) for series in request.series)
+        slices = sum(len(series.ready) for series in prepared.series)
         if not slices:
             return
         if self._waiting and self._waiting + slices > MOST_SHADOWED:
             log.warning("shadow skipped", slices=slices)
             return
         self._waiting += slices
-        job = self._start(self._answer(request, given, origin, options))
-        held = admission.hand_over_pixels()  # the request leaves, its pixels stay
+        job = self._start(self._answer(request, prepared, given))
+        held = request.admission.hand_over_pixels()  # the request leaves, its pixels stay
 
         def done(_: asyncio.Task[None]) -> None:
             self._waiting -= slices
@@ -74,25 +70,21 @@ class Shadow:
         job.add_done_callback(done)
 
     async def _answer(
-        self,
-        request: PreparedRequest,
-        given: list[str],
-        origin: Origin,
-        options: PredictionOptions,
+        self, request: PredictionRequest, prepared: PreparedUploads, given: list[str]
     ) -> None:
         ids = iter(given)
         try:
-            for series in request.series:
+            for series in prepared.series:
                 of_series = list(islice(ids, len(series.ready)))
-                await self._answer_series(series, of_series, origin, options)
+                await self._answer_series(request, series, of_series)
         except Exception:  # the caller has the answer already; the log has to tell
             log.exception("shadow failed")
 
     async def _answer_series(
-        self, series: PreparedSeries, given: list[str], origin: Origin, options: PredictionOptions
+        self, request: PredictionRequest, series: PreparedSeries, given: list[str]
     ) -> None:
-        classifier = self._batcher.classifier
-        origin = replace(origin, started=time.perf_counter())
+        classifier, options = self._batcher.classifier, request.options
+        origin = replace(request.origin, started=time.perf_counter())
         limit = classifier.threshold(options.threshold)
         answers: list[Answer] = []
         for first in range(0, len(series.ready), self._batch_size):

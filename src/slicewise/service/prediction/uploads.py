@@ -76,8 +76,8 @@ class PreparedSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedRequest:
-    """What a request holds, in the order in which it was read."""
+class PreparedUploads:
+    """What the files of a request hold, in the order in which it was read."""
 
     series: list[PreparedSeries] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -102,7 +102,7 @@ def read_uploads(
     classifier_of: Callable[[Arm], Classifier],
     admission: Admission,
     stop: Event,
-) -> PreparedRequest:
+) -> PreparedUploads:
     """Decode and prepare all slices of a request.
 
     Args:
@@ -116,8 +116,8 @@ def read_uploads(
             may have.
         OverloadError: There is no room for it now, or it was stopped.
     """
-    request = PreparedRequest()
-    found = _decoded(uploads, limits, request.failures, admission, stop)
+    prepared = PreparedUploads()
+    found = _decoded(uploads, limits, prepared.failures, admission, stop)
     for series, places in zip(found, _places(uploads, found), strict=True):
         arm = arm_of(places[0].sha256)
         classifier = classifier_of(arm)
@@ -126,8 +126,8 @@ def read_uploads(
             _require_wanted(stop)
             ready.append(classifier.prepare(slice_))
         summaries = [summary_of(one) for one in ready]
-        request.series.append(PreparedSeries(series, ready, places, summaries, arm))
-    return request
+        prepared.series.append(PreparedSeries(series, ready, places, summaries, arm))
+    return prepared
 
 
 def _decoded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from slicewise.audit_log.keys import Role
-from slicewise.audit_log.records import LONGEST_NOTE, Feedback, PredictionRecord
+from slicewise.audit_log.records import LONGEST_NOTE, PredictionRecord
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Caller
 from slicewise.service.http.dependencies import (
@@ -106,7 +107,8 @@ async def prediction(
     """Callers see their own answers; the role review sees all."""
     record = await _record_for(prediction_id, caller, services)
     feedback = await asyncio.to_thread(services.store.feedback_of, prediction_id)
-    return RecordOut(**_fields(record), feedback=[_feedback_out(one) for one in feedback])
+    shown = [FeedbackOut(**asdict(one)) for one in feedback]
+    return RecordOut(**_fields(record), feedback=shown)
 
 
 @router.post(
@@ -145,7 +147,3 @@ def _fields(record: PredictionRecord) -> dict[str, Any]:
     name, version, sha256 = record.bundle
     model = {"name": name, "version": version, "sha256": sha256}
     return {**fields, "distance": record.ood_score, "bundle": model}
-
-
-def _feedback_out(feedback: Feedback) -> FeedbackOut:
-    return FeedbackOut(**{name: getattr(feedback, name) for name in FeedbackOut.model_fields})
