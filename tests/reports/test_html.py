@@ -115,6 +115,8 @@ def test_wide_pictures_are_shown_larger() -> None:
     two = page_of(Pictures((Picture(picture(60, 60)), Picture(picture(300, 60))), small=True))
     assert two.count('<figure class="row">') == 1
     assert 'class="pictures small"' in two
+    lone = page_of(Pictures((Picture(picture(90, 60)),), small=True))
+    assert 'class="pictures small"' in lone
 
 
 def test_many_sections_have_links_to_them() -> None:

@@ -1,24 +1,23 @@
-"""`monitor.html`: a report with pictures; self-contained, no script, readable on a phone."""
+"""`monitor.html`: how the service stands, with pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.results import DISCLAIMER
-from slicewise.reports.html import templates
-from slicewise.reports.plots import require_plots
-from slicewise.service.monitoring.drift import ALERT, LEVEL, TOLERANCE, WATCH, Change
+from slicewise.reports import blocks
+from slicewise.reports.html import render_html
+from slicewise.service.monitoring.drift import ALERT, LEVEL, TOLERANCE, WATCH, Change, State
 from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_ood_scores
-from slicewise.service.monitoring.report import Report
+from slicewise.service.monitoring.report import Report, Standing
+from slicewise.service.monitoring.windows import Window
 from slicewise.stats.drift import PERMUTATIONS
 from slicewise.stats.intervals import Share
-from slicewise.text import class_text, percent_text, share_text
+from slicewise.text import class_text, counted, percent_text, share_text
 
-_TEMPLATE = "monitor.html.j2"
-
-STANDINGS = {
+STANDINGS: dict[Standing, str] = {
     "steady": "Steady: no alert",
     "watch": "To be watched: no alert",
     "alert": "Alert",
@@ -44,63 +43,154 @@ TITLES = {
 """Quantities in words; one that is not here is called by its name."""
 
 _ANSWERS = ("confidence", "tumor_probability", "label", "decision", "reasons")
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A change with its words and picture."""
-
-    title: str
-    change: Change
-    index: str
-    chance: str
-    typical: str
-    picture: str
+_STANDING_KINDS: dict[Standing, blocks.Kind] = {
+    "steady": "good",
+    "watch": "caution",
+    "alert": "alert",
+    "too_little": "note",
+}
+_KINDS: dict[State, blocks.Kind] = {
+    "steady": "good",
+    "watch": "caution",
+    "alert": "alert",
+    "unknown": "note",
+}
 
 
 def render_page(report: Report, bundle: BundleInfo) -> str:
-    """The page as text.
+    """The page.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    require_plots()
-    drawn = list(_drawn(report))
-    environment = templates("slicewise.service.monitoring")
-    environment.filters["share"] = _share_text
-    environment.filters["percent"] = percent_text
-    return environment.get_template(_TEMPLATE).render(
-        report=report,
-        headline=STANDINGS[report.standing],
-        rows=drawn,
-        parts=[
-            ("Inputs", [d for d in drawn if d.change.name not in (*_ANSWERS, "ood_score")]),
-            ("Out-of-distribution score", [d for d in drawn if d.change.name == "ood_score"]),
-            ("Answers", [d for d in drawn if d.change.name in _ANSWERS]),
-        ],
-        days=_days(report, bundle),
-        disclaimer=DISCLAIMER,
-        limits={
-            "watch": WATCH,
-            "alert": ALERT,
-            "level": LEVEL,
-            "permutations": PERMUTATIONS,
-            "tolerance": TOLERANCE,
-        },
+    about = report.bundle
+    span = f"{report.question.since:%Y-%m-%d %H:%M} to {report.question.until:%Y-%m-%d %H:%M} UTC"
+    parts: dict[str, Iterator[blocks.Block]] = {
+        "Summary": _summary(report),
+        "Against the bundle": _expected(report),
+        "Against the first window": _changed(report.changes),
+        "Over time": _days(report, bundle),
+        "Inputs": _drawn(report, lambda name: name not in _ANSWERS),
+        "Answers": _drawn(report, lambda name: name in _ANSWERS),
+    }
+    sections = [blocks.Section(title, tuple(found)) for title, found in parts.items()]
+    page = blocks.Page(
+        "SliceWise monitor",
+        f"{about.name} {about.version}, {span}",
+        DISCLAIMER,
+        tuple(section for section in sections if section.blocks),
+        made=(
+            ("First window", _window_text(report.gathered.reference)),
+            ("Recent window", _window_text(report.gathered.recent)),
+            (
+                "Left out",
+                f"{report.gathered.others} answers of other bundles; earlier answers to an input "
+                "that came again",
+            ),
+            ("Bundle", about.sha256),
+        ),
+    )
+    return render_html(page)
+
+
+def _summary(report: Report) -> Iterator[blocks.Block]:
+    first, recent = report.gathered.reference.uploads, report.gathered.recent.uploads
+    states = Counter(one.state for one in (*report.changes, *report.expectations))
+    yield blocks.Notice(
+        _STANDING_KINDS[report.standing],
+        STANDINGS[report.standing],
+        f"{counted(states['alert'], 'alert')}, {states['watch']} to be watched",
+    )
+    yield blocks.Tally(
+        ((first, "uploads in the first window"), (recent, "uploads in the recent window"))
+    )
+    if not report.changes:
+        yield blocks.Prose(
+            f"A window with fewer than {report.question.least_uploads} distinct uploads says "
+            f"nothing about drift: here the first has {first} and the recent one {recent}."
+        )
+    yield blocks.Prose(
+        "Drift says that inputs or answers are no longer as they were. It does not say that the "
+        "answers are worse: for that, someone has to look at cases and say what they are "
+        "(feedback, or an evaluation on new labelled slices)."
     )
 
 
-def _drawn(report: Report) -> Iterator[Drawn]:
-    for change in report.changes:
-        known = change.index is not None
-        yield Drawn(
-            title=title_of(change.name),
-            change=change,
-            index=f"{change.index:.2f}" if known else "no values",
-            chance=chance_text(change.chance),
-            typical="" if change.typical is None else _typical_text(change.typical),
-            picture=draw_change(change) if known else "",
-        )
+def _expected(report: Report) -> Iterator[blocks.Block]:
+    found = report.expectations
+    if not found:
+        return
+    yield blocks.Prose(
+        "Shares that the bundle measured on held-out slices. A share above a limit of the "
+        "out-of-distribution score is an alert where its whole interval lies more than "
+        f"{percent_text(TOLERANCE)} above; less confidence is to be watched, as it may come from "
+        "another mix of cases."
+    )
+    yield blocks.Table(
+        ("share of", "bundle", "first window (95 % interval)", "recent window (95 % interval)",
+         "state"),
+        tuple(
+            (one.text, f"{percent_text(one.expected)} (n = {one.n}, {one.groups} groups)",
+             _share_text(one.reference), _share_text(one.recent), one.state)
+            for one in found
+        ),
+        tuple(_KINDS[one.state] for one in found),
+    )  # fmt: skip
+
+
+def _changed(changes: Sequence[Change]) -> Iterator[blocks.Block]:
+    if not changes:
+        return
+    yield blocks.Prose(
+        f"Population stability index over at most ten bins; each upload weighs the same. From "
+        f"{WATCH} on it is to be watched, from {ALERT} on it is an alert, but only where chance "
+        f"explains it in less than {percent_text(LEVEL)} of the cases: {PERMUTATIONS} times the "
+        "uploads were dealt to the two windows at random, corrected for "
+        f"{len(changes)} quantities (Holm)."
+    )
+    yield blocks.Table(
+        ("quantity", "median, first → recent", "index", "chance", "state"),
+        tuple(
+            (
+                title_of(one.name),
+                "" if one.typical is None else f"{one.typical[0]:.3g} → {one.typical[1]:.3g}",
+                "no values" if one.index is None else f"{one.index:.2f}",
+                chance_text(one.chance),
+                one.state,
+            )
+            for one in changes
+        ),
+        tuple(_KINDS[one.state] for one in changes),
+    )
+
+
+def _days(report: Report, bundle: BundleInfo) -> Iterator[blocks.Block]:
+    """Drawings over time; none of a single day."""
+    days = report.gathered.days
+    if len(days) < 2:
+        return
+    drawn = [
+        (draw_days(days, ("accept", "review", "reject"), "decisions"), "Decisions by day"),
+        (draw_days(days, bundle.task.classes, "labels"), "Labels by day"),
+    ]
+    limits = bundle.decision.out_of_distribution
+    if any(day.ood_scores for day in days):
+        lines = []
+        if limits is not None:
+            lines = [("review above", limits.review_above), ("reject above", limits.reject_above)]
+        drawn.append((draw_ood_scores(days, lines), "Out-of-distribution score by day"))
+    yield blocks.Pictures(tuple(blocks.Picture(*one) for one in drawn))
+
+
+def _drawn(report: Report, wanted: Callable[[str], bool]) -> Iterator[blocks.Block]:
+    """Both windows of every quantity that has values."""
+    pictures = tuple(
+        blocks.Picture(draw_change(one), f"{title_of(one.name)}: {one.state}", _KINDS[one.state])
+        for one in report.changes
+        if one.index is not None and wanted(one.name)
+    )
+    if pictures:
+        yield blocks.Pictures(pictures, small=True)
 
 
 def title_of(name: str) -> str:
@@ -115,28 +205,14 @@ def chance_text(chance: float | None) -> str:
     return f"{chance:.2f}" if chance >= 0.01 else "<0.01"
 
 
-def _days(report: Report, bundle: BundleInfo) -> list[tuple[str, str]]:
-    """Drawings over time, caption and address; none of a single day."""
-    days = report.gathered.days
-    if len(days) < 2:
-        return []
-    decisions = ("accept", "review", "reject")
-    drawn = [
-        ("Decisions by day", draw_days(days, decisions, "decisions")),
-        ("Labels by day", draw_days(days, bundle.task.classes, "labels")),
-    ]
-    limits = bundle.decision.out_of_distribution
-    if any(day.ood_scores for day in days):
-        lines = []
-        if limits is not None:
-            lines = [("review above", limits.review_above), ("reject above", limits.reject_above)]
-        drawn.append(("Out-of-distribution score by day", draw_ood_scores(days, lines)))
-    return drawn
-
-
-def _typical_text(typical: tuple[float, float]) -> str:
-    return f"{typical[0]:.3g} → {typical[1]:.3g}"
-
-
 def _share_text(share: Share | None) -> str:
     return "-" if share is None else share_text(share.value, share.ci_low, share.ci_high)
+
+
+def _window_text(window: Window) -> str:
+    span = sampled = ""
+    if window.first is not None and window.last is not None:
+        span = f", {window.first:%Y-%m-%d %H:%M} to {window.last:%Y-%m-%d %H:%M} UTC"
+    if window.sampled:
+        sampled = " (a fair draw of more)"
+    return f"{window.uploads} uploads, {window.answers} slices{span}{sampled}"

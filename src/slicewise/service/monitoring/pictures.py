@@ -1,16 +1,13 @@
-"""The drawings of a monitoring report, as data addresses."""
+"""The drawings of a monitoring report, as PNG in memory."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slicewise.reports.plots import COLOURS, line_style
+from slicewise.reports.plots import COLOURS, grid, line_style, new_figure, png
 from slicewise.service.monitoring.drift import Change
 from slicewise.service.monitoring.windows import Day
 from slicewise.text import class_text
@@ -26,26 +23,18 @@ _MOST_DAYS = 400
 _LONGEST_WORD = 34
 
 
-class Canvas:
-    """A drawing in progress; `address` is there once it is done."""
-
-    def __init__(self, axes: Axes) -> None:
-        self.axes = axes
-        self.address = ""
-
-
-def draw_change(change: Change) -> str:
+def draw_change(change: Change) -> bytes:
     """Shares of both windows in every bin of a quantity, side by side."""
-    words = change.kind == "words"
-    with _canvas((_SMALL[0], 1.2 + 0.34 * len(change.bins)) if words else _SMALL) as canvas:
-        if words:
-            _draw_words(canvas.axes, change)
-        else:
-            _draw_numbers(canvas.axes, change)
-    return canvas.address
+    if change.kind != "words":
+        figure = new_figure(*_SMALL, _DPI)
+        _draw_numbers(figure.add_subplot(), change)
+    else:
+        figure = new_figure(_SMALL[0], 1.2 + 0.34 * len(change.bins), _DPI)
+        _draw_words(figure.add_subplot(), change)
+    return png(figure)
 
 
-def draw_days(days: Sequence[Day], names: Sequence[str], what: str) -> str:
+def draw_days(days: Sequence[Day], names: Sequence[str], what: str) -> bytes:
     """Share of answers by day.
 
     Args:
@@ -54,41 +43,35 @@ def draw_days(days: Sequence[Day], names: Sequence[str], what: str) -> str:
         what: `decisions` or `labels`.
     """
     shown = days[-_MOST_DAYS:]
-    with _canvas(_WIDE) as canvas:
-        for index, name in enumerate(names):
-            shares = [getattr(day, what)[name] / day.answers for day in shown]
-            canvas.axes.plot(
-                [day.day for day in shown],  # type: ignore[arg-type]  # dates are numbers to it
-                shares,
-                marker="o" if len(shown) < 60 else "",
-                markersize=3,
-                label=class_text(name),
-                **line_style(index),
-            )
-        canvas.axes.set_ylim(-0.02, 1.02)
-        canvas.axes.set_ylabel("share of answers")
-        canvas.axes.legend(fontsize=8, ncols=min(4, len(names)), loc="best")
-        _finish_days(canvas.axes)
-    return canvas.address
+    figure = new_figure(*_WIDE, _DPI)
+    axes = figure.add_subplot()
+    for index, name in enumerate(names):
+        shares = [getattr(day, what)[name] / day.answers for day in shown]
+        style = {"marker": "o" if len(shown) < 60 else "", "markersize": 3, **line_style(index)}
+        axes.plot([day.day for day in shown], shares, label=class_text(name), **style)  # type: ignore[arg-type]  # dates are numbers to it
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel("share of answers")
+    _finish_days(axes, min(4, len(names)))
+    return png(figure)
 
 
-def draw_ood_scores(days: Sequence[Day], limits: Sequence[tuple[str, float]]) -> str:
-    """Median and middle half of the outlier scores by day, with the limits of the bundle."""
+def draw_ood_scores(days: Sequence[Day], limits: Sequence[tuple[str, float]]) -> bytes:
+    """Median and middle half of the out-of-distribution scores by day, with the bundle's limits."""
     shown = [day for day in days[-_MOST_DAYS:] if day.ood_scores]
-    with _canvas(_WIDE) as canvas:
-        at = [day.day for day in shown]
-        low, middle, high = (
-            [float(np.percentile(day.ood_scores, q)) for day in shown] for q in (25, 50, 75)
-        )
-        style = {**line_style(0), "marker": "o", "markersize": 3}
-        canvas.axes.plot(at, middle, label="median", **style)  # type: ignore[arg-type]
-        canvas.axes.vlines(at, low, high, color=COLOURS[0], alpha=0.4, label="middle half")  # type: ignore[arg-type]
-        for index, (name, value) in enumerate(limits, start=1):
-            canvas.axes.axhline(value, label=name, **line_style(index))
-        canvas.axes.set_ylabel("outlier score")
-        canvas.axes.legend(fontsize=8, ncols=2, loc="best")
-        _finish_days(canvas.axes)
-    return canvas.address
+    figure = new_figure(*_WIDE, _DPI)
+    axes = figure.add_subplot()
+    at = [day.day for day in shown]
+    low, middle, high = (
+        [float(np.percentile(day.ood_scores, q)) for day in shown] for q in (25, 50, 75)
+    )
+    style = {**line_style(0), "marker": "o", "markersize": 3}
+    axes.plot(at, middle, label="median", **style)  # type: ignore[arg-type]
+    axes.vlines(at, low, high, color=COLOURS[0], alpha=0.4, label="middle half")  # type: ignore[arg-type]
+    for index, (name, value) in enumerate(limits, start=1):
+        axes.axhline(value, label=name, **line_style(index))
+    axes.set_ylabel("out-of-distribution score")
+    _finish_days(axes, 2)
+    return png(figure)
 
 
 def _draw_numbers(axes: Axes, change: Change) -> None:
@@ -132,23 +115,11 @@ def _bars(axes: Axes, change: Change, places: np.ndarray, *, horizontal: bool) -
     axes.tick_params(labelsize=8)
 
 
-def _finish_days(axes: Axes) -> None:
+def _finish_days(axes: Axes, columns: int) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     place = AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(place)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(place))
-    axes.grid(color="0.9", linewidth=0.6)
-
-
-@contextmanager
-def _canvas(size: tuple[float, float]) -> Iterator[Canvas]:
-    """Axes without a window system or shared state; a PNG on leaving."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    canvas = Canvas(figure.add_subplot())
-    yield canvas
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    canvas.address = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    axes.legend(fontsize=8, ncols=columns, loc="best")
+    grid(axes)
