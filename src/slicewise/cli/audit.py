@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from slicewise.cli.options import AsJson, Database, show, show_json
 from slicewise.errors import ConfigError
 from slicewise.files import require_file
+from slicewise.reports.blocks import Prose, Section, Table
+from slicewise.reports.text import render_sections
+from slicewise.text import percent_text, share_text
 
 if TYPE_CHECKING:
     from slicewise.audit_log.log import AuditLog
 
+_IDENTITY = 12
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 Since = Annotated[
     datetime | None,
@@ -117,7 +121,6 @@ def audit_report(
 ) -> None:
     """Compare the answers of the main model, its challenger and its shadow."""
     from slicewise.audit_log.comparison import compare_models
-    from slicewise.audit_log.report_text import comparison_text
     from slicewise.audit_log.tables import Span
 
     with _opened(database) as log:
@@ -125,7 +128,7 @@ def audit_report(
     if json_:
         show_json(report)
     else:
-        show(comparison_text(report))
+        show(_comparison_text(report))
 
 
 @audit.command("prune")
@@ -149,6 +152,75 @@ def audit_prune(
     with _opened(database) as log:
         gone = prune(log, end)
     show(f"deleted: {gone.predictions} predictions, {gone.feedback} words of feedback")
+
+
+def _comparison_text(report: Mapping[str, Any]) -> str:
+    if not report["arms"]:
+        return "no predictions in this time"
+    sections = [
+        _compared(report["arms"]),
+        *map(_difference, report["differences"]),
+        *map(_shadow, report["shadows"]),
+        Section("Intervals", (Prose("95 % intervals of shares, over inputs, not over answers."),)),
+    ]
+    return render_sections(sections)
+
+
+def _compared(arms: list[dict[str, Any]]) -> Section:
+    shares, latencies = arms[0]["shares"], arms[0]["latency_ms"]
+    rows = [
+        ("answers", *(str(arm["predictions"]) for arm in arms)),
+        ("inputs", *(str(arm["inputs"]) for arm in arms)),
+        *((name, *(_share(arm["shares"][name]) for arm in arms)) for name in shares),
+        ("answers with feedback", *(str(arm["with_feedback"]) for arm in arms)),
+        *(
+            (f"latency {q}, ms", *(f"{arm['latency_ms'][q]:.1f}" for arm in arms))
+            for q in latencies
+        ),
+    ]
+    heads = ("", *(f"{arm['arm']}: {_model(arm)}" for arm in arms))
+    return Section("Models side by side", (Table(heads, tuple(rows)),))
+
+
+def _difference(gap: Mapping[str, Any]) -> Section:
+    rows = tuple((name, _gap(value)) for name, value in gap["shares"].items())
+    title = f"challenger {_model(gap['challenger'])} minus main {_model(gap['main'])}"
+    return Section(title, (Table(("share", "percentage points"), rows),))
+
+
+def _shadow(pairs: Mapping[str, Any]) -> Section:
+    gap, right = pairs["probability_gap"], pairs["right"]
+    rows = (
+        ("answers to the same slices", f"{pairs['pairs']} of {pairs['inputs']} inputs"),
+        *((f"same {name.replace('_', ' ')}", _share(one)) for name, one in pairs["same"].items()),
+        ("largest gap of a class probability", f"mean {gap['mean']:.3f}, most {gap['max']:.3f}"),
+        *(
+            (f"main {row['main']}, shadow {row['shadow']}", str(row["count"]))
+            for row in pairs["exchanged"]
+        ),
+        ("right by feedback", ", ".join(f"{k.replace('_', ' ')} {n}" for k, n in right.items())),
+    )
+    title = f"shadow {_model(pairs['shadow'])} beside main {_model(pairs['main'])}"
+    return Section(title, (Table(("", ""), rows),))
+
+
+def _model(named: Mapping[str, Any]) -> str:
+    return f"{named['name']} {named['version']} ({named['sha256'][:_IDENTITY]})"
+
+
+def _share(share: Mapping[str, float] | None) -> str:
+    if share is None:
+        return "-"
+    if share["ci_low"] is None:
+        return f"{percent_text(share['value'])} (no interval)"
+    return share_text(share["value"], share["ci_low"], share["ci_high"])
+
+
+def _gap(gap: Mapping[str, float] | None) -> str:
+    if gap is None:
+        return "-"
+    value, low, high = (100 * gap[name] for name in ("value", "ci_low", "ci_high"))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 @contextmanager
