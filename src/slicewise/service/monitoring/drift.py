@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -81,33 +81,20 @@ class Expectation:
     state: State
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """Shares by upload: two arrays (U, B) whose rows sum to 1; None where a window is empty."""
-
-    name: str
-    kind: Kind
-    bins: tuple[float, ...] | tuple[str, ...] = ()
-    shares: tuple[Floats, Floats] | None = None
-    typical: tuple[float, float] | None = None
-
-    def tested(self) -> tuple[float | None, float | None]:
-        """Stability index, and how often chance does as much."""
-        if self.shares is None:
-            return None, None
-        return permutation_test(np.concatenate(self.shares), len(self.shares[0]))
-
-
 def changes(reference: Window, recent: Window) -> list[Change]:
     """Every quantity of either window, numbers first; one that a window lacks is unknown."""
+    windows = reference, recent
     names = dict.fromkeys([*reference.numbers, *recent.numbers])
-    tables = [_number_table(name, reference, recent) for name in names]
-    tables += [_word_table(name, reference, recent) for name in reference.words]
-    found = [table.tested() for table in tables]
-    corrected = holm([chance for _, chance in found])
+    found = [_of_numbers(name, windows) for name in names]
+    found += [_of_words(name, windows) for name in reference.words]
+    tested = [
+        (None, None) if shares is None else permutation_test(np.concatenate(shares), len(shares[0]))
+        for _, shares in found
+    ]
+    corrected = holm([chance for _, chance in tested])
     return [
-        _change(table, index, chance)
-        for table, (index, _), chance in zip(tables, found, corrected, strict=True)
+        replace(change, index=index, chance=chance, state=_state(index, chance))
+        for (change, _), (index, _), chance in zip(found, tested, corrected, strict=True)
     ]
 
 
@@ -184,13 +171,18 @@ def _share(window: Window, hits: _Hits) -> Share | None:
     return share_of_sums(each, np.ones(each.size), np.ones(each.size))
 
 
-def _number_table(name: str, reference: Window, recent: Window) -> _Table:
-    both = [w.numbers.get(name, np.full(w.answers, np.nan)) for w in (reference, recent)]
+_Windows = tuple[Window, Window]
+_Shares = tuple[Floats, Floats]
+"""By upload: two arrays (U, B) whose rows sum to 1."""
+
+
+def _of_numbers(name: str, windows: _Windows) -> tuple[Change, _Shares | None]:
+    both = [w.numbers.get(name, np.full(w.answers, np.nan)) for w in windows]
     known = [np.isfinite(values) for values in both]
-    uploads = [w.upload[k] for w, k in zip((reference, recent), known, strict=True)]
+    uploads = [w.upload[k] for w, k in zip(windows, known, strict=True)]
     values = [v[k] for v, k in zip(both, known, strict=True)]
     if not (values[0].size and values[1].size):
-        return _Table(name, "number")
+        return _change(name, "number", (), None, None)
     levels = np.unique(np.concatenate(values))
     few = levels.size <= BINS
     bins = levels if few else bin_limits(np.concatenate(values))
@@ -201,13 +193,12 @@ def _number_table(name: str, reference: Window, recent: Window) -> _Table:
     )
     typical = median_by_group(values[0], uploads[0]), median_by_group(values[1], uploads[1])
     kind: Kind = "levels" if few else "number"
-    return _Table(name, kind, tuple(map(float, bins)), (first, latest), typical)
+    return _change(name, kind, tuple(map(float, bins)), (first, latest), typical)
 
 
-def _word_table(name: str, reference: Window, recent: Window) -> _Table:
-    windows = (reference, recent)
+def _of_words(name: str, windows: _Windows) -> tuple[Change, _Shares | None]:
     if not all(window.answers for window in windows):
-        return _Table(name, "words")
+        return _change(name, "words", (), None, None)
     words = sorted({word for w in windows for some in w.words[name] for word in some})
     place = {word: i for i, word in enumerate(words)}
     first, latest = (
@@ -218,25 +209,25 @@ def _word_table(name: str, reference: Window, recent: Window) -> _Table:
         )
         for window in windows
     )
-    return _Table(name, "words", tuple(words), (first, latest))
+    return _change(name, "words", tuple(words), (first, latest), None)
 
 
-def _change(table: _Table, index: float | None, chance: float | None) -> Change:
-    state: State = "steady"
+def _change(
+    name: str,
+    kind: Kind,
+    bins: tuple[float, ...] | tuple[str, ...],
+    shares: _Shares | None,
+    typical: tuple[float, float] | None,
+) -> tuple[Change, _Shares | None]:
+    """A change that is not tested yet, with the shares that it is tested by."""
+    none = np.zeros(0)
+    first, latest = (none, none) if shares is None else (part.mean(axis=0) for part in shares)
+    return Change(name, kind, bins, first, latest, None, None, "unknown", typical), shares
+
+
+def _state(index: float | None, chance: float | None) -> State:
     if index is None or chance is None:
-        state = "unknown"
-    elif index >= WATCH and chance < LEVEL:
-        state = "alert" if index >= ALERT else "watch"
-    empty = np.zeros(0)
-    first, latest = table.shares or (None, None)
-    return Change(
-        name=table.name,
-        kind=table.kind,
-        bins=table.bins,
-        reference=empty if first is None else first.mean(axis=0),
-        recent=empty if latest is None else latest.mean(axis=0),
-        index=index,
-        chance=chance,
-        state=state,
-        typical=table.typical,
-    )
+        return "unknown"
+    if index < WATCH or chance >= LEVEL:
+        return "steady"
+    return "alert" if index >= ALERT else "watch"

@@ -10,7 +10,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -31,7 +31,7 @@ _ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _FRAMES = 12
 _QUIET = (*PROBES, "/metrics")
 _TRUSTED = ("slicewise", "uvicorn", "alembic")
-"""Loggers whose words are known to name no file and no patient; of others only the place is told:
+"""Loggers whose words are known to name no file and no patient; of others only the place is logged:
 pydicom warns with the values of tags, an HTTP client names addresses."""
 
 WITHHELD = "message of a library"
@@ -39,12 +39,7 @@ log = structlog.stdlib.get_logger("slicewise.service")
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> None:
-    """Send every log record of this process to one stream as JSON.
-
-    Args:
-        level: debug, info, warning or error.
-        stream: Where to; standard error by default.
-    """
+    """Send every log record of this process to one stream as JSON; to standard error by default."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -105,10 +100,8 @@ class RequestLog:
                 that a request brings is taken. Anybody else could choose that of another request,
                 or one that says who a patient is.
         """
-        self._app = app
-        self._metrics = metrics
-        self._on_failure = on_failure
-        self._on_end = on_end
+        self._app, self._metrics = app, metrics
+        self._on_failure, self._on_end = on_failure, on_end
         self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +116,7 @@ class RequestLog:
         try:
             await self._answer(scope, seen)
         finally:
-            self._tell(scope, seen)
+            self._log(scope, seen)
             structlog.contextvars.unbind_contextvars("request_id")
 
     async def _answer(self, scope: Scope, seen: _Seen) -> None:
@@ -142,13 +135,13 @@ class RequestLog:
             response = self._on_failure(request_id_of(scope))
             await response(scope, seen.receive, seen.send)
 
-    def _tell(self, scope: Scope, seen: _Seen) -> None:
+    def _log(self, scope: Scope, seen: _Seen) -> None:
         route, seconds = route_of(scope), time.perf_counter() - seen.started
         status = seen.status or 499  # the client went before there was an answer
         self._metrics.response(route, status, seconds)
         caller = scope["state"].get("caller")
-        tell = log.debug if route in _QUIET and status < 400 else log.info
-        tell(
+        write = log.debug if route in _QUIET and status < 400 else log.info
+        write(
             "request",
             method=scope["method"],
             route=route,
@@ -164,9 +157,7 @@ class _Seen:
     """What passes in both directions of one request."""
 
     def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
-        self._receive = receive
-        self._send = send
-        self._request_id = request_id
+        self._receive, self._send, self._request_id = receive, send, request_id
         self.started = time.perf_counter()
         self.status: int | None = None
         self.bytes_in = self.bytes_out = 0
@@ -208,20 +199,14 @@ def _without_foreign_words(_: WrappedLogger, __: str, event: EventDict) -> Event
 def _where_it_failed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace an exception by its type and the lines of code: its message may name a file."""
     given = event.pop("exc_info", None)
-    error = _exception(given)
-    if error is not None:
+    if isinstance(given, tuple):
+        given = given[1]
+    error = given if isinstance(given, BaseException) or not given else sys.exc_info()[1]
+    if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
         event["error"] = type(error).__name__
         event["frames"] = [f"{_module(f.filename)}:{f.lineno} {f.name}" for f in frames]
     return event
-
-
-def _exception(given: Any) -> BaseException | None:
-    if isinstance(given, BaseException):
-        return given
-    if isinstance(given, tuple):
-        return _exception(given[1])
-    return sys.exc_info()[1] if given else None
 
 
 def _module(filename: str) -> str:
