@@ -169,8 +169,7 @@ class AuditStore:
         while True:
             try:
                 if not (repeated and self._are_there(rows)):
-                    with self._audit.database.writing() as connection:
-                        self._audit.append(connection, PREDICTIONS, rows)
+                    self._append(rows)
             except AuditError as error:
                 self._written_at = -_PROOF_S
                 late = repeated and not looked_again and is_conflict(error)
@@ -183,6 +182,10 @@ class AuditStore:
             else:
                 self._written_at, self._failed_at = time.monotonic(), -math.inf
                 return
+
+    def _append(self, rows: Rows) -> None:
+        with self._audit.database.writing() as connection:
+            self._audit.append(connection, PREDICTIONS, rows)
 
     def _are_there(self, rows: Rows) -> bool:
         """Whether a commit that seemed to fail did succeed."""
