@@ -95,7 +95,7 @@ def render_page(report: Report, bundle: BundleInfo) -> str:
 
 def _summary(report: Report) -> Iterator[blocks.Block]:
     first, recent = report.gathered.reference.uploads, report.gathered.recent.uploads
-    states = Counter(one.state for one in (*report.changes, *report.expectations))
+    states = Counter([*(c.state for c in report.changes), *(e.state for e in report.expectations)])
     yield blocks.Notice(
         _STANDING_KINDS[report.standing],
         STANDINGS[report.standing],
