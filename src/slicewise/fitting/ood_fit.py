@@ -72,6 +72,7 @@ def fit_ood_detector(real: Seen, ood: Seen, known: Seen | None = None) -> OodDet
 def _fitted(real: Seen, ood: Seen, known: Seen | None) -> OodDetector:
     try:
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError:
         raise MissingExtraError("fitting out-of-distribution limits", "evaluate") from None
     unweighted = _whitened_by([real] if known is None else [real, known])
@@ -81,7 +82,8 @@ def _fitted(real: Seen, ood: Seen, known: Seen | None) -> OodDetector:
     weights = np.concatenate([_even(real.kinds), _even(ood.kinds)])
     scale = _square_scale(numbers.shape[1] // 2)
     model = LogisticRegression(C=_STRENGTH * truth.size, max_iter=3000)
-    model.fit(numbers * scale, truth, sample_weight=weights)
+    with threadpool_limits(1):  # the same sums, and so the same weights, on any number of cores
+        model.fit(numbers * scale, truth, sample_weight=weights)
     return replace(
         unweighted,
         weights=(model.coef_[0] * scale).astype(np.float32),

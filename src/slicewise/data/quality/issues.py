@@ -167,13 +167,15 @@ def unusual_appearance(looks: Array, clusters: Sequence[int]) -> Bools:
     if len(first) < _FEWEST:
         return np.zeros(len(clusters), dtype=bool)
     from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
 
     chosen = looks[first].astype(np.float64)
     low, middle, high = np.percentile(chosen, (25, 50, 75), axis=0)
     spread = np.where(high > low, high - low, np.inf)
     scaled = np.clip((chosen - middle) / spread, -_MOST_RANGES, _MOST_RANGES)
-    nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS + 1).fit(scaled)
-    distance = nearest.kneighbors(scaled)[0][:, -1]
+    with threadpool_limits(1):
+        nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS + 1).fit(scaled)
+        distance = nearest.kneighbors(scaled)[0][:, -1]
     return np.asarray((distance > UNUSUAL_LIMIT * np.median(distance))[place])
 
 

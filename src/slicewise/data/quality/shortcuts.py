@@ -219,6 +219,20 @@ def probe(
         The probe, or in words why there is none.
     """
     require_sklearn()
+    from sklearn import ensemble, inspection  # noqa: F401 (only loaded threads can be limited)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # thousands of steps too short to share: threads would only spin
+        return _probe(features, answers, groups, target, progress)
+
+
+def _probe(
+    features: Array,
+    answers: Sequence[str],
+    groups: Ints,
+    target: str,
+    progress: Progress | None,
+) -> Probe | str:
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
     names, truth = np.unique(np.array(answers), return_inverse=True)
