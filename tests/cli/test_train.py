@@ -85,6 +85,7 @@ def test_the_report_of_a_run_names_its_bundle(project):
 
 def test_the_command_can_be_pasted(project, monkeypatch, untold):
     asked = []
+    monkeypatch.setattr("slicewise.training.crossval.folds.require_folds", lambda *given: None)
     monkeypatch.setattr(
         "slicewise.training.crossval.folds.train_fold",
         lambda *given, refit: asked.append(given[-1]) or Path("x"),

@@ -53,13 +53,19 @@ def train(
     require_extra("training", "train", "torch")
     from slicewise.data.tasks import parse_task
     from slicewise.training.config import load_config
-    from slicewise.training.crossval.folds import cross_validate, headlines, train_fold
+    from slicewise.training.crossval.folds import (
+        cross_validate,
+        headlines,
+        require_folds,
+        train_fold,
+    )
     from slicewise.training.loop.train import train as run
 
     config = load_config(path)
     task = parse_task(config.data.task)
     config, command = _overridden(config, path, {"weights": weights, "boxes": boxes})
     if fold:
+        require_folds(config, task, fold)
         bundles = [
             train_fold(config, task, one, shlex.join([*command, "--fold", one]), refit=refit)
             for one in fold

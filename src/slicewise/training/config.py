@@ -28,6 +28,10 @@ class DataConfig(Section):
     boxes: Path | None = Field(None, description="Table of tumor boxes, for loss.region.")
     cache: Path | None = Field(None, description="Folder of decoded pixels; default beside runs.")
 
+    def pixels(self, runs: Path) -> Path:
+        """The folder of decoded pixels."""
+        return self.cache or runs / "cache"
+
 
 class FoldsConfig(Section):
     """Cross-validation: every fold is the test split once."""
@@ -150,7 +154,7 @@ class RunConfig(Section):
     """A whole run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, lt=2**32)
     runs: Path = Field(Path("runs"), description="Folder that holds the folders of runs.")
     data: DataConfig
     folds: FoldsConfig = FoldsConfig()

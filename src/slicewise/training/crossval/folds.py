@@ -18,7 +18,15 @@ from slicewise.training.config import RunConfig
 from slicewise.training.crossval.fold_split import fold_names, held_out, read_with_folds
 from slicewise.training.crossval.pooled_report import FOLDER, pool
 from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.loop.train import EVALUATION, Figures, own_figures, summary, train_manifest
+from slicewise.training.loop.checks import require_trainable
+from slicewise.training.loop.train import (
+    EVALUATION,
+    Figures,
+    answerable,
+    own_figures,
+    summary,
+    train_manifest,
+)
 
 HEADLINES = (
     ("accuracy",),
@@ -52,13 +60,30 @@ def train_fold(
         TrainingError: There is no such fold, or training failed.
     """
     manifest = read_with_folds(config)
-    known = fold_names(config, manifest)
-    if fold not in known:
-        raise TrainingError(f"fold {fold!r}: the manifest has {', '.join(known)}")
+    _require_known(config, manifest, [fold])
     split = held_out(config, manifest, fold)
-    folder = config.folder / f"fold-{fold}"
+    folder = _folder(config, fold)
     figures = own_figures(command)
     return train_manifest(config, task, split, folder, command, figures, refit=refit)
+
+
+def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) -> None:
+    """Check all folds before the first of them is trained, as `require_trainable` does.
+
+    Args:
+        config: The run.
+        task: The classes.
+        names: Folds; None for the model on all of them.
+
+    Raises:
+        SliceWiseError: There is no such fold, or one of them would fail.
+    """
+    manifest = read_with_folds(config)
+    _require_known(config, manifest, names)
+    parts = {
+        _folder(config, name): answerable(held_out(config, manifest, name), task) for name in names
+    }
+    require_trainable(config, task, parts)
 
 
 def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
@@ -76,6 +101,7 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     """
     manifest = read_with_folds(config)
     names = fold_names(config, manifest)
+    require_folds(config, task, [*names, None])
     for name in names:
         train_fold(config, task, name, command, refit=refit)
     tables = held_out_answers(config, task, names)
@@ -86,7 +112,7 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
         config,
         task,
         everything,
-        config.folder / "final",
+        _folder(config, None),
         command,
         lambda _: _given(summary(report, pooled_words(everything))),
         fit_decision(pooled(tables), described, config.bundle),
@@ -104,10 +130,22 @@ def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> lis
     """What the model of each fold answered for the fold it was not trained on."""
     return [
         read_predictions(
-            config.folder / f"fold-{name}" / "evaluation" / "predictions.csv", task.negative_class
+            _folder(config, name) / "evaluation" / "predictions.csv", task.negative_class
         )
         for name in names
     ]
+
+
+def _require_known(config: RunConfig, manifest: Manifest, names: Sequence[str | None]) -> None:
+    known = fold_names(config, manifest)
+    unknown = [name for name in names if name is not None and name not in known]
+    if unknown:
+        raise TrainingError(f"fold {unknown[0]!r}: the manifest has {', '.join(known)}")
+
+
+def _folder(config: RunConfig, fold: str | None) -> Path:
+    """Of one fold, or of the model on all of them."""
+    return config.folder / ("final" if fold is None else f"fold-{fold}")
 
 
 def _given(figures: dict[str, Any]) -> Figures:

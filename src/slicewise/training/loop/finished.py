@@ -9,7 +9,7 @@ import torch
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.inference.bundle import MODEL_NAME, TRUST_NAME, load_bundle
+from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import RunConfig, load_config
 from slicewise.training.export.bundling import exported
@@ -20,6 +20,11 @@ from slicewise.training.network.model import SliceNet, create_network
 
 BUNDLE = "bundle"
 _PREFIX = "network."
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has written its bundle."""
+    return (folder / BUNDLE / INFO_NAME).is_file()
 
 
 def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:

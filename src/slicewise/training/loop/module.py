@@ -119,15 +119,8 @@ class SliceModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and schedule of the configuration."""
-        optimizer = _optimizer(self.network, self.config.optimizer)
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = _scheduler(
-            optimizer,
-            self.config.scheduler,
-            steps,
-            max(1, steps // self.config.all_epochs),
-            self.config.early_stopping.mode,
-        )
+        optimizer, scheduler = optimizer_and_schedule(self.network, self.config, steps)
         if scheduler is None:
             return optimizer
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
@@ -160,6 +153,31 @@ def _layout(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def optimizer_and_schedule(
+    network: SliceNet, config: RunConfig, steps: int
+) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau | None]:
+    """What changes the weights, and how its rate changes.
+
+    Args:
+        network: What is trained.
+        config: The run.
+        steps: Batches of all epochs.
+
+    Raises:
+        TrainingError: The schedule cannot be spread over so many steps.
+    """
+    optimizer = _optimizer(network, config.optimizer)
+    epoch_steps = max(1, steps // config.all_epochs)
+    mode = config.early_stopping.mode
+    try:
+        return optimizer, _scheduler(optimizer, config.scheduler, steps, epoch_steps, mode)
+    except ZeroDivisionError:
+        raise TrainingError(
+            f"scheduler {config.scheduler.name}: cannot be spread over {steps} steps; expected "
+            "other trainer.epochs or data.batch_size"
+        ) from None
+
+
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Backbone and head with their own rates; no decay on norms and biases."""
     groups = []
@@ -173,7 +191,8 @@ def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimi
                 rate = config.lr * scale
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+        momentum = config.momentum
+        return torch.optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=momentum > 0)
     kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,

@@ -57,21 +57,31 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
         TrainingError: The train or validation split is too small, a label is none of the task's,
             or a file cannot be used.
     """
-    cache = config.data.cache or config.runs / "cache"
+    cache = config.data.pixels(config.runs)
     splits = {}
-    if (test := manifest.subset("test")).rows:  # nothing in training looks at its pixels
-        _possible(test, task, "test")
-    for name in ("train", "val"):
+    for name, possible in classes_left(manifest, task).items():
         part = manifest.subset(name)
-        possible = _possible(part, task, name)
         images = load_images(part, config.preprocessing, cache)
         regions = None
         if name == "train" and config.loss.region:
             regions = load_regions(part, task, config.preprocessing, config.data.boxes, cache)
         splits[name] = SplitData(part, images, possible, regions)
     counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
-    announce(f"slices: {counts}, {len(test.rows)} test")
+    announce(f"slices: {counts}, {len(manifest.subset('test').rows)} test")
     return splits
+
+
+def classes_left(manifest: Manifest, task: Task) -> dict[str, Possible]:
+    """(N, K) of the train and validation split: which classes each label leaves open.
+
+    Labels of the test split are checked only: nothing in training looks at its pixels.
+
+    Raises:
+        TrainingError: The train or validation split is too small, or a label is none of the task's.
+    """
+    if (test := manifest.subset("test")).rows:
+        _possible(test, task, "test")
+    return {name: _possible(manifest.subset(name), task, name) for name in ("train", "val")}
 
 
 def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Path) -> SliceNet:
@@ -88,7 +98,7 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     """
     claim(folder, config)
     train, validation = splits["train"], splits["val"]
-    _require_monitored(config, validation)
+    require_monitored(config, validation.possible)
     L.seed_everything(config.seed, verbose=False)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -164,10 +174,18 @@ def _narrowed(left: tuple[str, ...], row: ManifestRow, task: Task) -> tuple[str,
     return (taken,)
 
 
-def _require_monitored(config: RunConfig, validation: SplitData) -> None:
-    """Check that the quantity that chooses the epoch can be measured."""
+def require_monitored(config: RunConfig, validation: Possible) -> None:
+    """Check that the quantity that chooses the epoch can be measured.
+
+    Args:
+        config: The run.
+        validation: (N, K) the classes of the validation slices.
+
+    Raises:
+        TrainingError: There are too few classes.
+    """
     monitor = config.early_stopping.monitor
-    if monitor == "val_macro_auroc" and int(validation.possible.any(axis=0).sum()) < 2:
+    if monitor == "val_macro_auroc" and int(validation.any(axis=0).sum()) < 2:
         raise TrainingError(
             f"early_stopping.monitor {monitor}: expected validation slices of at least two "
             "classes; got one class"
@@ -177,22 +195,30 @@ def _require_monitored(config: RunConfig, validation: SplitData) -> None:
 def claim(folder: Path, config: RunConfig) -> None:
     """Make the run's folder, or check that its training belongs to the same configuration.
 
+    Raises:
+        TrainingError: It holds a run with another one.
+    """
+    require_same_config(folder, config)
+    if not (folder / CONFIG_NAME).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, folder / CONFIG_NAME)
+
+
+def require_same_config(folder: Path, config: RunConfig) -> None:
+    """Check that a run is not taken up again with another configuration.
+
     The section `bundle` may differ: it says what is made of the network. A key that an older
     version did not know counts as its default.
 
     Raises:
-        TrainingError: It holds a run with another one.
+        TrainingError: It would be.
     """
     path = folder / CONFIG_NAME
-    if path.is_file():
-        if load_config(path).model_copy(update={"bundle": config.bundle}) != config:
-            raise TrainingError(
-                f"{folder} holds a run with another configuration; choose another name, "
-                "or remove the folder (only the section bundle may change)"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    save_config(config, path)
+    if path.is_file() and load_config(path).model_copy(update={"bundle": config.bundle}) != config:
+        raise TrainingError(
+            f"{folder} holds a run with another configuration; choose another name, "
+            "or remove the folder (only the section bundle may change)"
+        )
 
 
 def _network(config: RunConfig, task: Task, images: Images) -> SliceNet:

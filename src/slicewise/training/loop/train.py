@@ -12,7 +12,6 @@ from typing import Any
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
-from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME
@@ -28,7 +27,8 @@ from slicewise.training.export.bundling import (
     write_product,
 )
 from slicewise.training.loop.callbacks import announce
-from slicewise.training.loop.finished import BUNDLE, outdated, stored_graph
+from slicewise.training.loop.checks import require_trainable
+from slicewise.training.loop.finished import BUNDLE, is_finished, outdated, stored_graph
 from slicewise.training.loop.run import CONFIG_NAME, MANIFEST_NAME, claim, fit, prepare
 
 Figures = Callable[[Classifier, Manifest], dict[str, Any]]
@@ -85,12 +85,10 @@ def train_manifest(
         TrainingError: The folder holds a run of another configuration or of other slices, or
             training failed.
     """
-    manifest = _answerable(manifest, task)
-    claim(folder, config)
-    _keep_manifest(manifest, folder / MANIFEST_NAME)
+    manifest = answerable(manifest, task)
+    require_trainable(config, task, {folder: manifest})
     bundle = folder / BUNDLE
-    finished = (bundle / INFO_NAME).is_file()
-    if finished:
+    if is_finished(folder):
         why = "a refit was asked for" if refit else outdated(folder, config, decision)
         why = why or _differing(folder / EVALUATION / METRICS_NAME, bundle)
         if why is None:
@@ -99,13 +97,16 @@ def train_manifest(
         graph = stored_graph(config, task, folder, manifest)
     else:
         splits = prepare(config, task, manifest)
+        claim(folder, config)
+        if not (folder / MANIFEST_NAME).is_file():
+            manifest.write(folder / MANIFEST_NAME)
         graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
     _publish(config, task, manifest, folder, command, figures, product)
     return bundle
 
 
-def _answerable(manifest: Manifest, task: Task) -> Manifest:
+def answerable(manifest: Manifest, task: Task) -> Manifest:
     """Without the slices of an untold tumor type that would be validated or tested on."""
     untold = {row.label for row in manifest.rows if len(task.possible(row.label)) > 1}
     rows = [row for row in manifest.rows if row.split == "train" or row.label not in untold]
@@ -170,17 +171,6 @@ def _identity(bundle: Path) -> str:
 def write_report(content: dict[str, Any], path: Path) -> None:
     """Write `metrics.json`; an older one is replaced in one step."""
     write_json(path, content)
-
-
-def _keep_manifest(manifest: Manifest, path: Path) -> None:
-    """Write the slices of a new run beside it; a run is not taken up again with other slices."""
-    if not path.is_file():
-        manifest.write(path)
-    elif Manifest.read(path).sha256 != manifest.sha256:
-        raise TrainingError(
-            f"{path.parent} holds a run on other slices, labels, groups or splits; choose another "
-            "name, or remove the folder"
-        )
 
 
 def own_figures(command: str) -> Callable[[Path], Figures]:

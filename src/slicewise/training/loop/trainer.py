@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import SimpleProfiler
 
 from slicewise.errors import TrainingError
-from slicewise.training.config import RunConfig
+from slicewise.training.config import RunConfig, TrainerConfig
 from slicewise.training.loop.averaging import CycleEnds
 from slicewise.training.loop.callbacks import (
     EpochBar,
@@ -81,12 +81,12 @@ def trainer_of(config: RunConfig, folder: Path, watching: Iterable[L.Callback]) 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
-    accelerator = _device(settings.device)
+    accelerator, precision = device_and_precision(settings)
     return L.Trainer(
         accelerator=accelerator,
         devices=1,
         max_epochs=config.all_epochs,
-        precision=_precision(settings.precision, accelerator),
+        precision=precision,
         gradient_clip_val=settings.gradient_clip or None,
         check_val_every_n_epoch=settings.validate_every,
         callbacks=list(watching),
@@ -116,6 +116,16 @@ def _best_checkpoint(config: RunConfig, checkpoints: Path) -> ModelCheckpoint:
         save_top_k=1,
         enable_version_counter=False,
     )
+
+
+def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
+    """What computes, and in which numbers.
+
+    Raises:
+        TrainingError: The device is not on this machine, or cannot do the precision.
+    """
+    device = _device(settings.device)
+    return device, _precision(settings.precision, device)
 
 
 def _device(wanted: str) -> str:
