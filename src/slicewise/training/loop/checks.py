@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from slicewise.data.manifest import Manifest, require_no_leak, require_no_repeat
+from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
@@ -43,8 +43,7 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         ManifestError: The table of boxes is not as expected.
     """
     for folder, manifest in parts.items():
-        require_no_leak(manifest.rows, str(folder))
-        require_no_repeat(manifest, str(folder))
+        manifest.require_sound(folder)
         require_same_config(folder, config)
         _require_same_slices(folder, manifest)
     open_parts = [manifest for folder, manifest in parts.items() if not is_finished(folder)]
