@@ -20,6 +20,7 @@ class Measured(Record):
     reason: str | None = None
     skipped: int | None = None  # resamples in which it is undefined
     rule: str | None = None  # how a threshold was chosen
+    fitted: bool | None = None  # whether a threshold was fitted or assumed
 
 
 class Spread(Record):

@@ -14,10 +14,10 @@ from builders_training import run_config
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS, Task
 from slicewise.errors import ConfigError, ManifestError, TrainingError
-from slicewise.training import run
-from slicewise.training import train as train_module
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.folds import cross_validate, require_folds
+from slicewise.training.loop import run
+from slicewise.training.loop import train as train_module
 from slicewise.training.loop.train import train
 
 Started = Callable[[RunConfig], Path]
