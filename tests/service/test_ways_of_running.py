@@ -27,7 +27,7 @@ OTHER = "127.0.0.2"
 
 def key(folder: Path, role: Role) -> dict[str, str]:
     """The header with a new key of a service whose database is in a folder."""
-    keys = KeyStore.open(service_settings(folder))
+    keys = KeyStore.open(service_settings(folder).audit_log)
     made = keys.create(role.value, role)
     keys.close()
     return {"Authorization": f"Bearer {made}"}
@@ -122,7 +122,7 @@ def test_with_postgresql_every_worker_records_in_one_chain(tmp_path, postgres_ur
             kept = httpx.get(f"{address}/v1/predictions/{one['id']}").json()
             assert kept["label"] == one["label"]
         assert end(process) == 0
-    store = AuditStore.open(service_settings(tmp_path, database_url=postgres_url))
+    store = AuditStore.open(service_settings(tmp_path, database_url=postgres_url).audit_log)
     assert [row.id for row in store.records()] == [one["id"] for one in said]
     store.close()
 
@@ -147,7 +147,7 @@ def test_a_second_bundle_answers_beside_or_instead(tmp_path, rival, host, share)
     with serving(tmp_path, "--host", host, **named) as (process, address):
         assert address.startswith("http://[::1]:" if host == "::1" else "http://localhost:")
         (said,) = answers(httpx.post, address, 1)
-        store = AuditStore.open(service_settings(tmp_path))
+        store = AuditStore.open(service_settings(tmp_path).audit_log)
         until(lambda: len(list(store.records())) == 2 - int(share))
         arms = {row.arm: row.bundle[0] for row in store.records()}
         store.close()

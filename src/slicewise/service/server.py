@@ -200,7 +200,7 @@ def _beat(server: uvicorn.Server, heartbeats: Pipe) -> None:
 
 
 def _serve_here(settings: Settings, listener: socket.socket) -> None:
-    """Open everything first, so that what is wrong is told in one line."""
+    """Open everything first, so that an error is one line."""
     services = Services.open(settings, Metrics())
     configure_logs(settings.log_level)
     server = server_of(settings, create_app(settings, services, _leave_soon))

@@ -241,7 +241,7 @@ async def random_test(
 
 
 def notes_on(recorded: RecordedPrediction, results: PredictionResults | None) -> str:
-    """Decision and reasons in words; a rejected picture is said to have no answer.
+    """Decision and reasons in words; of a rejected picture, that it has no answer.
 
     Args:
         results: All of the request, where this one stands for all of them.

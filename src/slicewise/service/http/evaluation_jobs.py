@@ -19,14 +19,14 @@ Result = TypeVar("Result")
 
 
 class Deadline:
-    """Is told the progress of a job, and ends it when its time is up."""
+    """Follows the progress of a job, and ends it when its time is up."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._ends_at = time.monotonic() + seconds
 
     def end(self) -> None:
-        """End the job the next time it tells its progress."""
+        """End the job the next time it reports its progress."""
         self._ends_at = -math.inf
 
     def __call__(self, what: str, done: int, total: int) -> None:

@@ -225,7 +225,7 @@ class Engine:
                 options.drawing.require_class(classifier.bundle.classes)
 
     async def _read(self, request: PredictionRequest) -> PreparedUploads:
-        """What the files hold; where nobody waits any more, the thread is told and waited for."""
+        """What the files hold; where nobody waits any more, the thread is stopped."""
         self._coming += 1
         stop = Event()
         self._stops.add(stop)

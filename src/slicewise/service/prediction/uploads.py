@@ -32,7 +32,7 @@ class Upload:
     """One file of a request.
 
     Args:
-        name: What to call it in the answer: unlike that of any other file of the request, without
+        name: What to call it in the answer: another than any other file of the request has, without
             folders, control characters and the marks `!` and `#` that sources are made with.
         content: Its bytes.
     """

@@ -1,4 +1,4 @@
-"""Predictions as they were recorded, and what people say about them."""
+"""Predictions as they were recorded, and feedback on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PredictionId = Annotated[
 
 
 class FeedbackIn(BaseModel):
-    """What somebody says about an answer."""
+    """What somebody thinks of a prediction."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -47,7 +47,7 @@ class FeedbackIn(BaseModel):
 
 
 class FeedbackOut(BaseModel):
-    """What was said about an answer."""
+    """Feedback on a prediction."""
 
     id: str
     created: datetime
@@ -65,7 +65,7 @@ class FeedbackTaken(ResponseModel):
 
 
 class RecordOut(ResponseModel):
-    """An answer as the audit database keeps it, and what was said about it."""
+    """An answer as the audit database keeps it, and the feedback on it."""
 
     id: str
     created: datetime
@@ -120,7 +120,7 @@ async def prediction(
 async def give_feedback(
     request: Request, prediction_id: PredictionId, caller: Predictor, services: CurrentServices
 ) -> FeedbackTaken:
-    """Kept beside the answer, in a chain of its own; nothing said before is replaced."""
+    """Kept beside the answer, in a chain of its own; no earlier feedback is replaced."""
     feedback = await json_of(request, FeedbackIn)
     await _record_for(prediction_id, caller, services)
     add = services.store.add_feedback
