@@ -74,7 +74,8 @@ def test_promises_hold_on_folds_alike(folds):
     assert figures["decisions"]["accept"]["accuracy"]["value"] > 0.95
     assert figures["refused_as_unlike"]["value"] == pytest.approx(1 / figures["n"])
     section = rule_section(figures)
-    assert ("accepted", section.rows[4][1]) == section.rows[4]
+    rows = section.blocks[1].rows
+    assert ("accepted", rows[4][1]) == rows[4]
 
 
 def test_trust_is_fitted_on_the_other_folds(folds):
