@@ -98,10 +98,7 @@ class Table:
             self._rows[key] = self._known(row)
 
     def look_up(self, inner: Sequence[PurePath], used: UsedRows) -> list[Known]:
-        """What the table says of each file.
-
-        Args:
-            used: Rows that files of other roots used; those of these are added.
+        """What the table says of each file; `used` are rows that files of other roots used.
 
         Raises:
             ManifestError: If a file has no row; names how many, and the first few. If a row serves

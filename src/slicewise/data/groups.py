@@ -84,11 +84,9 @@ def connected(keys: Sequence[Sequence[Key]]) -> list[int]:
 
 
 def group_names(keys: Sequence[Sequence[Key]]) -> list[str]:
-    """Name of the group of each of N slices, after the smallest key in it.
+    """Name of the group of each of N slices with at least one key, after the smallest key in it.
 
-    Args:
-        keys: The keys of each slice, at least one. Slices that share one, directly or through
-            others, are a group.
+    Slices that share a key, directly or through others, are a group.
     """
     roots = connected(keys)
     smallest: dict[int, Key] = {}

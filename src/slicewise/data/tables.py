@@ -14,8 +14,7 @@ from slicewise.files import whole, write_csv
 def read_table(path: Path) -> list[dict[str, str]]:
     """All rows of a table with a header, every value as text.
 
-    Args:
-        path: `.csv` (UTF-8, with or without a byte order mark) or `.parquet`.
+    CSV is read as UTF-8, with or without a byte order mark.
 
     Raises:
         ManifestError: If it cannot be read, or a row has more or fewer values than the header.

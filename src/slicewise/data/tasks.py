@@ -120,9 +120,6 @@ def parse_task(text: str) -> Task:
     Names that the presets know under another name (`healthy`, `yes`) are folded; the negative
     class is `no_tumor` where it is listed.
 
-    Args:
-        text: `four_class`, `three_class`, `binary`, or such as `glioma, metastasis, no_tumor`.
-
     Raises:
         ConfigError: If it is neither.
     """

@@ -83,7 +83,8 @@ def assembled(
     """A manifest from slices whose copies are known.
 
     Args:
-        config: Rules; the sources are not read again.
+        pairs: Which of the slices are copies, by index.
+        unwanted: From a slice's reference to the reason why it is left out.
         keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
             groups without one are dealt.
 

@@ -119,10 +119,9 @@ class BuildConfig(BaseModel):
 
 
 def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
-    """Read a YAML file. Tables are looked for beside it, then below their root.
+    """Read a YAML file; roots start from `base`, or else from the file's own folder.
 
-    Args:
-        base: Folder that the roots start from; None for the file's own.
+    Tables are looked for beside the file, then below their root.
 
     Raises:
         ConfigError: If it cannot be read, or as `validated`.

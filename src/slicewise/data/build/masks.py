@@ -41,8 +41,7 @@ class MaskSpec(BaseModel):
     def mask_of(self, volume: PurePath) -> PurePath | None:
         """Where the mask of a volume should be; None for a file that is no volume.
 
-        Args:
-            volume: Path relative to the root. The star stands for anything, folders included.
+        Paths are relative to the root. The star stands for anything, folders included.
         """
         path = volume.as_posix()
         before, after = self.volume.split(STAR)
@@ -56,11 +55,7 @@ class MaskSpec(BaseModel):
 class TumorMask:
     """The mask of one volume, with as many slices; voxels above 0 are tumor.
 
-    Args:
-        path: The file.
-        label: Class of a slice with at least `minimum_voxels` of tumor.
-        negative: Class of a slice without; None where the task has none.
-        minimum_voxels: As in `MaskSpec`.
+    A slice with tumor has the label, one without the negative class; None where the task has none.
     """
 
     path: Path

@@ -29,10 +29,7 @@ PUBLISHED_SPLITS = {
 class File:
     """A file, what its folders say of it and what the user says.
 
-    Args:
-        path: Where it lies.
-        published_split: As in `Item`.
-        mask: The mask that says what its slices show; None where the folder says it.
+    Its path `inner` is relative to the root. Its mask, where it has one, says what its slices show.
     """
 
     path: Path

@@ -31,8 +31,8 @@ def verified(one: Fingerprints, two: Fingerprints, pose: tuple[int, int], by_hea
     """(P,) agreement of P pairs, refined where it is worth it.
 
     Args:
-        one: Of the first of each pair.
-        two: Of the second.
+        one: Fingerprints of the first of each pair.
+        two: Fingerprints of the second.
         pose: Row and column direction in which the first is turned.
         by_head: (P,) whether heads are laid upon each other, or else whole pictures.
     """
@@ -106,10 +106,7 @@ def refine(first: Array, second: Array, start: Array) -> Array:
     Gauss-Newton on the squared difference (Lucas and Kanade 1981). A pair that drifts off to
     another scale keeps its start.
 
-    Args:
-        first: (P, 56, 56) local contrast.
-        second: (P, 56, 56) local contrast.
-        start: (P, 4) as from `same_picture` or `same_head`.
+    Takes (P, 56, 56) local contrast and (P, 4) from `same_picture` or `same_head`.
     """
     warp = start.copy()
     for sigma, steps in _ROUNDS:
@@ -125,9 +122,7 @@ def refine(first: Array, second: Array, start: Array) -> Array:
 def laid_upon(images: Array, warp: Array) -> tuple[Array, Bools]:
     """Images sampled at the warped grid (bilinear), and which grid points fall inside.
 
-    Args:
-        images: (P, 56, 56) float32.
-        warp: (P, 4) as from `refine`.
+    Takes (P, 56, 56) float32 and (P, 4) as from `refine`.
     """
     grid = np.arange(SIDE, dtype=np.float32)
     x, y = warp[:, :1] * grid + warp[:, 1:2], warp[:, 2:3] * grid + warp[:, 3:4]

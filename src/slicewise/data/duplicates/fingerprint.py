@@ -106,10 +106,9 @@ def fingerprint(pixels: Array) -> Fingerprints:
 
 
 def fingerprints(slices: Iterable[Array]) -> Fingerprints:
-    """Fingerprints of many slices, in order; holds 256 shrunken pictures at a time.
+    """Fingerprints of many slices, in order, each (H, W) float32, finite, any scale.
 
-    Args:
-        slices: Each (H, W) float32, finite, any scale.
+    Holds 256 shrunken pictures at a time.
     """
     small = ((_shrunk(pixels), _digest(pixels)) for pixels in slices)
     parts = []
@@ -135,11 +134,7 @@ def concatenate(parts: Sequence[Fingerprints]) -> Fingerprints:
 
 
 def blur(images: Array, sigma: float) -> Array:
-    """Gaussian blur of (N, S, S) images; weights are renormalised at the edges.
-
-    Args:
-        images: (N, S, S) float32.
-    """
+    """Gaussian blur of (N, S, S) float32, sigma in pixels; weights are renormalised at edges."""
     steps = np.arange(images.shape[-1])
     kernel = np.exp(-0.5 * ((steps[:, None] - steps[None]) / sigma) ** 2)
     kernel = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -47,12 +47,9 @@ _PAIRS = 512
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two slices that show the same picture.
+    """Two slices, by index, that show the same picture.
 
-    Args:
-        second: Index of the other.
-        agreement: In (0, 1]; 1 for equal pixels.
-        exact: Whether the pixels are equal.
+    Their agreement is in (0, 1], 1 for equal pixels; exact says whether the pixels are equal.
     """
 
     first: int
@@ -89,12 +86,7 @@ def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[P
 def match(
     queries: Fingerprints, references: Fingerprints, progress: Progress | None = None
 ) -> list[Ints]:
-    """For each query, the indices of the references that are copies of it, ascending.
-
-    Args:
-        references: Fingerprints of M slices, such as those a model was trained on.
-        progress: Called at each step.
-    """
+    """For each query, the indices of the references that are copies of it, ascending."""
     by_digest: dict[bytes, list[int]] = {}
     for index, digest in enumerate(references.digests):
         by_digest.setdefault(digest.tobytes(), []).append(index)
@@ -112,9 +104,7 @@ def find_candidates(
 ) -> Candidates:
     """Pairs whose coarse contrast correlates; of each pair its best pose and frame.
 
-    Args:
-        references: Fingerprints of M slices; None to compare the queries among themselves.
-        progress: Called after each block of queries.
+    Without references the queries are compared among themselves.
     """
     asked = _views(queries)
     known = asked if references is None else _views(references)

@@ -35,14 +35,7 @@ JSON_NAME, PAGE_NAME, SUGGESTED_NAME = "audit.json", "audit.html", "clean.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """A finished audit.
-
-    Args:
-        results: What was found.
-        verdict: The same in words.
-        pairs: Which slices are copies, by index.
-        audited: Names of what was audited.
-    """
+    """A finished audit: results, the same in words, which slices are copies, what was audited."""
 
     results: AuditResults
     verdict: list[Finding]
@@ -84,7 +77,6 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
 
     Args:
         workers: Processes that read; more than one needs a guarded main module.
-        progress: Called at each step.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.

@@ -41,10 +41,9 @@ class NamedFile(File):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """N slices, and what was left out.
+    """N slices, and the files and rows that were left out.
 
     Args:
-        items: What is known of each.
         thumbnails: (N, 1024) float32.
         features: (N, F) float32 in the order of `FEATURES`; NaN where there is none.
         looks: (N, A) float32 in the order of `APPEARANCE_NAMES`.
@@ -79,12 +78,9 @@ def read_dataset(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read all files; one that cannot be read is listed beside the others.
+    """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others.
 
-    Args:
-        files: From `plan` or `files_of`.
-        workers: Processes; 1 reads in this one.
-        progress: Called after each 64 files.
+    One worker reads in this process. Progress is called after each 64 files.
     """
     parts = [_read([])]
     tally = Tally(progress, "reading", len(files))

@@ -40,7 +40,6 @@ class Crossed:
 
     Args:
         side: Their split, fold or source.
-        other: The other one.
         n: Slices of `side`.
         hits: Indices of those with a copy in `other`.
         share: Hits among the slices, with an interval by leak-free group: patients where
@@ -63,6 +62,7 @@ class Copies:
         near: Groups that hold the same picture more than once, not all of equal pixels.
         cross_split: For each ordered pair of splits.
         cross_source: For each ordered pair of sources.
+        groups: All sets of copies, exact and near, the largest first.
         conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.
     """
@@ -82,6 +82,9 @@ class Memorisation:
     """The nearest neighbour's score, on a split and without the slices of a test slice's group.
 
     Args:
+        split: Which split, in words.
+        train: Indices of the training slices.
+        test: (T,) indices of the test slices.
         neighbours: (T,) index of the nearest training slice of each test slice; -1 where none is
             alike, as of a slice of one single value.
         accuracy: Share of test slices whose neighbour has their label; without one it is wrong.

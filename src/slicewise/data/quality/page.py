@@ -98,15 +98,7 @@ def render_page(
     audited: Sequence[str],
     progress: Progress | None = None,
 ) -> str:
-    """The page.
-
-    Args:
-        results: Of the audit.
-        verdict: The same in words.
-        pairs: Copies by index, of which the least alike are shown.
-        audited: Names of what was audited.
-        progress: Called after each picture.
-    """
+    """The page; of the pairs of copies the least alike are shown."""
     shown = Thumbnails(results, progress)
     parts: dict[str, Iterator[Block]] = {
         "What was found": (Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),

@@ -142,9 +142,8 @@ def feature_vector(
 ) -> Array:
     """(F,) the features of one slice, in the order of `FEATURES`; NaN where there is none.
 
-    Args:
-        pixels: (H, W) float32, as stored.
-        colour: Mean difference between colour channels, None where unknown.
+    Takes (H, W) float32 pixels as stored, the mean difference between colour channels, None where
+    unknown, the file's header and the number of its slices.
     """
     height, width = pixels.shape
     low, *levels, high = np.percentile(pixels, (1, 25, 50, 75, 99))
@@ -181,9 +180,7 @@ def noise_level(pixels: Array) -> float:
 
     The mask of Immerkaer (1996, Computer Vision and Image Understanding 64:300) sees neither slopes
     nor most edges; its factor for white noise is 6. The median ignores the edges that are left.
-
-    Args:
-        pixels: (H, W) with at least 3 rows and columns.
+    The pixels have at least 3 rows and columns.
     """
     rows = pixels[:-2] - 2 * pixels[1:-1] + pixels[2:]
     answer = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
@@ -213,7 +210,6 @@ def probe(
         answers: (N) class or source of each slice.
         groups: (N,) numbers of leak-free groups.
         target: What the answers are: `class` or `source`.
-        progress: Called after each family.
 
     Returns:
         The probe, or in words why there is none.

@@ -37,9 +37,7 @@ def suggested_manifest(
     other groups are dealt 70/15/15; published folders are no boundary.
 
     Args:
-        dataset: The slices.
-        pairs: Which of them are copies, by index.
-        issues: Which of them have an issue.
+        pairs: Which slices are copies, by index.
         config: Rules of the build that folders would go through.
         audited: The manifest that is audited; None for folders.
     """
