@@ -39,7 +39,7 @@ class TestShown:
         assert {row.index("review") for row in rows[1:]} == {rows[1].index("review")}
         assert rows[0].split()[:2] == [str(found.errors[0].source)[-48:], "error"]
         assert "(series of 3)" in rows[1]
-        assert "no fitted limits" in rows[2]
+        assert rows[2].endswith("  review  not_calibrated")
 
     def test_a_long_result_is_cut_and_says_so(self, found):
         many = Predictions()

@@ -112,7 +112,7 @@ class Shown:
     def cells(self) -> tuple[str, str, str, str, str]:
         """Source, class, probability, decision, reasons; nothing is answered for a rejected one."""
         answer = ("withheld", "") if self.decision is Verdict.REJECT else self.answer()
-        return (printable(self.source), *answer, str(self.decision), reasons_text(self.reasons))
+        return (printable(self.source), *answer, self.decision, ", ".join(self.reasons))
 
     def __repr__(self) -> str:
         return "  ".join(filter(None, self.cells()))
