@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 ROUNDS = 7
 

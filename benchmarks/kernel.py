@@ -22,7 +22,7 @@ from slicewise.inference.bundle import MODEL_NAME
 from slicewise.inference.classifier import OUTPUTS, Classifier
 from slicewise.inference.decision import probabilities_of
 from slicewise.inference.runtime import ort
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 ROUNDS = 100
 WARM_UP = 10

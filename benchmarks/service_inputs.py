@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.service_load import Asked
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 OPTIONS = ("", "explain=true", "threshold=0.3", "tta=true", "explain=true&threshold=0.6")
 _OF_EACH_LABEL = 4

@@ -10,7 +10,7 @@ import pytest
 from slicewise.imaging.read import read_slices
 from slicewise.inference.bundle import CARD_NAME, SEEN_NAME, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 
 @pytest.fixture(scope="module")

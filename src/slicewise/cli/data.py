@@ -254,7 +254,7 @@ def data_phantom(
     ] = 512,
 ) -> None:
     """Draw synthetic slices, for demos and tests only."""
-    from slicewise.synthetic.phantom.files import write_phantoms
+    from slicewise.synthetic.phantom_files import write_phantoms
 
     paths = write_phantoms(out, count, seed, size)
     show(f"{len(paths)} synthetic files in {out}")

@@ -11,7 +11,7 @@ from slicewise.data.build.build import build
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.manifest import Manifest
 from slicewise.errors import LeakageError, ManifestError
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from slicewise.data.build.config import config_of
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.audit import audit_folders, audit_manifest
 from slicewise.errors import ManifestError
-from slicewise.synthetic.phantom.files import write_phantoms
+from slicewise.synthetic.phantom_files import write_phantoms
 
 KEYS = {
     "exact_duplicates", "near_duplicates", "cross_split", "cross_source", "label_conflicts",

@@ -58,9 +58,8 @@ def drawn(seed: int | None, label: str | None) -> tuple[bytes, int, str]:
     """
     import numpy as np
 
-    from slicewise.synthetic.phantom.drawing import render
-    from slicewise.synthetic.phantom.files import write_png
-    from slicewise.synthetic.phantom.parameters import LABELS, PLANES, draw_parameters
+    from slicewise.synthetic.phantom import LABELS, PLANES, draw_parameters
+    from slicewise.synthetic.phantom_files import render, write_png
 
     used = secrets.randbelow(MOST_SEED + 1) if seed is None else seed
     rng = np.random.default_rng(used)
