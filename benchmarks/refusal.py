@@ -43,7 +43,8 @@ from slicewise.inference.trust import TrustReference, trust_scores
 from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.stats.bootstrap import Bootstrap, group_intervals
 from slicewise.stats.intervals import share_of
-from slicewise.synthetic.ood.registry import KINDS, Kind, kinds_of, ood_slices
+from slicewise.synthetic.ood.kinds import KINDS, kinds_of, ood_slices
+from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
 from slicewise.training.crossval.rule_across_folds import GATES
@@ -121,12 +122,12 @@ def _ood(folds: Sequence[Path], per_kind: int, processes: int) -> dict[str, Any]
             real += tables
             for name, rows in found.items():
                 kinds[name] += rows
-    scans = {kind.name for kind in kinds_of("report only")}
-    drawn = {name: rows for name, rows in kinds.items() if name not in scans}
+    views = {kind.name for kind in kinds_of("report only")}
+    made = {name: rows for name, rows in kinds.items() if name not in views}
     return {
         "real": _real_figures(real),
-        "never_fitted": _totals(drawn),
-        "real_scans": _totals({name: kinds[name] for name in scans}),
+        "never_fitted": _totals(made),
+        "report_only": _totals({name: kinds[name] for name in views}),
         "kinds": _by_kind(kinds),
     }
 
@@ -149,7 +150,7 @@ def _one_fold(
     for half, model in _halves(classifier, manifest, known, trust, rule, settings).items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
-        # Scans are few and never fitted on: once is enough.
+        # Real things are few and never fitted on: once is enough.
         unseen = [*kinds_of(other), *(kinds_of("report only") if half == "A" else [])]
         for kind in _shown(unseen, f"{folder.name}: strange pictures but those of half {half}"):
             pictures = list(ood_slices(kind.name, per_kind, seed, donors))

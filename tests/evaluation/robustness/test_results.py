@@ -16,7 +16,7 @@ from slicewise.evaluation.robustness.results import (
 )
 from slicewise.inference.decision import Verdict
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.synthetic.ood.registry import KINDS
+from slicewise.synthetic.ood.kinds import KINDS
 
 A, R, X = Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT
 
@@ -79,20 +79,20 @@ def test_nothing_accepted_leaves_their_accuracy_open(asked: Sample) -> None:
 def test_strange_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
     pictures = {
         "knee": [Outcome("a", v, 0.5, ("possibly_out_of_distribution",)) for v in (X, X, X, R)],
-        "chart": [Outcome("a", v, 0.7, ()) for v in (A, X)],
+        "text_page": [Outcome("a", v, 0.7, ()) for v in (A, X)],
     }
     report = ood_metrics(pictures, frozenset({"knee"}), 0.95)
-    knee, chart = report["kinds"]["knee"], report["kinds"]["chart"]
+    knee, page = report["kinds"]["knee"], report["kinds"]["text_page"]
     assert (knee["rejected"]["value"], knee["reviewed"]["value"]) == (0.75, 0.25)
     assert knee["reasons"] == {"possibly_out_of_distribution": 4}
     assert (knee["family"], knee["half"]) == (KINDS["knee"].family, KINDS["knee"].half)
-    assert (knee["fitted_on"], chart["fitted_on"]) == (True, False)
+    assert (knee["fitted_on"], page["fitted_on"]) == (True, False)
     assert report["seen_kinds"]["n"] == 4
     assert report["unseen_kinds"]["accepted"] == {
         "value": 0.5, "ci_low": None, "ci_high": None, "reason": NO_INTERVAL
     }  # fmt: skip
     assert (report["seen_kinds"]["kinds"], report["unseen_kinds"]["kinds"]) == (1, 1)
-    assert chart["accepted"]["ci_low"] < 0.5 < chart["accepted"]["ci_high"]
+    assert page["accepted"]["ci_low"] < 0.5 < page["accepted"]["ci_high"]
     neither = ood_metrics(pictures, frozenset(), 0.95)["unseen_kinds"]
     assert (neither["kinds"], neither["n"], neither["accepted"]["value"]) == (2, 6, 1 / 6)
     assert ood_metrics(pictures, frozenset(), 0.95)["seen_kinds"] is None

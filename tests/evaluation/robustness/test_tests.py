@@ -24,7 +24,7 @@ from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Prediction, Reason, Verdict
 from slicewise.stats.bootstrap import Bootstrap
 from slicewise.stats.intervals import wilson
-from slicewise.synthetic.ood.registry import KINDS
+from slicewise.synthetic.ood.kinds import KINDS
 
 QUICK = Bootstrap(resamples=20)
 FEW = ("gaussian_noise", "crop", "mirror")

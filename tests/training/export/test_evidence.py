@@ -16,14 +16,14 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REJECTING, Reason
 from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import TrustReference
-from slicewise.synthetic.ood.registry import KINDS, ood_slices
+from slicewise.synthetic.ood.kinds import KINDS, ood_slices
 from slicewise.training.config import ModelConfig
 from slicewise.training.export import evidence
 from slicewise.training.export.bundling import draft, exported, make_product
 from slicewise.training.export.evidence import evidence_of, fit_refusal, seen_of, trust_reference_of
 from slicewise.training.network.model import create_network
 
-CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
+CHEAP = [KINDS[name] for name in ("gaussian_noise", "speckle_noise", "stripes")]
 UNLIKE = {Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Reason.OUT_OF_DISTRIBUTION}
 
 
@@ -57,7 +57,7 @@ def test_limits_survive_the_way_through_a_bundle_on_disk(product, tmp_path):
     real = classifier.predict([read_slice(manifest.resolve(row)) for row in rows])
     refused = [bool(UNLIKE & set(answer.reasons)) for answer in real]
     assert np.mean(refused) < 0.25
-    for kind in ("gaussian_noise", "marble"):  # the second was not fitted on
+    for kind in ("gaussian_noise", "coloured_noise"):  # the second was not fitted on
         strange = classifier.predict(list(ood_slices(kind, 20, 99, [])))
         assert np.mean([bool(UNLIKE & set(answer.reasons)) for answer in strange]) > 0.9
         assert not any(answer.decision == "accept" for answer in strange)

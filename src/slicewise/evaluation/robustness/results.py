@@ -15,7 +15,7 @@ from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
 from slicewise.inference.decision import Prediction, Verdict
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import Share, mean_of, share_of, wilson
-from slicewise.synthetic.ood.registry import KINDS
+from slicewise.synthetic.ood.kinds import KINDS
 
 Setting = tuple[str, int]
 """Corruption and level."""
@@ -148,7 +148,7 @@ def ood_metrics(
             name: {
                 "family": KINDS[name].family,
                 "half": KINDS[name].half,
-                "says": KINDS[name].says,
+                "says": KINDS[name].description,
                 "fitted_on": name in fitted_on,
                 **_verdicts(answers, lambda count, n: wilson(count, n, level)),
             }

@@ -37,7 +37,7 @@ from slicewise.progress import Progress, Tally
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.synthetic.ood.registry import KINDS, ood_slices
+from slicewise.synthetic.ood.kinds import KINDS, ood_slices
 
 LIMIT = 300
 """Slices that are corrupted, unless another number is asked for."""

@@ -1,10 +1,16 @@
-"""A strange picture as it comes out of a file: 8-bit values, at times through JPEG or in colour."""
+"""What every out-of-distribution kind shares: its record, and how a picture is sized and textured.
+
+A family holds kinds that resemble each other and stands in one half as a whole: limits fitted on
+half A are reported on half B and the other way round. The halves are not independent: drawn kinds
+of both share code, and kinds made from slices share their donors. What shows real things is in
+neither: no limit is fitted on it, every one may be reported on it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -12,78 +18,80 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from slicewise.arrays import Array
-from slicewise.imaging.formats.pixels import luminance
 
-Bytes = NDArray[np.uint8]
+Half = Literal["A", "B", "report only"]
+Values = NDArray[Any]
+"""(H, W) or, in colour, (H, W, 3); 0 is black and 1 white, the rest is clipped."""
 
-SMALLEST_SIDE, LARGEST_SIDE = 100, 600
-_JPEG_SHARE = 0.5
-_JPEG_QUALITY = (55, 96)
+_HALVES: dict[Half, tuple[str, ...]] = {
+    "A": ("noise", "texture", "paper", "head CT", "limb MR", "other scanner", "values changed",
+          "several at once", "failed scan"),
+    "B": ("flat", "scene", "screen", "trunk MR", "body CT", "turned", "a part only", "rearranged",
+          "on a screen"),
+    "report only": ("real scan", "photograph"),
+}  # fmt: skip
+FAMILIES = {family: half for half, names in _HALVES.items() for family in names}
+_SMALLEST_SIDE, _LARGEST_SIDE = 100, 600
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """Pixels as a reader of files would hand them on.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of out-of-distribution input, as in `ood:NAME#12`.
 
     Args:
-        pixels: (H, W) float32.
-        colour: As `Slice.colour`: mean difference between the brightest and the darkest channel,
-            in [0, 1]; None for a grey picture.
+        family: A name in `FAMILIES`.
+        description: What it shows, in a line.
+        make: Makes values from a generator, and from donors where `needs_donors`.
     """
 
-    pixels: Array
-    colour: float | None = None
+    name: str
+    family: str
+    description: str
+    make: Callable[..., Values]
+    needs_donors: bool = False
+
+    @property
+    def half(self) -> Half:
+        """Which half of the kinds it is fitted or reported with, or that it is never fitted on."""
+        return FAMILIES[self.family]
+
+
+def kind(
+    family: str, description: str, *, needs_donors: bool = False
+) -> Callable[[Callable[..., Values]], Kind]:
+    """Decorator that turns a function into the kind of its name, without the underscore."""
+    return lambda make: Kind(make.__name__[1:], family, description, make, needs_donors)
 
 
 def draw_side(rng: Generator) -> int:
     """A side of 100 to 600 pixels, each doubling equally likely."""
-    low, high = np.log([SMALLEST_SIDE, LARGEST_SIDE])
-    return round(float(np.exp(rng.uniform(low, high))))
+    return round(float(np.exp(rng.uniform(np.log(_SMALLEST_SIDE), np.log(_LARGEST_SIDE)))))
 
 
-def resized(values: NDArray[Any], width: int, height: int) -> Array:
-    """(H, W) numbers resized with a bicubic filter, widened when shrinking; float32."""
+def draw_shape(rng: Generator) -> tuple[int, int]:
+    """Rows and columns of a picture."""
+    rows = draw_side(rng)
+    return rows, min(_LARGEST_SIDE, max(64, round(rows * float(rng.uniform(0.7, 1.4)))))
+
+
+def resized(values: Values, width: int, height: int) -> Array:
+    """(H, W) or (H, W, 3) numbers resized with a bicubic filter, widened when shrinking."""
+    if values.ndim == 3:
+        return np.stack([resized(plane, width, height) for plane in np.moveaxis(values, 2, 0)], 2)
     picture = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
 
 
-def fitted(values: NDArray[Any], side: int) -> Array:
-    """(H, W) numbers resized so that the longer side is `side`."""
-    scale = side / max(values.shape)
-    height, width = (max(1, round(length * scale)) for length in values.shape)
-    return resized(values, width, height)
+def fitted(values: Values, side: int) -> Array:
+    """The same resized so that the longer side is `side`, and clipped."""
+    height, width = (max(1, round(n * side / max(values.shape[:2]))) for n in values.shape[:2])
+    return np.clip(resized(values, width, height), 0, 1)
 
 
-def saved(values: NDArray[Any], rng: Generator) -> Picture:
-    """A grey picture written with 8 bits, every other one through JPEG.
-
-    Args:
-        values: (H, W); 0 is black and 1 white, the rest is clipped.
-        rng: Decides about JPEG and its quality.
-    """
-    return Picture(_stored(to_bytes(values), rng).astype(np.float32))
-
-
-def saved_in_colour(pixels: Bytes, rng: Generator) -> Picture:
-    """A colour picture written to a file and read back as brightness.
-
-    Args:
-        pixels: (H, W, 3).
-        rng: Decides about JPEG and its quality.
-    """
-    stored = _stored(pixels, rng)
-    spread = stored.max(axis=2).astype(np.float32) - stored.min(axis=2)
-    return Picture(luminance(stored), float(spread.mean() / 255))
-
-
-def to_bytes(values: NDArray[Any]) -> Bytes:
-    """[0, 1] to 0 to 255, clipped and rounded."""
-    return np.clip(np.rint(values * 255.0), 0, 255).astype(np.uint8)
-
-
-def _stored(pixels: Bytes, rng: Generator) -> Bytes:
-    if rng.random() >= _JPEG_SHARE:
-        return pixels
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(*_JPEG_QUALITY)))
-    return np.asarray(Image.open(buffer), dtype=np.uint8)
+def smooth_field(rng: Generator, shape: tuple[int, int], feature_px: float) -> Array:
+    """A random field of zero mean and unit spread whose features are about `feature_px` wide."""
+    height, width = (int(np.ceil(length / feature_px)) + 3 for length in shape)
+    coarse = rng.standard_normal((height, width), dtype=np.float32)
+    fine = resized(coarse, *(round(cells * max(1.0, feature_px)) for cells in (width, height)))
+    cut = fine[: shape[0], : shape[1]]
+    return np.asarray((cut - cut.mean()) / max(float(cut.std()), 1e-6), dtype=np.float32)

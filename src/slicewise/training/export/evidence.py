@@ -27,7 +27,8 @@ from slicewise.inference.rule import OutOfDistribution
 from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
 from slicewise.progress import track
-from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
+from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
+from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import RefusalConfig
 
 BATCH = 32
