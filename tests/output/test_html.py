@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,8 +16,11 @@ import pytest
 from builders_explain import CLASSES, REFERENCE, bundle, single, volume
 from slicewise.errors import InputError
 from slicewise.imaging.slice import Failure, Slice
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.output.html import percent, render_report, write_report
+from slicewise.output.html import HtmlReport, percent
+from slicewise.output.sink import Item
 
 SHARES = (0.7, 0.1, 0.15, 0.05)
 
@@ -20,6 +28,21 @@ SHARES = (0.7, 0.1, 0.15, 0.05)
 def picture(source: str = "scan.png", **notes: str) -> Slice:
     pixels = np.random.default_rng(0).random((64, 64), dtype=np.float32)
     return Slice(pixels, source, annotations=notes)
+
+
+def render_report(items: Sequence[Item], model: Bundle) -> str:
+    """The page of these answers."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        write_report(items, model, path)
+        return path.read_text(encoding="utf-8")
+
+
+def write_report(items: Sequence[Item], model: Bundle, path: Path) -> None:
+    sink = HtmlReport(path, model)
+    for item in items:
+        sink.write(item)
+    sink.close()
 
 
 def words(page: str) -> str:
@@ -80,6 +103,19 @@ class TestReport:
         assert "2 at or above the threshold" in text
         assert page.count("data:image/jpeg") == 4
 
+    def test_a_rejected_slice_shows_its_reason_and_no_answer(self) -> None:
+        item = single(picture(), SHARES)
+        [answer] = item.answers
+        refused = replace(answer.prediction, decision=Verdict.REJECT, reasons=[Reason.BLANK_IMAGE])
+        page = render_report(
+            [replace(item, answers=[replace(answer, prediction=refused)])], bundle()
+        )
+        text = words(page)
+        assert "Answer withheld scan.png" in text
+        assert f"reject {REASON_TEXTS[Reason.BLANK_IMAGE]}" in text
+        assert "Tumor probability" not in text
+        assert "1 to reject" in text
+
     def test_failures_stand_with_their_error(self) -> None:
         text = words(render_report([Failure("bad.dcm", "expected pixels, got none")], bundle()))
         assert "bad.dcm expected pixels, got none" in text
@@ -104,8 +140,56 @@ class TestReport:
         assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
     def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match=r"a\.html: cannot write the report there: \w+"):
+            HtmlReport(tmp_path / "file" / "a.html", bundle())
         with pytest.raises(InputError, match="cannot write the report"):
             write_report([], bundle(), tmp_path)
+
+    def test_counts_stand_on_top_and_the_parts_in_their_order(self) -> None:
+        items = [
+            single(picture("a.png"), SHARES),
+            Failure("bad.dcm", "expected pixels, got none"),
+            volume([picture(f"series#{k}") for k in range(3)], [0.1, 0.9, 0.2], [1]),
+            single(picture("b.png"), SHARES),
+        ]
+        page = render_report(items, bundle())
+        text = words(page)
+        assert "1 series 2 single slices 2 to review 1 not readable" in text
+        titles = ["Inputs that could not be read", "Series", "Slices", "What the classes are"]
+        assert re.findall(r"<h2[^>]*>([^<]*)", page)[:4] == titles
+        places = [text.index(name) for name in ("bad.dcm", "series#1", "a.png", "b.png")]
+        assert places == sorted(places)
+
+
+class TestStreaming:
+    def test_nothing_of_an_answer_is_kept_in_memory(self, tmp_path: Path) -> None:
+        sink = HtmlReport(tmp_path / "a.html", bundle())
+        pixels = []
+        for number in range(3):
+            slice_ = picture(f"{number}.png")
+            pixels.append(weakref.ref(slice_.pixels))
+            sink.write(single(slice_, SHARES))
+        del slice_
+        gc.collect()
+        assert [one() for one in pixels] == [None] * 3
+        sink.close()
+        page = (tmp_path / "a.html").read_text(encoding="utf-8")
+        assert page.count("<article") == 3
+
+    def test_no_file_appears_before_the_page_is_whole(self, tmp_path: Path) -> None:
+        (tmp_path / "a.html").write_text("old")
+        sink = HtmlReport(tmp_path / "a.html", bundle())
+        sink.write(single(picture(), SHARES))
+        assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+        assert (tmp_path / "a.html").read_text() == "old"
+        del sink
+        gc.collect()
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+    def test_a_name_that_utf_8_cannot_hold_is_escaped(self, tmp_path: Path) -> None:
+        write_report([Failure("\udce9.png", "unreadable")], bundle(), tmp_path / "a.html")
+        assert "\\udce9.png" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import typer
 from slicewise.cli.options import BundlePath, Threads, show
 
 if TYPE_CHECKING:
-    from slicewise.explain.overlay import OverlayStyle
     from slicewise.imaging.entry import Entry
     from slicewise.inference.bundle import Bundle
     from slicewise.output.sink import Item, Sink
@@ -136,6 +135,8 @@ def predict(
             progress("answering", tally.files, max(total, tally.files))
     for sink in sinks:
         sink.close()
+    if report is not None:
+        show(f"report: {report}", err=True)
     if tally.slices + tally.errors > 1:
         show(tally.text(time.monotonic() - started), err=True)
     raise typer.Exit(1 if tally.errors else 0)
@@ -197,22 +198,7 @@ def _file_sinks(
 
         sinks.append(PngSink(bundle, style, target))
     if report is not None:
-        sinks.append(_Report(report, bundle, style))
+        from slicewise.output.html import HtmlReport
+
+        sinks.append(HtmlReport(report, bundle, style))
     return sinks
-
-
-class _Report:
-    """The page of all answers."""
-
-    def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle) -> None:
-        self._path, self._bundle, self._style = path, bundle, style
-        self._items: list[Item] = []
-
-    def write(self, item: Item) -> None:
-        self._items.append(item)
-
-    def close(self) -> None:
-        from slicewise.output.html import write_report
-
-        write_report(self._items, self._bundle, self._path, self._style)
-        show(f"report: {self._path}", err=True)

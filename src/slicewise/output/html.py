@@ -1,145 +1,159 @@
-"""One HTML page of all answers: self-contained, no script, readable on paper and on a phone."""
+"""Answers as one HTML page: self-contained, no script, readable on paper and on a phone."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from PIL import Image
 
 from slicewise.errors import InputError
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay, panel_sized
-from slicewise.files import write_whole
+from slicewise.files import whole
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import (
-    REASON_TEXTS,
-    Prediction,
-    Reason,
-    StudyPrediction,
-    Verdict,
-)
-from slicewise.inference.results import DISCLAIMER, SeriesAnswers
-from slicewise.output.html_classes import ClassLook, class_looks
-from slicewise.reports.html import templates
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Verdict
+from slicewise.inference.results import DISCLAIMER
+from slicewise.output.html_classes import class_looks
+from slicewise.output.sink import Item
+from slicewise.reports.html import data_address, jpeg, templates
 from slicewise.text import percent_text
 
-_TEMPLATE = "report.html.j2"
-_JPEG_QUALITY = 86
+_PARTS = ("failures", "series", "slices")
+_CHUNK = 1 << 20
 _GAP = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One class in a list of probabilities."""
-
-    look: ClassLook
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class Card:
-    """One slice on the page; pictures are data addresses."""
+    """One slice on the page; the pictures are data addresses.
 
-    source: str
+    Args:
+        prediction: Of the slice.
+        picture: The slice.
+        overlay: The slice under its heat map.
+        evidence: Whether the heat map has any.
+        drawn: Class that a phantom says was drawn; None for a real picture.
+        peak_in_drawing: Whether the peak lies in the drawn tumor; None where that is not known.
+    """
+
     prediction: Prediction
-    look: ClassLook
-    bars: list[Bar]
-    reasons: list[str]
     picture: str
     overlay: str
     evidence: bool
-    synthetic: bool
-    drawn: ClassLook | None
+    drawn: str | None
     peak_in_drawing: bool | None
 
-    @property
-    def withheld(self) -> bool:
-        """Whether the input was rejected, so that no answer is shown."""
-        return self.prediction.decision is Verdict.REJECT
 
+class HtmlReport:
+    """A sink: the page of all answers, with their pictures and how to read them.
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One slice in the curve of tumor probability through a series."""
-
-    name: str
-    probability: float
-    key: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StudyCard:
-    """One series on the page."""
-
-    prediction: StudyPrediction
-    look: ClassLook
-    reasons: list[str]
-    steps: list[Step]
-    cards: list[Card]
-    drawn: ClassLook | None
-
-    @property
-    def withheld(self) -> bool:
-        """Whether every slice was rejected, so that no answer is shown."""
-        return self.prediction.decision is Verdict.REJECT
-
-
-def write_report(
-    items: Sequence[SeriesAnswers | Failure],
-    bundle: Bundle,
-    path: Path,
-    style: OverlayStyle = DEFAULT_STYLE,
-) -> None:
-    """Write all answers, with pictures and how to read them, as one HTML file.
-
-    Args:
-        items: Answers and failures in the order of the inputs, all from one model.
-        path: File to write; its folder is made where it does not exist.
-
-    Raises:
-        InputError: The file cannot be written.
+    What an answer looks like is made when it comes and kept in unnamed files beside the page;
+    closing joins them below their counts. So a folder of any size takes the memory of a series.
     """
-    page = render_report(items, bundle, style)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, page)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write the report there: {error.strerror}") from error
 
+    def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle = DEFAULT_STYLE) -> None:
+        """Write to `path` once closed.
 
-def render_report(
-    items: Sequence[SeriesAnswers | Failure], bundle: Bundle, style: OverlayStyle = DEFAULT_STYLE
-) -> str:
-    """The page that `write_report` writes."""
-    looks = class_looks(bundle.classes)
-    answered = [item for item in items if isinstance(item, SeriesAnswers)]
-    singles = [item for item in answered if item.study is None]
-    cards = [card for item in singles for card in _cards(item, bundle, looks, style)]
-    studies = [
-        _study_card(item, item.study, bundle, looks, style) for item in answered if item.study
-    ]
-    drawn = [card for card in cards if card.drawn is not None]
-    environment = templates("slicewise.output")
-    environment.filters["percent"] = percent
-    return environment.get_template(_TEMPLATE).render(
-        cards=cards,
-        studies=studies,
-        failures=[item for item in items if isinstance(item, Failure)],
-        decisions=Counter(card.prediction.decision.value for card in cards),
-        drawn=drawn,
-        drawn_as_answered=sum(card.drawn == card.look for card in drawn),
-        looks=looks,
-        bundle=bundle.reference,
-        info=bundle.info,
-        disclaimer=DISCLAIMER,
-    )
+        Args:
+            path: The file; its folder is made where it is missing.
+            bundle: The model that answers.
+            style: How overlays are drawn.
+
+        Raises:
+            InputError: Nothing can be written there.
+        """
+        self._path, self._bundle, self._style = path, bundle, style
+        self._counts: Counter[str] = Counter()
+        self._templates = templates("slicewise.output")
+        self._templates.filters |= {"percent": percent, "reason": REASON_TEXTS.__getitem__}
+        self._templates.globals |= {
+            "looks": class_looks(bundle.classes),
+            "look_of": lambda name: class_looks((name,))[name],
+            "rejected": Verdict.REJECT,
+            "disclaimer": DISCLAIMER,
+        }
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._parts = {name: _spool(path.parent) for name in _PARTS}
+
+    def write(self, item: Item) -> None:
+        """Take the answers of one series, or why an input has none."""
+        if isinstance(item, Failure):
+            self._add("failures", failure=item)
+            return
+        pairs = list(zip(item.series.slices, item.answers, strict=True))
+        if item.study is None:
+            for slice_, answer in pairs:
+                self._add_slice(self._card(slice_, answer))
+            return
+        key = set(item.study.study.key_slices)
+        cards = [self._card(*pair) for pair in pairs if pair[1].prediction.source in key]
+        drawn = next((_drawn(slice_) for slice_ in item.series.slices), None)
+        predictions = [answer.prediction for answer in item.answers]
+        self._add("series", study=item.study, slices=predictions, cards=cards, drawn=drawn)
+
+    def close(self) -> None:
+        """Put the page in place.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        page = self._templates.get_template("report.html.j2").generate(
+            counts=self._counts,
+            bundle=self._bundle.reference,
+            info=self._bundle.info,
+            **{name: _chunks(part) for name, part in self._parts.items()},
+        )
+        with (
+            self._writing(),
+            whole(self._path) as draft,
+            draft.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            file.writelines(page)
+        for part in self._parts.values():
+            part.close()
+
+    def _add(self, part: str, **shown: object) -> None:
+        self._counts[part] += 1
+        text = self._templates.get_template("answer.html.j2").render(part=part, **shown)
+        with self._writing():
+            self._parts[part].write(text)
+
+    def _add_slice(self, card: Card) -> None:
+        self._counts[f"to {card.prediction.decision.value}"] += 1
+        if card.drawn is not None:
+            self._counts["drawn"] += 1
+            self._counts["as drawn"] += card.drawn == card.prediction.label
+        self._add("slices", card=card)
+
+    def _card(self, slice_: Slice, answer: Answer) -> Card:
+        prediction, heat = answer.prediction, heat_map_of(slice_, answer)
+        tumor = prediction.label != self._bundle.negative_class
+        return Card(
+            prediction=prediction,
+            picture=_address(Image.fromarray(display(slice_))),
+            overlay=_address(overlay(slice_, heat, self._style)),
+            evidence=heat.peak is not None,
+            drawn=_drawn(slice_),
+            peak_in_drawing=_peak_in_drawing(heat, slice_) if tumor else None,
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self._path}: cannot write the report there: {error.strerror}"
+            ) from error
 
 
 def percent(share: float) -> str:
@@ -147,72 +161,21 @@ def percent(share: float) -> str:
     return percent_text(share).replace(" ", _GAP)
 
 
-def _cards(
-    item: SeriesAnswers, bundle: Bundle, looks: dict[str, ClassLook], style: OverlayStyle
-) -> list[Card]:
-    pairs = zip(item.series.slices, item.answers, strict=True)
-    return [_card(slice_, answer, bundle, looks, style) for slice_, answer in pairs]
+def _spool(folder: Path) -> IO[str]:
+    return TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", dir=folder)
 
 
-def _card(
-    slice_: Slice, answer: Answer, bundle: Bundle, looks: dict[str, ClassLook], style: OverlayStyle
-) -> Card:
-    prediction = answer.prediction
-    heat = heat_map_of(slice_, answer)
-    return Card(
-        source=prediction.source,
-        prediction=prediction,
-        look=looks[prediction.label],
-        bars=[Bar(looks[name], share) for name, share in prediction.probabilities.items()],
-        reasons=_in_words(prediction.reasons),
-        picture=_data_address(Image.fromarray(display(slice_))),
-        overlay=_data_address(overlay(slice_, heat, style)),
-        evidence=heat.peak is not None,
-        synthetic=slice_.annotations.get("synthetic") == "true",
-        drawn=_drawn(slice_),
-        peak_in_drawing=(
-            None if prediction.label == bundle.negative_class else _peak_in_drawing(heat, slice_)
-        ),
-    )
+def _chunks(part: IO[str]) -> Iterator[str]:
+    """What was written, from the start."""
+    part.seek(0)
+    while text := part.read(_CHUNK):
+        yield text
 
 
-def _study_card(
-    item: SeriesAnswers,
-    study: StudyPrediction,
-    bundle: Bundle,
-    looks: dict[str, ClassLook],
-    style: OverlayStyle,
-) -> StudyCard:
-    key = set(study.study.key_slices)
-    pairs = list(zip(item.series.slices, item.answers, strict=True))
-    return StudyCard(
-        prediction=study,
-        look=looks[study.study.label],
-        reasons=_in_words(study.reasons),
-        steps=[
-            Step(a.prediction.source, a.prediction.tumor_probability, a.prediction.source in key)
-            for a in item.answers
-            if a.prediction.tumor_probability is not None
-        ],
-        cards=[
-            _card(slice_, answer, bundle, looks, style)
-            for slice_, answer in pairs
-            if answer.prediction.source in key
-        ],
-        drawn=next((_drawn(slice_) for slice_ in item.series.slices), None),
-    )
-
-
-def _in_words(reasons: Sequence[Reason]) -> list[str]:
-    return [REASON_TEXTS[reason] for reason in reasons]
-
-
-def _drawn(slice_: Slice) -> ClassLook | None:
+def _drawn(slice_: Slice) -> str | None:
     """What a phantom says was drawn; None for a real picture."""
-    if slice_.annotations.get("synthetic") != "true" or "drawn" not in slice_.annotations:
-        return None
-    name = slice_.annotations["drawn"]
-    return class_looks((name,))[name]
+    notes = slice_.annotations
+    return notes.get("drawn") if notes.get("synthetic") == "true" else None
 
 
 def _peak_in_drawing(heat: HeatMap, slice_: Slice) -> bool | None:
@@ -235,7 +198,5 @@ def _tumor_box(slice_: Slice) -> tuple[float, float, float, float] | None:
     return x, y, width, height
 
 
-def _data_address(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    panel_sized(picture).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _address(picture: Image.Image) -> str:
+    return data_address(jpeg(panel_sized(picture)))
