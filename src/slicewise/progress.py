@@ -53,7 +53,7 @@ class Steps:
         now = time.monotonic()
         if what != self._what:
             self._what, self._began, self._next = what, now, now + EVERY_S
-            self._begin(what)
+            self._begin(what, total)
         rate = done / max(now - self._began, 1e-3)
         self._show(done, total, f"{rate:.1f}/s" if rate else "")
 
@@ -61,7 +61,7 @@ class Steps:
         """A line of its own on stderr."""
         print(text, file=sys.stderr, flush=True)
 
-    def _begin(self, what: str) -> None:
+    def _begin(self, what: str, total: int) -> None:
         """Another kind of work begins."""
 
     def _show(self, done: int, total: int, rate: str) -> None:
@@ -85,10 +85,10 @@ class Bar(Steps):
         """A line of its own above the bar."""
         self._drawn.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _begin(self, what: str) -> None:
+    def _begin(self, what: str, total: int) -> None:
         if self._task is not None:
             self._drawn.remove_task(self._task)
-        self._task = self._drawn.add_task(what, total=None, rate="")
+        self._task = self._drawn.add_task(what, total=total or None, rate="")
 
     def _show(self, done: int, total: int, rate: str) -> None:
         if self._task is not None:

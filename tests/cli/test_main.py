@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+import slicewise
 from slicewise.cli.main import app, main
 
 
@@ -16,9 +21,15 @@ def run(*arguments: str):
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_version():
-    result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"slicewise {version('slicewise')}\n")
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(option):
+    result = run(option)
+    assert (result.exit_code, result.stdout) == (0, f"slicewise {slicewise.__version__}\n")
+
+
+def test_the_version_is_that_of_the_package():
+    written = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert slicewise.__version__ == written["project"]["version"]
 
 
 @pytest.mark.parametrize(
@@ -34,12 +45,40 @@ def test_version():
         ["keys"],
         ["audit"],
         ["monitor"],
+        ["doctor"],
     ],
 )
-def test_every_command_has_help(command):
-    result = run(*command, "--help")
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help(command, option):
+    result = run(*command, option)
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
+    assert result.stdout.isascii()
+
+
+def commands() -> Iterator[tuple[list[str], Any]]:
+    """Every command with its words."""
+    for name, one in typer.main.get_command(app).commands.items():
+        for inner, command in getattr(one, "commands", {"": one}).items():
+            yield [name, inner] if inner else [name], command
+
+
+def test_help_is_sentences_and_every_option_tells_its_default():
+    for words, command in commands():
+        assert "..." not in command.get_short_help_str(66), words
+        for parameter in command.params:
+            text = parameter.help or ""
+            assert text.endswith("."), (words, parameter.name, text)
+            told = (
+                parameter.required
+                or parameter.default is not None
+                or "default" in text
+                or "repeated" in text
+                or parameter.metavar in ("DIR", "FILE")
+                or parameter.name in ("table", "key")
+                or parameter.name.endswith("_column")
+            )
+            assert told, (words, parameter.name, text)
 
 
 def test_help_says_what_it_is_not():
@@ -124,3 +163,45 @@ def test_help_imports_nothing_heavy():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A line of bash in which `slicewise` is this one, as a module."""
+    line = f'set -o pipefail; slicewise() {{ "{sys.executable}" -m slicewise "$@"; }}; {command}'
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_module_is_the_command(tmp_path):
+    assert shell("slicewise -V", tmp_path).stdout == f"slicewise {slicewise.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["slicewise data --help", "slicewise doctor --json"])
+def test_a_reader_that_leaves_early_is_nothing_to_talk_about(tmp_path, command):
+    result = shell(f"{command} | true", tmp_path)
+    assert (result.stdout, result.stderr) == ("", "")
+    assert result.returncode in (0, 1)
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    result = shell("slicewise doctor > /dev/full", tmp_path)
+    assert (result.returncode, result.stderr) == (1, "slicewise: No space left on device\n")
+
+
+def test_without_streams_nothing_fails(tmp_path):
+    assert shell("slicewise -V >&- 2>&-", tmp_path).returncode == 0
+
+
+def test_completion_is_offered(tmp_path):
+    assert "--install-completion" in run("--help").stdout
+    words = "_SLICEWISE_COMPLETE=complete_bash COMP_WORDS='slicewise pre' COMP_CWORD=1"
+    code = "import sys; from slicewise.cli.main import main; sys.argv = ['slicewise']; main()"
+    assert "predict" in shell(f'{words} "{sys.executable}" -c "{code}"', tmp_path).stdout
+
+
+def test_an_error_shows_no_control_character(tmp_path):
+    result = shell("slicewise data build --out m.csv $'a\\x1b[31m\\xe9.yaml'", tmp_path)
+    assert result.returncode == 1
+    assert "\x1b" not in result.stderr
+    assert "a\\x1b[31m\\udce9.yaml" in result.stderr

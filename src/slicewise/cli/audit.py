@@ -119,7 +119,7 @@ def audit_report(
     database: Database = None,
     json_: AsJson = False,
 ) -> None:
-    """Compare the answers of the main model, its challenger and its shadow."""
+    """Compare the answers of main model, challenger and shadow."""
     from slicewise.audit_log.comparison import compare_models
     from slicewise.audit_log.tables import Span
 

@@ -129,6 +129,7 @@ def predict(
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
         sinks += [_printing("json" if json_ else "jsonl" if jsonl else "text", progress), tally]
         total = _total(paths)
+        progress("answering", 0, total)
         for item in items:
             for sink in sinks:
                 sink.write(item)

@@ -53,6 +53,9 @@ def train(
     require_extra("training", "train", "torch")
     from slicewise.data.tasks import parse_task
     from slicewise.training.config import load_config
+
+    config = load_config(path)
+    task = parse_task(config.data.task)
     from slicewise.training.crossval.folds import (
         cross_validate,
         headlines,
@@ -61,8 +64,6 @@ def train(
     )
     from slicewise.training.loop.train import train as run
 
-    config = load_config(path)
-    task = parse_task(config.data.task)
     config, command = _overridden(config, path, {"weights": weights, "boxes": boxes})
     if fold:
         require_folds(config, task, fold)

@@ -25,6 +25,7 @@ MASK_COLUMN = "mask"
 """Extra column: the tumor mask of the slice, `file` or `file#index`, relative like `path`."""
 TAKEN_COLUMN = "taken_as"
 """Extra column: the class that training takes a slice of an unknown tumor type for."""
+NOT_UTF8 = "a manifest holds names in UTF-8 only: rename the file"
 _REQUIRED = ("path", "label", "source", "group", "sha256")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATIENT_PREFIX = f"{Bond.PATIENT.name.lower()}:"
@@ -110,8 +111,8 @@ class Manifest:
     def _seen_from(self, folder: Path, row: ManifestRow) -> ManifestRow:
         """A row with references relative to another folder."""
         path, mask = os.path.relpath(self.resolve(row), folder), self.resolve_mask(row)
-        own = {} if mask is None else {MASK_COLUMN: os.path.relpath(mask, folder)}
-        return replace(row, path=path, extra={**row.extra, **own})
+        own = {} if mask is None else {MASK_COLUMN: as_utf8(os.path.relpath(mask, folder))}
+        return replace(row, path=as_utf8(path), extra={**row.extra, **own})
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -186,6 +187,22 @@ def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
     ]
 
 
+def as_utf8(name: str) -> str:
+    """A name of a file as a manifest has it, whichever encoding this system gives names in.
+
+    Raises:
+        ManifestError: If its bytes are not UTF-8.
+    """
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        raise ManifestError(f"{name}: {NOT_UTF8}") from None
+
+
+def _as_named_here(reference: str) -> str:
+    return os.fsdecode(reference.encode("utf-8"))
+
+
 def _content(row: ManifestRow) -> dict[str, str]:
     """What a row says wherever its files lie."""
     record = _record(row)
@@ -216,7 +233,7 @@ def _row(record: Mapping[str, str], where: str) -> ManifestRow:
             f"{where}, column sha256: expected 64 hexadecimal digits; got {record['sha256']!r}"
         )
     return ManifestRow(
-        path=record["path"],
+        path=_as_named_here(record["path"]),
         label=record["label"],
         source=record["source"],
         patient_id=record["patient_id"],
@@ -225,7 +242,11 @@ def _row(record: Mapping[str, str], where: str) -> ManifestRow:
         sha256=record["sha256"],
         width=_positive(record["width"], f"{where}, column width"),
         height=_positive(record["height"], f"{where}, column height"),
-        extra={name: value for name, value in record.items() if name not in COLUMNS},
+        extra={
+            name: _as_named_here(value) if name == MASK_COLUMN else value
+            for name, value in record.items()
+            if name not in COLUMNS
+        },
     )
 
 

@@ -33,8 +33,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence
     if is_parquet(path):
         _write_parquet(path, rows, columns)
         return
-    cells = ([row.get(name, "") for name in columns] for row in rows)
+    cells = ([_held(row.get(name, "")) for name in columns] for row in rows)
     write_csv(path, chain([columns], cells))
+
+
+def _held(text: str) -> str:
+    """Text that UTF-8 can hold; of bytes that Python could not decode, as far as they are UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_parquet(path: Path) -> bool:
@@ -79,6 +84,6 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, str]], columns: Seque
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("Parquet", "evaluate") from error
-    values = {name: [row.get(name, "") for row in rows] for name in columns}
+    values = {name: [_held(row.get(name, "")) for row in rows] for name in columns}
     with whole(path) as draft:
         parquet.write_table(pyarrow.table(values), draft)

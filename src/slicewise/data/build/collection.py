@@ -20,6 +20,7 @@ from slicewise.data.build.masks import STAR, MaskSpec
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
+from slicewise.data.manifest import NOT_UTF8, as_utf8
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
@@ -63,13 +64,23 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
         own = [entry for entry in listed if not isinstance(entry, Failure)]
         known_of = _known_of([file.inner for file in own], source, used)
         for file, known in zip(own, known_of, strict=True):
-            if known.excluded:
-                excluded.append(Excluded(str(file.path), file.label, name, known.excluded))
+            unwanted = known.excluded or _unnameable(file)
+            if unwanted:
+                excluded.append(Excluded(str(file.path), file.label, name, unwanted))
             else:
                 _require_open(known, file, task, source)
                 files.append(replace(file, known=known))
     _require_different(config, files)
     return files, excluded
+
+
+def _unnameable(file: File) -> str:
+    """Why a manifest cannot name a file; empty where it can."""
+    try:
+        as_utf8(str(file.inner))
+    except ManifestError:
+        return NOT_UTF8
+    return ""
 
 
 def unreadable(reference: str, label: str, source: str, reason: str) -> Excluded:

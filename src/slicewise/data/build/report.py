@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
-from slicewise.text import counted
+from slicewise.text import counted, printable
 
 _SHOWN_REASONS = 12
 
@@ -78,9 +78,10 @@ def _caution(rows: Sequence[ManifestRow]) -> list[str]:
     unknown = sorted({row.source for row in rows if row.group.startswith(COPIES_PREFIX)})
     if not unknown:
         return []
+    names = ", ".join(map(printable, unknown))
     return [
         "",
-        f"caution: no patients or groups are known in {', '.join(unknown)}. Slices of one patient",
+        f"caution: no patients or groups are known in {names}. Slices of one patient",
         "may stand in several splits, and scores on them will be too good. --table or --pattern",
         "with patients or groups prevents it.",
     ]
@@ -93,7 +94,8 @@ def _counts(rows: Sequence[ManifestRow]) -> list[str]:
     groups = Counter((source, label) for source, label, _ in members)
     table = [["source", "class", *SPLITS, "groups"]]
     for kind in sorted(groups):
-        table.append([*kind, *(str(counts[*kind, split]) for split in SPLITS), str(groups[kind])])
+        numbers = [str(counts[*kind, split]) for split in SPLITS]
+        table.append([*map(printable, kind), *numbers, str(groups[kind])])
     totals = [str(sum(row.split == split for row in rows)) for split in SPLITS]
     table.append(["all", "", *totals, str(len({row.group for row in rows}))])
     return _aligned(table)
