@@ -61,12 +61,24 @@ def signed_text(estimate: Mapping[str, Any]) -> str:
     """A difference for people: `+0.120 (+0.040 to +0.200)`, or why there is none."""
     if estimate["value"] is None or estimate["ci_low"] is None:
         return figure_text(estimate)
-    ends = f"{estimate['ci_low']:+.3f} to {estimate['ci_high']:+.3f}"
-    return f"{estimate['value']:+.3f} ({ends})"
+    return change_text(estimate)
+
+
+def change_text(
+    estimate: Mapping[str, Any], digits: int = 3, scale: float = 1.0, unit: str = ""
+) -> str:
+    """The same for a cell of a table, `scale` times as large and with a unit; a dash without it."""
+    value, low, high = (estimate[name] for name in ("value", "ci_low", "ci_high"))
+    if value is None:
+        return "-"
+    text = f"{scale * value:+.{digits}f}{unit}"
+    if low is None:
+        return text
+    return f"{text} ({scale * low:+.{digits}f} to {scale * high:+.{digits}f})"
 
 
 def cell_text(estimate: Mapping[str, Any]) -> str:
-    """The same for a cell of a table: a dash where there is no figure, no reason in words."""
+    """A figure for a cell of a table: a dash where there is none, no reason in words."""
     if estimate["value"] is None:
         return "-"
     if estimate["ci_low"] is None:

@@ -359,7 +359,7 @@ def test_one_tumor_without_its_kind_is_left_out_and_told(folder):
     assert any(s.startswith("1 slice labelled tumor without a kind") for s in report["cautions"])
     assert not any("only tumor from no tumor" in sentence for sentence in report["cautions"])
     for name in ("report.html", "evaluation_report.txt"):
-        assert "of a kind not told" in (folder / "out" / name).read_text()
+        assert "of an unknown kind" in (folder / "out" / name).read_text()
 
 
 def test_slices_that_any_of_several_models_has_seen_are_refused(folder):

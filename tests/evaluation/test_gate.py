@@ -123,7 +123,7 @@ def test_the_file_says_what_was_held_to_what(report, tmp_path):
         ("accuracy: high", "accuracy: .*valid number"),
         ("{}", "at least one limit"),
         ("per_class: {}", "at least one limit"),
-        ("- accuracy", "expected figures and limits; got list"),
+        ("- accuracy", "expected metrics and limits; got list"),
         ("a: [", "expected a gate as YAML"),
         (
             "ece: 0.1\na: [}",

@@ -16,7 +16,6 @@ from builders_reports import ReadPage
 from slicewise.reports.blocks import (
     Bars,
     Bullets,
-    Facts,
     Gallery,
     KeyNumbers,
     Notice,
@@ -59,12 +58,11 @@ def test_every_kind_of_block_is_shown_with_its_words() -> None:
         KeyNumbers((("Accuracy", "0.9", "share answered right"),)),
         Table(("class", "n"), (("glioma", "5"),)),
         Bars((("guessing", 0.25, "25.0 %"),)),
-        Facts((("Seed", "42"),)),
         Pictures((Picture(picture(), "a drawing"),)),
         Gallery((Strip((Picture(None, "gone.png"),), "3 files", 2),)),
         Section("Inner", (Prose("Inside."),)),
         notices=(Notice("caution", "Caution", "Few groups."),),
-        made=(("Command", "slicewise test"),),
+        made=(("Command", "slicewise test"), ("Seed", "42")),
     )
     text = ReadPage(source).text
     for words in ("First.", "one thing", "Look here.", "12", "share answered right", "glioma",

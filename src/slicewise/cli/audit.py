@@ -16,7 +16,7 @@ from slicewise.errors import ConfigError
 from slicewise.files import require_file
 from slicewise.reports.blocks import Prose, Section, Table
 from slicewise.reports.text import render_sections
-from slicewise.text import percent_text, share_text
+from slicewise.text import change_text, percent_text, share_text
 
 if TYPE_CHECKING:
     from slicewise.audit_log.log import AuditLog
@@ -183,7 +183,10 @@ def _compared(arms: list[dict[str, Any]]) -> Section:
 
 
 def _difference(gap: Mapping[str, Any]) -> Section:
-    rows = tuple((name, _gap(value)) for name, value in gap["shares"].items())
+    rows = tuple(
+        (name, "-" if value is None else change_text(value, 1, 100))
+        for name, value in gap["shares"].items()
+    )
     title = f"challenger {_model(gap['challenger'])} minus main {_model(gap['main'])}"
     return Section(title, (Table(("share", "percentage points"), rows),))
 
@@ -214,13 +217,6 @@ def _share(share: Mapping[str, float] | None) -> str:
     if share["ci_low"] is None:
         return f"{percent_text(share['value'])} (no interval)"
     return share_text(share["value"], share["ci_low"], share["ci_high"])
-
-
-def _gap(gap: Mapping[str, float] | None) -> str:
-    if gap is None:
-        return "-"
-    value, low, high = (100 * gap[name] for name in ("value", "ci_low", "ci_high"))
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 @contextmanager

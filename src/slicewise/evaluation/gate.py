@@ -1,6 +1,6 @@
-"""A gate: limits that the figures of a report are held to, by the wrong end of their interval.
+"""A gate: limits that the metrics of a report are held to, by the wrong end of their interval.
 
-A figure passes when even the unfavourable end of its interval keeps the limit: the lower end where
+A metric passes when even the unfavourable end of its interval keeps the limit: the lower end where
 more is better, the upper end of calibration error and Brier score. The limits and their meaning
 are the user's. A passed gate is no statement about use on patients.
 """
@@ -36,9 +36,7 @@ class _Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassLimits(_Limits):
-    """Of one class against the rest."""
-
+class _ClassLimits(_Limits):
     precision: Limit = None
     sensitivity: Limit = None
     specificity: Limit = None
@@ -47,9 +45,7 @@ class ClassLimits(_Limits):
     auprc: Limit = None
 
 
-class TumorLimits(_Limits):
-    """Of any tumor against none, at the threshold."""
-
+class _TumorLimits(_Limits):
     sensitivity: Limit = None
     specificity: Limit = None
     ppv: Limit = None
@@ -58,39 +54,29 @@ class TumorLimits(_Limits):
     auprc: Limit = None
 
 
-class SourceLimits(_Limits):
-    """Of the slices of one source."""
-
+class _SourceLimits(_Limits):
     accuracy: Limit = None
     balanced_accuracy: Limit = None
-    tumor: TumorLimits | None = None
+    tumor: _TumorLimits | None = None
 
 
-class VerdictLimits(_Limits):
-    """Of the slices with one decision."""
-
+class _VerdictLimits(_Limits):
     share: Limit = None
     accuracy: Limit = None
 
 
-class DecisionLimits(_Limits):
-    """Of the decisions."""
-
-    accept: VerdictLimits | None = None
+class _DecisionLimits(_Limits):
+    accept: _VerdictLimits | None = None
 
 
-class ConformalLimits(_Limits):
-    """Of the prediction sets."""
-
+class _ConformalLimits(_Limits):
     coverage: Limit = None
 
 
-class Minimum(_Limits):
-    """What there must be to measure on."""
-
-    n: int | None = Field(None, ge=1, description="Slices.")
-    groups: int | None = Field(None, ge=1, description="Groups.")
-    groups_per_class: int | None = Field(None, ge=1, description="Groups of every class.")
+class _Minimum(_Limits):
+    n: int | None = Field(None, ge=1)
+    groups: int | None = Field(None, ge=1)
+    groups_per_class: int | None = Field(None, ge=1)
 
 
 class Gate(_Limits):
@@ -102,23 +88,19 @@ class Gate(_Limits):
     macro_f1: Limit = None
     ece: Limit = None
     brier: Annotated[float, Field(ge=0, le=2)] | None = None
-    per_class: dict[str, ClassLimits] = Field(default_factory=dict)
-    tumor: TumorLimits | None = None
-    sources: dict[str, SourceLimits] = Field(default_factory=dict)
-    decisions: DecisionLimits | None = None
-    conformal: ConformalLimits | None = None
-    minimum: Minimum | None = None
+    per_class: dict[str, _ClassLimits] = Field(default_factory=dict)
+    tumor: _TumorLimits | None = None
+    sources: dict[str, _SourceLimits] = Field(default_factory=dict)
+    decisions: _DecisionLimits | None = None
+    conformal: _ConformalLimits | None = None
+    minimum: _Minimum | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One limit held to one figure.
+    """One limit held to one metric, which is named by its keys in `metrics.json`, with dots.
 
-    Args:
-        figure: Where it stands in `metrics.json`, with dots.
-        limit: What it must reach, or not exceed.
-        measured: The end of the interval, or the count, that was held to it; None where there is
-            none.
+    What was measured is the end of its interval, or a count; None where there is none.
     """
 
     figure: str
@@ -130,11 +112,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """All checks of a gate.
-
-    Args:
-        checks: In the order of the gate file's sections.
-    """
+    """All checks of a gate, in the order of its file."""
 
     checks: tuple[Check, ...]
 
@@ -142,6 +120,11 @@ class Judgement:
     def passed(self) -> bool:
         """Whether every limit is kept."""
         return all(check.passed for check in self.checks)
+
+    @property
+    def kept(self) -> str:
+        """How many limits are kept, in words."""
+        return f"{sum(check.passed for check in self.checks)} of {len(self.checks)} limits kept"
 
     @property
     def words(self) -> str:
@@ -159,9 +142,9 @@ def load_gate(path: Path) -> Gate:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a gate as YAML; got {_said(error)}") from error
+        raise ConfigError(f"{path}: expected a gate as YAML; got {_reason(error)}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected figures and limits; got {type(content).__name__}")
+        raise ConfigError(f"{path}: expected metrics and limits; got {type(content).__name__}")
     try:
         gate = Gate.model_validate(content)
     except ValidationError as error:
@@ -171,7 +154,7 @@ def load_gate(path: Path) -> Gate:
     return gate
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """An error in one line; of YAML the place, not the name of a text without one."""
     mark = getattr(error, "problem_mark", None)
     if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
@@ -182,29 +165,21 @@ def _said(error: Exception) -> str:
 def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]) -> None:
     """Refuse a gate on classes or sources that are not among those evaluated.
 
-    Args:
-        sources: Those evaluated, at least one.
-
     Raises:
         ConfigError: Names the nearest one that was.
     """
-    for where, asked, known in (
-        ("per_class", gate.per_class, classes),
-        ("sources", gate.sources, sources),
-    ):
-        for name in asked:
-            if name not in known:
-                raise ConfigError(
-                    f"gate: {where}.{name}: expected one of {', '.join(known)} "
-                    f"(nearest: {nearest(name, known)})"
-                )
+    named = [("per_class", name, classes) for name in gate.per_class]
+    named += [("sources", name, sources) for name in gate.sources]
+    for where, name, known in named:
+        if name not in known:
+            raise ConfigError(
+                f"gate: {where}.{name}: expected one of {', '.join(known)} "
+                f"(nearest: {nearest(name, known)})"
+            )
 
 
 def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
-    """Hold a report to a gate.
-
-    Args:
-        report: As in `metrics.json`.
+    """Hold a report, as in `metrics.json`, to a gate.
 
     Raises:
         ConfigError: If the gate names a class or source that was not evaluated.
@@ -259,10 +234,9 @@ def write_gate(judgement: Judgement, gate: Gate, out_dir: Path) -> Section:
         "checks": [asdict(check) for check in judgement.checks],
     }
     write_json(out_dir / "gate.json", content)
-    kept = sum(check.passed for check in judgement.checks)
     return Section.of(
         "Research gate",
-        f"{judgement.words.capitalize()}: {kept} of {len(judgement.checks)} limits kept. {MEANING}",
+        f"{judgement.words.capitalize()}: {judgement.kept}. {MEANING}",
         ("metric", "limit", "measured", "kept", "in words"),
         [
             (c.figure, f"{c.limit:g}", _measured(c), "yes" if c.passed else "no", c.said)

@@ -30,7 +30,7 @@ from slicewise.stats.bootstrap import Bootstrap, Estimate
 
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
 UNCHECKED_NOTICE = "May include slices the model was trained on (--allow-seen, not checked)"
-UNTYPED = "labelled tumor, of a kind not told; other slices tell theirs"
+UNTYPED = "labelled tumor, of an unknown kind; that of other slices is known"
 INTERVALS = "group bootstrap, percentiles; for shares of 0 or 1 Wilson over groups"
 
 
@@ -42,8 +42,9 @@ class Refusals:
         seen: Paths of slices with a duplicate among those the model was trained on.
         seen_check: What they were compared with, or why they were not, in words.
         failed: Slices that could not be read, or whose file has changed.
-        untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
         allow_seen: Whether the seen slices were evaluated all the same.
+        untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
+        checked: Whether every model could be checked for `seen`.
     """
 
     seen: tuple[str, ...]
@@ -55,29 +56,22 @@ class Refusals:
 
     @property
     def notice(self) -> str | None:
-        """What every file has to say; None where nothing has to be said.
-
-        Seen slices were asked for and none is there: then nothing has to be said, unless a model
-        could not be checked.
-        """
-        if not self.allow_seen:
+        """What every file has to say; None where no seen slice was, or may have been, let in."""
+        if not self.allow_seen or (self.checked and not self.seen):
             return None
-        if self.seen:
-            return SEEN_NOTICE
-        return None if self.checked else UNCHECKED_NOTICE
+        return SEEN_NOTICE if self.seen else UNCHECKED_NOTICE
 
     def as_json(self) -> dict[str, Any]:
         """Their fields of `metrics.json`."""
         check = {"check": self.seen_check, "checked": self.checked}
-        listed = {"count": len(self.seen), "paths": list(self.seen), **check}
-        none = {"count": 0, "paths": [], **check}
-        failed = {"count": len(self.failed), "errors": [asdict(failure) for failure in self.failed]}
-        untyped = {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED}
-        others = {"failed": failed, "untyped": untyped}
-        if not self.allow_seen:
-            return {"allow_seen": False, "refused": {"seen": listed, **others}}
-        refused = {"seen": none, **others}
-        return {"allow_seen": True, "refused": refused, "seen_evaluated": listed}
+        seen = {"count": len(self.seen), "paths": list(self.seen), **check}
+        refused = {
+            "seen": {"count": 0, "paths": [], **check} if self.allow_seen else seen,
+            "failed": {"count": len(self.failed), "errors": [asdict(one) for one in self.failed]},
+            "untyped": {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED},
+        }
+        evaluated = {"seen_evaluated": seen} if self.allow_seen else {}
+        return {"allow_seen": self.allow_seen, "refused": refused, **evaluated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +111,14 @@ def write_metrics(
     Args:
         table: What was answered, with fitted temperatures and thresholds where there are any.
         out_dir: Folder for the files; made where missing, files of the same name are replaced.
-        context: Where the table comes from.
         neighbour: (N,) whether the nearest training slice has the same label, or in words why that
             is not known.
-        bootstrap: How intervals are made; 1000 resamples, 95 %, seed 42 where None.
 
     Returns:
         What was written to `metrics.json`.
 
     Raises:
-        MissingExtraError: If pictures are wanted and matplotlib is not installed; nothing is
-            written then.
+        MissingExtraError: Pictures are wanted and matplotlib is missing; nothing is written then.
     """
     if plots:
         require_plots()
@@ -163,13 +154,13 @@ def write_pages(
     first: Sequence[Section] = (),
     more: Sequence[Section] = (),
 ) -> None:
-    """Write `report.html` and `evaluation_report.txt`.
+    """Write `report.html` and `evaluation_report.txt` beside the files of `write_metrics`.
 
     Args:
-        report: Its metrics, as `write_metrics` returned them.
-        out_dir: Where the files of `write_metrics` are.
-        judgement: Of the gate, where one was given.
-        first: Sections that stand before all others.
+        report: The metrics, as `write_metrics` returned them.
+        plots: Whether its pictures were drawn.
+        first: Sections that stand before those that every report has.
+        more: Sections that stand after them.
     """
     sections = [*first, *answer_sections(table, report, out_dir if plots else None), *more]
     page = evaluation_page(report, sections, judgement)

@@ -12,7 +12,7 @@ from slicewise.arrays import Bools, Floats, Ints
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
-from slicewise.evaluation.sections.patterns import patterns
+from slicewise.evaluation.sections.mistakes import error_analysis
 from slicewise.evaluation.sections.sweep import best_here
 from slicewise.predictions.table import PredictionTable
 from slicewise.stats import metrics
@@ -100,7 +100,7 @@ def summarise(
         report["per_class"][name] |= _counts(table, mine)
     report["decisions"] |= decision_counts(table)
     report["threshold_sweep"] = best_here(table)
-    report["patterns"] = patterns(table)
+    report["patterns"] = error_analysis(table)
     report["groups_of_copies"] = _sources_of_copies(table)
     report["per_source"] = {
         str(source): _source_summary(table.take(table.sources == source), bootstrap)

@@ -33,12 +33,10 @@ _GAP = "\N{NO-BREAK SPACE}"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One slice on the page; the pictures are data addresses.
+    """One slice on the page.
 
     Args:
-        prediction: Of the slice.
-        picture: The slice.
-        overlay: The slice under its heat map.
+        picture: The slice as a data address; `overlay` with its heat map.
         evidence: Whether the heat map has any.
         drawn: Class that a phantom says was drawn; None for a real picture.
         peak_in_drawing: Whether the peak lies in the drawn tumor; None where that is not known.
@@ -60,12 +58,7 @@ class HtmlReport:
     """
 
     def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle = DEFAULT_STYLE) -> None:
-        """Write to `path` once closed.
-
-        Args:
-            path: The file; its folder is made where it is missing.
-            bundle: The model that answers.
-            style: How overlays are drawn.
+        """Write to `path` once closed; its folder is made where it is missing.
 
         Raises:
             InputError: Nothing can be written there.
@@ -101,11 +94,7 @@ class HtmlReport:
         self._add("series", study=item.study, slices=predictions, cards=cards, drawn=drawn)
 
     def close(self) -> None:
-        """Put the page in place.
-
-        Raises:
-            InputError: It cannot be written.
-        """
+        """Put the page in place; an InputError says that it cannot be written."""
         page = self._templates.get_template("report.html.j2").generate(
             counts=self._counts,
             bundle=self._bundle.reference,
@@ -179,23 +168,18 @@ def _drawn(slice_: Slice) -> str | None:
 
 
 def _peak_in_drawing(heat: HeatMap, slice_: Slice) -> bool | None:
-    """Whether the peak lies in the box of the drawn tumor; None where there is no peak or box."""
-    box = _tumor_box(slice_)
-    if heat.peak is None or box is None:
-        return None
-    x, y, width, height = box
-    row, column = ((at + 0.5) / side for at, side in zip(heat.peak, slice_.shape, strict=True))
-    return abs(column - x) <= width / 2 and abs(row - y) <= height / 2
+    """Whether the peak lies in the box of the drawn tumor; None where there is no peak or box.
 
-
-def _tumor_box(slice_: Slice) -> tuple[float, float, float, float] | None:
-    """Centre, width and height of the drawn tumor as shares; None where a file does not tell."""
+    The box is its centre, width and height as shares of the slice.
+    """
     try:
-        numbers = [float(share) for share in slice_.annotations.get("tumor_box", "").split()]
-        x, y, width, height = numbers
+        x, y, width, height = map(float, slice_.annotations.get("tumor_box", "").split())
     except ValueError:  # anyone may write such a note into a PNG
         return None
-    return x, y, width, height
+    if heat.peak is None:
+        return None
+    row, column = ((at + 0.5) / side for at, side in zip(heat.peak, slice_.shape, strict=True))
+    return abs(column - x) <= width / 2 and abs(row - y) <= height / 2
 
 
 def _address(picture: Image.Image) -> str:

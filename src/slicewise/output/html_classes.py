@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import cycle
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ClassLook:
-    """How one class is shown.
-
-    Args:
-        colour: CSS colour of its bar; never the only sign of the class.
-        gloss: One line on what the class is; empty where none is known.
-    """
+class ClassLook(NamedTuple):
+    """The colour is a CSS one, and never the only sign of the class."""
 
     title: str
     colour: str
@@ -51,13 +46,8 @@ _SPARE_COLOURS = ("#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f
 
 def class_looks(classes: tuple[str, ...]) -> dict[str, ClassLook]:
     """How each class of a model is shown; classes of the user's own get a spare colour."""
-    looks = {}
-    spare = 0
-    for name in classes:
-        if name in _KNOWN:
-            looks[name] = _KNOWN[name]
-        else:
-            colour = _SPARE_COLOURS[spare % len(_SPARE_COLOURS)]
-            looks[name] = ClassLook(name.replace("_", " ").capitalize(), colour, "")
-            spare += 1
-    return looks
+    spare = cycle(_SPARE_COLOURS)
+    return {
+        name: _KNOWN.get(name) or ClassLook(name.replace("_", " ").capitalize(), next(spare), "")
+        for name in classes
+    }

@@ -27,7 +27,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One sentence to be seen first, with a word on what it is, such as `caution`."""
+    """What is to be seen first, with a word on what it is, such as `caution`."""
 
     kind: Kind
     label: str
@@ -38,15 +38,14 @@ class Notice:
 class Tally:
     """Counts side by side, each with what was counted."""
 
-    counts: tuple[tuple[int | str, str], ...]
+    counts: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyNumbers:
-    """Numbers with their names and meanings: rows of title, value and meaning."""
+    """Numbers that a report opens with: title, value and meaning of each."""
 
     rows: tuple[tuple[str, str, str], ...]
-    columns: tuple[str, str, str] = ("metric", "value", "meaning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,6 @@ class Bars:
     """Shares as bars: name, share in [0, 1], and the share in words."""
 
     rows: tuple[tuple[str, float, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Terms, each with what is to be said of it."""
-
-    rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +122,12 @@ class Section:
         return cls(title, tuple(blocks))
 
 
-Block = (
-    Prose
-    | Bullets
-    | Notice
-    | Tally
-    | KeyNumbers
-    | Table
-    | Bars
-    | Facts
-    | Pictures
-    | Gallery
-    | Section
-)
+Block = Prose | Bullets | Notice | Tally | KeyNumbers | Table | Bars | Pictures | Gallery | Section
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole report.
-
-    Args:
-        disclaimer: What it must not be used for; it stands above all else.
-        sections: In their order.
-    """
+    """A whole report: of what, what it must not be used for, and in pairs how it was made."""
 
     title: str
     subtitle: str

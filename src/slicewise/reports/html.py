@@ -6,35 +6,34 @@ import base64
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import jinja2
 from PIL import Image
 
-from slicewise.reports.blocks import Page, Picture
+from slicewise.reports.blocks import Page
 
 FRAME = "slicewise.reports.templates"
-_TEMPLATE = "page.html.j2"
 _JPEG_QUALITY = 84
-_WIDE, _ROW = 1.3, 2.2
-"""Width over height from which on a lone picture is shown larger, and any one takes a row."""
 _COUNT = re.compile(r"[\d,]+")
 
 
 def render_html(page: Page) -> str:
     """A report as one self-contained page: no script, readable on a phone and on paper."""
     environment = templates()
-    environment.filters["kind"] = lambda block: type(block).__name__
-    environment.filters["shown"] = _shown
-    environment.filters["numeric"] = _numeric
-    return environment.get_template(_TEMPLATE).render(page=page)
+    environment.filters |= {
+        "kind": lambda block: type(block).__name__,
+        "address": lambda content: data_address(_read(content)),
+        "aspect": _aspect,
+        "counts": _counts,
+    }
+    return environment.get_template("page.html.j2").render(page=page)
 
 
 def templates(package: str = FRAME) -> jinja2.Environment:
-    """Templates of a package, which may extend `base.html.j2`; an unknown variable is an error.
+    """Templates of a package, such as `slicewise.output`, which may extend `base.html.j2`.
 
-    Args:
-        package: With the templates, such as `slicewise.output`.
+    An unknown variable is an error.
     """
     places = [jinja2.PackageLoader(name, ".") for name in dict.fromkeys((package, FRAME))]
     return jinja2.Environment(
@@ -64,23 +63,16 @@ def jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    address: str
-    wide: bool
-    row: bool
+def _read(content: Path | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
 
 
-def _shown(picture: Picture) -> _Shown | None:
-    if picture.content is None:
-        return None
-    content = picture.content
-    content = content if isinstance(content, bytes) else content.read_bytes()
-    with Image.open(io.BytesIO(content)) as opened:
-        shape = opened.width / opened.height
-    return _Shown(data_address(content), wide=shape > _WIDE, row=shape > _ROW)
+def _aspect(content: Path | bytes) -> float:
+    """Width over height."""
+    with Image.open(io.BytesIO(_read(content))) as opened:
+        return opened.width / opened.height
 
 
-def _numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
+def _counts(rows: Sequence[Sequence[str]]) -> list[bool]:
     """Which columns hold counts alone."""
-    return [all(_COUNT.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [all(map(_COUNT.fullmatch, column)) for column in zip(*rows, strict=True)]

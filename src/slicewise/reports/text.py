@@ -6,81 +6,65 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from slicewise.reports.blocks import (
-    Bars,
-    Block,
-    Bullets,
-    Facts,
-    Gallery,
-    KeyNumbers,
-    Notice,
-    Page,
-    Picture,
-    Pictures,
-    Prose,
-    Section,
-    Table,
-    Tally,
-)
+from slicewise.reports import blocks
 
 WIDTH = 100
 
 
-def render_text(page: Page, folder: Path | None = None) -> str:
-    """A whole report.
-
-    Args:
-        folder: Where it stands; picture files are named from there.
-    """
-    lines = [page.title, "=" * WIDTH, *_wrapped(page.disclaimer), *_wrapped(page.subtitle)]
+def render_text(page: blocks.Page, folder: Path | None = None) -> str:
+    """A whole report, which stands in a folder; picture files are named from there."""
+    lines = [page.title, "=" * WIDTH, *_wrapped(page.disclaimer), *_wrapped(page.subtitle), ""]
+    for notice in page.notices:
+        lines += _block(notice, folder)
     if page.notices:
-        lines += ["", *(line for notice in page.notices for line in _block(notice, folder))]
-    made = [Section("How this was made", (Facts(page.made),))] if page.made else []
-    return "\n".join([*lines, "", render_sections([*page.sections, *made], folder)]) + "\n"
+        lines.append("")
+    lines.append(render_sections(page.sections, folder))
+    if page.made:
+        lines += ["", *_heading("How this was made", "-")]
+        lines += [line for pair in page.made for line in _wrapped(": ".join(pair))]
+    return "\n".join(lines) + "\n"
 
 
-def render_sections(sections: Iterable[Section], folder: Path | None = None) -> str:
+def render_sections(sections: Iterable[blocks.Section], folder: Path | None = None) -> str:
     """Sections alone, an empty line between them."""
-    return "\n\n".join("\n".join(_section(section, folder)) for section in sections)
+    return "\n\n".join("\n".join(_section(section, folder, "-")) for section in sections)
 
 
-def _section(section: Section, folder: Path | None, line: str = "-") -> Iterator[str]:
-    yield section.title
-    yield line * len(section.title)
+def _section(section: blocks.Section, folder: Path | None, rule: str) -> Iterator[str]:
+    yield from _heading(section.title, rule)
     for number, block in enumerate(section.blocks):
-        if number and not isinstance(block, Notice):
+        if number and not isinstance(block, blocks.Notice):
             yield ""
         yield from _block(block, folder)
 
 
-def _block(block: Block, folder: Path | None) -> Iterator[str]:
+def _block(block: blocks.Block, folder: Path | None) -> Iterator[str]:
     match block:
-        case Prose(text):
+        case blocks.Prose(text):
             for paragraph in text.split("\n\n"):
                 yield from _wrapped(paragraph)
-        case Bullets(items):
+        case blocks.Bullets(items):
             for item in items:
                 yield from _wrapped(item, "* ")
-        case Notice(_, label, text):
+        case blocks.Notice(_, label, text):
             yield from _wrapped(f"{label.upper()}: {text}", "* ")
-        case Tally(counts):
+        case blocks.Tally(counts):
             yield from _wrapped(", ".join(f"{count} {what}" for count, what in counts))
-        case KeyNumbers() | Table():
-            yield from _table(block.columns, block.rows)
-        case Bars(rows):
+        case blocks.KeyNumbers(rows):
+            yield from _table(("metric", "value", "meaning"), rows)
+        case blocks.Table(columns, rows):
+            yield from _table(columns, rows)
+        case blocks.Bars(rows):
             yield from _aligned([(name, text) for name, _, text in rows])
-        case Facts(rows):
-            for term, text in rows:
-                yield from _wrapped(f"{term}: {text}")
-        case Pictures(pictures):
+        case blocks.Pictures(pictures):
             yield from _named(pictures, folder)
-        case Gallery(strips):
+        case blocks.Gallery(strips):
             yield from _named([one for strip in strips for one in strip.pictures], folder)
-        case Section():
+        case blocks.Section():
             yield from _section(block, folder, "~")
 
 
-def _named(pictures: Iterable[Picture], folder: Path | None) -> list[str]:
+def _named(pictures: Iterable[blocks.Picture], folder: Path | None) -> list[str]:
     """Names of files, and captions of pictures that stand on the page alone."""
     names = [
         str(one.content.relative_to(folder) if folder else one.content)
@@ -91,27 +75,27 @@ def _named(pictures: Iterable[Picture], folder: Path | None) -> list[str]:
     return _wrapped(f"Pictures: {', '.join(names)}")
 
 
+def _heading(title: str, rule: str) -> list[str]:
+    return [title, rule * len(title)]
+
+
 def _wrapped(text: str, bullet: str = "") -> list[str]:
+    indent = " " * len(bullet)
     return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=bullet,
-        subsequent_indent=" " * len(bullet),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        text, WIDTH, initial_indent=bullet, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not any(columns):
         return _aligned(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
-    return _aligned([columns, ["-" * width for width in widths], *rows])
+    rules = ["-" * max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    return _aligned([columns, rules, *rows])
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Columns of equal width, two blanks between them; the last one is not padded."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        yield "  ".join(padded).rstrip()
+        yield "  ".join(map(str.ljust, cells, widths)).rstrip()

@@ -68,7 +68,7 @@ def test_folds_without_a_figure_are_left_out_and_counted():
     assert lone["reason"] == "an interval needs at least 2 folds; got 1"
     none = figures_over_folds({"2": REPORTS["2"]})["tumor"]["specificity"]
     assert (none["mean"], none["folds"]) == (None, 0)
-    assert none["reason"] == "no fold has this figure"
+    assert none["reason"] == "no fold has this metric"
 
 
 def test_each_fold_keeps_its_own_figures():

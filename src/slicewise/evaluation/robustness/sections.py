@@ -8,60 +8,53 @@ from typing import Any
 
 from slicewise.evaluation.robustness.results import NO_INTERVAL
 from slicewise.reports.blocks import Section
-from slicewise.text import share_text
+from slicewise.text import change_text, share_text
 
 _SHOWN_LEVELS = (1, 3, 5)
 
 
 def corruption_section(report: Mapping[str, Any], picture: Path) -> Section:
-    """What image corruptions do to answers; the table has levels 1, 3 and 5.
-
-    Args:
-        report: As in `robustness.json`.
-    """
-    shown = ("accuracy", "accuracy_change", "accepted", "accepted_wrong")
-    levels = [("unchanged", "0", report["clean"])]
-    levels += [
-        (name.replace("_", " "), f"{level['level']} ({level['strength']:g})", level)
+    """What image corruptions do to answers, of `robustness.json`; the table has three levels."""
+    rows = [_row("unchanged", "0", report["clean"])]
+    rows += [
+        _row(name, f"{level['level']} ({level['strength']:g})", level)
         for name, entry in report["perturbations"].items()
         for level in entry["levels"]
         if level["level"] in _SHOWN_LEVELS
     ]
-    return Section.of(
-        "Image corruptions",
-        _corruption_text(report),
-        ("corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
-         "accepted and wrong"),
-        [
-            (name, strength, *(_words(key, found[key]) if key in found else "" for key in shown))
-            for name, strength, found in levels
-        ],
-        [picture],
+    columns = (
+        "corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
+        "accepted and wrong",
     )  # fmt: skip
+    return Section.of("Image corruptions", _corruption_text(report), columns, rows, [picture])
+
+
+def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+    change = found.get("accuracy_change")
+    return (
+        name.replace("_", " "),
+        strength,
+        _share(found["accuracy"]),
+        "" if change is None else change_text(change, 1, 100, " points"),
+        _share(found["accepted"]),
+        _share(found["accepted_wrong"]),
+    )
 
 
 def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
-    """What happens to pictures that are no slice, or no longer one.
-
-    Args:
-        report: As in `robustness.json`.
-    """
-    return Section.of(
-        "Out-of-distribution inputs",
-        _ood_text(report),
-        ("kind", "family", "limits fitted on it", "n", "accepted", "for review", "rejected"),
-        [
-            (
-                name.replace("_", " "),
-                entry["family"],
-                "yes" if entry["fitted_on"] else "no",
-                str(entry["n"]),
-                *(_share(entry[key]) for key in ("accepted", "reviewed", "rejected")),
-            )
-            for name, entry in report["strange"]["kinds"].items()
-        ],
-        [picture],
-    )
+    """What happens to pictures that are no slice, or no longer one, of `robustness.json`."""
+    rows = [
+        (
+            name.replace("_", " "),
+            entry["family"],
+            "yes" if entry["fitted_on"] else "no",
+            str(entry["n"]),
+            *(_share(entry[key]) for key in ("accepted", "reviewed", "rejected")),
+        )
+        for name, entry in report["strange"]["kinds"].items()
+    ]
+    columns = ("kind", "family", "limits fitted on it", "n", "accepted", "for review", "rejected")
+    return Section.of("Out-of-distribution inputs", _ood_text(report), columns, rows, [picture])
 
 
 def _corruption_text(report: Mapping[str, Any]) -> str:
@@ -102,19 +95,7 @@ def _warning(report: Mapping[str, Any]) -> list[str]:
     return [] if report["notice"] is None else [str(report["notice"])]
 
 
-def _words(key: str, estimate: Mapping[str, Any]) -> str:
-    return _change(estimate) if key == "accuracy_change" else _share(estimate)
-
-
 def _share(estimate: Mapping[str, Any]) -> str:
     if estimate["value"] is None:
         return "none"
     return share_text(estimate["value"], estimate["ci_low"], estimate["ci_high"])
-
-
-def _change(estimate: Mapping[str, Any]) -> str:
-    """`-3.0 points (-5.1 to -1.0)`."""
-    value = f"{100 * estimate['value']:+.1f} points"
-    if estimate["ci_low"] is None:
-        return value
-    return f"{value} ({100 * estimate['ci_low']:+.1f} to {100 * estimate['ci_high']:+.1f})"

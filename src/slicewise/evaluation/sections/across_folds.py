@@ -8,24 +8,13 @@ from typing import Any
 import numpy as np
 
 from slicewise.errors import EvaluationError, MissingExtraError
-from slicewise.evaluation.sections.headlines import at
+from slicewise.evaluation.sections.headlines import OVERALL, TUMOR_FIRST, at
 from slicewise.evaluation.summary import tree_of
 from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Key
 from slicewise.text import cell_text
 
-FIGURES: tuple[Key, ...] = (
-    ("accuracy",),
-    ("balanced_accuracy",),
-    ("macro_auroc",),
-    ("macro_f1",),
-    ("ece",),
-    ("brier",),
-    ("memorisation_1nn",),
-    ("tumor", "sensitivity"),
-    ("tumor", "specificity"),
-    ("tumor", "auroc"),
-)
+FIGURES = tuple(headline.path for headline in (*OVERALL, *TUMOR_FIRST))
 LEVEL = 0.95
 LARGEST: Mapping[Key, float] = {("brier",): 2.0}
 """Largest value of the metrics that may exceed 1; none falls below 0."""
@@ -55,9 +44,6 @@ def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     A metric that a fold does not have (such as a specificity without tumor-free slices) is taken
     over the others; `folds` says how many there are.
 
-    Args:
-        reports: By fold, the content of its `metrics.json`.
-
     Raises:
         MissingExtraError: If SciPy is not installed.
     """
@@ -70,11 +56,7 @@ def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, An
 
 
 def folds_section(report: Mapping[str, Any]) -> Section:
-    """The folds beside each other, then their mean with its interval.
-
-    Args:
-        report: With `folds` and `over_folds`.
-    """
+    """The folds beside each other, then their mean: of a report with `folds` and `over_folds`."""
     folds, over = report["folds"], report["over_folds"]
     counts = [(name, *(str(own[name]) for own in folds.values()), "") for name in ("n", "groups")]
     metrics = [
@@ -95,12 +77,8 @@ def folds_section(report: Mapping[str, Any]) -> Section:
     )
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """Mean plus and minus Student's t times the standard error (Student 1908).
-
-    Args:
-        values: (n,) at least two numbers.
-        level: Coverage, in (0, 1).
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean plus and minus Student's t times the standard error, 95 % (Student 1908).
 
     Raises:
         EvaluationError: If there are fewer than two values.
@@ -113,19 +91,16 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
     except ModuleNotFoundError:
         raise MissingExtraError("an interval over folds", "evaluate") from None
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * error
+    reach = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
     return float(np.mean(values)) - reach, float(np.mean(values)) + reach
 
 
 def _spread(values: Sequence[float], largest: float) -> dict[str, Any]:
-    count = len(values)
-    none = {"mean": None, "sd": None, "ci_low": None, "ci_high": None, "folds": count}
-    if not count:
-        return {**none, "reason": "no fold has this figure"}
-    mean = float(np.mean(values))
+    count, mean = len(values), float(np.mean(values)) if values else None
     if count < 2:
-        return {**none, "mean": mean, "reason": "an interval needs at least 2 folds; got 1"}
+        reason = "an interval needs at least 2 folds; got 1" if count else "no fold has this metric"
+        none = {"sd": None, "ci_low": None, "ci_high": None}
+        return {"mean": mean, **none, "folds": count, "reason": reason}
     low, high = t_interval(values)
-    sd = float(np.std(values, ddof=1))
     ends = {"ci_low": max(low, 0.0), "ci_high": min(high, largest)}
-    return {"mean": mean, "sd": sd, **ends, "folds": count}
+    return {"mean": mean, "sd": float(np.std(values, ddof=1)), **ends, "folds": count}

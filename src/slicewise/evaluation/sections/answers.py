@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slicewise.evaluation.sections.headlines import ACCURACY, CALIBRATION, TUMOR
-from slicewise.evaluation.sections.patterns import CONFIDENT, confident_errors
+from slicewise.evaluation.sections.mistakes import CONFIDENT, confident_errors
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ from slicewise.arrays import Floats, Strings
 from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.plots import draw_reliability
+from slicewise.evaluation.summary import nested
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import drawing
 from slicewise.stats import metrics
-from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.text import cell_text
+from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.text import cell_text, change_text
 
 UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED = "uncalibrated", "temperature", "bias_corrected"
 METHODS = (UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED)
@@ -34,11 +37,12 @@ _SMALLEST = np.finfo(np.float64).tiny
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """The same answers under each calibration.
+    """The same answers under each calibration, each row by what was fitted without its group.
 
     Args:
-        tables: By method; each row has what was fitted without its group.
-        failed: By method that could not be fitted: why.
+        tables: By method that could be fitted.
+        failed: By method that could not: why.
+        folds: Into how many parts the groups were dealt.
     """
 
     tables: Mapping[str, PredictionTable]
@@ -46,44 +50,24 @@ class Compared:
     folds: int
 
     def as_json(self, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
-        """ECE, Brier score and NLL of each, and what each gains over the one before it.
-
-        Args:
-            bootstrap: How intervals are made; the default of `Bootstrap` where None.
-        """
-        estimates = self._estimates(bootstrap or Bootstrap())
-        return {
-            "description": self._description(),
-            "parts": self.folds,
-            "methods": {
-                method: {name: estimates[method, name].as_json() for name in FIGURES}
-                for method in METHODS
-            },
-            "change": {
-                f"{method}_minus_{before}": {
-                    name: estimates[f"{method}_minus_{before}", name].as_json() for name in FIGURES
-                }
-                for before, method in _STEPS
-            },
-        }
+        """ECE, Brier score and NLL of each, and what each gains over the one before it."""
+        asked: dict[Key, Quantity] = {}
+        for method in METHODS:
+            for name, quantity in self._quantities(method).items():
+                asked["methods", method, name] = quantity
+        for before, after in pairwise(METHODS):
+            for name in FIGURES:
+                pair = asked["methods", before, name], asked["methods", after, name]
+                asked["change", f"{after}_minus_{before}", name] = _difference(*pair)
+        table = self.tables[UNCALIBRATED]
+        found = group_intervals(asked, table.groups, table.labels, bootstrap or Bootstrap())
+        return {"description": self._description(), "parts": self.folds, **nested(found)}
 
     def _description(self) -> str:
         if len(self.failed) == len(METHODS) - 1:
             reasons = "; ".join(sorted(set(self.failed.values())))
             return f"No calibration could be fitted: {reasons}."
         return DESCRIPTION.format(others=self.folds - 1, folds=self.folds)
-
-    def _estimates(self, bootstrap: Bootstrap) -> dict[Key, Estimate]:
-        quantities = {method: self._quantities(method) for method in METHODS}
-        asked: dict[Key, Quantity] = {}
-        for method, own in quantities.items():
-            asked |= {(method, name): quantity for name, quantity in own.items()}
-        for before, method in _STEPS:
-            for name in FIGURES:
-                pair = (quantities[before][name], quantities[method][name])
-                asked[f"{method}_minus_{before}", name] = _difference(*pair)
-        table = self.tables[UNCALIBRATED]
-        return group_intervals(asked, table.groups, table.labels, bootstrap)
 
     def _quantities(self, method: str) -> dict[str, Quantity]:
         if method in self.failed:
@@ -98,9 +82,6 @@ class Compared:
         }
 
 
-_STEPS = ((UNCALIBRATED, TEMPERATURE), (TEMPERATURE, BIAS_CORRECTED))
-
-
 def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
     """Calibrate a table in each way, every group by what was fitted on other groups.
 
@@ -108,7 +89,6 @@ def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42)
         table: Answers for slices that no weight behind them was trained on.
         folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
         seed: Of the order in which they are dealt.
-
     """
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
     count = min(folds, *sizes)
@@ -123,15 +103,7 @@ def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42)
 
 
 def draw_calibration(compared: Compared, method: str, path: Path) -> None:
-    """Reliability before and after a calibration, side by side.
-
-    Args:
-        compared: From `compare_calibrations`.
-        method: `temperature` or `bias_corrected`, none that failed.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
+    """Reliability before and after a calibration that did not fail, side by side."""
     table = compared.tables[method]
     title = f"Calibration, {table.n} slices of {table.n_groups} groups"
     names = ("before", f"after: {method.replace('_', '-')}, fitted on other groups")
@@ -143,15 +115,10 @@ def draw_calibration(compared: Compared, method: str, path: Path) -> None:
 
 
 def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> Section:
-    """Each calibration with its figures, and what it gains over the one before it.
-
-    Args:
-        comparison: From `Compared.as_json`.
-        picture: From `draw_calibration`; None where nothing was drawn.
-    """
+    """Each calibration of `Compared.as_json`, and what it gains over the one before it."""
     rows = [
         (name.replace("_", " "), *(show(metrics[metric]) for metric in FIGURES))
-        for part, show in (("methods", cell_text), ("change", _change_text))
+        for part, show in (("methods", cell_text), ("change", partial(change_text, digits=4)))
         for name, metrics in comparison[part].items()
     ]
     return Section.of(
@@ -160,18 +127,8 @@ def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> 
         "gain.",
         ("calibration", "ECE", "Brier score", "negative log likelihood"),
         rows,
-        () if picture is None else (picture,),
+        [picture] if picture else [],
     )
-
-
-def _change_text(estimate: Mapping[str, Any]) -> str:
-    """A difference with its sign: `-0.0120 (-0.0200 to -0.0040)`, or a dash."""
-    if estimate["value"] is None:
-        return "-"
-    text = f"{estimate['value']:+.4f}"
-    if estimate["ci_low"] is None:
-        return text
-    return f"{text} ({estimate['ci_low']:+.4f} to {estimate['ci_high']:+.4f})"
 
 
 def _parts(table: PredictionTable, count: int, seed: int) -> Strings:

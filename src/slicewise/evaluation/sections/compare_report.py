@@ -21,7 +21,7 @@ from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, drawing, grid
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.text import cell_text
+from slicewise.text import cell_text, change_text
 
 COMPARED = (*(h for h in OVERALL if h is not COPYING), *TUMOR, *ACCEPTED)
 FALLING = (*SMALLER_IS_BETTER, "risk_coverage_area")
@@ -122,12 +122,9 @@ def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
     gap = headline.figure(differences)
-    if gap["value"] is None:
-        return "-"
     if gap["ci_low"] is None:
-        return f"{gap['value']:+.3f}"
-    verdict = decided(gap, falling=headline.path[-1] in FALLING)
-    return f"{gap['value']:+.3f} ({gap['ci_low']:+.3f} to {gap['ci_high']:+.3f}): {verdict}"
+        return change_text(gap)
+    return f"{change_text(gap)}: {decided(gap, falling=headline.path[-1] in FALLING)}"
 
 
 def _draw(content: Mapping[str, Any], path: Path) -> Path:

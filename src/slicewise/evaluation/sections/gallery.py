@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from slicewise.arrays import Ints
 from slicewise.evaluation.evaluate import Evaluated
-from slicewise.evaluation.sections.patterns import confident_errors
+from slicewise.evaluation.sections.mistakes import confident_errors
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
 from slicewise.files import whole

@@ -63,7 +63,7 @@ TUMOR = (
     _of("tumor.auroc", "Tumor AUROC", "how well tumors are ranked above the others"),
     _of("tumor.auprc", "Tumor AUPRC", "average precision; depends on the mix"),
 )
-_TUMOR_FIRST = (*TUMOR[:2], TUMOR[4])
+TUMOR_FIRST = (*TUMOR[:2], TUMOR[4])
 ACCEPTED = (
     _of("decisions.accept.share", "Accepted", "share of answers that stand alone"),
     _of("decisions.accept.accuracy", "Accuracy of accepted", "share of these that is right"),
@@ -73,8 +73,8 @@ ACCEPTED = (
 def headlines(report: Mapping[str, Any]) -> Iterator[Headline]:
     """Those that this task and model have."""
     yield from OVERALL
-    if any(headline.figure(report)["value"] is not None for headline in _TUMOR_FIRST):
-        yield from _TUMOR_FIRST
+    if any(headline.figure(report)["value"] is not None for headline in TUMOR_FIRST):
+        yield from TUMOR_FIRST
     counts = report["decisions"]["counts"]
     if counts is not None and counts["accept"]:
         yield from ACCEPTED

@@ -9,16 +9,7 @@ from slicewise.evaluation.gate import Judgement
 from slicewise.evaluation.sections.advice import advice
 from slicewise.evaluation.sections.headlines import headlines
 from slicewise.inference.results import DISCLAIMER
-from slicewise.reports.blocks import (
-    Block,
-    Bullets,
-    KeyNumbers,
-    Notice,
-    Page,
-    Prose,
-    Section,
-    Tally,
-)
+from slicewise.reports import blocks
 
 Report = Mapping[str, Any]
 _DECIDED = {"accept": "accepted", "review": "to review", "reject": "rejected"}
@@ -26,42 +17,35 @@ _SHA256_DIGITS = 64
 
 
 def evaluation_page(
-    report: Report, sections: Sequence[Section], judgement: Judgement | None = None
-) -> Page:
-    """The whole report.
-
-    Args:
-        report: As in `metrics.json`.
-        sections: In the order in which they stand.
-        judgement: Of the gate, where one was given.
-    """
+    report: Report, sections: Sequence[blocks.Section], judgement: Judgement | None = None
+) -> blocks.Page:
+    """The whole report, from the content of `metrics.json` and the sections in their order."""
     bundle = report["bundle"]
     model = "" if bundle is None else f"{bundle['name']} {bundle['version']}, "
-    last = Section("Advice", tuple(_advice(report)))
-    return Page(
+    last = blocks.Section("Advice", tuple(_advice(report)))
+    return blocks.Page(
         "SliceWise evaluation",
         f"{model}split {report['split']}. These are metrics of one model on these slices; none is "
         "evidence of clinical performance.",
         DISCLAIMER,
-        (Section("Summary", tuple(_summary(report, judgement))), *sections, last),
-        tuple(Notice("caution", "Caution", sentence) for sentence in report["cautions"]),
+        (blocks.Section("Summary", tuple(_summary(report, judgement))), *sections, last),
+        tuple(blocks.Notice("caution", "Caution", sentence) for sentence in report["cautions"]),
         tuple(_made(report)),
     )
 
 
-def _summary(report: Report, judgement: Judgement | None) -> Iterator[Block]:
-    yield Tally(tuple(_counts(report)))
+def _summary(report: Report, judgement: Judgement | None) -> Iterator[blocks.Block]:
+    yield blocks.Tally(tuple(_counts(report)))
     if judgement is not None:
-        kept = sum(check.passed for check in judgement.checks)
-        text = f"{kept} of {len(judgement.checks)} limits kept"
-        yield Notice("good" if judgement.passed else "alert", judgement.words.capitalize(), text)
+        kind: blocks.Kind = "good" if judgement.passed else "alert"
+        yield blocks.Notice(kind, judgement.words.capitalize(), judgement.kept)
     interval = report["interval"]
-    yield Prose(
+    yield blocks.Prose(
         "A group is what may belong together: a patient where known, else copies of one slice. In "
         f"brackets stands the range of {100 * interval['level']:g} % of the values found on "
         f"{interval['resamples']} resamples of whole groups."
     )
-    yield KeyNumbers(tuple((h.title, h.text(report), h.meaning) for h in headlines(report)))
+    yield blocks.KeyNumbers(tuple((h.title, h.text(report), h.meaning) for h in headlines(report)))
 
 
 def _counts(report: Report) -> Iterator[tuple[int, str]]:
@@ -76,13 +60,13 @@ def _counts(report: Report) -> Iterator[tuple[int, str]]:
         yield count, _DECIDED[verdict]
 
 
-def _advice(report: Report) -> Iterator[Block]:
+def _advice(report: Report) -> Iterator[blocks.Block]:
     sentences = advice(report)
     if sentences:
-        yield Prose("Each sentence follows from a fixed rule on the metrics above.")
-        yield Bullets(tuple(sentences))
+        yield blocks.Prose("Each sentence follows from a fixed rule on the metrics above.")
+        yield blocks.Bullets(tuple(sentences))
     else:
-        yield Prose("No rule had anything to say.")
+        yield blocks.Prose("No rule had anything to say.")
 
 
 def _made(report: Report) -> Iterator[tuple[str, str]]:

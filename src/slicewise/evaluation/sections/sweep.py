@@ -16,14 +16,7 @@ from slicewise.stats.curves import threshold_counts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """Metrics at every distinct tumor probability taken as threshold, from strict to loose.
-
-    Args:
-        thresholds: (T,) falling.
-        sensitivity: (T,) share of the tumors flagged.
-        specificity: (T,) share of the tumor-free slices left alone.
-        ppv: (T,) share of tumors among the flagged.
-    """
+    """Metrics (T,) at every distinct tumor probability taken as threshold; these fall."""
 
     thresholds: Floats
     sensitivity: Floats
@@ -60,23 +53,16 @@ def best_here(table: PredictionTable) -> dict[str, Any]:
     """The threshold with the largest sensitivity + specificity - 1 on these very slices.
 
     It is given to compare with, not to use: a threshold chosen on the slices it is measured on
-    looks better than it is.
-
-    Returns:
-        `threshold`, `sensitivity`, `specificity`, `youden_j`; all None with a `reason` where
-        there is none.
+    looks better than it is. All of it is None, with a `reason`, where there is none.
     """
+    names = ("threshold", "sensitivity", "specificity", "youden_j")
     try:
         point = youden_j(table.tumor_probability(), table.is_tumor(), table.groups)
     except EvaluationError as undefined:
-        names = ("threshold", "sensitivity", "specificity", "youden_j")
         return {**dict.fromkeys(names), "reason": str(undefined)}
-    return {
-        "threshold": point.threshold,
-        "sensitivity": point.sensitivity,
-        "specificity": point.specificity,
-        "youden_j": point.sensitivity + point.specificity - 1,
-    }
+    best = point.sensitivity + point.specificity - 1
+    values = (point.threshold, point.sensitivity, point.specificity, best)
+    return dict(zip(names, values, strict=True))
 
 
 def at(found: Sweep, threshold: float) -> tuple[float, float]:

@@ -7,12 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from builders_evaluation import FOUR, table_of
-from slicewise.evaluation.sections.patterns import (
-    confidence_spread,
-    confident_errors,
-    confusions,
-    patterns,
-)
+from slicewise.evaluation.sections.mistakes import confident_errors, confusions, error_analysis
 
 
 def mistaken():
@@ -43,15 +38,15 @@ def test_errors_are_ranked_by_confidence():
 
 
 def test_confidence_of_right_and_wrong():
-    spread = confidence_spread(mistaken())
+    spread = error_analysis(mistaken())["confidence"]
     assert (spread["right"]["n"], spread["wrong"]["n"]) == (9, 3)
     assert spread["wrong"]["p50"] < spread["right"]["p10"]
     assert (spread["right"]["confident"], spread["wrong"]["confident"]) == (9, 1)
 
 
-def test_without_a_mistake_there_is_no_pattern():
+def test_without_a_mistake_there_is_nothing_to_analyse():
     table = table_of(skill=99)
-    found = patterns(table)
+    found = error_analysis(table)
     assert found["mistakes"] == []
     assert found["confidence"]["wrong"] == {"n": 0, "p10": None, "p50": None, "p90": None,
                                             "confident": 0}  # fmt: skip
