@@ -1,10 +1,10 @@
-"""How often strange pictures and unseen kinds of tumor are accepted, and real slices refused.
+"""How often images pictures and unseen kinds of tumor are accepted, and real slices refused.
 
 `python -m benchmarks.refusal RUN --out refusal.json` takes the folder of a cross-validation
 (`RUN/fold-N` with bundle, manifest and evaluation). Each fold is decided as by the final model:
 calibration, threshold, prediction sets and acceptance come from the pooled held-out answers of the
 other folds. The limits on unlike pictures are those of the fold's own model, fitted on its own
-validation groups, but with one half of the kinds of strange pictures; what is reported are its
+validation groups, but with one half of the kinds of images pictures; what is reported are its
 held-out fold and the kinds of the other half, which it never saw. Both halves are done in turn.
 
 `--without CLASS=RUN/fold-N` (repeatable) adds a model that was trained without a class: how many
@@ -46,16 +46,11 @@ from slicewise.stats.intervals import share_of
 from slicewise.synthetic.ood.kinds import KINDS, kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import load_config
+from slicewise.training.config import RunConfig, load_config
 from slicewise.training.crossval.rule_across_folds import GATES
+from slicewise.training.data.dataset import load_split
 from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import (
-    donors_of,
-    evidence_of,
-    ood_evidence,
-    seen_of,
-    trust_reference_of,
-)
+from slicewise.training.export.evidence import donors_of, evidence_of, ood_evidence
 from slicewise.training.loop.run import CONFIG_NAME
 
 SEED = 42
@@ -136,49 +131,50 @@ def _one_fold(
     folder: Path, others: Sequence[Path], per_kind: int, seed: int
 ) -> tuple[dict[str, list[Outcome]], list[PredictionTable]]:
     """Outcomes by kind, and its held-out slices decided under each half."""
-    manifest, classifier = _loaded(folder)
+    config, manifest, classifier = _loaded(folder)
     test = manifest.subset("test").rows
     slices = [read_slice(manifest.resolve(row)) for row in test]
     donors = [slices[i] for i in np.random.default_rng(SEED).permutation(len(slices))[:100]]
-    known = seen_of(classifier, manifest, "train")
-    trust = trust_reference_of(classifier, manifest, known, SEED)
-    table = evidence_of(classifier, manifest, "test", trust).table
+    train, validation, held_out = (
+        evidence_of(classifier, load_split(config, manifest, split))
+        for split in ("train", "val", "test")
+    )
+    trust = train.trust_reference(classifier.bundle.classes, SEED)
+    table = held_out.table(classifier, trust)
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     real = []
-    settings = load_config(folder / CONFIG_NAME).bundle
-    rule = rule_of_folds(others, classifier.bundle.negative_class, settings)
-    for half, model in _halves(classifier, manifest, known, trust, rule, settings).items():
+    rule = rule_of_folds(others, classifier.bundle.negative_class, config.bundle)
+    drawn_from = donors_of(manifest.subset("val"), SEED)
+    models = {
+        half: _fit(
+            classifier,
+            rule,
+            (validation.seen, train.seen),
+            trust,
+            kinds_of(half),
+            drawn_from,
+            config.bundle,
+        )
+        for half in ("A", "B")
+    }  # the same graph and rule, with limits fitted on each half of the kinds
+    for half, model in models.items():
         real.append(_decided(table, model, model.verdicts(slices)))
         other = "B" if half == "A" else "A"
         # Real things are few and never fitted on: once is enough.
         unseen = [*kinds_of(other), *(kinds_of("report only") if half == "A" else [])]
-        for kind in _shown(unseen, f"{folder.name}: strange pictures but those of half {half}"):
+        for kind in _shown(
+            unseen, f"{folder.name}: out-of-distribution images but those of half {half}"
+        ):
             pictures = list(ood_slices(kind.name, per_kind, seed, donors))
             kinds[kind.name] += model.verdicts(pictures)
     return kinds, real
 
 
-def _loaded(folder: Path) -> tuple[Manifest, Classifier]:
+def _loaded(folder: Path) -> tuple[RunConfig, Manifest, Classifier]:
     bundle = load_bundle(folder / "bundle")
     bare = replace(bundle, info=bundle.info.model_copy(update={"decision": DecisionRule()}))
-    return Manifest.read(folder / "manifest.csv"), Classifier(bare)
-
-
-def _halves(
-    classifier: Classifier,
-    manifest: Manifest,
-    known: Seen,
-    trust: TrustReference,
-    rule: DecisionRule,
-    settings: BundleConfig,
-) -> dict[str, Fitted]:
-    """The same graph and rule, with limits fitted on each half of the kinds."""
-    real = seen_of(classifier, manifest, "val")
-    donors = donors_of(manifest, manifest.subset("val").rows, SEED)
-    return {
-        half: _fit(classifier, rule, (real, known), trust, kinds_of(half), donors, settings)
-        for half in ("A", "B")
-    }
+    config = load_config(folder / CONFIG_NAME)
+    return config, Manifest.read(folder / "manifest.csv"), Classifier(bare)
 
 
 def _fit(
@@ -191,15 +187,15 @@ def _fit(
     settings: BundleConfig,
 ) -> Fitted:
     refusal, (real, known) = settings.refusal, seen
-    strange = ood_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
-    scores = cross_scores(real, strange, known, seed=SEED)
+    images = ood_evidence(classifier, kinds, donors, refusal.per_kind, SEED)
+    scores = cross_scores(real, images, known, seed=SEED)
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, refusal.reviewed, refusal.rejected)
     complete = rule.model_copy(update={"out_of_distribution": limits})
     bundle = classifier.bundle
     info = bundle.info.model_copy(update={"decision": complete})
     fitted = {
-        OOD_NAME: fit_ood_detector(real, strange, known).to_bytes(),
+        OOD_NAME: fit_ood_detector(real, images, known).to_bytes(),
         TRUST_NAME: trust.to_bytes(),
     }
     files = {**bundle.files, **fitted}
@@ -275,23 +271,25 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
     The manifest beside the fold is without the class; the slices come from the one the other folds
     were made from, named by `four_class.csv` beside the runs.
     """
-    manifest, classifier = _loaded(folder)
+    config, manifest, classifier = _loaded(folder)
     everything = Manifest.read(folder.parents[1] / "four_class.csv")
     rows = [row for row in everything.rows if row.label == name]
-    settings = load_config(folder / CONFIG_NAME).bundle
-    real, known = (seen_of(classifier, manifest, split) for split in ("val", "train"))
-    trust = trust_reference_of(classifier, manifest, known, SEED)
-    held_out = evidence_of(classifier, manifest, "test", trust).table
-    rule = fit_decision(held_out, "its held-out groups", settings)
-    donors = donors_of(manifest, manifest.subset("val").rows, SEED)
-    model = _fit(classifier, rule, (real, known), trust, kinds_of(), donors, settings)
+    train, validation, test = (
+        evidence_of(classifier, load_split(config, manifest, split))
+        for split in ("train", "val", "test")
+    )
+    trust = train.trust_reference(classifier.bundle.classes, SEED)
+    rule = fit_decision(test.table(classifier, trust), "its held-out groups", config.bundle)
+    donors = donors_of(manifest.subset("val"), SEED)
+    seen = (validation.seen, train.seen)
+    model = _fit(classifier, rule, seen, trust, kinds_of(), donors, config.bundle)
     slices = [read_slice(everything.resolve(row)) for row in _shown(rows, f"Reading {name}")]
     found = model.answers(slices)
     accepted = np.array([answer.prediction.decision is Verdict.ACCEPT for answer in found])
     typed = accepted & np.array([answer.prediction.label != NO_TUMOR for answer in found])
     groups = np.array([row.group for row in rows])
-    test = manifest.subset("test").rows
-    fitted_on = model.answers([read_slice(manifest.resolve(row)) for row in test])
+    held_out = manifest.subset("test").rows
+    fitted_on = model.answers([read_slice(manifest.resolve(row)) for row in held_out])
     kept = np.mean([answer.prediction.decision is Verdict.ACCEPT for answer in fitted_on])
     quantities = {
         ("accepted",): share_of(accepted),
@@ -302,7 +300,7 @@ def _unseen(name: str, folder: Path) -> dict[str, Any]:
         "n": len(rows),
         "groups": len(set(groups.tolist())),
         **{key[0]: value.as_json() for key, value in intervals.items()},
-        "accepted_of_the_slices_it_was_fitted_on": {"n": len(test), "value": float(kept)},
+        "accepted_of_the_slices_it_was_fitted_on": {"n": len(held_out), "value": float(kept)},
         "kept_where_half_of_the_known_are": {
             score: float(np.mean(of_new >= np.median(of_known)))
             for (score, of_known), of_new in zip(

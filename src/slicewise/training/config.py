@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -124,6 +125,11 @@ class TrainerConfig(Section):
     profile: bool = Field(
         False, description="Write fit-profile.txt: where the time of a step goes."
     )
+
+    @property
+    def workers(self) -> int:
+        """Threads that decode and measure slices."""
+        return self.threads or os.cpu_count() or 1
 
 
 class EarlyStoppingConfig(Section):

@@ -11,13 +11,16 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from builders_training import head_image, write_heads
+from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
 from slicewise.imaging.formats.raster import ANNOTATION_PREFIX
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess
+from slicewise.imaging.read import read_slice
+from slicewise.inference.ood import appearances_of
 from slicewise.training.data.dataset import (
     EpochSampler,
-    load_images,
+    load_slices,
     ordered_loader,
     training_loader,
 )
@@ -31,22 +34,46 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def test_images_are_preprocessed_in_the_order_of_the_rows(tmp_path, manifest):
-    images = load_images(manifest, SPEC, tmp_path / "cache")
+    images = load_slices(manifest, SPEC, tmp_path / "cache").images
     assert (images.shape, images.dtype) == ((8, 32, 32), np.uint8)
     expected = preprocess(head_image(0, 1).astype(np.float32), SPEC).image
     np.testing.assert_array_equal(images[1], expected)
 
 
 def test_decoded_pixels_are_read_from_the_cache(tmp_path, manifest):
-    first = load_images(manifest, SPEC, tmp_path / "cache")
+    first = load_slices(manifest, SPEC, tmp_path / "cache")
     shutil.rmtree(tmp_path / "heads")
-    np.testing.assert_array_equal(load_images(manifest, SPEC, tmp_path / "cache"), first)
+    again = load_slices(manifest, SPEC, tmp_path / "cache")
+    np.testing.assert_array_equal(again.records, first.records)
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npy"]
+
+
+def test_one_pass_gives_all_that_is_kept_of_a_slice(tmp_path, manifest):
+    slices = load_slices(manifest, SPEC, tmp_path / "cache")
+    read = [read_slice(manifest.resolve(row)) for row in manifest.rows]
+    np.testing.assert_array_equal(slices.appearances, appearances_of(read))
+    prints = concatenate([fingerprint(slice_.pixels) for slice_ in read])
+    for name in ("codes", "boxes", "digests"):
+        found, expected = getattr(slices.fingerprints, name), getattr(prints, name)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+    assert slices.shape(3) == (64, 64)
+    assert slices.placement(3) == preprocess(read[3].pixels, SPEC).placement
+    assert slices.groups.tolist() == [row.group for row in manifest.rows]
+
+
+def test_every_number_of_threads_decodes_the_same(tmp_path, manifest):
+    pages = [Image.fromarray(head_image(1, seed)) for seed in range(5)]
+    pages[0].save(manifest.folder / "stack.tif", save_all=True, append_images=pages[1:])
+    volume = [replace(manifest.rows[0], path=f"stack.tif#{i}", sha256="") for i in range(5)]
+    mixed = replace(manifest, rows=(*manifest.rows[:4], *volume, *manifest.rows[4:]))
+    one, many = (load_slices(mixed, SPEC, tmp_path / str(n), n).records for n in (1, 4))
+    np.testing.assert_array_equal(one, many)
 
 
 @pytest.mark.parametrize("change", ["spec", "content", "order", "pipeline"])
 def test_the_cache_is_not_used_for_anything_else(tmp_path, manifest, change, monkeypatch):
-    load_images(manifest, SPEC, tmp_path / "cache")
+    load_slices(manifest, SPEC, tmp_path / "cache")
     spec, rows = SPEC, manifest.rows
     if change == "spec":
         spec = PreprocessSpec(size=32, crop="none")
@@ -59,7 +86,7 @@ def test_the_cache_is_not_used_for_anything_else(tmp_path, manifest, change, mon
         monkeypatch.setattr("slicewise.training.data.dataset.PIPELINE_VERSION", 2)
     else:
         rows = rows[::-1]
-    load_images(replace(manifest, rows=rows), spec, tmp_path / "cache")
+    load_slices(replace(manifest, rows=rows), spec, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
@@ -67,7 +94,7 @@ def test_a_changed_file_is_refused_and_named(tmp_path, manifest):
     row = manifest.rows[2]
     Image.fromarray(head_image(3, 99)).save(manifest.resolve(row))
     with pytest.raises(TrainingError, match=f"1 of 8 .*{row.path}: .* {row.sha256[:12]}"):
-        load_images(manifest, SPEC, tmp_path / "cache")
+        load_slices(manifest, SPEC, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -80,12 +107,12 @@ def test_a_volume_is_held_to_the_hash_of_its_file(tmp_path):
         path="stack.tif#1",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    (image,) = load_images(Manifest((row,), tmp_path), SPEC, tmp_path / "cache")
+    (image,) = load_slices(Manifest((row,), tmp_path), SPEC, tmp_path / "cache").images
     expected = preprocess(head_image(0, 2).astype(np.float32), SPEC).image
     np.testing.assert_array_equal(image, expected)
     wrong = Manifest((replace(row, sha256="0" * 64),), tmp_path)
     with pytest.raises(TrainingError, match="changed since"):
-        load_images(wrong, SPEC, tmp_path / "cache")
+        load_slices(wrong, SPEC, tmp_path / "cache")
 
 
 def test_a_synthetic_slice_is_refused(tmp_path, manifest):
@@ -96,7 +123,7 @@ def test_a_synthetic_slice_is_refused(tmp_path, manifest):
     content = Path(manifest.resolve(row)).read_bytes()
     rows = (replace(row, sha256=hashlib.sha256(content).hexdigest()), *manifest.rows[1:])
     with pytest.raises(TrainingError, match=f"1 of 8 .*{row.path}: .*got a synthetic one"):
-        load_images(replace(manifest, rows=rows), SPEC, tmp_path / "cache")
+        load_slices(replace(manifest, rows=rows), SPEC, tmp_path / "cache")
 
 
 def test_two_runs_that_decode_the_same_slices_do_not_share_a_file(tmp_path, manifest, monkeypatch):
@@ -105,11 +132,11 @@ def test_two_runs_that_decode_the_same_slices_do_not_share_a_file(tmp_path, mani
     def noted(file, images, **options) -> None:
         names.append(file.name)
         if len(names) == 1:
-            load_images(manifest, SPEC, cache)
+            load_slices(manifest, SPEC, cache)
         save(file, images, **options)
 
     monkeypatch.setattr(np, "save", noted)
-    load_images(manifest, SPEC, cache)
+    load_slices(manifest, SPEC, cache)
     assert len(set(names)) == 2
     assert [path.suffix for path in cache.iterdir()] == [".npy"]
 
@@ -120,7 +147,7 @@ def test_every_unreadable_slice_is_named_and_nothing_is_cached(tmp_path, manifes
     named[1].write_bytes(b"text")
     named[2].unlink()
     with pytest.raises(TrainingError, match="3 of 8 slices cannot be used") as caught:
-        load_images(manifest, SPEC, tmp_path / "cache")
+        load_slices(manifest, SPEC, tmp_path / "cache")
     assert all(str(path) in str(caught.value) for path in named)
     assert not (tmp_path / "cache").exists()
 
@@ -129,7 +156,7 @@ def test_many_unreadable_slices_are_counted(tmp_path, manifest):
     for row in manifest.rows:
         Path(manifest.resolve(row)).write_bytes(b"")
     with pytest.raises(TrainingError, match="8 of 8 slices cannot be used") as caught:
-        load_images(manifest, SPEC, tmp_path / "cache")
+        load_slices(manifest, SPEC, tmp_path / "cache")
     assert str(caught.value).count("got an empty file") == 5
 
 

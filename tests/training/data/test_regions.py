@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,15 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import ManifestError
 from slicewise.imaging.preprocess import Placement, PreprocessSpec
+from slicewise.training.data.dataset import load_slices
 from slicewise.training.data.regions import load_regions, placed
 
 SPEC = PreprocessSpec(size=32, crop="none")
+
+
+def regions_of(manifest: Manifest, table: Path, cache: Path) -> np.ndarray:
+    slices = load_slices(manifest, SPEC, cache.with_name("slices"))
+    return load_regions(slices, FOUR_CLASS, SPEC, table, cache)
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def boxes(manifest: Manifest, text: str = "0.5,0.25,0.5,0.25"):
 
 
 def test_a_box_lies_on_the_square_where_it_lies_on_the_slice(manifest, tmp_path):
-    regions = load_regions(manifest, FOUR_CLASS, SPEC, boxes(manifest), tmp_path / "cache")
+    regions = regions_of(manifest, boxes(manifest), tmp_path / "cache")
     assert regions.shape == (len(manifest.rows), 32, 32)
     expected = np.zeros((32, 32), dtype=bool)
     expected[4:12, 8:24] = True
@@ -41,11 +48,11 @@ def test_a_box_lies_on_the_square_where_it_lies_on_the_slice(manifest, tmp_path)
 
 def test_regions_are_kept_and_made_anew_for_another_table(manifest, tmp_path):
     cache = tmp_path / "cache"
-    first = load_regions(manifest, FOUR_CLASS, SPEC, boxes(manifest), cache)
-    again = load_regions(manifest, FOUR_CLASS, SPEC, boxes(manifest), cache)
+    first = regions_of(manifest, boxes(manifest), cache)
+    again = regions_of(manifest, boxes(manifest), cache)
     assert len(list(cache.iterdir())) == 1
     assert (first == again).all()
-    other = load_regions(manifest, FOUR_CLASS, SPEC, boxes(manifest, "0.5,0.5,0.2,0.2"), cache)
+    other = regions_of(manifest, boxes(manifest, "0.5,0.5,0.2,0.2"), cache)
     assert len(list(cache.iterdir())) == 2
     assert (first != other).any()
 
@@ -57,9 +64,7 @@ def test_masks_come_before_boxes(manifest, tmp_path):
     mask[40:60, 40:60] = 255
     Image.fromarray(mask).save(manifest.folder / "mask.png")
     rows = tuple(replace(row, extra={**row.extra, "mask": "mask.png"}) for row in manifest.rows)
-    regions = load_regions(
-        replace(manifest, rows=rows), FOUR_CLASS, SPEC, boxes(manifest), tmp_path / "cache"
-    )
+    regions = regions_of(replace(manifest, rows=rows), boxes(manifest), tmp_path / "cache")
     for row, region in zip(rows, regions, strict=True):
         if row.label == "no_tumor":
             assert not region.any()
@@ -79,4 +84,4 @@ def test_what_lies_outside_of_the_slice_is_no_region():
 def test_a_table_that_is_none_is_refused(manifest, tmp_path):
     (tmp_path / "bad.csv").write_text("path,x\na,1\n")
     with pytest.raises(ManifestError, match="x_center"):
-        load_regions(manifest, FOUR_CLASS, SPEC, tmp_path / "bad.csv", tmp_path / "cache")
+        regions_of(manifest, tmp_path / "bad.csv", tmp_path / "cache")

@@ -18,14 +18,14 @@ from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import match
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
-from slicewise.imaging.preprocess import to_batch
+from slicewise.imaging.preprocess import PreprocessSpec, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import STUDY_RULES
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import ModelConfig
-from slicewise.training.data.dataset import load_images
+from slicewise.training.data.dataset import load_slices, load_split
 from slicewise.training.export.bundling import draft, exported, make_product, seen_fingerprints
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.export.evidence import evidence_of
@@ -68,9 +68,8 @@ def test_matrices_are_stored_as_float16(finished):
 
 def test_the_bundle_answers_with_the_weights_of_the_best_epoch(finished, manifest):
     config = run_config(finished.parent.parent)
-    images = np.asarray(
-        load_images(manifest.subset("test"), config.preprocessing, finished / "cache")
-    )
+    test = manifest.subset("test")
+    images = load_slices(test, config.preprocessing, finished.parent / "other").images
     found = Classifier.load(finished / "bundle").run(to_batch(images)).logits
     network = trained_weights(finished)
     np.testing.assert_allclose(found, logits_of(rounded(network, "float16"), images), atol=1e-4)
@@ -84,7 +83,8 @@ def test_temperature_and_threshold_come_from_the_validation_split(finished, mani
     splits = prepare(config, FOUR_CLASS, manifest)
     stored = rounded(trained_weights(finished), "float16")
     logits = logits_of(stored, splits["val"].images)
-    found = evidence_of(Classifier.load(finished / "bundle"), manifest, "val").table
+    classifier = Classifier.load(finished / "bundle")
+    found = evidence_of(classifier, load_split(config, manifest, "val")).table(classifier)
     again = fit_decision(replace(found, logits=logits), "here", BundleConfig())
     assert again.temperature == pytest.approx(rule.temperature, rel=1e-3)
     found = again.operating_point
@@ -114,10 +114,10 @@ def test_a_draft_answers_before_its_figures_are_known(tmp_path):
 
 
 def test_fingerprints_are_the_same_bytes_again(tmp_path):
-    manifest = write_heads(tmp_path, groups=2)
-    with np.load(io.BytesIO(seen_fingerprints(manifest))) as first:
+    slices = load_slices(write_heads(tmp_path, groups=2), PreprocessSpec(size=32), tmp_path)
+    with np.load(io.BytesIO(seen_fingerprints([slices]))) as first:
         kept = {name: first[name] for name in first.files}
-    with np.load(io.BytesIO(seen_fingerprints(manifest))) as again:
+    with np.load(io.BytesIO(seen_fingerprints([slices]))) as again:
         for name, values in kept.items():
             np.testing.assert_array_equal(again[name], values)
 

@@ -9,9 +9,9 @@ from onnx import numpy_helper
 
 from builders import SIZE, spot_batch, trained_network
 from builders_training import write_heads
-from slicewise.imaging.preprocess import PreprocessSpec, preprocess
-from slicewise.imaging.read import read_slice
+from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.runtime import ort
+from slicewise.training.data.dataset import load_slices
 from slicewise.training.export import quantize
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
@@ -84,11 +84,9 @@ def test_permuting_reaches_whole_numbers(graphs: tuple[bytes, bytes]) -> None:
 
 def test_ranges_come_from_training_slices(tmp_path, monkeypatch) -> None:
     manifest, spec = write_heads(tmp_path), PreprocessSpec(size=SIZE)
-    train = manifest.subset("train").rows
-    known = [preprocess(read_slice(manifest.resolve(row)).pixels, spec).image for row in train]
-    found = calibration_images(manifest, spec)
-    np.testing.assert_array_equal(found, known)
+    train = load_slices(manifest.subset("train"), spec, tmp_path / "cache")
+    np.testing.assert_array_equal(calibration_images(train), train.images)
     monkeypatch.setattr(quantize, "CALIBRATION", 3)
-    some = calibration_images(manifest, spec)
+    some = calibration_images(train)
     assert len(some) == 3
-    assert all(any(np.array_equal(one, each) for each in known) for one in some)
+    assert all(any(np.array_equal(one, each) for each in train.images) for one in some)

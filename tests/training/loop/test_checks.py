@@ -30,7 +30,7 @@ def unread(monkeypatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError("a pixel was read")
 
-    monkeypatch.setattr(run, "load_images", refuse)
+    monkeypatch.setattr(run, "load_split", refuse)
     monkeypatch.setattr("slicewise.imaging.read.read_slices", refuse)
 
 

@@ -25,6 +25,7 @@ from slicewise.inference.bundle import load_bundle, pack_bundle, write_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import RunConfig, load_config, save_config
+from slicewise.training.data.dataset import load_split
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
 from slicewise.training.loop import train as module
@@ -258,7 +259,7 @@ def test_whole_numbers_are_fitted_on_training_slices_from_the_checkpoint(trained
     bundle = load_bundle(folder)
     assert bundle.info.weight_storage == "int8"
     manifest = Manifest.read(trained.data.manifest)
-    images = calibration_images(manifest, trained.preprocessing)
+    images = calibration_images(load_split(trained, manifest, "train"))
     network = trained_network(trained, FOUR_CLASS, trained.folder)
     whole = onnx_bytes(rounded(network, "float32"), trained.preprocessing.size, "float32")
     assert bundle.files["model.onnx"] == quantized(whole, images)

@@ -1,14 +1,19 @@
-"""Slices of a manifest as one uint8 array in memory, and batches of it.
+"""Slices of a manifest, decoded once for a whole run, and batches of their pixels.
 
-Pixels are decoded and preprocessed once, then cached on disk, so that a training step waits for
-nothing but the network itself.
+One pass over the files gives all that training and the bundle need of a slice. It is cached on
+disk, so that a training step waits for nothing but the network itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,85 +21,205 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from slicewise.arrays import Floats, Strings
+from slicewise.data.duplicates.fingerprint import FORMAT, SIDE, Fingerprints, fingerprint
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import InputError, SliceWiseError, TrainingError
 from slicewise.evaluation.content import require_unchanged
 from slicewise.files import whole
-from slicewise.imaging.preprocess import PIPELINE_VERSION, PreprocessSpec, preprocess
-from slicewise.imaging.read import read_slice
+from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
+from slicewise.imaging.preprocess import PIPELINE_VERSION, Placement, PreprocessSpec, preprocess
+from slicewise.imaging.read import file_and_index, read_slice
 from slicewise.imaging.slice import Slice, is_synthetic
 from slicewise.progress import track
+from slicewise.training.config import RunConfig
 
 Images = NDArray[np.uint8]
 Possible = NDArray[np.bool_]
 _SHOWN_FAILURES = 5
+_one_volume = Lock()
+"""`read_slice` remembers one file: the slices of a volume are read by one thread."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def load_images(manifest: Manifest, spec: PreprocessSpec, cache: Path) -> Images:
-    """(N, size, size) uint8 preprocessed slices, in the order of the manifest's rows.
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedSlices:
+    """What is kept of the N slices of a manifest.
 
     Args:
-        manifest: Rows whose files are read where the cache does not hold them.
+        records: (N,) structured, see `_record`, in the order of the rows.
+    """
+
+    manifest: Manifest
+    records: NDArray[np.void]
+
+    @property
+    def images(self) -> Images:
+        """(N, S, S) preprocessed pixels."""
+        images: Images = self.records["image"]
+        return images
+
+    @property
+    def appearances(self) -> Floats:
+        """(N, F) appearance numbers."""
+        numbers: Floats = self.records["appearance"]
+        return numbers
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """Of the pixels as they were decoded."""
+        return Fingerprints(*(self.records[name] for name in ("codes", "box", "digest")))
+
+    @property
+    def groups(self) -> Strings:
+        """(N,) leak-free unit of each."""
+        return np.array([row.group for row in self.manifest.rows])
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Height and width of one slice as it was decoded, pixels."""
+        height, width = self.records["shape"][index].tolist()
+        return height, width
+
+    def placement(self, index: int) -> Placement:
+        """Where the preprocessed square of one slice lies on it."""
+        return Placement(*self.records["placement"][index].tolist())
+
+
+def load_split(config: RunConfig, manifest: Manifest, split: str) -> DecodedSlices:
+    """The slices of one split of a run, decoded or from its cache; see `load_slices`."""
+    cache = config.data.pixels(config.runs)
+    workers = config.trainer.workers
+    return load_slices(manifest.subset(split), config.preprocessing, cache, workers)
+
+
+def load_slices(
+    manifest: Manifest, spec: PreprocessSpec, cache: Path, workers: int = 1
+) -> DecodedSlices:
+    """The slices of a manifest, from the cache or decoded and kept there.
+
+    Args:
         cache: Folder for `.npy` files named by the hash of what is in them.
+        workers: Threads that decode; the result does not depend on it.
 
     Raises:
         TrainingError: Some files cannot be read, are not those the manifest was made of, or are
             synthetic; the first few are named.
     """
-    return cached(cache / f"{cache_key(manifest.rows, spec)}.npy", lambda: _decode(manifest, spec))
+    kind = f"slices {FORMAT} {' '.join(APPEARANCE_NAMES)}"
+    path = cache / f"{cache_key(manifest.rows, spec, kind)}.npy"
+    return DecodedSlices(manifest, cached(path, lambda: _decode(manifest, spec, workers)))
 
 
-def cached(path: Path, make: Callable[[], Images]) -> Images:
-    """An array from its file, or made and kept there.
-
-    Args:
-        make: Makes the array where there is no such file.
-    """
+def cached(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """An array from its file, or made and kept there."""
     if path.is_file():
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     made = make()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _save(made, path)
+    # Under a name of its own first: two runs may decode the same slices at once.
+    with whole(path) as draft, draft.open("wb") as file:
+        np.save(file, made, allow_pickle=False)
     return made
 
 
-def _save(images: Images, path: Path) -> None:
-    """Under a name of its own first: two runs may decode the same slices at once."""
-    with whole(path) as draft, draft.open("wb") as file:
-        np.save(file, images, allow_pickle=False)
+def in_parallel(
+    work: Callable[[Item], Result], items: Sequence[Item], what: str, workers: int
+) -> Iterator[Result]:
+    """What becomes of each item, in order, worked on by several threads, with progress shown."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        results = pool.map(work, items)
+        for _ in track(items, what):
+            yield next(results)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _decode(manifest: Manifest, spec: PreprocessSpec) -> Images:
-    images = np.zeros((len(manifest.rows), spec.size, spec.size), dtype=np.uint8)
+def _record(spec: PreprocessSpec) -> np.dtype[np.void]:
+    """One slice: preprocessed pixels and their place on it, appearance, fingerprint."""
+    return np.dtype(
+        [
+            ("image", "u1", (spec.size, spec.size)),
+            ("placement", "i4", (3,)),
+            ("shape", "i4", (2,)),
+            ("appearance", "f8", (len(APPEARANCE_NAMES),)),
+            ("codes", "u1", (SIDE, SIDE)),
+            ("box", "f2", (4,)),
+            ("digest", "u1", (16,)),
+        ]
+    )
+
+
+def _decode(manifest: Manifest, spec: PreprocessSpec, workers: int) -> NDArray[np.void]:
+    record = _record(spec)
+
+    def of_file(rows: Sequence[ManifestRow]) -> list[NDArray[np.void] | str]:
+        """A record of each row, or what is wrong with it."""
+        if len(rows) == 1:
+            read = map(_read, [manifest], rows)
+        else:
+            with _one_volume:
+                read = iter([_read(manifest, row) for row in rows])
+        return [one if isinstance(one, str) else _recorded(one, spec, record) for one in read]
+
+    files = [list(rows) for _, rows in groupby(manifest.rows, lambda row: _file(manifest, row))]
+    parts = in_parallel(of_file, files, "Decoding slices", workers)
+    records = np.zeros(len(manifest.rows), record)
     failures: list[str] = []
-    for i, row in enumerate(track(manifest.rows, "Decoding slices")):
-        try:
-            slice_ = read_slice(manifest.resolve(row))
-            _require_allowed(manifest, row, slice_)
-            images[i] = preprocess(slice_.pixels, spec).image
-        except SliceWiseError as error:
-            failures.append(str(error))
+    for index, one in enumerate(one for part in parts for one in part):
+        if isinstance(one, str):
+            failures.append(one)
+        else:
+            records[index] = one
     if failures:
         shown = "; ".join(failures[:_SHOWN_FAILURES])
-        raise TrainingError(f"{len(failures)} of {len(images)} slices cannot be used: {shown}")
-    return images
+        raise TrainingError(f"{len(failures)} of {len(records)} slices cannot be used: {shown}")
+    return records
 
 
-def _require_allowed(manifest: Manifest, row: ManifestRow, slice_: Slice) -> None:
+def _file(manifest: Manifest, row: ManifestRow) -> str:
+    return file_and_index(manifest.resolve(row))[0]
+
+
+def _read(manifest: Manifest, row: ManifestRow) -> Slice | str:
+    """A slice that may be trained on, or why there is none."""
+    try:
+        slice_ = read_slice(manifest.resolve(row))
+    except SliceWiseError as error:
+        return str(error)
     try:
         require_unchanged(manifest, row)
     except InputError as error:
-        raise TrainingError(f"{row.path}: {error}") from None
+        return f"{row.path}: {error}"
     if is_synthetic(slice_):
-        raise TrainingError(f"{row.path}: expected a real slice; got a synthetic one")
+        return f"{row.path}: expected a real slice; got a synthetic one"
+    return slice_
 
 
-def cache_key(rows: Sequence[ManifestRow], spec: PreprocessSpec, kind: str = "") -> str:
-    """Name of what is computed from slices.
+def _recorded(slice_: Slice, spec: PreprocessSpec, record: np.dtype[np.void]) -> NDArray[np.void]:
+    prepared, prints = preprocess(slice_.pixels, spec), fingerprint(slice_.pixels)
+    place = prepared.placement
+    return np.array(
+        (
+            prepared.image,
+            (place.top, place.left, place.side),
+            slice_.pixels.shape[:2],
+            appearance(slice_.pixels).vector(),
+            prints.codes[0],
+            prints.boxes[0],
+            prints.digests[0],
+        ),
+        dtype=record,
+    )
+
+
+def cache_key(rows: Iterable[ManifestRow], spec: PreprocessSpec, kind: str) -> str:
+    """Name of what is computed from slices, in their order.
 
     Args:
-        rows: The slices, in order.
-        kind: What is computed, with all else that it depends on; empty for the pixels themselves.
+        kind: What is computed, with all else that it depends on.
     """
     digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}{kind}".encode())
     for row in rows:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from slicewise import __version__
-from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
+from slicewise.data.duplicates.fingerprint import concatenate
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import EvaluationError
-from slicewise.fitting.ood_fit import Seen
-from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
@@ -31,17 +30,12 @@ from slicewise.inference.bundle import (
 )
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.measured import Evaluation
-from slicewise.inference.rule import STUDY_RULES, DecisionRule, OutOfDistribution
-from slicewise.progress import track
+from slicewise.inference.rule import STUDY_RULES, DecisionRule
 from slicewise.training.config import RunConfig
+from slicewise.training.data.dataset import DecodedSlices, load_split
 from slicewise.training.export.card import model_card
 from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import (
-    evidence_of,
-    fit_refusal,
-    seen_of,
-    trust_reference_of,
-)
+from slicewise.training.export.evidence import evidence_of, fit_refusal
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
 from slicewise.training.loop.callbacks import announce
@@ -50,33 +44,18 @@ from slicewise.training.network.model import SliceNet
 DRAFT = "draft"
 """Identity of a bundle that is not written yet."""
 
-DEVELOPMENT = ("train", "val")
-"""Splits a model has seen: one trained its weights, the other chose epoch and threshold."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """Everything of a bundle but its metrics.
 
     Args:
-        graph: Content of `model.onnx`.
-        seen: Content of `seen.npz`.
-        ood: Content of `ood.npz`; None where no limits could be fitted.
-        trust: Content of `trust.npz`; None before it is fitted.
+        files: Content of the bundle's files by name, but for the card; `ood.npz` only where
+            limits could be fitted.
     """
 
-    graph: bytes
     decision: DecisionRule
-    seen: bytes
-    ood: bytes | None = None
-    trust: bytes | None = None
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """Content of the bundle's files by name, but for the card."""
-        fitted = {OOD_NAME: self.ood, TRUST_NAME: self.trust}
-        kept = {name: content for name, content in fitted.items() if content is not None}
-        return {MODEL_NAME: self.graph, SEEN_NAME: self.seen, **kept}
+    files: Mapping[str, bytes]
 
 
 def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
@@ -85,11 +64,11 @@ def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
     Args:
         manifest: With the splits that were used: training slices give the scales of `int8`.
     """
-    storage, spec = config.bundle.weight_storage, config.preprocessing
+    storage, size = config.bundle.weight_storage, config.preprocessing.size
     if storage == "int8":
-        whole = onnx_bytes(rounded(network, "float32"), spec.size, "float32")
-        return quantized(whole, calibration_images(manifest, spec))
-    return onnx_bytes(rounded(network, storage), spec.size, storage)
+        graph = onnx_bytes(rounded(network, "float32"), size, "float32")
+        return quantized(graph, calibration_images(load_split(config, manifest, "train")))
+    return onnx_bytes(rounded(network, storage), size, storage)
 
 
 def make_product(
@@ -106,46 +85,36 @@ def make_product(
         decision: Fitted elsewhere, but for the out-of-distribution limits, which belong to
             this graph; None to fit it on the validation split.
     """
-    bare = Product(graph, DecisionRule(), b"")
+    bare = Product(DecisionRule(), {MODEL_NAME: graph})
     classifier = Classifier(draft(bare, config, task, manifest))
-    known = seen_of(classifier, manifest, "train")
-    trust = trust_reference_of(classifier, manifest, known, config.seed)
+    # What the model has seen: one split trained its weights, the other chose epoch and threshold.
+    development = [load_split(config, manifest, name) for name in ("train", "val")]
+    workers = config.trainer.workers
+    train, validation = (evidence_of(classifier, slices, workers) for slices in development)
+    trust = train.trust_reference(task.classes, config.seed)
     if decision is None:
-        held_out = evidence_of(classifier, manifest, "val", trust)
-        decision = fit_decision(held_out.table, "the validation split", config.bundle)
-        real = held_out.seen
-    else:
-        real = seen_of(classifier, manifest, "val")
-    ood, limits = _refusal(classifier, manifest, real, known, config)
-    decision = decision.model_copy(update={"out_of_distribution": limits})
-    prints = seen_fingerprints(manifest)
-    return Product(graph, decision, prints, ood, trust.to_bytes())
-
-
-def _refusal(
-    classifier: Classifier, manifest: Manifest, real: Seen, known: Seen, config: RunConfig
-) -> tuple[bytes | None, OutOfDistribution | None]:
-    """None where the validation split is too small for limits."""
+        table = validation.table(classifier, trust)
+        decision = fit_decision(table, "the validation split", config.bundle)
+    files = {
+        **bare.files,
+        SEEN_NAME: seen_fingerprints(development),
+        TRUST_NAME: trust.to_bytes(),
+    }
+    limits = None
     try:
-        ood, limits = fit_refusal(
-            classifier, manifest, real, known, config.bundle.refusal, config.seed
-        )
+        refusal = config.bundle.refusal
+        ood, limits = fit_refusal(classifier, validation, train, refusal, config.seed, workers)
+        files[OOD_NAME] = ood.to_bytes()
     except EvaluationError as error:
         announce(f"NO OUT-OF-DISTRIBUTION LIMITS, every answer is left for review: {error}")
-        return None, None
-    return ood.to_bytes(), limits
+    return Product(decision.model_copy(update={"out_of_distribution": limits}), files)
 
 
-def seen_fingerprints(manifest: Manifest) -> bytes:
-    """`seen.npz` of the train and validation slices of a manifest."""
-    rows = [row for name in DEVELOPMENT for row in manifest.subset(name).rows]
-    prints = [
-        fingerprint(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(rows, "Fingerprinting")
-    ]
+def seen_fingerprints(parts: Sequence[DecodedSlices]) -> bytes:
+    """`seen.npz` of all slices of the parts."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / SEEN_NAME
-        concatenate(prints).save(path)
+        concatenate([part.fingerprints for part in parts]).save(path)
         return path.read_bytes()
 
 
@@ -174,7 +143,7 @@ def write_product(
 def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -> Bundle:
     """The same bundle in memory before its metrics are known, to measure them with."""
     info = _info(product, config, task, manifest, {})
-    return Bundle(info, DRAFT, product.files)
+    return Bundle(info, DRAFT, dict(product.files))
 
 
 def _info(

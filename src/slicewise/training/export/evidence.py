@@ -1,4 +1,4 @@
-"""What a finished graph makes of held-out slices, and of out-of-distribution images."""
+"""What a finished graph gives for slices and for out-of-distribution images, and fits on them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.arrays import Array
+from slicewise.data.manifest import Manifest
 from slicewise.errors import EvaluationError
-from slicewise.fitting.ood_fit import (
-    FEWEST,
-    Seen,
-    cross_scores,
-    fit_ood_detector,
-    limits_of,
-)
+from slicewise.fitting.ood_fit import FEWEST, Seen, cross_scores, fit_ood_detector, limits_of
 from slicewise.fitting.trust_fit import fit_neighbours
 from slicewise.imaging.batches import batched
+from slicewise.imaging.preprocess import to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
-from slicewise.inference.classifier import Classifier
+from slicewise.inference.classifier import Classifier, Outputs
 from slicewise.inference.ood import OodDetector, appearances_of
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
-from slicewise.progress import track
-from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
-from slicewise.synthetic.ood.picture import Kind
+from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
 from slicewise.training.bundle_config import RefusalConfig
+from slicewise.training.data.dataset import DecodedSlices, in_parallel
 
 BATCH = 32
 DONORS = 64
@@ -38,105 +32,98 @@ DONORS = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What a graph makes of slices of a manifest.
+    """What a graph gives for the N slices of a manifest.
 
     Args:
+        logits: (N, K).
         seen: The same slices as the out-of-distribution fit takes them.
     """
 
-    table: PredictionTable
+    manifest: Manifest
+    logits: Array
     seen: Seen
 
+    def table(self, classifier: Classifier, trust: TrustReference | None = None) -> PredictionTable:
+        """The answers, where every label is a class; distances only where `trust` is given."""
+        rows, bundle = self.manifest.rows, classifier.bundle
+        return PredictionTable(
+            classes=bundle.classes,
+            negative_class=bundle.negative_class,
+            logits=self.logits,
+            targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
+            groups=self.seen.kinds,
+            sources=np.array([row.source for row in rows]),
+            paths=np.array([row.path for row in rows]),
+            class_distances=None if trust is None else trust.class_distances(self.seen.embeddings),
+        )
 
-def evidence_of(
-    classifier: Classifier, manifest: Manifest, split: str, trust: TrustReference | None = None
-) -> Evidence:
-    """Run a graph on one split.
+    def trust_reference(self, classes: Sequence[str], seed: int) -> TrustReference:
+        """Where training slices lie; those without a class of their own are left out.
+
+        Raises:
+            EvaluationError: A class has no training slice.
+        """
+        labels = [row.label for row in self.manifest.rows]
+        typed = np.array([label in classes for label in labels], dtype=np.bool_)
+        numbers = np.array([classes.index(label) for label in labels if label in classes])
+        seen = self.seen.take(typed)
+        return fit_neighbours(seen.embeddings, numbers, seen.kinds, len(classes), seed=seed)
+
+
+def evidence_of(classifier: Classifier, slices: DecodedSlices, workers: int = 1) -> Evidence:
+    """Run a graph on decoded slices, whatever their labels.
 
     Args:
         classifier: Holds the graph; its decision rule is not used.
-        trust: Training slices that distances are taken to; None for no distances.
+        workers: Threads, one forward pass each; the result does not depend on it.
     """
-    rows, bundle = manifest.subset(split).rows, classifier.bundle
-    logits, seen = _answered(classifier, manifest, split)
-    table = PredictionTable(
-        classes=bundle.classes,
-        negative_class=bundle.negative_class,
-        logits=logits,
-        targets=np.array([bundle.classes.index(row.label) for row in rows], dtype=np.int64),
-        groups=seen.kinds,
-        sources=np.array([row.source for row in rows]),
-        paths=np.array([row.path for row in rows]),
-        class_distances=None if trust is None else trust.class_distances(seen.embeddings),
-    )
-    return Evidence(table, seen)
 
+    def forward(images: Array) -> Outputs:
+        return classifier.run(to_batch(images))
 
-def seen_of(classifier: Classifier, manifest: Manifest, split: str) -> Seen:
-    """Slices as the out-of-distribution fit takes them, whatever their labels."""
-    return _answered(classifier, manifest, split)[1]
-
-
-def _answered(
-    classifier: Classifier, manifest: Manifest, split: str
-) -> tuple[NDArray[np.float32], Seen]:
-    """Logits (N, K) of one split, and the same slices for the out-of-distribution fit."""
-    logits, embeddings, appearances = [], [], []
-    rows = manifest.subset(split).rows
-    slices = (read_slice(manifest.resolve(row)) for row in track(rows, f"Answering split {split}"))
-    for batch in batched(slices, BATCH):
-        outputs = classifier.forward(batch)
-        logits.append(outputs.logits)
-        embeddings.append(outputs.embedding)
-        appearances.append(appearances_of(batch))
-    groups = np.array([row.group for row in rows])
-    seen = Seen(np.concatenate(embeddings), np.concatenate(appearances), groups)
-    return np.concatenate(logits), seen
+    starts = range(BATCH, len(slices.images), BATCH)
+    batches = np.split(slices.images, starts)
+    outputs = list(in_parallel(forward, batches, "Answering slices", workers))
+    embeddings = np.concatenate([one.embedding for one in outputs])
+    seen = Seen(embeddings, slices.appearances, slices.groups)
+    return Evidence(slices.manifest, np.concatenate([one.logits for one in outputs]), seen)
 
 
 def ood_evidence(
-    classifier: Classifier, kinds: Sequence[Kind], donors: Sequence[Slice], per_kind: int, seed: int
+    classifier: Classifier,
+    kinds: Sequence[Kind],
+    donors: Sequence[Slice],
+    per_kind: int,
+    seed: int,
+    workers: int = 1,
 ) -> Seen:
     """Run a graph on out-of-distribution images.
 
     Args:
         donors: Held-out slices that some kinds are made from.
         per_kind: Images of each kind.
+        workers: Threads, one kind each; the result does not depend on it.
     """
-    embeddings, appearances = [], []
-    for kind in track(kinds, "Fitting out-of-distribution limits"):
-        for batch in batched(ood_slices(kind.name, per_kind, seed, donors), BATCH):
-            embeddings.append(classifier.forward(batch).embedding)
-            appearances.append(appearances_of(batch))
+
+    def of_kind(kind: Kind) -> list[tuple[Array, Array]]:
+        batches = batched(ood_slices(kind.name, per_kind, seed, donors), BATCH)
+        return [(classifier.forward(batch).embedding, appearances_of(batch)) for batch in batches]
+
+    parts = in_parallel(of_kind, kinds, "Fitting out-of-distribution limits", workers)
+    embeddings, appearances = zip(*(batch for part in parts for batch in part), strict=True)
     names = np.repeat([kind.name for kind in kinds], per_kind)
     return Seen(np.concatenate(embeddings), np.concatenate(appearances), names)
 
 
-def trust_reference_of(
-    classifier: Classifier, manifest: Manifest, known: Seen, seed: int
-) -> TrustReference:
-    """Where the training slices lie; those without a class of their own are left out.
-
-    Raises:
-        EvaluationError: A class has no training slice.
-    """
-    classes = classifier.bundle.classes
-    labels = [row.label for row in manifest.subset("train").rows]
-    typed = np.array([label in classes for label in labels], dtype=np.bool_)
-    numbers = np.array([classes.index(label) for label in labels if label in classes])
-    seen = known.take(typed)
-    return fit_neighbours(seen.embeddings, numbers, seen.kinds, len(classes), seed=seed)
-
-
 def fit_refusal(
     classifier: Classifier,
-    manifest: Manifest,
-    real: Seen,
-    known: Seen,
+    validation: Evidence,
+    train: Evidence,
     config: RefusalConfig,
     seed: int,
+    workers: int = 1,
 ) -> tuple[OodDetector, OutOfDistribution]:
-    """Detector and limits of one graph, from its validation and training slices.
+    """Out-of-distribution detector and limits of one graph.
 
     Training slices serve the whitening only: weights and limits come from validation groups.
 
@@ -146,21 +133,22 @@ def fit_refusal(
     Raises:
         EvaluationError: If there are too few validation slices or groups.
     """
-    validation = manifest.subset("val").rows
-    if len(validation) < FEWEST:
+    count = len(validation.manifest.rows)
+    if count < FEWEST:
         raise EvaluationError(
-            f"refusal limits: expected {FEWEST} validation slices or more; got {len(validation)}"
+            f"refusal limits: expected {FEWEST} validation slices or more; got {count}"
         )
-    kinds = kinds_of()
-    donors = donors_of(manifest, validation, seed)
-    images = ood_evidence(classifier, kinds, donors, config.per_kind, seed)
+    kinds, donors = kinds_of(), donors_of(validation.manifest, seed)
+    images = ood_evidence(classifier, kinds, donors, config.per_kind, seed, workers)
+    real, known = validation.seen, train.seen
     scores = cross_scores(real, images, known, seed=seed)
     names = [kind.name for kind in kinds]
     limits = limits_of(scores, real.kinds, names, config.reviewed, config.rejected)
     return fit_ood_detector(real, images, known), limits
 
 
-def donors_of(manifest: Manifest, rows: Sequence[ManifestRow], seed: int) -> list[Slice]:
+def donors_of(validation: Manifest, seed: int) -> list[Slice]:
     """Some slices of a manifest, drawn at random."""
+    rows = validation.rows
     chosen = np.random.default_rng(seed).permutation(len(rows))[:DONORS]
-    return [read_slice(manifest.resolve(rows[i])) for i in chosen]
+    return [read_slice(validation.resolve(rows[i])) for i in chosen]

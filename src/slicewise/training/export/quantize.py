@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 
 from slicewise.arrays import Array
-from slicewise.data.manifest import Manifest
 from slicewise.imaging.batches import batched
-from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
-from slicewise.imaging.read import read_slice
+from slicewise.imaging.preprocess import to_batch
+from slicewise.training.data.dataset import DecodedSlices, Images
 from slicewise.training.export.graph import without_origin
 
 CALIBRATION = 160
@@ -27,15 +26,13 @@ _FEATURES = "embedding"
 _QUANTIZED = frozenset({"Conv", "Add", "Relu", "MaxPool"})
 
 
-def calibration_images(manifest: Manifest, spec: PreprocessSpec) -> Array:
-    """(N, size, size) uint8: training slices of a manifest, drawn at random."""
-    rows = manifest.subset("train").rows
-    chosen = np.random.default_rng(SEED).permutation(len(rows))[:CALIBRATION]
-    slices = (read_slice(manifest.resolve(rows[i])) for i in np.sort(chosen))
-    return np.stack([preprocess(slice_.pixels, spec).image for slice_ in slices])
+def calibration_images(train: DecodedSlices) -> Images:
+    """(N, size, size) uint8: training slices, drawn at random."""
+    order = np.random.default_rng(SEED).permutation(len(train.images))
+    return train.images[np.sort(order[:CALIBRATION])]
 
 
-def quantized(graph: bytes, images: Array) -> bytes:
+def quantized(graph: bytes, images: Images) -> bytes:
     """A graph with the backbone in eight bits, by scales that are fixed here.
 
     Kernels get a scale for each output channel, features one for each tensor, from their smallest

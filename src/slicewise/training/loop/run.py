@@ -17,7 +17,7 @@ from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.data.dataset import (
     Images,
     Possible,
-    load_images,
+    load_split,
     ordered_loader,
     training_loader,
 )
@@ -57,15 +57,14 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
         TrainingError: The train or validation split is too small, a label is none of the task's,
             or a file cannot be used.
     """
-    cache = config.data.pixels(config.runs)
     splits = {}
     for name, possible in classes_left(manifest, task).items():
-        part = manifest.subset(name)
-        images = load_images(part, config.preprocessing, cache)
+        slices = load_split(config, manifest, name)
         regions = None
         if name == "train" and config.loss.region:
-            regions = load_regions(part, task, config.preprocessing, config.data.boxes, cache)
-        splits[name] = SplitData(part, images, possible, regions)
+            cache = config.data.pixels(config.runs)
+            regions = load_regions(slices, task, config.preprocessing, config.data.boxes, cache)
+        splits[name] = SplitData(slices.manifest, slices.images, possible, regions)
     counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
     announce(f"slices: {counts}, {len(manifest.subset('test').rows)} test")
     return splits
