@@ -24,6 +24,7 @@ _PANEL_SIDES = (360, 640)
 _GAP = 12
 _SAMPLES = 65_536  # pixels that percentiles are taken from
 _PAPER, _INK, _QUIET = (17, 24, 39), (243, 244, 246), (156, 163, 175)
+_WARNING = (255, 200, 90)
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -119,6 +120,16 @@ def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) 
         colour = _INK if number == 0 else _QUIET
         pen.text((_GAP, top + 21 * number), line, fill=colour, font=font)
     return sheet
+
+
+def stamped(sheet: Image.Image, notice: str | None) -> Image.Image:
+    """A picture under a line of warning, where there is one; RGB."""
+    if notice is None:
+        return sheet
+    taller = Image.new("RGB", (sheet.width, sheet.height + 26), _PAPER)
+    ImageDraw.Draw(taller).text((12, 6), notice, fill=_WARNING, font=_font(14))
+    taller.paste(sheet, (0, 26))
+    return taller
 
 
 def caption_of(prediction: Prediction) -> list[str]:

@@ -112,11 +112,13 @@ class Section:
         columns: Iterable[str] = (),
         rows: Iterable[tuple[str, ...]] = (),
         pictures: Iterable[Path] = (),
+        notice: str | None = None,
     ) -> Section:
-        """Words, then a table and pictures where there are any; a picture is named by its file."""
+        """A caution, words, a table and pictures named by their files, as far as there are any."""
         table = Table(tuple(columns), tuple(rows))
         drawn = Pictures(tuple(Picture(path, path.name) for path in pictures))
-        blocks: list[Block] = [Prose(text)]
+        blocks: list[Block] = [Notice("caution", "Caution", notice)] if notice else []
+        blocks += [Prose(text)]
         blocks += [table] if table.rows else []
         blocks += [drawn] if drawn.pictures else []
         return cls(title, tuple(blocks))

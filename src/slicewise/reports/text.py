@@ -33,7 +33,7 @@ def render_sections(sections: Iterable[blocks.Section], folder: Path | None = No
 def _section(section: blocks.Section, folder: Path | None, rule: str) -> Iterator[str]:
     yield from _heading(section.title, rule)
     for number, block in enumerate(section.blocks):
-        if number and not isinstance(block, blocks.Notice):
+        if number:
             yield ""
         yield from _block(block, folder)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from builders import CLASSES, bundle_info, head_pixels
-from builders_reports import files_of, prose_of, table_of_section
+from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.robustness import tests as module
@@ -22,6 +22,7 @@ from slicewise.evaluation.robustness.tests import robustness
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Prediction, Reason, Verdict
+from slicewise.reports.blocks import Notice
 from slicewise.stats.bootstrap import Bootstrap
 from slicewise.stats.intervals import wilson
 from slicewise.synthetic.ood.kinds import KINDS
@@ -131,7 +132,7 @@ def test_files_and_sections(
     assert kinds["knee"]["reviewed"]["value"] == 1
     assert kinds["knee"]["reasons"] == {"possibly_out_of_distribution": 3}
     for section in sections:
-        assert prose_of(section).startswith("SEEN")
+        assert [one.text for one in blocks_of(section, Notice)] == ["SEEN"]
         table = table_of_section(section)
         assert all(len(row) == len(table.columns) for row in table.rows)
         assert all(Image.open(path).width > 500 for path in files_of(section))

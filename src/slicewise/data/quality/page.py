@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 import numpy as np
 from PIL import Image
 
-from slicewise.arrays import Array
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.quality.leakage import Crossed, Group
@@ -20,19 +19,7 @@ from slicewise.data.quality.verdict import KINDS, Finding, percent
 from slicewise.errors import InputError
 from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress
-from slicewise.reports.blocks import (
-    Bars,
-    Block,
-    Bullets,
-    Gallery,
-    Notice,
-    Page,
-    Picture,
-    Prose,
-    Section,
-    Strip,
-    Table,
-)
+from slicewise.reports import blocks
 from slicewise.reports.html import jpeg, render_html
 from slicewise.text import counted
 
@@ -57,23 +44,23 @@ class Thumbnails:
     def __init__(self, results: AuditResults, progress: Progress | None) -> None:
         self._results = results
         self._progress = progress
-        self._made: dict[int, Picture] = {}
+        self._made: dict[int, blocks.Picture] = {}
 
-    def strip(self, group: Group, title: str = "", most: int = 6) -> Strip:
+    def strip(self, group: Group, title: str = "", most: int = 6) -> blocks.Strip:
         """Some slices of a group: as different labels, splits and sources as there are first."""
         chosen = self._varied(group)[:most]
-        return Strip(tuple(map(self._picture, chosen)), title, len(group) - len(chosen))
+        return blocks.Strip(tuple(map(self._picture, chosen)), title, len(group) - len(chosen))
 
-    def pair(self, first: int, second: int, title: str = "") -> Strip:
+    def pair(self, first: int, second: int, title: str = "") -> blocks.Strip:
         """Two slices side by side, in this order."""
-        return Strip((self._picture(first), self._picture(second)), title)
+        return blocks.Strip((self._picture(first), self._picture(second)), title)
 
-    def _picture(self, index: int) -> Picture:
+    def _picture(self, index: int) -> blocks.Picture:
         if index not in self._made:
             found = self._results.items[index]
             place = " · ".join(part for part in self._kind(index)[::2] if part)
             caption = f"{place}\n{found.source}\n{PurePath(found.reference).name}"
-            self._made[index] = Picture(_thumbnail(found.reference), caption)
+            self._made[index] = blocks.Picture(_thumbnail(found.reference), caption)
             if self._progress:
                 self._progress("drawing pictures", len(self._made), len(self._made))
         return self._made[index]
@@ -100,8 +87,8 @@ def render_page(
 ) -> str:
     """The page; of the pairs of copies the least alike are shown."""
     shown = Thumbnails(results, progress)
-    parts: dict[str, Iterator[Block]] = {
-        "What was found": (Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
+    parts: dict[str, Iterator[blocks.Block]] = {
+        "What was found": (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
         "What is in it": _content(results),
         "Copies across splits": _across_splits(results, shown),
         "Copies across sources": _across_sources(results, shown),
@@ -111,11 +98,11 @@ def render_page(
         "Slices that may not belong": _issues(results, shown),
         "The largest groups of copies": _groups(results, pairs, shown),
         "Files that are not in the audit": _unreadable(results),
-        "What to do next": iter([Bullets(_NEXT)]),
+        "What to do next": iter([blocks.Bullets(_NEXT)]),
     }
-    sections = [Section(title, tuple(blocks)) for title, blocks in parts.items()]
+    sections = [blocks.Section(title, tuple(part)) for title, part in parts.items()]
     slices = counted(len(results.items), "slice")
-    page = Page(
+    page = blocks.Page(
         "SliceWise data audit",
         f"{', '.join(audited)}: {slices}, {results.copies.distinct:,} different. Everything below "
         "is measured on pixels and files; look at the pictures before you act on it.",
@@ -125,12 +112,12 @@ def render_page(
     return render_html(page)
 
 
-def _content(results: AuditResults) -> Iterator[Block]:
-    yield Prose(
+def _content(results: AuditResults) -> Iterator[blocks.Block]:
+    yield blocks.Prose(
         "A different slice is counted once however many copies there are. A group is what must not "
         "be torn apart: shared copies, patient, volume or group."
     )
-    yield Table(
+    yield blocks.Table(
         ("class", "source", "split", "slices", "different", "groups"),
         tuple(
             (row.label, row.source, row.split or "none", f"{row.slices:,}", f"{row.distinct:,}",
@@ -140,56 +127,55 @@ def _content(results: AuditResults) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _across_splits(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+def _across_splits(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     crossed = results.copies.cross_split
     if any(one.hits for one in crossed):
-        yield Prose(
+        yield blocks.Prose(
             "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
             f"resized or retouched. Splits come from {results.sides.origin}."
         )
-        yield from _crossings(results, shown, crossed, "{side} slice", "")
+        yield from _crossings(results, shown, crossed, lambda n, side: counted(n, f"{side} slice"))
 
 
-def _across_sources(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
-    yield from _crossings(results, shown, results.copies.cross_source, "slice", " of {side}")
+def _across_sources(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
+    crossed = results.copies.cross_source
+    yield from _crossings(
+        results, shown, crossed, lambda n, side: f"{counted(n, 'slice')} of {side}"
+    )
 
 
 def _crossings(
-    results: AuditResults, shown: Thumbnails, crossed: Sequence[Crossed], noun: str, after: str
-) -> Iterator[Section]:
+    results: AuditResults,
+    shown: Thumbnails,
+    crossed: Sequence[Crossed],
+    named: Callable[[int, str], str],
+) -> Iterator[blocks.Section]:
     """Each pair of splits or sources; some copies on both sides where it was not met before."""
-    members: dict[int, Group] = {}
-    for index, item in enumerate(results.items):
-        members.setdefault(item.cluster, []).append(index)
     met: set[frozenset[str]] = set()
     for one in sorted(crossed, key=lambda one: -one.share.value):
         if not one.hits:
             continue
         verb = "has" if len(one.hits) == 1 else "have"
         title = (
-            f"{len(one.hits):,} of {counted(one.n, noun.format(side=one.side))}"
-            f"{after.format(side=one.side)} {verb} a copy in {one.other}: {percent(one.share)}"
+            f"{len(one.hits):,} of {named(one.n, one.side)} {verb} a copy in {one.other}: "
+            f"{percent(one.share)}"
         )
         both = frozenset((one.side, one.other))
-        examples = () if both in met else tuple(_examples(results, shown, one, members))
+        examples = () if both in met else tuple(_examples(results, shown, one))
         met.add(both)
-        yield Section(title, (Gallery(examples),) if examples else ())
+        yield blocks.Section(title, (blocks.Gallery(examples),) if examples else ())
 
 
-def _examples(
-    results: AuditResults, shown: Thumbnails, one: Crossed, members: Mapping[int, Group]
-) -> Iterator[Strip]:
+def _examples(results: AuditResults, shown: Thumbnails, one: Crossed) -> Iterator[blocks.Strip]:
+    """Slices of one side, each beside a copy on the other."""
     first = {results.items[index].cluster: index for index in reversed(one.hits)}
-    clusters = sorted(first, key=lambda cluster: first[cluster])
-    for cluster in _some(clusters):
-        yield shown.pair(
-            first[cluster],
-            next(i for i in members[cluster] if one.other in _places(results, i)),
-        )
-
-
-def _places(results: AuditResults, index: int) -> tuple[str, str]:
-    return results.sides.names[index], results.items[index].source
+    other = {
+        item.cluster: index
+        for index, item in reversed([*enumerate(results.items)])
+        if one.other in (results.sides.names[index], item.source)
+    }
+    for cluster in _some(sorted(first, key=first.__getitem__)):
+        yield shown.pair(first[cluster], other[cluster])
 
 
 def _some(found: list[int]) -> list[int]:
@@ -197,11 +183,11 @@ def _some(found: list[int]) -> list[int]:
     return found[:: max(1, len(found) // _PAIRS)][:_PAIRS]
 
 
-def _memory(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+def _memory(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     memory = results.memory
     if memory is None:
         return
-    yield Prose(
+    yield blocks.Prose(
         "Each test slice takes the label of the most similar training picture (32 x 32 pixels, "
         f"correlation). Nothing is learnt. Split: {memory.split}. Intervals are 95 %, resampled by "
         "group."
@@ -211,41 +197,41 @@ def _memory(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
         "nearest picture, own group taken out": memory.grouped,
         "nearest picture, split as it is": memory.accuracy,
     }
-    yield Bars(tuple((name, share.value, percent(share)) for name, share in named.items()))
-    yield Prose(
+    yield blocks.Bars(tuple((name, share.value, percent(share)) for name, share in named.items()))
+    yield blocks.Prose(
         "Where the last bar is high, a model can score as high by remembering. Some test slices "
         "and their nearest training picture:"
     )
     met = _some([i for i, near in enumerate(memory.neighbours) if near >= 0])
     pairs = ((int(memory.test[i]), int(memory.neighbours[i])) for i in met)
-    yield Gallery(tuple(shown.pair(*pair) for pair in pairs))
+    yield blocks.Gallery(tuple(shown.pair(*pair) for pair in pairs))
 
 
-def _probes(results: AuditResults) -> Iterator[Block]:
+def _probes(results: AuditResults) -> Iterator[blocks.Block]:
     probes = [p for p in (results.class_probe, results.source_probe) if isinstance(p, Probe)]
     if not probes:
         return
-    yield Prose(
+    yield blocks.Prose(
         "A classifier sees only these features and is tested on groups it was not fitted on. Bars "
         "are balanced accuracy: the mean over classes of the share answered right."
     )
-    yield Bullets(tuple(f"{name}: {_plain(', '.join(of))}" for name, of in FAMILIES.items()))
+    yield blocks.Bullets(tuple(f"{name}: {_plain(', '.join(of))}" for name, of in FAMILIES.items()))
     yield from map(_probe, probes)
 
 
-def _probe(probe: Probe) -> Section:
-    named = {score.family: score.balanced_accuracy for score in probe.scores}
-    bars = [
-        ("all features together" if family == "all" else family, share.value, percent(share))
-        for family, share in named.items()
-    ]
+def _probe(probe: Probe) -> blocks.Section:
+    bars = [("guessing", probe.chance, percent(probe.chance))]
+    for score in probe.scores:
+        name = "all features together" if score.family == "all" else score.family
+        share = score.balanced_accuracy
+        bars.append((name, share.value, percent(share)))
     telling = ", ".join(f"{_plain(name)} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
-    return Section(
+    return blocks.Section(
         f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
         f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
         (
-            Bars((("guessing", probe.chance, percent(probe.chance)), *bars)),
-            Prose(
+            blocks.Bars(tuple(bars)),
+            blocks.Prose(
                 f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
                 f"answer alone {percent(probe.majority)}. What tells most (fall of balanced "
                 f"accuracy when shuffled): {telling}."
@@ -258,17 +244,17 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     groups = results.copies.conflicts
     if groups:
         more = f", {_CONFLICTS} shown" if len(groups) > _CONFLICTS else ""
-        yield Prose(
+        yield blocks.Prose(
             f"{counted(len(groups), 'picture')} in all{more}. At least one label of each is wrong."
         )
-        yield Gallery(tuple(shown.strip(group, most=4) for group in groups[:_CONFLICTS]))
+        yield blocks.Gallery(tuple(shown.strip(group, most=4) for group in groups[:_CONFLICTS]))
 
 
-def _issues(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
+def _issues(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     for one in results.issues:
         then = outcome(one, results.suggested)
         text = f"Rule: {one.rule.words}. {then[0].upper()}{then[1:]}."
@@ -276,36 +262,38 @@ def _issues(results: AuditResults, shown: Thumbnails) -> Iterator[Block]:
             text += " The mark stands in its column suspect."
         strip = shown.strip(one.slices, most=_ISSUES)
         title = f"{counted(len(one.slices), 'slice')}: {one.rule.title}"
-        yield Section(title, (Prose(text), Gallery((strip,))))
+        yield blocks.Section(title, (blocks.Prose(text), blocks.Gallery((strip,))))
 
 
-def _groups(results: AuditResults, pairs: Sequence[Pair], shown: Thumbnails) -> Iterator[Block]:
+def _groups(
+    results: AuditResults, pairs: Sequence[Pair], shown: Thumbnails
+) -> Iterator[blocks.Block]:
     copies = results.copies
     if not copies.groups:
         return
-    yield Prose(
+    yield blocks.Prose(
         f"{counted(len(copies.exact), 'group')} of equal pixels; "
         f"{counted(len(copies.near), 'group')} with one picture in several versions. All of them "
         "are in audit.json."
     )
-    yield Gallery(
-        tuple(shown.strip(group, f"{len(group)} files") for group in copies.groups[:_GROUPS])
-    )
-    near = sorted((p for p in pairs if not p.exact), key=lambda pair: pair.agreement)[:_PAIRS]
+    largest = (shown.strip(group, f"{len(group)} files") for group in copies.groups[:_GROUPS])
+    yield blocks.Gallery(tuple(largest))
     text = (
         "Here a mistake would show first. A pair is joined from an agreement of "
         f"{SAME_AGREEMENT:g}."
     )
+    near = sorted((p for p in pairs if not p.exact), key=lambda pair: pair.agreement)[:_PAIRS]
     strips = (shown.pair(p.first, p.second, f"agreement {p.agreement:.2f}") for p in near)
-    yield Section("The least alike pairs that were joined", (Prose(text), Gallery(tuple(strips))))
+    faintest = (blocks.Prose(text), blocks.Gallery(tuple(strips)))
+    yield blocks.Section("The least alike pairs that were joined", faintest)
 
 
-def _unreadable(results: AuditResults) -> Iterator[Block]:
+def _unreadable(results: AuditResults) -> Iterator[blocks.Block]:
     excluded = results.dataset.excluded
     if excluded:
         more = f", the first {_LISTED}" if len(excluded) > _LISTED else ""
-        yield Prose(f"{counted(len(excluded), 'file')}{more}:")
-        yield Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))
+        yield blocks.Prose(f"{counted(len(excluded), 'file')}{more}:")
+        yield blocks.Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))
 
 
 def _thumbnail(reference: str) -> bytes | None:
@@ -314,12 +302,8 @@ def _thumbnail(reference: str) -> bytes | None:
         pixels = read_slice(reference).pixels
     except InputError:
         return None
-    return jpeg(_grey(pixels))
-
-
-def _grey(pixels: Array) -> Image.Image:
     low, high = (float(value) for value in np.percentile(pixels, (0.5, 99.7)))
     scale = 255 / (high - low) if high > low else 0.0
     picture = Image.fromarray(np.clip((pixels - low) * scale, 0, 255).astype(np.uint8))
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return picture
+    return jpeg(picture)

@@ -82,7 +82,7 @@ def randomisation_report(
     }
     section = Section.of(
         RANDOMISED,
-        _likeness_text(found, notice),
+        _likeness_text(found),
         ("compared with", "rank correlation", "overlap of the hottest fifth", "empty maps"),
         [
             (
@@ -93,6 +93,7 @@ def randomisation_report(
             for name in _names(found)
         ],
         [_draw_likeness(found, out_dir / "randomisation.png", notice)],
+        notice,
     )
     return report, section
 
@@ -126,7 +127,7 @@ def deletion_report(
     heads = ("area, {}", "by heat minus this, {}")
     section = Section.of(
         NEEDED,
-        _curves_text(estimates, len(slices), count, notice),
+        _curves_text(estimates, len(slices), count),
         ("order", *(head.format(game) for head in heads for game in GAMES)),
         [
             (
@@ -137,6 +138,7 @@ def deletion_report(
             for order in ORDERS
         ],
         [_draw_curves(found, out_dir / "deletion.png", notice)],
+        notice,
     )
     return report, section
 
@@ -149,8 +151,8 @@ def _names(found: Randomisation) -> list[str]:
     return list(dict.fromkeys(key[0] for key in found.estimates))
 
 
-def _likeness_text(found: Randomisation, notice: str | None) -> str:
-    text = (
+def _likeness_text(found: Randomisation) -> str:
+    return (
         f"On {found.n} slices of {found.groups} groups, the map of the answered class was compared "
         "with the map that the same network gives once its weights are permuted: the last "
         "layer, the last third of the layers, everything (Adebayo et al. 2018). A map that "
@@ -161,11 +163,10 @@ def _likeness_text(found: Randomisation, notice: str | None) -> str:
         f"a map's cells; two random maps overlap by {CHANCE:.2f}. A map without any heat is like "
         "or unlike nothing: those of a permuted network are counted and stand in no mean."
     )
-    return f"{notice}\n\n{text}" if notice else text
 
 
-def _curves_text(estimates: Mapping[Key, Estimate], n: int, groups: int, notice: str | None) -> str:
-    text = (
+def _curves_text(estimates: Mapping[Key, Estimate], n: int, groups: int) -> str:
+    return (
         f"On {n} slices of {groups} groups, pixels of the head were replaced by a blurred copy "
         "(deletion) or brought back into it (insertion), the hottest first, and the probability of "
         "the answered class was followed (Petsiuk et al. 2018). If the model uses what the map "
@@ -176,53 +177,46 @@ def _curves_text(estimates: Mapping[Key, Estimate], n: int, groups: int, notice:
         "A blurred head is itself a picture the model was never taught, so the curves compare "
         "orders; they do not say what the model would answer for a head without tumor."
     )
-    return f"{notice}\n\n{text}" if notice else text
 
 
 def _judged(gap: Estimate, game: str, *, smaller: bool) -> str:
     if gap.ci_low is None or gap.ci_high is None:
         return f"{game}: no interval to judge by."
-    better = gap.ci_high < 0 if smaller else gap.ci_low > 0
-    worse = gap.ci_low > 0 if smaller else gap.ci_high < 0
-    if better:
-        return f"{game}: the heat map orders pixels better than chance."
-    if worse:
-        return f"{game}: the heat map orders pixels worse than chance."
-    return f"{game}: no measurable difference from chance."
+    if gap.ci_low <= 0 <= gap.ci_high:
+        return f"{game}: no measurable difference from chance."
+    verdict = "better" if (gap.ci_high < 0) == smaller else "worse"
+    return f"{game}: the heat map orders pixels {verdict} than chance."
 
 
 def _draw_likeness(found: Randomisation, path: Path, notice: str | None) -> Path:
     names = _names(found)
-    texts = [PARTS.get(name, name) for name in names]
-    panels = (("rank correlation", -0.25, LIMIT, "limit"),
-              ("overlap of the hottest fifth", 0, CHANCE, "chance"))  # fmt: skip
+    marks = ((-0.25, LIMIT, "limit"), (0, CHANCE, "chance"))
+    heads = ("rank correlation", "overlap of the hottest fifth")
     title = f"Likeness with the model's own maps, {found.n} slices"
     with drawing(path, 7.2, 3.6, title, notice) as figure:
-        for number, (measure, panel) in enumerate(zip(MEASURES, panels, strict=True)):
-            head, left, marked, word = panel
-            axes = figure.add_subplot(1, 2, number + 1)
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, measure, head, mark in zip(panels, MEASURES, heads, marks, strict=True):
+            left, value, word = mark
             for place, name in enumerate(names):
                 one = found.estimates[name, measure]
                 ends = [one.ci_low or 0.0, one.ci_high or 0.0]
                 axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2)
                 axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
-            axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
-            axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",
+            axes.axvline(value, color=COLOURS[1], linestyle="--", linewidth=1.2)
+            axes.text(value, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",
                       backgroundcolor="white")  # fmt: skip
-            axes.set_yticks(range(len(names)), texts if number == 0 else [""] * len(names))
-            axes.set_ylim(len(names) - 0.5, -1)
             axes.set_xlim(left, 1)
             axes.set_title(head, fontsize=10)
             grid(axes, "x")
+        panels[0].set_yticks(range(len(names)), [PARTS.get(name, name) for name in names])
+        panels[0].set_ylim(len(names) - 0.5, -1)
     return path
 
 
 def _draw_curves(found: Curves, path: Path, notice: str | None) -> Path:
     with drawing(path, 8.0, 3.8, f"Mean over {len(found.groups)} slices", notice) as figure:
-        for number, (game, verb) in enumerate(
-            zip(GAMES, ("taken away", "brought back"), strict=True)
-        ):
-            axes = figure.add_subplot(1, 2, number + 1)
+        verbs = ("taken away", "brought back")
+        for axes, game, verb in zip(figure.subplots(1, 2), GAMES, verbs, strict=True):
             for place, order in enumerate(ORDERS):
                 values = found.values[game, order].mean(axis=0)
                 axes.plot(SHARES, values, label=ORDER_TITLES[order], **line_style(place))

@@ -17,7 +17,7 @@ from slicewise.evaluation.explanations.localisation import (
 )
 from slicewise.evaluation.explanations.regions import outline
 from slicewise.explain.heatmap import heat_map_of
-from slicewise.explain.overlay import display, overlay
+from slicewise.explain.overlay import display, overlay, stamped
 from slicewise.files import whole
 from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, whiskers
 from slicewise.text import percent_text
@@ -36,10 +36,9 @@ METHOD_TITLES = {
 }
 _TILE = 240
 _CAPTION = 34
-_ACROSS = 6
+_ACROSS = 3
 _RIM = (0, 230, 255)
 _PAPER, _INK = (17, 24, 39), (243, 244, 246)
-_WARNING = (255, 200, 90)
 
 
 def tile(found: Localised) -> Image.Image:
@@ -64,16 +63,13 @@ def tile(found: Localised) -> Image.Image:
 
 def contact_sheet(tiles: Sequence[Image.Image], path: Path, notice: str | None = None) -> Path:
     """Write tiles, at least one, beside and below each other, under a line of warning."""
-    across = min(_ACROSS // 2, len(tiles))
+    across = min(_ACROSS, len(tiles))
     width, height = tiles[0].size
-    top = 24 if notice else 0
-    sheet = Image.new("RGB", (across * width, top + -(-len(tiles) // across) * height), _PAPER)
-    if notice:
-        ImageDraw.Draw(sheet).text((4, 4), notice, fill=_WARNING, font=ImageFont.load_default(14))
+    sheet = Image.new("RGB", (across * width, -(-len(tiles) // across) * height), _PAPER)
     for number, picture in enumerate(tiles):
-        sheet.paste(picture, (number % across * width, top + number // across * height))
+        sheet.paste(picture, (number % across * width, number // across * height))
     with whole(path) as draft:
-        sheet.save(draft)
+        stamped(sheet, notice).save(draft)
     return path
 
 

@@ -59,25 +59,26 @@ def localisation_report(
     bars = draw_bars(measured, out_dir / "localisation.png", notice)
     section = Section.of(
         TITLE,
-        _text(measured, notice),
+        _text(measured),
         ("class", "slices", "map", *(TITLES[name] for name in MEASURES)),
         _rows(measured),
         [bars, sheet] if sheet else [bars],
+        notice,
     )
     return tree, section
 
 
 def _rows(measured: Localisation) -> Iterator[tuple[str, ...]]:
     """One line for each class and kind of map, for the true class."""
-    for (target, class_), counts in measured.counts.items():
-        heads = [(class_, str(counts["n"])), *[("", "")] * (len(METHODS) - 1)]
-        for method, head in zip(METHODS, heads, strict=True):
-            found = (measured.estimates[target, class_, method, name] for name in MEASURES)
-            if target == "true":
-                yield *head, METHOD_TITLES[method], *(figure_text(one.as_json()) for one in found)
+    known = [(class_, n) for (target, class_), n in measured.counts.items() if target == "true"]
+    for class_, counts in known:
+        for method in METHODS:
+            head = (class_, str(counts["n"])) if method == METHODS[0] else ("", "")
+            found = (measured.estimates["true", class_, method, name] for name in MEASURES)
+            yield *head, METHOD_TITLES[method], *(figure_text(one.as_json()) for one in found)
 
 
-def _text(measured: Localisation, notice: str | None) -> str:
+def _text(measured: Localisation) -> str:
     counts = measured.counts["true", ALL]
     gain = measured.estimates["true", ALL, "gain", "pointing"]
     answered = measured.counts["answered", ALL]
@@ -94,7 +95,7 @@ def _text(measured: Localisation, notice: str | None) -> str:
         "The network's map is coarse, and a tumor smaller than one of its cells cannot hold much "
         "of the heat: the share of heat and the overlap stay low even for a map that points well.",
     ]
-    return "\n\n".join([notice, *lines] if notice else lines)
+    return "\n\n".join(lines)
 
 
 def _verdict(gain: Estimate) -> str:

@@ -25,11 +25,7 @@ _VERDICTS = (
 
 
 def draw_corruptions(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
-    """Small multiples: shares of slices against the level of each corruption.
-
-    Args:
-        report: As in `robustness.json`.
-    """
+    """Small multiples: shares of slices against the level of each corruption."""
     entries = report["perturbations"]
     rows = -(-len(entries) // _COLUMNS)
     count = f"{report['n']} slices of {report['groups']} groups; bands: 95 % by groups"
@@ -44,11 +40,7 @@ def draw_corruptions(report: Mapping[str, Any], path: Path, notice: str | None) 
 
 
 def draw_ood(report: Mapping[str, Any], path: Path, notice: str | None) -> None:
-    """A bar for each kind of out-of-distribution input: accepted, for review, rejected.
-
-    Args:
-        report: As in `robustness.json`.
-    """
+    """A bar for each kind of out-of-distribution input: accepted, for review, rejected."""
     kinds = report["strange"]["kinds"]
     count = next(iter(kinds.values()))["n"]
     star = "   * limits were fitted on this kind"

@@ -26,7 +26,8 @@ def corruption_section(report: Mapping[str, Any], picture: Path) -> Section:
         "corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
         "accepted and wrong",
     )  # fmt: skip
-    return Section.of("Image corruptions", _corruption_text(report), columns, rows, [picture])
+    text, notice = _corruption_text(report), report["notice"]
+    return Section.of("Image corruptions", text, columns, rows, [picture], notice)
 
 
 def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -54,7 +55,8 @@ def ood_section(report: Mapping[str, Any], picture: Path) -> Section:
         for name, entry in report["strange"]["kinds"].items()
     ]
     columns = ("kind", "family", "limits fitted on it", "n", "accepted", "for review", "rejected")
-    return Section.of("Out-of-distribution inputs", _ood_text(report), columns, rows, [picture])
+    text, notice = _ood_text(report), report["notice"]
+    return Section.of("Out-of-distribution inputs", text, columns, rows, [picture], notice)
 
 
 def _corruption_text(report: Mapping[str, Any]) -> str:
@@ -70,7 +72,7 @@ def _corruption_text(report: Mapping[str, Any]) -> str:
         "An answer that is withheld is no error: look at accuracy and at accepted and wrong "
         "together.",
     ]
-    return "\n\n".join([*_warning(report), *report["cautions"], *lines])
+    return "\n\n".join([*report["cautions"], *lines])
 
 
 def _ood_text(report: Mapping[str, Any]) -> str:
@@ -88,11 +90,7 @@ def _ood_text(report: Mapping[str, Any]) -> str:
                 f"{_share(found[key]['rejected'])} rejected, of {found[key]['n']} pictures of "
                 f"{found[key]['kinds']} kinds (no interval: {NO_INTERVAL})."
             )
-    return "\n\n".join([*_warning(report), *lines])
-
-
-def _warning(report: Mapping[str, Any]) -> list[str]:
-    return [] if report["notice"] is None else [str(report["notice"])]
+    return "\n\n".join(lines)
 
 
 def _share(estimate: Mapping[str, Any]) -> str:

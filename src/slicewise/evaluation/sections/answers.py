@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,13 @@ from slicewise.reports.blocks import Section
 from slicewise.text import cell_text, class_text, number_text, percent_text
 
 Report = Mapping[str, Any]
-Drawn = Callable[..., tuple[Path, ...]]
+Drawn = Callable[..., list[Path]]
 """Those of the named pictures that were drawn."""
 
 MOST_ERRORS = 10
-_CLASS_METRICS = {
-    "precision": "precision",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-}
+_CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc", "auprc")
+_TITLES = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}
+_METRIC = ("metric", "value", "meaning")
 
 
 def answer_sections(table: PredictionTable, report: Report, folder: Path | None) -> list[Section]:
@@ -36,8 +31,8 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
         folder: Where the pictures are; None where none were drawn.
     """
 
-    def drawn(*names: str) -> tuple[Path, ...]:
-        return tuple(folder / name for name in names if (folder / name).is_file()) if folder else ()
+    def drawn(*names: str) -> list[Path]:
+        return [folder / name for name in names if (folder / name).is_file()] if folder else []
 
     sections = [
         _classes(report, drawn),
@@ -56,6 +51,17 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
     return [section for section in sections if section is not None]
 
 
+def _cells(entry: Mapping[str, Any], *names: str) -> Iterator[str]:
+    """Counts, numbers, and estimates with their interval; a dash where there is none."""
+    for value in map(entry.__getitem__, names):
+        if isinstance(value, Mapping):
+            yield cell_text(value)
+        elif isinstance(value, float):
+            yield number_text(value)
+        else:
+            yield "-" if value is None else str(value)
+
+
 def _classes(report: Report, drawn: Drawn) -> Section:
     averaged = ", ".join(class_text(name) for name in report["macro_over"])
     return Section.of(
@@ -63,14 +69,9 @@ def _classes(report: Report, drawn: Drawn) -> Section:
         "Each class against all the others. Precision is the share of right ones among the slices "
         "answered with the class, sensitivity the share of its slices that were answered with it, "
         f"specificity the share of other slices that were not. Averages are over {averaged}.",
-        ("class", "slices", "groups", *_CLASS_METRICS.values()),
+        ("class", "slices", "groups", *(_TITLES.get(name, name) for name in _CLASS_METRICS)),
         [
-            (
-                class_text(name),
-                str(entry["n"]),
-                str(entry["groups"]),
-                *(cell_text(entry[metric]) for metric in _CLASS_METRICS),
-            )
+            (class_text(name), *_cells(entry, "n", "groups", *_CLASS_METRICS))
             for name, entry in report["per_class"].items()
         ],
         drawn("per_class_metrics.png"),
@@ -97,8 +98,7 @@ def _tumor(report: Report, drawn: Drawn) -> Section | None:
             "better than it is. Choose one on validation slices."
         )
     rows = [(m.title.removeprefix("Tumor "), m.text(report), m.meaning) for m in TUMOR]
-    columns = ("metric", "value", "meaning")
-    return Section.of("Tumor or no tumor", text, columns, rows, drawn("threshold_sweep.png"))
+    return Section.of("Tumor or no tumor", text, _METRIC, rows, drawn("threshold_sweep.png"))
 
 
 def _sources(report: Report) -> Section:
@@ -113,13 +113,10 @@ def _sources(report: Report) -> Section:
         [
             (
                 name,
-                str(entry["n"]),
-                str(entry["groups"]),
+                *_cells(entry, "n", "groups"),
                 ", ".join(f"{class_text(k)} {n}" for k, n in entry["slices"].items() if n),
-                cell_text(entry["accuracy"]),
-                cell_text(entry["balanced_accuracy"]),
-                cell_text(entry["tumor"]["sensitivity"]),
-                cell_text(entry["tumor"]["specificity"]),
+                *_cells(entry, "accuracy", "balanced_accuracy"),
+                *_cells(entry["tumor"], "sensitivity", "specificity"),
             )
             for name, entry in report["per_source"].items()
         ],
@@ -153,7 +150,7 @@ def _calibration(report: Report, drawn: Drawn) -> Section:
         "Of answers given with a confidence of 80 %, 80 % should be right. Points below the "
         "diagonal are answers more confident than right. Each point holds about as many slices as "
         "the next.",
-        ("metric", "value", "meaning"),
+        _METRIC,
         [(metric.title, metric.text(report), metric.meaning) for metric in CALIBRATION],
         drawn("reliability.png"),
     )
@@ -161,13 +158,14 @@ def _calibration(report: Report, drawn: Drawn) -> Section:
 
 def _decisions(report: Report, drawn: Drawn) -> Section:
     decisions, pictures = report["decisions"], drawn("risk_coverage.png")
+    counts = decisions["counts"]
     text = (
         "The curve keeps the surest answers first and shows how many of those kept are wrong. By "
         f"{decisions['scored_by']} the area under it is "
         f"{cell_text(decisions['risk_coverage_area'])}; it would be the error rate if the score "
         "were random."
     )
-    if decisions["counts"] is None:
+    if counts is None:
         return Section.of("Withholding answers", text, pictures=pictures)
     return Section.of(
         "Accept, review, reject",
@@ -175,13 +173,8 @@ def _decisions(report: Report, drawn: Drawn) -> Section:
         f"or reject count in every other metric of this report. {text}",
         ("decision", "slices", "share", "accuracy within"),
         [
-            (
-                str(verdict),
-                str(decisions["counts"][verdict]),
-                cell_text(decisions[verdict]["share"]),
-                cell_text(decisions[verdict]["accuracy"]),
-            )
-            for verdict in Verdict
+            (str(one), str(counts[one]), *_cells(decisions[one], "share", "accuracy"))
+            for one in Verdict
         ],
         pictures,
     )
@@ -215,11 +208,8 @@ def _sets(report: Report) -> Section | None:
         "promise holds for slices like those the sets were fitted on.",
         ("true class", "coverage", "mean size"),
         [
-            (name, cell_text(entry["coverage"]), cell_text(entry["set_size"]))
-            for name, entry in [
-                ("all", sets),
-                *((class_text(name), entry) for name, entry in sets["per_class"].items()),
-            ]
+            (class_text(name), *_cells(entry, "coverage", "set_size"))
+            for name, entry in {"all": sets, **sets["per_class"]}.items()
         ],
     )
 
@@ -230,15 +220,7 @@ def _confidence(report: Report, drawn: Drawn) -> Section:
         "Wrong answers should be less confident than right ones.",
         ("answers", "slices", "10th percentile", "median", "90th percentile", f"from {CONFIDENT}"),
         [
-            (
-                name,
-                str(entry["n"]),
-                *(
-                    "-" if entry[p] is None else number_text(entry[p])
-                    for p in ("p10", "p50", "p90")
-                ),
-                str(entry["confident"]),
-            )
+            (name, *_cells(entry, "n", "p10", "p50", "p90", "confident"))
             for name, entry in report["patterns"]["confidence"].items()
         ],
         drawn("confidence.png"),
@@ -257,11 +239,9 @@ def _mistakes(report: Report) -> Section:
         [
             (
                 f"{class_text(pair['true'])}, answered {class_text(pair['answered'])}",
-                str(pair["n"]),
-                str(pair["groups"]),
+                *_cells(pair, "n", "groups"),
                 percent_text(pair["share_of_true"]),
-                number_text(pair["median_confidence"]),
-                str(pair["confident"]),
+                *_cells(pair, "median_confidence", "confident"),
                 ", ".join(f"{source} {count}" for source, count in pair["sources"].items()),
             )
             for pair in pairs

@@ -70,7 +70,8 @@ def comparison(
     write_json(out_dir / "compare.json", content)
     pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
     columns = ("metric", *names, *(f"{name} minus {names[0]}" for name in names[1:]))
-    return Section.of("Models side by side", _text(content), columns, _rows(content), pictures)
+    text, rows = _text(content), _rows(content)
+    return Section.of("Models side by side", text, columns, rows, pictures, notice)
 
 
 def names_of(models: Sequence[Classifier]) -> list[str]:
@@ -84,13 +85,12 @@ def names_of(models: Sequence[Classifier]) -> list[str]:
 
 def _text(content: Mapping[str, Any]) -> str:
     first = content["first"]
-    lines = [content["notice"]] if content["notice"] else []
-    lines.append(
+    lines = [
         f"All models answered the same {content['n']} slices of {content['groups']} groups; slices "
         f"that any of them was trained on were {'kept' if content['notice'] else 'refused'}. "
         f"Differences are to {first}, with intervals of differences on the same resamples of "
         "groups: where the interval holds 0, no difference is shown."
-    )
+    ]
     for name, found in content["against_first"].items():
         right = found["right"]
         lines.append(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from slicewise.arrays import Ints
 from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.sections.mistakes import confident_errors
 from slicewise.explain.heatmap import heat_map_of
-from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
+from slicewise.explain.overlay import caption_of, display, overlay, side_by_side, stamped
 from slicewise.files import whole
 from slicewise.imaging.read import read_slice
 from slicewise.predictions.table import PredictionTable
@@ -23,7 +23,6 @@ from slicewise.text import class_text, percent_text
 FOLDER = "gallery"
 CORRECT, INCORRECT = "correct", "incorrect"
 _SEED = 42
-_WARNING = (255, 200, 90)
 
 
 def gallery(evaluated: Evaluated, most: int) -> list[Section]:
@@ -89,17 +88,7 @@ def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
     drawn = overlay(slice_, heat_map_of(slice_, answer))
     sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
     with whole(path) as draft:
-        _stamped(sheet, evaluated.notice).save(draft)
-
-
-def _stamped(sheet: Image.Image, notice: str | None) -> Image.Image:
-    """The picture under a line of warning, where there is one."""
-    if notice is None:
-        return sheet
-    stamped = Image.new("RGB", (sheet.width, sheet.height + 26), sheet.getpixel((0, 0)))
-    ImageDraw.Draw(stamped).text((12, 6), notice, fill=_WARNING, font=ImageFont.load_default(14))
-    stamped.paste(sheet, (0, 26))
-    return stamped
+        stamped(sheet, evaluated.notice).save(draft)
 
 
 def _section(kind: str, total: int, order: str, pictures: Sequence[Path]) -> Section:

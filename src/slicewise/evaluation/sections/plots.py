@@ -40,15 +40,7 @@ def write_plots(
     """Draw every picture the table allows, and remove old ones of the same names it does not.
 
     The two-class matrix needs a negative class and a threshold, the threshold sweep slices with
-    and without a tumor too.
-
-    Args:
-        report: Its metrics, as in `metrics.json`.
-        folder: Where the PNG files go; it must exist.
-        notice: A line of warning on every picture, such as that training slices are among them.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
+    and without a tumor too. The notice stands on every picture.
     """
     for name, (size, draw) in _pictures(table, report).items():
         if draw is None:
@@ -137,11 +129,7 @@ def draw_reliability(axes: Axes, table: PredictionTable) -> None:
 
 
 def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> None:
-    """Bars of every metric with its interval; one that is not available has no bar.
-
-    Args:
-        per_class: As in `metrics.json`.
-    """
+    """Bars of every metric with its interval, as in `metrics.json`; one without value has none."""
     width = 0.8 / len(SHOWN)
     for place, name in enumerate(SHOWN):
         metrics = [entry[name] for entry in per_class.values()]
@@ -164,11 +152,7 @@ def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> No
 
 
 def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
-    """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands.
-
-    Args:
-        table: What was answered, with slices on both sides and thresholds.
-    """
+    """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands."""
     found = sweep(table)
     curves = {
         "sensitivity": found.sensitivity,

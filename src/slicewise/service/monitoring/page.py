@@ -9,7 +9,7 @@ from slicewise.inference.bundle import BundleInfo
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports import blocks
 from slicewise.reports.html import render_html
-from slicewise.service.monitoring.drift import ALERT, LEVEL, TOLERANCE, WATCH, Change, State
+from slicewise.service.monitoring.drift import ALERT, LEVEL, TOLERANCE, WATCH, Change, Expectation
 from slicewise.service.monitoring.pictures import draw_change, draw_days, draw_ood_scores
 from slicewise.service.monitoring.report import Report, Standing
 from slicewise.service.monitoring.windows import Window
@@ -34,27 +34,12 @@ TITLES = {
     "p50": "Median of the pixels",
     "p99": "Brightest hundredth of the pixels",
     "ood_score": "Out-of-distribution score",
-    "confidence": "Confidence",
-    "tumor_probability": "Tumor probability",
-    "label": "Label",
-    "decision": "Decision",
-    "reasons": "Reasons",
 }
 """Quantities in words; one that is not here is called by its name."""
 
 _ANSWERS = ("confidence", "tumor_probability", "label", "decision", "reasons")
-_STANDING_KINDS: dict[Standing, blocks.Kind] = {
-    "steady": "good",
-    "watch": "caution",
-    "alert": "alert",
-    "too_little": "note",
-}
-_KINDS: dict[State, blocks.Kind] = {
-    "steady": "good",
-    "watch": "caution",
-    "alert": "alert",
-    "unknown": "note",
-}
+_KINDS: dict[str, blocks.Kind] = {"steady": "good", "watch": "caution", "alert": "alert"}
+"""How states and standings are shown; others are notes."""
 
 
 def render_page(report: Report, bundle: BundleInfo) -> str:
@@ -63,7 +48,7 @@ def render_page(report: Report, bundle: BundleInfo) -> str:
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    about = report.bundle
+    about, found = report.bundle, report.gathered
     span = f"{report.question.since:%Y-%m-%d %H:%M} to {report.question.until:%Y-%m-%d %H:%M} UTC"
     parts: dict[str, Iterator[blocks.Block]] = {
         "Summary": _summary(report),
@@ -73,19 +58,19 @@ def render_page(report: Report, bundle: BundleInfo) -> str:
         "Inputs": _drawn(report, lambda name: name not in _ANSWERS),
         "Answers": _drawn(report, lambda name: name in _ANSWERS),
     }
-    sections = [blocks.Section(title, tuple(found)) for title, found in parts.items()]
+    sections = (blocks.Section(title, tuple(part)) for title, part in parts.items())
     page = blocks.Page(
         "SliceWise monitor",
         f"{about.name} {about.version}, {span}",
         DISCLAIMER,
         tuple(section for section in sections if section.blocks),
         made=(
-            ("First window", _window_text(report.gathered.reference)),
-            ("Recent window", _window_text(report.gathered.recent)),
+            ("First window", _window_text(found.reference)),
+            ("Recent window", _window_text(found.recent)),
             (
                 "Left out",
-                f"{report.gathered.others} answers of other bundles; earlier answers to an input "
-                "that came again",
+                f"{found.others} answers of other bundles; earlier answers to an input that came "
+                "again",
             ),
             ("Bundle", about.sha256),
         ),
@@ -97,7 +82,7 @@ def _summary(report: Report) -> Iterator[blocks.Block]:
     first, recent = report.gathered.reference.uploads, report.gathered.recent.uploads
     states = Counter([*(c.state for c in report.changes), *(e.state for e in report.expectations)])
     yield blocks.Notice(
-        _STANDING_KINDS[report.standing],
+        _KINDS.get(report.standing, "note"),
         STANDINGS[report.standing],
         f"{counted(states['alert'], 'alert')}, {states['watch']} to be watched",
     )
@@ -134,7 +119,7 @@ def _expected(report: Report) -> Iterator[blocks.Block]:
              _share_text(one.reference), _share_text(one.recent), one.state)
             for one in found
         ),
-        tuple(_KINDS[one.state] for one in found),
+        tuple(map(_kind, found)),
     )  # fmt: skip
 
 
@@ -160,32 +145,28 @@ def _changed(changes: Sequence[Change]) -> Iterator[blocks.Block]:
             )
             for one in changes
         ),
-        tuple(_KINDS[one.state] for one in changes),
+        tuple(map(_kind, changes)),
     )
 
 
 def _days(report: Report, bundle: BundleInfo) -> Iterator[blocks.Block]:
     """Drawings over time; none of a single day."""
-    days = report.gathered.days
+    days, limits = report.gathered.days, bundle.decision.out_of_distribution
     if len(days) < 2:
         return
     drawn = [
         (draw_days(days, ("accept", "review", "reject"), "decisions"), "Decisions by day"),
         (draw_days(days, bundle.task.classes, "labels"), "Labels by day"),
     ]
-    limits = bundle.decision.out_of_distribution
     if any(day.ood_scores for day in days):
-        lines = []
-        if limits is not None:
-            lines = [("review above", limits.review_above), ("reject above", limits.reject_above)]
-        drawn.append((draw_ood_scores(days, lines), "Out-of-distribution score by day"))
+        drawn.append((draw_ood_scores(days, limits), "Out-of-distribution score by day"))
     yield blocks.Pictures(tuple(blocks.Picture(*one) for one in drawn))
 
 
 def _drawn(report: Report, wanted: Callable[[str], bool]) -> Iterator[blocks.Block]:
     """Both windows of every quantity that has values."""
     pictures = tuple(
-        blocks.Picture(draw_change(one), f"{title_of(one.name)}: {one.state}", _KINDS[one.state])
+        blocks.Picture(draw_change(one), f"{title_of(one.name)}: {one.state}", _kind(one))
         for one in report.changes
         if one.index is not None and wanted(one.name)
     )
@@ -193,9 +174,13 @@ def _drawn(report: Report, wanted: Callable[[str], bool]) -> Iterator[blocks.Blo
         yield blocks.Pictures(pictures, small=True)
 
 
+def _kind(one: Change | Expectation) -> blocks.Kind:
+    return _KINDS.get(one.state, "note")
+
+
 def title_of(name: str) -> str:
     """What a quantity is called on the page."""
-    return TITLES.get(name, class_text(name))
+    return TITLES.get(name, class_text(name).capitalize())
 
 
 def chance_text(chance: float | None) -> str:
@@ -210,9 +195,7 @@ def _share_text(share: Share | None) -> str:
 
 
 def _window_text(window: Window) -> str:
-    span = sampled = ""
+    text = f"{window.uploads} uploads, {window.answers} slices"
     if window.first is not None and window.last is not None:
-        span = f", {window.first:%Y-%m-%d %H:%M} to {window.last:%Y-%m-%d %H:%M} UTC"
-    if window.sampled:
-        sampled = " (a fair draw of more)"
-    return f"{window.uploads} uploads, {window.answers} slices{span}{sampled}"
+        text += f", {window.first:%Y-%m-%d %H:%M} to {window.last:%Y-%m-%d %H:%M} UTC"
+    return text + (" (a fair draw of more)" if window.sampled else "")

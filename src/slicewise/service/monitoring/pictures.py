@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slicewise.inference.rule import OutOfDistribution
 from slicewise.reports.plots import COLOURS, grid, line_style, new_figure, png
 from slicewise.service.monitoring.drift import Change
 from slicewise.service.monitoring.windows import Day
@@ -14,10 +15,10 @@ from slicewise.text import class_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _DPI = 110
-_SMALL, _WIDE = (4.6, 2.7), (9.2, 2.9)
-_REFERENCE, _RECENT = COLOURS[5], COLOURS[1]
+_WIDTH = 4.6
 _TICKS = 6
 _MOST_DAYS = 400
 _LONGEST_WORD = 34
@@ -25,53 +26,44 @@ _LONGEST_WORD = 34
 
 def draw_change(change: Change) -> bytes:
     """Shares of both windows in every bin of a quantity, side by side."""
-    if change.kind != "words":
-        figure = new_figure(*_SMALL, _DPI)
-        _draw_numbers(figure.add_subplot(), change)
-    else:
-        figure = new_figure(_SMALL[0], 1.2 + 0.34 * len(change.bins), _DPI)
-        _draw_words(figure.add_subplot(), change)
+    words = change.kind == "words"
+    figure = new_figure(_WIDTH, 1.2 + 0.34 * len(change.bins) if words else 2.7, _DPI)
+    (_draw_words if words else _draw_numbers)(figure.add_subplot(), change)
     return png(figure)
 
 
 def draw_days(days: Sequence[Day], names: Sequence[str], what: str) -> bytes:
-    """Share of answers by day.
+    """Share of answers by day, of the latest days.
 
     Args:
-        days: In order; of many the latest are drawn.
         names: Which decisions or labels.
         what: `decisions` or `labels`.
     """
     shown = days[-_MOST_DAYS:]
-    figure = new_figure(*_WIDE, _DPI)
+    figure = new_figure(2 * _WIDTH, 2.9, _DPI)
     axes = figure.add_subplot()
     for index, name in enumerate(names):
         shares = [getattr(day, what)[name] / day.answers for day in shown]
         style = {"marker": "o" if len(shown) < 60 else "", "markersize": 3, **line_style(index)}
         axes.plot([day.day for day in shown], shares, label=class_text(name), **style)  # type: ignore[arg-type]  # dates are numbers to it
     axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel("share of answers")
-    _finish_days(axes, min(4, len(names)))
-    return png(figure)
+    return _by_day(figure, "share of answers", min(4, len(names)))
 
 
-def draw_ood_scores(days: Sequence[Day], limits: Sequence[tuple[str, float]]) -> bytes:
+def draw_ood_scores(days: Sequence[Day], limits: OutOfDistribution | None) -> bytes:
     """Median and middle half of the out-of-distribution scores by day, with the bundle's limits."""
     shown = [day for day in days[-_MOST_DAYS:] if day.ood_scores]
-    figure = new_figure(*_WIDE, _DPI)
+    figure = new_figure(2 * _WIDTH, 2.9, _DPI)
     axes = figure.add_subplot()
     at = [day.day for day in shown]
-    low, middle, high = (
-        [float(np.percentile(day.ood_scores, q)) for day in shown] for q in (25, 50, 75)
-    )
+    low, middle, high = np.array([np.percentile(day.ood_scores, (25, 50, 75)) for day in shown]).T
     style = {**line_style(0), "marker": "o", "markersize": 3}
     axes.plot(at, middle, label="median", **style)  # type: ignore[arg-type]
     axes.vlines(at, low, high, color=COLOURS[0], alpha=0.4, label="middle half")  # type: ignore[arg-type]
-    for index, (name, value) in enumerate(limits, start=1):
-        axes.axhline(value, label=name, **line_style(index))
-    axes.set_ylabel("out-of-distribution score")
-    _finish_days(axes, 2)
-    return png(figure)
+    if limits is not None:
+        axes.axhline(limits.review_above, label="review above", **line_style(1))
+        axes.axhline(limits.reject_above, label="reject above", **line_style(2))
+    return _by_day(figure, "out-of-distribution score", 2)
 
 
 def _draw_numbers(axes: Axes, change: Change) -> None:
@@ -95,31 +87,27 @@ def _draw_words(axes: Axes, change: Change) -> None:
 
 
 def _bars(axes: Axes, change: Change, places: np.ndarray, *, horizontal: bool) -> None:
-    draw = axes.barh if horizontal else axes.bar
-    side = -1 if horizontal else 1
+    draw, side = (axes.barh, -1) if horizontal else (axes.bar, 1)
     both = (
-        (change.reference, -0.2, _REFERENCE, "first", ""),
-        (change.recent, 0.2, _RECENT, "recent", "///"),
+        (change.reference, -0.2, COLOURS[5], "first", ""),
+        (change.recent, 0.2, COLOURS[1], "recent", "///"),
     )
     for shares, shift, colour, name, hatch in both:
         draw(places + side * shift, shares, 0.4, color=colour, hatch=hatch, edgecolor="white",
              linewidth=0.4, label=name)  # fmt: skip
-    axes.legend(
-        fontsize=8,
-        ncols=2,
-        frameon=False,
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        borderaxespad=0,
-    )
+    axes.legend(fontsize=8, ncols=2, frameon=False, loc="lower right", bbox_to_anchor=(1, 1),
+                borderaxespad=0)  # fmt: skip
     axes.tick_params(labelsize=8)
 
 
-def _finish_days(axes: Axes, columns: int) -> None:
+def _by_day(figure: Figure, label: str, columns: int) -> bytes:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
+    [axes] = figure.axes
     place = AutoDateLocator(minticks=3, maxticks=9)
     axes.xaxis.set_major_locator(place)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(place))
+    axes.set_ylabel(label)
     axes.legend(fontsize=8, ncols=columns, loc="best")
     grid(axes)
+    return png(figure)
