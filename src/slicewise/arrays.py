@@ -15,6 +15,9 @@ from slicewise.errors import BundleError
 Array = NDArray[np.float32]
 """Pixels, embeddings and what else is computed in single precision."""
 
+Bytes = NDArray[np.uint8]
+"""Pixels after preprocessing."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

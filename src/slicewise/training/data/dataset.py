@@ -158,7 +158,7 @@ def _decode(manifest: Manifest, spec: PreprocessSpec, workers: int) -> NDArray[n
     def of_file(rows: Sequence[ManifestRow]) -> list[NDArray[np.void] | str]:
         """A record of each row, or what is wrong with it."""
         if len(rows) == 1:
-            read = map(_read, [manifest], rows)
+            read = iter([_read(manifest, rows[0])])
         else:
             with _one_volume:
                 read = iter([_read(manifest, row) for row in rows])

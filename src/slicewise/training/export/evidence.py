@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, Bytes, Floats
 from slicewise.data.manifest import Manifest
 from slicewise.errors import EvaluationError
 from slicewise.fitting.ood_fit import FEWEST, Seen, cross_scores, fit_ood_detector, limits_of
@@ -21,7 +21,8 @@ from slicewise.inference.ood import OodDetector, appearances_of
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
-from slicewise.synthetic.ood.registry import Kind, kinds_of, ood_slices
+from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
+from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import RefusalConfig
 from slicewise.training.data.dataset import DecodedSlices, in_parallel
 
@@ -78,7 +79,7 @@ def evidence_of(classifier: Classifier, slices: DecodedSlices, workers: int = 1)
         workers: Threads, one forward pass each; the result does not depend on it.
     """
 
-    def forward(images: Array) -> Outputs:
+    def forward(images: Bytes) -> Outputs:
         return classifier.run(to_batch(images))
 
     starts = range(BATCH, len(slices.images), BATCH)
@@ -105,7 +106,7 @@ def ood_evidence(
         workers: Threads, one kind each; the result does not depend on it.
     """
 
-    def of_kind(kind: Kind) -> list[tuple[Array, Array]]:
+    def of_kind(kind: Kind) -> list[tuple[Array, Floats]]:
         batches = batched(ood_slices(kind.name, per_kind, seed, donors), BATCH)
         return [(classifier.forward(batch).embedding, appearances_of(batch)) for batch in batches]
 
