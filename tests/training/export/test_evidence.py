@@ -29,7 +29,7 @@ from slicewise.training.export.evidence import evidence_of, fit_refusal
 from slicewise.training.loop.run import prepare
 from slicewise.training.network.model import create_network
 
-CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "voronoi")]
+CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "barcode")]
 OOD_REASONS = {Reason.POSSIBLY_OUT_OF_DISTRIBUTION, Reason.OUT_OF_DISTRIBUTION}
 
 
