@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from slicewise.evaluation.evaluate import PartInput
 from slicewise.inference.rule import DecisionRule, OperatingPoint
 from slicewise.predictions.table import PredictionTable
+from slicewise.stats.bootstrap import Bootstrap
 
 FOUR = ("glioma", "meningioma", "no_tumor", "pituitary")
 
@@ -62,3 +64,10 @@ def decided_table() -> PredictionTable:
     probabilities = table.probabilities()
     sets = probabilities >= np.minimum(0.2, probabilities.max(axis=1, keepdims=True))
     return replace(table, verdicts=verdicts, reasons=reasons, sets=sets)
+
+
+def input_of(manifest, classifier, out_dir, rows=None, **more) -> PartInput:
+    """What a part of a report works on: all rows of a manifest, 50 resamples."""
+    own = manifest.rows if rows is None else rows
+    given = {"bootstrap": Bootstrap(resamples=50), **more}
+    return PartInput(manifest=manifest, rows=own, classifier=classifier, out_dir=out_dir, **given)

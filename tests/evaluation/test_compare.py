@@ -1,15 +1,25 @@
-"""Two models on the same slices: differences are paired, and counts add up."""
+"""Models on the same slices: paired differences, counts that add up, a part of the report."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from builders_evaluation import rule_of, table_of
+from builders import make_slice, write_tiny_bundle
+from builders_evaluation import rule_of, table_of, with_distances
+from builders_reports import prose_of
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.compare import decided, figures_of_each, mcnemar_counts, paired
+from slicewise.evaluation.compare import (
+    comparison,
+    decided,
+    mcnemar_counts,
+    metrics_of_each,
+    paired,
+)
+from slicewise.inference.classifier import Classifier
 from slicewise.stats.bootstrap import NO_SPREAD, Bootstrap
 
 QUICK = Bootstrap(resamples=60)
@@ -24,7 +34,7 @@ def pair():
 
 def test_differences_are_those_of_the_figures():
     good, poor = pair()
-    first, other = figures_of_each([good, poor], QUICK)
+    first, other = metrics_of_each([good, poor], QUICK)
     gaps = paired(good, poor, QUICK)["differences"]
     for path in (("accuracy",), ("ece",), ("tumor", "sensitivity"), ("tumor", "auroc")):
         mine, theirs, gap = first, other, gaps
@@ -51,7 +61,7 @@ def test_a_paired_interval_is_narrower_than_the_two_together():
     logits[wrong, good.targets[wrong]] += 20  # the other model errs on three slices less
     other = replace(good, logits=logits)
     gap = paired(good, other, QUICK)["differences"]["accuracy"]
-    alone = figures_of_each([good], QUICK)[0]["accuracy"]
+    alone = metrics_of_each([good], QUICK)[0]["accuracy"]
     assert gap["ci_high"] - gap["ci_low"] < alone["ci_high"] - alone["ci_low"]
 
 
@@ -68,3 +78,29 @@ def test_other_slices_cannot_be_paired():
     for other in (poor.take(np.arange(50)), poor.take(np.arange(200)[::-1])):
         with pytest.raises(EvaluationError, match="the same slices in the same order"):
             paired(good, other, QUICK)
+
+
+@pytest.fixture
+def models(tmp_path):
+    for name in ("one", "two"):
+        write_tiny_bundle(tmp_path / name, name=name)
+    return [Classifier.load(tmp_path / name) for name in ("one", "two")]
+
+
+def compared(models, tables, folder):
+    quick = Bootstrap(resamples=20)
+    return comparison(models, tables, [make_slice()], folder, quick, notice=None, plots=False)
+
+
+def test_models_that_accept_by_different_scores_are_told_apart(models, tmp_path):
+    plain = table_of().decided(rule_of())
+    section = compared(models, [with_distances(plain), plain], tmp_path)
+    ending = "by the same score: one 0.1.0 by trust, two 0.1.0 by confidence."
+    assert prose_of(section).endswith(ending)
+    written = json.loads((tmp_path / "compare.json").read_text())["models"]
+    assert [model["scored_by"] for model in written.values()] == ["trust", "confidence"]
+
+
+def test_models_that_accept_by_one_score_need_no_word_of_it(models, tmp_path):
+    plain = table_of().decided(rule_of())
+    assert "score" not in prose_of(compared(models, [plain, plain], tmp_path))

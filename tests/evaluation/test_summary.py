@@ -9,10 +9,12 @@ import pytest
 from sklearn import metrics as reference
 
 from builders_evaluation import FOUR, decided_table, rule_of, table_of
-from slicewise.evaluation.decisions import decision_quantities, set_quantities
 from slicewise.evaluation.summary import (
+    best_threshold,
     class_quantities,
+    decision_quantities,
     overall_quantities,
+    set_quantities,
     summarise,
     tumor_quantities,
 )
@@ -119,3 +121,66 @@ def test_shares_know_what_they_are_shares_of():
     for key, quantity in shares.items():
         means = [values[among].mean() for values, among in quantity.parts]
         assert quantity(np.arange(table.n)) == pytest.approx(np.mean(means)), key
+
+
+def test_decisions_are_counted_and_measured():
+    table = decided_table()
+    found = summarise(table, QUICK, "not measured")["decisions"]
+    accepted = table.verdicts == "accept"
+    right = table.predicted == table.targets
+    assert found["counts"] == {v: int(np.sum(table.verdicts == v)) for v in found["counts"]}
+    assert found["accept"]["share"]["value"] == pytest.approx(accepted.mean())
+    assert found["accept"]["accuracy"]["value"] == pytest.approx(right[accepted].mean())
+    assert found["accept"]["accuracy"]["ci_low"] <= found["accept"]["accuracy"]["value"]
+    assert sum(found[v]["share"]["value"] for v in ("accept", "review", "reject")) == 1
+    assert found["reasons"] == {"low_confidence": 10, "several_classes_possible": 10,
+                                "colour_picture": 5}  # fmt: skip
+
+
+def test_a_verdict_that_never_occurs_has_no_accuracy():
+    table = decided_table()
+    table = replace(table, verdicts=np.full(table.n, "review"))
+    found = summarise(table, QUICK, "not measured")["decisions"]
+    assert found["accept"]["share"]["value"] == 0
+    assert found["accept"]["accuracy"]["value"] is None
+    assert "needs a slice to accept; got 0 among 200" in found["accept"]["accuracy"]["reason"]
+
+
+def test_a_table_without_decisions_says_so():
+    found = summarise(table_of().decided(rule_of()), QUICK, "not measured")
+    assert found["decisions"]["counts"] is None
+    assert found["decisions"]["accept"]["share"]["reason"] == "the table holds no decisions"
+    assert found["decisions"]["risk_coverage_area"]["value"] is not None
+    assert found["conformal"]["coverage"]["reason"] == "the model has no fitted prediction sets"
+
+
+def test_sets_cover_and_are_as_large_as_they_are():
+    table = table_of(groups=8, per_group=1, skill=9)
+    sets = np.eye(4, dtype=bool)[table.targets]
+    sets[0] = [False, True, True, True]  # a glioma, not among three
+    sets[1] = True  # a meningioma, all four
+    found = summarise(replace(table, sets=sets), QUICK, "not measured")["conformal"]
+    assert found["coverage"]["value"] == 7 / 8
+    assert found["set_size"]["value"] == (3 + 4 + 6) / 8
+    assert found["single"]["value"] == 6 / 8
+    assert found["per_class"]["glioma"]["coverage"]["value"] == 0.5
+    assert found["per_class"]["meningioma"]["set_size"]["value"] == 2.5
+    assert found["per_class"]["pituitary"]["coverage"]["value"] == 1
+
+
+def test_the_best_threshold_has_the_largest_j():
+    table = table_of().decided(rule_of())
+    best = best_threshold(table)
+    false, true, _ = reference.roc_curve(table.is_tumor(), table.tumor_probability())
+    at = int(np.argmax(true - false))
+    assert best["youden_j"] == pytest.approx(true[at] - false[at])
+    flags, truth = table.tumor_probability() >= best["threshold"], table.is_tumor()
+    assert best["sensitivity"] == pytest.approx(flags[truth].mean())
+    assert best["specificity"] == pytest.approx(1 - flags[~truth].mean())
+
+
+def test_one_side_alone_has_no_best_threshold():
+    table = table_of().decided(rule_of())
+    best = best_threshold(table.take(table.is_tumor()))
+    assert best["threshold"] is None
+    assert "reason" in best

@@ -7,7 +7,7 @@ import pytest
 
 from builders_evaluation import table_of
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.verdicts import with_verdicts
+from slicewise.evaluation.answering import with_verdicts
 from slicewise.fitting.conformal import fit_conformal, smallest_kept
 from slicewise.inference.rule import DecisionRule
 

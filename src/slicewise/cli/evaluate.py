@@ -112,7 +112,7 @@ def evaluate(
     from slicewise.evaluation.evaluate import choose, default_split, evaluate
     from slicewise.evaluation.gate import judge, load_gate
     from slicewise.evaluation.labels import require_labels
-    from slicewise.evaluation.parts import Extras, parts_of
+    from slicewise.evaluation.parts import parts_of
     from slicewise.evaluation.sample import require_places
     from slicewise.inference.classifier import Classifier
     from slicewise.progress import steps
@@ -121,14 +121,20 @@ def evaluate(
     require_folder(out)
     limits = None if gate is None else load_gate(gate)
     names = _pairs(map_ or ())
-    extras = Extras(gallery, (limit or 300) if robustness else 0, explanations, boxes)
-    parts = parts_of(extras, _shuffled)
+    places = (limit or 300) if robustness else 0
+    parts = parts_of(
+        gallery=gallery,
+        robustness=places,
+        explanations=explanations,
+        boxes=boxes,
+        shuffled=_shuffled,
+    )
     slices = Manifest.read(manifest)
     require_labels(names, slices)
     split = split or default_split(slices)
     classifier = Classifier.load(bundle, threads)
     if robustness:
-        require_places(extras.robustness, choose(slices, split, classifier.bundle, names).rows)
+        require_places(places, choose(slices, split, classifier.bundle, names).rows)
     rivals = [Classifier.load(path, threads) for path in compare or ()]
     with steps() as progress:
         report = evaluate(

@@ -1,4 +1,4 @@
-"""Slices of a manifest to tables of answers, one table a model."""
+"""Slices of a manifest to tables of answers, one table a model, and what a rule makes of them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Bools, Floats, Ints
+from slicewise.arrays import Floats, Ints
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError, InputError
 from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.verdicts import verdict_columns
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer, Classifier
-from slicewise.inference.decision import Prediction, threshold_of
-from slicewise.predictions.table import PredictionTable
+from slicewise.inference.decision import Conclusion, Prediction, Reason, conclude, threshold_of
+from slicewise.inference.rule import DecisionRule
+from slicewise.predictions.table import JOINT, PredictionTable
 
 BATCH = 32
 SYNTHETIC = "synthetic slices are never measured on"
@@ -58,8 +58,7 @@ def answer_split(
     """Read slices once and run every model on them, a batch at a time.
 
     Args:
-        manifest: Knows where the files of its rows are.
-        classifiers: The models, all of the same classes, each in an order of its own.
+        classifiers: Models of the same classes, each in an order of its own.
 
     Raises:
         EvaluationError: If not one slice can be used.
@@ -70,8 +69,8 @@ def answer_split(
     thumbnails, prints = [], []
     for batch in batched(readable(manifest, rows, failed, step), BATCH):
         slices = [slice_ for _, slice_ in batch]
-        for classifier, said in zip(classifiers, answers, strict=True):
-            said += _without_maps(classifier.answers(slices))
+        for classifier, own in zip(classifiers, answers, strict=True):
+            own += _without_maps(classifier.answers(slices))
         read += [row for row, _ in batch]
         thumbnails.append(np.stack([thumbnail(slice_.pixels) for slice_ in slices]))
         prints.append(fingerprints([slice_.pixels for slice_ in slices]))
@@ -79,17 +78,56 @@ def answer_split(
         raise EvaluationError(
             f"none of {len(rows)} slices can be used; the first: {failed[0].error}"
         )
-    tables = (
-        _table(read, classifier.bundle, said, labels)
-        for classifier, said in zip(classifiers, answers, strict=True)
+    tables = tuple(
+        _table(read, classifier.bundle, own, labels)
+        for classifier, own in zip(classifiers, answers, strict=True)
     )
-    return SplitAnswers(
-        tuple(read),
-        tuple(tables),
-        np.concatenate(thumbnails),
-        concatenate(prints),
-        tuple(failed),
-    )
+    small, hashes = np.concatenate(thumbnails), concatenate(prints)
+    return SplitAnswers(tuple(read), tables, small, hashes, tuple(failed))
+
+
+def with_verdicts(
+    table: PredictionTable, rule: DecisionRule, concerns: Sequence[Sequence[Reason]]
+) -> PredictionTable:
+    """The same logits, calibrated and decided by one rule.
+
+    Args:
+        rule: Of the model that answered, or one to try on its answers.
+        concerns: For each row, what was found about the picture itself.
+
+    Raises:
+        EvaluationError: If the answers do not follow from the logits, or the rule asks for
+            class_distances that the table does not hold.
+    """
+    if rule.goes_by_trust and table.class_distances is None:
+        raise EvaluationError(
+            "a rule with a limit of trust needs class_distances; the table holds none"
+        )
+    ready = table.decided(rule)
+    threshold = threshold_of(rule, table.negative_class, None)
+    apart = [None] * table.n if table.class_distances is None else table.class_distances
+    found = [
+        conclude(shares, table.classes, table.negative_class, rule, threshold, own, near)
+        for shares, own, near in zip(ready.probabilities(), concerns, apart, strict=True)
+    ]
+    return replace(ready, **verdict_columns(found, table.classes))
+
+
+def verdict_columns(
+    found: Sequence[Prediction] | Sequence[Conclusion], classes: Sequence[str]
+) -> dict[str, Any]:
+    """`verdicts`, `reasons` and `sets` (None where not fitted) of a table, from one decision a row.
+
+    Args:
+        classes: Order of the columns of the sets.
+    """
+    sets = [one.prediction_set for one in found]
+    members = [[name in inside for name in classes] for inside in sets if inside is not None]
+    return {
+        "verdicts": np.array([str(one.decision) for one in found]),
+        "reasons": np.array([JOINT.join(one.reasons) for one in found]),
+        "sets": np.array(members) if len(members) == len(found) else None,
+    }
 
 
 def readable(
@@ -98,11 +136,7 @@ def readable(
     failed: list[Failure],
     step: Callable[[], None],
 ) -> Iterator[tuple[ManifestRow, Slice]]:
-    """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`.
-
-    Args:
-        manifest: Knows where the files are.
-    """
+    """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`."""
     for row in rows:
         try:
             slice_ = read_slice(manifest.resolve(row))
@@ -135,7 +169,7 @@ def _without_maps(answers: Sequence[Answer]) -> list[Answer]:
 def _table(
     rows: Sequence[ManifestRow], bundle: Bundle, answers: Sequence[Answer], labels: Labels
 ) -> PredictionTable:
-    said = [answer.prediction for answer in answers]
+    predictions = [answer.prediction for answer in answers]
     rule = bundle.info.decision
     kept: dict[str, Any] = {
         "classes": labels.classes,
@@ -145,22 +179,25 @@ def _table(
         "sources": np.array([row.source for row in rows], dtype=np.str_),
         "paths": np.array([row.path for row in rows], dtype=np.str_),
     }
-    class_distances = _distances(answers)
+    known = [answer.class_distances for answer in answers if answer.class_distances is not None]
+    class_distances = np.stack(known) if known else None
     if not labels.collapsed:
         order = [bundle.classes.index(name) for name in labels.classes]
         logits = np.stack([answer.logits for answer in answers])[:, order]
-        decisions = verdict_columns(said, labels.classes)
+        decisions = verdict_columns(predictions, labels.classes)
         kept["class_distances"] = None if class_distances is None else class_distances[:, order]
         return replace(PredictionTable(logits=logits, **kept).decided(rule), **decisions)
-    decisions = verdict_columns(said, bundle.classes)
+    decisions = verdict_columns(predictions, bundle.classes)
     if decisions["sets"] is not None:
-        decisions["sets"] = _joined(decisions["sets"], bundle)
+        decisions["sets"] = _joined(decisions["sets"], bundle, np.any)
     threshold = threshold_of(rule, bundle.negative_class, None).value
     return PredictionTable(
         logits=_binary_logits(bundle, answers),
         thresholds=None if threshold is None else np.full(len(rows), threshold),
-        answered=_binary_answers(bundle, said, labels),
-        class_distances=None if class_distances is None else _to_any_tumor(class_distances, bundle),
+        answered=_binary_answers(bundle, predictions, labels),
+        class_distances=(
+            None if class_distances is None else _joined(class_distances, bundle, np.min)
+        ),
         **kept,
         **decisions,
     )
@@ -175,32 +212,21 @@ def _binary_logits(bundle: Bundle, answers: Sequence[Answer]) -> NDArray[np.floa
     return np.asarray(logits, dtype=np.float32)
 
 
-def _binary_answers(bundle: Bundle, said: Sequence[Prediction], labels: Labels) -> Ints:
+def _binary_answers(bundle: Bundle, found: Sequence[Prediction], labels: Labels) -> Ints:
     """(N,) index of what was answered: tumor where the label is any kind of tumor.
 
     The most probable class of two is another question: no tumor can be the likeliest of all
     classes and yet less likely than all tumors together.
     """
     negative = labels.classes.index(labels.negative_class or "")
-    none = np.array([prediction.label == bundle.negative_class for prediction in said])
+    none = np.array([prediction.label == bundle.negative_class for prediction in found])
     return np.where(none, negative, 1 - negative).astype(np.int64)
 
 
-def _distances(answers: Sequence[Answer]) -> Floats | None:
-    """(N, K) to the training slices of each class of the model, where it knows them."""
-    found = [answer.class_distances for answer in answers if answer.class_distances is not None]
-    return np.stack(found) if found else None
-
-
-def _to_any_tumor(class_distances: Floats, bundle: Bundle) -> Floats:
-    """(N, 2) to slices without a tumor, and to the nearer of those of any kind of tumor."""
+def _joined(
+    values: NDArray[Any], bundle: Bundle, join: Callable[..., NDArray[Any]]
+) -> NDArray[Any]:
+    """(N, 2) the column of no tumor beside all those of tumors joined to one; from (N, K)."""
     negative = bundle.classes.index(bundle.negative_class or "")
-    nearest = np.delete(class_distances, negative, axis=1).min(axis=1)
-    return np.stack([class_distances[:, negative], nearest], axis=1)
-
-
-def _joined(sets: Bools, bundle: Bundle) -> Bools:
-    """(N, 2) whether no tumor, and whether any tumor, stays possible."""
-    negative = bundle.classes.index(bundle.negative_class or "")
-    tumor = np.delete(sets, negative, axis=1).any(axis=1)
-    return np.stack([sets[:, negative], tumor], axis=1)
+    tumors = join(np.delete(values, negative, axis=1), axis=1)
+    return np.stack([values[:, negative], tumors], axis=1)

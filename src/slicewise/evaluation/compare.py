@@ -1,26 +1,41 @@
-"""Several models on the same slices: paired differences of every headline figure."""
+"""Several models on the same slices: paired differences, their files and their section."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from slicewise.arrays import Ints
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.decisions import decision_quantities
-from slicewise.evaluation.summary import nested, overall_quantities, tumor_quantities
-from slicewise.inference.bundle import Bundle
+from slicewise.evaluation.gate import SMALLER_IS_BETTER
+from slicewise.evaluation.sections.headlines import ACCEPTED, COPYING, OVERALL, TUMOR, Headline
+from slicewise.evaluation.sections.timing import machine, timings
+from slicewise.evaluation.summary import (
+    decision_quantities,
+    difference,
+    nested,
+    overall_quantities,
+    tumor_quantities,
+)
+from slicewise.files import write_json
+from slicewise.imaging.slice import Slice
+from slicewise.inference.bundle import MODEL_NAME, Bundle
+from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
+from slicewise.reports.blocks import Section
+from slicewise.reports.plots import COLOURS, drawing, grid
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.text import cell_text, change_text
+
+COMPARED = (*(h for h in OVERALL if h is not COPYING), *TUMOR, *ACCEPTED)
+FALLING = (*SMALLER_IS_BETTER, "risk_coverage_area")
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
     """Check that models are different ones and tell the same classes apart, in whatever order.
-
-    Args:
-        bundles: At least one; the first is what the others are held to.
 
     Raises:
         EvaluationError: Names the model with other classes, or the one that is given twice.
@@ -43,16 +58,16 @@ def require_same_task(bundles: Sequence[Bundle]) -> None:
 
 
 def headline_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """The figures that models are compared in."""
-    shares: set[Key] = {("decisions", "accept", "share"), ("decisions", "accept", "accuracy")}
-    chosen = {key: q for key, q in decision_quantities(table).items() if key in shares}
-    return {**overall_quantities(table), **tumor_quantities(table), **chosen}
+    """The metrics that models are compared in."""
+    decisions = decision_quantities(table)
+    accepted = {headline.path: decisions[headline.path] for headline in ACCEPTED}
+    return {**overall_quantities(table), **tumor_quantities(table), **accepted}
 
 
-def figures_of_each(
+def metrics_of_each(
     tables: Sequence[PredictionTable], bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """The headline figures of every model, with intervals from the same resamples."""
+    """The headline metrics of every model, with intervals from the same resamples."""
     return [
         nested(group_intervals(headline_quantities(t), t.groups, t.labels, bootstrap))
         for t in tables
@@ -65,13 +80,8 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
     The interval of a difference is made of differences, each on one resample of whole groups. It
     is narrower than what two separate intervals suggest, because both models meet the same slices.
 
-    Args:
-        other: Answers of the other one, in the same order.
-
     Returns:
-        `differences` (other minus first) of every headline figure, and the counts of McNemar's
-        test on accuracy: slices that `both`, `first_only`, `other_only` and `neither` answered
-        right.
+        `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`.
 
     Raises:
         EvaluationError: If the tables are not of the same slices.
@@ -80,7 +90,7 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
     if not same or not (first.labels == other.labels).all():
         raise EvaluationError("a paired comparison needs the same slices in the same order")
     mine, theirs = headline_quantities(first), headline_quantities(other)
-    gaps = {key: _difference(mine[key], theirs[key]) for key in mine}
+    gaps = {key: difference(mine[key], theirs[key]) for key in mine}
     found = group_intervals(gaps, first.groups, first.labels, bootstrap)
     return {"differences": nested(found), "right": mcnemar_counts(first, other)}
 
@@ -101,22 +111,140 @@ def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, 
 
 
 def decided(estimate: Mapping[str, Any], *, falling: bool) -> str:
-    """What the interval of a difference says, in words.
+    """What the interval of a difference, other minus first, says of the other, in words."""
+    low, high = estimate["ci_low"], estimate["ci_high"]
+    if low is None:
+        return "no interval"
+    if low <= 0 <= high:
+        return "no difference shown"
+    return "better" if (low > 0) != falling else "worse"
+
+
+def comparison(
+    models: Sequence[Classifier],
+    tables: Sequence[PredictionTable],
+    slices: Sequence[Slice],
+    out_dir: Path,
+    bootstrap: Bootstrap,
+    *,
+    notice: str | None,
+    plots: bool,
+) -> Section:
+    """Compare models with the first of them; writes `compare.json` and `compare.png`.
 
     Args:
-        estimate: A difference, other minus first.
+        tables: What each answered, the same slices in the same order.
+        slices: To take times on.
     """
-    if estimate["ci_low"] is None:
-        return "no interval"
-    if estimate["ci_low"] > 0:
-        return "worse" if falling else "better"
-    if estimate["ci_high"] < 0:
-        return "better" if falling else "worse"
-    return "no difference shown"
+    names = names_of(models)
+    measured = zip(names, models, tables, metrics_of_each(tables, bootstrap), strict=True)
+    content = {
+        "n": tables[0].n,
+        "groups": tables[0].n_groups,
+        "notice": notice,
+        "first": names[0],
+        "machine": machine(models[0].threads),
+        "models": {
+            name: {
+                "bundle": asdict(model.bundle.reference),
+                "size_mb": round(len(model.bundle.files[MODEL_NAME]) / 1e6, 2),
+                "stages_ms": timings(model, slices)["stages_ms"],
+                "scored_by": table.scored_by,
+                "figures": metrics,
+            }
+            for name, model, table, metrics in measured
+        },
+        "against_first": {
+            name: paired(tables[0], table, bootstrap)
+            for name, table in zip(names[1:], tables[1:], strict=True)
+        },
+    }
+    write_json(out_dir / "compare.json", content)
+    pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
+    columns = ("metric", *names, *(f"{name} minus {names[0]}" for name in names[1:]))
+    text, rows = _text(content), _rows(content)
+    return Section.of("Models side by side", text, columns, rows, pictures, notice)
 
 
-def _difference(mine: Quantity, theirs: Quantity) -> Quantity:
-    def difference(indices: Ints) -> float:
-        return theirs(indices) - mine(indices)
+def names_of(models: Sequence[Classifier]) -> list[str]:
+    """Name and version of each; with the first of the identity where two are called alike."""
+    plain = [f"{m.bundle.info.name} {m.bundle.info.version}" for m in models]
+    return [
+        f"{name} ({model.bundle.identity[:8]})" if plain.count(name) > 1 else name
+        for name, model in zip(plain, models, strict=True)
+    ]
 
-    return difference
+
+def _text(content: Mapping[str, Any]) -> str:
+    first = content["first"]
+    lines = [
+        f"All models answered the same {content['n']} slices of {content['groups']} groups; slices "
+        f"that any of them was trained on were {'kept' if content['notice'] else 'refused'}. "
+        f"Differences are to {first}, with intervals of differences on the same resamples of "
+        "groups: where the interval holds 0, no difference is shown."
+    ]
+    for name, found in content["against_first"].items():
+        right = found["right"]
+        lines.append(
+            f"{name} and {first} are both right on {right['both']} slices, both wrong on "
+            f"{right['neither']}; only {first} on {right['first_only']}, only {name} on "
+            f"{right['other_only']}. In accuracy {name} is: "
+            f"{decided(found['differences']['accuracy'], falling=False)}."
+        )
+    scores = {name: model["scored_by"] for name, model in content["models"].items()}
+    if len(set(scores.values())) > 1:
+        each = ", ".join(f"{name} by {score}" for name, score in scores.items())
+        lines.append(f"What is accepted is not chosen by the same score: {each}.")
+    return "\n\n".join(lines)
+
+
+def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    models, others = content["models"].values(), content["against_first"].values()
+    for headline in COMPARED:
+        yield (
+            headline.title,
+            *(cell_text(headline.metric(model["figures"])) for model in models),
+            *(_gap_text(headline, other["differences"]) for other in others),
+        )
+    blank = [""] * len(others)
+    median = [f"{model['stages_ms']['answer']['p50']:.1f}" for model in models]
+    yield "ms a slice, median, here", *median, *blank
+    yield "size of the graph, MB", *(f"{model['size_mb']:.1f}" for model in models), *blank
+
+
+def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
+    gap = headline.metric(differences)
+    if gap["ci_low"] is None:
+        return change_text(gap)
+    return f"{change_text(gap)}: {decided(gap, falling=headline.path[-1] in FALLING)}"
+
+
+def _draw(content: Mapping[str, Any], path: Path) -> Path:
+    """Differences of every metric with their intervals, a row a metric."""
+    others = content["against_first"]
+    known = [other["differences"] for other in others.values()]
+    drawn = [h for h in COMPARED if any(h.metric(gaps)["value"] is not None for gaps in known)]
+    title = f"{content['n']} slices of {content['groups']} groups, the same for all"
+    with drawing(path, 8.4, 1.4 + 0.42 * len(drawn), title, content["notice"]) as figure:
+        axes = figure.add_subplot()
+        axes.axvline(0, color="0.4", linewidth=1)
+        for place, (name, other) in enumerate(others.items()):
+            colour = COLOURS[place % len(COLOURS)]
+            gaps = [h.metric(other["differences"]) for h in drawn]
+            y = np.arange(len(drawn)) + 0.18 * (place - (len(others) - 1) / 2)
+            for row, gap in zip(y, gaps, strict=True):
+                if gap["ci_low"] is not None:
+                    axes.plot([gap["ci_low"], gap["ci_high"]], [row, row], color=colour)
+            values = [np.nan if gap["value"] is None else gap["value"] for gap in gaps]
+            axes.plot(values, y, "osD^v"[place % 5], color=colour, label=name)
+        axes.set_yticks(range(len(drawn)), [_side(headline) for headline in drawn])
+        axes.invert_yaxis()
+        axes.set_xlabel(f"difference to {content['first']}")
+        grid(axes, "x")
+        axes.legend(fontsize=8)
+    return path
+
+
+def _side(headline: Headline) -> str:
+    better = "left" if headline.path[-1] in FALLING else "right"
+    return f"{headline.title} ({better} is better)"

@@ -16,9 +16,7 @@ CHANGED = "changed since the manifest was written"
 def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
     """Check that a file is the one that the manifest's labels and groups were made for.
 
-    Args:
-        manifest: Knows where the file is.
-        row: With the SHA-256 of its file; without one, nothing is checked.
+    A row without a SHA-256 is not checked.
 
     Raises:
         InputError: The file has another SHA-256, or cannot be read.
@@ -36,12 +34,8 @@ def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
 def content_key(manifest: Manifest, row: ManifestRow) -> str:
     """What tells the content of a slice from that of others, wherever its file lies.
 
-    Args:
-        manifest: Knows where the file is.
-        row: Whose SHA-256 is taken where it has one; else that of its file.
-
     Returns:
-        The SHA-256, and `#index` for one slice of several.
+        The SHA-256 of the row, else of its file, and `#index` for one slice of several.
 
     Raises:
         InputError: The file is needed and cannot be read.
@@ -54,8 +48,8 @@ def content_key(manifest: Manifest, row: ManifestRow) -> str:
 def _digest_of(reference: str) -> str:
     path, _ = file_and_index(reference)
     try:
-        told = Path(path).stat()
-        return _digest(path, told.st_mtime_ns, told.st_size, told.st_ino)
+        stat = Path(path).stat()
+        return _digest(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
     except OSError as error:
         raise InputError(f"{path}: expected a file to read; got {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,13 @@ from slicewise.arrays import Bools
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import SPLITS, Manifest, ManifestRow
 from slicewise.errors import EvaluationError, ManifestError
-from slicewise.evaluation.answering import SplitAnswers, answer_split, readable
-from slicewise.evaluation.compare import require_same_task
-from slicewise.evaluation.gate import Gate, Judgement, judge, require_known, write_gate
+from slicewise.evaluation.answering import answer_split, readable
+from slicewise.evaluation.compare import comparison, names_of, require_same_task
+from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
-from slicewise.evaluation.neighbour import neighbour_correct
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.sections.compare_report import comparison, names_of
 from slicewise.evaluation.sections.timing import sample_slices
-from slicewise.evaluation.seen import SeenCheck, find_seen
+from slicewise.evaluation.seen import SeenCheck, find_seen, neighbour_correct
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
@@ -36,25 +34,29 @@ from slicewise.stats.bootstrap import Bootstrap
 TRAIN, TEST, ALL = "train", "test", "all"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluated:
-    """What was measured, for the parts of a report that look at the slices again.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PartInput:
+    """What a further part of a report works on.
 
     Args:
-        manifest: Knows where the files are.
-        table: N rows in the same order.
         notice: What every picture has to say, such as that training slices are among them.
     """
 
     manifest: Manifest
-    rows: tuple[ManifestRow, ...]
-    table: PredictionTable
+    rows: Sequence[ManifestRow]
     classifier: Classifier
-    labels: Labels
     out_dir: Path
-    bootstrap: Bootstrap
-    notice: str | None
-    progress: Progress | None
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    notice: str | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Evaluated(PartInput):
+    """The same after an evaluation, with what was answered; N rows in the same order."""
+
+    table: PredictionTable
+    labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,31 +128,48 @@ def evaluate(
     step = Tally(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
     checks = [find_seen(model.bundle, answers.prints) for model in models]
-    kept = _kept(checks, split, allow_seen=allow_seen)
+    seen = np.asarray(np.any([check.seen for check in checks], axis=0))
+    kept = _kept(seen, split, allow_seen=allow_seen)
     tables = [table.take(kept) for table in answers.tables]
     neighbour = _neighbour(
         manifest, split, training, tables[0].labels, answers.thumbnails[kept], step
     )
-    context = _context(models, chosen, answers, checks, command, split, allow_seen=allow_seen)
+    refusals = Refusals(
+        tuple(answers.tables[0].paths[seen].tolist()),
+        _described(checks, models),
+        answers.failed,
+        allow_seen,
+        chosen.untyped,
+        checked=all(check.checked for check in checks),
+    )
+    context = _context(classifier.bundle, split, command, refusals, labels)
     method = bootstrap or Bootstrap()
     report = write_metrics(
         tables[0], out_dir, context, neighbour=neighbour, bootstrap=method, plots=plots
     )
     read = tuple(row for row, keep in zip(answers.rows, kept, strict=True) if keep)
     evaluated = Evaluated(
-        manifest, read, tables[0], classifier, labels, out_dir, method,
-        context.refusals.notice, progress,
-    )  # fmt: skip
-    judgement: Judgement | None = None
-    first: tuple[Section, ...] = ()
-    if gate is not None:
-        judgement = judge(gate, report)
-        first = (write_gate(judgement, gate, out_dir),)
+        manifest=manifest,
+        rows=read,
+        classifier=classifier,
+        out_dir=out_dir,
+        bootstrap=method,
+        notice=refusals.notice,
+        progress=progress,
+        table=tables[0],
+        labels=labels,
+    )
+    judgement = None if gate is None else judge(gate, report)
+    first = () if gate is None or judgement is None else (write_gate(judgement, gate, out_dir),)
     write = partial(
         write_pages, tables[0], report, out_dir, plots=plots, judgement=judgement, first=first
     )
     write()  # so that a part that fails, or is broken off, does not cost the report
-    more = [_compared(evaluated, models, tables, plots=plots)] if rivals else []
+    more: list[Section] = []
+    if rivals:
+        some = sample_slices(manifest, read)
+        notice = refusals.notice
+        more.append(comparison(models, tables, some, out_dir, method, notice=notice, plots=plots))
     more += [section for part in parts for section in part(evaluated)]
     if more:
         write(more=more)
@@ -191,9 +210,8 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
     return Chosen(tuple(labels.read(typed)), tuple(labels.read(training)), labels, untyped)
 
 
-def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools:
+def _kept(seen: Bools, split: str, *, allow_seen: bool) -> Bools:
     """(N,) which slices are evaluated: those that no model was trained on."""
-    seen = _seen_by_any(checks)
     if allow_seen:
         return np.ones_like(seen)
     if seen.all():
@@ -202,10 +220,6 @@ def _kept(checks: Sequence[SeenCheck], split: str, *, allow_seen: bool) -> Bools
             "of them; --allow-seen (over HTTP allow_seen) evaluates them, with a notice"
         )
     return ~seen
-
-
-def _seen_by_any(checks: Sequence[SeenCheck]) -> Bools:
-    return np.asarray(np.any([check.seen for check in checks], axis=0))
 
 
 def _neighbour(
@@ -234,31 +248,17 @@ def _neighbour(
     return neighbour_correct(thumbnails, labels, references, [label for label, _ in known])
 
 
+def _described(checks: Sequence[SeenCheck], models: Sequence[Classifier]) -> str:
+    if len(models) == 1:
+        return checks[0].described
+    named = zip(names_of(models), checks, strict=True)
+    return "; ".join(f"{name}: {check.described}" for name, check in named)
+
+
 def _context(
-    models: Sequence[Classifier],
-    chosen: Chosen,
-    answers: SplitAnswers,
-    checks: Sequence[SeenCheck],
-    command: str,
-    split: str,
-    *,
-    allow_seen: bool,
+    bundle: Bundle, split: str, command: str, refusals: Refusals, labels: Labels
 ) -> ReportContext:
-    bundle = models[0].bundle
     point, sets = bundle.info.decision.operating_point, bundle.info.decision.conformal
-    seen = tuple(str(path) for path in answers.tables[0].paths[_seen_by_any(checks)])
-    described = [
-        check.described if len(models) == 1 else f"{name}: {check.described}"
-        for name, check in zip(names_of(models), checks, strict=True)
-    ]
-    refusals = Refusals(
-        seen,
-        "; ".join(described),
-        answers.failed,
-        allow_seen,
-        chosen.untyped,
-        checked=all(check.checked for check in checks),
-    )
     return ReportContext(
         split=split,
         command=command,
@@ -267,23 +267,5 @@ def _context(
         threshold_fitted=point is not None,
         refusals=refusals,
         promised_coverage=None if sets is None else sets.coverage,
-        labels=chosen.labels,
-    )
-
-
-def _compared(
-    evaluated: Evaluated,
-    models: Sequence[Classifier],
-    tables: Sequence[PredictionTable],
-    *,
-    plots: bool,
-) -> Section:
-    return comparison(
-        models,
-        tables,
-        sample_slices(evaluated.manifest, evaluated.rows),
-        evaluated.out_dir,
-        evaluated.bootstrap,
-        notice=evaluated.notice,
-        plots=plots,
+        labels=labels,
     )

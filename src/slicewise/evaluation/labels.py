@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,22 +64,25 @@ def read_labels(
     """
     known = Task(task.name, task.classes, task.negative_class)
     binary = _binary(known)
-    strange = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
-    if strange:
+    unmeant = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
+    if unmeant:
         raise EvaluationError(
-            f"label names: expected a class of the model, {', '.join(task.classes)}; got {strange}"
+            f"label names: expected a class of the model, {', '.join(task.classes)}; got {unmeant}"
         )
     meant, unknown = _meant(labels, known, given)
     if not unknown:
         meant |= _meant(beside, known, given)[0]
         return Labels(meant, task.classes, task.negative_class, collapsed=False)
     if binary is not None:
-        joined = _joined(given, binary)
-        told, (meant, unknown) = meant, _meant(labels, binary, joined)
-        if not unknown and _tells_kinds(told.values(), task):
-            told |= _meant(beside, known, given)[0]
-            untyped = frozenset(label for label in meant if label not in told)
-            return Labels(told, task.classes, task.negative_class, collapsed=False, untyped=untyped)
+        negative = binary.negative_class
+        joined = {name: c if c == negative else TUMOR for name, c in given.items()}
+        typed, (meant, unknown) = meant, _meant(labels, binary, joined)
+        if not unknown and any(name != task.negative_class for name in typed.values()):
+            typed |= _meant(beside, known, given)[0]
+            untyped = frozenset(label for label in meant if label not in typed)
+            return Labels(
+                typed, task.classes, task.negative_class, collapsed=False, untyped=untyped
+            )
         if not unknown:
             meant |= _meant(beside, binary, joined)[0]
             return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
@@ -109,16 +112,6 @@ def _binary(task: Task) -> Task | None:
     if task.negative_class is None or TUMOR in task.classes:
         return None
     return Task("binary", (task.negative_class, TUMOR), task.negative_class)
-
-
-def _tells_kinds(classes: Collection[str], task: TaskInfo) -> bool:
-    """Whether any of the classes is a kind of tumor."""
-    return any(name != task.negative_class for name in classes)
-
-
-def _joined(given: Mapping[str, str], binary: Task) -> dict[str, str]:
-    """The given names with every tumor class as `tumor`."""
-    return {name: c if c == binary.negative_class else TUMOR for name, c in given.items()}
 
 
 def _meant(

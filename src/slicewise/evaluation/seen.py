@@ -1,7 +1,8 @@
-"""Which slices a model was trained on, by the fingerprints in its bundle.
+"""What training slices say of a score: those among the evaluated, and what copying would score.
 
-Copies count: another size, format, brightness, mirrored or turned. A score on such slices says how
-well the model remembers, not how well it would do on a new patient.
+A slice counts as seen where it, or a copy (another size, format, brightness, mirrored or turned),
+has a fingerprint in the bundle: a score on it says how well the model remembers. The copying
+baseline learns nothing: where it is high, the split holds near copies of training slices.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from slicewise.arrays import Bools
+from slicewise.arrays import Array, Bools
 from slicewise.data.duplicates.fingerprint import Fingerprints
+from slicewise.data.duplicates.neighbour import nearest
 from slicewise.data.duplicates.search import match
+from slicewise.errors import EvaluationError
 from slicewise.inference.bundle import SEEN_NAME, Bundle
 
 
@@ -35,9 +39,6 @@ class SeenCheck:
 def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
     """Look for duplicates of slices among those a bundle was trained on.
 
-    Args:
-        bundle: Holds `seen.npz`, or else nothing can be said.
-
     Raises:
         ManifestError: If the fingerprints in the bundle are of an unknown format.
     """
@@ -47,6 +48,28 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
     training = _training_fingerprints(bundle)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
     return SeenCheck(seen, f"compared with the {len(training)} training slices of the bundle")
+
+
+def neighbour_correct(
+    queries: Array, query_labels: ArrayLike, references: Array, reference_labels: ArrayLike
+) -> Bools:
+    """(N,) whether the nearest training slice has the same label; its mean is the 1-NN accuracy.
+
+    Args:
+        queries: (N, D) thumbnails of the evaluated slices.
+        references: (M, D) thumbnails of the training slices.
+
+    Raises:
+        EvaluationError: If a shape is off or there is no training slice.
+    """
+    labels, known = np.asarray(query_labels), np.asarray(reference_labels)
+    if labels.shape != queries.shape[:1] or known.shape != references.shape[:1]:
+        raise EvaluationError(
+            f"labels: expected shapes {queries.shape[:1]} and {references.shape[:1]}; "
+            f"got {labels.shape} and {known.shape}"
+        )
+    found = nearest(queries, references)
+    return np.asarray((found >= 0) & (known[found] == labels), dtype=np.bool_)
 
 
 def _training_fingerprints(bundle: Bundle) -> Fingerprints:

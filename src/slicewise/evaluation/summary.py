@@ -1,79 +1,67 @@
-"""The figures of a report: every quantity of a prediction table with its interval."""
+"""The metrics of a report: every quantity of a prediction table with its interval."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slicewise.arrays import Bools, Floats, Ints
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
 from slicewise.evaluation.sections.mistakes import error_analysis
-from slicewise.evaluation.sections.sweep import best_here
-from slicewise.predictions.table import PredictionTable
+from slicewise.fitting.operating_point import youden_j
+from slicewise.inference.decision import Verdict
+from slicewise.predictions.table import JOINT, PredictionTable
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
-from slicewise.stats.intervals import Shares, share_of
+from slicewise.stats.curves import risk_coverage_area
+from slicewise.stats.intervals import Shares, mean_of, share_of
+
+NO_DECISIONS = "the table holds no decisions"
+NO_SETS = "the model has no fitted prediction sets"
 
 BinaryMetric = Callable[[Bools, Bools], float]
+ShareParts = Callable[[Bools, Bools], tuple[Bools, Bools]]
 
 
-def ppv_where_present(flagged: Bools, positives: Bools) -> float:
-    """`metrics.ppv`, but for a resample without any positive, where 0 would say nothing.
-
-    Args:
-        flagged: (N,) answered positive.
-        positives: (N,) truly positive.
-
-    Raises:
-        EvaluationError: There is no positive, or nothing is flagged.
-    """
+def _ppv(flagged: Bools, positives: Bools) -> float:
+    """`metrics.ppv`, but undefined for a resample without any positive, where 0 says nothing."""
     if not positives.any():
         raise EvaluationError("expected a positive slice; got none")
     return metrics.ppv(flagged, positives)
 
 
-def npv_where_present(flagged: Bools, positives: Bools) -> float:
-    """`metrics.npv`, but for a resample without any negative; see `ppv_where_present`."""
+def _npv(flagged: Bools, positives: Bools) -> float:
+    """`metrics.npv`, but undefined for a resample without any negative."""
     if positives.all():
         raise EvaluationError("expected a negative slice; got none")
     return metrics.npv(flagged, positives)
 
 
-TUMOR_FLAG_METRICS: Mapping[str, BinaryMetric] = {
-    "sensitivity": metrics.sensitivity,
-    "specificity": metrics.specificity,
-    "ppv": ppv_where_present,
-    "npv": npv_where_present,
+FLAG_METRICS: Mapping[str, tuple[BinaryMetric, ShareParts | None]] = {
+    "sensitivity": (metrics.sensitivity, lambda flagged, positives: (flagged, positives)),
+    "specificity": (metrics.specificity, lambda flagged, positives: (~flagged, ~positives)),
+    "precision": (_ppv, lambda flagged, positives: (positives, flagged)),
+    "ppv": (_ppv, lambda flagged, positives: (positives, flagged)),
+    "npv": (_npv, lambda flagged, positives: (~positives, ~flagged)),
+    "f1": (metrics.f1, None),
 }
-CLASS_FLAG_METRICS: Mapping[str, BinaryMetric] = {
-    "precision": ppv_where_present,
-    "sensitivity": metrics.sensitivity,
-    "specificity": metrics.specificity,
-    "f1": metrics.f1,
-}
+"""Of those that are shares: which slices are hits, and among which they are counted."""
+TUMOR_FLAGS = ("sensitivity", "specificity", "ppv", "npv")
+CLASS_FLAGS = ("precision", "sensitivity", "specificity", "f1")
 SCORE_METRICS: Mapping[str, Callable[[Floats, Bools], float]] = {
     "auroc": metrics.auroc,
     "auprc": metrics.auprc,
 }
-SHARE_PARTS: Mapping[str, Callable[[Bools, Bools], tuple[Bools, Bools]]] = {
-    "sensitivity": lambda flagged, positives: (flagged, positives),
-    "specificity": lambda flagged, positives: (~flagged, ~positives),
-    "precision": lambda flagged, positives: (positives, flagged),
-    "ppv": lambda flagged, positives: (positives, flagged),
-    "npv": lambda flagged, positives: (~positives, ~flagged),
-}
-"""Of the flag metrics that are shares: which slices are hits, and among which they are counted."""
 
 
 def summarise(
     table: PredictionTable, bootstrap: Bootstrap, neighbour: Bools | str
 ) -> dict[str, Any]:
-    """All figures of a table, nested as `metrics.json` holds them.
+    """All metrics of a table, nested as `metrics.json` holds them.
 
     Averages over classes are over those with a slice in the table; `macro_over` names them.
 
@@ -85,7 +73,9 @@ def summarise(
         **overall_quantities(table),
         **class_quantities(table),
         **tumor_quantities(table),
-        **_neighbour(neighbour),
+        ("memorisation_1nn",): (
+            undefined(neighbour) if isinstance(neighbour, str) else share_of(neighbour)
+        ),
         **decision_quantities(table),
         **set_quantities(table),
     }
@@ -99,9 +89,10 @@ def summarise(
         mine = table.targets == k
         report["per_class"][name] |= _counts(table, mine)
     report["decisions"] |= decision_counts(table)
-    report["threshold_sweep"] = best_here(table)
+    report["threshold_sweep"] = best_threshold(table)
     report["patterns"] = error_analysis(table)
-    report["groups_of_copies"] = _sources_of_copies(table)
+    copies = np.char.startswith(table.groups.astype(np.str_), COPIES_PREFIX)
+    report["groups_of_copies"] = np.unique(table.sources[copies]).tolist()
     report["per_source"] = {
         str(source): _source_summary(table.take(table.sources == source), bootstrap)
         for source in np.unique(table.sources)
@@ -125,10 +116,37 @@ def tree_of(flat: Mapping[Key, Any]) -> dict[str, Any]:
     return tree
 
 
-def _sources_of_copies(table: PredictionTable) -> list[str]:
-    """Sources with a group of which nothing but copies of one slice is known."""
-    copies = np.char.startswith(table.groups.astype(np.str_), COPIES_PREFIX)
-    return [str(source) for source in np.unique(table.sources[copies])]
+def undefined(reason: str) -> Quantity:
+    """A quantity that has no value, and says why."""
+
+    def refuse(_: Ints) -> float:
+        raise EvaluationError(reason)
+
+    return refuse
+
+
+def difference(first: Quantity, other: Quantity) -> Quantity:
+    """Other minus first, on the same slices."""
+    return lambda indices: other(indices) - first(indices)
+
+
+def best_threshold(table: PredictionTable) -> dict[str, Any]:
+    """The threshold with the largest sensitivity + specificity - 1 on these very slices.
+
+    It is given to compare with, not to use: a threshold chosen on the slices it is measured on
+    looks better than it is.
+
+    Returns:
+        `threshold`, `sensitivity`, `specificity`, `youden_j`; all None with a `reason` where
+        there is none.
+    """
+    names = ("threshold", "sensitivity", "specificity", "youden_j")
+    try:
+        best = youden_j(table.tumor_probability(), table.is_tumor(), table.groups)
+    except EvaluationError as reason:
+        return {**dict.fromkeys(names), "reason": str(reason)}
+    j = best.sensitivity + best.specificity - 1
+    return dict(zip(names, (best.threshold, best.sensitivity, best.specificity, j), strict=True))
 
 
 def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -145,7 +163,7 @@ def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, A
 
 
 def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """Figures of all slices together, averages over the classes that have a slice."""
+    """Metrics of all slices together, averages over the classes that have a slice."""
     probabilities, predicted, targets = table.probabilities(), table.predicted, table.targets
     confidence, correct = table.confidence, predicted == targets
     present = _present(table)
@@ -167,61 +185,104 @@ def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
 
 
 def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """Figures of each class against the rest."""
+    """Metrics of each class against the rest."""
     probabilities, predicted = table.probabilities(), table.predicted
     quantities: dict[Key, Quantity] = {}
     for k, name in enumerate(table.classes):
         where, truth = ("per_class", name), table.targets == k
-        quantities |= _paired(where, CLASS_FLAG_METRICS, predicted == k, truth)
-        quantities |= _paired(where, SCORE_METRICS, probabilities[:, k], truth)
+        quantities |= _flags(where, CLASS_FLAGS, predicted == k, truth)
+        quantities |= _scores(where, probabilities[:, k], truth)
     return quantities
 
 
 def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """Figures of any tumor against none; each says why where the table has no such figure."""
+    """Metrics of any tumor against none; each says why where the table has no such metric."""
     where = ("tumor",)
     try:
         scores, truth = table.tumor_probability(), table.is_tumor()
-    except EvaluationError as undefined:
-        return _undefined(where, (*TUMOR_FLAG_METRICS, *SCORE_METRICS), str(undefined))
-    ranked = _paired(where, SCORE_METRICS, scores, truth)
+    except EvaluationError as reason:
+        return _all_undefined((*TUMOR_FLAGS, *SCORE_METRICS), str(reason))
+    ranked = _scores(where, scores, truth)
     if table.thresholds is None:
-        reason = "no tumor threshold was fitted"
-        return _undefined(where, TUMOR_FLAG_METRICS, reason) | ranked
-    return _paired(where, TUMOR_FLAG_METRICS, table.tumor_flag(), truth) | ranked
+        return _all_undefined(TUMOR_FLAGS, "no tumor threshold was fitted") | ranked
+    return _flags(where, TUMOR_FLAGS, table.tumor_flag(), truth) | ranked
 
 
-def _neighbour(correct: Bools | str) -> dict[Key, Quantity]:
-    if isinstance(correct, str):
-        return _undefined((), ("memorisation_1nn",), correct)
-    return {("memorisation_1nn",): share_of(correct)}
+def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
+    """Shares of the decisions, accuracy within each, and the area under the risk-coverage curve.
+
+    Without decisions only the area has a value.
+    """
+    correct, sureness = table.predicted == table.targets, table.sureness
+    quantities: dict[Key, Quantity] = {
+        ("decisions", "risk_coverage_area"): lambda i: risk_coverage_area(sureness[i], correct[i])
+    }
+    for verdict in map(str, Verdict):
+        share = accuracy = undefined(NO_DECISIONS)
+        if table.verdicts is not None:
+            mine = table.verdicts == verdict
+            share = share_of(mine)
+            accuracy = share_of(correct, mine, f"accuracy needs a slice to {verdict}")
+        quantities["decisions", verdict, "share"] = share
+        quantities["decisions", verdict, "accuracy"] = accuracy
+    return quantities
 
 
-def _paired(
-    where: Key,
-    quantities: Mapping[str, Callable[[Any, Bools], float]],
-    answers: NDArray[Any],
-    truth: Bools,
-) -> dict[Key, Quantity]:
-    """Bind metrics of (answers, truth) to these arrays."""
+def decision_counts(table: PredictionTable) -> dict[str, Any]:
+    """How many slices were accepted, sent to review and rejected, for which reasons, by what score.
 
-    def bind(name: str, metric: Callable[[Any, Bools], float]) -> Quantity:
-        def bound(i: Ints) -> float:
-            return metric(answers[i], truth[i])
+    A slice may have several reasons, so these do not add up to the slices.
+    """
+    if table.verdicts is None:
+        return {"scored_by": table.scored_by, "counts": None, "reasons": None}
+    found = Counter(table.verdicts.tolist())
+    named = [] if table.reasons is None else table.reasons.tolist()
+    reasons = Counter(reason for joined in named for reason in joined.split(JOINT) if reason)
+    return {
+        "scored_by": table.scored_by,
+        "counts": {str(verdict): found[str(verdict)] for verdict in Verdict},
+        "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    }
 
-        parts = SHARE_PARTS.get(name)
-        return bound if parts is None else Shares(bound, [parts(answers, truth)])
 
-    return {(*where, name): bind(name, metric) for name, metric in quantities.items()}
+def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
+    """How often the true class is in the prediction set and how large the sets are.
+
+    Without sets nothing has a value.
+    """
+    sets = np.zeros(table.logits.shape, np.bool_) if table.sets is None else table.sets
+    covered = sets[np.arange(table.n), table.targets]
+    size = sets.sum(axis=1).astype(np.float64)
+    quantities: dict[Key, Quantity] = {
+        ("conformal", "coverage"): share_of(covered),
+        ("conformal", "set_size"): mean_of(size),
+        ("conformal", "single"): share_of(size == 1),
+    }
+    for k, name in enumerate(table.classes):
+        mine, inside = table.targets == k, ("conformal", "per_class", name)
+        needs = f"a prediction set figure needs a slice of {name}"
+        quantities[*inside, "coverage"] = share_of(covered, mine, needs)
+        quantities[*inside, "set_size"] = mean_of(size, mine, needs)
+    return quantities if table.sets is not None else dict.fromkeys(quantities, undefined(NO_SETS))
 
 
-def _undefined(where: Key, names: Iterable[str], reason: str) -> dict[Key, Quantity]:
-    """Quantities that have no value here, and say why."""
+def _flags(where: Key, names: Iterable[str], flagged: Bools, truth: Bools) -> dict[Key, Quantity]:
+    def bind(metric: BinaryMetric, parts: ShareParts | None) -> Quantity:
+        bound: Quantity = lambda i: metric(flagged[i], truth[i])  # noqa: E731
+        return bound if parts is None else Shares(bound, [parts(flagged, truth)])
 
-    def refuse(_: Ints) -> float:
-        raise EvaluationError(reason)
+    return {(*where, name): bind(*FLAG_METRICS[name]) for name in names}
 
-    return dict.fromkeys(((*where, name) for name in names), refuse)
+
+def _scores(where: Key, scores: Floats, truth: Bools) -> dict[Key, Quantity]:
+    def bind(metric: Callable[[Floats, Bools], float]) -> Quantity:
+        return lambda i: metric(scores[i], truth[i])
+
+    return {(*where, name): bind(metric) for name, metric in SCORE_METRICS.items()}
+
+
+def _all_undefined(names: Iterable[str], reason: str) -> dict[Key, Quantity]:
+    return dict.fromkeys((("tumor", name) for name in names), undefined(reason))
 
 
 def _present(table: PredictionTable) -> list[int]:

@@ -9,7 +9,6 @@ import pytest
 
 from builders import head_with_spot, make_slice
 from slicewise.evaluation.explanations.deletion import (
-    ORDERS,
     SHARES,
     area,
     areas,
@@ -87,7 +86,7 @@ def gaps(honest: bool):
 
 def test_a_map_of_what_the_model_needs_beats_every_other_order() -> None:
     estimates, found = gaps(honest=True)
-    for order in ORDERS[1:]:
+    for order in ("random", "centre"):
         assert estimates["deletion", f"heat_map_minus_{order}"].ci_high < -0.05
         assert estimates["insertion", f"heat_map_minus_{order}"].ci_low > 0.02
     ends = found.values["deletion", "heat_map"]

@@ -1,4 +1,4 @@
-"""Heat maps against regions: measures with known answers, guesses, and figures by class."""
+"""Heat maps against regions: measures with known answers, guesses, and means by class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from builders import CLASSES
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -20,12 +21,11 @@ from slicewise.evaluation.explanations.localisation import (
     Scored,
     centre_map,
     chance,
-    distances,
-    figures,
+    localisation,
     localised,
     measure,
 )
-from slicewise.evaluation.explanations.localisation_pictures import METHOD_TITLES, draw_bars
+from slicewise.evaluation.explanations.localisation_report import METHOD_TITLES, draw_bars, tile
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.imaging.preprocess import Placement
 from slicewise.stats.bootstrap import Bootstrap
@@ -67,15 +67,6 @@ def test_what_cannot_be_measured_is_refused() -> None:
         measure(np.ones((40, 40), np.float32), np.zeros((40, 40), bool))
 
 
-def test_distances_against_all_pairs() -> None:
-    rng = np.random.default_rng(0)
-    region = rng.random((30, 25)) < 0.05
-    points = rng.integers(0, 25, (60, 2))
-    pixels = np.argwhere(region)
-    expected = [np.hypot(*(pixels - point).T).min() for point in points]
-    assert distances(points, region) == pytest.approx(expected)
-
-
 def test_chance_against_every_point_of_the_head() -> None:
     y, x = np.mgrid[0:200, 0:200]
     head = np.hypot(y - 100, x - 100) < 80
@@ -84,7 +75,7 @@ def test_chance_against_every_point_of_the_head() -> None:
     region[20:40, 100:110] = True  # partly outside of the head
     found = chance(region, head)
     points = np.argwhere(head)
-    near = (distances(points, region) <= 10).mean()
+    near = (cKDTree(np.argwhere(region)).query(points)[0] <= 10).mean()
     assert found.pointing == found.energy == pytest.approx((region & head).sum() / head.sum())
     assert found.near == pytest.approx(near, abs=0.01)
     assert found.iou == pytest.approx((region & head).sum() / (region | head).sum())
@@ -106,8 +97,8 @@ def scored(label: str, group: str, hit: float, answered: bool = True) -> Scored:
     return Scored(label, group, measures, frozenset({"answered"} if answered else ()))
 
 
-def test_figures_by_class_and_target() -> None:
-    found = figures(
+def test_means_by_class_and_target() -> None:
+    found = localisation(
         [
             scored("glioma", "a", 1.0),
             scored("glioma", "b", 0.0, answered=False),
@@ -137,7 +128,7 @@ def test_a_hot_map_that_misses_is_not_an_empty_one(tmp_path, heat) -> None:
         Manifest((row,), tmp_path), [row], CornerClassifier(heat), read_boxes(boxes), lambda: None
     )
     assert found.scored.measures["true"]["heat_map"] == NO_EVIDENCE  # both miss by all measures
-    counts = figures([found.scored], Bootstrap(20)).counts
+    counts = localisation([found.scored], Bootstrap(20)).counts
     for target in ("true", "answered"):
         assert counts[target, ALL]["without_evidence"] == int(heat == 0)
 
@@ -160,7 +151,7 @@ class CornerClassifier:
 
 
 def test_nothing_answered_is_told() -> None:
-    found = figures([scored("glioma", g, 1.0, answered=False) for g in "ab"], Bootstrap(20))
+    found = localisation([scored("glioma", g, 1.0, answered=False) for g in "ab"], Bootstrap(20))
     estimate = found.estimates["answered", ALL, "heat_map", "pointing"]
     assert estimate.value is None
     assert "slice of this kind with a region" in estimate.reason
@@ -170,7 +161,7 @@ def test_the_legend_covers_no_bar(tmp_path, monkeypatch) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, _, format: drawn.append(figure))
     every = [scored(name, f"{name}{k}", 1.0) for name in ("glioma", "pituitary") for k in "ab"]
-    draw_bars(figures(every, Bootstrap(20)), tmp_path / "bars.png")
+    draw_bars(localisation(every, Bootstrap(20)), tmp_path / "bars.png")
     [figure] = drawn
     figure.draw_without_rendering()
     [legend] = figure.legends
@@ -178,3 +169,17 @@ def test_the_legend_covers_no_bar(tmp_path, monkeypatch) -> None:
     place = legend.get_window_extent()
     assert not any(place.overlaps(axes.get_window_extent()) for axes in figure.axes)
     assert all(axes.get_legend() is None for axes in figure.axes)
+
+
+def test_the_rim_of_the_region_is_drawn(tmp_path) -> None:
+    Image.fromarray(np.full((240, 240), 90, np.uint8)).save(tmp_path / "0.png")
+    row = ManifestRow("0.png", "glioma", "made", "", "g", "test", "0" * 64, 240, 240)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("number,x_center,y_center,width,height\n0,0.25,0.25,0.125,0.125\n")
+    (found,) = localised(
+        Manifest((row,), tmp_path), [row], CornerClassifier(0.0), read_boxes(boxes), lambda: None
+    )
+    rim = (np.asarray(tile(found))[:240, :240] == (0, 230, 255)).all(axis=2)
+    rows, columns = np.nonzero(rim)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (45, 74, 45, 74)
+    assert rim.sum() == 30**2 - 28**2

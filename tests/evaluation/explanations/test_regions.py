@@ -14,7 +14,6 @@ from slicewise.errors import EvaluationError, ManifestError
 from slicewise.evaluation.explanations.regions import (
     TumorBox,
     head_region,
-    outline,
     read_boxes,
     tumor_region,
 )
@@ -106,11 +105,3 @@ def test_the_head_is_the_ellipse_in_its_box() -> None:
     )
     area = np.pi / 4 * (box.bottom - box.top) * (box.right - box.left)
     assert region.sum() == pytest.approx(area, rel=0.02)
-
-
-def test_an_outline_is_the_rim() -> None:
-    region = np.zeros((6, 6), bool)
-    region[0:4, 1:5] = True
-    inner = np.zeros_like(region)
-    inner[1:3, 2:4] = True
-    assert (outline(region) == region & ~inner).all()

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from builders import CLASSES, head_with_spot, tiny_bundle
+from builders_evaluation import input_of
 from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ManifestError
 from slicewise.evaluation.explanations import tests as module
+from slicewise.evaluation.explanations.localisation_report import NO_REGIONS
 from slicewise.evaluation.explanations.regions import read_boxes
-from slicewise.evaluation.explanations.tests import NO_REGIONS, explanation_tests
+from slicewise.evaluation.explanations.tests import explanation_tests
 from slicewise.evaluation.sample import sample_rows
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Notice
-from slicewise.stats.bootstrap import Bootstrap
 from slicewise.training.export.randomise import shuffled_classifiers
 
-QUICK = Bootstrap(resamples=50)
+
+def report_in(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "explanations.json").read_text())
 
 
 def row(number: int, label: str, group: str) -> ManifestRow:
@@ -50,19 +54,14 @@ def made(tmp_path) -> tuple[Manifest, Path, Classifier]:
 def test_everything_is_measured_and_written(made, tmp_path) -> None:
     manifest, boxes, classifier = made
     told: list[tuple[str, int, int]] = []
-    report, sections = explanation_tests(
-        manifest,
-        manifest.rows,
-        classifier,
-        tmp_path / "out",
-        shuffled=shuffled_classifiers(classifier.bundle),
-        boxes=read_boxes(boxes),
-        bootstrap=QUICK,
-        sample=8,
-        notice="made up",
+    given = input_of(
+        manifest, classifier, tmp_path / "out", notice="made up",
         progress=lambda *step: told.append(step),
+    )  # fmt: skip
+    sections = explanation_tests(
+        given, shuffled_classifiers(classifier.bundle), read_boxes(boxes), sample=8
     )
-    assert json.loads((tmp_path / "out" / "explanations.json").read_text()) == report
+    report = report_in(tmp_path / "out")
     counted = report["localisation"]["true"]["all"]
     assert (counted["n"], counted["groups"]) == (12, 8)  # no_tumor has no region
     assert counted["heat_map"]["energy"]["value"] > counted["random"]["energy"]["value"]
@@ -84,15 +83,9 @@ def test_everything_is_measured_and_written(made, tmp_path) -> None:
 
 def test_what_cannot_be_measured_is_said(made, tmp_path) -> None:
     manifest, _, classifier = made
-    report, sections = explanation_tests(
-        manifest,
-        manifest.rows[:4],
-        classifier,
-        tmp_path / "out",
-        shuffled="skipped: permuting weights needs an extra",
-        bootstrap=QUICK,
-        sample=4,
-    )
+    given = input_of(manifest, classifier, tmp_path / "out", rows=manifest.rows[:4])
+    sections = explanation_tests(given, "skipped: permuting weights needs an extra", sample=4)
+    report = report_in(tmp_path / "out")
     assert report["localisation"] == {"reason": NO_REGIONS}
     assert report["randomisation"]["reason"].startswith("skipped")
     assert [prose_of(section) for section in sections[:2]] == [
@@ -105,8 +98,9 @@ def test_ambiguous_boxes_are_refused_before_any_work(made, tmp_path) -> None:
     twice = [*manifest.rows, row(1, "glioma", "g0"), ManifestRow(
         "other/1.png", "glioma", "made", "", "g0", "test", "0" * 64, 96, 96)]  # fmt: skip
     with pytest.raises(ManifestError, match="expected one slice for '1'"):
-        explanation_tests(manifest, twice, classifier, tmp_path, shuffled="no",
-                          boxes=read_boxes(boxes))  # fmt: skip
+        explanation_tests(
+            input_of(manifest, classifier, tmp_path, rows=twice), "no", read_boxes(boxes)
+        )
 
 
 def test_the_sample_is_the_one_of_the_robustness_test(made, tmp_path, monkeypatch) -> None:
@@ -119,6 +113,5 @@ def test_the_sample_is_the_one_of_the_robustness_test(made, tmp_path, monkeypatc
         return sample_rows(rows, limit, seed)
 
     monkeypatch.setattr(module, "sample_rows", told)
-    explanation_tests(manifest, manifest.rows, classifier, tmp_path / "out", shuffled="no",
-                      bootstrap=QUICK, sample=2)  # fmt: skip
+    explanation_tests(input_of(manifest, classifier, tmp_path / "out"), "no", sample=2)
     assert asked == [(12, module.SHOWN), (12, 3)]  # one of each of the three classes at least

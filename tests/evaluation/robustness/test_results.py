@@ -10,7 +10,6 @@ from slicewise.evaluation.robustness.results import (
     CLEAN,
     NO_INTERVAL,
     Outcome,
-    Sample,
     corruption_metrics,
     ood_metrics,
 )
@@ -21,21 +20,19 @@ from slicewise.synthetic.ood.kinds import KINDS
 A, R, X = Verdict.ACCEPT, Verdict.REVIEW, Verdict.REJECT
 
 
-def said(labels: str, verdicts: list[Verdict], confidence: float = 0.9) -> list[Outcome]:
+def answered(labels: str, verdicts: list[Verdict], confidence: float = 0.9) -> list[Outcome]:
     return [Outcome(k, v, confidence, ()) for k, v in zip(labels, verdicts, strict=True)]
 
 
-@pytest.fixture
-def asked() -> Sample:
-    return Sample(np.array(list("aabbbb")), np.array(["1", "2", "3", "4", "5", "6"]))
+LABELS, GROUPS = np.array(list("aabbbb")), np.array(["1", "2", "3", "4", "5", "6"])
 
 
-def test_shares_and_paired_changes(asked: Sample) -> None:
+def test_shares_and_paired_changes() -> None:
     answers = {
-        CLEAN: said("aabbba", [A, A, A, A, R, A], 0.9),
-        ("blur", 1): said("aabaaa", [A, R, A, A, X, R], 0.6),
+        CLEAN: answered("aabbba", [A, A, A, A, R, A], 0.9),
+        ("blur", 1): answered("aabaaa", [A, R, A, A, X, R], 0.6),
     }
-    report = corruption_metrics(asked, answers, Bootstrap(resamples=200, stratified=True))
+    report = corruption_metrics(LABELS, GROUPS, answers, Bootstrap(resamples=200, stratified=True))
     clean, blurred = report["clean"], report["perturbations"]["blur"]["levels"][0]
     assert clean["accuracy"]["value"] == pytest.approx(5 / 6)
     assert clean["accuracy_of_accepted"]["value"] == pytest.approx(4 / 5)
@@ -57,10 +54,13 @@ def test_shares_and_paired_changes(asked: Sample) -> None:
 def test_difference_is_paired_and_so_narrower_than_its_parts() -> None:
     rng = np.random.default_rng(0)
     right = rng.random(60) < 0.5  # answers are right by slice, not by setting
-    asked = Sample(np.array(["a"] * 60), np.array([f"g{k}" for k in range(60)]))
+    truth, groups = np.array(["a"] * 60), np.array([f"g{k}" for k in range(60)])
     labels = "".join("a" if r else "b" for r in right)
-    answers = {CLEAN: said(labels, [A] * 60), ("blur", 1): said(labels[:-1] + "b", [A] * 60)}
-    report = corruption_metrics(asked, answers, Bootstrap(resamples=300))
+    answers = {
+        CLEAN: answered(labels, [A] * 60),
+        ("blur", 1): answered(labels[:-1] + "b", [A] * 60),
+    }
+    report = corruption_metrics(truth, groups, answers, Bootstrap(resamples=300))
     level = report["perturbations"]["blur"]["levels"][0]
     widths = {
         key: level[key]["ci_high"] - level[key]["ci_low"] for key in ("accuracy", "accuracy_change")
@@ -69,14 +69,16 @@ def test_difference_is_paired_and_so_narrower_than_its_parts() -> None:
     assert widths["accuracy_change"] < widths["accuracy"] / 2
 
 
-def test_nothing_accepted_leaves_their_accuracy_open(asked: Sample) -> None:
-    report = corruption_metrics(asked, {CLEAN: said("aabbbb", [R] * 6)}, Bootstrap(resamples=20))
+def test_nothing_accepted_leaves_their_accuracy_open() -> None:
+    report = corruption_metrics(
+        LABELS, GROUPS, {CLEAN: answered("aabbbb", [R] * 6)}, Bootstrap(resamples=20)
+    )
     assert report["clean"]["accuracy_of_accepted"]["value"] is None
     assert "accepted slice" in report["clean"]["accuracy_of_accepted"]["reason"]
     assert report["clean"]["accepted"]["value"] == 0
 
 
-def test_strange_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
+def test_kinds_are_counted_apart_by_what_the_gates_saw() -> None:
     pictures = {
         "knee": [Outcome("a", v, 0.5, ("possibly_out_of_distribution",)) for v in (X, X, X, R)],
         "text_page": [Outcome("a", v, 0.7, ()) for v in (A, X)],

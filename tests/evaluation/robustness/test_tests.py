@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from builders import CLASSES, bundle_info, head_pixels
+from builders_evaluation import input_of
 from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
@@ -23,11 +24,9 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Prediction, Reason, Verdict
 from slicewise.reports.blocks import Notice
-from slicewise.stats.bootstrap import Bootstrap
 from slicewise.stats.intervals import wilson
 from slicewise.synthetic.ood.kinds import KINDS
 
-QUICK = Bootstrap(resamples=20)
 FEW = ("gaussian_noise", "crop", "mirror")
 KIND_NAMES = ("flat_picture", "gaussian_noise", "knee", "inverted", "false_colour")
 
@@ -109,8 +108,9 @@ def test_files_and_sections(
 ) -> None:
     seen: list[tuple[str, int, int]] = []
     sections = robustness(
-        manifest, manifest.rows, classifier, tmp_path, limit=12, ood_count=3,
-        bootstrap=QUICK, notice="SEEN", progress=lambda *step: seen.append(step),
+        input_of(manifest, classifier, tmp_path, notice="SEEN",
+                     progress=lambda *step: seen.append(step)),
+        limit=12, ood_count=3,
     )  # fmt: skip
     report = json.loads((tmp_path / "robustness.json").read_text(encoding="utf-8"))
     assert (report["n"], report["groups"]) == (12, 8)
@@ -126,7 +126,7 @@ def test_files_and_sections(
     assert report["cautions"][0] in prose_of(sections[0])
     noise = report["perturbations"]["gaussian_noise"]["levels"]
     assert [level["level"] for level in noise] == [1, 2, 3, 4, 5]
-    kinds = report["strange"]["kinds"]
+    kinds = report["ood"]["kinds"]
     assert kinds["false_colour"]["n"] == 3
     assert kinds["false_colour"]["rejected"]["value"] == 1
     assert kinds["knee"]["reviewed"]["value"] == 1
@@ -140,10 +140,10 @@ def test_files_and_sections(
     assert levels[:3] == ["0", "1 (0.02)", "3 (0.1)"]
     assert len(table_of_section(sections[1]).rows) == len(KIND_NAMES)
     last = {what: (done, total) for what, done, total in seen}
-    slices, strange = 12 * (1 + 5 + 5 + 1), 3 * len(KIND_NAMES)
+    slices, pictures = 12 * (1 + 5 + 5 + 1), 3 * len(KIND_NAMES)
     assert last == {
         "corrupted slices": (slices, slices),
-        "out-of-distribution pictures": (strange, strange),
+        "out-of-distribution pictures": (pictures, pictures),
     }
 
 
@@ -153,8 +153,8 @@ def test_equal_seeds_give_equal_files(
 ) -> None:
     texts = []
     for name in ("one", "two"):
-        robustness(manifest, manifest.rows, classifier, tmp_path / name, limit=8, ood_count=1,
-                   seed=3, bootstrap=QUICK)  # fmt: skip
+        given = input_of(manifest, classifier, tmp_path / name)
+        robustness(given, limit=8, ood_count=1, seed=3)
         texts.append((tmp_path / name / "robustness.json").read_text(encoding="utf-8"))
     assert texts[0] == texts[1]
 
@@ -166,7 +166,7 @@ def test_labels_that_know_tumors_only(
     joined = [
         row if row.label == "no_tumor" else replace(row, label="tumor") for row in manifest.rows
     ]
-    robustness(manifest, joined, classifier, tmp_path, ood_count=1, bootstrap=QUICK)
+    robustness(input_of(manifest, classifier, tmp_path, rows=joined), ood_count=1)
     report = json.loads((tmp_path / "robustness.json").read_text(encoding="utf-8"))
     assert set(report["classes"]) == {"no_tumor", "tumor"}
     assert report["clean"]["accuracy"]["value"] == 1
@@ -191,8 +191,8 @@ def test_files_of_one_name_draw_apart(
         return corrupted(slice_, name, level, seed, key)
 
     monkeypatch.setattr(module, "corrupted", told)
-    robustness(Manifest(tuple(rows), tmp_path), rows, classifier, tmp_path / "out",
-               ood_count=1, bootstrap=QUICK)  # fmt: skip
+    manifest = Manifest(tuple(rows), tmp_path)
+    robustness(input_of(manifest, classifier, tmp_path / "out"), ood_count=1)
     assert set(keys) == {row.sha256 for row in rows}
     assert len(set(keys)) == 2
 
@@ -200,8 +200,8 @@ def test_files_of_one_name_draw_apart(
 def test_unknown_labels_and_no_pictures_are_refused(
     manifest: Manifest, classifier: SidedClassifier, tmp_path: Path
 ) -> None:
-    strange = [replace(manifest.rows[0], label="knee")]
+    unknown = [replace(manifest.rows[0], label="knee")]
     with pytest.raises(EvaluationError, match=r"the model knows .*; got \['knee'\]"):
-        robustness(manifest, strange, classifier, tmp_path)
+        robustness(input_of(manifest, classifier, tmp_path, rows=unknown))
     with pytest.raises(EvaluationError, match="at least 1 a kind; got 0"):
-        robustness(manifest, manifest.rows, classifier, tmp_path, ood_count=0)
+        robustness(input_of(manifest, classifier, tmp_path), ood_count=0)

@@ -9,10 +9,10 @@ from scipy import stats
 from builders_reports import table_of_section
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.across_folds import (
-    FIGURES,
-    figures_by_fold,
-    figures_over_folds,
+    HEADLINES,
     folds_section,
+    metrics_by_fold,
+    metrics_over_folds,
     t_interval,
 )
 
@@ -20,7 +20,7 @@ from slicewise.evaluation.sections.across_folds import (
 def report_of(accuracy: float, specificity: float | None) -> dict[str, object]:
     """What `metrics.json` of a fold holds, as far as it is looked at."""
     report: dict[str, object] = {"n": 10, "groups": 5, "macro_over": ["a", "b"], "tumor": {}}
-    for key in FIGURES:
+    for key in HEADLINES:
         place = report["tumor"] if key[0] == "tumor" else report
         place[key[-1]] = {"value": accuracy, "ci_low": accuracy - 0.1, "ci_high": accuracy + 0.1}
     reason = {"reason": "no slice without a tumor"}
@@ -42,7 +42,7 @@ REPORTS = {
 
 
 def test_mean_deviation_and_interval():
-    figure = figures_over_folds(REPORTS)["accuracy"]
+    figure = metrics_over_folds(REPORTS)["accuracy"]
     values = [0.80, 0.90, 0.85, 0.95]
     assert figure["mean"] == pytest.approx(0.875)
     assert figure["sd"] == pytest.approx(np.std(values, ddof=1))
@@ -55,24 +55,24 @@ def test_an_interval_ends_where_the_figure_must():
     wide = {"1": report_of(0.1, 0.5), "2": report_of(0.9, 0.5)}
     low, high = t_interval([0.1, 0.9])
     assert (low < 0, high > 2) == (True, True)
-    over = figures_over_folds(wide)
+    over = metrics_over_folds(wide)
     assert (over["accuracy"]["ci_low"], over["accuracy"]["ci_high"]) == (0.0, 1.0)
     assert (over["brier"]["ci_low"], over["brier"]["ci_high"]) == (0.0, 2.0)
 
 
 def test_folds_without_a_figure_are_left_out_and_counted():
-    figure = figures_over_folds(REPORTS)["tumor"]["specificity"]
+    figure = metrics_over_folds(REPORTS)["tumor"]["specificity"]
     assert (figure["mean"], figure["folds"]) == (pytest.approx(0.6), 2)
-    lone = figures_over_folds({"1": REPORTS["1"], "2": REPORTS["2"]})["tumor"]["specificity"]
+    lone = metrics_over_folds({"1": REPORTS["1"], "2": REPORTS["2"]})["tumor"]["specificity"]
     assert (lone["mean"], lone["ci_low"]) == (0.5, None)
     assert lone["reason"] == "an interval needs at least 2 folds; got 1"
-    none = figures_over_folds({"2": REPORTS["2"]})["tumor"]["specificity"]
+    none = metrics_over_folds({"2": REPORTS["2"]})["tumor"]["specificity"]
     assert (none["mean"], none["folds"]) == (None, 0)
     assert none["reason"] == "no fold has this metric"
 
 
 def test_each_fold_keeps_its_own_figures():
-    folds = figures_by_fold(REPORTS)
+    folds = metrics_by_fold(REPORTS)
     assert list(folds) == ["1", "2", "3", "4"]
     assert folds["3"]["accuracy"] == REPORTS["3"]["accuracy"]
     assert folds["2"]["tumor"]["specificity"]["reason"] == "no slice without a tumor"
@@ -80,7 +80,7 @@ def test_each_fold_keeps_its_own_figures():
 
 
 def test_the_section_shows_folds_and_mean():
-    report = {"folds": figures_by_fold(REPORTS), "over_folds": figures_over_folds(REPORTS)}
+    report = {"folds": metrics_by_fold(REPORTS), "over_folds": metrics_over_folds(REPORTS)}
     section = folds_section(report)
     table = table_of_section(section)
     assert table.columns == ("metric", "fold 1", "fold 2", "fold 3", "fold 4", "mean")

@@ -37,8 +37,8 @@ def evaluated(tmp_path_factory) -> Evaluated:
     labels = read_labels([row.label for row in rows], classifier.bundle.info.task, {})
     answers = answer_split(manifest, rows, [classifier], labels, lambda: None)
     return Evaluated(
-        manifest, answers.rows, answers.tables[0], classifier, labels, folder,
-        Bootstrap(resamples=5), None, None,
+        manifest=manifest, rows=answers.rows, classifier=classifier, out_dir=folder,
+        bootstrap=Bootstrap(resamples=5), table=answers.tables[0], labels=labels,
     )  # fmt: skip
 
 

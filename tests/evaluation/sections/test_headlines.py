@@ -15,7 +15,7 @@ from slicewise.stats.bootstrap import Bootstrap
 
 def shown(table):
     report = summarise(table, Bootstrap(resamples=20), "not measured")
-    return {headline.title: headline.figure(report)["value"] for headline in headlines(report)}
+    return {headline.title: headline.metric(report)["value"] for headline in headlines(report)}
 
 
 @pytest.mark.parametrize(

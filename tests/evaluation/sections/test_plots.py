@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import precision_score, roc_curve
 
 from builders_evaluation import rule_of, table_of
 from slicewise.evaluation.sections import plots
@@ -79,3 +80,21 @@ def test_files_are_the_same_twice(tmp_path):
         (tmp_path / name).mkdir()
         plots.write_plots(table, report, tmp_path / name)
     assert (tmp_path / "a/roc.png").read_bytes() == (tmp_path / "b/roc.png").read_bytes()
+
+
+def test_the_sweep_is_the_roc_curve_with_its_thresholds(axes):
+    table = table_of().decided(rule_of(threshold=0.7))
+    plots.draw_threshold_sweep(axes, table, "youden_j")
+    false, true, thresholds = roc_curve(
+        table.is_tumor(), table.tumor_probability(), drop_intermediate=False
+    )
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    np.testing.assert_allclose(lines["sensitivity"].get_xdata(), thresholds[1:])
+    np.testing.assert_allclose(lines["sensitivity"].get_ydata(), true[1:])
+    np.testing.assert_allclose(lines["specificity"].get_ydata(), 1 - false[1:])
+    flags = table.tumor_probability() >= thresholds[71]
+    assert lines["PPV"].get_ydata()[70] == pytest.approx(precision_score(table.is_tumor(), flags))
+    flags, truth = table.tumor_flag(), table.is_tumor()
+    place = axes.get_lines()[-1]
+    assert place.get_xdata() == pytest.approx([0.7, 0.7])
+    assert place.get_ydata() == pytest.approx([flags[truth].mean(), 1 - flags[~truth].mean()])

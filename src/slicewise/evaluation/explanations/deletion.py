@@ -9,21 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from slicewise.arrays import Array, Bools, Floats, Strings
+from slicewise.evaluation.compare import decided
+from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.localisation import centre_map
 from slicewise.evaluation.explanations.regions import head_region
+from slicewise.evaluation.summary import nested
 from slicewise.explain.heatmap import heat_map
 from slicewise.imaging.preprocess import Placement, preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import probabilities_of
+from slicewise.progress import Tally
+from slicewise.reports.blocks import Section
+from slicewise.reports.plots import drawing, grid, line_style
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import mean_of
+from slicewise.text import figure_text, signed_text
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Shares of the head's pixels that are taken away or given."""
@@ -31,8 +40,16 @@ SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 BLUR = 0.08
 """Standard deviation of the blur that replaces pixels, share of the picture's side."""
 
-ORDERS = ("heat_map", "random", "centre")
-GAMES = ("deletion", "insertion")
+SEED = 42
+TITLE = "Whether the model needs what the heat maps mark"
+ORDERS = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}
+GAMES = {"deletion": "taken away", "insertion": "brought back"}
+VERDICTS = {
+    "no interval": "no interval to judge by",
+    "better": "the heat map orders pixels better than chance",
+    "worse": "the heat map orders pixels worse than chance",
+    "no difference shown": "no measurable difference from chance",
+}
 
 Picture = NDArray[np.uint8]
 
@@ -50,6 +67,49 @@ class Curves:
     groups: Strings
 
 
+def deletion_report(
+    slices: Sequence[Slice], groups: Strings, given: PartInput
+) -> tuple[dict[str, Any], Section]:
+    """Deletion and insertion curves, for JSON and for the report; writes `deletion.png`.
+
+    Args:
+        slices: At least one.
+        groups: (N,) leak-free unit of each.
+    """
+    step = Tally(given.progress, "taking pixels away", len(slices))
+    found = curves(slices, groups, given.classifier, SEED, step)
+    estimates, count = areas(found, given.bootstrap), int(np.unique(groups).size)
+    report = {
+        "n": len(slices),
+        "groups": count,
+        "shares": list(SHARES),
+        "replaced_by": f"a Gaussian blur of {BLUR} of the side, inside the head only",
+        **nested(estimates),
+        "curves": {
+            game: {order: found.values[game, order].mean(axis=0).tolist() for order in ORDERS}
+            for game in GAMES
+        },
+    }
+    gains = {key: signed_text(estimate.as_json()) for key, estimate in estimates.items()}
+    heads = ("area, {}", "by heat minus this, {}")
+    section = Section.of(
+        TITLE,
+        _text(estimates, len(slices), count),
+        ("order", *(head.format(game) for head in heads for game in GAMES)),
+        [
+            (
+                title,
+                *(figure_text(estimates[game, order].as_json()) for game in GAMES),
+                *(gains.get((game, f"heat_map_minus_{order}"), "") for game in GAMES),
+            )
+            for order, title in ORDERS.items()
+        ],
+        [_draw(found, given.out_dir / "deletion.png", given.notice)],
+        given.notice,
+    )
+    return report, section
+
+
 def curves(
     slices: Sequence[Slice],
     groups: Strings,
@@ -57,11 +117,7 @@ def curves(
     seed: int,
     step: Callable[[], None],
 ) -> Curves:
-    """Play both games on every slice, in every order.
-
-    Args:
-        groups: (N,) leak-free unit of each.
-    """
+    """Play both games on every slice, in every order."""
     drawn = np.random.default_rng(seed)
     found: dict[tuple[str, str], list[Floats]] = {(g, o): [] for g in GAMES for o in ORDERS}
     for slice_ in slices:
@@ -118,29 +174,27 @@ def area(values: Floats) -> Floats:
 def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
     """Mean areas and paired differences with group-bootstrap intervals.
 
-    Args:
-        found: Of at least one slice.
-
     Returns:
         From (game, order) to the mean area, and from (game, `heat_map_minus_<order>`) to the mean
         difference. A good map has a small area in deletion and a large one in insertion.
     """
     by_slice = {key: area(values) for key, values in found.values.items()}
     quantities: dict[Key, Quantity] = {key: mean_of(values) for key, values in by_slice.items()}
-    for game in GAMES:
-        for order in ORDERS[1:]:
-            gap = by_slice[game, ORDERS[0]] - by_slice[game, order]
+    for game, order in by_slice:
+        if order != "heat_map":
+            gap = by_slice[game, "heat_map"] - by_slice[game, order]
             quantities[game, f"heat_map_minus_{order}"] = mean_of(gap)
     return group_intervals(quantities, found.groups, found.groups, bootstrap)
 
 
 def _orders(cam: Array, noise: Array, head: Bools) -> dict[str, Floats]:
-    placement = Placement(0, 0, head.shape[0])
-    random = heat_map(noise, placement, (head.shape[0], head.shape[1])).values
+    height, width = head.shape
+    placement, shape = Placement(0, 0, height), (height, width)
+    random = heat_map(noise, placement, shape).values
     maps = {
-        "heat_map": heat_map(cam, placement, (head.shape[0], head.shape[1])).values,
+        "heat_map": heat_map(cam, placement, shape).values,
         "random": random,
-        "centre": centre_map(placement, (head.shape[0], head.shape[1])),
+        "centre": centre_map(placement, shape),
     }
     return {order: order_of(heat, head, random) for order, heat in maps.items()}
 
@@ -150,3 +204,37 @@ def _probability(classifier: Classifier, pictures: Picture, class_: int) -> Floa
     logits = classifier.run(to_batch(pictures)).logits
     bias = rule.bias_of(classifier.bundle.classes)
     return np.asarray(probabilities_of(logits, rule.temperature, bias)[:, class_])
+
+
+def _text(estimates: Mapping[Key, Estimate], n: int, groups: int) -> str:
+    verdicts = [
+        VERDICTS[decided(estimates[game, "heat_map_minus_random"].as_json(),
+                         falling=game == "deletion")]
+        for game in GAMES
+    ]  # fmt: skip
+    return (
+        f"On {n} slices of {groups} groups, pixels of the head were replaced by a blurred copy "
+        "(deletion) or brought back into it (insertion), the hottest first, and the probability of "
+        "the answered class was followed (Petsiuk et al. 2018). If the model uses what the map "
+        "marks, the area under the curve is small in deletion and large in insertion, compared "
+        "with a random map of the same coarseness and with the distance from the middle.\n\n"
+        f"Deletion: {verdicts[0]}. Insertion: {verdicts[1]}. "
+        "A blurred head is itself a picture the model was never taught, so the curves compare "
+        "orders; they do not say what the model would answer for a head without tumor."
+    )
+
+
+def _draw(found: Curves, path: Path, notice: str | None) -> Path:
+    with drawing(path, 8.0, 3.8, f"Mean over {len(found.groups)} slices", notice) as figure:
+        for number, (game, verb) in enumerate(GAMES.items()):
+            axes = figure.add_subplot(1, 2, number + 1)
+            for place, (order, title) in enumerate(ORDERS.items()):
+                values = found.values[game, order].mean(axis=0)
+                axes.plot(SHARES, values, label=title, **line_style(place))
+            axes.set_ylim(0, 1)
+            axes.set_xlabel(f"share of the head {verb}")
+            axes.set_ylabel("probability of the answered class")
+            axes.set_title(game, fontsize=10)
+            grid(axes)
+            axes.legend(fontsize=8)
+    return path

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
-from slicewise.arrays import Array, Bools, Floats, Ints, Strings
+from slicewise.arrays import Array, Bools, Floats
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.explanations.regions import Boxes, head_region, outline, tumor_region
+from slicewise.evaluation.explanations.regions import Boxes, head_region, tumor_region
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import Placement
@@ -31,7 +32,6 @@ LEVEL = 0.5
 """Share of a map's maximum from which on a pixel counts for the overlap."""
 CENTRE_SPREAD = 0.25
 """Standard deviation of the central Gaussian, share of the square round the head."""
-MEASURES = ("pointing", "near", "energy", "iou")
 METHODS = ("heat_map", "centre", "brightest", "random")
 TARGETS = ("true", "answered")
 ALL = "all"
@@ -54,6 +54,7 @@ class Measures(NamedTuple):
     iou: float
 
 
+MEASURES = Measures._fields
 NO_EVIDENCE = Measures(0.0, 0.0, 0.0, 0.0)
 """What a map without any heat scores: it points nowhere."""
 
@@ -77,12 +78,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Localised:
-    """One slice with its region, its answer and its scores.
-
-    Args:
-        region: (H, W) where the tumor is.
-        scored: How well each map fits the region.
-    """
+    """One slice with its answer, the region (H, W) of its tumor, and how well each map fits it."""
 
     path: str
     slice_: Slice
@@ -93,10 +89,10 @@ class Localised:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Localisation:
-    """Figures of N slices.
+    """Metrics of N slices.
 
     Args:
-        estimates: From (target, class or `all`, method, measure) to a figure, and from
+        estimates: From (target, class or `all`, method, measure) to a metric, and from
             (target, class or `all`, `gain`, measure) to heat map minus centre.
         counts: From (target, class or `all`) to slices, groups and maps without evidence.
     """
@@ -124,7 +120,7 @@ def measure(heat: Array, region: Bools) -> Measures:
     if highest <= 0:
         return NO_EVIDENCE
     peak = np.unravel_index(int(heat.argmax()), heat.shape)
-    distance = distances(np.array([peak]), region)[0]
+    distance = np.hypot(*(np.argwhere(region) - peak).T).min()
     hot = heat >= LEVEL * highest
     return Measures(
         pointing=float(region[peak]),
@@ -135,35 +131,13 @@ def measure(heat: Array, region: Bools) -> Measures:
 
 
 def chance(region: Bools, head: Bools) -> Measures:
-    """What a point or a map spread evenly over the head is expected to score.
-
-    Args:
-        region: (H, W) where the tumor is.
-        head: (H, W) where the head is.
-    """
+    """What a point or a map spread evenly over the head is expected to score; both (H, W)."""
     step = max(1, max(head.shape) // _LATTICE)
-    lattice = np.zeros_like(head)
-    lattice[step // 2 :: step, step // 2 :: step] = True
-    points = np.argwhere(head & lattice)
-    near = distances(points, region) <= NEAR * max(head.shape)
-    inside = float((region & head).sum() / head.sum())
-    return Measures(
-        inside, float(near.mean()), inside, float((region & head).sum() / (region | head).sum())
-    )
-
-
-def distances(points: Ints, region: Bools) -> Floats:
-    """Distance of each point to the nearest pixel of a region, pixels.
-
-    Args:
-        points: (M, 2) rows and columns.
-        region: (H, W) with at least one pixel.
-    """
-    rim = np.argwhere(outline(region))
-    down, across = (points[:, None, axis] - rim[None, :, axis] for axis in (0, 1))
-    found = np.hypot(down, across).min(axis=1)
-    found[region[points[:, 0], points[:, 1]]] = 0.0
-    return np.asarray(found)
+    points = np.s_[step // 2 :: step, step // 2 :: step]
+    distances = np.asarray(distance_transform_edt(~region))[points][head[points]]
+    inside, both = float((region & head).sum() / head.sum()), (region & head).sum()
+    near = float((distances <= NEAR * max(head.shape)).mean())
+    return Measures(inside, near, inside, float(both / (region | head).sum()))
 
 
 def centre_map(placement: Placement, shape: tuple[int, int]) -> Array:
@@ -183,41 +157,28 @@ def localised(
 ) -> Iterator[Localised]:
     """Every slice whose tumor's place is known, with its measures.
 
-    Args:
-        manifest: Knows where the files are.
-        boxes: From `read_boxes`.
-
     Raises:
         InputError: If a slice or its mask cannot be read.
     """
-    negative = classifier.bundle.negative_class
-    for batch in batched(_with_region(manifest, rows, negative, boxes, step), BATCH):
-        yield from _measured(batch, classifier)
+
+    def with_region() -> Iterator[tuple[ManifestRow, Slice, Bools]]:
+        for row in rows:
+            if row.label != classifier.bundle.negative_class:
+                slice_ = read_slice(manifest.resolve(row))
+                region = tumor_region(manifest, row, slice_.shape, boxes)
+                if region is not None:
+                    yield row, slice_, region
+            step()
+
+    for batch in batched(with_region(), BATCH):
+        answers = classifier.answers([slice_ for _, slice_, _ in batch])
+        for (row, slice_, region), answer in zip(batch, answers, strict=True):
+            scored = _scored(row, slice_, region, answer, classifier.bundle.negative_class)
+            yield Localised(row.path, slice_, answer, region, scored)
 
 
-def _with_region(
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    negative: str | None,
-    boxes: Boxes | None,
-    step: Callable[[], None],
-) -> Iterator[tuple[ManifestRow, Slice, Bools]]:
-    """Slices with a tumor whose place is known."""
-    for row in rows:
-        if row.label != negative:
-            slice_ = read_slice(manifest.resolve(row))
-            region = tumor_region(manifest, row, slice_.shape, boxes)
-            if region is not None:
-                yield row, slice_, region
-        step()
-
-
-def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
-    """Means with group-bootstrap intervals, for all slices and for each true class.
-
-    Args:
-        found: Of at least one slice.
-    """
+def localisation(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
+    """Means with group-bootstrap intervals, for all slices (at least one) and each true class."""
     labels = np.array([one.label for one in found])
     groups = np.array([one.group for one in found])
     quantities: dict[Key, Quantity] = {}
@@ -229,7 +190,11 @@ def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
         values["gain"] = values["heat_map"] - values["centre"]
         for class_ in (ALL, *sorted(set(labels.tolist()))):
             rows = there & ((labels == class_) | (class_ == ALL))
-            counts[target, class_] = _counts(rows, groups, empty)
+            counts[target, class_] = {
+                "n": int(rows.sum()),
+                "groups": int(np.unique(groups[rows]).size),
+                "without_evidence": int(empty[rows].sum()),
+            }
             for name, table in values.items():
                 mean = mean_of if name == "gain" else share_of
                 for column, measured in enumerate(MEASURES):
@@ -238,28 +203,23 @@ def figures(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
     return Localisation(group_intervals(quantities, groups, labels, bootstrap), counts)
 
 
-def _measured(
-    batch: Sequence[tuple[ManifestRow, Slice, Bools]], classifier: Classifier
-) -> Iterator[Localised]:
-    answers = classifier.answers([slice_ for _, slice_, _ in batch])
-    for (row, slice_, region), answer in zip(batch, answers, strict=True):
-        guesses = {
-            "centre": measure(centre_map(answer.placement, slice_.shape), region),
-            "brightest": measure(slice_.pixels - slice_.pixels.min(), region),
-            "random": chance(region, head_region(slice_.pixels)),
-        }
-        wanted = {"true": row.label}
-        if answer.prediction.label != classifier.bundle.negative_class:
-            wanted["answered"] = answer.prediction.label
-        maps = {
-            target: heat_map_of(slice_, answer, class_).values for target, class_ in wanted.items()
-        }
-        measures = {
-            target: {"heat_map": measure(heat, region), **guesses} for target, heat in maps.items()
-        }
-        empty = frozenset(target for target, heat in maps.items() if heat.max() <= 0)
-        scored = Scored(row.label, row.group, measures, empty)
-        yield Localised(row.path, slice_, answer, region, scored)
+def _scored(
+    row: ManifestRow, slice_: Slice, region: Bools, answer: Answer, negative: str | None
+) -> Scored:
+    guesses = {
+        "centre": measure(centre_map(answer.placement, slice_.shape), region),
+        "brightest": measure(slice_.pixels - slice_.pixels.min(), region),
+        "random": chance(region, head_region(slice_.pixels)),
+    }
+    wanted = {"true": row.label}
+    if answer.prediction.label != negative:
+        wanted["answered"] = answer.prediction.label
+    maps = {target: heat_map_of(slice_, answer, name).values for target, name in wanted.items()}
+    measures = {
+        target: {"heat_map": measure(heat, region), **guesses} for target, heat in maps.items()
+    }
+    empty = frozenset(target for target, heat in maps.items() if heat.max() <= 0)
+    return Scored(row.label, row.group, measures, empty)
 
 
 def _column(found: Sequence[Scored], target: str, method: str) -> Floats:
@@ -267,11 +227,3 @@ def _column(found: Sequence[Scored], target: str, method: str) -> Floats:
     missing = Measures(*[np.nan] * len(MEASURES))
     return np.array([one.measures[target][method] if target in one.measures else missing
                      for one in found])  # fmt: skip
-
-
-def _counts(rows: Bools, groups: Strings, empty: Bools) -> dict[str, int]:
-    return {
-        "n": int(rows.sum()),
-        "groups": int(np.unique(groups[rows]).size),
-        "without_evidence": int(empty[rows].sum()),
-    }

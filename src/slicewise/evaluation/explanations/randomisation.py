@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
-from slicewise.arrays import Array, Bools, Floats, Ints, Strings
+from slicewise.arrays import Array, Bools, Ints, Strings
+from slicewise.evaluation.evaluate import PartInput
+from slicewise.evaluation.summary import nested
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
+from slicewise.progress import Tally
+from slicewise.reports.blocks import Section
+from slicewise.reports.plots import COLOURS, drawing, grid
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import mean_of, share_of
+from slicewise.text import figure_text
 
 LIMIT = 0.5
 """The check is passed if the interval of the rank correlation with the wholly permuted network
@@ -28,12 +37,25 @@ network that merely dies would pass."""
 
 HOTTEST = 0.2
 """Share of a map's cells that count as its hottest."""
+CHANCE = HOTTEST / (2 - HOTTEST)
+"""Expected overlap of the hottest fifths of two unrelated maps."""
 
 BATCH = 16
 ANOTHER = "another slice"
 WHOLE = "all"
 NO_PAIR = "a comparison needs two maps with heat"
-MEASURES = ("correlation", "overlap")
+TITLE = "Whether the heat maps follow the model"
+PARTS = {
+    ANOTHER: "same model, a slice of another group",
+    "head": "head permuted",
+    "late": "head and last third permuted",
+    WHOLE: "whole network permuted",
+}
+MEASURES = {
+    "correlation": ("rank correlation", -0.25, LIMIT, "limit"),
+    "overlap": ("overlap of the hottest fifth", 0, CHANCE, "chance"),
+}
+"""Title of each measure; of its panel the left end, the value that is marked and its name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +96,59 @@ class Randomisation:
         return f"Check {'passed' if self.passed else 'NOT passed'} ({lost})."
 
     @property
+    def others(self) -> list[str]:
+        """What was compared with, in order."""
+        return list(dict.fromkeys(key[0] for key in self.estimates))
+
+    @property
     def _mostly_empty(self) -> bool:
         return self.empty[WHOLE] > MOST * self.with_heat
+
+
+def randomisation_report(
+    slices: Sequence[Slice],
+    groups: Strings,
+    given: PartInput,
+    shuffled: Mapping[str, Classifier] | str,
+) -> tuple[dict[str, Any], Section]:
+    """The check with permuted weights, or why it was skipped, for JSON and for the report.
+
+    Writes `randomisation.png`.
+
+    Args:
+        groups: (N,) leak-free unit of each.
+        shuffled: From a permuted part to its classifier, or why there are none.
+    """
+    if isinstance(shuffled, str):
+        return {"reason": shuffled}, Section.of(TITLE, shuffled)
+    step = Tally(given.progress, "permuted networks", (1 + len(shuffled)) * len(slices))
+    found = randomisation(slices, groups, given.classifier, shuffled, given.bootstrap, step)
+    report = {
+        "n": found.n,
+        "groups": found.groups,
+        "limit": LIMIT,
+        "passed": found.passed,
+        "verdict": found.verdict,
+        "with_heat": found.with_heat,
+        "empty_maps": dict(found.empty),
+        **nested(found.estimates),
+    }
+    section = Section.of(
+        TITLE,
+        _text(found),
+        ("compared with", *(title for title, *_ in MEASURES.values()), "empty maps"),
+        [
+            (
+                PARTS.get(name, name),
+                *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
+                str(found.empty.get(name, "")),
+            )
+            for name in found.others
+        ],
+        [_draw(found, given.out_dir / "randomisation.png", given.notice)],
+        given.notice,
+    )
+    return report, section
 
 
 def randomisation(
@@ -86,30 +159,24 @@ def randomisation(
     bootstrap: Bootstrap,
     step: Callable[[], None],
 ) -> Randomisation:
-    """Compare maps of the answered class with those of permuted networks for the same class.
-
-    Args:
-        groups: (N,) leak-free unit of each.
-        shuffled: From a permuted part to the classifier made of it; `all` must be among them.
-    """
-    spec = classifier.bundle.info.preprocessing
+    """Compare maps of the answered class with those of permuted networks, `all` among them."""
+    spec, everyone = classifier.bundle.info.preprocessing, np.arange(len(slices))
     images = np.stack([preprocess(slice_.pixels, spec).image for slice_ in slices])
     logits, maps = _maps(classifier, images, step)
     classes = logits.argmax(axis=1)
-    own = maps[np.arange(len(slices)), classes]
-    partners = _of_other_groups(groups)
+    own, partners = maps[everyone, classes], _of_other_groups(groups)
     others = {ANOTHER: own[partners]}
     for part, network in shuffled.items():
-        others[part] = _maps(network, images, step)[1][np.arange(len(slices)), classes]
+        others[part] = _maps(network, images, step)[1][everyone, classes]
     there = _with_heat(own)
     quantities: dict[Key, Quantity] = {}
     for name, other in others.items():
         both = there & _with_heat(other)
         if name == ANOTHER:
-            both &= partners != np.arange(len(slices))
+            both &= partners != everyone
         pairs = list(zip(own, other, strict=True))
-        correlations = np.array([rank_correlation(a, b) for a, b in pairs])
-        overlaps = np.array([hottest_overlap(a, b) for a, b in pairs])
+        correlations = np.array([rank_correlation(*pair) for pair in pairs])
+        overlaps = np.array([hottest_overlap(*pair) for pair in pairs])
         quantities[name, "correlation"] = mean_of(correlations, both, NO_PAIR)
         quantities[name, "overlap"] = share_of(overlaps, both, NO_PAIR)
     return Randomisation(
@@ -122,45 +189,32 @@ def randomisation(
 
 
 def rank_correlation(one: Array, two: Array) -> float:
-    """Spearman's correlation of two maps, ties sharing their mean rank; 0 where one is constant.
-
-    Args:
-        one: (h, w) values.
-        two: (h, w) values.
-    """
-    first, second = (_ranks(values) - (one.size - 1) / 2 for values in (one, two))
-    spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / spread) if spread > 0 else 0.0
+    """Spearman's correlation of two (h, w) maps; 0 where one is constant."""
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return 0.0
+    return float(spearmanr(one, two, axis=None).statistic)
 
 
 def hottest_overlap(one: Array, two: Array) -> float:
-    """Intersection over union of the hottest fifth of both maps; 0 where one has no heat.
-
-    Args:
-        one: (h, w) values of at least 0.
-        two: (h, w) values of at least 0.
-    """
+    """Intersection over union of the hottest fifth of both (h, w) maps; 0 where one has no heat."""
     if one.max() <= 0 or two.max() <= 0:
         return 0.0
     count = max(1, round(HOTTEST * one.size))
-    first, second = (
-        set(np.argsort(-m.ravel(), kind="stable")[:count].tolist()) for m in (one, two)
-    )
-    return len(first & second) / len(first | second)
+    first, second = (np.argsort(-m.ravel(), kind="stable")[:count] for m in (one, two))
+    return np.intersect1d(first, second).size / np.union1d(first, second).size
 
 
 def _maps(
     classifier: Classifier, images: np.ndarray, step: Callable[[], None]
 ) -> tuple[Array, Array]:
     """Logits (N, K) and maps (N, K, h, w) of preprocessed images."""
-    logits, maps = [], []
+    found = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        outputs = classifier.run(to_batch(batch))
-        logits.append(outputs.logits)
-        maps.append(outputs.cam)
+        found.append(classifier.run(to_batch(batch)))
         for _ in batch:
             step()
+    logits, maps = [one.logits for one in found], [one.cam for one in found]
     return np.concatenate(logits), np.concatenate(maps)
 
 
@@ -176,11 +230,43 @@ def _of_other_groups(groups: Strings) -> Ints:
     )  # fmt: skip
 
 
-def _ranks(values: Array) -> Floats:
-    _, index, counts = np.unique(values.ravel(), return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts + 1) / 2)[index])
-
-
 def _with_heat(maps: Array) -> Bools:
     """(N,) which of (N, h, w) maps are not 0 everywhere."""
     return np.asarray(maps.max(axis=(1, 2)) > 0)
+
+
+def _text(found: Randomisation) -> str:
+    return (
+        f"On {found.n} slices of {found.groups} groups, the map of the answered class was compared "
+        "with the map that the same network gives once its weights are permuted: the last "
+        "layer, the last third of the layers, everything (Adebayo et al. 2018). A map that "
+        "stays the same shows the picture and not what was learnt. Maps of another slice show how "
+        "alike two maps are merely for being maps of heads.\n\n"
+        f"{found.verdict} It is passed if the interval of the rank correlation with the wholly "
+        f"permuted network ends below {LIMIT}. The hottest fifth are the hottest {HOTTEST:.0%} of "
+        f"a map's cells; two random maps overlap by {CHANCE:.2f}. A map without any heat is like "
+        "or unlike nothing: those of a permuted network are counted and stand in no mean."
+    )
+
+
+def _draw(found: Randomisation, path: Path, notice: str | None) -> Path:
+    names = found.others
+    title = f"Likeness with the model's own maps, {found.n} slices"
+    with drawing(path, 7.2, 3.6, title, notice) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (measure, panel) in zip(panels, MEASURES.items(), strict=True):
+            head, left, marked, word = panel
+            for place, name in enumerate(names):
+                one = found.estimates[name, measure]
+                ends = [one.ci_low or 0.0, one.ci_high or 0.0]
+                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2)
+                axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
+            axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
+            axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",
+                      backgroundcolor="white")  # fmt: skip
+            axes.set_xlim(left, 1)
+            axes.set_title(head, fontsize=10)
+            grid(axes, "x")
+        panels[0].set_yticks(range(len(names)), [PARTS.get(name, name) for name in names])
+        panels[0].set_ylim(len(names) - 0.5, -1)
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,21 +37,13 @@ class TumorBox:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Boxes by the name of the slice.
-
-    Args:
-        by_name: Relative path, file name or file name without suffix to boxes.
-    """
+    """Boxes by the name of the slice: relative path, file name, or that without its suffix."""
 
     path: Path
     by_name: dict[str, tuple[TumorBox, ...]]
 
     def name_of(self, path: str) -> str | None:
-        """Which name of the table means a slice; None where it has none.
-
-        Args:
-            path: Of a manifest row. The longest end of it that the table knows counts.
-        """
+        """The longest end of a manifest row's path that the table knows; None where it has none."""
         return next((name for name in _names(path) if name in self.by_name), None)
 
     def region(self, path: str, shape: tuple[int, int]) -> Bools | None:
@@ -109,10 +102,6 @@ def tumor_region(
 ) -> Bools | None:
     """Where the tumor of a slice is: its mask, else its boxes; None where neither is known.
 
-    Args:
-        manifest: Knows where masks are.
-        boxes: From `read_boxes`.
-
     Raises:
         InputError: If the mask cannot be read.
         EvaluationError: If the mask has another shape.
@@ -128,22 +117,11 @@ def tumor_region(
 
 
 def head_region(pixels: Array) -> Bools:
-    """(H, W) the ellipse inscribed in the box round the head: where a random point would lie.
-
-    Args:
-        pixels: (H, W) finite modality values.
-    """
+    """(H, W) the ellipse inscribed in the box round the head: where a random point would lie."""
     box = head_box(pixels)
     y = (np.arange(pixels.shape[0]) + 0.5 - (box.top + box.bottom) / 2) / (box.bottom - box.top)
     x = (np.arange(pixels.shape[1]) + 0.5 - (box.left + box.right) / 2) / (box.right - box.left)
     return np.asarray(np.hypot(y[:, None], x[None]) <= 0.5)
-
-
-def outline(region: Bools) -> Bools:
-    """(H, W) the pixels of a region that touch what is not of it."""
-    padded = np.pad(region, 1)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return region & ~inner
 
 
 def _inside(center: float, extent: float, pixels: int) -> Bools:
@@ -154,18 +132,15 @@ def _inside(center: float, extent: float, pixels: int) -> Bools:
 
 
 def _box(row: dict[str, str], where: str) -> TumorBox:
-    values = []
-    for name in BOX_COLUMNS:
-        try:
-            value = float(row[name])
-        except ValueError:
-            value = np.nan
-        if not 0 <= value <= 1:
-            raise ManifestError(
-                f"{where}, column {name}: expected a fraction from 0 to 1; got {row[name]!r}"
-            )
-        values.append(value)
-    return TumorBox(*values)
+    def fraction(name: str) -> float:
+        with suppress(ValueError):
+            if 0 <= (value := float(row[name])) <= 1:
+                return value
+        raise ManifestError(
+            f"{where}, column {name}: expected a fraction from 0 to 1; got {row[name]!r}"
+        )
+
+    return TumorBox(*map(fraction, BOX_COLUMNS))
 
 
 def _names(path: str) -> Iterator[str]:

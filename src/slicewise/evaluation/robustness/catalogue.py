@@ -9,13 +9,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from slicewise.arrays import Array
+from slicewise.config import nearest
 from slicewise.errors import ConfigError
 from slicewise.evaluation.robustness import corruptions
 from slicewise.imaging.preprocess import Box, head_box
@@ -30,12 +31,7 @@ _SHIFT = 0.04
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One kind of change with its strengths.
-
-    Args:
-        strengths: From the weakest to the strongest; one only where there are no degrees.
-        source: Where it comes from: a paper, or what it imitates.
-    """
+    """One kind of change, its strengths from weak to strong, and the paper or fault it is from."""
 
     name: str
     strengths: tuple[float, ...]
@@ -51,14 +47,16 @@ def corrupted(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slic
     not depend on the level, so that stronger levels are the same change made stronger.
 
     Args:
-        name: One of `CORRUPTIONS`.
         level: 1 for the weakest.
         key: What tells this slice from others, such as the hash of its content.
 
     Raises:
         ConfigError: The corruption or the level is unknown.
     """
-    chosen = _known(name)
+    if name not in CORRUPTIONS:
+        near = nearest(name, CORRUPTIONS)
+        raise ConfigError(f"corruption {name!r} is unknown; did you mean {near}?")
+    chosen = CORRUPTIONS[name]
     if not 1 <= level <= len(chosen.strengths):
         raise ConfigError(f"{name}: expected a level of 1 to {len(chosen.strengths)}; got {level}")
     own = zlib.crc32(key.encode()), zlib.crc32(name.encode())
@@ -66,29 +64,9 @@ def corrupted(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slic
     return replace(slice_, pixels=chosen.change(slice_.pixels, chosen.strengths[level - 1], rng))
 
 
-def _known(name: str) -> Corruption:
-    if name not in CORRUPTIONS:
-        near = get_close_matches(name, CORRUPTIONS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(CORRUPTIONS)}"
-        raise ConfigError(f"corruption {name!r} is unknown{hint}")
-    return CORRUPTIONS[name]
-
-
-def _plainly(change: Callable[[Array, float], Array]) -> Change:
+def _plainly(change: Callable[[Array, Any], Array]) -> Change:
     """A corruption without chance."""
     return lambda pixels, strength, _: change(pixels, strength)
-
-
-def _in_whole_numbers(change: Callable[[Array, int], Array]) -> Change:
-    return lambda pixels, strength, _: change(pixels, int(strength))
-
-
-def _gaussian_noise(pixels: Array, share: float, rng: Generator) -> Array:
-    return corruptions.add_noise(pixels, share, _normal(rng, *pixels.shape))
-
-
-def _rician_noise(pixels: Array, share: float, rng: Generator) -> Array:
-    return corruptions.add_rician_noise(pixels, share, _normal(rng, 2, *pixels.shape))
 
 
 def _bias_field(pixels: Array, ratio: float, rng: Generator) -> Array:
@@ -98,10 +76,6 @@ def _bias_field(pixels: Array, ratio: float, rng: Generator) -> Array:
     field = terms[0] * x + terms[2] * x**2 + (terms[1] * y + terms[3] * y**2)[:, None]
     field = field + terms[4] * np.outer(y, x)
     return corruptions.shade(pixels, ratio, (field - field.min()) / np.ptp(field))
-
-
-def _rotation(pixels: Array, degrees: float, rng: Generator) -> Array:
-    return corruptions.rotate(pixels, degrees * float(rng.choice([-1, 1])))
 
 
 def _motion(pixels: Array, share: float, rng: Generator) -> Array:
@@ -114,10 +88,6 @@ def _motion(pixels: Array, share: float, rng: Generator) -> Array:
     for block in order[: round(share * len(blocks))]:
         shifts[blocks[block]] = offsets[block]
     return corruptions.move_during_scan(pixels, shifts)
-
-
-def _ghosting(pixels: Array, share: float, rng: Generator) -> Array:
-    return corruptions.ghost(pixels, share, int(rng.integers(2, 6)))
 
 
 def _crop(pixels: Array, share: float, rng: Generator) -> Array:
@@ -150,9 +120,12 @@ _DARKER = tuple(-share for share in _SHIFTS)
 
 _ALL = (
     Corruption("gaussian_noise", _NOISE, f"standard deviation, {_RANGE}",
-               _HENDRYCKS, _gaussian_noise),
+               _HENDRYCKS, lambda pixels, share, rng: corruptions.add_noise(
+                   pixels, share, _normal(rng, *pixels.shape))),
     Corruption("rician_noise", _NOISE, f"standard deviation a channel, {_RANGE}",
-               "Gudbjartsson and Patz 1995", _rician_noise),
+               "Gudbjartsson and Patz 1995",
+               lambda pixels, share, rng: corruptions.add_rician_noise(
+                   pixels, share, _normal(rng, 2, *pixels.shape))),
     Corruption("blur", (0.002, 0.004, 0.008, 0.012, 0.02),
                "standard deviation of the Gaussian, share of the longer side",
                _HENDRYCKS, _plainly(corruptions.blur)),
@@ -160,7 +133,7 @@ _ALL = (
                "pixels a side that are kept, share; then enlarged again",
                f"a low acquisition matrix; {_HENDRYCKS} (pixelate)", _plainly(corruptions.coarsen)),
     Corruption("jpeg", (70, 40, 20, 10, 5), "libjpeg quality",
-               _HENDRYCKS, _in_whole_numbers(corruptions.through_jpeg)),
+               _HENDRYCKS, _plainly(corruptions.through_jpeg)),
     Corruption("bias_field", (1.3, 1.7, 2.5, 4.0, 6.0), "largest over smallest factor of the field",
                "Sled et al. 1998; Van Leemput et al. 1999", _bias_field),
     Corruption("narrow_window", (1.2, 1.5, 2.0, 3.0, 5.0),
@@ -168,7 +141,7 @@ _ALL = (
                "a window set too narrow (PS3.3 C.11.2.1.2)", _plainly(corruptions.narrow_window)),
     Corruption("few_levels", (64, 32, 16, 8, 4), "levels of grey that are kept",
                "a window set too wide, saved with 8 bits",
-               _in_whole_numbers(corruptions.few_levels)),
+               _plainly(corruptions.few_levels)),
     Corruption("brighter", _SHIFTS, f"shift, {_RANGE}, clipped to it",
                f"a window set too low; {_HENDRYCKS}", _plainly(corruptions.brighten)),
     Corruption("darker", _DARKER, f"shift, {_RANGE}, clipped to it",
@@ -180,13 +153,15 @@ _ALL = (
                "exponent of the share of the full range", _CURVES,
                _plainly(corruptions.bend_gamma)),
     Corruption("rotation", (5, 10, 20, 30, 45), "degrees, to either side",
-               "a head that lies askew", _rotation),
+               "a head that lies askew", lambda pixels, degrees, rng: corruptions.rotate(
+                   pixels, degrees * float(rng.choice([-1, 1])))),
     Corruption("motion", (0.1, 0.2, 0.35, 0.5, 0.8),
                "lines of k-space taken while the head was up to 4 % of the row elsewhere, share",
                "Shaw et al. 2019", _motion),
     Corruption("ghosting", (0.15, 0.3, 0.5, 0.7, 0.95),
                "weakening of every 2nd to 5th line of k-space, share",
-               "Pérez-García et al. 2021 (TorchIO)", _ghosting),
+               "Pérez-García et al. 2021 (TorchIO)", lambda pixels, share, rng: corruptions.ghost(
+                   pixels, share, int(rng.integers(2, 6)))),
     Corruption("crop", (0.05, 0.1, 0.2, 0.3, 0.4),
                "part of the head cut off on one side, share of its extent",
                "a field of view set too small", _crop),

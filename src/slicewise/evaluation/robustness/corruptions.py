@@ -1,4 +1,4 @@
-"""What can happen to the pixels of a slice, each as a function without chance.
+"""What can happen to the pixels (H, W) of a slice, each as a function without chance.
 
 Where a strength is a share, it is a share of the slice's own brightness range, from its 1st to its
 99th percentile, or of its own size, so that it means the same for every file.
@@ -35,13 +35,7 @@ def brightness_range(pixels: Array) -> tuple[float, float]:
 
 
 def add_noise(pixels: Array, share: float, noise: Floats) -> Array:
-    """Add noise of a given spread.
-
-    Args:
-        pixels: (H, W) float32.
-        share: Standard deviation, share of the brightness range.
-        noise: (H, W) of unit spread.
-    """
+    """Add noise (H, W) of unit spread, times a share of the brightness range."""
     low, high = brightness_range(pixels)
     return _single(pixels + share * (high - low) * noise)
 
@@ -52,7 +46,6 @@ def add_rician_noise(pixels: Array, share: float, noise: Floats) -> Array:
     The darkest value of the slice counts as no signal.
 
     Args:
-        pixels: (H, W) float32.
         share: Standard deviation in each channel, share of the brightness range.
         noise: (2, H, W) of unit spread: real and imaginary channel.
     """
@@ -63,12 +56,7 @@ def add_rician_noise(pixels: Array, share: float, noise: Floats) -> Array:
 
 
 def blur(pixels: Array, share: float) -> Array:
-    """Gaussian blur; the border is mirrored.
-
-    Args:
-        pixels: (H, W) float32.
-        share: Standard deviation, share of the longer side.
-    """
+    """Gaussian blur of a share of the longer side; the border is mirrored."""
     sigma = share * max(pixels.shape)
     return _single(gaussian_filter(pixels, sigma, mode="mirror", truncate=3.0))
 
@@ -76,8 +64,9 @@ def blur(pixels: Array, share: float) -> Array:
 def shade(pixels: Array, ratio: float, field: Floats) -> Array:
     """Multiply the signal by a smooth field, as receive coils do (Sled et al. 1998).
 
+    The darkest value counts as no signal.
+
     Args:
-        pixels: (H, W) float32; the darkest value counts as no signal.
         field: (H, W), 0 where the factor is smallest and 1 where it is largest.
     """
     floor = float(pixels.min())
@@ -123,12 +112,7 @@ def rotate(pixels: Array, degrees: float) -> Array:
 
 
 def through_jpeg(pixels: Array, quality: int) -> Array:
-    """Save as 8-bit grey JPEG and read back; the range of values stays.
-
-    Args:
-        pixels: (H, W) float32.
-        quality: 1 to 95, as libjpeg has it.
-    """
+    """Save as 8-bit grey JPEG of a libjpeg quality and read back; the range of values stays."""
     low, high = float(pixels.min()), float(pixels.max())
     if high <= low:
         return pixels
@@ -140,12 +124,7 @@ def through_jpeg(pixels: Array, quality: int) -> Array:
 
 
 def coarsen(pixels: Array, share: float) -> Array:
-    """Reduce the resolution and enlarge again to the old size.
-
-    Args:
-        pixels: (H, W) float32.
-        share: Of the pixels a side that are kept.
-    """
+    """Keep a share of the pixels a side, and enlarge again to the old size."""
     height, width = pixels.shape
     small = (max(2, round(width * share)), max(2, round(height * share)))
     reduced = _picture(pixels).resize(small, Image.Resampling.BOX)
@@ -158,7 +137,6 @@ def move_during_scan(pixels: Array, shifts: Floats) -> Array:
     The middle lines stay (Shaw et al. 2019 build motion the same way, from several positions).
 
     Args:
-        pixels: (H, W) float32.
         shifts: (H,) how far the head was off along the row, by line of k-space, pixels; from the
             lowest to the highest frequency down the column.
     """
@@ -169,12 +147,7 @@ def move_during_scan(pixels: Array, shifts: Floats) -> Array:
 
 
 def ghost(pixels: Array, share: float, every: int) -> Array:
-    """Ghosts along the columns: every n-th line of k-space is weakened, the middle ones stay.
-
-    Args:
-        pixels: (H, W) float32.
-        share: By how much those lines are weakened, in [0, 1].
-    """
+    """Ghosts along the columns: every n-th line of k-space is weakened, the middle ones stay."""
     lines = np.fft.fftshift(np.fft.fft2(pixels))
     weak = (np.arange(pixels.shape[0]) % every == 0) & ~_centre(pixels.shape[0])
     return _image(np.where(weak[:, None], (1 - share) * lines, lines))
@@ -191,13 +164,7 @@ def turn_over(pixels: Array) -> Array:
 
 
 def cut_off(pixels: Array, head: Box, share: float, side: str) -> Array:
-    """Cut the picture through the head.
-
-    Args:
-        pixels: (H, W) float32.
-        head: Where the head is.
-        side: `top`, `bottom`, `left` or `right`.
-    """
+    """Cut the picture through the head at its `top`, `bottom`, `left` or `right`."""
     tall, wide = share * (head.bottom - head.top), share * (head.right - head.left)
     cuts = {
         "top": np.s_[round(head.top + tall) :, :],

@@ -1,18 +1,16 @@
-"""Answers to worse slices and to ood pictures, as metrics with intervals."""
+"""Answers to corrupted slices and to out-of-distribution pictures, as metrics with intervals."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from slicewise.arrays import Bools, Floats, Strings
-from slicewise.data.manifest import ManifestRow
+from slicewise.arrays import Floats, Strings
 from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
-from slicewise.inference.decision import Prediction, Verdict
+from slicewise.inference.decision import Verdict
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import Share, mean_of, share_of, wilson
 from slicewise.synthetic.ood.kinds import KINDS
@@ -22,112 +20,72 @@ Setting = tuple[str, int]
 
 CLEAN: Setting = ("clean", 0)
 
-SHARES = ("accuracy", "accepted", "reviewed", "rejected", "accepted_wrong", "confidence")
-"""Means over all slices of a setting."""
-
 CHANGES = ("accuracy", "accepted", "accepted_wrong", "confidence")
-"""Of these the difference to the same slices unchanged is given too."""
+"""Measures of which the difference to the same slices unchanged is given too."""
 
 NO_INTERVAL = "pictures of one kind resemble each other, and kinds are few"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What matters here of one answer."""
+class Outcome(NamedTuple):
+    """What matters here of one answer; the label is one of those that the slices have."""
 
     label: str
     verdict: Verdict
     confidence: float
     reasons: tuple[str, ...]
 
-    @classmethod
-    def of(cls, prediction: Prediction, names: Mapping[str, str]) -> Outcome:
-        """From a prediction.
 
-        Args:
-            names: What the true labels call each class.
-        """
-        reasons = tuple(reason.value for reason in prediction.reasons)
-        label = names[prediction.label]
-        return cls(label, prediction.decision, prediction.confidence, reasons)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """The slices that were corrupted.
+def corruption_metrics(
+    labels: Strings,
+    groups: Strings,
+    outcomes: Mapping[Setting, Sequence[Outcome]],
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    """Metrics of every setting, all from the same resamples of groups.
 
     Args:
         labels: (N,) true classes.
         groups: (N,) leak-free units; intervals resample these.
-    """
-
-    labels: Strings
-    groups: Strings
-
-    @classmethod
-    def of(cls, rows: Sequence[ManifestRow]) -> Sample:
-        """From rows of a manifest."""
-        return cls(
-            np.array([row.label for row in rows], dtype=np.str_),
-            np.array([row.group for row in rows], dtype=np.str_),
-        )
-
-    @property
-    def n(self) -> int:
-        """Number of slices."""
-        return int(self.labels.size)
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups."""
-        return int(np.unique(self.groups).size)
-
-    @property
-    def per_class(self) -> dict[str, dict[str, int]]:
-        """Slices and groups of each class."""
-        return {
-            str(label): {
-                "n": int(np.count_nonzero(self.labels == label)),
-                "groups": int(np.unique(self.groups[self.labels == label]).size),
-            }
-            for label in np.unique(self.labels)
-        }
-
-
-def corruption_metrics(
-    sampled: Sample, outcomes: Mapping[Setting, Sequence[Outcome]], bootstrap: Bootstrap
-) -> dict[str, Any]:
-    """Figures of every setting, all from the same resamples of groups.
-
-    Args:
-        outcomes: By setting, one answer a slice in the order of `sampled`; `CLEAN` among them.
+        outcomes: By setting, N answers; `CLEAN` among them.
 
     Returns:
         `clean`, and `perturbations` by name with one entry a level; `accuracy_change` and its like
         are paired differences to the clean answers.
     """
-    columns = {setting: _columns(sampled, answers) for setting, answers in outcomes.items()}
+    columns = {setting: _columns(labels, answers) for setting, answers in outcomes.items()}
+    clean = columns[CLEAN]
     quantities: dict[Key, Quantity] = {}
-    for setting, column in columns.items():
-        quantities |= _quantities(setting, column, columns[CLEAN])
-    found = group_intervals(quantities, sampled.groups, sampled.labels, bootstrap)
-    figures: dict[Setting, dict[str, Any]] = {setting: {} for setting in outcomes}
-    for (name, level, figure), estimate in found.items():
-        figures[name, int(level)][figure] = estimate.as_json()
+    for (name, level), column in columns.items():
+        own = {measure: share_of(values) for measure, values in column.items()}
+        own["accuracy_of_accepted"] = share_of(
+            column["accuracy"],
+            column["accepted"] > 0,
+            "accuracy of accepted needs an accepted slice",
+        )
+        quantities |= {(name, str(level), measure): share for measure, share in own.items()}
+        if (name, level) != CLEAN:
+            for measure in CHANGES:
+                change = mean_of(column[measure] - clean[measure])
+                quantities[name, str(level), f"{measure}_change"] = change
+    metrics: dict[Setting, dict[str, Any]] = {setting: {} for setting in outcomes}
+    for (name, place, measure), estimate in group_intervals(
+        quantities, groups, labels, bootstrap
+    ).items():
+        metrics[name, int(place)][measure] = estimate.as_json()
     return {
-        "clean": figures[CLEAN],
+        "clean": metrics[CLEAN],
         "perturbations": {
             name: {
                 "unit": entry.unit,
                 "source": entry.source,
                 "levels": [
-                    {"level": level, "strength": strength, **figures[name, level]}
+                    {"level": level, "strength": strength, **metrics[name, level]}
                     for level, strength in enumerate(entry.strengths, start=1)
-                    if (name, level) in figures
+                    if (name, level) in metrics
                 ],
             }
             for name, entry in CORRUPTIONS.items()
-            if any(setting[0] == name for setting in figures)
+            if any(setting[0] == name for setting in metrics)
         },
     }
 
@@ -135,7 +93,7 @@ def corruption_metrics(
 def ood_metrics(
     outcomes: Mapping[str, Sequence[Outcome]], fitted_on: frozenset[str], level: float
 ) -> dict[str, Any]:
-    """Verdicts on ood pictures by kind, and on all kinds a gate never saw.
+    """Verdicts on out-of-distribution pictures by kind, and over all kinds the limits never saw.
 
     Shares over several kinds have no interval: their pictures are not independent (those of one
     kind resemble each other, real scans are views of few images), and kinds are too few to
@@ -181,37 +139,16 @@ def _verdicts(
     }
 
 
-def _columns(sampled: Sample, answers: Sequence[Outcome]) -> dict[str, Floats]:
+def _columns(labels: Strings, answers: Sequence[Outcome]) -> dict[str, Floats]:
     """One number a slice for each share."""
-    correct = np.array([answer.label for answer in answers]) == sampled.labels
+    correct = np.array([answer.label for answer in answers]) == labels
     verdicts = np.array([answer.verdict.value for answer in answers])
     accepted = verdicts == Verdict.ACCEPT.value
-    flags: dict[str, Bools] = {
-        "accuracy": correct,
-        "accepted": accepted,
-        "reviewed": verdicts == Verdict.REVIEW.value,
-        "rejected": verdicts == Verdict.REJECT.value,
-        "accepted_wrong": accepted & ~correct,
+    return {
+        "accuracy": correct.astype(np.float64),
+        "accepted": accepted.astype(np.float64),
+        "reviewed": (verdicts == Verdict.REVIEW.value).astype(np.float64),
+        "rejected": (verdicts == Verdict.REJECT.value).astype(np.float64),
+        "accepted_wrong": (accepted & ~correct).astype(np.float64),
+        "confidence": np.array([answer.confidence for answer in answers]),
     }
-    columns = {name: flag.astype(np.float64) for name, flag in flags.items()}
-    columns["confidence"] = np.array([answer.confidence for answer in answers])
-    return columns
-
-
-def _quantities(
-    setting: Setting, column: Mapping[str, Floats], clean: Mapping[str, Floats]
-) -> dict[Key, Quantity]:
-    name, level = setting
-    found: dict[Key, Quantity] = {
-        (name, str(level), share): share_of(column[share]) for share in SHARES
-    }
-    found[name, str(level), "accuracy_of_accepted"] = share_of(
-        column["accuracy"],
-        column["accepted"] > 0,
-        "accuracy of accepted needs an accepted slice",
-    )
-    if setting != CLEAN:
-        for share in CHANGES:
-            change = column[share] - clean[share]
-            found[name, str(level), f"{share}_change"] = mean_of(change)
-    return found

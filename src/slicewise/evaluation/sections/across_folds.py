@@ -14,7 +14,7 @@ from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Key
 from slicewise.text import cell_text
 
-FIGURES = tuple(headline.path for headline in (*OVERALL, *TUMOR_FIRST))
+HEADLINES = tuple(headline.path for headline in (*OVERALL, *TUMOR_FIRST))
 LEVEL = 0.95
 LARGEST: Mapping[Key, float] = {("brier",): 2.0}
 """Largest value of the metrics that may exceed 1; none falls below 0."""
@@ -29,16 +29,16 @@ DESCRIPTION = (
 )
 
 
-def figures_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def metrics_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The headline metrics of each fold with their own intervals; `metrics.json` by fold."""
     return {
         name: {key: report[key] for key in ("n", "groups", "macro_over")}
-        | tree_of({key: dict(at(report, key)) for key in FIGURES})
+        | tree_of({key: dict(at(report, key)) for key in HEADLINES})
         for name, report in reports.items()
     }
 
 
-def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def metrics_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Mean, standard deviation and t interval of each headline metric over the folds.
 
     A metric that a fold does not have (such as a specificity without tumor-free slices) is taken
@@ -47,7 +47,9 @@ def figures_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     Raises:
         MissingExtraError: If SciPy is not installed.
     """
-    values = {key: [at(report, key).get("value") for report in reports.values()] for key in FIGURES}
+    values = {
+        key: [at(report, key).get("value") for report in reports.values()] for key in HEADLINES
+    }
     spread = {
         key: _spread([float(v) for v in found if v is not None], LARGEST.get(key, 1.0))
         for key, found in values.items()
@@ -65,7 +67,7 @@ def folds_section(report: Mapping[str, Any]) -> Section:
             *(cell_text(at(own, key)) for own in folds.values()),
             cell_text({**at(over, key), "value": at(over, key)["mean"]}),
         )
-        for key in FIGURES
+        for key in HEADLINES
         if at(over, key)["folds"]
     ]
     return Section.of(

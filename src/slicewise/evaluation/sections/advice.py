@@ -73,7 +73,7 @@ def _no_spread(report: Report) -> Iterator[str]:
     without = [
         headline.title
         for headline in (*OVERALL, *TUMOR)
-        if (found := headline.figure(report))["value"] is not None
+        if (found := headline.metric(report))["value"] is not None
         and found["ci_low"] is None
         and found.get("skipped", 0) <= most
     ]

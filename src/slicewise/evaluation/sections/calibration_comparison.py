@@ -15,7 +15,7 @@ from slicewise.arrays import Floats, Strings
 from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.plots import draw_reliability
-from slicewise.evaluation.summary import nested
+from slicewise.evaluation.summary import difference, nested, undefined
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
@@ -26,7 +26,7 @@ from slicewise.text import cell_text, change_text
 
 UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED = "uncalibrated", "temperature", "bias_corrected"
 METHODS = (UNCALIBRATED, TEMPERATURE, BIAS_CORRECTED)
-FIGURES = ("ece", "brier", "nll")
+MEASURES = ("ece", "brier", "nll")
 DESCRIPTION = (
     "Each calibration was fitted on {others} of {folds} parts of the groups and applied to the "
     "part left out, in turn. ECE is over 15 bins of equal mass; the calibration is held fixed "
@@ -51,16 +51,16 @@ class Compared:
 
     def as_json(self, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
         """ECE, Brier score and NLL of each, and what each gains over the one before it."""
-        asked: dict[Key, Quantity] = {}
+        quantities: dict[Key, Quantity] = {}
         for method in METHODS:
             for name, quantity in self._quantities(method).items():
-                asked["methods", method, name] = quantity
+                quantities["methods", method, name] = quantity
         for before, after in pairwise(METHODS):
-            for name in FIGURES:
-                pair = asked["methods", before, name], asked["methods", after, name]
-                asked["change", f"{after}_minus_{before}", name] = _difference(*pair)
+            for name in MEASURES:
+                pair = quantities["methods", before, name], quantities["methods", after, name]
+                quantities["change", f"{after}_minus_{before}", name] = difference(*pair)
         table = self.tables[UNCALIBRATED]
-        found = group_intervals(asked, table.groups, table.labels, bootstrap or Bootstrap())
+        found = group_intervals(quantities, table.groups, table.labels, bootstrap or Bootstrap())
         return {"description": self._description(), "parts": self.folds, **nested(found)}
 
     def _description(self) -> str:
@@ -71,7 +71,7 @@ class Compared:
 
     def _quantities(self, method: str) -> dict[str, Quantity]:
         if method in self.failed:
-            return dict.fromkeys(FIGURES, _undefined(self.failed[method]))
+            return dict.fromkeys(MEASURES, undefined(self.failed[method]))
         table = self.tables[method]
         probabilities, targets = table.probabilities(), table.targets
         losses = -np.log(np.maximum(probabilities[np.arange(table.n), targets], _SMALLEST))
@@ -88,7 +88,6 @@ def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42)
     Args:
         table: Answers for slices that no weight behind them was trained on.
         folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
-        seed: Of the order in which they are dealt.
     """
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
     count = min(folds, *sizes)
@@ -117,7 +116,7 @@ def draw_calibration(compared: Compared, method: str, path: Path) -> None:
 def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> Section:
     """Each calibration of `Compared.as_json`, and what it gains over the one before it."""
     rows = [
-        (name.replace("_", " "), *(show(metrics[metric]) for metric in FIGURES))
+        (name.replace("_", " "), *(show(metrics[metric]) for metric in MEASURES))
         for part, show in (("methods", cell_text), ("change", partial(change_text, digits=4)))
         for name, metrics in comparison[part].items()
     ]
@@ -152,14 +151,3 @@ def _fitted(table: PredictionTable, method: str) -> tuple[float, Floats]:
     if method == TEMPERATURE:
         return fit_temperature(table.logits, table.targets), np.zeros(len(table.classes))
     return fit_bias_corrected(table.logits, table.targets)
-
-
-def _difference(before: Quantity, after: Quantity) -> Quantity:
-    return lambda i: after(i) - before(i)
-
-
-def _undefined(reason: str) -> Quantity:
-    def refuse(_: Any) -> float:
-        raise EvaluationError(reason)
-
-    return refuse

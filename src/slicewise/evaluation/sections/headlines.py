@@ -17,13 +17,13 @@ class Headline:
     title: str
     meaning: str
 
-    def figure(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
+    def metric(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its value and interval in a report."""
         return at(report, self.path)
 
     def text(self, report: Mapping[str, Any]) -> str:
         """Value and interval in words, or why there is none."""
-        return figure_text(self.figure(report))
+        return figure_text(self.metric(report))
 
 
 def at(report: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ ACCEPTED = (
 def headlines(report: Mapping[str, Any]) -> Iterator[Headline]:
     """Those that this task and model have."""
     yield from OVERALL
-    if any(headline.figure(report)["value"] is not None for headline in TUMOR_FIRST):
+    if any(headline.metric(report)["value"] is not None for headline in TUMOR_FIRST):
         yield from TUMOR_FIRST
     counts = report["decisions"]["counts"]
     if counts is not None and counts["accept"]:

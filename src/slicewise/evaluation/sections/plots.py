@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from slicewise.arrays import Bools, Floats, Ints
-from slicewise.evaluation.sections.sweep import at, sweep
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, line_style, whiskers
+from slicewise.stats import metrics
 from slicewise.stats.curves import (
     pr_points,
     reliability_bins,
@@ -21,7 +21,6 @@ from slicewise.stats.curves import (
     roc_points,
     threshold_counts,
 )
-from slicewise.stats.metrics import auprc, auroc, confusion_matrix, ece_of
 from slicewise.text import class_text, number_text, percent_text
 
 if TYPE_CHECKING:
@@ -78,14 +77,16 @@ def _pictures(
 
 def draw_confusion(axes: Axes, table: PredictionTable) -> None:
     """Counts and row percentages of true against predicted class."""
-    counts = confusion_matrix(table.predicted, table.targets, len(table.classes))
+    counts = metrics.confusion_matrix(table.predicted, table.targets, len(table.classes))
     _draw_matrix(axes, counts, [class_text(name) for name in table.classes])
     axes.set_title("Confusion matrix")
 
 
 def draw_binary_confusion(axes: Axes, table: PredictionTable) -> None:
     """Counts and row percentages of tumor against no tumor, at the threshold."""
-    counts = confusion_matrix(table.tumor_flag().astype(int), table.is_tumor().astype(int), 2)
+    counts = metrics.confusion_matrix(
+        table.tumor_flag().astype(int), table.is_tumor().astype(int), 2
+    )
     _draw_matrix(axes, counts, ["no tumor", "any tumor"])
     axes.set_title(f"Tumor flag at threshold {_threshold_text(_thresholds(table))}")
 
@@ -95,7 +96,7 @@ def draw_roc(axes: Axes, table: PredictionTable) -> None:
     for index, (name, scores, truth) in enumerate(_contests(table)):
         if truth.all() or not truth.any():
             continue
-        label = f"{name} (AUROC {number_text(auroc(scores, truth))})"
+        label = f"{name} (AUROC {number_text(metrics.auroc(scores, truth))})"
         axes.plot(*roc_points(threshold_counts(scores, truth)), label=label, **line_style(index))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     _finish_curve(axes, "1 - specificity", "Sensitivity", "lower right")
@@ -108,7 +109,8 @@ def draw_pr(axes: Axes, table: PredictionTable) -> None:
         if not truth.any():
             continue
         recall, precision = pr_points(threshold_counts(scores, truth))
-        label = f"{name} (AP {number_text(auprc(scores, truth))}, prevalence {truth.mean():.2f})"
+        area = number_text(metrics.auprc(scores, truth))
+        label = f"{name} (AP {area}, prevalence {truth.mean():.2f})"
         recall, precision = np.append(0.0, recall), np.append(precision[0], precision)
         axes.step(recall, precision, where="pre", label=label, **line_style(index))
     _finish_curve(axes, "Recall (sensitivity)", "Precision (PPV)", "lower left")
@@ -125,19 +127,19 @@ def draw_reliability(axes: Axes, table: PredictionTable) -> None:
     axes.hist(confidence, bins=50, range=(0, 1), weights=np.full(table.n, 1 / table.n),
               color=COLOURS[5], alpha=0.5, label="share of slices")  # fmt: skip
     _finish_curve(axes, "Confidence of the predicted class", "Accuracy", "upper left")
-    axes.set_title(f"Reliability (ECE {number_text(ece_of(confidence, correct))})")
+    axes.set_title(f"Reliability (ECE {number_text(metrics.ece_of(confidence, correct))})")
 
 
 def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> None:
-    """Bars of every metric with its interval, as in `metrics.json`; one without value has none."""
+    """Bars of every metric with its interval; one that is not available has no bar."""
     width = 0.8 / len(SHOWN)
     for place, name in enumerate(SHOWN):
-        metrics = [entry[name] for entry in per_class.values()]
-        heights = np.array([np.nan if m["value"] is None else m["value"] for m in metrics])
-        x = np.arange(len(metrics)) + (place - (len(SHOWN) - 1) / 2) * width
+        entries = [entry[name] for entry in per_class.values()]
+        heights = np.array([np.nan if m["value"] is None else m["value"] for m in entries])
+        x = np.arange(len(entries)) + (place - (len(SHOWN) - 1) / 2) * width
         reach = [
             whiskers(height, m["ci_low"], m["ci_high"])
-            for m, height in zip(metrics, heights, strict=True)
+            for m, height in zip(entries, heights, strict=True)
         ]
         label = name.upper() if name == "auroc" else name.capitalize()
         axes.bar(x, heights, 0.92 * width, color=COLOURS[place], hatch=HATCHES[place],
@@ -153,23 +155,31 @@ def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> No
 
 def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
     """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands."""
-    found = sweep(table)
+    truth = table.is_tumor()
+    counts = threshold_counts(table.tumor_probability(), truth)
+    sensitivity = counts.true_positives / counts.positives
+    specificity = 1 - counts.false_positives / counts.negatives
+    youden = sensitivity + specificity - 1
     curves = {
-        "sensitivity": found.sensitivity,
-        "specificity": found.specificity,
-        "PPV": found.ppv,
-        "J = sensitivity + specificity - 1": found.youden,
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "PPV": counts.true_positives / (counts.true_positives + counts.false_positives),
+        "J = sensitivity + specificity - 1": youden,
     }
     for index, (name, values) in enumerate(curves.items()):
-        axes.step(found.thresholds, values, where="post", label=name, **line_style(index))
+        axes.step(counts.thresholds, values, where="post", label=name, **line_style(index))
     used = _thresholds(table)
     for number, threshold in enumerate(used):
         label = f"threshold {_threshold_text(used)}" if number == 0 else None
         axes.axvline(threshold, color="0.2", linewidth=1.2, label=label)
     if used.size == 1:
-        axes.plot([used[0]] * 2, at(found, float(used[0])), "o", color="0.2", markersize=4)
+        measured = [
+            metric(table.tumor_flag(), truth)
+            for metric in (metrics.sensitivity, metrics.specificity)
+        ]
+        axes.plot([used[0]] * 2, measured, "o", color="0.2", markersize=4)
     axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(min(-0.01, float(found.youden.min())), 1.01)
+    axes.set_ylim(min(-0.01, float(youden.min())), 1.01)
     axes.set_xlabel("Threshold on the tumor probability")
     grid(axes)
     axes.legend(fontsize=8, loc="lower center")

@@ -68,16 +68,7 @@ def timing_report(evaluated: Evaluated) -> list[Section]:
 
 
 def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
-    """Milliseconds a slice of every stage, as percentiles over slices.
-
-    Args:
-        slices: At least one, read already; reading files is not timed.
-
-    Returns:
-        `stages_ms`: `preprocess`, `forward` (one slice at a time), `answer` (both, with the
-        decision), `heat_map` (of an answer, without drawing) and `forward_batched` (its share in
-        batches of `batch`), each with `n`, `mean`, `p50`, `p90` and `p99`.
-    """
+    """Milliseconds a slice of all `STAGES`, as mean and percentiles over at least one slice."""
     spec = classifier.bundle.info.preprocessing
     images = [preprocess(slice_.pixels, spec).image for slice_ in slices]
     single = [to_batch(image[None]) for image in images]

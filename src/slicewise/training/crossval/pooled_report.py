@@ -14,12 +14,11 @@ from slicewise.arrays import Bools
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
-from slicewise.evaluation.neighbour import neighbour_correct
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.across_folds import (
-    figures_by_fold,
-    figures_over_folds,
     folds_section,
+    metrics_by_fold,
+    metrics_over_folds,
 )
 from slicewise.evaluation.sections.calibration_comparison import (
     Compared,
@@ -27,6 +26,7 @@ from slicewise.evaluation.sections.calibration_comparison import (
     compare_calibrations,
     draw_calibration,
 )
+from slicewise.evaluation.seen import neighbour_correct
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import load_bundle
@@ -76,8 +76,8 @@ def pool(
     report = write_metrics(table, folder, context, neighbour=neighbour)
     compared = compare_calibrations(table)
     report |= {
-        "folds": figures_by_fold(reports),
-        "over_folds": figures_over_folds(reports),
+        "folds": metrics_by_fold(reports),
+        "over_folds": metrics_over_folds(reports),
         "calibration_comparison": compared.as_json(),
         "rule_across_folds": measured_across_folds(tables, _limits(config, names), config.bundle),
     }

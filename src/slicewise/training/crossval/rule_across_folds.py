@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from slicewise.evaluation.decisions import decision_counts, decision_quantities, set_quantities
-from slicewise.evaluation.summary import nested, overall_quantities, tumor_quantities
-from slicewise.evaluation.verdicts import with_verdicts
+from slicewise.evaluation.answering import with_verdicts
+from slicewise.evaluation.summary import (
+    decision_counts,
+    decision_quantities,
+    nested,
+    overall_quantities,
+    set_quantities,
+    tumor_quantities,
+)
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
 from slicewise.predictions.table import JOINT, PredictionTable, pooled

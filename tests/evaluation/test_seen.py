@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.neighbour import neighbour_correct
+from slicewise.evaluation.seen import neighbour_correct
 
 
 def pictures(n, seed=0, side=96):
