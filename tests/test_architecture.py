@@ -137,9 +137,17 @@ def test_import_slicewise_loads_nothing_heavy() -> None:
     assert not modules_after("import slicewise") & heavy
 
 
-def test_help_loads_no_numbers_library() -> None:
-    loaded = modules_after("import slicewise.cli.main")
-    assert not loaded & {"numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "torch"}
+def test_help_loads_no_library_beside_typer() -> None:
+    code = "import sys; sys.argv = ['slicewise', '--help']; from slicewise.cli.main import main"
+    end = "import atexit; atexit.register(lambda: print('\\n', *sys.modules))"
+    words = [sys.executable, "-c", f"{code}; {end}; main()"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "typer" in loaded
+    assert not loaded & {
+        *("numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "torch", "rich", "jinja2"),
+        *("sqlalchemy", "yaml", "fastapi"),
+    }
 
 
 def test_prediction_never_loads_torch_and_reads_dicom_late(tmp_path: Path) -> None:

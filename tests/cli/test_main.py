@@ -72,7 +72,7 @@ def test_help_is_sentences_and_every_option_tells_its_default():
             told = (
                 parameter.required
                 or parameter.default is not None
-                or "default" in text
+                or "default" in text.lower()
                 or "repeated" in text
                 or parameter.metavar in ("DIR", "FILE")
                 or parameter.name in ("table", "key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -14,9 +15,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from builders import head_with_spot, tiny_bundle, write_tiny_bundle
-from builders_imaging import dicom_series, picture_bytes
+from builders import CLASSES, head_with_spot, tiny_bundle, write_tiny_bundle
+from builders_imaging import dicom_series, nifti_bytes, picture_bytes, zip_bytes
 from slicewise.cli.main import app, main
+from slicewise.errors import ConfigError
 from slicewise.inference.bundle import load_bundle, pack_bundle
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.rule import DecisionRule
@@ -40,9 +42,9 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def predict(bundle: Path, *arguments: object):
+def predict(bundle: Path, *arguments: object, stdin: bytes | None = None):
     words = ["predict", *map(str, arguments), "--bundle", str(bundle)]
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(app, words, input=stdin)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -99,6 +101,77 @@ def test_a_series_has_a_study_answer(bundle, tmp_path):
     assert "series of 3 slices, axial" in text
     assert "key slices: " in text
     assert "Secret" not in text
+
+
+def test_the_closing_line_tells_how_many_of_each(bundle, inputs):
+    dicom_series(inputs / "series", np.stack([HEAD.astype(np.uint16)] * 3))
+    last = predict(bundle, inputs).stderr.splitlines()[-1]
+    told = "5 slices, 1 series: 0 accepted, 5 for review, 0 rejected; 1 error; "
+    assert re.fullmatch(re.escape(told) + r"\d+\.\d s", last)
+
+
+@pytest.mark.parametrize("kind", ["png", "zip", "nii"])
+def test_a_dash_is_the_bytes_of_one_file(bundle, tmp_path, kind):
+    content = {
+        "png": picture_bytes(HEAD),
+        "zip": zip_bytes({"b.png": picture_bytes(HEAD)}),
+        "nii": nifti_bytes(HEAD[:, :, None].repeat(2, 2).astype(np.float32)),
+    }[kind]
+    (tmp_path / f"a.{kind}").write_bytes(content)
+    named, piped = (
+        json.loads(predict(bundle, path, "--json", stdin=stdin).stdout)["predictions"]
+        for path, stdin in ((tmp_path / f"a.{kind}", None), ("-", content))
+    )
+    assert [one["probabilities"] for one in piped] == [one["probabilities"] for one in named]
+    assert all(one["source"].startswith("-") for one in piped)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"], ids=["nothing", "text"])
+def test_what_is_no_picture_on_stdin_is_an_error_beside_the_others(bundle, inputs, content):
+    result = predict(bundle, "-", inputs / "a.png", "--json", stdin=content)
+    found = json.loads(result.stdout)
+    assert (result.exit_code, len(found["predictions"])) == (1, 1)
+    assert [one["source"] for one in found["errors"]] == ["-"]
+
+
+def test_stdin_is_read_once(bundle):
+    assert predict(bundle, "-", "-", stdin=b"").exit_code == 2
+
+
+def test_csv_has_a_row_a_slice_and_a_row_an_error(bundle, inputs):
+    result = predict(bundle, inputs, "--json", "--csv", inputs / "out" / "table.csv")
+    with (inputs / "out" / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    content = json.loads(result.stdout)
+    assert [row["source"] for row in rows if not row["error"]] == [
+        one["source"] for one in content["predictions"]
+    ]
+    first = content["predictions"][0]
+    row = next(row for row in rows if row["source"] == first["source"])
+    assert {name: float(row[f"p_{name}"]) for name in CLASSES} == first["probabilities"]
+    assert [row["error"] for row in rows if row["error"]] == [content["errors"][0]["error"]]
+
+
+def test_a_table_never_replaces_a_picture(bundle, inputs):
+    before = (inputs / "a.png").read_bytes()
+    with pytest.raises(ConfigError, match=r"expected a file named \.csv"):
+        predict(bundle, inputs / "a.png", "--csv", inputs / "a.png")
+    assert (inputs / "a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.png", "No such file or folder"),
+        ("empty", "expected at least one image, got none; an image is PNG, JPEG"),
+        ("b.jpg", "expected PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or zip, got text"),
+    ],
+)
+def test_what_cannot_be_answered_says_what_can(bundle, inputs, name, message):
+    (inputs / "empty").mkdir()
+    result = predict(bundle, inputs / name)
+    assert (result.exit_code, result.stdout) == (1, DISCLAIMER + "\n")
+    assert result.stderr.startswith(f"{inputs / name}\n  error: {message}")
 
 
 def test_explain_writes_a_picture_a_slice_and_names_it(bundle, inputs):

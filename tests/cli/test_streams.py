@@ -158,6 +158,22 @@ def test_a_training_run_shows_its_bar_on_the_terminal_alone(trained):
     assert "epoch 1: " in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("predict --json", "answering"),
+        ("data build", "reading"),
+        ("data stats", "measuring"),
+        ("data audit", "reading"),
+        ("evaluate", "reading slices"),
+        ("audit export", "predictions"),
+    ],
+)
+def test_progress_has_a_total_where_a_person_watches(project, tmp_path, name, told):
+    shown = re.sub(ESCAPES, "", ran(name, project, tmp_path, "file", "tty").stderr)
+    assert re.search(rf"{told} .* \d+/[1-9]\d*", shown)
+
+
 def assert_shown(expected: str, terminal: str) -> None:
     """All lines stand on the terminal, whatever bars came and went between them."""
     seen = re.sub(ESCAPES, "", terminal).replace("\r", "\n").split("\n")

@@ -114,10 +114,7 @@ def audit_export(
 
 @audit.command("report")
 def audit_report(
-    since: Since = None,
-    until: Until = None,
-    database: Database = None,
-    json_: AsJson = False,
+    since: Since = None, until: Until = None, database: Database = None, json_: AsJson = False
 ) -> None:
     """Compare the answers of main model, challenger and shadow."""
     from slicewise.audit_log.comparison import compare_models

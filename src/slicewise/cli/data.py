@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,54 +28,39 @@ Alias = Annotated[
     ),
 ]
 Skip = Annotated[
-    list[str] | None,
-    typer.Option(help="A class folder to leave out. The option may be repeated."),
+    list[str] | None, typer.Option(help="A class folder to leave out. The option may be repeated.")
 ]
 Pattern = Annotated[
     str | None,
-    typer.Option(
-        help="A regular expression on the path of a file, with groups such as (?P<patient>...). "
-        "There is none by default."
-    ),
+    typer.Option(help="A regular expression on paths with (?P<patient>...). Default: none."),
 ]
 Base = Annotated[
     Path | None,
-    typer.Option(
-        help="The folder that the roots of a YAML file start from. The default is the folder of "
-        "the file."
-    ),
+    typer.Option(help="The folder of the roots in a YAML file. The default is the file's own."),
 ]
 _MOST_WORKERS = 4
 
-data = typer.Typer(
-    help="Build and audit manifests; draw synthetic slices.",
-    no_args_is_help=True,
-)
+data = typer.Typer(help="Build and audit manifests; draw synthetic slices.", no_args_is_help=True)
 
 
 @data.command("build")
 def data_build(
     roots: Annotated[
         list[Path],
-        typer.Argument(
-            help="Folders of class folders, or one YAML file of sources.", metavar="ROOT"
-        ),
+        typer.Argument(help="Folders of classes, or a YAML file of sources.", metavar="ROOT"),
     ],
     out: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="The manifest to write, a .csv or .parquet file."),
+        Path, typer.Option(metavar="FILE", help="The manifest to write, a .csv or .parquet file.")
     ],
     base: Base = None,
     task: Task = None,
     alias: Alias = None,
     skip: Skip = None,
     table: Annotated[
-        str | None,
-        typer.Option(help="A .csv or .parquet table with a row a slice."),
+        str | None, typer.Option(help="A .csv or .parquet table with a row a slice.")
     ] = None,
     key: Annotated[
-        str | None,
-        typer.Option(help="The column with path, file name or stem."),
+        str | None, typer.Option(help="The column with path, file name or stem.")
     ] = None,
     patient_column: Annotated[str | None, typer.Option(help="The column with patients.")] = None,
     group_column: Annotated[str | None, typer.Option(help="The column with groups.")] = None,
@@ -90,25 +74,16 @@ def data_build(
     ] = None,
     on_conflict: Annotated[
         str | None,
-        typer.Option(
-            help="What to do with a group in several folds: refuse, drop or move. "
-            "The default is refuse."
-        ),
+        typer.Option(help="A group in several folds: refuse, drop or move. The default is refuse."),
     ] = None,
     copies: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep all copies of a slice, in one group, or only one of them: all or one. "
-            "The default is all."
-        ),
+        str | None, typer.Option(help="Copies of a slice to keep: all or one. The default is all.")
     ] = None,
     published_splits: Annotated[
         bool,
         typer.Option("--published-splits", help="Keep the folders Training and Testing as splits."),
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="The seed of the split. The default is 42.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the split. The default is 42.")] = None,
 ) -> None:
     """Build a manifest of folders, with leak-free groups and splits."""
     from slicewise.data.build.build import build
@@ -168,39 +143,27 @@ def data_audit(
     from slicewise.data.quality.audit import PAGE_NAME, audit_folders, audit_manifest
     from slicewise.progress import steps
 
-    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    tables = [root for root in roots if root.suffix.lower() in {".csv", ".parquet"}]
+    if tables and any((task, alias, skip, pattern, base)):
+        raise typer.BadParameter("a manifest is audited as it is: give --out and --json only")
+    if tables and len(roots) > 1:
+        raise ConfigError(f"{tables[0]}: expected one manifest by itself, or folders")
     require_folder(out)
-    if _is_manifest(roots):
-        if any((task, alias, skip, pattern, base)):
-            raise typer.BadParameter("a manifest is audited as it is: give --out and --json only")
-        with steps() as progress:
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    with steps() as progress:
+        if tables:
             audit = audit_manifest(roots[0], workers, progress)
-            audit.write(out, progress)
-    else:
-        config = build_config(
-            roots, base, {}, {"task": task}, aliases=alias or (), skip=skip or (), pattern=pattern
-        )
-        with steps() as progress:
+        else:
+            rules, lists = {"task": task}, {"aliases": alias or (), "skip": skip or ()}
+            config = build_config(roots, base, {}, rules, pattern=pattern, **lists)
             audit = audit_folders(config, workers, progress)
-            audit.write(out, progress)
+        audit.write(out, progress)
     if json_:
         show_json(audit.as_json())
         return
     for finding in audit.verdict:
         show(f"{finding.severity + ':':<9}{finding.text}")
     show(f"\npage: {out / PAGE_NAME}\nfiles: {out}")
-
-
-def _is_manifest(roots: Sequence[Path]) -> bool:
-    """Whether a manifest is to be audited, rather than folders.
-
-    Raises:
-        ConfigError: If a manifest stands beside other roots.
-    """
-    tables = [root for root in roots if root.suffix.lower() in {".csv", ".parquet"}]
-    if tables and len(roots) > 1:
-        raise ConfigError(f"{tables[0]}: expected one manifest by itself, or folders")
-    return bool(tables)
 
 
 @data.command("stats")

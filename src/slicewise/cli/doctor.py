@@ -25,13 +25,6 @@ GIGABYTE = 10**9
 LITTLE = 1.0
 """In GB, of memory or disk: with less, long work may end early."""
 
-USES = {
-    "evaluate": "audits, evaluation and Parquet",
-    "train": "training",
-    "postgres": "an audit database in PostgreSQL",
-}
-"""What an extra is for, where its name does not say."""
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -70,10 +63,9 @@ def _findings(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
 
     try:
         return list(look())
-    except SliceWiseError as error:
-        return [Check(name, "error", str(error), MEND.get(name, REINSTALL))]
     except Exception as error:
-        return [Check(name, "error", f"{type(error).__name__}: {error}", MEND.get(name, REINSTALL))]
+        kind = "" if isinstance(error, SliceWiseError) else f"{type(error).__name__}: "
+        return [Check(name, "error", f"{kind}{error}", MEND.get(name, REINSTALL))]
 
 
 def _warned(name: str, message: str, mend: str, *, bad: bool) -> Check:
@@ -92,8 +84,7 @@ def _versions() -> Iterator[Check]:
 def _extras() -> Iterator[Check]:
     for extra in metadata.metadata("slicewise").get_all("Provides-Extra") or ():
         missing = [name for name in _packages(extra) if not _is_installed(name)]
-        use = f", for {USES[extra]}" if extra in USES else ""
-        found = f"not installed{use} (missing: {', '.join(missing)})" if missing else "installed"
+        found = f"not installed (missing: {', '.join(missing)})" if missing else "installed"
         install = f"pip install 'slicewise[{extra}]'" if missing else None
         yield Check(f"extra {extra}", "ok", found, install)
 
@@ -137,9 +128,8 @@ def _decoders() -> Iterator[Check]:
     ]
     missing = [syntax.name for syntax in syntaxes if not get_decoder(syntax).is_available]
     message = "JPEG, JPEG-LS, JPEG 2000 and RLE in DICOM files can be read"
-    if missing:
-        message = f"these compressions of DICOM files cannot be read: {', '.join(missing)}"
-    yield _warned("decoders", message, REINSTALL, bad=bool(missing))
+    lacking = f"these compressions of DICOM files cannot be read: {', '.join(missing)}"
+    yield _warned("decoders", lacking if missing else message, REINSTALL, bad=bool(missing))
 
 
 def _cores() -> Iterator[Check]:
@@ -152,8 +142,7 @@ def _cores() -> Iterator[Check]:
 
 def _memory() -> Iterator[Check]:
     if not Path("/proc/meminfo").exists():
-        yield Check("memory", "ok", "not known on this system")
-        return
+        return  # not known on this system
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     sizes = {line.partition(":")[0]: int(line.split()[1]) * 1024 / GIGABYTE for line in lines}
     available = sizes["MemAvailable"]

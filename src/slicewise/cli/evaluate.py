@@ -32,29 +32,24 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="The slices to evaluate: train, val, test or all. The default is test, or all "
-            "where no row has a split."
+            help="The split: train, val, test or all. The default is test, or all without splits."
         ),
     ] = None,
     allow_seen: Annotated[
         bool,
         typer.Option(
-            "--allow-seen",
-            help="Keep slices that the model was trained on. Every output says so.",
+            "--allow-seen", help="Keep slices that the model was trained on. Every output says so."
         ),
     ] = False,
     gate: Annotated[
         Path | None,
         typer.Option(
-            help="A YAML file of limits. The exit code is 1 where one is missed. "
-            "There are no limits by default."
+            help="A YAML file of limits. Exit code 1 where one is missed. The default is none."
         ),
     ] = None,
     compare: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Another bundle to measure on the same slices. The option may be repeated."
-        ),
+        typer.Option(help="Another bundle on the same slices. The option may be repeated."),
     ] = None,
     map_: Annotated[
         list[str] | None,
@@ -80,8 +75,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="The number of slices to corrupt, at least one a class, and of "
-            "out-of-distribution inputs of each kind. The default is 300.",
+            help="Slices, and inputs of each kind, that --robustness tests. The default is 300.",
         ),
     ] = None,
     explanations: Annotated[
@@ -90,8 +84,7 @@ def evaluate(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV table of tumor boxes to test heat maps against. The default is the masks "
-            "of the manifest."
+            help="Tumor boxes for --explanations, a .csv. The default is the manifest's masks."
         ),
     ] = None,
     resamples: Annotated[

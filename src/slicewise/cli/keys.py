@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 RoleName = Literal["predict", "review", "admin"]
 Name = Annotated[str, typer.Argument(help="The name of the caller in the audit database.")]
 
-keys = typer.Typer(
-    help="Create, list and revoke the API keys of the service.", no_args_is_help=True
-)
+keys = typer.Typer(help="Create, list and revoke API keys of the service.", no_args_is_help=True)
 
 
 @keys.command("create")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from slicewise.progress import Steps
 
 Colormap = Literal["ember", "lagoon", "grey"]
-Form = Literal["text", "json", "jsonl"]
 STDIN = "-"
 
 
@@ -27,18 +26,13 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, DICOM files, NIfTI volumes, zips or folders of these; "
-            "- reads the bytes of one file from stdin.",
-            metavar="PATH",
+            help="Pictures, DICOM, NIfTI, zips or folders; - is a file on stdin.", metavar="PATH"
         ),
     ],
     bundle: BundlePath = None,
     explain: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write one picture a slice into this folder: the slice beside its heat map.",
-        ),
+        typer.Option(metavar="DIR", help="Write each slice beside its heat map into this folder."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -51,8 +45,7 @@ def predict(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="CLASS",
-            help="Draw the heat map of this class. The default is the class of the answer.",
+            metavar="CLASS", help="The class to explain. The default is the answered one."
         ),
     ] = None,
     colormap: Annotated[
@@ -60,23 +53,17 @@ def predict(
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(
-            min=0.05, max=1, help="The opacity of heat maps at their peak. The default is 0.6."
-        ),
+        typer.Option(min=0.05, max=1, help="The opacity of a heat map's peak. The default is 0.6."),
     ] = None,
     tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta", help="Average the probabilities over a mirrored and slightly turned views."
-        ),
+        bool, typer.Option("--tta", help="Average over mirrored and slightly turned views.")
     ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="The tumor probability from which a slice is flagged. "
-            "The default is the threshold of the model.",
+            help="The tumor probability that flags a slice. The default is the model's.",
         ),
     ] = None,
     json_: Annotated[
@@ -118,16 +105,14 @@ def predict(
         require_file(csv, ".csv")
     inputs = [_stdin() if path == STDIN else path for path in paths]
     items: Iterable[Item] = answer_inputs(inputs, classifier, threshold=threshold, tta=tta)
-    sinks, tally = (
-        _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha),
-        Tally(),
-    )
+    sinks = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
     if explain is not None:
         from slicewise.output.png import with_pictures
 
         items = with_pictures(items, explain)
+    tally, form = Tally(), "json" if json_ else "jsonl" if jsonl else "text"
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
-        sinks += [_printing("json" if json_ else "jsonl" if jsonl else "text", progress), tally]
+        sinks += [_printing(form, progress), tally]
         total = _total(paths)
         progress("answering", 0, total)
         for item in items:
@@ -160,18 +145,13 @@ def _total(paths: Sequence[str]) -> int:
     return sum(count_files(Path(path)) if Path(path).is_dir() else 1 for path in paths)
 
 
-def _printing(form: Form, progress: Steps) -> Sink:
-    if form == "json":
-        from slicewise.output.json import JsonSink
-
-        return JsonSink(sys.stdout)
-    if form == "jsonl":
-        from slicewise.output.json import JsonLinesSink
-
-        return JsonLinesSink(sys.stdout)
+def _printing(form: str, progress: Steps) -> Sink:
+    from slicewise.output.json import JsonLinesSink, JsonSink
     from slicewise.output.text import TextSink
 
-    return TextSink(sys.stdout, progress.say)
+    if form == "text":
+        return TextSink(sys.stdout, progress.say)
+    return JsonSink(sys.stdout) if form == "json" else JsonLinesSink(sys.stdout)
 
 
 def _file_sinks(

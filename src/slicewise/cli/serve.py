@@ -21,8 +21,7 @@ def serve(
         typer.Option(min=0, max=65535, help="The port to listen on. The default is 8000."),
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=64, help="The number of processes. The default is 1."),
+        int | None, typer.Option(min=1, max=64, help="The number of processes. The default is 1.")
     ] = None,
     bundle: BundlePath = None,
     threads: Annotated[

@@ -27,14 +27,11 @@ def train(
         typer.Option("--folds", help="Hold out each fold once, then train a model on all folds."),
     ] = False,
     fold: Annotated[
-        list[str] | None,
-        typer.Option(help="Hold out only this fold. The option may be repeated."),
+        list[str] | None, typer.Option(help="Hold out only this fold. The option may be repeated.")
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(
-            help="Start from this .safetensors file. The default is model.weights of CONFIG."
-        ),
+        typer.Option(help="A .safetensors file to start from. The default is that of CONFIG."),
     ] = None,
     boxes: Annotated[
         Path | None,
@@ -43,9 +40,7 @@ def train(
     refit: Annotated[
         bool,
         typer.Option(
-            "--refit",
-            help="Do not train. Fit the decision rules of finished runs and write their bundles "
-            "again.",
+            "--refit", help="Only fit the rules of finished runs and write their bundles again."
         ),
     ] = False,
 ) -> None:

@@ -56,10 +56,7 @@ class CsvSink:
         """Put the file in place."""
         self._rows.seek(0)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            whole(self._path) as draft,
-            draft.open("w", encoding="utf-8", newline="") as file,
-        ):
+        with whole(self._path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             shutil.copyfileobj(self._rows, file)
         self._rows.close()
 
