@@ -11,7 +11,6 @@ import csv
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield path
         return
     target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    draft = target.with_name(f".{os.urandom(8).hex()}{target.suffix}")
     try:
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(13, os.strerror(13), str(path))

@@ -36,6 +36,35 @@ def test_what_was_written_is_read(manifest, tmp_path, name):
     assert Manifest.read(tmp_path / name) == manifest
 
 
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+@pytest.mark.parametrize("odd", ["café", "a\nb\rc", "\x1b[31m", 'x,"y"'], ids=ascii)
+def test_odd_names_are_read_as_they_were_written(manifest, tmp_path, name, odd):
+    first = replace(manifest.rows[0], path=f"{odd}.png", source=odd, extra={"mask": f"{odd}.nii"})
+    manifest = replace(manifest, rows=(first,))
+    manifest.write(tmp_path / name)
+    assert Manifest.read(tmp_path / name) == manifest
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+def test_names_that_are_not_utf_8_are_refused_and_nothing_is_written(manifest, tmp_path, name):
+    odd = replace(manifest, rows=(replace(manifest.rows[0], path="\udce9.png"),))
+    with pytest.raises(ManifestError, match="holds names in UTF-8 only"):
+        odd.write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+def test_other_columns_show_what_utf_8_cannot_hold(manifest, tmp_path, name):
+    odd = replace(manifest, rows=(replace(manifest.rows[0], source="\udcc3\udca9 \udce9"),))
+    odd.write(tmp_path / name)
+    assert Manifest.read(tmp_path / name).rows[0].source == "é \\xe9"
+
+
+def test_a_folder_is_no_manifest_and_the_way_to_one_is_named(tmp_path):
+    with pytest.raises(ManifestError, match="`slicewise data build .* makes one of it"):
+        Manifest.read(tmp_path)
+
+
 def test_paths_start_from_the_file_wherever_it_is_written(manifest, tmp_path):
     manifest.write(tmp_path / "deep" / "down" / "m.csv")
     moved = Manifest.read(tmp_path / "deep" / "down" / "m.csv")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from builders_evaluation import FOUR
-from slicewise.errors import EvaluationError
-from slicewise.evaluation.labels import read_labels
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.errors import ConfigError, EvaluationError
+from slicewise.evaluation.labels import read_labels, require_labels
 from slicewise.inference.bundle import TaskInfo
 
 
@@ -87,3 +89,11 @@ def test_unknown_labels_are_refused():
         read_labels(["glioma", "tumor"], THREE, {})
     with pytest.raises(EvaluationError, match=r"expected a class of the model.*'abscess'"):
         read_labels(["glioma"], FOUR_TASK, {"x": "abscess"})
+
+
+def test_a_name_that_no_row_has_is_refused():
+    row = ManifestRow("a.png", "Glioma_Tumor", "s", "", "g", "test", "0" * 64, 9, 9)
+    manifest = Manifest((row,), Path())
+    require_labels(["glioma tumor"], manifest)
+    with pytest.raises(ConfigError, match="--map astro: .* one of Glioma_Tumor"):
+        require_labels(["astro"], manifest)

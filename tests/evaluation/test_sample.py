@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from slicewise.data.manifest import ManifestRow
-from slicewise.errors import EvaluationError
-from slicewise.evaluation.sample import sample_rows
+from slicewise.errors import ConfigError, EvaluationError
+from slicewise.evaluation.sample import require_places, sample_rows
 
 
 def rows_of(sizes: dict[str, list[int]]) -> list[ManifestRow]:
@@ -47,3 +47,10 @@ def test_refuses_too_few_places() -> None:
         sample_rows(rows_of({"a": [1], "b": [2]}), 1, 0)
     with pytest.raises(EvaluationError, match="got 0 rows"):
         sample_rows([], 5, 0)
+
+
+def test_fewer_places_than_classes_are_refused_with_their_names() -> None:
+    rows = rows_of({"a": [1], "b": [1]})
+    require_places(2, rows)
+    with pytest.raises(ConfigError, match=r"--limit 1: expected at least 2, .* \(a, b\)"):
+        require_places(1, rows)

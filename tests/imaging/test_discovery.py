@@ -1,7 +1,7 @@
 import pytest
 
 from builders_imaging import picture_bytes, ramp
-from slicewise.imaging.discovery import is_bystander, is_folder, is_foreign, walk
+from slicewise.imaging.discovery import count_files, is_bystander, is_folder, is_foreign, walk
 from slicewise.imaging.entry import Entry, bytes_entry
 from slicewise.imaging.slice import Failure
 
@@ -13,6 +13,7 @@ def test_walk_is_sorted_and_skips_what_is_hidden_or_foreign(tmp_path):
         path.write_bytes(b"x")
     found = [entry.source for entry in walk(tmp_path)]
     assert found == [str(tmp_path / name) for name in ("b.png", "a/z.dcm", "a/b/y")]
+    assert count_files(tmp_path) == 3
 
 
 def test_links_to_folders_are_not_followed(tmp_path):

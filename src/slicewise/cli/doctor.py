@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import locale
 import os
-import platform
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -73,6 +68,8 @@ def _warned(name: str, message: str, mend: str, *, bad: bool) -> Check:
 
 
 def _versions() -> Iterator[Check]:
+    import platform
+
     from slicewise import __file__ as here
     from slicewise import __version__
 
@@ -82,6 +79,8 @@ def _versions() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
+    from importlib import metadata
+
     for extra in metadata.metadata("slicewise").get_all("Provides-Extra") or ():
         missing = [name for name in _packages(extra) if not _is_installed(name)]
         found = f"not installed (missing: {', '.join(missing)})" if missing else "installed"
@@ -91,6 +90,8 @@ def _extras() -> Iterator[Check]:
 
 def _packages(extra: str) -> list[str]:
     """What an extra installs, other extras of SliceWise included."""
+    from importlib import metadata
+
     names: list[str] = []
     for line in metadata.requires("slicewise") or ():
         found = re.match(r"([\w.-]+)(?:\[(\w+)\])?.*;.*extra == ['\"]([\w-]+)['\"]", line)
@@ -100,6 +101,8 @@ def _packages(extra: str) -> list[str]:
 
 
 def _is_installed(name: str) -> bool:
+    from importlib import metadata
+
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:
@@ -197,6 +200,9 @@ def _database() -> Iterator[Check]:
 
 
 def _places() -> Iterator[Check]:
+    import shutil
+    import tempfile
+
     for name, folder in (("working folder", Path.cwd()), ("temporary", tempfile.gettempdir())):
         try:
             with tempfile.TemporaryFile(dir=folder):
@@ -210,6 +216,8 @@ def _places() -> Iterator[Check]:
 
 
 def _terminal() -> Iterator[Check]:
+    import locale
+
     encodings = sys.stdout.encoding, sys.getfilesystemencoding()
     plain = [encoding for encoding in encodings if encoding.lower() != "utf-8"]
     message = f"locale {locale.setlocale(locale.LC_CTYPE)}; names are shown in {encodings[0]}"
