@@ -61,7 +61,7 @@ def test_other_columns_show_what_utf_8_cannot_hold(manifest, tmp_path, name):
 
 
 def test_a_folder_is_no_manifest_and_the_way_to_one_is_named(tmp_path):
-    with pytest.raises(ManifestError, match="`slicewise data build .* makes one of it"):
+    with pytest.raises(ManifestError, match=r"`slicewise data build .* makes one of it"):
         Manifest.read(tmp_path)
 
 

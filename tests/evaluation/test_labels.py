@@ -95,5 +95,5 @@ def test_a_name_that_no_row_has_is_refused():
     row = ManifestRow("a.png", "Glioma_Tumor", "s", "", "g", "test", "0" * 64, 9, 9)
     manifest = Manifest((row,), Path())
     require_labels(["glioma tumor"], manifest)
-    with pytest.raises(ConfigError, match="--map astro: .* one of Glioma_Tumor"):
+    with pytest.raises(ConfigError, match=r"--map astro: .* one of Glioma_Tumor"):
         require_labels(["astro"], manifest)

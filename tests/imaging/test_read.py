@@ -21,7 +21,7 @@ from slicewise.errors import InputError, LimitError, SliceWiseError, Unsupported
 from slicewise.imaging.entry import bytes_entry
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs, read_slice, read_slices
-from slicewise.imaging.slice import Failure, Series
+from slicewise.imaging.slice import Failure, InternalFailure, Series
 
 PNG = picture_bytes(ramp())
 VOLUME = nifti_bytes(np.arange(20 * 24 * 17, dtype=np.int16).reshape(20, 24, 17))
@@ -381,5 +381,6 @@ def test_a_fault_of_our_own_loses_no_other_input(tmp_path, monkeypatch):
 
     monkeypatch.setattr("slicewise.imaging.formats.dicom_frame.FrameHeader.position", broken)
     read = list(read_inputs([tmp_path / "a.dcm", tmp_path / "b.png"]))
-    assert [type(one) for one in read] == [Series, Failure]
+    assert isinstance(read[0], Series)
+    assert isinstance(read[1], InternalFailure)
     assert "SliceWise failed (AttributeError in _slice" in read[1].error
