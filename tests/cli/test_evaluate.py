@@ -116,7 +116,7 @@ def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
     (project / "joined.csv").write_text(text)
     few = {"blur": robustness.CORRUPTIONS["blur"]}
     monkeypatch.setattr(robustness, "CORRUPTIONS", few)
-    monkeypatch.setattr(robustness, "KINDS", {"stripes": robustness.KINDS["stripes"]})
+    monkeypatch.setattr(robustness, "KINDS", {"text_page": robustness.KINDS["text_page"]})
     words = ("evaluate", project / "joined.csv", "--bundle", project / "bundle", "--gallery", 0)
     quick = ("--resamples", 5, "--robustness", "--limit", 4)
     result = run(*words, "--out", project / "worse", *quick)

@@ -15,16 +15,14 @@ from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.sections.across_folds import (
-    folds_section,
-    metrics_by_fold,
-    metrics_over_folds,
-)
-from slicewise.evaluation.sections.calibration_comparison import (
+from slicewise.evaluation.sections.cross_validation import (
     Compared,
     calibration_section,
     compare_calibrations,
     draw_calibration,
+    folds_section,
+    metrics_by_fold,
+    metrics_over_folds,
 )
 from slicewise.evaluation.seen import neighbour_correct
 from slicewise.imaging.read import read_slice
