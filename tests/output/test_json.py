@@ -11,7 +11,7 @@ import pytest
 
 from builders import head_with_spot, tiny_bundle
 from builders_imaging import nifti_bytes, picture_bytes
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.predict import answer_inputs
 from slicewise.inference.results import DISCLAIMER
@@ -89,6 +89,13 @@ def test_odd_names_stay_valid_on_one_line(name):
         raw = written(JsonLinesSink, [Failure(name, "broken")], encoding)
         assert json.loads(raw.decode("utf-8")) == {"source": name, "error": "broken"}
         assert len(raw.decode().splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", [JsonSink, JsonLinesSink])
+def test_a_fault_of_our_own_is_an_error_as_any_other(kind):
+    found = json.loads(written(kind, [InternalFailure("a.png", "SliceWise failed")]))
+    errors = found["errors"] if kind is JsonSink else [found]
+    assert errors == [{"source": "a.png", "error": "SliceWise failed"}]
 
 
 def test_lines_are_there_before_the_end(items, tmp_path: Path):

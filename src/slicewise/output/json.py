@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from slicewise.files import json_text
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import Prediction, StudyPrediction
+from slicewise.inference.results import Predictions
 from slicewise.output.sink import Item
+
+Part = Prediction | StudyPrediction | Failure
 
 
 class JsonSink:
@@ -17,16 +20,22 @@ class JsonSink:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._result: dict[str, list[Any]] = {"predictions": [], "studies": [], "errors": []}
+        self._found = Predictions()
 
     def write(self, item: Item) -> None:
         """Keep the answers of one series, or one error."""
-        for part in _parts(item):
-            self._result[_LISTS[type(part)]].append(asdict(part))
+        self._found.add(item)
 
     def close(self) -> None:
         """Write the object."""
-        print(_text(self._result, self._stream, indent=2), file=self._stream)
+        found = self._found
+        lists: dict[str, Sequence[Part]] = {
+            "predictions": found,
+            "studies": found.studies,
+            "errors": found.errors,
+        }
+        content = {name: [asdict(part) for part in parts] for name, parts in lists.items()}
+        print(_text(content, self._stream, indent=2), file=self._stream)
 
 
 class JsonLinesSink:
@@ -42,11 +51,6 @@ class JsonLinesSink:
 
     def close(self) -> None:
         """Everything is written."""
-
-
-Part = Prediction | StudyPrediction | Failure
-
-_LISTS = {Prediction: "predictions", StudyPrediction: "studies", Failure: "errors"}
 
 
 def _parts(item: Item) -> Iterator[Part]:
