@@ -47,11 +47,11 @@ from slicewise.synthetic.ood.kinds import KINDS, kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import RunConfig, load_config
-from slicewise.training.crossval.rule_across_folds import GATES
+from slicewise.training.crossval.pooled_report import GATES
 from slicewise.training.data.dataset import load_split
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.export.evidence import donors_of, evidence_of, ood_evidence
-from slicewise.training.loop.run import CONFIG_NAME
+from slicewise.training.loop.checks import CONFIG_NAME
 
 SEED = 42
 BATCH = 32
@@ -162,9 +162,7 @@ def _one_fold(
         other = "B" if half == "A" else "A"
         # Real things are few and never fitted on: once is enough.
         unseen = [*kinds_of(other), *(kinds_of("report only") if half == "A" else [])]
-        for kind in _shown(
-            unseen, f"{folder.name}: out-of-distribution images but those of half {half}"
-        ):
+        for kind in _shown(unseen, f"{folder.name}: images of half {other}"):
             pictures = list(ood_slices(kind.name, per_kind, seed, donors))
             kinds[kind.name] += model.verdicts(pictures)
     return kinds, real

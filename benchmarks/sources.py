@@ -36,7 +36,7 @@ from slicewise.stats.intervals import share_of
 from slicewise.stats.metrics import auroc
 from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import load_config
-from slicewise.training.loop.run import CONFIG_NAME
+from slicewise.training.loop.checks import CONFIG_NAME
 
 BATCH = 32
 

@@ -217,6 +217,10 @@ class RunConfig(Section):
         """Where this run writes."""
         return self.runs / self.name
 
+    def fold_folder(self, fold: str | None) -> Path:
+        """Of the model without one fold, or of the model on all of them."""
+        return self.folder / ("final" if fold is None else f"fold-{fold}")
+
 
 def load_config(path: Path) -> RunConfig:
     """Read and check a YAML file; relative paths in it are relative to the working folder.

@@ -1,4 +1,4 @@
-"""What is wrong with a run is told before any pixel is read, and leaves no folder behind."""
+"""What is wrong with a run is reported before any pixel is read, and leaves no folder behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from slicewise.training.config import RunConfig
 from slicewise.training.crossval.folds import cross_validate, require_folds
 from slicewise.training.loop import run
 from slicewise.training.loop import train as train_module
+from slicewise.training.loop.checks import claim
 from slicewise.training.loop.train import train
 
 Started = Callable[[RunConfig], Path]
@@ -76,26 +77,26 @@ def changed(folder: Path, change: Callable[[ManifestRow], ManifestRow | None]) -
     ],
     ids=["name", "stages", "weights", "precision", "schedule", "boxes"],
 )
-def test_a_wrong_configuration_is_told_first(heads, sections, error, message):
+def test_a_wrong_configuration_is_reported_first(heads, sections, error, message):
     refused(heads, error, message, **sections)
 
 
 @pytest.mark.usefixtures("unread")
-def test_a_device_that_is_not_there_is_told_first(heads):
+def test_a_device_that_is_not_there_is_reported_first(heads):
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
     refused(heads, TrainingError, "trainer.device cuda: not on this", trainer={"device": "cuda"})
 
 
 @pytest.mark.usefixtures("unread")
-def test_start_weights_of_another_network_are_told_first(heads):
+def test_start_weights_of_another_network_are_reported_first(heads):
     save_file({"conv1.weight": torch.ones(64, 3, 7, 7)}, heads / "other.safetensors")
     model = {"name": "resnet18", "weights": str(heads / "other.safetensors")}
     refused(heads, TrainingError, r"do not fit resnet18: (?s:.*)bn1\.weight", model=model)
 
 
 @pytest.mark.usefixtures("unread")
-def test_evidence_without_a_negative_class_is_told_first(heads):
+def test_evidence_without_a_negative_class_is_reported_first(heads):
     changed(heads, lambda row: None if row.label == "no_tumor" else row)
     refused(heads, ConfigError, "model.pool evidence", THREE_CLASS, model={"pool": "evidence"})
 
@@ -120,14 +121,14 @@ def test_evidence_without_a_negative_class_is_told_first(heads):
     ],
     ids=["no validation", "label", "class", "one class"],
 )
-def test_slices_that_do_not_suffice_are_told_first(heads, change, message):
+def test_slices_that_do_not_suffice_are_reported_first(heads, change, message):
     changed(heads, change)
     refused(heads, TrainingError, message)
 
 
 @pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_files_that_are_not_there_are_told_first(heads, split):
+def test_files_that_are_not_there_are_reported_first(heads, split):
     manifest = Manifest.read(heads / "manifest.csv")
     row = manifest.subset(split).rows[0]
     Path(manifest.resolve(row)).unlink()
@@ -135,7 +136,7 @@ def test_files_that_are_not_there_are_told_first(heads, split):
 
 
 @pytest.mark.usefixtures("unread")
-def test_masks_that_are_not_there_are_told_where_they_are_used(heads):
+def test_masks_that_are_not_there_are_reported_where_they_are_used(heads):
     changed(heads, lambda row: replace(row, extra={**row.extra, "mask": "gone.png"}))
     message = r"16 files of the manifest are not there: .*gone\.png"
     refused(heads, TrainingError, message, loss={"region": 0.1})
@@ -143,7 +144,7 @@ def test_masks_that_are_not_there_are_told_where_they_are_used(heads):
 
 @pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize("place", ["runs", "cache"])
-def test_a_place_that_cannot_be_written_is_told_first(heads, place):
+def test_a_place_that_cannot_be_written_is_reported_first(heads, place):
     (heads / "file").write_text("no folder")
     given = {"runs": str(heads / "file")} if place == "runs" else {}
     data = {"cache": str(heads / "file" / "cache")} if place == "cache" else {}
@@ -153,15 +154,15 @@ def test_a_place_that_cannot_be_written_is_told_first(heads, place):
 
 
 @pytest.mark.usefixtures("unread")
-def test_another_run_in_the_folder_is_told_first_and_kept(heads):
-    run.claim(heads / "runs/quick", run_config(heads))
+def test_another_run_in_the_folder_is_reported_first_and_kept(heads):
+    claim(heads / "runs/quick", run_config(heads))
     refused(heads, TrainingError, "holds a run with another configuration", seed=8)
 
 
 @pytest.mark.usefixtures("unread")
 def test_every_fold_is_checked_before_the_first_is_trained(heads):
     config = run_config(heads)
-    run.claim(config.folder / "fold-c", run_config(heads, seed=8))
+    claim(config.folder / "fold-c", run_config(heads, seed=8))
     before = sorted(heads.rglob("*"))
     with pytest.raises(TrainingError, match="fold-c holds a run with another configuration"):
         cross_validate(config, FOUR_CLASS, "x")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
@@ -18,8 +19,8 @@ from slicewise.errors import ConfigError, TrainingError
 from slicewise.stats.metrics import accuracy
 from slicewise.training.config import RunConfig
 from slicewise.training.loop import run
-from slicewise.training.loop.callbacks import COLUMNS, read_log
-from slicewise.training.loop.run import fit, pixel_statistics, prepare
+from slicewise.training.loop.log import COLUMNS, read_log
+from slicewise.training.loop.run import LastingEarlyStopping, fit, pixel_statistics, prepare
 from slicewise.training.network.model import SliceNet
 
 LAST = {"export": "last"}
@@ -136,7 +137,7 @@ from builders_training import register_small, run_config
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.training.loop import run
-from slicewise.training.loop.callbacks import EpochLog
+from slicewise.training.loop.log import EpochLog
 
 def killed(self, trainer, module):
     if trainer.current_epoch == 2:
@@ -220,6 +221,15 @@ def test_early_stopping_stops_and_stays_stopped(heads):
     assert len(log_of("quick", heads)) == 3
     assert same(first, fitted(heads, **sections))
     assert len(log_of("quick", heads)) == 3
+
+
+@pytest.mark.parametrize("stopped_epoch", [0, 4])
+def test_a_stopped_run_stays_stopped(stopped_epoch):
+    callback = LastingEarlyStopping("val_loss")
+    callback.stopped_epoch = stopped_epoch
+    trainer = SimpleNamespace(should_stop=False)
+    callback.on_train_start(trainer, None)
+    assert trainer.should_stop == (stopped_epoch > 0)
 
 
 def test_a_finished_run_is_not_trained_again(heads, monkeypatch):
@@ -333,7 +343,7 @@ def test_a_label_of_the_test_split_that_is_no_class_is_named_before_anything_is_
     assert not (heads / "runs").exists()
 
 
-def test_an_untold_type_that_is_taken_for_one_is_trained_as_it(heads):
+def test_an_unknown_type_that_is_taken_for_one_is_trained_as_it(heads):
     manifest = Manifest.read(heads / "manifest.csv")
     paths = [row.path for row in manifest.subset("train").rows if row.label == "glioma"][:2]
 

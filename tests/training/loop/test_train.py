@@ -29,7 +29,7 @@ from slicewise.training.data.dataset import load_split
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
 from slicewise.training.loop import train as module
-from slicewise.training.loop.finished import trained_network
+from slicewise.training.loop.checkpoints import trained_network
 from slicewise.training.loop.train import summary, train
 
 QUICK = {"trainer": {"epochs": 1}}
@@ -87,7 +87,7 @@ def test_the_report_of_an_older_run_is_given_the_identity_of_its_bundle(finished
     assert report["bundle"]["sha256"] == identity
     path.write_text(json.dumps({**report, "bundle": {**report["bundle"], "sha256": "draft"}}))
     own = Manifest(manifest.rows, finished)
-    module.train_manifest(config, FOUR_CLASS, own, folder, "x", module.own_figures("x"))
+    module.train_manifest(config, FOUR_CLASS, own, folder, "x", module.own_measures("x"))
     assert json.loads(path.read_text()) == report
     assert not list(path.parent.glob("*.partial"))
 
@@ -100,7 +100,7 @@ def test_a_finished_run_is_not_given_out_for_another_one(finished):
     rows = (replace(row, label=turned.get(row.label, row.label)) for row in manifest.rows)
     other = replace(manifest, rows=tuple(rows))
     with pytest.raises(TrainingError, match="holds a run on other slices, labels"):
-        module.train_manifest(config, FOUR_CLASS, other, finished, "x", module.own_figures("x"))
+        module.train_manifest(config, FOUR_CLASS, other, finished, "x", module.own_measures("x"))
 
 
 def test_a_run_killed_while_it_writes_the_bundle_is_finished_later(heads, finished):
@@ -225,7 +225,7 @@ def test_a_decision_fitted_elsewhere_is_written_where_it_changed(trained):
     given = DecisionRule(temperature=1.25, fitted_on="elsewhere")
 
     def once(decision: DecisionRule) -> str:
-        folder, figures = trained.folder, module.own_figures("x")
+        folder, figures = trained.folder, module.own_measures("x")
         module.train_manifest(trained, FOUR_CLASS, manifest, folder, "x", figures, decision)
         return load_bundle(folder / "bundle").identity
 
@@ -278,19 +278,19 @@ def test_a_run_of_an_older_version_is_taken_as_it_is(trained):
     assert load_bundle(trained.folder / "bundle").identity == before
 
 
-def test_a_tumor_of_an_untold_type_is_learnt_from_and_not_measured_on(tmp_path, monkeypatch):
+def test_a_tumor_of_an_unknown_type_is_learnt_from_and_not_measured_on(tmp_path, monkeypatch):
     register_small(monkeypatch)
     manifest = write_heads(tmp_path)
-    untold = tuple(
+    unknown = tuple(
         replace(row, label="tumor") if row.label == "glioma" and row.group.endswith(name) else row
         for row in manifest.rows
         for name in ["3" if row.split == "test" else "0"]
     )
-    replace(manifest, rows=untold).write(tmp_path / "manifest.csv")
+    replace(manifest, rows=unknown).write(tmp_path / "manifest.csv")
     bundle = load_bundle(train(run_config(tmp_path), FOUR_CLASS, "made for a test"))
     used = Manifest.read(tmp_path / "runs/quick/manifest.csv")
     assert {row.split for row in used.rows if row.label == "tumor"} == {"train"}
-    assert len(used.rows) == len(untold) - 2
+    assert len(used.rows) == len(unknown) - 2
     assert bundle.info.origin.training_slices == len(used.subset("train").rows)
     assert bundle.info.evaluation.n == len(used.subset("test").rows)
 
@@ -299,7 +299,7 @@ def test_a_leak_is_refused_before_anything_is_trained(heads):
     manifest = Manifest.read(heads / "manifest.csv")
     rows = tuple(replace(row, group="one") for row in manifest.rows)
     config = run_config(heads)
-    figures = module.own_figures("x")
+    figures = module.own_measures("x")
     leaking = replace(manifest, rows=rows)
     with pytest.raises(LeakageError, match="1 groups are in several"):
         module.train_manifest(config, FOUR_CLASS, leaking, config.folder, "x", figures)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any
 
-from slicewise.data.manifest import Manifest
-from slicewise.data.tasks import Task
+import numpy as np
+
+from slicewise.data.build.splits import deal
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.tasks import Task, parse_task
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import load_bundle
-from slicewise.inference.classifier import Classifier
 from slicewise.predictions.files import read_predictions
 from slicewise.predictions.table import PredictionTable, pooled
 from slicewise.text import figure_text
-from slicewise.training.config import RunConfig
-from slicewise.training.crossval.fold_split import fold_names, held_out, read_with_folds
+from slicewise.training.config import DEALT_COLUMN, RunConfig
 from slicewise.training.crossval.pooled_report import FOLDER, pool
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.loop.checks import require_trainable
 from slicewise.training.loop.train import (
     EVALUATION,
-    Figures,
     answerable,
-    own_figures,
+    own_measures,
     summary,
     train_manifest,
 )
@@ -40,11 +43,12 @@ HEADLINES = (
 
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
-    "calibration, threshold, prediction sets, acceptance and outlier limits were fitted on groups "
-    "of those folds too; predictions are pooled. The model in this bundle was trained by the same "
-    "recipe on {trained} of the {everything} slices of all folds; the other {watching}, in whole "
-    "groups, watched over its training and fitted its outlier limits. Its own calibration, "
-    "threshold, prediction sets and acceptance were fitted on the pooled held-out answers."
+    "calibration, threshold, prediction sets, acceptance and out-of-distribution limits were "
+    "fitted on groups of those folds too; predictions are pooled. The model in this bundle was "
+    "trained by the same recipe on {trained} of the {everything} slices of all folds; the other "
+    "{watching}, in whole groups, watched over its training and fitted its out-of-distribution "
+    "limits. Its own calibration, threshold, prediction sets and acceptance were fitted on the "
+    "pooled held-out answers."
 )
 
 
@@ -62,17 +66,15 @@ def train_fold(
     manifest = read_with_folds(config)
     _require_known(config, manifest, [fold])
     split = held_out(config, manifest, fold)
-    folder = _folder(config, fold)
-    figures = own_figures(command)
-    return train_manifest(config, task, split, folder, command, figures, refit=refit)
+    folder = config.fold_folder(fold)
+    measures = own_measures(command)
+    return train_manifest(config, task, split, folder, command, measures, refit=refit)
 
 
 def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) -> None:
     """Check all folds before the first of them is trained, as `require_trainable` does.
 
     Args:
-        config: The run.
-        task: The classes.
         names: Folds; None for the model on all of them.
 
     Raises:
@@ -81,7 +83,8 @@ def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) ->
     manifest = read_with_folds(config)
     _require_known(config, manifest, names)
     parts = {
-        _folder(config, name): answerable(held_out(config, manifest, name), task) for name in names
+        config.fold_folder(name): answerable(held_out(config, manifest, name), task)
+        for name in names
     }
     require_trainable(config, task, parts)
 
@@ -89,7 +92,7 @@ def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) ->
 def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
     """Train every fold and a final model on all of them; finished parts are not trained again.
 
-    The bundle of the final model carries the pooled figures of the folds, in which each fold was
+    The bundle of the final model carries the pooled metrics of the folds, in which each fold was
     decided by what was fitted on the others. Its own calibration, threshold, prediction sets and
     acceptance are fitted on all pooled answers, which are many more than one validation split has.
 
@@ -108,20 +111,21 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     report = pool(config, manifest, tables, names, command)
     described = "the pooled held-out answers of cross-validation"
     everything = held_out(config, manifest, None)
+    metrics = summary(report, pooled_words(everything))
     return train_manifest(
         config,
         task,
         everything,
-        _folder(config, None),
+        config.fold_folder(None),
         command,
-        lambda _: _given(summary(report, pooled_words(everything))),
+        lambda _: lambda *_: metrics,
         fit_decision(pooled(tables), described, config.bundle),
         refit=refit,
     )
 
 
 def pooled_words(final: Manifest) -> str:
-    """How the pooled figures came about and on how much the final model was trained."""
+    """How the pooled metrics came about and on how much the final model was trained."""
     everything, trained = len(final.rows), len(final.subset("train").rows)
     return POOLED.format(trained=trained, everything=everything, watching=everything - trained)
 
@@ -130,7 +134,7 @@ def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> lis
     """What the model of each fold answered for the fold it was not trained on."""
     return [
         read_predictions(
-            _folder(config, name) / "evaluation" / "predictions.csv", task.negative_class
+            config.fold_folder(name) / EVALUATION / "predictions.csv", task.negative_class
         )
         for name in names
     ]
@@ -143,25 +147,13 @@ def _require_known(config: RunConfig, manifest: Manifest, names: Sequence[str | 
         raise TrainingError(f"fold {unknown[0]!r}: the manifest has {', '.join(known)}")
 
 
-def _folder(config: RunConfig, fold: str | None) -> Path:
-    """Of one fold, or of the model on all of them."""
-    return config.folder / ("final" if fold is None else f"fold-{fold}")
-
-
-def _given(figures: dict[str, Any]) -> Figures:
-    def measure(classifier: Classifier, manifest: Manifest) -> dict[str, Any]:
-        return figures
-
-    return measure
-
-
 def headlines(bundle: Path) -> str:
     """Where a bundle and its report lie, and its main metrics with their intervals."""
     info = load_bundle(bundle).info
     own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
     metrics = info.evaluation.as_json()
     rows = [
-        (" ".join(key).replace("_", " "), figure_text(_at(metrics, *key)))
+        (" ".join(key).replace("_", " "), figure_text(reduce(getitem, key, metrics)))
         for key in HEADLINES
         if key[0] != "tumor" or info.task.negative_class is not None
     ]
@@ -177,7 +169,114 @@ def headlines(bundle: Path) -> str:
     )
 
 
-def _at(metrics: Mapping[str, Any], *key: str) -> Mapping[str, Any]:
-    for part in key:
-        metrics = metrics[part]
-    return metrics
+def read_with_folds(config: RunConfig) -> Manifest:
+    """The manifest of a run with a fold in every row: its own, or dealt by `folds.count`.
+
+    Dealt folds hold whole groups, each class and each source of it spread evenly; the same seed
+    deals the same folds, whatever the order of the rows.
+
+    Raises:
+        TrainingError: The manifest brings folds of its own and `folds.count` is given, or a class
+            has fewer groups than there are to be folds.
+    """
+    manifest = Manifest.read(config.data.manifest)
+    count = config.folds.count
+    return manifest if count is None else _dealt(manifest, count, config.seed)
+
+
+def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
+    """The folds a manifest names, sorted.
+
+    Raises:
+        TrainingError: The fold column is missing or empty somewhere, or names fewer than two folds.
+    """
+    column = config.folds.name
+    names = {row.extra.get(column, "") for row in manifest.rows}
+    if not names - {""}:
+        raise TrainingError(
+            f"folds.column {column!r}: expected a fold in every row and at least two folds; got "
+            "none. Give folds.count, such as 5, to deal whole groups into folds"
+        )
+    if "" in names or len(names) < 2:
+        raise TrainingError(
+            f"folds.column {column!r}: expected a fold in every row and at least two folds; "
+            f"got {', '.join(sorted(names))}"
+        )
+    return sorted(names)
+
+
+def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
+    """The manifest with one fold as test split, and some groups of each class as validation.
+
+    The splits of the manifest itself are ignored. Slices of a tumor whose type is unknown follow
+    their groups; none is counted for validation.
+
+    Args:
+        fold: The fold to hold out; None to train on all.
+    """
+    column, rows = config.folds.name, manifest.rows
+    inside = [row for row in rows if fold is None or row.extra[column] != fold]
+    task = parse_task(config.data.task)
+    typed = [row for row in inside if len(task.possible(row.label)) <= 1]
+    chosen = _validation_groups(typed, config.folds.validation_share, config.seed)
+
+    def split_of(row: ManifestRow) -> str:
+        if fold is not None and row.extra[column] == fold:
+            return "test"
+        return "val" if row.group in chosen else "train"
+
+    return replace(manifest, rows=tuple(replace(row, split=split_of(row)) for row in rows))
+
+
+def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
+    rows = manifest.rows
+    if any(row.extra.get(DEALT_COLUMN) for row in rows):
+        raise TrainingError(
+            f"folds.count {count}: the manifest has folds of its own in column {DEALT_COLUMN!r}, "
+            "which are a hard boundary; leave out folds.count"
+        )
+    _require_groups(rows, count)
+    names = deal(
+        [row.group for row in rows],
+        [row.label for row in rows],
+        [row.source for row in rows],
+        shares={str(number): 1 / count for number in range(1, count + 1)},
+        seed=seed,
+    )
+    dealt = (
+        replace(row, extra={**row.extra, DEALT_COLUMN: name})
+        for row, name in zip(rows, names, strict=True)
+    )
+    return replace(manifest, rows=tuple(dealt))
+
+
+def _require_groups(rows: Sequence[ManifestRow], count: int) -> None:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        groups[row.label].add(row.group)
+    for label, names in sorted(groups.items()):
+        if len(names) < count:
+            raise TrainingError(
+                f"folds.count {count}: expected at least {count} groups of every class; "
+                f"{label} has {len(names)}"
+            )
+
+
+def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:
+    """Groups holding about `share` of the slices of each class."""
+    sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        sizes[row.label][row.group] += 1
+    chosen: set[str] = set()
+    generator = np.random.default_rng(seed)
+    for label in sorted(sizes):
+        groups = sorted(sizes[label])
+        taken = sum(size for group, size in sizes[label].items() if group in chosen)
+        wanted = share * sum(sizes[label].values()) - taken
+        for index in generator.permutation(len(groups)):
+            if wanted <= 0:
+                break
+            if groups[index] not in chosen:
+                wanted -= sizes[label][groups[index]]
+                chosen.add(groups[index])
+    return chosen

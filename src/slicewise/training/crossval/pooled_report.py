@@ -1,19 +1,25 @@
-"""One report over the held-out answers of all folds."""
+"""One report over the held-out answers of all folds.
+
+It also says what the decision rule of the final model is worth. That rule is fitted on the held-out
+answers of all folds; here each fold is decided by a rule fitted in the same way on the others.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slicewise.arrays import Bools
+from slicewise.arrays import Array, Bools
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest
 from slicewise.errors import TrainingError
+from slicewise.evaluation.answering import with_verdicts
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.cross_validation import (
     Compared,
@@ -25,18 +31,64 @@ from slicewise.evaluation.sections.cross_validation import (
     metrics_over_folds,
 )
 from slicewise.evaluation.seen import neighbour_correct
+from slicewise.evaluation.summary import (
+    decision_counts,
+    decision_quantities,
+    nested,
+    overall_quantities,
+    set_quantities,
+    tumor_quantities,
+)
+from slicewise.files import write_json
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import load_bundle
-from slicewise.inference.rule import DecisionRule, OutOfDistribution
-from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.inference.decision import Reason
+from slicewise.inference.rule import OutOfDistribution
+from slicewise.predictions.table import JOINT, PredictionTable, pooled
 from slicewise.progress import track
+from slicewise.reports.blocks import Section
+from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.stats.intervals import share_of
+from slicewise.text import cell_text
+from slicewise.training.bundle_config import BundleConfig
 from slicewise.training.config import RunConfig
-from slicewise.training.crossval.rule_across_folds import measured_across_folds, rule_section
-from slicewise.training.loop.train import METRICS_NAME, write_report
+from slicewise.training.export.decision_fit import fit_decision
+from slicewise.training.loop.checks import BUNDLE
+from slicewise.training.loop.train import EVALUATION, METRICS_NAME
 
 FOLDER = "cross_validation"
 CALIBRATION_PICTURE = "calibration.png"
+
+GATES = frozenset(
+    {
+        Reason.POSSIBLY_OUT_OF_DISTRIBUTION,
+        Reason.OUT_OF_DISTRIBUTION,
+        Reason.COLOUR_PICTURE,
+        Reason.NOT_MR,
+        Reason.BLANK_IMAGE,
+    }
+)
+"""Reasons that lie in the picture; they come from each fold's own model."""
+
+TEXT = (
+    "The final model carries calibration, threshold, prediction sets and the limit of acceptance, "
+    "fitted on the held-out answers of all folds. Here each fold was decided by what was fitted in "
+    "the same way on the held-out answers of the other folds; out-of-distribution limits are those "
+    "of each fold's own model."
+)
+SHOWN = {
+    "expected calibration error": ("ece",),
+    "Brier score": ("brier",),
+    "sets that hold the true class": ("conformal", "coverage"),
+    "mean size of the sets": ("conformal", "set_size"),
+    "accepted": ("decisions", "accept", "share"),
+    "right among accepted": ("decisions", "accept", "accuracy"),
+    "rejected": ("decisions", "reject", "share"),
+    "refused for what is in the picture": ("refused_as_unlike",),
+    "tumor sensitivity": ("tumor", "sensitivity"),
+    "tumor specificity": ("tumor", "specificity"),
+}
 
 
 def pool(
@@ -48,9 +100,8 @@ def pool(
 ) -> dict[str, Any]:
     """Measure the held-out answers of every fold together, in `runs/NAME/cross_validation`.
 
-    Beside the figures of any report: those of each fold, their spread over the folds, and a
-    comparison of calibrations on groups that did not fit them, and what the rule of the final model
-    is worth on folds that did not fit it.
+    Beside the metrics of any report: those of each fold, their spread over the folds, a comparison
+    of calibrations on groups that did not fit them, and what the rule of the final model is worth.
 
     Args:
         tables: What each fold's model answered for it.
@@ -59,27 +110,30 @@ def pool(
         TrainingError: A fold has no report.
     """
     reports = {name: _fold_report(config, name) for name in names}
+    folders = {name: config.fold_folder(name) / BUNDLE for name in names}
+    rules = {name: load_bundle(folder).info.decision for name, folder in folders.items()}
+    unfitted = [name for name, rule in rules.items() if rule.operating_point is None]
     folder, table = config.folder / FOLDER, pooled(tables)
-    unfitted = _unfitted(config, names)
     context = ReportContext(
         split=f"cross-validation over {config.folds.name} {', '.join(names)}",
         command=command,
         bundle=None,
-        threshold_rule=_threshold_rule(config, tables[0].negative_class, unfitted),
+        threshold_rule=_threshold_rule(config, table.negative_class, unfitted),
         threshold_fitted=not unfitted,
-        refusals=_refusals(list(reports.values()), names),
+        refusals=_refusals(reports),
         promised_coverage=None if table.sets is None else config.bundle.refusal.coverage,
     )
     neighbour = _neighbours(config, manifest, tables)
     report = write_metrics(table, folder, context, neighbour=neighbour)
     compared = compare_calibrations(table)
+    limits = [rule.out_of_distribution for rule in rules.values()]
     report |= {
         "folds": metrics_by_fold(reports),
         "over_folds": metrics_over_folds(reports),
         "calibration_comparison": compared.as_json(),
-        "rule_across_folds": measured_across_folds(tables, _limits(config, names), config.bundle),
+        "rule_across_folds": measured_across_folds(tables, limits, config.bundle),
     }
-    write_report(report, folder / METRICS_NAME)
+    write_json(folder / METRICS_NAME, report)
     picture = _picture(compared, config.bundle.calibration, folder / CALIBRATION_PICTURE)
     sections = (
         folds_section(report),
@@ -88,6 +142,64 @@ def pool(
     )
     write_pages(table, report, folder, plots=True, more=sections)
     return report
+
+
+def measured_across_folds(
+    tables: Sequence[PredictionTable],
+    limits: Sequence[OutOfDistribution | None],
+    settings: BundleConfig,
+) -> dict[str, Any]:
+    """Metrics of the pooled answers, each fold decided by the rule of the others.
+
+    Args:
+        tables: Held-out answers of each fold, with the reasons its own model gave.
+        limits: Out-of-distribution limits of each fold's own model.
+    """
+    decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
+    table = pooled(decided)
+    refused = np.array([bool(_gates(text)) for text in _reasons(table)])
+    quantities: dict[Key, Quantity] = {
+        **overall_quantities(table),
+        **tumor_quantities(table),
+        **decision_quantities(table),
+        **set_quantities(table),
+        ("refused_as_unlike",): share_of(refused),
+    }
+    found = nested(group_intervals(quantities, table.groups, table.labels, Bootstrap()))
+    found["decisions"] |= decision_counts(table)
+    return {"n": table.n, "groups": table.n_groups, **found}
+
+
+def decided_by_others(
+    tables: Sequence[PredictionTable],
+    index: int,
+    limits: OutOfDistribution | None,
+    settings: BundleConfig,
+) -> PredictionTable:
+    """The answers of one fold under the rule fitted on those of the others.
+
+    Args:
+        tables: Held-out answers of each fold.
+    """
+    others = [table for i, table in enumerate(tables) if i != index]
+    rule = fit_decision(pooled(others), "the other folds", settings)
+    rule = rule.model_copy(update={"out_of_distribution": limits})
+    gates = [_gates(text) for text in _reasons(tables[index])]
+    return with_verdicts(tables[index], rule, gates)
+
+
+def rule_section(metrics: Mapping[str, Any]) -> Section:
+    """The metrics of `measured_across_folds` as a part of a report."""
+    rows = tuple((name, cell_text(reduce(getitem, key, metrics))) for name, key in SHOWN.items())
+    return Section.of("The rule of the final model", TEXT, ("metric", "value (interval)"), rows)
+
+
+def _gates(joined: str) -> list[Reason]:
+    return [Reason(name) for name in joined.split(JOINT) if name in GATES]
+
+
+def _reasons(table: PredictionTable) -> list[str]:
+    return [""] * table.n if table.reasons is None else table.reasons.tolist()
 
 
 def _picture(compared: Compared, method: str, path: Path) -> Path | None:
@@ -101,7 +213,7 @@ def _picture(compared: Compared, method: str, path: Path) -> Path | None:
 
 def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
     """What was written when a fold was evaluated."""
-    path = config.folder / f"fold-{name}" / "evaluation" / METRICS_NAME
+    path = config.fold_folder(name) / EVALUATION / METRICS_NAME
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -109,21 +221,15 @@ def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
     return report
 
 
-def _refusals(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Refusals:
+def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
     """What the folds left out, together."""
-    refused = [report["refused"] for report in reports]
-    checks = (f"fold {n}: {each['seen']['check']}" for n, each in zip(names, refused, strict=True))
+    refused = {name: report["refused"] for name, report in reports.items()}
     return Refusals(
-        tuple(path for each in refused for path in each["seen"]["paths"]),
-        "; ".join(checks),
-        tuple(Failure(**error) for each in refused for error in each["failed"]["errors"]),
-        checked=all(each["seen"].get("checked", True) for each in refused),
+        tuple(path for each in refused.values() for path in each["seen"]["paths"]),
+        "; ".join(f"fold {name}: {each['seen']['check']}" for name, each in refused.items()),
+        tuple(Failure(**e) for each in refused.values() for e in each["failed"]["errors"]),
+        checked=all(each["seen"].get("checked", True) for each in refused.values()),
     )
-
-
-def _unfitted(config: RunConfig, names: Sequence[str]) -> list[str]:
-    """The folds whose validation slices could not give a threshold."""
-    return [n for n, rule in _rules(config, names).items() if rule.operating_point is None]
 
 
 def _threshold_rule(config: RunConfig, negative: str | None, unfitted: Sequence[str]) -> str:
@@ -133,39 +239,21 @@ def _threshold_rule(config: RunConfig, negative: str | None, unfitted: Sequence[
     return f"{rule}; not fitted in fold {', '.join(unfitted)}: 0.5 assumed" if unfitted else rule
 
 
-def _limits(config: RunConfig, names: Sequence[str]) -> list[OutOfDistribution | None]:
-    return [rule.out_of_distribution for rule in _rules(config, names).values()]
-
-
-def _rules(config: RunConfig, names: Sequence[str]) -> dict[str, DecisionRule]:
-    """The decision rule of each fold's own model."""
-    bundles = {name: load_bundle(config.folder / f"fold-{name}" / "bundle") for name in names}
-    return {name: bundle.info.decision for name, bundle in bundles.items()}
-
-
 def _neighbours(config: RunConfig, manifest: Manifest, tables: Sequence[PredictionTable]) -> Bools:
     """Whether the nearest slice of the other folds has the same label, fold by fold."""
+    rows = {row.path: row for row in manifest.rows}
     small = {
-        row.path: thumbnail(read_slice(str(manifest.resolve(row))).pixels)
-        for row in track(manifest.rows, "Nearest neighbours")
+        path: thumbnail(read_slice(manifest.resolve(row)).pixels)
+        for path, row in zip(rows, track(manifest.rows, "Nearest neighbours"), strict=True)
     }
-    labels = {row.path: row.label for row in manifest.rows}
+
+    def sides(paths: Sequence[str]) -> tuple[Array, list[str]]:
+        return np.stack([small[path] for path in paths]), [rows[path].label for path in paths]
+
     parts = []
     for table in tables:
         asked = [str(path) for path in table.paths]
-        mine = frozenset(asked)
-        own = {row.extra[config.folds.name] for row in manifest.rows if row.path in mine}
-        known = [r.path for r in manifest.rows if r.extra[config.folds.name] not in own]
-        parts.append(
-            neighbour_correct(
-                _stack(small, asked),
-                [labels[p] for p in asked],
-                _stack(small, known),
-                [labels[p] for p in known],
-            )
-        )
+        own = {rows[path].extra[config.folds.name] for path in asked if path in rows}
+        others = [path for path, row in rows.items() if row.extra[config.folds.name] not in own]
+        parts.append(neighbour_correct(*sides(asked), *sides(others)))
     return np.concatenate(parts)
-
-
-def _stack(small: dict[str, NDArray[np.float32]], paths: Sequence[str]) -> NDArray[np.float32]:
-    return np.stack([small[path] for path in paths])

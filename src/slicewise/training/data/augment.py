@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,40 +14,19 @@ from torch import Tensor
 
 Preset = Literal["none", "light", "standard", "strong"]
 
+_GEOMETRY = ("flip", "rotate", "shift", "zoom", "shear")
+_VALUES = ("brightness", "contrast", "gamma", "noise", "blur", "erase")
+
+
+def _preset(geometry: Sequence[float], values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(_GEOMETRY + _VALUES, (*geometry, *values), strict=True))
+
+
 PRESETS: dict[str, dict[str, float]] = {
     "none": {},
-    "light": {
-        "flip": 0.5,
-        "rotate": 7.5,
-        "shift": 0.04,
-        "zoom": 0.05,
-        "brightness": 0.05,
-        "contrast": 0.05,
-    },
-    "standard": {
-        "flip": 0.5,
-        "rotate": 15.0,
-        "shift": 0.08,
-        "zoom": 0.15,
-        "shear": 5.0,
-        "brightness": 0.1,
-        "contrast": 0.15,
-        "gamma": 0.2,
-        "noise": 0.02,
-    },
-    "strong": {
-        "flip": 0.5,
-        "rotate": 20.0,
-        "shift": 0.12,
-        "zoom": 0.2,
-        "shear": 10.0,
-        "brightness": 0.15,
-        "contrast": 0.25,
-        "gamma": 0.35,
-        "noise": 0.04,
-        "blur": 0.3,
-        "erase": 0.25,
-    },
+    "light": _preset((0.5, 7.5, 0.04, 0.05, 0.0), (0.05, 0.05, 0.0, 0.0, 0.0, 0.0)),
+    "standard": _preset((0.5, 15.0, 0.08, 0.15, 5.0), (0.1, 0.15, 0.2, 0.02, 0.0, 0.0)),
+    "strong": _preset((0.5, 20.0, 0.12, 0.2, 10.0), (0.15, 0.25, 0.35, 0.04, 0.3, 0.25)),
 }
 
 
@@ -82,7 +62,7 @@ class AugmentConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class AugmentDraw:
-    """The numbers for one batch of N images; all (N,) unless said otherwise."""
+    """The numbers for one batch of N images; all (N,) but `shift` (N, 2) and `erase` (N, 4)."""
 
     flip: Tensor
     angle: Tensor
@@ -164,12 +144,8 @@ def draw_mix(
         return MixDraw(partner, share)
     half = int(side * math.sqrt(1 - share) / 2)
     row, column = (int(v) for v in torch.randint(0, side, (2,), generator=generator))
-    box = (
-        max(0, row - half),
-        max(0, column - half),
-        min(side, row + half),
-        min(side, column + half),
-    )
+    top, left = max(0, row - half), max(0, column - half)
+    box = (top, left, min(side, row + half), min(side, column + half))
     area = (box[2] - box[0]) * (box[3] - box[1])
     return MixDraw(partner, 1 - area / side**2, box)
 

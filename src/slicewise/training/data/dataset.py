@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -157,11 +158,8 @@ def _decode(manifest: Manifest, spec: PreprocessSpec, workers: int) -> NDArray[n
 
     def of_file(rows: Sequence[ManifestRow]) -> list[NDArray[np.void] | str]:
         """A record of each row, or what is wrong with it."""
-        if len(rows) == 1:
-            read = iter([_read(manifest, rows[0])])
-        else:
-            with _one_volume:
-                read = iter([_read(manifest, row) for row in rows])
+        with nullcontext() if len(rows) == 1 else _one_volume:
+            read = [_read(manifest, row) for row in rows]
         return [one if isinstance(one, str) else _recorded(one, spec, record) for one in read]
 
     files = [list(rows) for _, rows in groupby(manifest.rows, lambda row: _file(manifest, row))]
@@ -233,7 +231,6 @@ class SliceDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     open (N, K) bool, positions (N,)."""
 
     def __init__(self, images: Images, possible: Possible) -> None:
-        """Keep the arrays; nothing is copied until a batch is asked for."""
         self._images = images
         self._possible = possible
 
@@ -253,7 +250,7 @@ class EpochSampler(Sampler[list[int]]):
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        """Batches of `batch_size` out of `count` indices; a rest of one is left out."""
+        """Batches of `batch_size` out of `count` indices; a remainder of one is left out."""
         self._count, self._batch_size, self._seed = count, batch_size, seed
         self.epoch = 0
 

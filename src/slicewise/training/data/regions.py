@@ -60,7 +60,6 @@ def placed(region: NDArray[np.bool_], placement: Placement, size: int) -> NDArra
 
     Args:
         region: (H, W) of the slice.
-        placement: Where the square lies on it.
         size: Side of the square, pixels.
 
     Returns:

@@ -38,7 +38,7 @@ from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.export.evidence import evidence_of, fit_refusal
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.quantize import calibration_images, quantized
-from slicewise.training.loop.callbacks import announce
+from slicewise.training.loop.log import announce
 from slicewise.training.network.model import SliceNet
 
 DRAFT = "draft"
@@ -78,10 +78,9 @@ def make_product(
     manifest: Manifest,
     decision: DecisionRule | None = None,
 ) -> Product:
-    """Everything that is fitted to an exported graph.
+    """Everything that is fitted to an exported graph, the content of `model.onnx`.
 
     Args:
-        graph: Content of `model.onnx`.
         decision: Fitted elsewhere, but for the out-of-distribution limits, which belong to
             this graph; None to fit it on the validation split.
     """
@@ -127,11 +126,9 @@ def write_product(
     evaluation: dict[str, Any],
     commands: dict[str, str],
 ) -> str:
-    """Write the bundle folder and return its identity.
+    """Write a bundle into a new or empty folder and return its identity.
 
     Args:
-        folder: New or empty.
-        product: From `make_product`.
         evaluation: Metrics as in `metrics.json`, with a `description` of what they were
             measured on.
     """
@@ -166,23 +163,17 @@ def _info(
 
 
 def _origin(config: RunConfig, manifest: Manifest) -> Origin:
-    training = manifest.subset("train").rows
+    training, weights = manifest.subset("train").rows, config.model.weights
+    start = "random initialisation" if weights is None else f"the weights of {weights.name}"
     now = datetime.datetime.now(datetime.UTC)
     written = config.model_dump_json().encode()
     return Origin(
         run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
         architecture=config.model.name,
-        started_from=_start(config),
+        started_from=config.bundle.started_from or start,
         manifest_sha256=manifest.sha256,
         training_slices=len(training),
         training_groups=len({row.group for row in training}),
         created=now.isoformat(timespec="seconds"),
         slicewise_version=__version__,
     )
-
-
-def _start(config: RunConfig) -> str:
-    if config.bundle.started_from:
-        return config.bundle.started_from
-    weights = config.model.weights
-    return "random initialisation" if weights is None else f"the weights of {weights.name}"

@@ -29,11 +29,7 @@ _MOSTLY = 0.5
 def model_card(
     info: BundleInfo, manifest: Manifest, commands: dict[str, str], frozen_stages: int = 0
 ) -> str:
-    """Markdown for `MODEL_CARD.md`.
-
-    Args:
-        frozen_stages: How many leading stages of the network were not trained.
-    """
+    """Markdown for `MODEL_CARD.md`; the first `frozen_stages` of the network were not trained."""
     environment = Environment(
         loader=PackageLoader("slicewise.training.export", "."),
         undefined=StrictUndefined,
@@ -41,7 +37,7 @@ def model_card(
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 (Markdown of our own metrics, shown to nobody as HTML)
     )
-    environment.filters |= {"metric": _metric, "spread": _spread, "measured": _at_threshold}
+    environment.filters |= {"metric": _metric, "measured": _at_threshold}
     return environment.get_template("card.md.j2").render(
         info=info,
         headlines=HEADLINES,
@@ -49,7 +45,11 @@ def model_card(
         commands=commands,
         trained=_trained(frozen_stages),
         others=_others(manifest),
-        expected=_expected(info),
+        expected=(
+            "expect less on new patients"
+            if info.evaluation.allow_seen  # measured on the validation split
+            else "expect the held-out metrics above"
+        ),
         sources_differ=_sources_differ(manifest, info.task.negative_class),
         spreads=_spreads(info.evaluation),
         missing_limits=_missing_limits(info.decision),
@@ -74,12 +74,6 @@ def _others(manifest: Manifest) -> str:
     return f"{watched}, and {test} were held out for the metrics below."
 
 
-def _expected(info: BundleInfo) -> str:
-    if info.evaluation.allow_seen:  # measured on the validation split
-        return "expect less on new patients"
-    return "expect the held-out metrics above"
-
-
 def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
     """How the sources of slices with and without a tumor differ; None where they hardly do."""
     with_tumor = Counter(row.source for row in manifest.rows if row.label != negative)
@@ -95,24 +89,19 @@ def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
     return "mostly from different sources" if shared < _MOSTLY else None
 
 
-def _metric(measured: Measured | None) -> str:
+def _metric(found: Measured | Spread | None) -> str:
     """`0.912 (0.890-0.931)`, or why there is none."""
-    if measured is None or measured.value is None:
-        why = measured and measured.reason
-        return f"not available: {why}" if why else "not available"
-    return _with_interval(measured.value, measured.ci_low, measured.ci_high)
+    if found is None:
+        return "not available"
+    value = found.mean if isinstance(found, Spread) else found.value
+    if value is None:
+        return f"not available: {found.reason}" if found.reason else "not available"
+    return _with_interval(value, found.ci_low, found.ci_high)
 
 
 def _at_threshold(point: OperatingPoint, name: str) -> str:
     """Sensitivity or specificity of an operating point, with its interval where there is one."""
     return _with_interval(getattr(point, name), *(getattr(point, f"{name}_ci") or (None, None)))
-
-
-def _spread(spread: Spread) -> str:
-    """`0.912 (0.890-0.931)` of a mean over folds, or why there is none."""
-    if spread.mean is None:
-        return f"not available: {spread.reason}"
-    return _with_interval(spread.mean, spread.ci_low, spread.ci_high)
 
 
 def _with_interval(value: float, low: float | None, high: float | None) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from slicewise.arrays import Bools, Floats, Strings
+from collections.abc import Callable
+from typing import TypeVar
+
 from slicewise.errors import EvaluationError
 from slicewise.fitting.acceptance import fit_acceptance
-from slicewise.fitting.calibration import (
-    class_balanced,
-    fit_bias_corrected,
-    fit_temperature,
-)
+from slicewise.fitting.calibration import class_balanced, fit_bias_corrected, fit_temperature
 from slicewise.fitting.conformal import fit_conformal
 from slicewise.fitting.operating_point import (
     least_cost,
@@ -17,10 +15,12 @@ from slicewise.fitting.operating_point import (
     target_specificity,
     youden_j,
 )
-from slicewise.inference.rule import Acceptance, Conformal, DecisionRule, OperatingPoint
+from slicewise.inference.rule import DecisionRule, OperatingPoint
 from slicewise.predictions.table import PredictionTable
-from slicewise.training.bundle_config import BundleConfig, OperatingPointConfig, RefusalConfig
-from slicewise.training.loop.callbacks import announce
+from slicewise.training.bundle_config import BundleConfig, OperatingPointConfig
+from slicewise.training.loop.log import announce
+
+Fitted = TypeVar("Fitted")
 
 
 def fit_decision(held_out: PredictionTable, described: str, settings: BundleConfig) -> DecisionRule:
@@ -33,14 +33,27 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
         held_out: Answers for slices that no weight behind them was trained on.
     """
     calibration = _calibration(held_out, settings)
-    calibrated = held_out.decided(calibration)
-    point = _operating_point(calibrated, settings.operating_point)
+    calibrated, refusal = held_out.decided(calibration), settings.refusal
+    point = None
+    if calibrated.negative_class is not None:
+        point = _fitted(
+            lambda: _by_rule(settings.operating_point, calibrated),
+            "NO TUMOR THRESHOLD FITTED, 0.5 is used and every answer says so",
+        )
+    conformal = _fitted(
+        lambda: fit_conformal(calibrated, refusal.coverage),
+        "NO PREDICTION SETS, every answer is left for review",
+    )
+    acceptance = _fitted(
+        lambda: fit_acceptance(calibrated, refusal.accept_target, refusal.unknown),
+        "NOTHING WILL BE ACCEPTED, every answer is left for review",
+    )
     return calibration.model_copy(
         update={
             "operating_point": point,
             "fitted_on": described,
-            "conformal": _conformal(calibrated, settings.refusal),
-            "acceptance": _acceptance(calibrated, settings.refusal),
+            "conformal": conformal,
+            "acceptance": acceptance,
         }
     )
 
@@ -63,41 +76,18 @@ def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionR
     )
 
 
-def _operating_point(
-    calibrated: PredictionTable, settings: OperatingPointConfig
-) -> OperatingPoint | None:
-    """None where the task has no negative class, or its rule cannot be met."""
-    if calibrated.negative_class is None:
+def _fitted(fit: Callable[[], Fitted], otherwise: str) -> Fitted | None:
+    """What is fitted, or None after a line that says what its absence means."""
+    try:
+        return fit()
+    except EvaluationError as error:
+        announce(f"{otherwise}: {error}")
         return None
+
+
+def _by_rule(settings: OperatingPointConfig, calibrated: PredictionTable) -> OperatingPoint:
     scores, tumor = calibrated.tumor_probability(), calibrated.is_tumor()
-    try:
-        return _by_rule(settings, scores, tumor, calibrated.groups)
-    except EvaluationError as error:
-        announce(f"NO TUMOR THRESHOLD FITTED, 0.5 is used and every answer says so: {error}")
-        return None
-
-
-def _conformal(calibrated: PredictionTable, settings: RefusalConfig) -> Conformal | None:
-    """None where a class has no held-out slice."""
-    try:
-        return fit_conformal(calibrated, settings.coverage)
-    except EvaluationError as error:
-        announce(f"NO PREDICTION SETS, every answer is left for review: {error}")
-        return None
-
-
-def _acceptance(calibrated: PredictionTable, settings: RefusalConfig) -> Acceptance | None:
-    """None where no confidence is good enough."""
-    try:
-        return fit_acceptance(calibrated, settings.accept_target, settings.unknown)
-    except EvaluationError as error:
-        announce(f"NOTHING WILL BE ACCEPTED, every answer is left for review: {error}")
-        return None
-
-
-def _by_rule(
-    settings: OperatingPointConfig, scores: Floats, tumor: Bools, groups: Strings
-) -> OperatingPoint:
+    groups = calibrated.groups
     match settings.rule, settings.numbers:
         case "target_sensitivity", [value]:
             return target_sensitivity(scores, tumor, groups, value)

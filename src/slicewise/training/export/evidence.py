@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slicewise.arrays import Array, Bytes, Floats
+from slicewise.arrays import Array, Floats
 from slicewise.data.manifest import Manifest
 from slicewise.errors import EvaluationError
 from slicewise.fitting.ood_fit import FEWEST, Seen, cross_scores, fit_ood_detector, limits_of
@@ -24,7 +24,7 @@ from slicewise.predictions.table import PredictionTable
 from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.bundle_config import RefusalConfig
-from slicewise.training.data.dataset import DecodedSlices, in_parallel
+from slicewise.training.data.dataset import DecodedSlices, Images, in_parallel
 
 BATCH = 32
 DONORS = 64
@@ -79,7 +79,7 @@ def evidence_of(classifier: Classifier, slices: DecodedSlices, workers: int = 1)
         workers: Threads, one forward pass each; the result does not depend on it.
     """
 
-    def forward(images: Bytes) -> Outputs:
+    def forward(images: Images) -> Outputs:
         return classifier.run(to_batch(images))
 
     starts = range(BATCH, len(slices.images), BATCH)

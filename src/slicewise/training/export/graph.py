@@ -55,7 +55,6 @@ def onnx_bytes(network: SliceNet, size: int, storage: str) -> bytes:
     """The ONNX file of a network whose weights were rounded to the storage type.
 
     Args:
-        network: From `rounded`.
         size: Side of the input, pixels.
         storage: `float32` or `float16`; the arithmetic is float32 either way.
     """
@@ -93,8 +92,7 @@ def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
 def without_origin(content: bytes) -> bytes:
     """An ONNX file without notes on where its nodes were made: they name folders of a machine.
 
-    Args:
-        content: Of `model.onnx`. One without such notes comes back as it is.
+    One without such notes comes back as it is.
     """
     model = onnx.load_model_from_string(content)
     graph = model.graph

@@ -5,34 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
-from slicewise.data.manifest import Manifest
+import numpy as np
+import torch
+
+from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.imaging.read import file_and_index
-from slicewise.training.config import RunConfig
-from slicewise.training.data.dataset import EpochSampler
-from slicewise.training.loop.finished import is_finished
+from slicewise.inference.bundle import INFO_NAME
+from slicewise.training.config import RunConfig, TrainerConfig, load_config, save_config
+from slicewise.training.data.dataset import EpochSampler, Possible
 from slicewise.training.loop.module import optimizer_and_schedule
-from slicewise.training.loop.run import (
-    MANIFEST_NAME,
-    classes_left,
-    require_monitored,
-    require_same_config,
-)
-from slicewise.training.loop.trainer import device_and_precision
 from slicewise.training.network.model import create_network
 
+CONFIG_NAME = "config.yaml"
+MANIFEST_NAME = "manifest.csv"
+BUNDLE = "bundle"
 _SHOWN = 5
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manifest]) -> None:
     """Check a run, with all its folds, so that none of it fails later for what is known now.
 
     Args:
-        config: The run.
-        task: The classes.
         parts: The slices of each model, by the folder that it is to have.
 
     Raises:
@@ -59,6 +59,40 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
             _require_writable(folder)
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run has written its bundle."""
+    return (folder / BUNDLE / INFO_NAME).is_file()
+
+
+def claim(folder: Path, config: RunConfig) -> None:
+    """Make the run's folder, or check that its training belongs to the same configuration.
+
+    Raises:
+        TrainingError: It holds a run with another one.
+    """
+    require_same_config(folder, config)
+    if not (folder / CONFIG_NAME).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, folder / CONFIG_NAME)
+
+
+def require_same_config(folder: Path, config: RunConfig) -> None:
+    """Check that a run is not taken up again with another configuration.
+
+    The section `bundle` may differ: it says what is made of the network. A key that an older
+    version did not know counts as its default.
+
+    Raises:
+        TrainingError: It would be.
+    """
+    path = folder / CONFIG_NAME
+    if path.is_file() and load_config(path).model_copy(update={"bundle": config.bundle}) != config:
+        raise TrainingError(
+            f"{folder} holds a run with another configuration; choose another name, "
+            "or remove the folder (only the section bundle may change)"
+        )
+
+
 def _require_same_slices(folder: Path, manifest: Manifest) -> None:
     path = folder / MANIFEST_NAME
     if path.is_file() and Manifest.read(path).sha256 != manifest.sha256:
@@ -66,6 +100,111 @@ def _require_same_slices(folder: Path, manifest: Manifest) -> None:
             f"{folder} holds a run on other slices, labels, groups or splits; choose another "
             "name, or remove the folder"
         )
+
+
+def require_monitored(config: RunConfig, validation: Possible) -> None:
+    """Check that the quantity that chooses the epoch can be measured.
+
+    Args:
+        validation: (N, K) the classes of the validation slices.
+
+    Raises:
+        TrainingError: There are too few classes.
+    """
+    monitor = config.early_stopping.monitor
+    if monitor == "val_macro_auroc" and int(validation.any(axis=0).sum()) < 2:
+        raise TrainingError(
+            f"early_stopping.monitor {monitor}: expected validation slices of at least two "
+            "classes; got one class"
+        )
+
+
+def classes_left(manifest: Manifest, task: Task) -> dict[str, Possible]:
+    """(N, K) of the train and validation split: which classes each label leaves open.
+
+    Labels of the test split are checked only: nothing in training looks at its pixels.
+
+    Raises:
+        TrainingError: The train or validation split is too small, or a label is none of the task's.
+    """
+    if (test := manifest.subset("test")).rows:
+        _possible(test, task, "test")
+    return {name: _possible(manifest.subset(name), task, name) for name in ("train", "val")}
+
+
+def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
+    """(N, K) which classes each label leaves open; several only in the training split.
+
+    A slice that leaves several open may be taken for one of them (`TAKEN_COLUMN`).
+    """
+    needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
+    if len(manifest.rows) < needed:
+        raise TrainingError(
+            f"split {split!r}: expected at least {needed} slices in the manifest; "
+            f"got {len(manifest.rows)}"
+        )
+    left = {row.label: task.possible(row.label) for row in manifest.rows}
+    most = len(task.classes) if split == "train" else 1
+    unknown = {label for label, names in left.items() if not 0 < len(names) <= most}
+    if unknown:
+        raise TrainingError(
+            f"labels {', '.join(sorted(unknown))} are none of the classes of task {task.name}: "
+            f"{', '.join(task.classes)}"
+        )
+    missing = set(task.classes) - {row.label for row in manifest.rows}
+    if split == "train" and missing:
+        raise TrainingError(
+            f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
+            f"of task {task.name}"
+        )
+    rows = [_narrowed(left[row.label], row, task) for row in manifest.rows]
+    return np.array([[name in names for name in task.classes] for names in rows])
+
+
+def _narrowed(left: tuple[str, ...], row: ManifestRow, task: Task) -> tuple[str, ...]:
+    """The class that a slice is taken for, or else what its label leaves open."""
+    taken = row.extra.get(TAKEN_COLUMN)
+    if not taken:
+        return left
+    if not task.leaves_open(row.label, taken):
+        raise TrainingError(
+            f"{row.path}, column {TAKEN_COLUMN}: expected a class that label {row.label} leaves "
+            f"open; got {taken!r}"
+        )
+    return (taken,)
+
+
+def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
+    """What computes, and in which numbers.
+
+    Raises:
+        TrainingError: The device is not on this machine, or cannot do the precision.
+    """
+    device = _device(settings.device)
+    return device, _precision(settings.precision, device)
+
+
+def _device(wanted: str) -> str:
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return next(name for name, there in available.items() if there)
+    if not available[wanted]:
+        there = ", ".join(name for name, yes in available.items() if yes)
+        raise TrainingError(f"trainer.device {wanted}: not on this machine; available: {there}")
+    return wanted
+
+
+def _precision(wanted: str, device: str) -> Precision:
+    if wanted == "auto":
+        wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
+    if wanted == "fp16" and device != "cuda":
+        raise TrainingError(f"trainer.precision fp16: expected device cuda, got {device}; use bf16")
+    kinds: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+    return kinds[wanted]
 
 
 def _require_network(config: RunConfig, task: Task, counts: Iterable[int]) -> None:
@@ -77,7 +216,7 @@ def _require_network(config: RunConfig, task: Task, counts: Iterable[int]) -> No
 
 
 def _require_files(config: RunConfig, manifest: Manifest) -> None:
-    """Check that training and validation slices are there; evaluation tells those of the test."""
+    """Check that training and validation slices are there; evaluation names those of the test."""
     rows = [row for name in ("train", "val") for row in manifest.subset(name).rows]
     missing = [row.path for row in rows if not _is_there(manifest.resolve(row))]
     if config.loss.region:

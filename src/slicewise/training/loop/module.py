@@ -41,7 +41,7 @@ class SliceModule(L.LightningModule):
     def __init__(
         self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
     ) -> None:
-        """Wrap a network.
+        """Prepare a network for training.
 
         Args:
             weights: (K,) class weights of the loss.
@@ -156,12 +156,7 @@ def _layout(images: Tensor) -> Tensor:
 def optimizer_and_schedule(
     network: SliceNet, config: RunConfig, steps: int
 ) -> tuple[torch.optim.Optimizer, LRScheduler | ReduceLROnPlateau | None]:
-    """What changes the weights, and how its rate changes.
-
-    Args:
-        network: What is trained.
-        config: The run.
-        steps: Batches of all epochs.
+    """What changes the weights, and how its rate changes over so many batches of all epochs.
 
     Raises:
         TrainingError: The schedule cannot be spread over so many steps.

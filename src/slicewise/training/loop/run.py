@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.profilers import SimpleProfiler
 
-from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
+from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.training.config import RunConfig, load_config, save_config
+from slicewise.training.config import RunConfig
 from slicewise.training.data.dataset import (
     Images,
     Possible,
@@ -22,16 +28,30 @@ from slicewise.training.data.dataset import (
     training_loader,
 )
 from slicewise.training.data.regions import load_regions
-from slicewise.training.loop.averaging import average_cycles
-from slicewise.training.loop.callbacks import announce
-from slicewise.training.loop.curves import plot_curves
+from slicewise.training.loop.checkpoints import (
+    CHECKPOINTS,
+    LAST,
+    average_cycles,
+    checkpoints,
+    trained_network,
+)
+from slicewise.training.loop.checks import (
+    claim,
+    classes_left,
+    device_and_precision,
+    require_monitored,
+)
+from slicewise.training.loop.log import (
+    LOG_NAME,
+    EpochBar,
+    EpochLog,
+    Milestones,
+    announce,
+    plot_curves,
+)
 from slicewise.training.loop.module import SliceModule
-from slicewise.training.loop.trainer import CHECKPOINTS, LOG_NAME, callbacks, trainer_of
 from slicewise.training.network.losses import class_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
-
-CONFIG_NAME = "config.yaml"
-MANIFEST_NAME = "manifest.csv"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,25 +90,8 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
     return splits
 
 
-def classes_left(manifest: Manifest, task: Task) -> dict[str, Possible]:
-    """(N, K) of the train and validation split: which classes each label leaves open.
-
-    Labels of the test split are checked only: nothing in training looks at its pixels.
-
-    Raises:
-        TrainingError: The train or validation split is too small, or a label is none of the task's.
-    """
-    if (test := manifest.subset("test")).rows:
-        _possible(test, task, "test")
-    return {name: _possible(manifest.subset(name), task, name) for name in ("train", "val")}
-
-
 def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Path) -> SliceNet:
     """Train, or go on where an interrupted run stopped, and return the network to keep.
-
-    Args:
-        splits: From `prepare`.
-        folder: Where checkpoints, log and curves go.
 
     Raises:
         TrainingError: The folder holds a run with another configuration, the validation split
@@ -106,7 +109,7 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     weights = class_weights(train.possible, config.loss.class_weights)
     module = SliceModule(network, config, weights, train.regions)
     trainer = trainer_of(config, folder, callbacks(config, folder))
-    last = folder / CHECKPOINTS / "last.ckpt"
+    last = folder / CHECKPOINTS / LAST
     try:
         trainer.fit(
             module,
@@ -121,103 +124,65 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     plot_curves(folder / LOG_NAME, folder / "curves.png")
     if config.checkpoint.export == "average":
         average_cycles(folder / CHECKPOINTS, config.cycle_ends)
-    return restore(module, folder / CHECKPOINTS / f"{config.checkpoint.export}.ckpt")
+    return trained_network(config, task, folder)
 
 
-def restore(module: SliceModule, checkpoint: Path) -> SliceNet:
-    """The network of a module with the weights of a checkpoint, in evaluation mode."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
-    return module.network.cpu().float().eval()
+class LastingEarlyStopping(EarlyStopping):
+    """Early stopping that is not forgotten when a run that it ended is taken up again."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop at once where the run had been stopped."""
+        if self.stopped_epoch:
+            trainer.should_stop = True
 
 
-def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
-    """(N, K) which classes each label leaves open; several only in the training split.
-
-    A slice that leaves several open may be taken for one of them (`TAKEN_COLUMN`).
-    """
-    needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
-    if len(manifest.rows) < needed:
-        raise TrainingError(
-            f"split {split!r}: expected at least {needed} slices in the manifest; "
-            f"got {len(manifest.rows)}"
-        )
-    left = {row.label: task.possible(row.label) for row in manifest.rows}
-    most = len(task.classes) if split == "train" else 1
-    unknown = {label for label, names in left.items() if not 0 < len(names) <= most}
-    if unknown:
-        raise TrainingError(
-            f"labels {', '.join(sorted(unknown))} are none of the classes of task {task.name}: "
-            f"{', '.join(task.classes)}"
-        )
-    missing = set(task.classes) - {row.label for row in manifest.rows}
-    if split == "train" and missing:
-        raise TrainingError(
-            f"split 'train' has no slices of {', '.join(sorted(missing))}; expected every class "
-            f"of task {task.name}"
-        )
-    rows = [_narrowed(left[row.label], row, task) for row in manifest.rows]
-    return np.array([[name in names for name in task.classes] for names in rows])
+def callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
+    """What watches the epochs: early stopping, log, bar and checkpoints."""
+    stopping = config.early_stopping
+    return [
+        LastingEarlyStopping(
+            stopping.monitor, stopping.min_delta, stopping.patience, mode=stopping.mode
+        ),
+        EpochLog(folder / LOG_NAME),
+        Milestones(stopping.monitor, stopping.mode),
+        *([EpochBar()] if _bar_wanted() else []),
+        *checkpoints(config, folder / CHECKPOINTS),
+    ]
 
 
-def _narrowed(left: tuple[str, ...], row: ManifestRow, task: Task) -> tuple[str, ...]:
-    """The class that a slice is taken for, or else what its label leaves open."""
-    taken = row.extra.get(TAKEN_COLUMN)
-    if not taken:
-        return left
-    if not task.leaves_open(row.label, taken):
-        raise TrainingError(
-            f"{row.path}, column {TAKEN_COLUMN}: expected a class that label {row.label} leaves "
-            f"open; got {taken!r}"
-        )
-    return (taken,)
-
-
-def require_monitored(config: RunConfig, validation: Possible) -> None:
-    """Check that the quantity that chooses the epoch can be measured.
-
-    Args:
-        config: The run.
-        validation: (N, K) the classes of the validation slices.
+def trainer_of(config: RunConfig, folder: Path, watching: Sequence[L.Callback]) -> L.Trainer:
+    """Lightning's trainer as a run is configured; `folder` is where a profile goes.
 
     Raises:
-        TrainingError: There are too few classes.
+        TrainingError: The device is not on this machine, or cannot do the precision.
     """
-    monitor = config.early_stopping.monitor
-    if monitor == "val_macro_auroc" and int(validation.any(axis=0).sum()) < 2:
-        raise TrainingError(
-            f"early_stopping.monitor {monitor}: expected validation slices of at least two "
-            "classes; got one class"
-        )
+    settings = config.trainer
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
+    accelerator, precision = device_and_precision(settings)
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=config.all_epochs,
+        precision=precision,
+        gradient_clip_val=settings.gradient_clip or None,
+        check_val_every_n_epoch=settings.validate_every,
+        callbacks=list(watching),
+        deterministic=settings.deterministic,
+        logger=False,
+        profiler=profiler,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=_bar_wanted(),
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+    )
 
 
-def claim(folder: Path, config: RunConfig) -> None:
-    """Make the run's folder, or check that its training belongs to the same configuration.
-
-    Raises:
-        TrainingError: It holds a run with another one.
-    """
-    require_same_config(folder, config)
-    if not (folder / CONFIG_NAME).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        save_config(config, folder / CONFIG_NAME)
-
-
-def require_same_config(folder: Path, config: RunConfig) -> None:
-    """Check that a run is not taken up again with another configuration.
-
-    The section `bundle` may differ: it says what is made of the network. A key that an older
-    version did not know counts as its default.
-
-    Raises:
-        TrainingError: It would be.
-    """
-    path = folder / CONFIG_NAME
-    if path.is_file() and load_config(path).model_copy(update={"bundle": config.bundle}) != config:
-        raise TrainingError(
-            f"{folder} holds a run with another configuration; choose another name, "
-            "or remove the folder (only the section bundle may change)"
-        )
+def _bar_wanted() -> bool:
+    """A bar in a log would be a line for every step; `Milestones` writes enough into a log."""
+    return sys.stderr.isatty()
 
 
 def _network(config: RunConfig, task: Task, images: Images) -> SliceNet:

@@ -1,4 +1,4 @@
-"""`slicewise train`: one run from a manifest to a bundle with its own figures inside."""
+"""`slicewise train`: one run from a manifest to a bundle with its own metrics inside."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.files import write_json
-from slicewise.inference.bundle import INFO_NAME
+from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
-from slicewise.training.config import RunConfig, save_config
+from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.export.bundling import (
     DRAFT,
     Product,
@@ -26,12 +26,20 @@ from slicewise.training.export.bundling import (
     make_product,
     write_product,
 )
-from slicewise.training.loop.callbacks import announce
-from slicewise.training.loop.checks import require_trainable
-from slicewise.training.loop.finished import BUNDLE, is_finished, outdated, stored_graph
-from slicewise.training.loop.run import CONFIG_NAME, MANIFEST_NAME, claim, fit, prepare
+from slicewise.training.export.graph import without_origin
+from slicewise.training.loop.checkpoints import trained_network
+from slicewise.training.loop.checks import (
+    BUNDLE,
+    CONFIG_NAME,
+    MANIFEST_NAME,
+    claim,
+    is_finished,
+    require_trainable,
+)
+from slicewise.training.loop.log import announce
+from slicewise.training.loop.run import fit, prepare
 
-Figures = Callable[[Classifier, Manifest], dict[str, Any]]
+Measure = Callable[[Classifier, Manifest], dict[str, Any]]
 """Measures a finished model: classifier and manifest to the evaluation of its bundle."""
 
 METRICS_NAME = "metrics.json"
@@ -40,7 +48,8 @@ PARTIAL = "partial"
 
 VALIDATION_ONLY = (
     "Measured on the validation split, which also chose the epoch and fitted calibration, "
-    "threshold, prediction sets, acceptance and outlier limits: expect less on new patients."
+    "threshold, prediction sets, acceptance and out-of-distribution limits: expect less on new "
+    "patients."
 )
 HELD_OUT = "Measured on the test split, whose groups took no part in training or fitting."
 
@@ -55,8 +64,8 @@ def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -
         TrainingError: The data or the configuration do not allow it, or training diverged.
     """
     manifest = Manifest.read(config.data.manifest)
-    figures = own_figures(command)
-    return train_manifest(config, task, manifest, config.folder, command, figures, refit=refit)
+    measures = own_measures(command)
+    return train_manifest(config, task, manifest, config.folder, command, measures, refit=refit)
 
 
 def train_manifest(
@@ -65,7 +74,7 @@ def train_manifest(
     manifest: Manifest,
     folder: Path,
     command: str,
-    figures: Callable[[Path], Figures],
+    measures: Callable[[Path], Measure],
     decision: DecisionRule | None = None,
     *,
     refit: bool = False,
@@ -102,14 +111,52 @@ def train_manifest(
             manifest.write(folder / MANIFEST_NAME)
         graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
-    _publish(config, task, manifest, folder, command, figures, product)
+    _publish(config, task, manifest, folder, command, measures, product)
     return bundle
 
 
+def stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest) -> bytes:
+    """The graph of a finished run: as its bundle has it, where that still fits.
+
+    Notes on where it was made, which older versions left in it, are dropped.
+
+    Raises:
+        TrainingError: It has to be exported again, and there is no fitting checkpoint.
+    """
+    bundle = load_bundle(folder / BUNDLE)
+    if bundle.info.weight_storage == config.bundle.weight_storage:
+        return without_origin(bundle.files[MODEL_NAME])
+    return exported(config, trained_network(config, task, folder), manifest)
+
+
+def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> str | None:
+    """Why the bundle of a finished run has to be written anew, in words; None where it stands.
+
+    Args:
+        config: What is asked for; all but `bundle` is as the run began.
+        decision: What the bundle should decide by, where that was fitted elsewhere. Its
+            out-of-distribution limits are not compared: they come from the network of the bundle.
+    """
+    before, now = (one.bundle.model_dump() for one in (load_config(folder / CONFIG_NAME), config))
+    if changed := [f"bundle.{name}" for name in now if before[name] != now[name]]:
+        return f"{', '.join(changed)} changed"
+    bundle = load_bundle(folder / BUNDLE)
+    if TRUST_NAME not in bundle.files:
+        return "it remembers no training slices"
+    if decision is None:
+        return None
+    own = bundle.info.decision.model_copy(
+        update={"out_of_distribution": decision.out_of_distribution}
+    )
+    if own != decision:
+        return "the held-out answers that its decision is fitted on changed"
+    return None
+
+
 def answerable(manifest: Manifest, task: Task) -> Manifest:
-    """Without the slices of an untold tumor type that would be validated or tested on."""
-    untold = {row.label for row in manifest.rows if len(task.possible(row.label)) > 1}
-    rows = [row for row in manifest.rows if row.split == "train" or row.label not in untold]
+    """Without the slices of an unknown tumor type that would be validated or tested on."""
+    untyped = {row.label for row in manifest.rows if len(task.possible(row.label)) > 1}
+    rows = [row for row in manifest.rows if row.split == "train" or row.label not in untyped]
     return replace(manifest, rows=tuple(rows))
 
 
@@ -119,14 +166,14 @@ def _publish(
     manifest: Manifest,
     folder: Path,
     command: str,
-    figures: Callable[[Path], Figures],
+    measures: Callable[[Path], Measure],
     product: Product,
 ) -> None:
     """Measure a product, then put report, bundle and configuration in place, the bundle whole."""
     partial = folder / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     classifier = Classifier(draft(product, config, task, manifest))
-    evaluation = figures(partial)(classifier, manifest)
+    evaluation = measures(partial)(classifier, manifest)
     commands = {"Training": command}
     write_product(partial / BUNDLE, product, config, task, manifest, evaluation, commands)
     _stamp(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
@@ -152,7 +199,7 @@ def _stamp(report: Path, bundle: Path) -> None:
     if content["bundle"]["sha256"] != DRAFT:
         return
     content["bundle"]["sha256"] = _identity(bundle)
-    write_report(content, report)
+    write_json(report, content)
 
 
 def _differing(report: Path, bundle: Path) -> str | None:
@@ -168,15 +215,10 @@ def _identity(bundle: Path) -> str:
     return hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
 
 
-def write_report(content: dict[str, Any], path: Path) -> None:
-    """Write `metrics.json`; an older one is replaced in one step."""
-    write_json(path, content)
+def own_measures(command: str) -> Callable[[Path], Measure]:
+    """Metrics of the test split, or from the validation split where there is no test split."""
 
-
-def own_figures(command: str) -> Callable[[Path], Figures]:
-    """Figures from the test split, or from the validation split where there is no test split."""
-
-    def in_folder(folder: Path) -> Figures:
+    def in_folder(folder: Path) -> Measure:
         def measure(classifier: Classifier, manifest: Manifest) -> dict[str, Any]:
             held_out = bool(manifest.subset("test").rows)
             report = evaluate(
@@ -195,7 +237,7 @@ def own_figures(command: str) -> Callable[[Path], Figures]:
 
 
 def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
-    """The part of `metrics.json` that a bundle carries: figures and what was refused, no paths."""
+    """The part of `metrics.json` that a bundle carries: metrics and what was refused, no paths."""
     kept = {key: value for key, value in report.items() if key not in {"bundle", "refused"}}
     kept.pop("seen_evaluated", None)
     refused = {kind: entry["count"] for kind, entry in report["refused"].items()}

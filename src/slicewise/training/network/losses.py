@@ -12,14 +12,11 @@ from slicewise.training.config import LossConfig
 
 
 def class_weights(possible: NDArray[np.bool_], kind: str) -> Tensor:
-    """Weights with mean 1 over slices of one class: all ones, or inverse to the class frequency.
+    """(K,) weights with mean 1 over slices of one class: ones, or inverse to its frequency.
 
     Args:
         possible: (N, K) which classes each label leaves open; those with several do not count.
         kind: `none` or `balanced`.
-
-    Returns:
-        (K,) weights.
     """
     classes = possible.shape[1]
     if kind == "none":
@@ -30,7 +27,7 @@ def class_weights(possible: NDArray[np.bool_], kind: str) -> Tensor:
 
 
 def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) -> Tensor:
-    """Loss of each slice of a batch.
+    """(N,) loss of each slice of a batch.
 
     Where a label leaves several classes open, their joint probability counts.
 
@@ -39,9 +36,6 @@ def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) 
         possible: (N, K) bool, which classes the label leaves open; at least one in each row.
         weights: (K,) class weights; several open classes share their mean.
         config: Which loss; focal is Lin et al. 2017.
-
-    Returns:
-        (N,) losses.
     """
     log_p = F.log_softmax(logits, dim=1)
     log_joint = log_p.masked_fill(~possible, -torch.inf).logsumexp(dim=1)

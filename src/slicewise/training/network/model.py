@@ -95,8 +95,8 @@ class SliceNet(nn.Module):
         tumors = evidence @ self.tumors.T
         mean = self.dropout(features.mean(dim=(2, 3)))
         kinds = (tumors + self.surroundings(mean)).log_softmax(dim=1)
-        told = (tumors.logsumexp(dim=1, keepdim=True) + kinds) @ self.tumors
-        return torch.where(self.healthy, evidence, told)
+        typed = (tumors.logsumexp(dim=1, keepdim=True) + kinds) @ self.tumors
+        return torch.where(self.healthy, evidence, typed)
 
     def evidence(self, features: Tensor) -> Tensor:
         """(N, D, h, w) features to what the places say for each class (N, K).
@@ -122,7 +122,6 @@ def create_network(config: ModelConfig, task: Task, *, weights: Path | None) -> 
     """Build the network of a configuration.
 
     Args:
-        config: Names a key of `BACKBONES`.
         weights: safetensors file with the weights of the backbone, RGB stem as published; None for
             random ones.
 

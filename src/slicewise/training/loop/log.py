@@ -1,4 +1,4 @@
-"""What a run writes down while it trains, so that it can be followed and taken up again."""
+"""What a run says while it trains: its log, its curves, and lines for who watches it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 
 from slicewise.files import whole
 
+LOG_NAME = "log.csv"
 COLUMNS = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "val_balanced_accuracy",
-    "val_macro_auroc",
-    "lr",
-    "epoch_seconds",
-    "images_per_second",
-    "data_wait_share",
+    *("epoch", "train_loss", "train_accuracy"),
+    *("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_auroc"),
+    *("lr", "epoch_seconds", "images_per_second", "data_wait_share"),
+)
+PANELS = (
+    ("loss", ("train_loss", "val_loss")),
+    ("score", ("train_accuracy", "val_accuracy", "val_balanced_accuracy", "val_macro_auroc")),
+    ("learning rate", ("lr",)),
 )
 
 
@@ -40,34 +38,22 @@ class EpochLog(L.Callback):
         self._validated = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clocks."""
         self._began = self._batch_ended = time.perf_counter()
         self._waited, self._images, self._validated = 0.0, 0, False
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Count what was waited for this batch."""
         self._waited += time.perf_counter() - self._batch_ended
         self._images += len(batch[0])
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Remember when the step ended."""
+    def on_train_batch_end(self, *_: Any) -> None:
         self._batch_ended = time.perf_counter()
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Remember that the validation figures are of this epoch."""
+    def on_validation_end(self, *_: Any) -> None:
         self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the row."""
         trained = self._batch_ended - self._began
         measured = {
             name: float(value)
@@ -90,28 +76,6 @@ class EpochLog(L.Callback):
             writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
             writer.writeheader()
             writer.writerows([*kept, row])
-
-
-class LastCheckpoint(Checkpoint):
-    """Keeps the state after every epoch in one file, replaced in one step."""
-
-    def __init__(self, path: Path) -> None:
-        """Write to `path`; a run that is killed while it writes leaves the epoch before."""
-        self._path = path
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save, after the best checkpoint and early stopping have noted this epoch."""
-        with whole(self._path) as draft:
-            trainer.save_checkpoint(draft)
-
-
-class LastingEarlyStopping(EarlyStopping):
-    """Early stopping that is not forgotten when a run that it ended is taken up again."""
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop at once where the run had been stopped."""
-        if self.stopped_epoch:
-            trainer.should_stop = True
 
 
 class EpochBar(RichProgressBar):
@@ -139,7 +103,6 @@ class Milestones(L.Callback):
             announce(f"going on after epoch {trainer.current_epoch} of {trainer.max_epochs}")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Compare with the best."""
         value = trainer.callback_metrics.get(self._monitor)
         if value is None:
             return
@@ -180,3 +143,25 @@ def read_log(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
+
+
+def plot_curves(log: Path, picture: Path) -> None:
+    """Draw loss, scores and learning rate over the epochs of a `log.csv`."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+        for name in names:
+            _line(axes, rows, name)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        if len(names) > 1:
+            axes.legend(frameon=False)
+    with whole(picture) as draft:
+        figure.savefig(draft, dpi=110)
+
+
+def _line(axes: Any, rows: list[dict[str, str]], name: str) -> None:
+    points = [(int(row["epoch"]) + 1, float(row[name])) for row in rows if row.get(name)]
+    axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name)

@@ -1,14 +1,15 @@
-"""The mean of weights, by plain numbers."""
+"""What is kept of the weights, and their mean by plain numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from slicewise.errors import TrainingError
-from slicewise.training.loop.averaging import average_cycles, mean_state
+from slicewise.training.loop.checkpoints import LastCheckpoint, average_cycles, mean_state
 
 
 def state(value: float, steps: int) -> dict[str, torch.Tensor]:
@@ -22,7 +23,7 @@ def test_weights_are_averaged_and_steps_are_those_of_the_last() -> None:
     assert mean["num_batches_tracked"].item() == 30
 
 
-def test_a_run_that_ended_before_a_cycle_is_told(tmp_path: Path) -> None:
+def test_a_run_that_ended_before_a_cycle_is_an_error(tmp_path: Path) -> None:
     torch.save({"state_dict": state(1.0, 1)}, tmp_path / "cycle-004.ckpt")
     with pytest.raises(TrainingError, match="after epochs 6, 8"):
         average_cycles(tmp_path, [4, 6, 8])
@@ -31,3 +32,16 @@ def test_a_run_that_ended_before_a_cycle_is_told(tmp_path: Path) -> None:
     average_cycles(tmp_path, [4, 6, 8])
     kept = torch.load(tmp_path / "average.ckpt", weights_only=True)["state_dict"]
     assert kept["weight"].tolist() == [5.0, 10.0]
+
+
+def test_a_run_killed_while_it_saves_keeps_the_epoch_before(tmp_path):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"epoch 0")
+
+    def killed(partial: Path) -> None:
+        partial.write_bytes(b"epo")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LastCheckpoint(path).on_train_epoch_end(SimpleNamespace(save_checkpoint=killed), None)
+    assert path.read_bytes() == b"epoch 0"

@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
-from slicewise.training.loop.callbacks import (
-    EpochBar,
-    EpochLog,
-    LastCheckpoint,
-    LastingEarlyStopping,
-    Milestones,
-    read_log,
-)
+from slicewise.training.loop.log import EpochBar, EpochLog, Milestones, plot_curves, read_log
 
 
 def an_epoch(log: EpochLog, number: int, *, validated: bool = True, **metrics: float) -> None:
@@ -77,44 +70,45 @@ def test_no_log_no_rows(tmp_path):
     assert read_log(tmp_path / "log.csv") == []
 
 
-def test_a_run_killed_while_it_saves_keeps_the_epoch_before(tmp_path):
-    path = tmp_path / "last.ckpt"
-    path.write_bytes(b"epoch 0")
-
-    def killed(partial: Path) -> None:
-        partial.write_bytes(b"epo")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        LastCheckpoint(path).on_train_epoch_end(SimpleNamespace(save_checkpoint=killed), None)
-    assert path.read_bytes() == b"epoch 0"
-
-
-@pytest.mark.parametrize("stopped_epoch", [0, 4])
-def test_a_stopped_run_stays_stopped(stopped_epoch):
-    callback = LastingEarlyStopping("val_loss")
-    callback.stopped_epoch = stopped_epoch
-    trainer = SimpleNamespace(should_stop=False)
-    callback.on_train_start(trainer, None)
-    assert trainer.should_stop == (stopped_epoch > 0)
-
-
 def test_the_bar_counts_epochs_from_one_as_the_messages_do(capsys):
     bar = EpochBar()
     bar._trainer = SimpleNamespace(max_epochs=12)
     assert [bar._get_train_description(number).strip() for number in (0, 11)] == [
         *("Epoch 1/12", "Epoch 12/12"),
     ]
-    told = Milestones("val_loss", "min")
+    milestones = Milestones("val_loss", "min")
     metrics = {"val_loss": torch.tensor(0.5)}
-    told.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, current_epoch=0), None)
+    milestones.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, current_epoch=0), None)
     assert capsys.readouterr().err.startswith("epoch 1: ")
 
 
 @pytest.mark.parametrize(
-    ("finished", "told"), [(0, ""), (4, "going on after epoch 4 of 12\n")], ids=["new", "resumed"]
+    ("finished", "line"), [(0, ""), (4, "going on after epoch 4 of 12\n")], ids=["new", "resumed"]
 )
-def test_a_resumed_run_says_where_it_goes_on(capsys, finished, told):
+def test_a_resumed_run_says_where_it_goes_on(capsys, finished, line):
     trainer = SimpleNamespace(current_epoch=finished, max_epochs=12)
     Milestones("val_loss", "min").on_train_start(trainer, None)
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == line
+
+
+HEADER = "epoch,train_loss,val_loss,train_accuracy,lr\n"
+
+
+def picture_of(folder, text: str) -> Image.Image:
+    (folder / "log.csv").write_text(text)
+    plot_curves(folder / "log.csv", folder / "curves.png")
+    with Image.open(folder / "curves.png") as picture:
+        picture.load()
+        return picture
+
+
+def test_curves_are_a_picture_that_changes_with_the_log(tmp_path):
+    falling = picture_of(tmp_path, HEADER + "0,1.0,1.2,0.3,0.1\n1,0.5,0.9,0.6,0.05\n")
+    rising = picture_of(tmp_path, HEADER + "0,0.5,1.2,0.3,0.1\n1,1.0,0.9,0.6,0.05\n")
+    assert (falling.format, falling.width > 2 * falling.height) == ("PNG", True)
+    assert falling.size == rising.size
+    assert falling.tobytes() != rising.tobytes()
+
+
+def test_missing_validations_leave_gaps(tmp_path):
+    picture_of(tmp_path, HEADER + "0,1.0,,0.3,0.1\n1,0.5,0.9,0.6,0.05\n")
