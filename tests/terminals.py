@@ -27,7 +27,7 @@ PRELOADED = (
     "slicewise.evaluation.parts",
     "slicewise.explain.overlay",
     "slicewise.imaging.formats.dicom",
-    "slicewise.synthetic.phantom.files",
+    "slicewise.synthetic.phantom_files",
     "slicewise.inference.classifier",
     "slicewise.output.html",
     "slicewise.service.monitoring.database",

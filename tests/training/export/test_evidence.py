@@ -68,7 +68,7 @@ def test_limits_survive_the_way_through_a_bundle_on_disk(product, tmp_path):
     real = classifier.predict([read_slice(manifest.resolve(row)) for row in rows])
     refused = [bool(OOD_REASONS & set(answer.reasons)) for answer in real]
     assert np.mean(refused) < 0.25
-    for kind in ("gaussian_noise", "marble"):  # the second was not fitted on
+    for kind in ("gaussian_noise", "coloured_noise"):  # the second was not fitted on
         images = classifier.predict(list(ood_slices(kind, 20, 99, [])))
         assert np.mean([bool(OOD_REASONS & set(answer.reasons)) for answer in images]) > 0.9
         assert not any(answer.decision == "accept" for answer in images)
