@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 import io
-import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -54,9 +54,9 @@ def test_colours_and_dashes_repeat_after_the_last() -> None:
 
 
 def test_whiskers_reach_from_the_value_to_the_ends() -> None:
-    assert whiskers(0.5, 0.25, 0.75) == (0.25, 0.25)
-    assert whiskers(0.5, 0.6, 0.7) == (0.0, pytest.approx(0.2))
-    assert all(math.isnan(end) for end in whiskers(0.5, None, None))
+    found = whiskers([(0.5, 0.25, 0.75), (0.5, 0.6, 0.7), (0.5, None, None), (None, None, None)])
+    expected = [[0.25, 0.0, np.nan, np.nan], [0.25, 0.2, np.nan, np.nan]]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from slicewise.inference.bundle import MODEL_NAME, Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
-from slicewise.reports.plots import COLOURS, drawing, grid
+from slicewise.reports.plots import COLOURS, drawing, grid, whiskers
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.text import cell_text, change_text
 
@@ -232,11 +232,9 @@ def _draw(content: Mapping[str, Any], path: Path) -> Path:
             colour = COLOURS[place % len(COLOURS)]
             gaps = [h.metric(other["differences"]) for h in drawn]
             y = np.arange(len(drawn)) + 0.18 * (place - (len(others) - 1) / 2)
-            for row, gap in zip(y, gaps, strict=True):
-                if gap["ci_low"] is not None:
-                    axes.plot([gap["ci_low"], gap["ci_high"]], [row, row], color=colour)
+            ends = whiskers((gap["value"], gap["ci_low"], gap["ci_high"]) for gap in gaps)
             values = [np.nan if gap["value"] is None else gap["value"] for gap in gaps]
-            axes.plot(values, y, "osD^v"[place % 5], color=colour, label=name)
+            axes.errorbar(values, y, xerr=ends, fmt="osD^v"[place % 5], color=colour, label=name)
         axes.set_yticks(range(len(drawn)), [_side(headline) for headline in drawn])
         axes.invert_yaxis()
         axes.set_xlabel(f"difference to {content['first']}")

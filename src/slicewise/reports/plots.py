@@ -7,12 +7,14 @@ also has its own dash pattern.
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from slicewise.arrays import Floats
 from slicewise.errors import MissingExtraError
 from slicewise.files import write_whole
 
@@ -54,19 +56,19 @@ def grid(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
     axes.set_axisbelow(True)
 
 
-def whiskers(value: float, low: float | None, high: float | None) -> tuple[float, float]:
-    """How far an interval reaches below and above a value; NaN, which is not drawn, without one."""
-    if low is None or high is None:
-        return math.nan, math.nan
-    return max(value - low, 0.0), max(high - value, 0.0)
+def whiskers(estimates: Iterable[tuple[float | None, float | None, float | None]]) -> Floats:
+    """(2, N) how far intervals reach below and above values; NaN, not drawn, where one is None.
+
+    Args:
+        estimates: Value, lower and upper end of each.
+    """
+    value, low, high = np.array(list(estimates), dtype=np.float64).T
+    reach: Floats = np.maximum([value - low, high - value], 0)
+    return reach
 
 
 def new_figure(width: float, height: float, dpi: int = _DPI) -> Figure:
-    """An empty figure of so many inches; no window system and no shared state is touched.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
+    """An empty figure of so many inches; no window system and no shared state is touched."""
     require_plots()
     from matplotlib.figure import Figure
 
@@ -77,10 +79,7 @@ def new_figure(width: float, height: float, dpi: int = _DPI) -> Figure:
 def drawing(
     path: Path, width: float, height: float, title: str = "", notice: str | None = None
 ) -> Iterator[Figure]:
-    """A figure to draw on, written as PNG on leaving.
-
-    Args:
-        path: The file; its folder must exist.
+    """A figure to draw on, written as PNG on leaving into a folder that exists.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.

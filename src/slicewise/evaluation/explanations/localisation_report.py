@@ -147,11 +147,11 @@ def draw_bars(found: Localisation, path: Path, notice: str | None = None) -> Pat
             for place, method in enumerate(METHODS):
                 bars = [found.estimates["true", class_, method, measured] for class_ in classes]
                 heights = [bar.value or 0.0 for bar in bars]
-                reach = [whiskers(bar.value or 0.0, bar.ci_low, bar.ci_high) for bar in bars]
+                reach = whiskers((bar.value, bar.ci_low, bar.ci_high) for bar in bars)
                 highest = max(highest, *heights)
                 axes.bar(np.arange(len(classes)) + 0.2 * (place - 1.5), heights, width=0.19,
                          color=COLOURS[(0, 4, 3, 5)[place]], hatch=HATCHES[place],
-                         edgecolor="white", label=METHOD_TITLES[method], yerr=np.transpose(reach),
+                         edgecolor="white", label=METHOD_TITLES[method], yerr=reach,
                          error_kw={"ecolor": "0.25", "elinewidth": 1,
                                    "capsize": 2})  # fmt: skip
             axes.set_xticks(range(len(classes)), names)

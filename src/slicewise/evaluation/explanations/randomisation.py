@@ -22,7 +22,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.progress import Tally
 from slicewise.reports.blocks import Section
-from slicewise.reports.plots import COLOURS, drawing, grid
+from slicewise.reports.plots import COLOURS, drawing, grid, whiskers
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import mean_of, share_of
 from slicewise.text import figure_text
@@ -256,11 +256,10 @@ def _draw(found: Randomisation, path: Path, notice: str | None) -> Path:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (measure, panel) in zip(panels, MEASURES.items(), strict=True):
             head, left, marked, word = panel
-            for place, name in enumerate(names):
-                one = found.estimates[name, measure]
-                ends = [one.ci_low or 0.0, one.ci_high or 0.0]
-                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2)
-                axes.plot([one.value or 0.0], [place], "o", color=COLOURS[0])
+            of_all = [found.estimates[name, measure] for name in names]
+            ends = whiskers((one.value, one.ci_low, one.ci_high) for one in of_all)
+            values = [np.nan if one.value is None else one.value for one in of_all]
+            axes.errorbar(values, range(len(names)), xerr=ends, fmt="o", color=COLOURS[0])
             axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
             axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",
                       backgroundcolor="white")  # fmt: skip

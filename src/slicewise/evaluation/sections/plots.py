@@ -137,13 +137,10 @@ def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> No
         entries = [entry[name] for entry in per_class.values()]
         heights = np.array([np.nan if m["value"] is None else m["value"] for m in entries])
         x = np.arange(len(entries)) + (place - (len(SHOWN) - 1) / 2) * width
-        reach = [
-            whiskers(height, m["ci_low"], m["ci_high"])
-            for m, height in zip(entries, heights, strict=True)
-        ]
+        reach = whiskers((m["value"], m["ci_low"], m["ci_high"]) for m in entries)
         label = name.upper() if name == "auroc" else name.capitalize()
         axes.bar(x, heights, 0.92 * width, color=COLOURS[place], hatch=HATCHES[place],
-                 edgecolor="white", linewidth=0, label=label, yerr=np.transpose(reach),
+                 edgecolor="white", linewidth=0, label=label, yerr=reach,
                  error_kw={"ecolor": "0.2", "capsize": 2, "elinewidth": 1})  # fmt: skip
     names = [f"{class_text(name)}\n{entry['n']} slices" for name, entry in per_class.items()]
     axes.set_xticks(range(len(names)), names)
