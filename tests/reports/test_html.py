@@ -108,12 +108,12 @@ def source_count(cells: tuple[str, ...]) -> int:
 
 
 def test_wide_pictures_are_shown_larger() -> None:
-    assert 'class="pictures one wide"' in page_of(Pictures((Picture(picture(90, 60)),)))
-    assert 'class="pictures one"' in page_of(Pictures((Picture(picture(60, 60)),)))
+    assert 'class="pictures one wide"' in page_of(Pictures((Picture(picture(1200, 1200)),)))
+    assert 'class="pictures one"' in page_of(Pictures((Picture(picture(800, 800)),)))
     two = page_of(Pictures((Picture(picture(60, 60)), Picture(picture(300, 60))), small=True))
     assert two.count('<figure class="row">') == 1
     assert 'class="pictures small"' in two
-    lone = page_of(Pictures((Picture(picture(90, 60)),), small=True))
+    lone = page_of(Pictures((Picture(picture(1200, 60)),), small=True))
     assert 'class="pictures small"' in lone
 
 

@@ -24,7 +24,7 @@ def render_html(page: Page) -> str:
     environment.filters |= {
         "kind": lambda block: type(block).__name__,
         "address": lambda content: data_address(_read(content)),
-        "aspect": _aspect,
+        "size": _size,
         "counts": _counts,
     }
     return environment.get_template("page.html.j2").render(page=page)
@@ -67,10 +67,10 @@ def _read(content: Path | bytes) -> bytes:
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
-def _aspect(content: Path | bytes) -> float:
-    """Width over height."""
+def _size(content: Path | bytes) -> tuple[int, int]:
+    """Width and height in pixels."""
     with Image.open(io.BytesIO(_read(content))) as opened:
-        return opened.width / opened.height
+        return opened.size
 
 
 def _counts(rows: Sequence[Sequence[str]]) -> list[bool]:
