@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from slicewise.files import json_text, row_writer, whole, write_csv, write_json, write_whole
+from slicewise.errors import ConfigError
+from slicewise.files import (
+    json_text,
+    require_file,
+    row_writer,
+    whole,
+    write_csv,
+    write_json,
+    write_whole,
+)
 
 NAMES = [
     "plain.png",
@@ -142,3 +151,12 @@ def test_plain_rows_are_written_plainly():
     write(["a", "b c", 1])
     write(["a\rb", 2])
     assert file.getvalue() == 'a,b c,1\n"a\rb","2"\n'
+
+
+def test_a_file_that_may_not_be_replaced_is_refused_before_the_work(tmp_path, monkeypatch):
+    path = tmp_path / "answers.csv"
+    path.write_text("old")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: place != path and may(place, mode))
+    with pytest.raises(ConfigError, match=r"answers\.csv: .* may not be written"):
+        require_file(path, ".csv")

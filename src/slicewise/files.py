@@ -77,12 +77,14 @@ def require_file(path: Path, *suffixes: str) -> None:
         suffixes: What its name may end in, so that no file of another kind is replaced.
 
     Raises:
-        ConfigError: Its name ends otherwise, it is a folder, or its folder cannot be written.
+        ConfigError: Its name ends otherwise, it is a folder, or it or its folder cannot be written.
     """
     if path.is_dir():
         raise ConfigError(f"{path}: expected a file to write to, got a folder")
     if path.suffix.lower() not in suffixes:
         raise ConfigError(f"{path}: expected a file named {' or '.join(suffixes)} to write to")
+    if path.is_file() and not os.access(path, os.W_OK):
+        raise ConfigError(f"{path}: expected a file that may be replaced; it may not be written")
     require_folder(path.absolute().parent)
 
 

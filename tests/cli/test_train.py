@@ -201,3 +201,9 @@ def test_evaluate_needs_a_bundle_that_is_one(project):
         "evaluate", project / "manifest.csv", "--bundle", project, "--out", project / "none"
     )
     assert isinstance(result.exception, BundleError)
+
+
+def test_one_fold_and_all_folds_are_not_asked_for_together(tmp_path):
+    done = CliRunner().invoke(app, ["train", str(tmp_path / "run.yaml"), "--folds", "--fold", "1"])
+    assert done.exit_code == 2
+    assert "not both" in done.output

@@ -105,14 +105,14 @@ def predict(
         require_file(csv, ".csv")
     inputs = [_stdin() if path == STDIN else path for path in paths]
     items: Iterable[Item] = answer_inputs(inputs, classifier, threshold=threshold, tta=tta)
-    sinks = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
     if explain is not None:
         from slicewise.output.png import with_pictures
 
         items = with_pictures(items, explain)
     tally, form = Tally(), "json" if json_ else "jsonl" if jsonl else "text"
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
-        sinks += [_printing(form, progress), tally]
+        files = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
+        sinks = [_printing(form, progress), tally, *files]  # what is printed never waits for a file
         total = _total(paths)
         progress("answering", 0, total)
         for item in items:

@@ -49,6 +49,8 @@ def train(
     from slicewise.data.tasks import parse_task
     from slicewise.training.config import load_config
 
+    if fold and folds:
+        raise typer.BadParameter("give --fold or --folds, not both")
     config = load_config(path)
     task = parse_task(config.data.task)
     from slicewise.training.crossval.folds import (
