@@ -2,7 +2,7 @@
 
 `recorded_by_0.1.0.db` holds made-up values: 26 answers of main, six hours apart, of which retention
 cut off the first five; eight of a shadow, four of a challenger to one upload, two more of main;
-four words of feedback; a key in force and a revoked one. Reasons have the names of that version.
+four feedback entries; a key in force and a revoked one. Reasons have the names of that version.
 Beside it stand the key of its chains and the lines that `audit head` printed before the last two.
 """
 

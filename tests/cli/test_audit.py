@@ -163,7 +163,7 @@ def test_a_mistyped_year_does_not_delete_everything(url: str, monkeypatch, capsy
 
 def test_prune(url: str):
     result = run("prune", "--before", "2026-03-01T09:30:01")
-    assert result.stdout == "deleted: 1 predictions, 0 words of feedback\n"
+    assert result.stdout == "deleted: 1 predictions, 0 feedback entries\n"
     assert "predictions: 5 rows, last 6, pruned through 1" in run("verify").stdout
 
 

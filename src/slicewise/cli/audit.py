@@ -148,7 +148,7 @@ def audit_prune(
         raise ConfigError(f"--before {before:%Y-%m-%d}: expected a time in the past")
     with _opened(database) as log:
         gone = prune(log, end)
-    show(f"deleted: {gone.predictions} predictions, {gone.feedback} words of feedback")
+    show(f"deleted: {gone.predictions} predictions, {gone.feedback} feedback entries")
 
 
 def _comparison_text(report: Mapping[str, Any]) -> str:

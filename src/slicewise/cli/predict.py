@@ -40,7 +40,7 @@ def predict(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write all answers as a table to this .csv file."),
+        typer.Option(metavar="FILE", help="Write a table with one row a slice to this .csv file."),
     ] = None,
     target: Annotated[
         str | None,
