@@ -226,6 +226,26 @@ def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
         until(lambda: client.get("/readyz").status_code == 200)
 
 
+def test_a_service_whose_queue_is_long_is_ready(tmp_path, monkeypatch):
+    done, begun = threading.Semaphore(0), []
+
+    def slow(*given):
+        begun.append(given)
+        done.acquire(timeout=60)
+
+    monkeypatch.setattr(engine_module, "read_uploads", slow)
+    settings = service_settings(tmp_path, request_timeout_s=1.0)
+    with running(settings) as client, ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(client.post, "/v1/predict", files=files(png(0)))
+        until(lambda: len(services(client).engine._working) == 4)
+        time.sleep(1.1)  # two jobs have waited for longer than a request may take
+        done.release(2)
+        until(lambda: len(begun) == 4)
+        assert client.get("/readyz").status_code == 200
+        done.release(2)
+
+
 def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
     with running(service_settings(tmp_path)) as client:
         control = services(client).engine.admission

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
-from threading import Event
+from threading import Event, get_ident
 from typing import Any, TypeVar
 
 from slicewise.audit_log.records import Arm, PredictionRecord
@@ -123,7 +125,8 @@ class Engine:
         )
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._jobs: set[asyncio.Task[None]] = set()
-        self._working: dict[asyncio.Future[Any], float] = {}
+        self._working: set[asyncio.Future[Any]] = set()
+        self._busy_since: dict[int, float] = {}  # by thread, from when it took its job
         self._stops: set[Event] = set()
         self._shadow: Shadow | None = None
         if self._split.has_shadow:
@@ -146,7 +149,7 @@ class Engine:
     def alive(self) -> bool:
         """Whether all forward passes are run, and a thread is there to decode."""
         latest = time.monotonic() - self._settings.request_timeout_s
-        hanging = sum(began < latest for began in self._working.values())
+        hanging = sum(since < latest for since in list(self._busy_since.values()))
         return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
 
     async def answer(self, request: PredictionRequest) -> PredictionResults:
@@ -175,10 +178,20 @@ class Engine:
 
     def _working_on(self, job: Callable[..., Result], *given: Any) -> asyncio.Future[Result]:
         """What a thread works on; it is done when the thread is, whoever stops to wait."""
-        future = asyncio.get_running_loop().run_in_executor(self._workers, partial(job, *given))
-        self._working[future] = time.monotonic()
-        future.add_done_callback(self._working.pop)
+        named = partial(copy_context().run, self._timed, job, *given)  # the log has the request id
+        future = asyncio.get_running_loop().run_in_executor(self._workers, named)
+        self._working.add(future)
+        future.add_done_callback(self._working.discard)
         return future
+
+    def _timed(self, job: Callable[..., Result], *given: Any) -> Result:
+        """Run a job in the thread that calls, which is busy from now on and not since it waited."""
+        thread = get_ident()
+        self._busy_since[thread] = time.monotonic()
+        try:
+            return job(*given)
+        finally:
+            self._busy_since[thread] = math.inf
 
     async def close(self) -> None:
         """Finish what was begun beside requests, then end all threads, within `drain_s`."""
