@@ -15,7 +15,7 @@ from slicewise.errors import AccessError, InputError, LimitError, ManifestError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.predict import BATCH
@@ -29,6 +29,7 @@ from slicewise.service.http.dependencies import (
 )
 from slicewise.service.http.evaluation_jobs import Deadline
 from slicewise.service.http.examples import ResponseModel
+from slicewise.service.prediction.uploads import failure_on
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
@@ -133,10 +134,25 @@ def measured(
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
             for batch in batched(slices, BATCH):
-                found += [_measured(s, label) for s in classifier.predict(batch, tta=wanted.tta)]
+                predictions, failures = _answers(batch, classifier, tta=wanted.tta)
+                found += [_measured(one, label) for one in predictions]
+                skipped += [SkippedOut(path=one.source, error=one.error) for one in failures]
                 deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
     return _counted(found, skipped, wanted, classifier.bundle.reference)
+
+
+def _answers(
+    slices: list[Slice], classifier: Classifier, *, tta: bool
+) -> tuple[list[Prediction], list[Failure]]:
+    """Answer in one pass; where it fails, each by itself, so that it fails for one slice."""
+    try:
+        return classifier.predict(slices, tta=tta), []
+    except Exception as error:
+        if len(slices) == 1:
+            return [], [failure_on(slices[0].source, error)]
+    alone = [_answers([slice_], classifier, tta=tta) for slice_ in slices]
+    return [p for found, _ in alone for p in found], [f for _, failed in alone for f in failed]
 
 
 def _measured(prediction: Prediction, label: str) -> MeasuredSlice:

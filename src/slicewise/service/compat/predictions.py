@@ -22,6 +22,7 @@ from slicewise.service.http.dependencies import (
     RequestOrigin,
     Upload,
     UploadRequest,
+    answered,
     described_upload,
 )
 from slicewise.service.http.examples import ResponseModel
@@ -236,7 +237,7 @@ async def random_test(
     with engine.admission.admit() as admission:
         content, seed, label = await engine.work(drawn, query.seed, query.label)
         file = UploadedFile.of("synthetic.png", content)
-        results = await engine.answer(PredictionRequest([file], admission, origin, options))
+        results = await answered(engine, PredictionRequest([file], admission, origin, options))
     return RandomTestOut(**_ranked(results), true_label=old_name(label), seed=seed)
 
 

@@ -19,6 +19,7 @@ from slicewise.service.http.body import read_form
 from slicewise.service.http.problems import AnswerlessError, documented
 from slicewise.service.monitoring.logs import request_id_of, route_of
 from slicewise.service.prediction.admission import AdmissionControl
+from slicewise.service.prediction.engine import Engine
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.records import Origin
 from slicewise.service.prediction.results import (
@@ -85,6 +86,19 @@ Options = Annotated[OptionsQuery, Query()]
 PredictOptions = Annotated[PredictQuery, Query()]
 
 
+async def answered(engine: Engine, request: PredictionRequest) -> PredictionResults:
+    """Results with at least one prediction.
+
+    Raises:
+        AnswerlessError: There is none.
+        SliceWiseError: As `Engine.answer` raises.
+    """
+    results = await engine.answer(request)
+    if not results.predictions:
+        raise AnswerlessError(results.failures)
+    return results
+
+
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
     """A request with files, of a caller who may predict; nobody has read its body yet."""
@@ -101,9 +115,8 @@ class UploadRequest:
             most: Files it may hold; None for the setting.
 
         Raises:
-            AnswerlessError: None of its files could be answered.
             HTTPException: The body is not as it must be.
-            SliceWiseError: As `Engine.answer` raises.
+            SliceWiseError: As `answered` raises.
         """
         engine, settings = self.services.engine, self.services.settings
         names = tuple(type(query).model_fields)
@@ -114,10 +127,7 @@ class UploadRequest:
             admission.take_place()
             options = _with_fields(query, form.texts).options()
             wanted = PredictionRequest(form.uploads, admission, self.origin, options)
-            results = await engine.answer(wanted)
-        if not results.predictions:
-            raise AnswerlessError(results.failures)
-        return results
+            return await answered(engine, wanted)
 
     async def reply(self, make: Callable[[], BaseModel]) -> Response:
         """A response whose JSON is written in a thread: with many pictures it takes a while."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
 from typing import Any, TypeVar
@@ -33,7 +34,9 @@ from slicewise.service.prediction.results import (
 from slicewise.service.prediction.shadow import Shadow
 from slicewise.service.prediction.uploads import (
     PreparedSeries,
+    PreparedSlice,
     PreparedUploads,
+    failure_on,
     limits_of,
     read_uploads,
 )
@@ -207,25 +210,36 @@ class Engine:
     async def _answer(self, request: PredictionRequest) -> PredictionResults:
         self._check(request.options)
         prepared = await self._read(request)
+        failures = prepared.failures
+        kept: list[PreparedSeries] = []
         answered: list[SeriesAnswers] = []
         records: list[PredictionRecord] = []
         for series in prepared.series:
-            answers = await self._forward(series, request)
-            count, classifier = len(answers), self.classifiers[series.arm]
+            batcher = self._batchers[series.arm]
+            slices, answers = await self._forward(batcher, series.slices, request, failures)
+            if not answers:
+                continue
+            series, count = series.only(slices), len(answers)
             join = partial(joined, threshold=request.options.threshold)
-            found = await self._off_loop(count, join, series.series, answers, classifier)
+            try:
+                found = await self._off_loop(
+                    count, join, series.series, answers, batcher.classifier
+                )
+            except Exception as error:  # whatever it is, the other series are answered
+                failures.append(failure_on(series.series.source, error))
+                continue
+            kept.append(series)
             answered.append(found)
             records += await self._off_loop(
                 count, records_of, series, found.answers, series.arm, request.origin
             )
         # The disk works while pictures are drawn.
         recorded = self._start(self._recorder.write(records))
-        drawn, undrawn = await self._draw_all(answered, request)
+        drawn = await self._draw_all(answered, request, failures)
         await asyncio.shield(recorded)
         ids = [record.id for record in records]
         if self._shadow is not None:
-            self._shadow.start(request, prepared, ids)
-        failures = [*prepared.failures, *undrawn]
+            self._shadow.start(request, kept, ids)
         return await self._off_loop(len(ids), PredictionResults.of, answered, ids, drawn, failures)
 
     def _check(self, options: PredictionOptions) -> None:
@@ -261,38 +275,67 @@ class Engine:
             self._stops.discard(stop)
             self._coming -= 1
 
-    async def _forward(self, series: PreparedSeries, request: PredictionRequest) -> list[Answer]:
-        """Answers for a series, as many slices at a time as there is room for."""
-        batcher = self._batchers[series.arm]
+    async def _forward(
+        self,
+        batcher: Batcher,
+        slices: Sequence[PreparedSlice],
+        request: PredictionRequest,
+        failures: list[Failure],
+    ) -> tuple[list[PreparedSlice], list[Answer]]:
+        """Answer as many slices at a time as there is room for; those that fail go to failures."""
         limit = batcher.classifier.threshold(request.options.threshold)
+        answered: list[PreparedSlice] = []
         answers: list[Answer] = []
-        while len(answers) < len(series.ready):
-            left = len(series.ready) - len(answers)
-            more = request.admission.add_slices(min(left, self._settings.batch_size) - 1)
-            window = series.ready[len(answers) : len(answers) + 1 + more]
-            waiting = batcher.submit(window, limit, tta=request.options.tta)
-            answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        done = 0
+        while done < len(slices):
+            more = request.admission.add_slices(
+                min(len(slices) - done, self._settings.batch_size) - 1
+            )
+            window = slices[done : done + 1 + more]
+            done += len(window)
+            ready = [one.ready for one in window]
+            submitted = batcher.submit(ready, limit, tta=request.options.tta)
+            waiting = map(asyncio.wrap_future, submitted)
+            found = await asyncio.gather(*waiting, return_exceptions=True)
             request.admission.remove_slices(more)
-        return answers
+            for one, answer in zip(window, found, strict=True):
+                if isinstance(answer, BaseException):
+                    failures.append(failure_on(one.ready.slice_.source, answer))
+                else:
+                    answered.append(one)
+                    answers.append(answer)
+        return answered, answers
 
     async def _draw_all(
-        self, answered: Sequence[SeriesAnswers], request: PredictionRequest
-    ) -> tuple[list[Pictures | None], list[Failure]]:
-        """Pictures in the order of the slices, and the entry for those without, if any."""
+        self,
+        answered: Sequence[SeriesAnswers],
+        request: PredictionRequest,
+        failures: list[Failure],
+    ) -> list[Pictures | None]:
+        """Pictures in the order of the slices; an entry of the failures tells of those without."""
         drawn: list[Pictures | None] = []
         left_out: list[str] = []
         room, size, drawing = MOST_PICTURES, 0, request.options.drawing
         for slice_, answer, wanted in to_draw(answered):
-            picture = None
-            if drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
-                with self._metrics.stage("draw"):
-                    picture = await self.work(draw, slice_, answer, drawing)
-                picture = picture if request.admission.hold_answer(picture.size) else None
-                room, size = (0, size) if picture is None else (room - 1, size + picture.size)
-            if picture is None and drawing is not None and wanted:
-                left_out.append(slice_.source)
-            drawn.append(picture)
-        return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))
+            drawn.append(None)
+            if drawing is None or not wanted:
+                continue
+            if room and size < MOST_PICTURE_BYTES:
+                try:
+                    with self._metrics.stage("draw"):
+                        picture = await self.work(draw, slice_, answer, drawing)
+                except Exception as error:  # its answer stands; the others have their pictures
+                    fault = failure_on(slice_.source, error)
+                    failures.append(replace(fault, error=f"without its picture: {fault.error}"))
+                    continue
+                if request.admission.hold_answer(picture.size):
+                    drawn[-1] = picture
+                    room, size = room - 1, size + picture.size
+                    continue
+                room = 0
+            left_out.append(slice_.source)
+        failures += not_drawn(left_out, len(drawn) - drawn.count(None))
+        return drawn
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a job beside the request; it is finished even where the request is not."""

@@ -14,7 +14,7 @@ from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.inference.classifier import Answer
 from slicewise.service.monitoring.metrics import Metrics
-from slicewise.service.prediction.uploads import Place, PreparedSeries
+from slicewise.service.prediction.uploads import PreparedSeries, PreparedSlice
 
 MANY = 64
 """Slices of one request that are put together in a thread: meanwhile the loop serves others."""
@@ -71,20 +71,15 @@ def records_of(
     Args:
         shadow_of: Ids of the records that the caller got, where these are of a shadow.
     """
-    slices = zip(answers, series.places, series.summaries, strict=True)
+    slices = zip(series.slices, answers, strict=True)
     return [
-        _record_of(answer, place, summary, arm, origin, of)
-        for (answer, place, summary), of in zip(slices, shadow_of, strict=False)
+        _record_of(slice_, answer, arm, origin, of)
+        for (slice_, answer), of in zip(slices, shadow_of, strict=False)
     ]
 
 
 def _record_of(
-    answer: Answer,
-    place: Place,
-    summary: dict[str, float],
-    arm: Arm,
-    origin: Origin,
-    shadow_of: str | None,
+    slice_: PreparedSlice, answer: Answer, arm: Arm, origin: Origin, shadow_of: str | None
 ) -> PredictionRecord:
     prediction = answer.prediction
     name, version, sha256 = astuple(prediction.bundle)
@@ -94,8 +89,8 @@ def _record_of(
         caller=origin.caller,
         route=origin.route,
         request_id=origin.request_id,
-        input_sha256=place.sha256,
-        slice_index=place.index,
+        input_sha256=slice_.sha256,
+        slice_index=slice_.index,
         arm=arm.value,
         shadow_of=shadow_of,
         bundle=(name, version, sha256),
@@ -109,6 +104,6 @@ def _record_of(
         decision=prediction.decision.value,
         reasons=[reason.value for reason in prediction.reasons],
         latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
-        summary=summary,
+        summary=slice_.summary,
         ood_score=answer.ood_score,
     )

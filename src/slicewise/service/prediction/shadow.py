@@ -17,7 +17,7 @@ from slicewise.inference.predict import joined
 from slicewise.service.prediction.batching import Batcher
 from slicewise.service.prediction.records import Recorder, records_of
 from slicewise.service.prediction.results import PredictionRequest
-from slicewise.service.prediction.uploads import PreparedSeries, PreparedUploads
+from slicewise.service.prediction.uploads import PreparedSeries
 
 MOST_SHADOWED = 64
 """Slices that wait for the shadow; what comes beyond is answered without it."""
@@ -44,23 +44,23 @@ class Shadow:
         self._waiting = 0
 
     def start(
-        self, request: PredictionRequest, prepared: PreparedUploads, given: list[str]
+        self, request: PredictionRequest, answered: list[PreparedSeries], given: list[str]
     ) -> None:
         """Begin to answer the slices of a request, unless too many wait already.
 
         Args:
             request: Its pixels stay counted until the shadow is done.
-            prepared: The slices.
+            answered: What the main bundle answered.
             given: Ids of the records that the caller gets, slice by slice.
         """
-        slices = sum(len(series.ready) for series in prepared.series)
+        slices = sum(len(series.slices) for series in answered)
         if not slices:
             return
         if self._waiting and self._waiting + slices > MOST_SHADOWED:
             log.warning("shadow skipped", slices=slices)
             return
         self._waiting += slices
-        job = self._start(self._answer(request, prepared, given))
+        job = self._start(self._answer(request, answered, given))
         held = request.admission.hand_over_pixels()  # the request leaves, its pixels stay
 
         def done(_: asyncio.Task[None]) -> None:
@@ -70,12 +70,12 @@ class Shadow:
         job.add_done_callback(done)
 
     async def _answer(
-        self, request: PredictionRequest, prepared: PreparedUploads, given: list[str]
+        self, request: PredictionRequest, answered: list[PreparedSeries], given: list[str]
     ) -> None:
         ids = iter(given)
         try:
-            for series in prepared.series:
-                of_series = list(islice(ids, len(series.ready)))
+            for series in answered:
+                of_series = list(islice(ids, len(series.slices)))
                 await self._answer_series(request, series, of_series)
         except Exception:  # the caller has the answer already; the log has to tell
             log.exception("shadow failed")
@@ -87,7 +87,7 @@ class Shadow:
         origin = replace(request.origin, started=time.perf_counter())
         limit = classifier.threshold(options.threshold)
         answers: list[Answer] = []
-        for first in range(0, len(series.ready), self._batch_size):
+        for first in range(0, len(series.slices), self._batch_size):
             window = series.series.slices[first : first + self._batch_size]
             ready = [await self._work(classifier.prepare, slice_) for slice_ in window]
             waiting = self._batcher.submit(ready, limit, tta=options.tta)

@@ -6,17 +6,19 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 import numpy as np
+import structlog
 
 from slicewise.audit_log.records import Arm
-from slicewise.errors import LimitError, OverloadError
+from slicewise.errors import InternalError, LimitError, OverloadError
 from slicewise.imaging.entry import bytes_entry
+from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs
-from slicewise.imaging.slice import Failure, Series
+from slicewise.imaging.slice import Failure, InternalFailure, Series
 from slicewise.inference.classifier import Classifier, Ready
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.settings import Settings
@@ -24,7 +26,10 @@ from slicewise.service.settings import Settings
 MOST_SLICES = 4096
 """Slices in one request, over all its files."""
 
+FAULT = "SliceWise failed ({}); this is a fault of SliceWise, not of the file: please report it"
 _STATISTICS = ("p1", "p50", "p99")
+
+log = structlog.stdlib.get_logger("slicewise.service")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,31 +53,33 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """Where a slice lies in what was sent.
+class PreparedSlice:
+    """A slice and where it lies in what was sent.
 
     Args:
-        index: Which slice of that file, from zero; None where it holds one.
+        ready: For `answer_ready` of the classifier of the arm.
+        sha256: Of the upload.
+        index: Which slice of the upload, from zero; None where it holds one.
     """
 
+    ready: Ready
     sha256: str
     index: int | None
+    summary: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedSeries:
-    """A series and what the bundle of an arm needs to answer it.
-
-    Args:
-        series: Its slices in order.
-        ready: For `answer_ready` of the classifier of the arm.
-    """
+    """A series and its slices in order, prepared for the bundle of an arm."""
 
     series: Series
-    ready: list[Ready]
-    places: list[Place]
-    summaries: list[dict[str, float]]
+    slices: list[PreparedSlice]
     arm: Arm
+
+    def only(self, slices: list[PreparedSlice]) -> PreparedSeries:
+        """The same with those slices that could be answered."""
+        series = replace(self.series, slices=[one.ready.slice_ for one in slices])
+        return PreparedSeries(series, slices, self.arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +126,33 @@ def read_uploads(
     prepared = PreparedUploads()
     found = _decoded(uploads, limits, prepared.failures, admission, stop)
     for series, places in zip(found, _places(uploads, found), strict=True):
-        arm = arm_of(places[0].sha256)
+        arm = arm_of(places[0][0])
         classifier = classifier_of(arm)
-        ready = []
-        for slice_ in series.slices:
+        slices: list[PreparedSlice] = []
+        for slice_, place in zip(series.slices, places, strict=True):
             _require_wanted(stop)
-            ready.append(classifier.prepare(slice_))
-        summaries = [summary_of(one) for one in ready]
-        prepared.series.append(PreparedSeries(series, ready, places, summaries, arm))
+            try:
+                ready = classifier.prepare(slice_)
+                slices.append(PreparedSlice(ready, *place, summary_of(ready)))
+            except Exception as error:  # whatever it is, the other slices are answered
+                prepared.failures.append(failure_on(slice_.source, error))
+        if slices:
+            prepared.series.append(PreparedSeries(series, [], arm).only(slices))
     return prepared
+
+
+def failure_on(source: str, error: BaseException) -> Failure:
+    """The entry for an input that was read and still not answered: a fault of ours, unless it is
+    too large; the log has where it failed."""
+    try:
+        with naming(source):
+            raise error
+    except LimitError as told:
+        return Failure(source, str(told).removeprefix(f"{source}: "))
+    except Exception as told:
+        log.error("failure on an input", exc_info=error)
+        text = str(told) if isinstance(told, InternalError) else FAULT.format(type(told).__name__)
+        return InternalFailure(source, text.removeprefix(f"{source}: "))
 
 
 def _decoded(
@@ -184,16 +209,18 @@ def upload_name_of(source: str) -> str:
     return re.split(r"[!#]", source, maxsplit=1)[0]
 
 
-def _places(uploads: Sequence[Upload], found: Sequence[Series]) -> list[list[Place]]:
-    """Upload and index of every slice, series by series."""
+def _places(
+    uploads: Sequence[Upload], found: Sequence[Series]
+) -> list[list[tuple[str, int | None]]]:
+    """SHA-256 of the upload, and index there, of every slice, series by series."""
     hashes = {upload.name: upload.sha256 for upload in uploads}
     names = [[upload_name_of(slice_.source) for slice_ in series.slices] for series in found]
     held = Counter(name for each in names for name in each)
     met: Counter[str] = Counter()
-    places: list[list[Place]] = []
+    places: list[list[tuple[str, int | None]]] = []
     for each in names:
         places.append([])
         for name in each:
-            places[-1].append(Place(hashes[name], met[name] if held[name] > 1 else None))
+            places[-1].append((hashes[name], met[name] if held[name] > 1 else None))
             met[name] += 1
     return places
