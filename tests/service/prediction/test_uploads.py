@@ -34,7 +34,9 @@ def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, st
     control = AdmissionControl(8, 10**6, 10**6, 10**6, lambda: 1.0)
     with control.admit() as admission:
         stop = stop or Event()
-        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, admission, stop)
+        return read_uploads(
+            uploads, limits, arm_of, dict.fromkeys(Arm, classifier), admission, stop
+        )
 
 
 def test_every_slice_knows_its_upload_and_its_place_there(classifier):

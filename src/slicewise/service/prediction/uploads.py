@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Event
 
 import numpy as np
@@ -23,11 +24,9 @@ from slicewise.inference.classifier import Classifier, Ready
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.settings import Settings
 
-MOST_SLICES = 4096
-"""Slices in one request, over all its files."""
-
+MOST_SLICES = 4096  # slices in one request, over all its files
 FAULT = "SliceWise failed ({}); this is a fault of SliceWise, not of the file: please report it"
-_STATISTICS = ("p1", "p50", "p99")
+_STATISTICS = ("rows", "columns", "mean", "std", "p1", "p50", "p99")
 
 log = structlog.stdlib.get_logger("slicewise.service")
 
@@ -36,10 +35,8 @@ log = structlog.stdlib.get_logger("slicewise.service")
 class Upload:
     """One file of a request.
 
-    Args:
-        name: What to call it in the answer: another than any other file of the request has, without
-            folders, control characters and the marks `!` and `#` that sources are made with.
-        content: Its bytes.
+    Its name is another than any other file of the request has, without folders, control characters
+    and the marks `!` and `#` that sources are made with.
     """
 
     name: str
@@ -48,18 +45,14 @@ class Upload:
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Upload:
-        """A file with its hash."""
         return cls(name, content, hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedSlice:
-    """A slice and where it lies in what was sent.
+    """A slice, ready for the classifier of its arm, and where it lies in what was sent.
 
-    Args:
-        ready: For `answer_ready` of the classifier of the arm.
-        sha256: Of the upload.
-        index: Which slice of the upload, from zero; None where it holds one.
+    The index in the upload is None where that holds one slice.
     """
 
     ready: Ready
@@ -106,7 +99,7 @@ def read_uploads(
     uploads: Sequence[Upload],
     limits: Limits,
     arm_of: Callable[[str], Arm],
-    classifier_of: Callable[[Arm], Classifier],
+    classifiers: Mapping[Arm, Classifier],
     admission: Admission,
     stop: Event,
 ) -> PreparedUploads:
@@ -115,7 +108,6 @@ def read_uploads(
     Args:
         arm_of: Who answers an input, by its hash. A series made of several files goes where its
             first slice goes.
-        admission: Counts the pixels.
         stop: Set where nobody waits for it any more; then it ends with the next input.
 
     Raises:
@@ -127,7 +119,7 @@ def read_uploads(
     found = _decoded(uploads, limits, prepared.failures, admission, stop)
     for series, places in zip(found, _places(uploads, found), strict=True):
         arm = arm_of(places[0][0])
-        classifier = classifier_of(arm)
+        classifier = classifiers[arm]
         slices: list[PreparedSlice] = []
         for slice_, place in zip(series.slices, places, strict=True):
             _require_wanted(stop)
@@ -142,8 +134,7 @@ def read_uploads(
 
 
 def failure_on(source: str, error: BaseException) -> Failure:
-    """The entry for an input that was read and still not answered: a fault of ours, unless it is
-    too large; the log has where it failed."""
+    """The entry for an input that was read and still not answered; a fault of ours is logged."""
     try:
         with naming(source):
             raise error
@@ -174,15 +165,12 @@ def _decoded(
         found.append(item)
         size = sum(slice_.pixels.size for slice_ in item.slices)
         slices, pixels = slices + len(item.slices), pixels + size
-        _require_at_most(slices, MOST_SLICES, "slices")
-        _require_at_most(pixels, limits.max_volume_pixels, "pixels")
+        most_pixels = limits.max_volume_pixels
+        for got, most, what in ((slices, MOST_SLICES, "slices"), (pixels, most_pixels, "pixels")):
+            if got > most:
+                raise LimitError(f"expected at most {most:,} {what} in one request, got more")
         admission.hold_pixels(size)
     return found
-
-
-def _require_at_most(got: int, most: int, what: str) -> None:
-    if got > most:
-        raise LimitError(f"expected at most {most:,} {what} in one request, got more")
 
 
 def _require_wanted(stop: Event) -> None:
@@ -194,14 +182,8 @@ def summary_of(ready: Ready) -> dict[str, float]:
     """Statistics of an input: its size, and what the model reads of it, scaled to [0, 1]."""
     rows, columns = ready.slice_.shape
     levels = ready.prepared.image / np.float32(255)
-    percentiles = zip(_STATISTICS, np.percentile(levels, (1, 50, 99)).tolist(), strict=True)
-    return {
-        "rows": float(rows),
-        "columns": float(columns),
-        "mean": float(levels.mean()),
-        "std": float(levels.std()),
-        **dict(percentiles),
-    }
+    values = (rows, columns, levels.mean(), levels.std(), *np.percentile(levels, (1, 50, 99)))
+    return dict(zip(_STATISTICS, map(float, values), strict=True))
 
 
 def upload_name_of(source: str) -> str:
@@ -216,11 +198,8 @@ def _places(
     hashes = {upload.name: upload.sha256 for upload in uploads}
     names = [[upload_name_of(slice_.source) for slice_ in series.slices] for series in found]
     held = Counter(name for each in names for name in each)
-    met: Counter[str] = Counter()
-    places: list[list[tuple[str, int | None]]] = []
-    for each in names:
-        places.append([])
-        for name in each:
-            places[-1].append((hashes[name], met[name] if held[name] > 1 else None))
-            met[name] += 1
-    return places
+    counts = {name: count() for name in held}
+    return [
+        [(hashes[name], next(counts[name]) if held[name] > 1 else None) for name in each]
+        for each in names
+    ]
