@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any, get_type_hints
 
 from fastapi import APIRouter, Path, Request
@@ -12,16 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.exceptions import HTTPException
 
 from slicewise.audit_log.keys import Role
-from slicewise.audit_log.records import LONGEST_NOTE, PredictionRecord
+from slicewise.audit_log.records import LONGEST_NOTE, Feedback, PredictionRecord
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Caller
-from slicewise.service.http.dependencies import (
-    CurrentServices,
-    Predictor,
-    described_json,
-    json_of,
-)
+from slicewise.service.http.dependencies import CurrentServices, Predictor, described_json, json_of
 from slicewise.service.http.examples import ID, ResponseModel
 from slicewise.service.http.problems import documented
 from slicewise.service.services import Services
@@ -47,17 +41,6 @@ class FeedbackIn(BaseModel):
     )
 
 
-class FeedbackOut(BaseModel):
-    """Feedback on a prediction."""
-
-    id: str
-    created: datetime
-    caller: str
-    agree: bool
-    label: str | None
-    note: str | None
-
-
 class FeedbackTaken(ResponseModel):
     """Under which id it is kept."""
 
@@ -72,15 +55,24 @@ _DESCRIPTIONS = {
     "summary": "Statistics of the input.",
     "ood_score": "Out-of-distribution score of the input.",
 }
-_RECORDED: dict[str, Any] = {
-    name: (hint, Field(description=_DESCRIPTIONS.get(name)))
-    for name, hint in (get_type_hints(PredictionRecord) | {"bundle": dict[str, str]}).items()
-}
+
+
+def _fields(kind: type, **changed: Any) -> Any:
+    """The fields of a record as `create_model` takes them."""
+    hints = (get_type_hints(kind) | changed).items()
+    return {
+        name: (hint, Field(description=_DESCRIPTIONS.get(name))) for name, hint in hints if hint
+    }
+
+
+FeedbackOut = create_model(
+    "FeedbackOut", __doc__="Feedback on a prediction.", **_fields(Feedback, prediction_id=None)
+)
 RecordOut = create_model(
     "RecordOut",
     __base__=ResponseModel,
     __doc__="An answer as the audit database keeps it, and the feedback on it.",
-    **_RECORDED,
+    **_fields(PredictionRecord, bundle=dict[str, str]),
     distance=(float | None, Field(description="Older name of `ood_score`.", deprecated=True)),
     feedback=(list[FeedbackOut], ...),
     disclaimer=(str, DISCLAIMER),
@@ -121,11 +113,7 @@ async def give_feedback(
 
 
 async def _record_for(prediction_id: str, caller: Caller, services: Services) -> PredictionRecord:
-    """A recorded answer that a caller may see: their own, or any with the role review.
-
-    Raises:
-        HTTPException: 404, also where it is somebody else's.
-    """
+    """An answer that a caller may see: their own, or any with the role review; else 404."""
     record = await asyncio.to_thread(services.store.get, prediction_id)
     mine = record is not None and (record.caller == caller.name or caller.role.allows(Role.REVIEW))
     if record is None or not mine:
