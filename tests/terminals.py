@@ -30,7 +30,7 @@ PRELOADED = (
     "slicewise.synthetic.phantom_files",
     "slicewise.inference.classifier",
     "slicewise.output.html",
-    "slicewise.service.monitoring.database",
+    "slicewise.service.monitoring.page",
     "slicewise.training.crossval.folds",
     "matplotlib.figure",
     "rich.progress",

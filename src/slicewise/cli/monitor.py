@@ -46,9 +46,8 @@ def monitor(
     require_extra("a monitoring report with pictures", "evaluate", "matplotlib")
     from slicewise.inference.bundle import load_bundle
     from slicewise.progress import steps
-    from slicewise.service.monitoring.database import bundle_of, monitor_database, report_text
-    from slicewise.service.monitoring.page import render_page
-    from slicewise.service.monitoring.report import Question
+    from slicewise.service.monitoring.page import render_page, report_text
+    from slicewise.service.monitoring.report import Question, bundle_of, monitor_database
     from slicewise.service.settings import read_settings
 
     require_folder(out)

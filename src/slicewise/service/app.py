@@ -33,15 +33,8 @@ from slicewise.service.services import Services
 from slicewise.service.settings import Settings
 
 ROUTES = (
-    predictions,
-    feedback,
-    evaluation,
-    models,
-    sample,
-    health,
-    compat_predictions,
-    compat_metrics,
-    page,
+    *(predictions, feedback, evaluation, models, sample, health),
+    *(compat_predictions, compat_metrics, page),
 )
 
 
@@ -49,7 +42,6 @@ class Application(FastAPI):
     """FastAPI, which describes problems as problem documents only."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI description."""
         if self.openapi_schema is None:  # made once: anybody may ask for it
             problems.remove_plain_json(super().openapi())
             add_examples(super().openapi())
@@ -57,14 +49,12 @@ class Application(FastAPI):
 
 
 def create_app(
-    settings: Settings,
-    opened: Services | None = None,
-    closed: Callable[[], None] = lambda: None,
+    settings: Settings, opened: Services | None = None, closed: Callable[[], None] = lambda: None
 ) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
-        opened: Its parts; None to open them when it is started. It closes them when it ends.
+        opened: Its parts, which it closes when it ends; None to open them when it is started.
     """
     metrics = Metrics() if opened is None else opened.metrics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import multiprocessing
@@ -12,19 +13,20 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import closing
 from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slicewise.audit_log.keys import KeyStore
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
-from slicewise.service.http.connection import Connection
 from slicewise.service.monitoring.logs import configure_logs
 from slicewise.service.monitoring.metrics import Metrics, remove_left_over, share_among_workers
 from slicewise.service.services import Services, load_classifiers
@@ -34,21 +36,21 @@ KEEP_ALIVE_S = 75
 """Longer than the minute after which common load balancers close an idle connection."""
 
 MOST_HEADER_BYTES = 32 * 1024
-WORKER_SILENCE_S = 60
-"""How long a worker may be silent, as while it starts, before it is replaced."""
-
+WORKER_SILENCE_S = 60  # how long a worker may be silent, as while it starts, before it is replaced
 HEARTBEAT_S = 1.0
-CHECK_S = 0.2
-"""Between two looks at the workers."""
+CHECK_S = 0.2  # between two looks at the workers
+BACKLOG = 2048  # connections that wait to be taken
+LEAVE_S = 3.0  # for threads to end once everything is closed
+RESTART_S = 1.0  # between two tries to replace a worker that cannot start
+HEADERS_S = 15.0
+"""From the first byte of a request, or the start of a connection, to the end of its headers."""
 
-BACKLOG = 2048
-"""Connections that wait to be taken."""
+ANSWER_S = 120.0
+"""For a client to take what waits to be sent; until then its answer stays in memory."""
 
-LEAVE_S = 3.0
-"""For threads to end once everything is closed."""
-
-RESTART_S = 1.0
-"""Between two tries to replace a worker that cannot start."""
+CLOSE_S = 3.0
+"""For a client to close its side of TLS once the service ends: one that waits for nothing, such as
+a pool of connections, does not look."""
 
 log = structlog.stdlib.get_logger("slicewise.service")
 _spawn = multiprocessing.get_context("spawn")
@@ -58,18 +60,14 @@ def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun, within the time set for it.
 
     Raises:
-        ConfigError: The service would be open to others, bundles do not fit, or a worker could not
-            start.
+        ConfigError: It would be open to others, bundles do not fit, or a worker could not start.
         BundleError: A bundle is missing, incomplete or changed.
         AuditError: The audit database cannot be opened.
     """
     _require_files(settings)
     remove_left_over()
-    keys = KeyStore.open(settings.audit_log)
-    try:
+    with closing(KeyStore.open(settings.audit_log)) as keys:
         require_safe(settings, keys)
-    finally:
-        keys.close()
     listener = _listen(settings)
     if settings.workers == 1:
         _serve_here(settings, listener)
@@ -97,6 +95,68 @@ def server_of(settings: Settings, app: FastAPI) -> uvicorn.Server:
         ws="none",
     )
     return uvicorn.Server(config)
+
+
+class Connection(H11Protocol):
+    """Closed where it takes too long to ask, or to take its answer; for bodies, see `http/body`."""
+
+    _due: asyncio.TimerHandle | None = None
+    _taken_by: asyncio.TimerHandle | None = None
+    _encrypted = False
+
+    # uvicorn's own signature, narrower than asyncio's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._encrypted = transport.get_extra_info("sslcontext") is not None
+        # Whatever waits to be taken counts. asyncio pauses above a limit, but over TLS at a limit:
+        # with 0 there it would never send anything.
+        transport.set_write_buffer_limits(high=int(self._encrypted), low=0)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait()
+        else:
+            self._stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        self._forget_reader()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self._encrypted:
+            self._leave_closed()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._taken_by is None:
+            self._taken_by = self.loop.call_later(ANSWER_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._forget_reader()
+        super().resume_writing()
+
+    def _wait(self) -> None:
+        if self._due is None:
+            self._due = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _leave_closed(self) -> None:
+        """Once this side is closed, wait no longer for the other than `CLOSE_S`."""
+        then = self.transport.abort if self.transport.is_closing() else self._leave_closed
+        self.loop.call_later(CLOSE_S, then)
+
+    def _stop(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _forget_reader(self) -> None:
+        if self._taken_by is not None:
+            self._taken_by.cancel()
+            self._taken_by = None
 
 
 class Worker:
@@ -141,14 +201,11 @@ class Workers:
         self._stopped = False
 
     def run(self) -> None:
-        """Answer until SIGTERM or SIGINT.
-
-        Raises:
-            ConfigError: A worker could not start before any was ready.
-        """
+        """Answer until SIGTERM or SIGINT; ConfigError where none could ever start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._workers = [self._started() for _ in range(self._settings.workers)]
+        given = self._settings, self._listener
+        self._workers = [Worker(*given) for _ in range(self._settings.workers)]
         try:
             while not self._stopped:
                 time.sleep(CHECK_S)
@@ -163,9 +220,6 @@ class Workers:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopped = True
 
-    def _started(self) -> Worker:
-        return Worker(self._settings, self._listener)
-
     def _replace_lost(self) -> None:
         for index, worker in enumerate(self._workers):
             lost = worker.is_lost
@@ -177,11 +231,10 @@ class Workers:
                 raise ConfigError("a worker could not start; the log says why")
             log.warning("worker ended", process=worker.process.pid, could_not_start=unable)
             time.sleep(RESTART_S if unable else 0)
-            self._workers[index] = self._started()
+            self._workers[index] = Worker(self._settings, self._listener)
 
 
 def _work(settings: Settings, listener: socket.socket, heartbeats: Pipe) -> None:
-    """What a worker process runs."""
     configure_logs(settings.log_level)
     server = server_of(settings, create_app(settings, closed=_leave_soon))
     beat = threading.Thread(target=_beat, args=(server, heartbeats), name="heartbeat", daemon=True)
@@ -229,11 +282,7 @@ def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
 
 
 def _require_files(settings: Settings) -> None:
-    """Check what the settings name before anything is opened.
-
-    Raises:
-        ConfigError: A data folder is missing, or certificate and key are none.
-    """
+    """Check what the settings name before anything is opened."""
     missing = [str(folder) for folder in settings.data_roots if not folder.is_dir()]
     if missing:
         raise ConfigError(
@@ -251,11 +300,7 @@ def _require_files(settings: Settings) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """A socket that connections queue at from now on.
-
-    Raises:
-        ConfigError: Somebody else listens there, or this machine has no such address.
-    """
+    """A socket that connections queue at from now on."""
     host = settings.host.strip("[]")
     try:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]

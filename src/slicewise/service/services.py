@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from slicewise.audit_log.records import Arm
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError
 from slicewise.inference.classifier import Classifier
-from slicewise.service.access.roots import DataRoots
-from slicewise.service.http.evaluation_jobs import EvaluationJobs
+from slicewise.service.http.evaluation_jobs import DataRoots, EvaluationJobs
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.prediction.engine import Engine
 from slicewise.service.settings import Settings
@@ -28,12 +26,9 @@ class Readiness:
         self._ping: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Wait for the answer of the database; who comes meanwhile waits for the same one.
+        """Wait for the answer of the database, or AuditError where it cannot be written.
 
-        However many probes come, a database that blocks holds one thread.
-
-        Raises:
-            AuditError: The database cannot be written.
+        Who comes meanwhile waits for the same answer: a database that blocks holds one thread.
         """
         if self._ping is None or self._ping.done():
             self._ping = asyncio.ensure_future(asyncio.to_thread(self._store.ping))
@@ -59,9 +54,7 @@ class Services:
         """Open the database, load and try every bundle, start the threads.
 
         Raises:
-            BundleError: A bundle is missing, incomplete, changed, or gives numbers that are none.
-            ConfigError: Main bundle and challenger have other classes.
-            AuditError: The database cannot be opened.
+            AuditError: The database cannot be opened; or as `load_classifiers` raises.
         """
         classifiers = load_classifiers(settings)
         for arm, classifier in classifiers.items():
@@ -91,17 +84,13 @@ def load_classifiers(settings: Settings) -> dict[Arm, Classifier]:
         BundleError: A bundle is missing, incomplete, changed, or gives numbers that are none.
         ConfigError: They have other classes.
     """
-    loaded = {Arm.MAIN: _loaded(settings.bundle, settings.threads)}
-    if settings.challenger is not None:
-        loaded[Arm.CHALLENGER] = _loaded(settings.challenger, settings.threads)
+    loaded = {}
+    for arm, path in ((Arm.MAIN, settings.bundle), (Arm.CHALLENGER, settings.challenger)):
+        if arm is Arm.MAIN or path is not None:
+            loaded[arm] = classifier = Classifier.load(path, settings.threads)
+            size = classifier.bundle.info.preprocessing.size
+            classifier.run(np.zeros((1, 1, size, size), dtype=np.float32))
     tasks = {(c.bundle.classes, c.bundle.negative_class) for c in loaded.values()}
     if len(tasks) > 1:
         raise ConfigError("challenger: expected the classes of the main bundle, got others")
     return loaded
-
-
-def _loaded(path: Path | None, threads: int) -> Classifier:
-    classifier = Classifier.load(path, threads)
-    size = classifier.bundle.info.preprocessing.size
-    classifier.run(np.zeros((1, 1, size, size), dtype=np.float32))
-    return classifier

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -78,19 +85,17 @@ class Settings(BaseSettings):
 
     @property
     def audit_log(self) -> AuditSettings:
-        """What concerns the audit log."""
         key = None if self.audit_key is None else self.audit_key.get_secret_value()
         return AuditSettings(self.database_url, key, self.retention_days)
 
-    @field_validator("data_roots", mode="before")
+    @field_validator("data_roots", "cors_origins", mode="before")
     @classmethod
-    def _folders(cls, given: object) -> object:
-        return _parts(given, ":")
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _origins(cls, given: object) -> object:
-        return _parts(given, ",")
+    def _parts(cls, given: object, info: ValidationInfo) -> object:
+        """A text as its parts; anything else as it is."""
+        if not isinstance(given, str):
+            return given
+        parts = given.split(":" if info.field_name == "data_roots" else ",")
+        return tuple(part.strip() for part in parts if part.strip())
 
     @field_validator("cors_origins")
     @classmethod
@@ -149,10 +154,3 @@ def _require_known(names: Iterable[str]) -> None:
 def _is_part_or_mixed(bare: str, known: str) -> bool:
     """Whether a name is the beginning of a known one, or has its letters in another order."""
     return (len(bare) > 3 and known.startswith(bare)) or sorted(bare) == sorted(known)
-
-
-def _parts(given: object, separator: str) -> object:
-    """A text as its parts; anything else as it is."""
-    if not isinstance(given, str):
-        return given
-    return tuple(part.strip() for part in given.split(separator) if part.strip())

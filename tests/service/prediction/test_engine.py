@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from builders import bundle_info, write_tiny_bundle
 from builders_imaging import zip_bytes
@@ -21,6 +23,7 @@ from builders_service import (
     services,
     until,
 )
+from slicewise.audit_log.records import Arm
 from slicewise.errors import AuditError
 from slicewise.service.prediction import engine as engine_module
 from slicewise.service.prediction import uploads
@@ -226,6 +229,26 @@ def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
         until(lambda: client.get("/readyz").status_code == 200)
 
 
+def test_a_service_whose_queue_is_long_is_ready(tmp_path, monkeypatch):
+    done, begun = threading.Semaphore(0), []
+
+    def slow(*given):
+        begun.append(given)
+        done.acquire(timeout=60)
+
+    monkeypatch.setattr(engine_module, "read_uploads", slow)
+    settings = service_settings(tmp_path, request_timeout_s=1.0)
+    with running(settings) as client, ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(client.post, "/v1/predict", files=files(png(0)))
+        until(lambda: len(services(client).engine._working) == 4)
+        time.sleep(1.1)  # two jobs have waited for longer than a request may take
+        done.release(2)
+        until(lambda: len(begun) == 4)
+        assert client.get("/readyz").status_code == 200
+        done.release(2)
+
+
 def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
     with running(service_settings(tmp_path)) as client:
         control = services(client).engine.admission
@@ -242,6 +265,93 @@ def test_pictures_beyond_what_there_is_room_for_are_left_out(tmp_path):
     assert "room for 0 of this request" in bare["errors"][0]["error"]
     assert bare["predictions"][0]["heatmap"] is None
     assert given["predictions"][0]["heatmap"]
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch):
+    """A service in which one step fails for the slice of one name, as a fault of ours would."""
+
+    @contextmanager
+    def start(step, name, **settings):
+        with running(service_settings(tmp_path, **settings)) as client:
+            where = engine_module if step == "draw" else services(client).engine.main
+            work = getattr(where, step)
+
+            def fails(given, *others, **named):
+                slices = given if isinstance(given, list) else [given]
+                if any(getattr(one, "slice_", one).source.endswith(name) for one in slices):
+                    raise KeyError("/secret/place")
+                return work(given, *others, **named)
+
+            monkeypatch.setattr(where, step, fails)
+            yield client
+
+    return start
+
+
+STEPS = ("prepare", "answer_ready")
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/batch", "/v1/explain"])
+def test_a_fault_on_one_slice_costs_no_other(faulty, step, route):
+    with faulty(step, "slice1.png") as client:
+        answer = client.post(route, files=files(png(0), png(1), png(2)))
+        assert answer.status_code == 200
+        said = answer.json()
+        assert [one["source"] for one in said["predictions"]] == ["slice0.png", "slice2.png"]
+        assert [one["source"] for one in said["errors"]] == ["slice1.png"]
+        assert "fault of SliceWise" in said["errors"][0]["error"]
+        assert "secret" not in answer.text
+        kept = [record.id for record in services(client).store.records()]
+        assert kept == [one["id"] for one in said["predictions"]]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_fault_on_one_slice_of_a_series_leaves_its_study(faulty, step):
+    with faulty(step, "s3.dcm", batch_size=4) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(6)))}
+        said = client.post("/v1/predict", files=sent).json()
+        assert said["studies"][0]["study"]["slices_total"] == 5
+        assert [one["source"] for one in said["errors"]] == ["scan.zip!s3.dcm"]
+        assert [one.slice_index for one in services(client).store.records()] == [0, 1, 2, 4, 5]
+
+
+def test_a_fault_on_a_study_costs_only_its_series(faulty, monkeypatch):
+    with faulty("prepare", "none") as client:
+        monkeypatch.setattr(services(client).engine.main, "study", lambda *_, **__: 1 / 0)
+        sent = {"file": ("scan.zip", zip_bytes({"a.png": png(0), **series(3)}))}
+        said = client.post("/v1/predict", files=sent).json()
+        assert [one["source"] for one in said["predictions"]] == ["scan.zip!a.png"]
+        assert "fault of SliceWise" in said["errors"][0]["error"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("route", ["/v1/predict", "/predict", "/classify_slice", "/api/predict"])
+def test_a_fault_on_the_only_slice_is_none_of_the_caller(faulty, step, route):
+    with faulty(step, "slice0.png") as client:
+        answer = client.post(route, files=files(png(0)))
+        assert "fault of SliceWise" in problem(answer, 500)["errors"][0]["error"]
+        assert "secret" not in answer.text
+
+
+def test_a_fault_on_one_slice_of_an_older_batch_costs_no_other(faulty):
+    with faulty("answer_ready", "slice1.png") as client:
+        said = client.post("/classify_batch", files=files(png(0), png(1))).json()
+        assert (said["count"], [one["source"] for one in said["errors"]]) == (1, ["slice1.png"])
+
+
+def test_a_fault_on_a_synthetic_slice_is_a_problem(faulty):
+    with faulty("prepare", "synthetic.png") as client:
+        problem(client.get("/api/random-test"), 500)
+
+
+def test_a_fault_on_one_picture_leaves_the_answer_and_the_other_pictures(faulty):
+    with faulty("draw", "slice0.png") as client:
+        said = client.post("/v1/explain", files=files(png(0), png(1))).json()
+        assert [one["heatmap"] is None for one in said["predictions"]] == [True, False]
+        assert said["errors"][0]["source"] == "slice0.png"
+        assert "without its picture: SliceWise failed" in said["errors"][0]["error"]
 
 
 def test_only_so_many_slices_are_drawn_and_the_answer_says_so(tmp_path, monkeypatch):
@@ -263,3 +373,44 @@ def test_a_record_is_finished_though_nobody_waits_for_it(tmp_path, monkeypatch):
         problem(client.post("/v1/predict", files=files(png(0))), 503)
         assert not late.cancelled()
         late.set_result(None)
+
+
+def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
+    with running(service_settings(tmp_path, challenger=rival)) as client:
+        said = client.post("/v1/predict", files=files(png(0))).json()
+        assert said["bundle"]["name"] == "tiny"
+        store = services(client).store
+        until(lambda: list(store.records(arm="shadow")))
+        (shadow,) = store.records(arm="shadow")
+        (main,) = store.records(arm="main")
+    assert shadow.bundle[0] == "rival"
+    assert shadow.threshold == 0.2
+    assert (shadow.request_id, shadow.input_sha256) == (main.request_id, main.input_sha256)
+    assert (shadow.shadow_of, main.shadow_of) == (main.id, None)
+
+
+def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):
+    with running(service_settings(tmp_path, challenger=rival)) as client, capture_logs() as logged:
+        engine = services(client).engine
+        monkeypatch.setattr(engine.classifiers[Arm.CHALLENGER], "prepare", lambda slice_: 1 / 0)
+        for _ in range(3):
+            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        until(lambda: [one["event"] for one in logged].count("shadow failed") == 3)
+        assert not list(services(client).store.records(arm="shadow"))
+
+
+def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival, monkeypatch):
+    monkeypatch.setattr(engine_module, "MOST_SHADOWED", 4)
+    with running(service_settings(tmp_path, challenger=rival, batch_size=4)) as client:
+        engine = services(client).engine
+        gate = Gate(engine.classifiers[Arm.CHALLENGER], monkeypatch)
+        sent = {"file": ("scan.zip", zip_bytes(series(9)))}
+        assert client.post("/v1/predict", files=sent).status_code == 200
+        assert gate.reached.wait(10)
+        assert (engine.admission.waiting, engine.admission.pixels_held) == (0, 9 * 96 * 96)
+        with capture_logs() as logged:
+            assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        assert [one["slices"] for one in logged if one["event"] == "shadow skipped"] == [1]
+        gate.open.set()
+        until(lambda: len(list(services(client).store.records(arm="shadow"))) == 9)
+        until(lambda: engine.admission.pixels_held == 0)

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
 from slicewise.audit_log.records import Arm
-from slicewise.service.prediction.engine import TrafficSplit, fraction_of
-from slicewise.service.settings import Settings
+from slicewise.service.prediction.engine import arm_of, fraction_of
 
 INPUTS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(4000)]
 
 
-def split_of(share: float, challenger: str | None = "other.zip") -> TrafficSplit:
-    return TrafficSplit(
-        Settings(
-            challenger=None if challenger is None else Path(challenger), challenger_share=share
-        )
-    )
-
-
 def arms(share: float) -> list[Arm]:
-    found = split_of(share)
-    return [found.arm_of(one) for one in INPUTS]
+    return [arm_of(one, share) for one in INPUTS]
 
 
 def test_the_same_input_has_the_same_arm_in_every_process() -> None:
@@ -51,15 +40,6 @@ def test_neighbouring_hashes_are_spread() -> None:
     assert 0.45 < sum(places) / len(places) < 0.55
 
 
-def test_without_a_share_the_challenger_runs_in_shadow_and_never_answers() -> None:
-    shadow = split_of(0.0)
-    assert shadow.has_shadow
-    assert {shadow.arm_of(one) for one in INPUTS} == {Arm.MAIN}
-
-
 def test_all_and_none() -> None:
     assert set(arms(1.0)) == {Arm.CHALLENGER}
-    alone = split_of(0.0, challenger=None)
-    assert not alone.has_shadow
-    assert not alone.has_challenger
-    assert {alone.arm_of(one) for one in INPUTS} == {Arm.MAIN}
+    assert set(arms(0.0)) == {Arm.MAIN}

@@ -34,7 +34,9 @@ def read(classifier, *uploads, arm_of=lambda sha256: Arm.MAIN, limits=LIMITS, st
     control = AdmissionControl(8, 10**6, 10**6, 10**6, lambda: 1.0)
     with control.admit() as admission:
         stop = stop or Event()
-        return read_uploads(uploads, limits, arm_of, lambda arm: classifier, admission, stop)
+        return read_uploads(
+            uploads, limits, arm_of, dict.fromkeys(Arm, classifier), admission, stop
+        )
 
 
 def test_every_slice_knows_its_upload_and_its_place_there(classifier):
@@ -42,9 +44,7 @@ def test_every_slice_knows_its_upload_and_its_place_there(classifier):
     pages = Upload.of("scan.zip", zip_bytes({"x.png": png(1), **series(3)}))
     found = read(classifier, single, pages).series
     places = {
-        slice_.source: (place.sha256, place.index)
-        for one in found
-        for slice_, place in zip(one.series.slices, one.places, strict=True)
+        one.ready.slice_.source: (one.sha256, one.index) for each in found for one in each.slices
     }
     assert places["a.png"] == (single.sha256, None)
     zipped = {source: place for source, place in places.items() if source.startswith("scan.zip!")}
@@ -58,7 +58,7 @@ def test_a_series_of_several_files_has_one_arm(classifier):
     arms[uploads[0].sha256] = Arm.CHALLENGER  # the lowest slice
     (found,) = read(classifier, *uploads, arm_of=arms.__getitem__).series
     assert found.arm is Arm.CHALLENGER
-    assert [place.sha256 for place in found.places] == [upload.sha256 for upload in uploads]
+    assert [one.sha256 for one in found.slices] == [upload.sha256 for upload in uploads]
 
 
 def test_the_summary_is_of_what_the_model_reads(classifier):

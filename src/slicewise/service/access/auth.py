@@ -17,45 +17,29 @@ from slicewise.errors import AccessError, RateLimitError
 from slicewise.service.access.headers import is_exposed
 from slicewise.service.settings import Settings
 
-FAILURES_A_MINUTE = 30
-"""Wrong keys from one address before it has to wait."""
-
-OPEN_SECONDS = 1.0
-"""How long an open service believes that there is no key."""
-
-MOST_NAMES = 10_000
-"""Names remembered before those that wait for nothing are forgotten."""
-
+FAILURES_A_MINUTE = 30  # wrong keys from one address before it has to wait
+OPEN_SECONDS = 1.0  # how long an open service believes that there is no key
+MOST_NAMES = 10_000  # names remembered before those that wait for nothing are forgotten
 _bearer = HTTPBearer(auto_error=False, description="An API key from `slicewise keys create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key.")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request.
-
-    Args:
-        name: Of the key; `open` where none is needed.
-        role: What they may do; each role may do what those below it may.
-    """
+    """Who sent a request: the name of the key, or `open` where none is needed, and its role."""
 
     name: str
     role: Role
 
 
-ANYBODY = Caller("open", Role.ADMIN)
-"""Who calls a service that is open, which only happens on loopback."""
+ANYBODY = Caller("open", Role.ADMIN)  # of a service that is open, which is only on loopback
 
 
 class RateLimiter:
-    """Admits a steady rate with room for one minute's worth at once.
+    """Admits a steady rate a name with room for one minute's worth at once; 0 is no limit.
 
     The generic cell rate algorithm (ITU-T I.371): one number a name, the time at which its bucket
     would be empty. Every worker process counts for itself.
-
-    Args:
-        per_minute: Requests a minute for one name; 0 is no limit.
-        clock: Seconds that only go up.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,10 +48,7 @@ class RateLimiter:
         self._empty_at: dict[str, float] = {}
 
     def wait(self, name: str) -> float:
-        """Count one request; seconds until it may come again, 0 where it may come now.
-
-        A request that has to wait is not counted.
-        """
+        """Seconds until a request may come again; 0 where it may come now, and is counted."""
         if not self._per_minute:
             return 0.0
         now, each = self._clock(), 60.0 / self._per_minute
@@ -76,21 +57,13 @@ class RateLimiter:
         if late > 1e-9:
             return late
         if len(self._empty_at) >= MOST_NAMES:
-            self._forget(now)
+            self._empty_at = {known: at for known, at in self._empty_at.items() if at > now}
         self._empty_at[name] = empty_at
         return 0.0
 
-    def _forget(self, now: float) -> None:
-        self._empty_at = {name: at for name, at in self._empty_at.items() if at > now}
-
 
 class Access:
-    """Finds the caller of a request and counts what they send; one per process.
-
-    Args:
-        settings: Where the service listens, and how much one caller may send.
-        keys: Those that are valid; asked by hash, compared in constant time.
-    """
+    """Finds the caller of a request and counts what they send; one per process."""
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._keys = keys
@@ -100,30 +73,16 @@ class Access:
         self._asked_at = -math.inf
 
     async def admit(self, secret: str | None, address: str) -> Caller:
-        """The caller behind a secret.
+        """The caller behind a secret; None where none was sent.
 
-        Args:
-            secret: As it was sent; None where there was none.
-            address: Where from. Wrong keys are counted by it, and requests where nobody needs one.
+        Wrong keys are counted by the address, and so are requests where nobody needs a key.
 
         Raises:
             AccessError: No key, or none that is valid.
             RateLimitError: Too many requests, or too many wrong keys from one address.
         """
-        caller = await self._find(secret, address)
-        counted = f"address {address}" if caller is ANYBODY else f"key {caller.name}"
-        _require_no_wait(self._requests.wait(counted), "requests")
-        return caller
-
-    async def is_open(self) -> bool:
-        """Whether no key is needed: only on loopback, until the first key is made."""
-        if not self._any_key and time.monotonic() - self._asked_at >= OPEN_SECONDS:
-            self._any_key = bool(await asyncio.to_thread(self._keys.list))
-            self._asked_at = time.monotonic()
-        return not self._any_key
-
-    async def _find(self, secret: str | None, address: str) -> Caller:
         if await self.is_open():
+            _require_no_wait(self._requests.wait(f"address {address}"), "requests")
             return ANYBODY
         if not secret:
             raise AccessError(
@@ -133,15 +92,22 @@ class Access:
         if key is None:
             _require_no_wait(self._failures.wait(address), "wrong keys")
             raise AccessError("the API key is not valid", known=False)
+        _require_no_wait(self._requests.wait(f"key {key.name}"), "requests")
         return Caller(key.name, key.role)
+
+    async def is_open(self) -> bool:
+        """Whether no key is needed: only on loopback, until the first key is made."""
+        if not self._any_key and time.monotonic() - self._asked_at >= OPEN_SECONDS:
+            self._any_key = bool(await asyncio.to_thread(self._keys.list))
+            self._asked_at = time.monotonic()
+        return not self._any_key
 
 
 def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
     """A FastAPI dependency that gives the caller, who must have at least a role.
 
-    It reads `app.state.access` and leaves the caller in `request.state.caller`. FastAPI reads
-    a declared body before it asks dependencies, so a route takes the request and reads the body
-    itself (`dependencies.json_of`, `UploadRequest.results`).
+    FastAPI reads a declared body before it asks dependencies, so a route takes the request and
+    reads the body itself (`dependencies.json_of`, `UploadRequest.results`).
     """
 
     async def caller(

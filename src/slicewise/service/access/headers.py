@@ -14,8 +14,6 @@ from slicewise.service.http.problems import problem_response
 from slicewise.service.monitoring.logs import PROBES, request_id_of
 from slicewise.service.settings import PREFIX, Settings
 
-LOOPBACK_NAMES = ("localhost", "ip6-localhost")
-
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
@@ -32,13 +30,11 @@ HEADERS = {
 }
 """Sent with every response, unless the route sent its own."""
 
-_STRICT_TRANSPORT = "max-age=31536000"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    if host.lower() in LOOPBACK_NAMES:
+    if host.lower() in ("localhost", "ip6-localhost"):
         return True
     try:
         return ipaddress.ip_address(host.strip("[]").split("%")[0]).is_loopback
@@ -62,8 +58,14 @@ def require_safe(settings: Settings, keys: KeyStore) -> None:
         raise ConfigError(
             f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither"
         )
-    if settings.trusted_proxy is not None:
-        _require_address(settings.trusted_proxy)
+    if (proxy := settings.trusted_proxy) is not None:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            raise ConfigError(
+                f"{PREFIX}TRUSTED_PROXY: expected an IP address, or a network without bits of a "
+                f"host (10.0.0.0/8); got {proxy!r}"
+            ) from None
     if not is_exposed(settings):
         return
     missing = []
@@ -88,13 +90,11 @@ class SecurityHeaders:
         self._app = app
         self._headers = dict(HEADERS)
         if _is_encrypted(settings):
-            self._headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
         if settings.cors_origins:
             self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and complete the headers of its response."""
-
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -123,19 +123,19 @@ class Guard:
         self._origins = settings.cors_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 403."""
         refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
-            await self._app(scope, receive, send)
-            return
-        await problem_response(403, refusal, request_id_of(scope))(scope, receive, send)
+        answer = self._app
+        if refusal is not None:
+            answer = problem_response(403, refusal, request_id_of(scope))
+        await answer(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._exposed and not is_loopback(_name(host)):
             return "expected a Host header that names this machine"
-        if not self._exposed and _came_through_proxy(headers):
+        forwarded = [n for n in headers if n == "forwarded" or n.startswith("x-forwarded-")]
+        if not self._exposed and forwarded:
             return (
                 "expected no Forwarded or X-Forwarded-... header without a declared proxy; "
                 f"its address belongs in {PREFIX}TRUSTED_PROXY"
@@ -159,23 +159,9 @@ def _is_encrypted(settings: Settings) -> bool:
     return settings.tls_certificate is not None or settings.trusted_proxy is not None
 
 
-def _came_through_proxy(headers: Headers) -> bool:
-    return any(name == "forwarded" or name.startswith("x-forwarded-") for name in headers)
-
-
 def _name(host: str) -> str:
     """The name or address in a Host header, without its port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def _require_address(text: str) -> None:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise ConfigError(
-            f"{PREFIX}TRUSTED_PROXY: expected an IP address, or a network without bits of a host "
-            f"(10.0.0.0/8); got {text!r}"
-        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,20 +16,15 @@ from slicewise.errors import AccessError, InputError, LimitError, ManifestError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.predict import BATCH
 from slicewise.inference.results import DISCLAIMER
-from slicewise.service.access.roots import DataRoots
-from slicewise.service.http.dependencies import (
-    CurrentServices,
-    Reviewer,
-    described_json,
-    json_of,
-)
-from slicewise.service.http.evaluation_jobs import Deadline
+from slicewise.service.http.dependencies import CurrentServices, Reviewer, described_json, json_of
+from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
+from slicewise.service.prediction.uploads import failure_on
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
@@ -119,7 +115,8 @@ def measured(
         InputError: The root is no folder.
         LimitError: The folder holds too many files, or the time is up.
     """
-    task = _task(classifier)
+    info = classifier.bundle.info.task
+    task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
     skipped: list[SkippedOut] = []
     files = _files(wanted, roots, deadline)
@@ -133,46 +130,46 @@ def measured(
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
             for batch in batched(slices, BATCH):
-                found += [_measured(s, label) for s in classifier.predict(batch, tta=wanted.tta)]
+                for one in _answers(batch, classifier, tta=wanted.tta):
+                    if isinstance(one, Failure):
+                        skipped.append(SkippedOut(path=one.source, error=one.error))
+                    else:
+                        one_ = MeasuredSlice(
+                            path=one.source,
+                            label=label,
+                            predicted_class=one.label,
+                            confidence=one.confidence,
+                            decision=one.decision.value,
+                        )
+                        found.append(one_)
                 deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
-    return _counted(found, skipped, wanted, classifier.bundle.reference)
-
-
-def _measured(prediction: Prediction, label: str) -> MeasuredSlice:
-    return MeasuredSlice(
-        path=prediction.source,
-        label=label,
-        predicted_class=prediction.label,
-        confidence=prediction.confidence,
-        decision=prediction.decision.value,
-    )
-
-
-def _counted(
-    found: list[MeasuredSlice],
-    skipped: list[SkippedOut],
-    wanted: MetricsIn,
-    bundle: BundleReference,
-) -> MetricsOut:
     total = Counter(one.label for one in found)
     right = Counter(one.label for one in found if one.label == one.predicted_class)
-    correct = sum(right.values())
     return MetricsOut(
-        accuracy=correct / len(found) if found else None,
+        accuracy=right.total() / len(found) if found else None,
         total=len(found),
-        correct=correct,
-        counts={
-            label: CountOut(total=total[label], correct=right[label]) for label in sorted(total)
-        },
+        correct=right.total(),
+        counts={name: CountOut(total=total[name], correct=right[name]) for name in sorted(total)},
         skipped=skipped,
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
-        bundle=bundle,
+        bundle=classifier.bundle.reference,
     )
+
+
+def _answers(
+    slices: list[Slice], classifier: Classifier, *, tta: bool
+) -> Sequence[Prediction | Failure]:
+    """Answer in one pass; where it fails, each by itself, so that it fails for one slice."""
+    try:
+        return classifier.predict(slices, tta=tta)
+    except Exception as error:
+        if len(slices) == 1:
+            return [failure_on(slices[0].source, error)]
+    return [_answers([slice_], classifier, tta=tta)[0] for slice_ in slices]
 
 
 def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path]:
-    """The files to read, as they may be opened."""
     if wanted.paths is not None:
         return [roots.find(path) for path in wanted.paths]
     root = roots.find(wanted.root or "")
@@ -190,8 +187,3 @@ def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path
         if len(chosen) > MOST_PATHS:
             raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got more")
     return chosen
-
-
-def _task(classifier: Classifier) -> Task:
-    task = classifier.bundle.info.task
-    return Task(task.name, task.classes, task.negative_class)

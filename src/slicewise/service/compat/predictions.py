@@ -1,7 +1,4 @@
-"""Older routes that answer for files: the names and fields of four older systems.
-
-All answer for one file, and of a series for its first key slice; `/classify_batch` takes several.
-"""
+"""Older routes that answer for a file, and of a series for its first key slice."""
 
 from __future__ import annotations
 
@@ -22,15 +19,14 @@ from slicewise.service.http.dependencies import (
     RequestOrigin,
     Upload,
     UploadRequest,
+    answered,
     described_upload,
 )
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem, documented
 from slicewise.service.http.routes.sample import SampleOptions, drawn
-from slicewise.service.http.schemas import input_problem
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.results import (
-    PredictionOptions,
     PredictionRequest,
     PredictionResults,
     RecordedPrediction,
@@ -38,8 +34,7 @@ from slicewise.service.prediction.results import (
 from slicewise.service.prediction.uploads import Upload as UploadedFile
 
 router = APIRouter(tags=["older routes"])
-OLD_NAMES = {"no_tumor": "notumor"}
-"""Class names as the older clients know them."""
+OLD_NAMES = {"no_tumor": "notumor"}  # class names as the older clients know them
 
 NO_TUMOR, TUMOR = "No Tumor", "Tumor"
 _DECISIONS = {
@@ -56,24 +51,7 @@ class SaveCamQuery(PredictQuery):
     save_cam: bool = Field(False, description="Send the overlay as base64 PNG; nothing is saved.")
 
     def drawing(self) -> Drawing | None:
-        """The heat map, where it is asked for."""
         return Drawing() if self.save_cam or self.explain else None
-
-
-class GradcamQuery(OptionsQuery):
-    """Options of `/classify_with_gradcam`: the heat map always comes."""
-
-    def drawing(self) -> Drawing:
-        """The heat map."""
-        return Drawing()
-
-
-class ApiQuery(OptionsQuery):
-    """Options of `/api/predict`: both pictures always come."""
-
-    def drawing(self) -> Drawing:
-        """Slice and heat map."""
-        return Drawing(original=True)
 
 
 class _Common(ResponseModel):
@@ -88,8 +66,6 @@ class _Common(ResponseModel):
 
 class PredictOut(_Common):
     """What `/predict` answers."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     success: bool = True
     predicted_class: str = Field(description="`notumor` for no tumor.")
@@ -176,7 +152,7 @@ async def classify_batch(upload: Upload, query: Options) -> Response:
         lambda: BinaryBatch(
             predictions=[BinaryOut(**_binary(one)) for one in results.predictions],
             count=len(results.predictions),
-            errors=[input_problem(failure) for failure in results.failures],
+            errors=InputProblem.of(results.failures),
         )
     )
 
@@ -184,14 +160,12 @@ async def classify_batch(upload: Upload, query: Options) -> Response:
 @router.post(
     "/classify_with_gradcam",
     summary="Tumor or not, with heat map",
-    **described_upload(GradcamQuery),
+    **described_upload(OptionsQuery),
 )
-async def classify_with_gradcam(
-    upload: Upload, query: Annotated[GradcamQuery, Query()]
-) -> BinaryWithOverlay:
+async def classify_with_gradcam(upload: Upload, query: Options) -> BinaryWithOverlay:
     """Of a series, its first key slice."""
     _require_negative_class(upload)
-    results = await upload.results(query, most=1)
+    results = await upload.results(query, most=1, drawing=Drawing())
     key = results.key_prediction()
     overlay = "" if key.pictures is None else key.pictures.heatmap
     return BinaryWithOverlay(**_binary(key, results), gradcam_overlay=overlay)
@@ -216,10 +190,10 @@ async def predict(upload: Upload, query: Annotated[SaveCamQuery, Query()]) -> Pr
     )
 
 
-@router.post("/api/predict", summary="Older name of /v1/explain", **described_upload(ApiQuery))
-async def api_predict(upload: Upload, query: Annotated[ApiQuery, Query()]) -> ApiPredictOut:
+@router.post("/api/predict", summary="Older name of /v1/explain", **described_upload(OptionsQuery))
+async def api_predict(upload: Upload, query: Options) -> ApiPredictOut:
     """One file; of a series, its first key slice."""
-    results = await upload.results(query, most=1)
+    results = await upload.results(query, most=1, drawing=Drawing(original=True))
     return ApiPredictOut(**_ranked(results))
 
 
@@ -232,38 +206,28 @@ async def random_test(
     origin: RequestOrigin, services: CurrentServices, query: SampleOptions
 ) -> RandomTestOut:
     """The answer is recorded like any other."""
-    engine, options = services.engine, PredictionOptions(Drawing(original=True))
+    engine, drawing = services.engine, Drawing(original=True)
     with engine.admission.admit() as admission:
         content, seed, label = await engine.work(drawn, query.seed, query.label)
         file = UploadedFile.of("synthetic.png", content)
-        results = await engine.answer(PredictionRequest([file], admission, origin, options))
+        results = await answered(engine, PredictionRequest([file], admission, origin, drawing))
     return RandomTestOut(**_ranked(results), true_label=old_name(label), seed=seed)
 
 
-def notes_on(recorded: RecordedPrediction, results: PredictionResults | None) -> str:
-    """Decision and reasons in words; of a rejected picture, that it has no answer.
-
-    Args:
-        results: All of the request, where this one stands for all of them.
-    """
-    why = reasons_text(recorded.prediction.reasons)
-    decision = _DECISIONS[recorded.prediction.decision] + (f" ({why})" if why else "")
-    slices, unread = (len(results.predictions), len(results.failures)) if results else (1, 0)
-    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
-    bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
-    return f"{decision}. {one}{bad}{DISCLAIMER}"
-
-
 def old_name(label: str) -> str:
-    """A class name as the older clients know it."""
     return OLD_NAMES.get(label, label)
 
 
 def _common(recorded: RecordedPrediction, results: PredictionResults | None) -> dict[str, Any]:
-    """The fields of `_Common`; `results` as in `notes_on`."""
+    """The fields of `_Common`; `results` are all of the request, where this one stands for all."""
     prediction = recorded.prediction
     same = {name: getattr(prediction, name) for name in ("decision", "reasons", "source", "bundle")}
-    return {"notes": notes_on(recorded, results), "id": recorded.id, **same}
+    why = reasons_text(prediction.reasons)
+    decision = _DECISIONS[prediction.decision] + (f" ({why})" if why else "")
+    slices, unread = (len(results.predictions), len(results.failures)) if results else (1, 0)
+    one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
+    bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
+    return {"notes": f"{decision}. {one}{bad}{DISCLAIMER}", "id": recorded.id, **same}
 
 
 def _binary(
@@ -286,7 +250,6 @@ def _binary(
 
 
 def _ranked(results: PredictionResults) -> dict[str, Any]:
-    """The fields of `ApiPredictOut`."""
     key = results.key_prediction()
     ranked = sorted(key.prediction.probabilities.items(), key=lambda pair: -pair[1])
     return {
@@ -303,6 +266,5 @@ def _require_negative_class(upload: UploadRequest) -> None:
 
 
 def _architecture(upload: UploadRequest, answered: BundleReference) -> str:
-    """Of the bundle that answered, main or challenger."""
     bundles = (classifier.bundle for classifier in upload.services.engine.classifiers.values())
     return next(b.info.origin.architecture for b in bundles if b.reference == answered)

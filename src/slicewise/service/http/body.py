@@ -1,7 +1,4 @@
-"""Bodies of requests: ended where too large or too slow, and multipart forms in memory.
-
-Nothing of a body is ever written to disk.
-"""
+"""Bodies of requests: ended where too large or too slow, and never written to disk."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
@@ -50,7 +46,6 @@ class BodyLimit:
         self._seconds = settings.body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with a body that ends."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,18 +77,12 @@ class BodyLimit:
 
 
 def has_files(headers: Headers) -> bool:
-    """Whether a body is declared a multipart form."""
     kind = headers.get("content-type", "").split(";")[0]
     return kind.strip().lower() == "multipart/form-data"
 
 
 class _Body:
-    """What is read of a body, and until when.
-
-    Args:
-        most: Bytes of it.
-        waits: Whether the client sends it only when asked (Expect: 100-continue).
-    """
+    """What is read of a body; one that `waits` is sent only when asked for (100-continue)."""
 
     def __init__(self, receive: Receive, most: int, seconds: float, *, waits: bool) -> None:
         self._receive = receive
@@ -106,11 +95,7 @@ class _Body:
         self.too_large = f"expected a body of at most {most:,} bytes, got more"
 
     async def receive(self) -> Message:
-        """The next part of the body.
-
-        Raises:
-            HTTPException: 413 or 408.
-        """
+        """The next part of the body; HTTPException with 413 or 408."""
         message = await self._next()
         if self._read > self._most:
             raise HTTPException(413, self.too_large)
@@ -142,12 +127,7 @@ class _Body:
         return message
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Form:
-    """A multipart body: files, and text by field."""
-
-    uploads: tuple[Upload, ...]
-    texts: dict[str, str]
+Form = tuple[list[Upload], dict[str, str]]  # files, and text by field
 
 
 class _InMemory(MultiPartParser):
@@ -165,7 +145,6 @@ class _InMemory(MultiPartParser):
         self.ended = False
 
     def on_end(self) -> None:
-        """Note that the closing boundary was there."""
         self.ended = True
 
 
@@ -173,9 +152,6 @@ async def read_form(
     request: Request, admission: Admission, *, most: int, texts: Collection[str] = ()
 ) -> Form:
     """Read a multipart body, which nobody has read yet.
-
-    Args:
-        admission: Counts the bytes.
 
     Raises:
         HTTPException: 415 where it is no multipart body; 400 where it is broken, or has more files
@@ -211,21 +187,21 @@ def _form_of(form: FormData, known: Collection[str]) -> Form:
     files: list[tuple[str, bytes]] = []
     texts: dict[str, str] = {}
     for field, value in form.multi_items():
+        shown = repr(field[:40])
         if isinstance(value, UploadFile):
-            _require(field in FILE_FIELDS, f"files in the field `file`; got one in {_shown(field)}")
+            _require(field in FILE_FIELDS, f"files in the field `file`; got one in {shown}")
             content = value.file.read()
             if content or value.filename:  # a browser sends an empty part for an empty choice
                 files.append((value.filename or "", content))
         elif value or field not in FILE_FIELDS:
-            got = "text in a field for files" if field in FILE_FIELDS else f"field {_shown(field)}"
-            _require(
-                field in known, f"no other fields than {', '.join(['file', *known])}; got {got}"
-            )
+            got = "text in a field for files" if field in FILE_FIELDS else f"field {shown}"
+            fields = ", ".join(["file", *known])
+            _require(field in known, f"no other fields than {fields}; got {got}")
             texts[field] = value
     _require(bool(files), "at least one file in the field `file`, got none")
     names = distinct([shown_name(name) for name, _ in files])
-    uploads = (Upload.of(name, content) for name, (_, content) in zip(names, files, strict=True))
-    return Form(tuple(uploads), texts)
+    uploads = [Upload.of(name, content) for name, (_, content) in zip(names, files, strict=True)]
+    return uploads, texts
 
 
 def shown_name(given: str) -> str:
@@ -237,23 +213,17 @@ def shown_name(given: str) -> str:
 
 def distinct(names: Sequence[str]) -> list[str]:
     """The names, those that were there before with a number that makes them their own."""
-    taken: set[str] = set()
+    taken: dict[str, None] = {}
     seen: Counter[str] = Counter()
-    result = []
     for name in names:
         other = name
         while other in taken:
             seen[name] += 1
             other = f"{name} ({seen[name] + 1})"
-        taken.add(other)
-        result.append(other)
-    return result
+        taken[other] = None
+    return list(taken)
 
 
 def _require(right: bool, expected: str) -> None:
     if not right:
         raise HTTPException(422, f"expected {expected}")
-
-
-def _shown(field: str) -> str:
-    return repr(field[:40])

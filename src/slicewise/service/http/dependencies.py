@@ -19,13 +19,9 @@ from slicewise.service.http.body import read_form
 from slicewise.service.http.problems import AnswerlessError, documented
 from slicewise.service.monitoring.logs import request_id_of, route_of
 from slicewise.service.prediction.admission import AdmissionControl
+from slicewise.service.prediction.engine import Engine
 from slicewise.service.prediction.pictures import Drawing
-from slicewise.service.prediction.records import Origin
-from slicewise.service.prediction.results import (
-    PredictionOptions,
-    PredictionRequest,
-    PredictionResults,
-)
+from slicewise.service.prediction.results import Origin, PredictionRequest, PredictionResults
 from slicewise.service.services import Services
 
 Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
@@ -33,8 +29,7 @@ Reviewer = Annotated[Caller, Depends(caller_dependency(Role.REVIEW))]
 
 Model = TypeVar("Model", bound=BaseModel)
 
-PART = 256 * 1024
-"""Bytes of an answer that are handed over at a time."""
+PART = 256 * 1024  # bytes of an answer that are handed over at a time
 
 
 async def _services(request: Request) -> Services:  # FastAPI gives a plain function a thread
@@ -66,10 +61,6 @@ class OptionsQuery(BaseModel):
         """What is drawn of a prediction."""
         return None
 
-    def options(self) -> PredictionOptions:
-        """What the engine gets."""
-        return PredictionOptions(self.drawing(), self.tta, self.threshold)
-
 
 class PredictQuery(OptionsQuery):
     """How predictions are wanted, where a picture may come with them."""
@@ -77,12 +68,18 @@ class PredictQuery(OptionsQuery):
     explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
 
     def drawing(self) -> Drawing | None:
-        """The heat map, where it is asked for."""
         return Drawing() if self.explain else None
 
 
 Options = Annotated[OptionsQuery, Query()]
-PredictOptions = Annotated[PredictQuery, Query()]
+
+
+async def answered(engine: Engine, request: PredictionRequest) -> PredictionResults:
+    """Results with at least one prediction; AnswerlessError without any, or as `Engine.answer`."""
+    results = await engine.answer(request)
+    if not results.predictions:
+        raise AnswerlessError(results.failures)
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +90,30 @@ class UploadRequest:
     origin: Origin
     services: Services
 
-    async def results(self, query: OptionsQuery, *, most: int | None = None) -> PredictionResults:
-        """Read the files and answer for them.
+    async def results(
+        self, query: OptionsQuery, *, most: int | None = None, drawing: Drawing | None = None
+    ) -> PredictionResults:
+        """Read the files and answer for them; form fields come before options of the query.
 
         Args:
-            query: Options from the query; form fields of the same names come first.
             most: Files it may hold; None for the setting.
+            drawing: What is always drawn; None for what the options ask for.
 
         Raises:
-            AnswerlessError: None of its files could be answered.
             HTTPException: The body is not as it must be.
-            SliceWiseError: As `Engine.answer` raises.
+            SliceWiseError: As `answered` raises.
         """
         engine, settings = self.services.engine, self.services.settings
         names = tuple(type(query).model_fields)
         with engine.admission.admit(sending=True) as admission:
-            form = await read_form(
+            uploads, texts = await read_form(
                 self.request, admission, most=most or settings.max_files, texts=names
             )
             admission.take_place()
-            options = _with_fields(query, form.texts).options()
-            wanted = PredictionRequest(form.uploads, admission, self.origin, options)
-            results = await engine.answer(wanted)
-        if not results.predictions:
-            raise AnswerlessError(results.failures)
-        return results
+            asked = _with_fields(query, texts)
+            how = drawing or asked.drawing(), asked.tta, asked.threshold
+            wanted = PredictionRequest(uploads, admission, self.origin, *how)
+            return await answered(engine, wanted)
 
     async def reply(self, make: Callable[[], BaseModel]) -> Response:
         """A response whose JSON is written in a thread: with many pictures it takes a while."""
@@ -145,11 +141,7 @@ class CountedResponse(Response):
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it in parts, each once the client has taken the one before.
-
-        Raises:
-            OverloadError: Too much waits for others to take it.
-        """
+        """Send it in parts, each once the client has taken the one before, or OverloadError."""
         with self._admission.answering(len(self.body)):
             head = {"status": self.status_code, "headers": self.raw_headers}
             await send({"type": "http.response.start", **head})
@@ -173,18 +165,18 @@ def described_upload(options: type[BaseModel], *, several: bool = False) -> dict
         "required": ["file"],
         "additionalProperties": False,
     }
-    return _described_body("multipart/form-data", schema, 400, 408, 413, 415, 422, 500)
+    return _described_body("multipart/form-data", schema, 500)
 
 
 def described_json(model: type[BaseModel], *statuses: int) -> dict[str, Any]:
     """The same of a route with a JSON body, which `json_of` reads."""
-    schema = model.model_json_schema()
-    return _described_body("application/json", schema, 400, 408, 413, 415, 422, *statuses)
+    return _described_body("application/json", model.model_json_schema(), *statuses)
 
 
 def _described_body(media: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:
     body = {"required": True, "content": {media: {"schema": schema}}}
-    return {"openapi_extra": {"requestBody": body}, "responses": documented(*statuses)}
+    responses = documented(400, 408, 413, 415, 422, *statuses)
+    return {"openapi_extra": {"requestBody": body}, "responses": responses}
 
 
 async def json_of(request: Request, model: type[Model]) -> Model:
@@ -208,11 +200,7 @@ async def json_of(request: Request, model: type[Model]) -> Model:
 
 
 def _with_fields(query: OptionsQuery, texts: Mapping[str, str]) -> OptionsQuery:
-    """Options with those of form fields in place of those of the query.
-
-    Raises:
-        RequestValidationError: A value is not as expected.
-    """
+    """Options with those of form fields in place of those of the query."""
     if not texts:
         return query
     given = query.model_dump(exclude_unset=True)

@@ -1,21 +1,89 @@
-"""Evaluations of data on the server: one at a time, and an end to each."""
+"""Evaluations of data below allowed folders of the server: one at a time, an end to each."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-from slicewise.errors import LimitError, OverloadError, SliceWiseError
-from slicewise.service.access.roots import DataRoots
+from slicewise.errors import AccessError, InputError, LimitError, OverloadError, SliceWiseError
+from slicewise.service.settings import PREFIX
 
-BUSY_S = 30
-"""When to come back while another evaluation is running, seconds."""
-
+BUSY_S = 30  # when to come back while another evaluation is running, seconds
+_INDEX = re.compile(r"#\d+$")
+_OUTSIDE = f"expected a path below one of the folders that the operator allows ({PREFIX}DATA_ROOTS)"
 Result = TypeVar("Result")
+
+
+class DataRoots:
+    """Allowed folders, with links in them followed; without any, nothing is allowed."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(root.resolve() for root in roots)
+        self._names = sorted({str(root) for root in (*roots, *self._roots)}, key=len, reverse=True)
+
+    def find(self, given: str) -> Path:
+        """The file or folder that a request names: absolute, or relative to one of the roots.
+
+        Raises:
+            AccessError: It lies outside, itself or by a link; what is there is not looked at.
+            InputError: There is none.
+        """
+        candidates = [self._resolved(root / given) for root in self._roots]
+        inside = [path for path in candidates if self.holds(path)]
+        if not inside:
+            raise AccessError(_OUTSIDE, known=True)
+        found = next((path for path in inside if os.path.exists(path)), None)  # noqa: PTH110 (never raises)
+        if found is None:
+            raise InputError("expected a file or folder below an allowed folder; there is none")
+        if not (found.is_file() or found.is_dir()):  # a pipe would be waited for for ever
+            raise InputError("expected a file or folder below an allowed folder; got neither")
+        return found
+
+    def holds(self, path: Path) -> bool:
+        return any(path.is_relative_to(root) for root in self._roots)
+
+    def require_all(self, references: Iterable[str | Path]) -> None:
+        """Check what a file below a root names: files, or `file#index` as `read_slice` takes them.
+
+        Raises:
+            AccessError: One lies outside, itself or by a link.
+            InputError: One is no file.
+        """
+        for reference in map(str, references):
+            whole, file = Path(reference), Path(_INDEX.sub("", reference))
+            if not all(self.holds(self._resolved(path)) for path in (whole, file)):
+                raise AccessError(_OUTSIDE, known=True)
+            if file.exists() and not file.is_file():
+                raise InputError("expected files; got something else")
+
+    def hidden(self, text: str) -> str:
+        """A text without the places of the roots on this machine."""
+        for name in self._names:
+            text = text.replace(f"{name}/", "").replace(name, ".")
+        return text
+
+    def hidden_in(self, found: Any) -> Any:
+        """What JSON can say, with every text in it as `hidden` gives it."""
+        if isinstance(found, str):
+            return self.hidden(found)
+        if isinstance(found, dict):
+            return {self.hidden(name): self.hidden_in(value) for name, value in found.items()}
+        if isinstance(found, list):
+            return [self.hidden_in(value) for value in found]
+        return found
+
+    def _resolved(self, path: Path) -> Path:
+        try:
+            return path.resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise InputError("expected a path that a file can have") from None
 
 
 class Deadline:
@@ -30,11 +98,7 @@ class Deadline:
         self._ends_at = -math.inf
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Go on, or not.
-
-        Raises:
-            LimitError: The time is up.
-        """
+        """Go on; LimitError where the time is up."""
         if time.monotonic() > self._ends_at:
             raise LimitError(
                 f"{what}: expected to end within {self._seconds:g} s, got {done} of {total}; "
@@ -43,12 +107,7 @@ class Deadline:
 
 
 class EvaluationJobs:
-    """Runs one evaluation at a time, beside the requests for single files.
-
-    Args:
-        roots: Their places are taken out of every error.
-        seconds: For one evaluation.
-    """
+    """Runs one evaluation at a time, beside the requests for single files; so many seconds each."""
 
     def __init__(self, roots: DataRoots, seconds: float) -> None:
         self.roots = roots
@@ -57,14 +116,10 @@ class EvaluationJobs:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="evaluation")
 
     def close(self) -> None:
-        """Begin no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, job: Callable[[DataRoots, Deadline], Result]) -> Result:
         """Run a job in a thread; it ends too where nobody waits for it any more.
-
-        Args:
-            job: Gets the roots below which it may read, and what to tell its progress.
 
         Raises:
             OverloadError: Another one is running.

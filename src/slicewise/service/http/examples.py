@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -13,51 +13,41 @@ from slicewise import __version__
 
 ID = "5f0c8f2a6d4c4a0e9f4be1f0a7d3c291"
 _PNG = "iVBORw0…"
-_WRITTEN = "2026-03-01T09:30:00Z"
 _CLASSES = {"glioma": 0.971, "meningioma": 0.015, "no_tumor": 0.009, "pituitary": 0.005}
 _ACCURACY = {"accuracy": {"value": 0.9, "ci_low": 0.86, "ci_high": 0.93}}
 _BUNDLE = {"name": "four-class", "version": "0.1.0", "sha256": "0" * 64}
 
 VALUES: dict[str, Any] = {
-    "id": ID,
-    "prediction_id": ID,
+    **dict.fromkeys(("id", "prediction_id"), ID),
+    **dict.fromkeys(
+        ("label", "class", "predicted_class", "classification", "true_label"), "glioma"
+    ),
+    **dict.fromkeys(("probability", "confidence"), 0.971),
+    **dict.fromkeys(("tumor_flag", "has_tumor"), True),
+    **dict.fromkeys(("timing_ms", "latency_ms"), 41.2),
+    **dict.fromkeys(("gradcam", "gradcam_overlay", "original"), _PNG),
+    **dict.fromkeys(("model_type", "architecture"), "resnetv2_50_stages3"),
     "source": "slice.png",
     "path": "glioma/b.png",
     "error": "expected an image, got an empty file",
-    "label": "glioma",
-    "class": "glioma",
-    "predicted_class": "glioma",
-    "classification": "glioma",
-    "true_label": "glioma",
     "probabilities": _CLASSES,
     "all_probabilities": {"glioma": 0.971, "notumor": 0.009},
-    "probability": 0.971,
-    "confidence": 0.971,
     "tumor_probability": 0.991,
-    "tumor_flag": True,
-    "has_tumor": True,
     "threshold": 0.41,
     "prediction_set": ["glioma"],
     "decision": "accept",
     "reasons": [],
     "notes": "accepted.",
-    "timing_ms": 41.2,
-    "latency_ms": 41.2,
     "plane": "axial",
-    "created": _WRITTEN,
+    "created": "2026-03-01T09:30:00Z",
     "caller": "ward-3",
     "arm": "main",
-    "gradcam": _PNG,
-    "gradcam_overlay": _PNG,
-    "original": _PNG,
     "seed": 7,
     "count": 1,
     "total": 10,
     "correct": 9,
     "accuracy": 0.9,
     "model_name": "four_class",
-    "model_type": "resnetv2_50_stages3",
-    "architecture": "resnetv2_50_stages3",
 }
 """By the name of a field, whatever model has it."""
 
@@ -69,12 +59,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "key_slices": ["scan.zip!12.dcm", "scan.zip!13.dcm", "scan.zip!11.dcm"],
     },
     "StudyPredictionOut": {"source": "scan.zip", "decision": "review", "reasons": ["low_trust"]},
-    "ExplanationOut": {
-        "heatmap": _PNG,
-        "original": _PNG,
-        "target": "glioma",
-        "peak": [201, 174],
-    },
+    "ExplanationOut": {"heatmap": _PNG, "target": "glioma", "peak": [201, 174]},
     "FeedbackOut": {"id": "0c1d" * 8, "agree": False, "label": "meningioma", "note": "falx"},
     "FeedbackTaken": {"id": "0c1d" * 8},
     "RecordOut": {
@@ -107,9 +92,8 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "version": "0.1.0",
         "slicewise_version": __version__,
     },
-    "AliveOut": {"version": __version__},
     "ReadyOut": {"waiting": 0},
-    "HealthOut": {"model_loaded": True, "version": __version__},
+    "HealthOut": {"model_loaded": True},
     "BinaryOut": {
         "predicted_class": 1,
         "predicted_label": "Tumor",
@@ -148,14 +132,7 @@ def _models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def example_of(model: type) -> dict[str, Any]:
-    """A made-up value of every field of a model, as JSON.
-
-    Args:
-        model: A pydantic model or a dataclass.
-
-    Raises:
-        KeyError: A field that must be given has no value here.
-    """
+    """A made-up value of every field of a model or dataclass; KeyError where there is none."""
     own = {
         name: value
         for each in reversed(model.__mro__)
@@ -191,5 +168,11 @@ def _nested(hint: Any) -> Any:
     for inner in get_args(hint):
         if (found := _nested(inner)) is not None:
             kind = get_origin(hint)
-            return [found] if kind is list else {"glioma": found} if kind is dict else found
+            return (
+                [found]
+                if kind in (list, Sequence)
+                else {"glioma": found}
+                if kind is dict
+                else found
+            )
     return None

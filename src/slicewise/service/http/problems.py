@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,21 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from slicewise.errors import (
-    AccessError,
-    AuditError,
-    ConfigError,
-    EvaluationError,
-    FeedbackError,
-    InputError,
-    InternalError,
-    LimitError,
-    ManifestError,
-    MissingExtraError,
-    OverloadError,
-    RateLimitError,
-    SliceWiseError,
-)
+from slicewise import errors
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.monitoring.logs import request_id_of, route_of
@@ -36,18 +22,18 @@ from slicewise.service.monitoring.logs import request_id_of, route_of
 PROBLEM_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:slicewise:problem:"
 
-_STATUSES: tuple[tuple[type[SliceWiseError], HTTPStatus], ...] = (
-    (InternalError, HTTPStatus.INTERNAL_SERVER_ERROR),
-    (LimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (FeedbackError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (ManifestError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (EvaluationError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
-    (OverloadError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (RateLimitError, HTTPStatus.TOO_MANY_REQUESTS),
-    (AuditError, HTTPStatus.SERVICE_UNAVAILABLE),
+_UNPROCESSABLE = (
+    *(errors.InputError, errors.ConfigError, errors.FeedbackError, errors.ManifestError),
+    errors.EvaluationError,
+)
+_STATUSES: tuple[tuple[type[errors.SliceWiseError], HTTPStatus], ...] = (
+    (errors.InternalError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (errors.LimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    *((kind, HTTPStatus.UNPROCESSABLE_ENTITY) for kind in _UNPROCESSABLE),
+    (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
+    (errors.OverloadError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.RateLimitError, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.AuditError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 """The first that fits counts."""
 
@@ -63,6 +49,10 @@ class InputProblem(BaseModel):
     source: str = Field(description="Name of the file as it was sent, then the part of it.")
     error: str = Field(description="What was expected and what was got.")
 
+    @classmethod
+    def of(cls, failures: Iterable[Failure]) -> list[InputProblem]:
+        return [cls(source=one.source, error=one.error) for one in failures]
+
 
 class Problem(ResponseModel):
     """A problem document (RFC 9457)."""
@@ -75,7 +65,7 @@ class Problem(ResponseModel):
     errors: list[InputProblem] | None = Field(None, description="By input, where there are more.")
 
 
-class AnswerlessError(InputError):
+class AnswerlessError(errors.InputError):
     """None of the inputs of a request could be answered."""
 
     def __init__(self, failures: Sequence[Failure]) -> None:
@@ -119,33 +109,28 @@ def problem_response(
         status=status,
         detail=detail,
         instance=_urn(request_id),
-        errors=None
-        if errors is None
-        else [InputProblem(source=one.source, error=one.error) for one in errors],
+        errors=None if errors is None else InputProblem.of(errors),
     )
     content = problem.model_dump_json(exclude_none=True)
     return Response(content, status, dict(headers or {}), media_type=PROBLEM_TYPE)
 
 
 def failure_response(request_id: str) -> Response:
-    """The answer where something failed that should not have: it says nothing but its id."""
     return problem_response(500, "the service failed; its log has this request id", request_id)
 
 
 def ending_response(request_id: str) -> Response:
-    """The answer to a request that was not done when the service had to end."""
     again = {"Retry-After": str(_RETRY_AFTER_S)}
     return problem_response(503, "the service is ending; ask again", request_id, headers=again)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of an application with a problem document."""
-    app.exception_handler(SliceWiseError)(_on_slicewise_error)
+    app.exception_handler(errors.SliceWiseError)(_on_slicewise_error)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http)
 
 
-async def _on_slicewise_error(request: Request, error: SliceWiseError) -> Response:
+async def _on_slicewise_error(request: Request, error: errors.SliceWiseError) -> Response:
     status = _status_of(error)
     if status is None:  # a bundle, a run: nothing that a request can do wrong
         raise error
@@ -154,14 +139,20 @@ async def _on_slicewise_error(request: Request, error: SliceWiseError) -> Respon
             "failure on an input", route=route_of(request.scope), exc_info=error.__cause__ or error
         )
     # What the audit log says of itself may name a place on the server.
-    detail = _AUDIT_DETAIL if isinstance(error, AuditError) else str(error)
-    errors = error.failures if isinstance(error, AnswerlessError) else None
-    headers = _headers_of(error)
-    return problem_response(status, detail, _id_of(request), headers=headers, errors=errors)
+    detail = _AUDIT_DETAIL if isinstance(error, errors.AuditError) else str(error)
+    failures = error.failures if isinstance(error, AnswerlessError) else None
+    later = _RETRY_AFTER_S if isinstance(error, errors.AuditError) else None
+    again = getattr(error, "retry_after_s", later)
+    headers = {} if again is None else {"Retry-After": str(again)}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem_response(
+        status, detail, request_id_of(request.scope), headers=headers, errors=failures
+    )
 
 
-def _status_of(error: SliceWiseError) -> int | None:
-    if isinstance(error, AccessError):
+def _status_of(error: errors.SliceWiseError) -> int | None:
+    if isinstance(error, errors.AccessError):
         return HTTPStatus.FORBIDDEN if error.known else HTTPStatus.UNAUTHORIZED
     if isinstance(error, AnswerlessError) and all(
         isinstance(one, InternalFailure) for one in error.failures
@@ -170,33 +161,18 @@ def _status_of(error: SliceWiseError) -> int | None:
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), None)
 
 
-def _headers_of(error: SliceWiseError) -> dict[str, str]:
-    if isinstance(error, OverloadError | RateLimitError):
-        return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, AuditError):
-        return {"Retry-After": str(_RETRY_AFTER_S)}
-    if isinstance(error, AccessError) and not error.known:
-        return {"WWW-Authenticate": "Bearer"}
-    return {}
-
-
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
-    return problem_response(422, _wrong_values(error.errors()), _id_of(request))
-
-
-def _wrong_values(errors: Sequence[Mapping[str, Any]]) -> str:
     """What pydantic found, without the values that were sent."""
-    parts = [(".".join(str(step) for step in one["loc"]), one["msg"]) for one in errors[:5]]
-    return "; ".join(f"{where}: {what}" if where else str(what) for where, what in parts)
+    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
+    detail = "; ".join(f"{where}: {what}" if where else str(what) for where, what in found)
+    return problem_response(422, detail, request_id_of(request.scope))
 
 
 async def _on_http(request: Request, error: HTTPException) -> Response:
     detail = error.detail or _title(error.status_code)
-    return problem_response(error.status_code, detail, _id_of(request), headers=error.headers)
-
-
-def _id_of(request: Request) -> str:
-    return request_id_of(request.scope)
+    return problem_response(
+        error.status_code, detail, request_id_of(request.scope), headers=error.headers
+    )
 
 
 def _title(status: int) -> str:

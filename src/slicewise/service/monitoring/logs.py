@@ -27,6 +27,7 @@ UNMATCHED = "unmatched"
 PROBES = ("/healthz", "/readyz", "/health", "/api/health")
 """Routes that only ask whether the service is there: often, and in plain HTTP, past the proxy."""
 
+_HEADER = REQUEST_ID_HEADER.lower().encode()
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _FRAMES = 12
 _QUIET = (*PROBES, "/metrics")
@@ -91,25 +92,19 @@ class RequestLog:
         *,
         behind_proxy: bool = False,
     ) -> None:
-        """Wrap an application.
-
-        Args:
-            metrics: Where responses are counted.
-            on_end: The same for the answer to a request that the end of the service cuts off.
-            behind_proxy: Whether a declared proxy stands before the service; only then the id
-                that a request brings is taken. Anybody else could choose that of another request,
-                or one that says who a patient is.
-        """
+        # Only a declared proxy may bring an id: anybody else could choose that of another request,
+        # or one that says who a patient is.
         self._app, self._metrics = app, metrics
         self._on_failure, self._on_end = on_failure, on_end
         self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and look at what comes back."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = (_id_given(scope) if self._behind_proxy else None) or uuid.uuid4().hex
+        given = dict(scope["headers"]).get(_HEADER, b"").decode("latin-1")
+        accepted = self._behind_proxy and _ACCEPTED_ID.fullmatch(given)
+        request_id = given if accepted else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         seen = _Seen(receive, send, request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -170,7 +165,7 @@ class _Seen:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            header = (REQUEST_ID_HEADER.lower().encode(), self._request_id.encode())
+            header = (_HEADER, self._request_id.encode())
             message = {**message, "headers": [*message.get("headers", ()), header]}
         self.bytes_out += len(message.get("body", b""))
         await self._send(message)
@@ -179,12 +174,6 @@ class _Seen:
 def route_of(scope: Scope) -> str:
     """Template of the route that answered, such as `/v1/predictions/{id}`."""
     return getattr(scope.get("route"), "path", None) or UNMATCHED
-
-
-def _id_given(scope: Scope) -> str | None:
-    """The id that a request brings, where it is a plain one."""
-    given = dict(scope["headers"]).get(REQUEST_ID_HEADER.lower().encode(), b"").decode("latin-1")
-    return given if _ACCEPTED_ID.fullmatch(given) else None
 
 
 def _without_foreign_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -210,5 +199,4 @@ def _where_it_failed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _module(filename: str) -> str:
-    """The last two parts of a source file's path."""
     return "/".join(filename.replace("\\", "/").split("/")[-2:])

@@ -5,48 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Lock
 
 from slicewise.errors import OverloadError
 
 
+@dataclass(slots=True, eq=False)
 class AdmissionControl:
-    """Counts what is admitted; used from the event loop only, but for pixels, which have a lock.
+    """Counts what is admitted; used from the event loop only, but for pixels, which have a lock."""
 
-    Args:
-        size: Most bytes of uploads.
-        pixels: Most decoded pixels.
-        answers: Most bytes of pictures and of answers that clients have not taken yet.
-        seconds_per_slice: Measured, to tell others when to come back.
-    """
-
-    def __init__(
-        self,
-        slices: int,
-        size: int,
-        pixels: int,
-        answers: int,
-        seconds_per_slice: Callable[[], float],
-    ) -> None:
-        self.most_slices = slices
-        self.most_bytes = size
-        self.most_pixels = pixels
-        self.most_answer_bytes = answers
-        self.lock = Lock()
-        self._seconds_per_slice = seconds_per_slice
-        self.waiting = 0
-        """Slices in work; a request counts one until it is known how many it holds."""
-        self.bytes_held = 0
-        self.pixels_held = 0
-        self.answers_held = 0
+    most_slices: int
+    most_bytes: int  # of uploads
+    most_pixels: int  # decoded
+    most_answer_bytes: int  # of pictures, and of answers that clients have not taken yet
+    seconds_per_slice: Callable[[], float]  # measured, to tell others when to come back
+    waiting: int = 0  # slices in work; a request counts one until it is known how many it holds
+    bytes_held: int = 0
+    pixels_held: int = 0
+    answers_held: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     @contextmanager
     def admit(self, *, sending: bool = False) -> Iterator[Admission]:
         """Admit one request until the context ends.
 
-        Args:
-            sending: Whether its body is still to come. It takes no place then before
-                `Admission.take_place`: slow clients would take all places, and wait for nothing.
+        Where its body is still to come (`sending`), it takes no place before `take_place`: slow
+        clients would take all places, and wait for nothing.
 
         Raises:
             OverloadError: It is full.
@@ -62,11 +47,7 @@ class AdmissionControl:
 
     @contextmanager
     def answering(self, size: int) -> Iterator[None]:
-        """Count the bytes of an answer until its client has taken it.
-
-        Raises:
-            OverloadError: It is full.
-        """
+        """Count the bytes of an answer until its client has taken it, or OverloadError."""
         admission = Admission(self)
         self.require(admission.hold_answer(size))
         try:
@@ -77,12 +58,15 @@ class AdmissionControl:
     def require(self, room: bool) -> None:
         """Raise an `OverloadError` that says when to come back, unless there is room."""
         if not room:
-            wait = max(1, math.ceil(self.waiting * self._seconds_per_slice()))
+            wait = max(1, math.ceil(self.waiting * self.seconds_per_slice()))
             raise OverloadError(f"all places are taken; come back in {wait} s", wait)
 
 
 class Admission:
-    """What one request holds; made by `AdmissionControl.admit`."""
+    """What one request holds; made by `AdmissionControl.admit`.
+
+    What takes room raises OverloadError where there is none.
+    """
 
     def __init__(self, control: AdmissionControl) -> None:
         self._control = control
@@ -90,13 +74,8 @@ class Admission:
         self._holders = 1
 
     def take_place(self) -> None:
-        """Take a place, which counts as one slice until it is known how many there are.
-
-        Raises:
-            OverloadError: There is none left.
-        """
-        self._control.require(self._control.waiting < self._control.most_slices)
-        self.add_slices(1)
+        """Take a place, which counts as one slice until it is known how many there are."""
+        self._control.require(self.add_slices(1) == 1)
 
     def add_slices(self, wanted: int) -> int:
         """Take room for more slices, or for as many as there is room; returns how many."""
@@ -106,26 +85,16 @@ class Admission:
         return granted
 
     def remove_slices(self, slices: int) -> None:
-        """Give room for slices back."""
         self._control.waiting -= slices
         self._slices -= slices
 
     def hold_bytes(self, size: int) -> None:
-        """Count bytes of an upload as they are read.
-
-        Raises:
-            OverloadError: There is no room for them.
-        """
         self._control.require(self._control.bytes_held + size <= self._control.most_bytes)
         self._control.bytes_held += size
         self._bytes += size
 
     def hold_pixels(self, count: int) -> None:
-        """Count pixels as they are decoded; from any thread.
-
-        Raises:
-            OverloadError: There is no room for them.
-        """
+        """Count pixels as they are decoded; from any thread."""
         with self._control.lock:
             self._control.require(self._control.pixels_held + count <= self._control.most_pixels)
             self._control.pixels_held += count

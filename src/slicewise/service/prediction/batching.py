@@ -14,9 +14,7 @@ from slicewise.inference.decision import Threshold
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.settings import Settings
 
-FIRST_GUESS_S = 0.05
-"""Time of one slice until one was measured."""
-
+FIRST_GUESS_S = 0.05  # time of one slice until one was measured
 _REMEMBERED = 0.9  # of the time measured before, each time a pass was run
 
 
@@ -38,7 +36,6 @@ class Batcher:
     as soon as no further slice is on its way.
 
     Args:
-        classifier: Answers; others may prepare slices with it meanwhile.
         coming: Requests on their way that have slices to hand in; asked from the thread.
         arm: main or challenger, as the queue is counted.
     """
@@ -60,24 +57,18 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._changed = Condition()
         self._closed = False
-        self.seconds_per_slice = FIRST_GUESS_S
-        """What a slice took in the last passes, seconds."""
+        self.seconds_per_slice = FIRST_GUESS_S  # what one took in the last passes
         self._thread = Thread(target=self._run, name="forward", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether slices are answered."""
         return self._thread.is_alive() and not self._closed
 
     def submit(
         self, ready: Sequence[Ready], limit: Threshold, *, tta: bool
     ) -> list[Future[Answer]]:
-        """Queue slices of one request, made ready by `prepare` of this classifier.
-
-        Returns:
-            One future a slice, in their order. Cancelled ones are not run.
-        """
+        """Queue slices; one future each, in their order. Cancelled ones are not run."""
         items = [_Waiting(one, limit, tta) for one in ready]
         with self._changed:
             if self._closed:
@@ -115,7 +106,7 @@ class Batcher:
         return waiting and self._coming() > 0 and self._left_s() > 0
 
     def _left_s(self) -> float:
-        """What is left of the patience of the slice that waits longest, seconds."""
+        """What is left of the patience of the slice that waits longest."""
         return self._queue[0].since + self._patience_s - time.perf_counter()
 
     def _forward(self, items: Sequence[_Waiting], *, tta: bool) -> None:

@@ -1,19 +1,28 @@
-"""One request to its results: read, answer in shared passes, draw, record, and only then reply."""
+"""One request to its results: read, answer in shared passes, draw, record, and only then reply.
+
+A challenger without a share answers in shadow: after the reply, and for the record only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
-from threading import Event
+from threading import Event, get_ident
 from typing import Any, TypeVar
+
+import structlog
 
 from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import OverloadError
+from slicewise.imaging.batches import batched
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.inference.predict import joined
@@ -21,17 +30,13 @@ from slicewise.inference.results import SeriesAnswers
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.batching import Batcher
-from slicewise.service.prediction.pictures import Pictures, draw, not_drawn, to_draw
-from slicewise.service.prediction.records import MANY, Recorder, records_of
-from slicewise.service.prediction.results import (
-    PredictionOptions,
-    PredictionRequest,
-    PredictionResults,
-)
-from slicewise.service.prediction.shadow import Shadow
+from slicewise.service.prediction.pictures import Pictures, draw, to_draw
+from slicewise.service.prediction.results import PredictionRequest, PredictionResults, records_of
 from slicewise.service.prediction.uploads import (
     PreparedSeries,
+    PreparedSlice,
     PreparedUploads,
+    failure_on,
     limits_of,
     read_uploads,
 )
@@ -40,41 +45,29 @@ from slicewise.service.settings import MEBIBYTE, Settings
 WORKERS = 2
 """Threads that decode and draw; forward passes and the database have threads of their own."""
 
-BODIES = 4
-"""Bytes of uploads in work, in largest uploads."""
+BODIES = 4  # bytes of uploads in work, in largest uploads
+DECODED = 2  # decoded pixels in work, in largest requests
+MOST_PICTURES = 64  # slices of one request that are drawn; the answer says where there were more
+MOST_PICTURE_BYTES = 48 * MEBIBYTE  # of all pictures of one request together, as base64
+ANSWERS = 4  # bytes of pictures, and of answers that clients have not taken, in largest answers
+MANY = 64
+"""Slices of one request that are put together in a thread: meanwhile the loop serves others."""
 
-DECODED = 2
-"""Decoded pixels in work, in largest requests."""
-
-MOST_PICTURES = 64
-"""Slices of one request that are drawn; the answer says where there were more."""
-
-MOST_PICTURE_BYTES = 48 * MEBIBYTE
-"""Of all pictures of one request together, as base64."""
-
-ANSWERS = 4
-"""Bytes of pictures, and of answers that clients have not taken, in largest answers."""
-
+MOST_SHADOWED = 64  # slices that wait for the shadow; what comes beyond is answered without it
 _SALT = b"slicewise rollout"  # never changes: it would send inputs to the other bundle
 Result = TypeVar("Result")
+_Answered = list[tuple[PreparedSeries, list[str]]]
+"""Series that were answered, each with the ids of its records."""
+
+log = structlog.stdlib.get_logger("slicewise.service")
 
 
-class TrafficSplit:
-    """Which of two bundles answers an input: decided by the input alone, on every machine alike."""
+def arm_of(input_sha256: str, share: float) -> Arm:
+    """Which of two bundles answers an upload; the same on every machine, for all its slices.
 
-    def __init__(self, settings: Settings) -> None:
-        self._share = settings.challenger_share if settings.challenger is not None else 0.0
-        self.has_challenger = settings.challenger is not None
-        self.has_shadow = self.has_challenger and self._share == 0
-        """Whether the challenger runs beside the main bundle and never answers."""
-
-    def arm_of(self, input_sha256: str) -> Arm:
-        """Who answers an input; a larger share keeps every input that a smaller one gave away.
-
-        Args:
-            input_sha256: Of the uploaded bytes, hexadecimal; all slices of an upload go together.
-        """
-        return Arm.CHALLENGER if fraction_of(input_sha256) < self._share else Arm.MAIN
+    A larger share of the challenger keeps every input that a smaller one gave away.
+    """
+    return Arm.CHALLENGER if fraction_of(input_sha256) < share else Arm.MAIN
 
 
 def fraction_of(input_sha256: str) -> float:
@@ -90,12 +83,7 @@ def fraction_of(input_sha256: str) -> float:
 
 
 class Engine:
-    """Answers requests in one process; its methods are called on the event loop.
-
-    Args:
-        classifiers: The main bundle and, where there is one, its challenger.
-        store: Where every prediction is written before it is given.
-    """
+    """Answers requests in one process; its methods are called on the event loop."""
 
     def __init__(
         self,
@@ -104,11 +92,12 @@ class Engine:
         store: AuditStore,
         metrics: Metrics,
     ) -> None:
+        self.classifiers = classifiers
+        self.main = classifiers[Arm.MAIN]
         self._settings = settings
         self._limits = limits_of(settings)
         self._metrics = metrics
-        self._recorder = Recorder(store, metrics)
-        self._split = TrafficSplit(settings)
+        self._store = store
         self._coming = 0
         self._batchers = {
             arm: Batcher(classifier, settings, metrics, lambda: self._coming, arm.value)
@@ -123,30 +112,17 @@ class Engine:
         )
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._jobs: set[asyncio.Task[None]] = set()
-        self._working: dict[asyncio.Future[Any], float] = {}
+        self._working: set[asyncio.Future[Any]] = set()
+        self._busy_since: dict[int, float] = {}  # by thread, from when it took its job
         self._stops: set[Event] = set()
-        self._shadow: Shadow | None = None
-        if self._split.has_shadow:
-            challenger = self._batchers[Arm.CHALLENGER]
-            self._shadow = Shadow(
-                challenger, settings.batch_size, self._recorder, self.work, self._start
-            )
-
-    @property
-    def classifiers(self) -> dict[Arm, Classifier]:
-        """The bundles that answer, by arm."""
-        return {arm: batcher.classifier for arm, batcher in self._batchers.items()}
-
-    @property
-    def main(self) -> Classifier:
-        """The bundle that answers where no challenger does."""
-        return self._batchers[Arm.MAIN].classifier
+        self._shadow = None if settings.challenger_share else self._batchers.get(Arm.CHALLENGER)
+        self._shadowed = 0
 
     @property
     def alive(self) -> bool:
         """Whether all forward passes are run, and a thread is there to decode."""
         latest = time.monotonic() - self._settings.request_timeout_s
-        hanging = sum(began < latest for began in self._working.values())
+        hanging = sum(since < latest for since in list(self._busy_since.values()))
         return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
 
     async def answer(self, request: PredictionRequest) -> PredictionResults:
@@ -175,10 +151,20 @@ class Engine:
 
     def _working_on(self, job: Callable[..., Result], *given: Any) -> asyncio.Future[Result]:
         """What a thread works on; it is done when the thread is, whoever stops to wait."""
-        future = asyncio.get_running_loop().run_in_executor(self._workers, partial(job, *given))
-        self._working[future] = time.monotonic()
-        future.add_done_callback(self._working.pop)
+        named = partial(copy_context().run, self._timed, job, *given)  # the log has the request id
+        future = asyncio.get_running_loop().run_in_executor(self._workers, named)
+        self._working.add(future)
+        future.add_done_callback(self._working.discard)
         return future
+
+    def _timed(self, job: Callable[..., Result], *given: Any) -> Result:
+        """Run a job in the thread that calls, which is busy from now on and not since it waited."""
+        thread = get_ident()
+        self._busy_since[thread] = time.monotonic()
+        try:
+            return job(*given)
+        finally:
+            self._busy_since[thread] = math.inf
 
     async def close(self) -> None:
         """Finish what was begun beside requests, then end all threads, within `drain_s`."""
@@ -192,37 +178,46 @@ class Engine:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, request: PredictionRequest) -> PredictionResults:
-        self._check(request.options)
+        self._check(request)
         prepared = await self._read(request)
+        failures = prepared.failures
+        kept: _Answered = []
         answered: list[SeriesAnswers] = []
         records: list[PredictionRecord] = []
         for series in prepared.series:
-            answers = await self._forward(series, request)
-            count, classifier = len(answers), self.classifiers[series.arm]
-            join = partial(joined, threshold=request.options.threshold)
-            found = await self._off_loop(count, join, series.series, answers, classifier)
+            batcher = self._batchers[series.arm]
+            slices, answers = await self._forward(batcher, series.slices, request, failures)
+            if not answers:
+                continue
+            one, count = series.only(slices), len(answers)
+            join = partial(joined, threshold=request.threshold)
+            try:
+                found = await self._off_loop(count, join, one.series, answers, batcher.classifier)
+            except Exception as error:  # whatever it is, the other series are answered
+                failures.append(failure_on(one.series.source, error))
+                continue
             answered.append(found)
-            records += await self._off_loop(
-                count, records_of, series, found.answers, series.arm, request.origin
+            rows = await self._off_loop(
+                count, records_of, one, found.answers, one.arm, request.origin
             )
+            records += rows
+            kept.append((one, [row.id for row in rows]))
         # The disk works while pictures are drawn.
-        recorded = self._start(self._recorder.write(records))
-        drawn, undrawn = await self._draw_all(answered, request)
+        recorded = self._start(self._record(records))
+        drawn = await self._draw_all(answered, request, failures)
         await asyncio.shield(recorded)
         ids = [record.id for record in records]
-        if self._shadow is not None:
-            self._shadow.start(request, prepared, ids)
-        failures = [*prepared.failures, *undrawn]
+        if self._shadow is not None and ids:
+            self._start_shadow(self._shadow, request, kept, len(ids))
         return await self._off_loop(len(ids), PredictionResults.of, answered, ids, drawn, failures)
 
-    def _check(self, options: PredictionOptions) -> None:
+    def _check(self, request: PredictionRequest) -> None:
         """Refuse what a bundle that answers cannot do, before anything is decoded."""
-        silent = {Arm.CHALLENGER} if self._split.has_shadow else set()
-        for arm in self._batchers.keys() - silent:
-            classifier = self._batchers[arm].classifier
-            classifier.threshold(options.threshold)
-            if options.drawing is not None:
-                options.drawing.require_class(classifier.bundle.classes)
+        for batcher in self._batchers.values():
+            if batcher is not self._shadow:
+                batcher.classifier.threshold(request.threshold)
+                if request.drawing is not None:
+                    request.drawing.require_class(batcher.classifier.bundle.classes)
 
     async def _read(self, request: PredictionRequest) -> PreparedUploads:
         """What the files hold; where nobody waits any more, the thread is stopped."""
@@ -234,8 +229,8 @@ class Engine:
             read_uploads,
             request.uploads,
             self._limits,
-            self._split.arm_of,
-            self.classifiers.__getitem__,
+            partial(arm_of, share=self._settings.challenger_share),
+            self.classifiers,
             request.admission,
             stop,
         )
@@ -248,38 +243,80 @@ class Engine:
             self._stops.discard(stop)
             self._coming -= 1
 
-    async def _forward(self, series: PreparedSeries, request: PredictionRequest) -> list[Answer]:
-        """Answers for a series, as many slices at a time as there is room for."""
-        batcher = self._batchers[series.arm]
-        limit = batcher.classifier.threshold(request.options.threshold)
+    async def _forward(
+        self,
+        batcher: Batcher,
+        slices: Sequence[PreparedSlice],
+        request: PredictionRequest,
+        failures: list[Failure],
+    ) -> tuple[list[PreparedSlice], list[Answer]]:
+        """Answer as many slices at a time as there is room for; those that fail go to failures."""
+        limit = batcher.classifier.threshold(request.threshold)
+        answered: list[PreparedSlice] = []
         answers: list[Answer] = []
-        while len(answers) < len(series.ready):
-            left = len(series.ready) - len(answers)
-            more = request.admission.add_slices(min(left, self._settings.batch_size) - 1)
-            window = series.ready[len(answers) : len(answers) + 1 + more]
-            waiting = batcher.submit(window, limit, tta=request.options.tta)
-            answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        done = 0
+        while done < len(slices):
+            wanted = min(len(slices) - done, self._settings.batch_size)
+            more = request.admission.add_slices(wanted - 1)
+            window = slices[done : done + 1 + more]
+            done += len(window)
+            ready = [one.ready for one in window]
+            submitted = batcher.submit(ready, limit, tta=request.tta)
+            waiting = map(asyncio.wrap_future, submitted)
+            found = await asyncio.gather(*waiting, return_exceptions=True)
             request.admission.remove_slices(more)
-        return answers
+            for one, answer in zip(window, found, strict=True):
+                if isinstance(answer, BaseException):
+                    failures.append(failure_on(one.ready.slice_.source, answer))
+                else:
+                    answered.append(one)
+                    answers.append(answer)
+        return answered, answers
 
     async def _draw_all(
-        self, answered: Sequence[SeriesAnswers], request: PredictionRequest
-    ) -> tuple[list[Pictures | None], list[Failure]]:
-        """Pictures in the order of the slices, and the entry for those without, if any."""
+        self, answered: Sequence[SeriesAnswers], request: PredictionRequest, failures: list[Failure]
+    ) -> list[Pictures | None]:
+        """Pictures in the order of the slices; an entry of the failures tells of those without."""
         drawn: list[Pictures | None] = []
         left_out: list[str] = []
-        room, size, drawing = MOST_PICTURES, 0, request.options.drawing
+        room, size, drawing = MOST_PICTURES, 0, request.drawing
         for slice_, answer, wanted in to_draw(answered):
-            picture = None
-            if drawing is not None and wanted and room and size < MOST_PICTURE_BYTES:
-                with self._metrics.stage("draw"):
-                    picture = await self.work(draw, slice_, answer, drawing)
-                picture = picture if request.admission.hold_answer(picture.size) else None
-                room, size = (0, size) if picture is None else (room - 1, size + picture.size)
-            if picture is None and drawing is not None and wanted:
-                left_out.append(slice_.source)
-            drawn.append(picture)
-        return drawn, not_drawn(left_out, len(drawn) - drawn.count(None))
+            drawn.append(None)
+            if drawing is None or not wanted:
+                continue
+            if room and size < MOST_PICTURE_BYTES:
+                try:
+                    with self._metrics.stage("draw"):
+                        picture = await self.work(draw, slice_, answer, drawing)
+                except Exception as error:  # its answer stands; the others have their pictures
+                    fault = failure_on(slice_.source, error)
+                    failures.append(replace(fault, error=f"without its picture: {fault.error}"))
+                    continue
+                if request.admission.hold_answer(picture.size):
+                    drawn[-1] = picture
+                    room, size = room - 1, size + picture.size
+                    continue
+                room = 0
+            left_out.append(slice_.source)
+        if left_out:
+            text = (
+                f"answered without its picture, like {len(left_out) - 1} after it: there was room "
+                f"for {len(drawn) - drawn.count(None)} of this request"
+            )
+            failures.append(Failure(left_out[0], text))
+        return drawn
+
+    async def _record(self, records: Sequence[PredictionRecord]) -> None:
+        """Write records and count them; they are on disk when this returns, or AuditError."""
+        if not records:
+            return
+        with self._metrics.stage("record"):
+            submit = self._store.submit
+            few = len(records) <= MANY
+            written = submit(records) if few else await asyncio.to_thread(submit, records)
+            await asyncio.wrap_future(written)
+        for row in records:
+            self._metrics.decision(row.label, row.decision, row.reasons, row.arm)
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a job beside the request; it is finished even where the request is not."""
@@ -288,8 +325,43 @@ class Engine:
         task.add_done_callback(self._jobs.discard)
         return task
 
+    def _start_shadow(
+        self, shadow: Batcher, request: PredictionRequest, answered: _Answered, slices: int
+    ) -> None:
+        """Begin to answer what main answered, unless too much waits."""
+        if self._shadowed and self._shadowed + slices > MOST_SHADOWED:
+            log.warning("shadow skipped", slices=slices)
+            return
+        self._shadowed += slices
+        job = self._start(self._answer_in_shadow(shadow, request, answered))
+        held = request.admission.hand_over_pixels()  # the request leaves, its pixels stay
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._shadowed -= slices
+            held.release()
+
+        job.add_done_callback(done)
+
+    async def _answer_in_shadow(
+        self, shadow: Batcher, request: PredictionRequest, answered: _Answered
+    ) -> None:
+        classifier = shadow.classifier
+        try:
+            limit = classifier.threshold(request.threshold)
+            for series, given in answered:
+                origin = replace(request.origin, started=time.perf_counter())
+                answers: list[Answer] = []
+                for window in batched(series.series.slices, self._settings.batch_size):
+                    ready = [await self.work(classifier.prepare, slice_) for slice_ in window]
+                    waiting = shadow.submit(ready, limit, tta=request.tta)
+                    answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
+                marked = joined(series.series, answers, classifier, threshold=request.threshold)
+                records = records_of(series, marked.answers, Arm.SHADOW, origin, given)
+                await self._record(records)
+        except Exception:  # the caller has the answer already; the log has to tell
+            log.exception("shadow failed")
+
 
 async def _wait(futures: Iterable[asyncio.Future[Any]], ends_at: float) -> None:
-    """Wait until all are done, or the time has come."""
     if waited := set(futures):
         await asyncio.wait(waited, timeout=max(0.0, ends_at - time.monotonic()))

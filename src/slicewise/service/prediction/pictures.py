@@ -15,13 +15,11 @@ from PIL import Image
 from slicewise.errors import ConfigError
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay
-from slicewise.imaging.slice import Failure, Slice
+from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 from slicewise.inference.results import SeriesAnswers
 
-LONGEST_SIDE = 1024
-"""Pixels; larger slices are drawn smaller."""
-
+LONGEST_SIDE = 1024  # pixels; larger slices are drawn smaller
 _FAST = 1  # of zlib; a smaller file would take three times as long
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
@@ -29,34 +27,21 @@ _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What is drawn of a prediction.
-
-    Args:
-        target: Class whose heat map it is; None for the answered one.
-    """
+    """What is drawn of a prediction; `target` is the class, None for the answered one."""
 
     target: str | None = None
     style: OverlayStyle = DEFAULT_STYLE
     original: bool = False
 
     def require_class(self, classes: Sequence[str]) -> None:
-        """Check that a model can draw it.
-
-        Raises:
-            ConfigError: The model has no class of that name.
-        """
+        """Raise a ConfigError where the model has no class of the name of the target."""
         if self.target is not None and self.target not in classes:
             raise ConfigError(f"target: expected one of {', '.join(classes)}; got another one")
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Base64 PNG.
-
-    Args:
-        original: The slice, where it was wanted.
-        peak: Row and column of the strongest evidence on the slice; None where there is none.
-    """
+    """Base64 PNG; `original` where it was wanted, and row and column of the strongest evidence."""
 
     heatmap: str
     original: str | None
@@ -65,16 +50,11 @@ class Pictures:
 
     @property
     def size(self) -> int:
-        """Characters of all of them."""
         return len(self.heatmap) + len(self.original or "")
 
 
 def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
-    """Draw the prediction for one slice.
-
-    Raises:
-        ConfigError: The model has no class of that name.
-    """
+    """Draw the prediction for one slice."""
     heat = heat_map_of(slice_, answer, drawing.target)
     return Pictures(
         png(overlay(slice_, heat, drawing.style)),
@@ -90,17 +70,6 @@ def to_draw(results: Sequence[SeriesAnswers]) -> Iterator[tuple[Slice, Answer, b
         key = None if result.study is None else set(result.study.study.key_slices)
         for slice_, answer in zip(result.series.slices, result.answers, strict=True):
             yield slice_, answer, key is None or slice_.source in key
-
-
-def not_drawn(sources: Sequence[str], most: int) -> list[Failure]:
-    """The entry for slices without a picture, though one was asked for; none where all have one."""
-    if not sources:
-        return []
-    text = (
-        f"answered without its picture, like {len(sources) - 1} after it: there was room for "
-        f"{most} of this request"
-    )
-    return [Failure(sources[0], text)]
 
 
 def png(picture: Image.Image) -> str:

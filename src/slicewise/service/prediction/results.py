@@ -1,30 +1,32 @@
-"""What a request asks for and what it gets, before it has a form for the wire."""
+"""What a request asks for, what it gets, and what the audit log keeps of that."""
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from datetime import UTC, datetime
+from itertools import repeat
 
-from slicewise.imaging.slice import Failure, Slice
+from slicewise.audit_log.records import Arm, PredictionRecord
+from slicewise.imaging.slice import Failure
+from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, StudyPrediction
 from slicewise.inference.results import SeriesAnswers
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.prediction.pictures import Drawing, Pictures
-from slicewise.service.prediction.records import Origin
-from slicewise.service.prediction.uploads import Upload
+from slicewise.service.prediction.uploads import PreparedSeries, PreparedSlice, Upload
 
 
 @dataclass(frozen=True, slots=True)
-class PredictionOptions:
-    """How a request wants its predictions.
+class Origin:
+    """Where a request comes from; `started` is on the clock of `time.perf_counter`."""
 
-    Args:
-        drawing: What to draw; None for no pictures.
-    """
-
-    drawing: Drawing | None = None
-    tta: bool = False
-    threshold: float | None = None
+    caller: str
+    route: str
+    request_id: str
+    started: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,9 @@ class PredictionRequest:
     uploads: Sequence[Upload]
     admission: Admission
     origin: Origin
-    options: PredictionOptions
+    drawing: Drawing | None = None
+    tta: bool = False
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +46,6 @@ class RecordedPrediction:
     """One prediction under the id by which the audit log keeps it."""
 
     id: str
-    slice_: Slice
     prediction: Prediction
     pictures: Pictures | None
 
@@ -51,9 +54,9 @@ class RecordedPrediction:
 class PredictionResults:
     """All that one request gets."""
 
-    predictions: list[RecordedPrediction] = field(default_factory=list)
-    studies: list[StudyPrediction] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    predictions: list[RecordedPrediction]
+    studies: list[StudyPrediction]
+    failures: list[Failure]
 
     def key_prediction(self) -> RecordedPrediction:
         """The one that stands for all where a route has room for one: that of a key slice."""
@@ -69,23 +72,52 @@ class PredictionResults:
         drawn: Iterable[Pictures | None],
         failures: list[Failure],
     ) -> PredictionResults:
-        """Put results together.
-
-        Args:
-            ids: Of the records, one a slice in the order of the series.
-            drawn: Pictures in the same order; None where none are wanted.
-            failures: Inputs without a prediction.
-        """
-        slices = (
-            (slice_, answer.prediction)
-            for series in answered
-            for slice_, answer in zip(series.series.slices, series.answers, strict=True)
-        )
+        """Put results together; ids and pictures one a slice, in the order of the series."""
+        predictions = (one.prediction for series in answered for one in series.answers)
         return cls(
-            [
-                RecordedPrediction(id_, slice_, prediction, pictures)
-                for id_, (slice_, prediction), pictures in zip(ids, slices, drawn, strict=True)
-            ],
+            [RecordedPrediction(*one) for one in zip(ids, predictions, drawn, strict=True)],
             [series.study for series in answered if series.study is not None],
             failures,
         )
+
+
+def records_of(
+    series: PreparedSeries,
+    answers: Sequence[Answer],
+    arm: Arm,
+    origin: Origin,
+    shadow_of: Iterable[str | None] = repeat(None),
+) -> list[PredictionRecord]:
+    """The records of a series, each with a new id; of a shadow with those that the caller got."""
+    slices = zip(series.slices, answers, strict=True)
+    return [_record_of(*one, arm, origin, of) for one, of in zip(slices, shadow_of, strict=False)]
+
+
+def _record_of(
+    slice_: PreparedSlice, answer: Answer, arm: Arm, origin: Origin, shadow_of: str | None
+) -> PredictionRecord:
+    prediction = answer.prediction
+    return PredictionRecord(
+        id=uuid.uuid4().hex,
+        created=datetime.now(UTC),
+        caller=origin.caller,
+        route=origin.route,
+        request_id=origin.request_id,
+        input_sha256=slice_.sha256,
+        slice_index=slice_.index,
+        arm=arm.value,
+        shadow_of=shadow_of,
+        bundle=astuple(prediction.bundle),
+        label=prediction.label,
+        confidence=prediction.confidence,
+        probabilities=prediction.probabilities,
+        tumor_probability=prediction.tumor_probability,
+        tumor_flag=prediction.tumor_flag,
+        threshold=prediction.threshold,
+        prediction_set=prediction.prediction_set,
+        decision=prediction.decision.value,
+        reasons=[reason.value for reason in prediction.reasons],
+        latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
+        summary=slice_.summary,
+        ood_score=answer.ood_score,
+    )

@@ -5,36 +5,38 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Event
 
 import numpy as np
+import structlog
 
 from slicewise.audit_log.records import Arm
-from slicewise.errors import LimitError, OverloadError
+from slicewise.errors import InternalError, LimitError, OverloadError
 from slicewise.imaging.entry import bytes_entry
+from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.read import read_inputs
-from slicewise.imaging.slice import Failure, Series
+from slicewise.imaging.slice import Failure, InternalFailure, Series
 from slicewise.inference.classifier import Classifier, Ready
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.settings import Settings
 
-MOST_SLICES = 4096
-"""Slices in one request, over all its files."""
+MOST_SLICES = 4096  # slices in one request, over all its files
+FAULT = "SliceWise failed ({}); this is a fault of SliceWise, not of the file: please report it"
+_STATISTICS = ("rows", "columns", "mean", "std", "p1", "p50", "p99")
 
-_STATISTICS = ("p1", "p50", "p99")
+log = structlog.stdlib.get_logger("slicewise.service")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
     """One file of a request.
 
-    Args:
-        name: What to call it in the answer: another than any other file of the request has, without
-            folders, control characters and the marks `!` and `#` that sources are made with.
-        content: Its bytes.
+    Its name is another than any other file of the request has, without folders, control characters
+    and the marks `!` and `#` that sources are made with.
     """
 
     name: str
@@ -43,36 +45,34 @@ class Upload:
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Upload:
-        """A file with its hash."""
         return cls(name, content, hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """Where a slice lies in what was sent.
+class PreparedSlice:
+    """A slice, ready for the classifier of its arm, and where it lies in what was sent.
 
-    Args:
-        index: Which slice of that file, from zero; None where it holds one.
+    The index in the upload is None where that holds one slice.
     """
 
+    ready: Ready
     sha256: str
     index: int | None
+    summary: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedSeries:
-    """A series and what the bundle of an arm needs to answer it.
-
-    Args:
-        series: Its slices in order.
-        ready: For `answer_ready` of the classifier of the arm.
-    """
+    """A series and its slices in order, prepared for the bundle of an arm."""
 
     series: Series
-    ready: list[Ready]
-    places: list[Place]
-    summaries: list[dict[str, float]]
+    slices: list[PreparedSlice]
     arm: Arm
+
+    def only(self, slices: list[PreparedSlice]) -> PreparedSeries:
+        """The same with those slices that could be answered."""
+        series = replace(self.series, slices=[one.ready.slice_ for one in slices])
+        return PreparedSeries(series, slices, self.arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def read_uploads(
     uploads: Sequence[Upload],
     limits: Limits,
     arm_of: Callable[[str], Arm],
-    classifier_of: Callable[[Arm], Classifier],
+    classifiers: Mapping[Arm, Classifier],
     admission: Admission,
     stop: Event,
 ) -> PreparedUploads:
@@ -108,7 +108,6 @@ def read_uploads(
     Args:
         arm_of: Who answers an input, by its hash. A series made of several files goes where its
             first slice goes.
-        admission: Counts the pixels.
         stop: Set where nobody waits for it any more; then it ends with the next input.
 
     Raises:
@@ -119,15 +118,32 @@ def read_uploads(
     prepared = PreparedUploads()
     found = _decoded(uploads, limits, prepared.failures, admission, stop)
     for series, places in zip(found, _places(uploads, found), strict=True):
-        arm = arm_of(places[0].sha256)
-        classifier = classifier_of(arm)
-        ready = []
-        for slice_ in series.slices:
+        arm = arm_of(places[0][0])
+        classifier = classifiers[arm]
+        slices: list[PreparedSlice] = []
+        for slice_, place in zip(series.slices, places, strict=True):
             _require_wanted(stop)
-            ready.append(classifier.prepare(slice_))
-        summaries = [summary_of(one) for one in ready]
-        prepared.series.append(PreparedSeries(series, ready, places, summaries, arm))
+            try:
+                ready = classifier.prepare(slice_)
+                slices.append(PreparedSlice(ready, *place, summary_of(ready)))
+            except Exception as error:  # whatever it is, the other slices are answered
+                prepared.failures.append(failure_on(slice_.source, error))
+        if slices:
+            prepared.series.append(PreparedSeries(series, [], arm).only(slices))
     return prepared
+
+
+def failure_on(source: str, error: BaseException) -> Failure:
+    """The entry for an input that was read and still not answered; a fault of ours is logged."""
+    try:
+        with naming(source):
+            raise error
+    except LimitError as told:
+        return Failure(source, str(told).removeprefix(f"{source}: "))
+    except Exception as told:
+        log.error("failure on an input", exc_info=error)
+        text = str(told) if isinstance(told, InternalError) else FAULT.format(type(told).__name__)
+        return InternalFailure(source, text.removeprefix(f"{source}: "))
 
 
 def _decoded(
@@ -149,15 +165,12 @@ def _decoded(
         found.append(item)
         size = sum(slice_.pixels.size for slice_ in item.slices)
         slices, pixels = slices + len(item.slices), pixels + size
-        _require_at_most(slices, MOST_SLICES, "slices")
-        _require_at_most(pixels, limits.max_volume_pixels, "pixels")
+        most_pixels = limits.max_volume_pixels
+        for got, most, what in ((slices, MOST_SLICES, "slices"), (pixels, most_pixels, "pixels")):
+            if got > most:
+                raise LimitError(f"expected at most {most:,} {what} in one request, got more")
         admission.hold_pixels(size)
     return found
-
-
-def _require_at_most(got: int, most: int, what: str) -> None:
-    if got > most:
-        raise LimitError(f"expected at most {most:,} {what} in one request, got more")
 
 
 def _require_wanted(stop: Event) -> None:
@@ -169,14 +182,8 @@ def summary_of(ready: Ready) -> dict[str, float]:
     """Statistics of an input: its size, and what the model reads of it, scaled to [0, 1]."""
     rows, columns = ready.slice_.shape
     levels = ready.prepared.image / np.float32(255)
-    percentiles = zip(_STATISTICS, np.percentile(levels, (1, 50, 99)).tolist(), strict=True)
-    return {
-        "rows": float(rows),
-        "columns": float(columns),
-        "mean": float(levels.mean()),
-        "std": float(levels.std()),
-        **dict(percentiles),
-    }
+    values = (rows, columns, levels.mean(), levels.std(), *np.percentile(levels, (1, 50, 99)))
+    return dict(zip(_STATISTICS, map(float, values), strict=True))
 
 
 def upload_name_of(source: str) -> str:
@@ -184,16 +191,15 @@ def upload_name_of(source: str) -> str:
     return re.split(r"[!#]", source, maxsplit=1)[0]
 
 
-def _places(uploads: Sequence[Upload], found: Sequence[Series]) -> list[list[Place]]:
-    """Upload and index of every slice, series by series."""
+def _places(
+    uploads: Sequence[Upload], found: Sequence[Series]
+) -> list[list[tuple[str, int | None]]]:
+    """SHA-256 of the upload, and index there, of every slice, series by series."""
     hashes = {upload.name: upload.sha256 for upload in uploads}
     names = [[upload_name_of(slice_.source) for slice_ in series.slices] for series in found]
     held = Counter(name for each in names for name in each)
-    met: Counter[str] = Counter()
-    places: list[list[Place]] = []
-    for each in names:
-        places.append([])
-        for name in each:
-            places[-1].append(Place(hashes[name], met[name] if held[name] > 1 else None))
-            met[name] += 1
-    return places
+    counts = {name: count() for name in held}
+    return [
+        [(hashes[name], next(counts[name]) if held[name] > 1 else None) for name in each]
+        for each in names
+    ]

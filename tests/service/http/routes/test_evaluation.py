@@ -224,6 +224,20 @@ class TestMetrics:
         deep.parent.rmdir()
         assert totals == [13, 12]
 
+    def test_a_fault_on_one_slice_costs_no_other(self, measuring, monkeypatch):
+        classifier = measuring.app.state.services.engine.main
+        answers = classifier.answers
+
+        def fails(slices, **named):
+            if any("_0" in one.source for one in slices):
+                raise KeyError("/secret/place")
+            return answers(slices, **named)
+
+        monkeypatch.setattr(classifier, "answers", fails)
+        said = measuring.post("/metrics", json={"root": "."}).json()
+        assert (said["total"], len(said["skipped"])) == (8, 4)
+        assert all("fault of SliceWise" in one["error"] for one in said["skipped"])
+
     def test_what_cannot_be_counted_is_told(self, measuring, root):
         (root / "elsewhere").mkdir()
         Image.new("L", (32, 32)).save(root / "elsewhere" / "a.png")

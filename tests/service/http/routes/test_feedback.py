@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from builders_service import files, png, problem, running, service_settings
 from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.audit_log.records import PredictionRecord
 
 
 @pytest.fixture
@@ -74,3 +77,10 @@ def test_callers_see_their_own_answers_and_reviewers_all(tmp_path):
         assert client.get("/metrics", headers=headers["rev"]).status_code == 200
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 200
+
+
+def test_an_answer_is_shown_with_every_field_of_its_record(client, answered):
+    said = client.get(f"/v1/predictions/{answered['id']}").json()
+    recorded = {field.name for field in fields(PredictionRecord)}
+    assert set(said) == {*recorded, "distance", "feedback", "disclaimer"}
+    assert said["bundle"] == answered["bundle"]

@@ -14,15 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.results import DISCLAIMER
-from slicewise.service.access.roots import DataRoots
-from slicewise.service.http.dependencies import (
-    CurrentServices,
-    Reviewer,
-    described_json,
-    json_of,
-)
-from slicewise.service.http.evaluation_jobs import Deadline
+from slicewise.service.http.dependencies import CurrentServices, Reviewer, described_json, json_of
+from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
+from slicewise.service.monitoring.metrics import memory_folder
 
 router = APIRouter(prefix="/v1", tags=["evaluation"])
 MOST_RESAMPLES = 2000
@@ -79,28 +74,17 @@ def measured(
     manifest = Manifest.read(roots.find(wanted.manifest))
     roots.require_all(manifest.resolve(row) for row in manifest.rows)
     split = wanted.split or default_split(manifest)
-    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+    words = ["slicewise", "evaluate", wanted.manifest, "--split", split]
+    words += ["--resamples", str(wanted.resamples), *["--allow-seen"] * wanted.allow_seen]
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         return run(
             manifest,
             classifier,
             Path(folder),
-            command=shlex.join(_command(wanted, split)),
+            command=shlex.join(words),
             split=split,
             allow_seen=wanted.allow_seen,
             bootstrap=Bootstrap(resamples=wanted.resamples),
             plots=False,
             progress=deadline,
         )
-
-
-def _command(wanted: EvaluateIn, split: str) -> list[str]:
-    """What does the same on the command line."""
-    words = ["slicewise", "evaluate", wanted.manifest, "--split", split]
-    words += ["--resamples", str(wanted.resamples)]
-    return [*words, "--allow-seen"] if wanted.allow_seen else words
-
-
-def _in_memory() -> Path | None:
-    """A file system in memory where the system has one."""
-    memory = Path("/dev/shm")  # noqa: S108 (the folder made in it is private)
-    return memory if memory.is_dir() else None

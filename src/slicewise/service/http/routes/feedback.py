@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.exceptions import HTTPException
 
 from slicewise.audit_log.keys import Role
-from slicewise.audit_log.records import LONGEST_NOTE, PredictionRecord
+from slicewise.audit_log.records import LONGEST_NOTE, Feedback, PredictionRecord
+from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Caller
-from slicewise.service.http.dependencies import (
-    CurrentServices,
-    Predictor,
-    described_json,
-    json_of,
-)
+from slicewise.service.http.dependencies import CurrentServices, Predictor, described_json, json_of
 from slicewise.service.http.examples import ID, ResponseModel
 from slicewise.service.http.problems import documented
 from slicewise.service.services import Services
@@ -46,17 +41,6 @@ class FeedbackIn(BaseModel):
     )
 
 
-class FeedbackOut(BaseModel):
-    """Feedback on a prediction."""
-
-    id: str
-    created: datetime
-    caller: str
-    agree: bool
-    label: str | None
-    note: str | None
-
-
 class FeedbackTaken(ResponseModel):
     """Under which id it is kept."""
 
@@ -64,51 +48,51 @@ class FeedbackTaken(ResponseModel):
     prediction_id: str
 
 
-class RecordOut(ResponseModel):
-    """An answer as the audit database keeps it, and the feedback on it."""
+_DESCRIPTIONS = {
+    "input_sha256": "Of the uploaded file.",
+    "slice_index": "Which slice of it; null where it held one.",
+    "shadow_of": "For a shadow, the id of the answer that the caller got.",
+    "summary": "Statistics of the input.",
+    "ood_score": "Out-of-distribution score of the input.",
+}
 
-    id: str
-    created: datetime
-    caller: str
-    route: str
-    request_id: str
-    input_sha256: str = Field(description="Of the uploaded file.")
-    slice_index: int | None = Field(description="Which slice of it; null where it held one.")
-    shadow_of: str | None = Field(
-        description="For a shadow, the id of the answer that the caller got."
-    )
-    arm: str
-    bundle: dict[str, str]
-    label: str
-    confidence: float
-    probabilities: dict[str, float]
-    tumor_probability: float | None
-    tumor_flag: bool | None
-    threshold: float | None
-    prediction_set: list[str] | None
-    decision: str
-    reasons: list[str]
-    latency_ms: float
-    summary: dict[str, float] = Field(description="Statistics of the input.")
-    ood_score: float | None = Field(description="Out-of-distribution score of the input.")
-    distance: float | None = Field(description="Older name of `ood_score`.", deprecated=True)
-    feedback: list[FeedbackOut]
-    disclaimer: str = DISCLAIMER
+
+def _fields(kind: type, **changed: Any) -> Any:
+    """The fields of a record as `create_model` takes them."""
+    hints = (get_type_hints(kind) | changed).items()
+    return {
+        name: (hint, Field(description=_DESCRIPTIONS.get(name))) for name, hint in hints if hint
+    }
+
+
+FeedbackOut = create_model(
+    "FeedbackOut", __doc__="Feedback on a prediction.", **_fields(Feedback, prediction_id=None)
+)
+RecordOut = create_model(
+    "RecordOut",
+    __base__=ResponseModel,
+    __doc__="An answer as the audit database keeps it, and the feedback on it.",
+    **_fields(PredictionRecord, bundle=dict[str, str]),
+    distance=(float | None, Field(description="Older name of `ood_score`.", deprecated=True)),
+    feedback=(list[FeedbackOut], ...),
+    disclaimer=(str, DISCLAIMER),
+)
 
 
 @router.get(
     "/{prediction_id}",
     summary="An answer as it was recorded",
+    response_model=RecordOut,
     responses=documented(404, 422),
 )
 async def prediction(
     prediction_id: PredictionId, caller: Predictor, services: CurrentServices
-) -> RecordOut:
+) -> dict[str, Any]:
     """Callers see their own answers; the role review sees all."""
     record = await _record_for(prediction_id, caller, services)
     feedback = await asyncio.to_thread(services.store.feedback_of, prediction_id)
-    shown = [FeedbackOut(**asdict(one)) for one in feedback]
-    return RecordOut(**_fields(record), feedback=shown)
+    bundle = asdict(BundleReference(*record.bundle))
+    return {**asdict(record), "bundle": bundle, "distance": record.ood_score, "feedback": feedback}
 
 
 @router.post(
@@ -129,21 +113,9 @@ async def give_feedback(
 
 
 async def _record_for(prediction_id: str, caller: Caller, services: Services) -> PredictionRecord:
-    """A recorded answer that a caller may see: their own, or any with the role review.
-
-    Raises:
-        HTTPException: 404, also where it is somebody else's.
-    """
+    """An answer that a caller may see: their own, or any with the role review; else 404."""
     record = await asyncio.to_thread(services.store.get, prediction_id)
     mine = record is not None and (record.caller == caller.name or caller.role.allows(Role.REVIEW))
     if record is None or not mine:
         raise HTTPException(404, "expected the id of an answer that is kept; got another one")
     return record
-
-
-def _fields(record: PredictionRecord) -> dict[str, Any]:
-    beside = {"feedback", "disclaimer", "distance"}
-    fields = {name: getattr(record, name) for name in RecordOut.model_fields.keys() - beside}
-    name, version, sha256 = record.bundle
-    model = {"name": name, "version": version, "sha256": sha256}
-    return {**fields, "distance": record.ood_score, "bundle": model}

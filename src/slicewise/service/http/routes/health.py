@@ -20,10 +20,7 @@ from slicewise.service.monitoring.metrics import CONTENT_TYPE
 from slicewise.service.services import Services
 
 router = APIRouter(tags=["operations"])
-PING_S = 5.0
-"""Longest wait for the database, seconds."""
-
-_AGAIN = {"Retry-After": "5"}
+PING_S = 5.0  # longest wait for the database, seconds
 _OPEN: dict[int | str, dict[str, Any]] = {503: documented()[503]}
 
 
@@ -63,10 +60,9 @@ async def healthz() -> AliveOut:
 @router.get("/readyz", summary="Can it answer?", responses=_OPEN, response_model=ReadyOut)
 async def readyz(request: Request, services: CurrentServices) -> ReadyOut | Response:
     """Forward passes are run and the audit database can be written."""
-    if (reason := await _reason_not_ready(services)) is not None:
-        return problem_response(503, reason, request_id_of(request.scope), headers=_AGAIN)
     engine = services.engine
-    return ReadyOut(bundle=engine.main.bundle.reference, waiting=engine.admission.waiting)
+    ready = ReadyOut(bundle=engine.main.bundle.reference, waiting=engine.admission.waiting)
+    return await _not_ready(request, services) or ready
 
 
 @router.head("/health", include_in_schema=False, response_model=None)
@@ -75,9 +71,8 @@ async def readyz(request: Request, services: CurrentServices) -> ReadyOut | Resp
 @router.get("/api/health", summary="Older name", responses=_OPEN, response_model=HealthOut)
 async def health(request: Request, services: CurrentServices) -> HealthOut | Response:
     """Like `/readyz`, with older fields."""
-    if (reason := await _reason_not_ready(services)) is not None:
-        return problem_response(503, reason, request_id_of(request.scope), headers=_AGAIN)
-    return HealthOut(model_loaded=True, model_name=services.engine.main.bundle.info.name)
+    healthy = HealthOut(model_loaded=True, model_name=services.engine.main.bundle.info.name)
+    return await _not_ready(request, services) or healthy
 
 
 @router.get(
@@ -91,13 +86,16 @@ async def metrics(caller: Reviewer, services: CurrentServices) -> Response:
     return Response(await asyncio.to_thread(services.metrics.render), media_type=CONTENT_TYPE)
 
 
-async def _reason_not_ready(services: Services) -> str | None:
-    """Why nothing can be answered now; None where it can."""
-    if not services.engine.alive:
-        return "slices are no longer decoded, or forward passes no longer run"
-    try:
-        async with asyncio.timeout(PING_S):
-            await services.readiness.check()
-    except (AuditError, TimeoutError):
-        return "the audit database cannot be written"
-    return None
+async def _not_ready(request: Request, services: Services) -> Response | None:
+    """The answer that says why nothing can be answered now; None where it can."""
+    reason = "slices are no longer decoded, or forward passes no longer run"
+    if services.engine.alive:
+        reason = "the audit database cannot be written"
+        try:
+            async with asyncio.timeout(PING_S):
+                await services.readiness.check()
+            return None
+        except (AuditError, TimeoutError):
+            pass
+    again = {"Retry-After": "5"}
+    return problem_response(503, reason, request_id_of(request.scope), headers=again)

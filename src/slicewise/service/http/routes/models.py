@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from slicewise import __version__
-from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.rule import DecisionRule
@@ -62,11 +61,26 @@ class ModelInfoOut(ResponseModel):
 @router.get("/v1/models", summary="Bundles that answer", responses=documented())
 async def models(caller: Predictor, services: CurrentServices) -> ModelsOut:
     """With their decision rules and what was measured."""
-    described = [
-        _model(arm.value, classifier.bundle)
-        for arm, classifier in services.engine.classifiers.items()
-    ]
-    return ModelsOut(models=described)
+    return ModelsOut(
+        models=[
+            ModelOut(
+                arm=arm.value,
+                bundle=classifier.bundle.reference,
+                task=info.task.name,
+                classes=info.task.classes,
+                negative_class=info.task.negative_class,
+                architecture=info.origin.architecture,
+                input_size=info.preprocessing.size,
+                decision=info.decision,
+                evaluation=info.evaluation.as_json(),
+                intended_use=info.intended_use,
+                licences=info.licences,
+                created=info.origin.created,
+            )
+            for arm, classifier in services.engine.classifiers.items()
+            for info in (classifier.bundle.info,)
+        ]
+    )
 
 
 @router.get("/model/info", summary="The main bundle (older name)", responses=documented())
@@ -85,22 +99,4 @@ async def model_info(caller: Predictor, services: CurrentServices) -> ModelInfoO
         device="cpu",
         bundle=bundle.reference,
         slicewise_version=__version__,
-    )
-
-
-def _model(arm: str, bundle: Bundle) -> ModelOut:
-    info = bundle.info
-    return ModelOut(
-        arm=arm,
-        bundle=bundle.reference,
-        task=info.task.name,
-        classes=info.task.classes,
-        negative_class=info.task.negative_class,
-        architecture=info.origin.architecture,
-        input_size=info.preprocessing.size,
-        decision=info.decision,
-        evaluation=info.evaluation.as_json(),
-        intended_use=info.intended_use,
-        licences=info.licences,
-        created=info.origin.created,
     )

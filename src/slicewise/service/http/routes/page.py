@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -12,21 +15,18 @@ from slicewise import __version__
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
 from slicewise.service.http.dependencies import CurrentServices
-from slicewise.service.web.reference import operations
 
 router = APIRouter(include_in_schema=False)
+Described = Mapping[str, Any]  # an OpenAPI description as `/openapi.json` has it, or a part of it
+_CHOICE = re.compile(r"\^\(([\w|]+)\)\$")
+_PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
 
 
 @router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
 async def page(request: Request, services: CurrentServices) -> HTMLResponse:
     """A form to try the service with."""
-    text = _rendered(
-        "index.html.j2",
-        bundle=services.engine.main.bundle.reference,
-        version=__version__,
-        address=str(request.base_url).rstrip("/"),
-    )
-    return HTMLResponse(text)
+    bundle, address = services.engine.main.bundle.reference, str(request.base_url).rstrip("/")
+    return HTMLResponse(_rendered("index.html.j2", bundle=bundle, address=address))
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -34,16 +34,121 @@ async def docs(request: Request) -> HTMLResponse:
     """Every route, from the same description as `/openapi.json`; nothing is fetched for it."""
     kept = request.app.state
     if not hasattr(kept, "docs"):  # made once: anybody may ask for it
-        found = operations(request.app.openapi())
-        kept.docs = _rendered("docs.html.j2", operations=found, version=__version__)
+        kept.docs = _rendered("docs.html.j2", operations=_operations(request.app.openapi()))
     return HTMLResponse(kept.docs)
 
 
 def _rendered(name: str, **given: Any) -> str:
-    text: str = _templates().get_template(name).render(**given, disclaimer=DISCLAIMER)
+    template = _templates().get_template(name)
+    text: str = template.render(**given, version=__version__, disclaimer=DISCLAIMER)
     return text
 
 
 @cache
 def _templates() -> Any:
     return templates("slicewise.service.web")
+
+
+def _operations(whole: Described) -> dict[str, list[dict[str, Any]]]:
+    """Every route of a description by tag, in its order, as `docs.html.j2` shows it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path, methods in whole["paths"].items():
+        for method, said in methods.items():
+            operation = {
+                "method": method.upper(),
+                "path": path,
+                "summary": said.get("summary", ""),
+                "text": _plain(said.get("description", "")),
+                "fields": _fields(said, whole),
+                "statuses": sorted((c, r["description"]) for c, r in said["responses"].items()),
+                "example": _example(said, whole),
+            }
+            found.setdefault((said.get("tags") or ["other"])[0], []).append(operation)
+    return found
+
+
+def _fields(said: Described, whole: Described) -> list[dict[str, Any]]:
+    """Parameters and fields of the body; one row for what may come in the query or in the form."""
+    given = [
+        (one["name"], one["in"], one.get("required", False), {**one, **one["schema"]})
+        for one in said.get("parameters", ())
+    ]
+    for media, content in said.get("requestBody", {}).get("content", {}).items():
+        schema = _resolved(content["schema"], whole)
+        needed, place = schema.get("required", ()), _PLACES.get(media, media)
+        given += [(name, place, name in needed, of) for name, of in schema["properties"].items()]
+    rows: dict[str, dict[str, Any]] = {}
+    for name, place, required, schema in given:
+        if name in rows:
+            rows[name]["place"] += f" or {place}"
+            continue
+        text, kind = _plain(schema.get("description", "")), _kind(schema)
+        rows[name] = {
+            "name": name,
+            "kind": kind,
+            "place": place,
+            "required": required,
+            "text": text,
+        }
+        rows[name]["allowed"] = _allowed(schema)
+    return list(rows.values())
+
+
+def _kind(schema: Described) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if schema.get("type") == "array":
+        return f"{_kind(schema['items'])}, several"
+    return "file" if schema.get("format") == "binary" else str(schema.get("type", "object"))
+
+
+def _allowed(schema: Described) -> str:
+    """Which values are taken, and what is taken where none is given."""
+    parts = []
+    for one in (schema, *schema.get("anyOf", ())):
+        low, high = one.get("minimum"), one.get("maximum")
+        if low is not None and high is not None:
+            parts.append(f"{_number(low)} to {_number(high)}")
+        elif low is not None or high is not None:
+            parts.append(f"at least {_number(low)}" if high is None else f"at most {_number(high)}")
+        if "enum" in one:
+            parts.append(", ".join(map(str, one["enum"])))
+        if choice := _CHOICE.fullmatch(one.get("pattern", "")):
+            parts.append(choice[1].replace("|", ", "))
+        if "maxLength" in one:
+            parts.append(f"at most {one['maxLength']:,} characters")
+    default = schema.get("default")
+    if default is not None:
+        parts.append(f"default {str(default).lower() if isinstance(default, bool) else default}")
+    return "; ".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:,}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
+def _example(said: Described, whole: Described) -> str | None:
+    """The first example of what it answers."""
+    for code, response in said["responses"].items():
+        for content in response.get("content", {}).values():
+            if code.startswith("2") and (found := _examples(content.get("schema", {}), whole)):
+                return json.dumps(found[0], indent=2, ensure_ascii=False)
+    return None
+
+
+def _examples(schema: Described, whole: Described) -> list[Any]:
+    own = _resolved(schema, whole)
+    if own.get("examples"):
+        return list(own["examples"])
+    return [found for one in own.get("anyOf", ()) for found in _examples(one, whole)]
+
+
+def _resolved(schema: Described, whole: Described) -> Described:
+    if "$ref" not in schema:
+        return schema
+    found: Described = whole["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return found

@@ -1,7 +1,9 @@
-"""Uploads to answers: `/v1/predict`, `/v1/predict/batch`, `/v1/explain`."""
+"""`/v1/predict`, `/v1/predict/batch` and `/v1/explain`; names as in `predict --json`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,22 +12,13 @@ from starlette.responses import Response
 
 from slicewise.explain.colormap import COLORMAPS
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
-from slicewise.service.http.dependencies import (
-    OptionsQuery,
-    PredictOptions,
-    PredictQuery,
-    Upload,
-    described_upload,
-)
-from slicewise.service.http.schemas import (
-    ExplanationsOut,
-    PredictionOut,
-    PredictionsOut,
-    explanations_out,
-    prediction_out,
-    predictions_out,
-)
+from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
+from slicewise.inference.results import DISCLAIMER
+from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
+from slicewise.service.http.examples import ResponseModel
+from slicewise.service.http.problems import InputProblem
 from slicewise.service.prediction.pictures import Drawing
+from slicewise.service.prediction.results import PredictionResults, RecordedPrediction
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 
@@ -44,8 +37,72 @@ class ExplainQuery(OptionsQuery):
     )
 
     def drawing(self) -> Drawing:
-        """Slice and heat map."""
         return Drawing(self.target, OverlayStyle(self.colormap, self.alpha), original=True)
+
+
+PredictOptions = Annotated[PredictQuery, Query()]
+
+
+class PredictionOut(ResponseModel):
+    """The answer for one slice."""
+
+    id: str = Field(description="Under which the audit database keeps it; feedback names it.")
+    source: str = Field(description="Name of the file, then `!member` of a zip, then `#index`.")
+    label: str = Field(description="Most probable class.")
+    probabilities: dict[str, float] = Field(description="Calibrated, by class.")
+    confidence: float = Field(description="Probability of the label.")
+    tumor_probability: float | None = Field(description="Null without a class without a tumor.")
+    tumor_flag: bool | None = Field(description="Whether it reaches the threshold.")
+    threshold: float | None = Field(description="The one in force.")
+    prediction_set: list[str] | None = Field(description="Classes that cannot be ruled out.")
+    decision: Verdict = Field(description="What should happen with the answer.")
+    reasons: list[Reason] = Field(description="Why it is not simply accepted.")
+    bundle: BundleReference
+    timing_ms: float = Field(description="Preprocessing and share of the forward pass.")
+    heatmap: str | None = Field(
+        None,
+        description="Overlay as base64 PNG; in a series, of its key slices; of 64 answers at most.",
+    )
+    disclaimer: str = DISCLAIMER
+
+
+class ExplanationOut(PredictionOut):
+    """The answer for one slice with its pictures."""
+
+    original: str | None = Field(None, description="The slice as base64 PNG.")
+    target: str | None = Field(None, description="Class whose heat map it is.")
+    peak: tuple[int, int] | None = Field(
+        None, description="Row and column of the strongest evidence; null where there is none."
+    )
+
+
+class StudyPredictionOut(ResponseModel):
+    """The answer for a series."""
+
+    source: str
+    plane: str | None = Field(description="axial, coronal, sagittal or oblique, where known.")
+    study: StudyAnswer
+    threshold: float | None
+    decision: Verdict
+    reasons: list[Reason]
+    bundle: BundleReference
+
+
+class PredictionsOut(ResponseModel):
+    """The answers for several slices, or for a series."""
+
+    predictions: Sequence[PredictionOut]
+    studies: list[StudyPredictionOut]
+    errors: list[InputProblem] = Field(
+        description="Inputs that could not be answered, and how many answers have no picture."
+    )
+    disclaimer: str = DISCLAIMER
+
+
+class ExplanationsOut(PredictionsOut):
+    """The answers for several slices, or for a series, with their pictures."""
+
+    predictions: Sequence[ExplanationOut]
 
 
 @router.post(
@@ -58,8 +115,8 @@ async def predict(upload: Upload, query: PredictOptions) -> Response:
     """One slice is answered with one prediction; several, a zip or a series with a list."""
     results = await upload.results(query)
     if len(results.predictions) == 1 and not (results.studies or results.failures):
-        return await upload.reply(lambda: prediction_out(results.predictions[0]))
-    return await upload.reply(lambda: predictions_out(results))
+        return await upload.reply(lambda: _prediction(results.predictions[0], PredictionOut))
+    return await upload.reply(lambda: _results(results, PredictionsOut, PredictionOut))
 
 
 @router.post(
@@ -71,7 +128,7 @@ async def predict(upload: Upload, query: PredictOptions) -> Response:
 async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
     """A file that cannot be read is an entry in `errors` and costs the others nothing."""
     results = await upload.results(query)
-    return await upload.reply(lambda: predictions_out(results))
+    return await upload.reply(lambda: _results(results, PredictionsOut, PredictionOut))
 
 
 @router.post(
@@ -83,4 +140,19 @@ async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
 async def explain(upload: Upload, query: Annotated[ExplainQuery, Query()]) -> Response:
     """Like `/v1/predict/batch`, with pictures; of a series, those of its key slices."""
     results = await upload.results(query)
-    return await upload.reply(lambda: explanations_out(results))
+    return await upload.reply(lambda: _results(results, ExplanationsOut, ExplanationOut))
+
+
+def _prediction(recorded: RecordedPrediction, kind: type[PredictionOut]) -> PredictionOut:
+    pictures = {} if recorded.pictures is None else asdict(recorded.pictures)
+    return kind(**{**asdict(recorded.prediction), **pictures, "id": recorded.id})
+
+
+def _results(
+    results: PredictionResults, kind: type[PredictionsOut], one: type[PredictionOut]
+) -> PredictionsOut:
+    return kind(
+        predictions=[_prediction(recorded, one) for recorded in results.predictions],
+        studies=[StudyPredictionOut(**asdict(study)) for study in results.studies],
+        errors=InputProblem.of(results.failures),
+    )

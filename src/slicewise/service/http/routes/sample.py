@@ -50,12 +50,7 @@ async def sample(caller: Predictor, services: CurrentServices, query: SampleOpti
 
 
 def drawn(seed: int | None, label: str | None) -> tuple[bytes, int, str]:
-    """A phantom as PNG, the seed that draws it again, and what it shows.
-
-    Args:
-        seed: None for one that was not used before.
-        label: None for one that the seed chooses.
-    """
+    """A phantom as PNG, the seed that draws it again, and its label; new where none is given."""
     import numpy as np
 
     from slicewise.synthetic.phantom import LABELS, PLANES, draw_parameters
