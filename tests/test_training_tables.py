@@ -184,3 +184,16 @@ def test_too_few_groups_are_an_error(training_tables):
     rows = [{"path": "a", "plane": "axial", "group": "one"}]
     with pytest.raises(ValueError, match="more slices of other groups"):
         training_tables.drawn(rows, {"axial": 2})
+
+
+def test_groups_of_one_person_get_one_name(training_tables):
+    names = training_tables.one_name(["gli 17 19", "men 2 54"])
+    assert names == {
+        "fe_gli_17": "fe_gli_17",
+        "fe_gli_19": "fe_gli_17",
+        "fe_men_2": "fe_men_2",
+        "fe_men_54": "fe_men_2",
+    }
+    everyone = [group for one in training_tables.SAME_PERSON for group in one.split()[1:]]
+    kinds = [one.split()[0] for one in training_tables.SAME_PERSON for _ in one.split()[1:]]
+    assert len(set(zip(kinds, everyone, strict=True))) == len(everyone)
