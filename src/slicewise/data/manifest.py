@@ -164,11 +164,16 @@ class Manifest:
         first: dict[tuple[str, int], int] = {}
         repeats = []
         for number, row in enumerate(self.rows, start=1):
-            file, index = file_and_index(self.resolve(row))
-            met = first.setdefault((file, index or 0), number)
+            met = first.setdefault(slice_of(self.resolve(row)), number)
             if met != number:
                 repeats.append(f"{row.path} in rows {met} and {number}")
         return repeats
+
+
+def slice_of(reference: str) -> tuple[str, int]:
+    """Of which file, and which of it: the only one of a file is its first."""
+    file, index = file_and_index(reference)
+    return file, index or 0
 
 
 def _leaking(rows: Iterable[ManifestRow]) -> list[str]:

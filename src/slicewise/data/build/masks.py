@@ -87,24 +87,20 @@ def read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[SliceLabel]:
     masks = read_slices(mask.path)
     if len(masks) != len(slices):
         raise InputError(f"{mask.path}: expected {len(slices)} mask slices; got {len(masks)}")
-    for slice_, own in zip(slices, masks, strict=True):
+    found = []
+    for index, (slice_, own) in enumerate(zip(slices, masks, strict=True)):
         _require_same_grid(slice_, own)
-    return [
-        _labelled(mask, slice_, own, str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}")
-        for index, (slice_, own) in enumerate(zip(slices, masks, strict=True))
-    ]
-
-
-def _labelled(mask: TumorMask, slice_: Slice, own: Slice, reference: str) -> SliceLabel:
-    voxels = int(np.count_nonzero(own.pixels > 0))
-    unfit = ""
-    if slice_.pixels.min() == slice_.pixels.max():
-        unfit = "blank slice of a volume"  # a copy of every other one, so it would tie patients
-    elif 0 < voxels < mask.minimum_voxels:
-        unfit = f"tumor of fewer than {mask.minimum_voxels} voxels"
-    elif not voxels and mask.negative is None:
-        unfit = "no tumor, and the task has no class for that"
-    return SliceLabel(mask.label if voxels else mask.negative or "", reference, unfit)
+        voxels, unfit = int(np.count_nonzero(own.pixels > 0)), ""
+        if slice_.pixels.min() == slice_.pixels.max():
+            unfit = "blank slice of a volume"  # a copy of every other one, so it would tie patients
+        elif 0 < voxels < mask.minimum_voxels:
+            unfit = f"tumor of fewer than {mask.minimum_voxels} voxels"
+        elif not voxels and mask.negative is None:
+            unfit = "no tumor, and the task has no class for that"
+        reference = str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}"
+        label = mask.label if voxels else mask.negative or ""
+        found.append(SliceLabel(label, reference, unfit))
+    return found
 
 
 def _require_same_grid(slice_: Slice, mask: Slice) -> None:

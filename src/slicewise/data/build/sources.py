@@ -43,16 +43,15 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One slice on its way into a manifest.
+    """One slice on its way into a manifest; what there is none of is empty.
 
     Args:
-        file: Where it lies.
         index: Which slice of the file; None where the file holds one.
-        published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
-        patient: A pseudonym of the DICOM patient or study; empty where there is none.
-        mask: Reference of its tumor mask; empty where there is none.
-        unfit: Why the slice can have no label; empty where it has one.
-        fold: The fold or published split that is kept as a boundary; empty where there is none.
+        published_split: `train`, `val` or `test` as its publisher's folder says.
+        patient: A pseudonym of the DICOM patient or study.
+        mask: Reference of its tumor mask.
+        unfit: Why the slice can have no label.
+        fold: The fold or published split that is kept as a boundary.
         cluster: Index of the first of its copies; -1 before copies were looked for.
         inherited: What slices that were left out shared with it and with others.
     """
@@ -88,10 +87,9 @@ class Item:
     def keys(self) -> list[Key]:
         """What it shares with other slices; always its copies, at least with itself."""
         known, keys = self.known, [Key(Bond.COPIES, self.cluster_name)]
-        if known.patient:
-            keys.append(Key(Bond.PATIENT, f"{self.source}:{known.patient}"))
-        elif self.patient:
-            keys.append(Key(Bond.PATIENT, self.patient))
+        if known.patient or self.patient:
+            named = f"{self.source}:{known.patient}" if known.patient else self.patient
+            keys.append(Key(Bond.PATIENT, named))
         if known.group:
             keys.append(Key(Bond.GROUP, f"{self.source}:{known.group}"))
         if self.index is not None:
@@ -141,8 +139,7 @@ def list_files(
         if isinstance(entry, Failure):
             files.append(entry)
             continue
-        path = Path(entry.source)
-        inner = path.relative_to(root)
+        path, inner = Path(entry.source), Path(entry.source).relative_to(root)
         published, folder = _class_folder(path, inner, root, task)
         if normal_name(folder) not in skipped:
             label = task.label_of(folder, aliases, untyped=source.untyped)
@@ -153,7 +150,11 @@ def list_files(
 def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
     """The slices of one file with all that is known of them; raises what `read_slices` does."""
     slices = read_slices(file.path)
-    digest = _sha256(file.path)
+    try:
+        with file.path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file.path}: expected a readable file; {error.strerror}") from error
     labels = read_mask(file.mask, slices) if file.mask else [SliceLabel(file.label)] * len(slices)
     for index, (slice_, own) in enumerate(zip(slices, labels, strict=True)):
         height, width = slice_.shape
@@ -212,15 +213,11 @@ def _masked_files(
 
 def _class_folder(path: Path, inner: PurePath, root: Path, task: Task) -> tuple[str, str]:
     """The published split that a file stands in, or an empty name, and its class folder."""
-    folders = list(inner.parts[:-1])
+    folders = inner.parts[:-1]
     published = PUBLISHED_SPLITS.get(normal_name(folders[0]), "") if folders else ""
-    if published:
-        folders = folders[1:]
-    if folders:
-        return published, folders[0]
-    own = root.resolve().name
-    if _is_class(own, task):
-        return published, own
+    folder = next(iter(folders[1:] if published else folders), root.resolve().name)
+    if len(folders) > bool(published) or _is_class(folder, task):
+        return published, folder
     raise ManifestError(
         f"{path}: expected it in a class folder ({', '.join(task.classes)}) below {root}"
     )
@@ -232,14 +229,6 @@ def _is_class(name: str, task: Task) -> bool:
     except ManifestError:
         return False
     return True
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: expected a readable file; {error.strerror}") from error
 
 
 def _pseudonym(slice_: Slice) -> str:

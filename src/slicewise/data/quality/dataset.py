@@ -80,7 +80,7 @@ def read_dataset(
 ) -> Dataset:
     """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others.
 
-    One worker reads in this process. Progress is called after each 64 files.
+    One worker reads in this process.
     """
     parts = [_read([])]
     tally = Tally(progress, "reading", len(files))
@@ -91,10 +91,10 @@ def read_dataset(
         [item for part in parts for item in part.items],
         [*left_out, *(bad for part in parts for bad in part.excluded)],
         concatenate([part.prints for part in parts]),
-        np.concatenate([part.thumbnails for part in parts]),
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.looks for part in parts]),
-        np.concatenate([part.issues for part in parts]),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("thumbnails", "features", "looks", "issues")
+        ),
     )
 
 
@@ -161,7 +161,10 @@ def _named_slices(file: NamedFile) -> tuple[list[tuple[Item, Slice]], list[Exclu
         elif row is not None:
             slices.append((_item_of_row(row, item), slice_))
     for index, row in rows.items():
-        left_out.append(_left_out(file, index, row, _not_there(index, len(found))))
+        end = " slices; got none" if index is None else f"; got #{index}"
+        count = len(found)
+        why = f"expected #index below {count}, since the file holds {count}{end}"
+        left_out.append(_left_out(file, index, row, why))
     return slices, left_out
 
 
@@ -183,13 +186,6 @@ def _unreadable(file: File, why: str) -> list[Excluded]:
     if isinstance(file, NamedFile):
         return [_left_out(file, index, row, why) for index, row in file.rows.items()]
     return [Excluded(str(file.path), file.label, file.source, why)]
-
-
-def _not_there(index: int | None, count: int) -> str:
-    """Why a row's reference names none of the slices of its file."""
-    if index is None:
-        return f"expected #index below {count}, since the file holds {count} slices; got none"
-    return f"expected #index below {count}, since the file holds {count}; got #{index}"
 
 
 def _left_out(file: File, index: int | None, row: ManifestRow, why: str) -> Excluded:

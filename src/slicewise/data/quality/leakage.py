@@ -25,9 +25,9 @@ Group = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The split or fold of each of N slices before the audit, and in words where they come from.
+    """The split or fold of each of N slices, or an empty name, and in words where they come from.
 
-    The name is empty for a slice without one; the origin is None where no slice has one.
+    The origin is None where no slice has one.
     """
 
     names: tuple[str, ...]
@@ -36,14 +36,12 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """Slices of one side that have a copy in another.
+    """Slices of one side (split, fold or source) that have a copy in another.
 
     Args:
-        side: Their split, fold or source.
         n: Slices of `side`.
         hits: Indices of those with a copy in `other`.
-        share: Hits among the slices, with an interval by leak-free group: patients where
-            they are known, else groups of copies.
+        share: Hits among the slices, with an interval by leak-free group.
     """
 
     side: str
@@ -60,8 +58,7 @@ class Copies:
     Args:
         exact: Groups of equal pixels.
         near: Groups that hold the same picture more than once, not all of equal pixels.
-        cross_split: For each ordered pair of splits.
-        cross_source: For each ordered pair of sources.
+        cross_split: For each ordered pair of splits; `cross_source` likewise.
         groups: All sets of copies, exact and near, the largest first.
         conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.
@@ -83,8 +80,6 @@ class Memorisation:
 
     Args:
         split: Which split, in words.
-        train: Indices of the training slices.
-        test: (T,) indices of the test slices.
         neighbours: (T,) index of the nearest training slice of each test slice; -1 where none is
             alike, as of a slice of one single value.
         accuracy: Share of test slices whose neighbour has their label; without one it is wrong.
@@ -129,7 +124,7 @@ def leak_free(items: Sequence[Item]) -> Ints:
 
 
 def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Copies:
-    """All that is said about the copies among N slices whose copies are known."""
+    """What is said about the copies among N slices whose copies are known."""
     clusters = [item.cluster for item in items]
     groups = _gathered(clusters)
     exact = _gathered([digest.tobytes() for digest in prints.digests])
@@ -154,11 +149,7 @@ def memorisation(
 ) -> Memorisation | None:
     """Score the nearest neighbour; None where one side would be empty.
 
-    Args:
-        thumbnails: (N, 1024) from `thumbnail`.
-        labels: (N) class names.
-        groups: (N,) numbers of leak-free groups.
-        sides: Their splits.
+    Takes (N, 1024) from `thumbnail`, (N) class names, (N,) numbers of leak-free groups, and splits.
     """
     train, test, split = _split(sides)
     if not (len(train) and len(test)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -12,10 +12,9 @@ from PIL import Image
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.quality.leakage import Crossed, Group
-from slicewise.data.quality.results import AuditResults
+from slicewise.data.quality.results import AuditResults, kept_of, outcome
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
-from slicewise.data.quality.suggested import kept_of, outcome
-from slicewise.data.quality.verdict import KINDS, Finding, percent
+from slicewise.data.quality.verdict import KINDS, QualityFinding, percent
 from slicewise.errors import InputError
 from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress
@@ -80,7 +79,7 @@ class Thumbnails:
 
 def render_page(
     results: AuditResults,
-    verdict: Sequence[Finding],
+    verdict: Sequence[QualityFinding],
     pairs: Sequence[Pair],
     audited: Sequence[str],
     progress: Progress | None = None,
@@ -90,8 +89,8 @@ def render_page(
     parts: dict[str, Iterator[blocks.Block]] = {
         "What was found": (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
         "What is in it": _content(results),
-        "Copies across splits": _across_splits(results, shown),
-        "Copies across sources": _across_sources(results, shown),
+        "Copies across splits": _crossings(results, shown, of_splits=True),
+        "Copies across sources": _crossings(results, shown, of_splits=False),
         "What memory alone scores": _memory(results, shown),
         "What files and borders give away": _probes(results),
         "One picture, several labels": _conflicts(results, shown),
@@ -120,46 +119,29 @@ def _content(results: AuditResults) -> Iterator[blocks.Block]:
     yield blocks.Table(
         ("class", "source", "split", "slices", "different", "groups"),
         tuple(
-            (row.label, row.source, row.split or "none", f"{row.slices:,}", f"{row.distinct:,}",
-             f"{row.groups:,}")
+            tuple(f"{cell:,}" if isinstance(cell, int) else cell or "none" for cell in row.values())
             for row in results.counts
         ),
-    )  # fmt: skip
-
-
-def _across_splits(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    crossed = results.copies.cross_split
-    if any(one.hits for one in crossed):
-        yield blocks.Prose(
-            "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
-            f"resized or retouched. Splits come from {results.sides.origin}."
-        )
-        yield from _crossings(results, shown, crossed, lambda n, side: counted(n, f"{side} slice"))
-
-
-def _across_sources(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    crossed = results.copies.cross_source
-    yield from _crossings(
-        results, shown, crossed, lambda n, side: f"{counted(n, 'slice')} of {side}"
     )
 
 
 def _crossings(
-    results: AuditResults,
-    shown: Thumbnails,
-    crossed: Sequence[Crossed],
-    named: Callable[[int, str], str],
-) -> Iterator[blocks.Section]:
+    results: AuditResults, shown: Thumbnails, *, of_splits: bool
+) -> Iterator[blocks.Block]:
     """Each pair of splits or sources; some copies on both sides where it was not met before."""
-    met: set[frozenset[str]] = set()
-    for one in sorted(crossed, key=lambda one: -one.share.value):
-        if not one.hits:
-            continue
-        verb = "has" if len(one.hits) == 1 else "have"
-        title = (
-            f"{len(one.hits):,} of {named(one.n, one.side)} {verb} a copy in {one.other}: "
-            f"{percent(one.share)}"
+    crossed = results.copies.cross_split if of_splits else results.copies.cross_source
+    found = sorted((one for one in crossed if one.hits), key=lambda one: -one.share.value)
+    if found and of_splits:
+        yield blocks.Prose(
+            "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
+            f"resized or retouched. Splits come from {results.sides.origin}."
         )
+    met: set[frozenset[str]] = set()
+    for one in found:
+        of = f"{counted(one.n, 'slice')} of {one.side}"
+        of = counted(one.n, f"{one.side} slice") if of_splits else of
+        has = "has a copy" if len(one.hits) == 1 else "have a copy"
+        title = f"{len(one.hits):,} of {of} {has} in {one.other}: {percent(one.share)}"
         both = frozenset((one.side, one.other))
         examples = () if both in met else tuple(_examples(results, shown, one))
         met.add(both)
@@ -223,8 +205,7 @@ def _probe(probe: Probe) -> blocks.Section:
     bars = [("guessing", probe.chance, percent(probe.chance))]
     for score in probe.scores:
         name = "all features together" if score.family == "all" else score.family
-        share = score.balanced_accuracy
-        bars.append((name, share.value, percent(share)))
+        bars.append((name, score.balanced_accuracy.value, percent(score.balanced_accuracy)))
     telling = ", ".join(f"{_plain(name)} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
     return blocks.Section(
         f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
@@ -245,8 +226,7 @@ def _plain(name: str) -> str:
 
 
 def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    groups = results.copies.conflicts
-    if groups:
+    if groups := results.copies.conflicts:
         more = f", {_CONFLICTS} shown" if len(groups) > _CONFLICTS else ""
         yield blocks.Prose(
             f"{counted(len(groups), 'picture')} in all{more}. At least one label of each is wrong."
@@ -289,8 +269,7 @@ def _groups(
 
 
 def _unreadable(results: AuditResults) -> Iterator[blocks.Block]:
-    excluded = results.dataset.excluded
-    if excluded:
+    if excluded := results.dataset.excluded:
         more = f", the first {_LISTED}" if len(excluded) > _LISTED else ""
         yield blocks.Prose(f"{counted(len(excluded), 'file')}{more}:")
         yield blocks.Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))
