@@ -48,10 +48,9 @@ def is_parquet(path: Path) -> bool:
     Raises:
         ManifestError: If the suffix is neither.
     """
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".parquet"}:
+    if path.suffix.lower() not in {".csv", ".parquet"}:
         raise ManifestError(f"{path}: expected a table named .csv or .parquet")
-    return suffix == ".parquet"
+    return path.suffix.lower() == ".parquet"
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:

@@ -12,6 +12,10 @@ from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
 from slicewise.text import counted, printable
 
 _SHOWN_REASONS = 12
+_CAUTION = """\
+caution: no patients or groups are known in {}. Slices of one patient
+may stand in several splits, and scores on them will be too good. --table or --pattern
+with patients or groups prevents it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,7 @@ class BuildReport:
         ]
         if self.moved:
             lines.append(f"moved to another fold: {counted(self.moved, 'slice')}")
-        taken = Counter(row.extra.get(TAKEN_COLUMN) or "" for row in self.rows)
-        taken.pop("", None)
+        taken = Counter(name for row in self.rows if (name := row.extra.get(TAKEN_COLUMN)))
         if taken:
             shown = ", ".join(f"{name} {count}" for name, count in sorted(taken.items()))
             lines.append(f"of an unknown tumor type, taken by training for: {shown}")
@@ -71,14 +74,7 @@ class BuildReport:
             lines += ["", "left out:", *_reasons(self.excluded)]
         # Of some sources nothing is known but copies: their splits may run through patients.
         if unknown := {row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)}:
-            names = ", ".join(map(printable, sorted(unknown)))
-            lines += [
-                "",
-                f"caution: no patients or groups are known in {names}. Slices of one patient",
-                "may stand in several splits, and scores on them will be too good. --table or "
-                "--pattern",
-                "with patients or groups prevents it.",
-            ]
+            lines += ["", _CAUTION.format(", ".join(map(printable, sorted(unknown))))]
         return "\n".join(lines)
 
 

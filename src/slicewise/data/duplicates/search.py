@@ -61,8 +61,7 @@ class Pair:
 def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[Pair]:
     """Pairs that connect every group of copies within one collection.
 
-    Enough pairs to span each group, not all pairs of it: what is connected already is not compared
-    again.
+    Enough to span each group: what is connected already is not compared again.
     """
     sets = UnionFind(len(prints))
     pairs = [Pair(one, two, 1.0, True) for one, two in _equal_pixels(prints)]
