@@ -16,8 +16,7 @@ from slicewise.data.annotations import (
     known_by_path,
     merged,
 )
-from slicewise.data.build.config import BuildConfig, SourceConfig
-from slicewise.data.build.masks import STAR
+from slicewise.data.build.config import STAR, BuildConfig, SourceConfig
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
@@ -150,7 +149,7 @@ def assembled(
         LeakageError, ManifestError, ConfigError: As `build`, or if folds are not as expected.
     """
     everything = clustered(items, pairs)
-    kept, left_out = _without_conflicts(everything)
+    kept, left_out = without_conflicts(everything)
     reasons = unwanted or {}
     left_out += [item.excluded(reasons[ref]) for item in kept if (ref := item.reference) in reasons]
     kept = [item for item in kept if item.reference not in reasons]
@@ -263,7 +262,7 @@ def _read_all(
         tally()
 
 
-def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
+def without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     """Copies of one slice under labels that contradict each other are left out, all of them.
 
     What training would take a slice for counts as its label.

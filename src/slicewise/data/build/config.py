@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 import yaml
@@ -20,8 +20,42 @@ from pydantic import (
 
 from slicewise.config import problems
 from slicewise.data.annotations import TableSpec, require_pattern
-from slicewise.data.build.masks import MaskSpec
 from slicewise.errors import ConfigError
+
+STAR = "*"
+
+
+class MaskSpec(BaseModel):
+    """Which files of a source are volumes, where their masks are and what a mask means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    volume: str = Field(description="Path of a volume below the root, with one *.")
+    mask: str = Field(description="Path of its mask; * stands for what it stood for there.")
+    label: str = Field(description="Class of a slice with tumor.")
+    minimum_voxels: int = Field(
+        20, ge=1, description="Tumor voxels from which on a slice has the label."
+    )
+
+    @field_validator("volume", "mask")
+    @classmethod
+    def _one_star(cls, pattern: str) -> str:
+        """One star, or else there is no telling which mask belongs to which volume."""
+        if pattern.count(STAR) != 1:
+            raise ValueError(f"expected a path with one {STAR}; got {pattern!r}")
+        return pattern
+
+    def mask_of(self, volume: PurePath) -> PurePath | None:
+        """Where the mask of a volume should be; None for a file that is no volume.
+
+        Paths are relative to the root. The star stands for anything, folders included.
+        """
+        path = volume.as_posix()
+        before, after = self.volume.split(STAR)
+        fits = path.startswith(before) and path.endswith(after)
+        if not fits or len(path) < len(before) + len(after):
+            return None
+        return PurePath(self.mask.replace(STAR, path[len(before) : len(path) - len(after)]))
 
 
 class SourceConfig(BaseModel):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from slicewise.data.annotations import NOTHING_KNOWN, Known
-from slicewise.data.build.config import SourceConfig
-from slicewise.data.build.masks import MaskSpec, SliceLabel, TumorMask, read_mask
+from slicewise.data.build.config import MaskSpec, SourceConfig
 from slicewise.data.build.report import Excluded
 from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task, normal_name
@@ -23,6 +24,21 @@ PUBLISHED_SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """Folder names that publishers use for splits."""
+_SAME_DIRECTION = 0.02  # of a direction cosine, about one degree
+_SAME_PLACE = 0.5  # of a pixel
+
+
+@dataclass(frozen=True, slots=True)
+class TumorMask:
+    """The mask of one volume, with as many slices; voxels above 0 are tumor.
+
+    A slice with tumor has the label, one without the negative class; None where the task has none.
+    """
+
+    path: Path
+    label: str
+    negative: str | None
+    minimum_voxels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +171,21 @@ def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{file.path}: expected a readable file; {error.strerror}") from error
-    labels = read_mask(file.mask, slices) if file.mask else [SliceLabel(file.label)] * len(slices)
-    for index, (slice_, own) in enumerate(zip(slices, labels, strict=True)):
+    labels = _read_mask(file.mask, slices) if file.mask else [(file.label, "", "")] * len(slices)
+    for index, (slice_, (label, mask, unfit)) in enumerate(zip(slices, labels, strict=True)):
         height, width = slice_.shape
         item = Item(
             file=file.path,
             index=index if len(slices) > 1 else None,
-            label=own.label,
+            label=label,
             source=file.source,
             published_split=file.published_split,
             patient=_pseudonym(slice_),
             sha256=digest,
             width=width,
             height=height,
-            mask=own.mask,
-            unfit=own.unfit,
+            mask=mask,
+            unfit=unfit,
             known=file.known,
             fold=file.known.fold,
         )
@@ -185,6 +201,49 @@ def source_name(root: Path, task: Task) -> str:
 def referred(file: Path, index: int | None) -> str:
     """A slice as manifests and answers name it: `file`, or `file#index`."""
     return str(file) if index is None else f"{file}#{index}"
+
+
+def _read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[tuple[str, str, str]]:
+    """Of every slice of a volume its class, its mask's reference and why it can have no class.
+
+    `InputError` where the mask cannot be read or lies on another grid.
+    """
+    masks = read_slices(mask.path)  # as the volume was read, so that both are turned alike
+    if len(masks) != len(slices):
+        raise InputError(f"{mask.path}: expected {len(slices)} mask slices; got {len(masks)}")
+    found = []
+    for index, (slice_, own) in enumerate(zip(slices, masks, strict=True)):
+        _require_same_grid(slice_, own)
+        voxels, unfit = int(np.count_nonzero(own.pixels > 0)), ""
+        if slice_.pixels.min() == slice_.pixels.max():
+            unfit = "blank slice of a volume"  # a copy of every other one, so it would tie patients
+        elif 0 < voxels < mask.minimum_voxels:
+            unfit = f"tumor of fewer than {mask.minimum_voxels} voxels"
+        elif not voxels and mask.negative is None:
+            unfit = "no tumor, and the task has no class for that"
+        reference = str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}"
+        found.append((mask.label if voxels else mask.negative or "", reference, unfit))
+    return found
+
+
+def _require_same_grid(slice_: Slice, mask: Slice) -> None:
+    """That a mask's voxels are the slice's: extent, orientation and place where both know them."""
+    if slice_.shape != mask.shape:
+        raise InputError(f"{mask.source}: expected a mask of {slice_.shape}; got {mask.shape}")
+    if (slice_.orientation is None) != (mask.orientation is None):
+        raise InputError(
+            f"{mask.source}: expected the slice's orientation; only one of them is known"
+        )
+    if slice_.orientation is None or mask.orientation is None:
+        return
+    turned = np.abs(np.subtract(slice_.orientation, mask.orientation)).max()
+    moved = np.abs(np.subtract(slice_.position_mm or 0, mask.position_mm or 0)).max()
+    pixel = min(slice_.pixel_spacing_mm or (1.0, 1.0))
+    if turned > _SAME_DIRECTION or moved > _SAME_PLACE * pixel:
+        raise InputError(
+            f"{mask.source}: expected the mask on the grid of {slice_.source}; it differs by "
+            f"{turned:.3f} in direction and {moved:.2f} mm in place"
+        )
 
 
 def _masked_files(

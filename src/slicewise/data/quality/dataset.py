@@ -116,7 +116,7 @@ def _read(chunk: Sequence[File]) -> Dataset:
     features, looks, issues = [], [], []
     for file in chunk:
         try:
-            slices, left_out = _named_slices(file) if isinstance(file, NamedFile) else _slices(file)
+            slices, left_out = _slices(file)
             traits = file_traits(file.path)
         except (InputError, OSError) as error:
             excluded += _unreadable(file, str(error))
@@ -141,16 +141,15 @@ def _read(chunk: Sequence[File]) -> Dataset:
 
 
 def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
-    """The slices of a file, and those that can have no label."""
+    """The slices of a file, and those that can have no label.
+
+    Where a manifest names the slices: those, as it names them, and the rows that name none.
+    """
     found = list(read_file(file))
-    unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
-    return [(item, slice_) for item, slice_ in found if not item.unfit], unfit
-
-
-def _named_slices(file: NamedFile) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
-    """The slices that a manifest names, as it names them, and the rows that name none."""
-    rows, found = dict(file.rows), list(read_file(file))
-    slices, left_out = [], []
+    if not isinstance(file, NamedFile):
+        unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
+        return [(item, slice_) for item, slice_ in found if not item.unfit], unfit
+    rows, slices, left_out = dict(file.rows), [], []
     for item, slice_ in found:
         # The only slice of a file may be named by the file or as its first.
         index = 0 if item.index is None and None not in rows else item.index
@@ -159,26 +158,23 @@ def _named_slices(file: NamedFile) -> tuple[list[tuple[Item, Slice]], list[Exclu
             changed = "changed since the manifest was written: another SHA-256"
             left_out.append(_left_out(file, index, row, changed))
         elif row is not None:
-            slices.append((_item_of_row(row, item), slice_))
+            # The manifest's group ties across sources, its patient within one.
+            named = replace(
+                item,
+                label=row.label,
+                source=row.source,
+                patient="",
+                known=Known(patient=row.patient_id),
+                fold=row.split,
+                inherited=(Key(Bond.GROUP, row.group),),
+            )
+            slices.append((named, slice_))
     for index, row in rows.items():
         end = " slices; got none" if index is None else f"; got #{index}"
         count = len(found)
         why = f"expected #index below {count}, since the file holds {count}{end}"
         left_out.append(_left_out(file, index, row, why))
     return slices, left_out
-
-
-def _item_of_row(row: ManifestRow, item: Item) -> Item:
-    """The manifest's group ties across sources, its patient within one."""
-    return replace(
-        item,
-        label=row.label,
-        source=row.source,
-        patient="",
-        known=Known(patient=row.patient_id),
-        fold=row.split,
-        inherited=(Key(Bond.GROUP, row.group),),
-    )
 
 
 def _unreadable(file: File, why: str) -> list[Excluded]:

@@ -130,6 +130,11 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
     exact = _gathered([digest.tobytes() for digest in prints.digests])
     same = {tuple(group) for group in exact}
     ties = leak_free(items)
+    labels = [contradicted({items[index].label for index in group}) for group in groups]
+    contradicting = [
+        [index for index in group if items[index].label in odd]
+        for group, odd in zip(groups, labels, strict=True)
+    ]
     torn = crossings([item.keys for item in items], sides.names) if sides.origin else []
     bonds = Counter(crossing.key.bond for crossing in torn)
     return Copies(
@@ -139,7 +144,7 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
         cross_split=_crossed(clusters, sides.names, ties),
         cross_source=_crossed(clusters, [item.source for item in items], ties),
         groups=groups,
-        conflicts=[odd for group in groups if (odd := _contradicting(group, items))],
+        conflicts=[odd for odd in contradicting if odd],
         torn={bond.name.lower(): n for bond, n in sorted(bonds.items()) if bond != Bond.COPIES},
     )
 
@@ -169,12 +174,6 @@ def memorisation(
         grouped=share_by_group(right_apart, groups[test]),
         majority=share_by_group(asked == common, groups[test]),
     )
-
-
-def _contradicting(group: Group, items: Sequence[Item]) -> Group:
-    """Those that cannot be what another of the group is labelled; the build leaves them out."""
-    odd = contradicted({items[index].label for index in group})
-    return [index for index in group if items[index].label in odd]
 
 
 def _gathered(names: Sequence[Hashable]) -> list[Group]:

@@ -47,7 +47,12 @@ class Thumbnails:
 
     def strip(self, group: Group, title: str = "", most: int = 6) -> blocks.Strip:
         """Some slices of a group: as different labels, splits and sources as there are first."""
-        chosen = self._varied(group)[:most]
+        met: Counter[tuple[str, str, str]] = Counter()
+        ranks = {}
+        for index in group:
+            ranks[index] = met[self._kind(index)]
+            met[self._kind(index)] += 1
+        chosen = sorted(group, key=lambda index: (ranks[index], index))[:most]
         return blocks.Strip(tuple(map(self._picture, chosen)), title, len(group) - len(chosen))
 
     def pair(self, first: int, second: int, title: str = "") -> blocks.Strip:
@@ -67,14 +72,6 @@ class Thumbnails:
     def _kind(self, index: int) -> tuple[str, str, str]:
         found = self._results.items[index]
         return found.label, found.source, self._results.sides.names[index]
-
-    def _varied(self, group: Group) -> Group:
-        met: Counter[tuple[str, str, str]] = Counter()
-        ranks = []
-        for kind in map(self._kind, group):
-            ranks.append(met[kind])
-            met[kind] += 1
-        return [index for _, index in sorted(zip(ranks, group, strict=True))]
 
 
 def render_page(
@@ -197,32 +194,24 @@ def _probes(results: AuditResults) -> Iterator[blocks.Block]:
         "A classifier sees only these features and is tested on groups it was not fitted on. Bars "
         "are balanced accuracy: the mean over classes of the share answered right."
     )
-    yield blocks.Bullets(tuple(f"{name}: {_plain(', '.join(of))}" for name, of in FAMILIES.items()))
-    yield from map(_probe, probes)
-
-
-def _probe(probe: Probe) -> blocks.Section:
-    bars = [("guessing", probe.chance, percent(probe.chance))]
-    for score in probe.scores:
-        name = "all features together" if score.family == "all" else score.family
-        bars.append((name, score.balanced_accuracy.value, percent(score.balanced_accuracy)))
-    telling = ", ".join(f"{_plain(name)} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
-    return blocks.Section(
-        f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
-        f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
-        (
-            blocks.Bars(tuple(bars)),
-            blocks.Prose(
-                f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
-                f"answer alone {percent(probe.majority)}. What tells most (fall of balanced "
-                f"accuracy when shuffled): {telling}."
-            ),
-        ),
-    )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    families = (f"{name}: {', '.join(features)}" for name, features in FAMILIES.items())
+    yield blocks.Bullets(tuple(text.replace("_", " ") for text in families))
+    for probe in probes:
+        bars = [("guessing", probe.chance, percent(probe.chance))]
+        for score in probe.scores:
+            name = "all features together" if score.family == "all" else score.family
+            bars.append((name, score.balanced_accuracy.value, percent(score.balanced_accuracy)))
+        falls = ", ".join(f"{name} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
+        text = (
+            f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
+            f"answer alone {percent(probe.majority)}. What tells most (fall of balanced accuracy "
+            f"when shuffled): {falls.replace('_', ' ')}."
+        )
+        yield blocks.Section(
+            f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
+            f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
+            (blocks.Bars(tuple(bars)), blocks.Prose(text)),
+        )
 
 
 def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slicewise.arrays import Ints
-from slicewise.data.build.build import Built, assembled
+from slicewise.data.build.build import Built, assembled, without_conflicts
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import homes
@@ -21,7 +21,6 @@ from slicewise.data.quality.dataset import Dataset
 from slicewise.data.quality.issues import Issue
 from slicewise.data.quality.leakage import Copies, Crossed, Group, Memorisation, Sides, leak_free
 from slicewise.data.quality.shortcuts import Probe
-from slicewise.data.tasks import contradicted
 
 ISSUE_COLUMN = "suspect"
 """Extra column: kinds of issues that do not leave a slice out, joined by blanks."""
@@ -169,7 +168,7 @@ def suggested_manifest(
     references = [item.reference for item in items]
     kinds = _kinds(issues, references, leave_out=True)
     unwanted = {reference: f"suspect: {names}" for reference, names in kinds.items()}
-    if not _is_any_left(items, unwanted):
+    if all(item.reference in unwanted for item in without_conflicts(items)[0]):
         return None
     built = assembled(items, dataset.excluded, pairs, rules, unwanted, keep_splits=given)
     written = [item.written for item in items]
@@ -204,17 +203,6 @@ def outcome(issue: Issue, suggested: Built | None) -> str:
     return (
         f"{kept:,} kept, but marked, in the suggested manifest; {total - kept:,} left out of it "
         "for another reason"
-    )
-
-
-def _is_any_left(items: Sequence[Item], unwanted: Mapping[str, str]) -> bool:
-    """Whether any slice is neither unwanted nor contradicted."""
-    labels: dict[int, set[str]] = {}
-    for item in items:
-        labels.setdefault(item.cluster, set()).add(item.label)
-    odd = {cluster: contradicted(names) for cluster, names in labels.items()}
-    return any(
-        item.label not in odd[item.cluster] and item.reference not in unwanted for item in items
     )
 
 

@@ -133,28 +133,18 @@ def feature_vector(
     unknown, what `file_traits` gave and the number of slices in the file.
     """
     height, width = pixels.shape
-    shares = (1, 25, 50, 75, 99)
-    levels = dict(zip(shares, np.percentile(pixels, shares), strict=True))
+    levels = np.percentile(pixels, (1, 25, 50, 75, 99))
     ring, corners = _border(pixels)
-    limit = pixels.min() + _BLACK * (levels[99] - pixels.min())
+    limit = pixels.min() + _BLACK * (levels[-1] - pixels.min())
+    size, tint = traits["bytes"] / slices / pixels.size, np.nan if colour is None else colour
+    lit = (ring > limit).mean()
     values = {
-        **traits,
-        **{f"percentile_{share}": level for share, level in levels.items()},
-        "width": width,
-        "height": height,
-        "aspect": height / width,
-        "bytes_per_pixel": traits["bytes"] / slices / pixels.size,
-        "colour": np.nan if colour is None else colour,
-        "border_mean": ring.mean(),
-        "border_spread": ring.std(),
-        "corner_mean": corners.mean(),
-        "border_lit": (ring > limit).mean(),
-        "background": np.percentile(ring, 10),
-        "black_share": (pixels <= limit).mean(),
-        "largest": pixels.max(),
-        "noise": noise_level(pixels),
+        "size": (width, height, height / width),
+        "file": (traits["container"], traits["mode"], size, traits["jpeg_coarseness"], tint),
+        "border": (ring.mean(), ring.std(), corners.mean(), lit, np.percentile(ring, 10)),
+        "levels": ((pixels <= limit).mean(), *levels, pixels.max(), noise_level(pixels)),
     }
-    return np.array([values[name] for name in FEATURES], dtype=np.float32)
+    return np.array([value for name in FAMILIES for value in values[name]], dtype=np.float32)
 
 
 def noise_level(pixels: Array) -> float:

@@ -49,9 +49,7 @@ def verdict(results: AuditResults) -> list[QualityFinding]:
         *_conflicts(results),
         *_shortcut(results.class_probe),
         *_source(results.source_probe),
-        *_issues(results),
-        *_files(results),
-        *_groups(results),
+        *_slices(results),
         suggestion(results),
     ]
     return sorted(found, key=lambda finding: list(KINDS).index(finding.severity))
@@ -118,21 +116,19 @@ def _weight(one: Crossed) -> tuple[int, float, str]:
 
 def _leak_text(one: Crossed, back: Crossed, origin: str) -> str:
     side, other = (name if name in _HELD_OUT else f"fold {name}" for name in (one.side, one.other))
-    meaning = (
-        "What is chosen on val has then seen part of test: the score on test is too good."
-        if {one.side, one.other} == {"val", "test"}
-        else f"A score on {side} says how well a model remembers, not how well it would do on "
-        "a new patient."
+    meaning = f"A score on {side} says how well a model remembers, not how well it would do on a "
+    meaning += "new patient."
+    if {one.side, one.other} == {"val", "test"}:
+        meaning = "What is chosen on val has then seen part of test: the score on test is too good."
+    of, back_of = (
+        f"of the {counted(way.n, f'{name} slice')} ({len(way.hits):,}) "
+        f"{'has' if way.n == 1 else 'have'}"
+        for way, name in ((one, side), (back, other))
     )
     return (
-        f"{_share_of(one, side, percent(one.share))} a copy in {other}, and "
-        f"{_share_of(back, other, percent(back.share.value))} one in {side} ({origin}). {meaning}"
+        f"{percent(one.share)} {of} a copy in {other}, and {percent(back.share.value)} {back_of} "
+        f"one in {side} ({origin}). {meaning}"
     )
-
-
-def _share_of(one: Crossed, side: str, share: str) -> str:
-    verb = "has" if one.n == 1 else "have"
-    return f"{share} of the {counted(one.n, f'{side} slice')} ({len(one.hits):,}) {verb}"
 
 
 def _memory(results: AuditResults) -> Iterator[QualityFinding]:
@@ -156,8 +152,7 @@ def _memory(results: AuditResults) -> Iterator[QualityFinding]:
 
 
 def _conflicts(results: AuditResults) -> Iterator[QualityFinding]:
-    groups = results.copies.conflicts
-    if groups:
+    if groups := results.copies.conflicts:
         slices = sum(len(group) for group in groups)
         text = (
             f"{counted(len(groups), 'picture')} {'stands' if len(groups) == 1 else 'stand'} under "
@@ -230,22 +225,15 @@ def _source(probe: Probe | str) -> Iterator[QualityFinding]:
     yield QualityFinding(level, "source", text)
 
 
-def _issues(results: AuditResults) -> Iterator[QualityFinding]:
+def _slices(results: AuditResults) -> Iterator[QualityFinding]:
     for issue in results.issues:
         what = f"{counted(len(issue.slices), 'slice')}: {issue.rule.title}"
         text = f"{what} ({outcome(issue, results.suggested)})."
         yield QualityFinding("warning" if issue.rule.leave_out else "note", "suspects", text)
-
-
-def _files(results: AuditResults) -> Iterator[QualityFinding]:
-    count = len(results.dataset.excluded)
-    if count:
+    if count := len(results.dataset.excluded):
         what = "1 file or slice" if count == 1 else f"{counted(count, 'file')} or slices"
         text = f"{what} could not be read, or {'was' if count == 1 else 'were'} left out before it."
         yield QualityFinding("warning", "files", text)
-
-
-def _groups(results: AuditResults) -> Iterator[QualityFinding]:
     if not results.known_patients:
         text = (
             "Patients are not known for all slices. Neighbouring slices of one patient may still "
