@@ -21,11 +21,8 @@ _SHOWN = 3
 class Known:
     """What a user says of one slice; empty where nothing is said.
 
-    Args:
-        patient: Patient id, unique within its source.
-        group: Leak-free unit, unique within its source.
-        fold: Fold, the same name meaning the same fold in every source.
-        taken: Class that training takes it for, where its label leaves several open.
+    Patient and group are unique within their source; a fold is the same in every source. `taken` is
+    the class that training takes the slice for, where its label leaves several open.
     """
 
     patient: str = ""
@@ -105,8 +102,8 @@ class Table:
         """What the table says of each file; `used` are rows that files of other roots used.
 
         Raises:
-            ManifestError: If a file has no row; names how many, and the first few. If a row serves
-                two files, as a bare name may that stands in two folders; names both.
+            ManifestError: If a file has no row, or a row serves two files, as a bare name may that
+                stands in two folders.
         """
         where = f"{self.path}, column {self.spec.key}"
         keys = {path: key for path in inner if (key := self._key(path)) is not None}

@@ -40,7 +40,6 @@ class ManifestRow:
     Args:
         path: File, or `file#index` for one slice of several; relative to the manifest's folder.
         patient_id: Empty where unknown. A DICOM patient is a pseudonym.
-        group: The leak-free unit; never in two splits.
         split: `train`, `val`, `test`, or empty where none was made.
         sha256: Of the file's bytes, in hexadecimal.
     """
@@ -71,11 +70,7 @@ class Manifest:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def subset(self, split: str) -> Manifest:
-        """The rows of one split.
-
-        Raises:
-            ManifestError: If it is none of `SPLITS`.
-        """
+        """The rows of one split; `ManifestError` where it is none of `SPLITS`."""
         if split not in SPLITS:
             raise ManifestError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
         return replace(self, rows=tuple(row for row in self.rows if row.split == split))
@@ -92,12 +87,7 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write as CSV or Parquet, by the suffix; paths become relative to the file's folder.
 
-        Missing folders are made.
-
-        Raises:
-            LeakageError: If a group stands in two splits.
-            ManifestError: If a slice stands in two rows, or the suffix is another one.
-            MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+        The folder is made. Errors as `require_sound` and `write_table`.
         """
         self.require_sound(path)
         folder = path.absolute().parent
@@ -116,8 +106,7 @@ class Manifest:
 
         Raises:
             LeakageError: If a group stands in two splits.
-            ManifestError: If a column is missing or a value is off; names row and column. If a
-                slice stands in two rows; names both.
+            ManifestError: If a column is missing, a value is off or a slice stands in two rows.
             MissingExtraError: If it is Parquet and pyarrow is not installed.
         """
         if path.is_dir():

@@ -1,8 +1,7 @@
 """A synthetic head: a cartoon of anatomy as T1 after contrast shows it, with or without a tumor.
 
-Shapes are ellipsoids, tubes and random fields in mm, in DICOM coordinates (LPS): x to the patient's
-left, y to the back, z to the top of the head, the origin in the middle of the brain. They show what
-a reader looks for, not how tissue varies; no model may be trained, calibrated or judged on them.
+Shapes are ellipsoids, tubes and random fields in mm, in DICOM coordinates (LPS: left, back, top)
+from the middle of the brain. No model may be trained, calibrated or judged on them.
 """
 
 from __future__ import annotations
@@ -101,10 +100,8 @@ class Cut:
 
     def points(self) -> Array:
         """Position of every pixel, (3, H, W) float32, mm."""
-        corner, across, down = self.frame()[:, :, None, None]
-        return _single(
-            corner + across * np.arange(self.size) + down * np.arange(self.size)[:, None]
-        )
+        (corner, across, down), steps = self.frame()[:, :, None, None], np.arange(self.size)
+        return _single(corner + across * steps + down * steps[:, None])
 
     def field(self, rng: Generator, wavelength_mm: float) -> Array:
         """A smooth random function of space with unit variance on this cut, (H, W) float32."""
@@ -136,16 +133,13 @@ class Lesion:
 
 @dataclass(frozen=True, slots=True)
 class PhantomParameters:
-    """Everything that decides how one phantom slice looks; no lesion for `no_tumor`.
-
-    `head_seed` chooses size and shape of the head, the folds of the cortex, all textures.
-    """
+    """Everything that decides how one phantom slice looks; no lesion for `no_tumor`."""
 
     label: Label
     cut: Cut
     lesion: Lesion | None
-    head_seed: int
-    noise_seed: int
+    head_seed: int  # of size and shape of the head, the folds of the cortex, all textures
+    noise_seed: int  # of noise and shading
 
 
 def draw_parameters(rng: Generator, label: Label, plane: Plane) -> PhantomParameters:

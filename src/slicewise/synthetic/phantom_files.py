@@ -19,14 +19,12 @@ from slicewise.imaging.formats.dicom import PHANTOM_MANUFACTURER
 from slicewise.synthetic.phantom import (
     LABELS,
     PLANES,
-    Label,
     PhantomParameters,
     draw_parameters,
     draw_series,
     paint,
 )
 
-SERIES_LABEL: Label = "glioma"
 SERIES_SLICES, SERIES_GAP_MM = 12, 8.75
 FULL_SIGNAL = 1000.0
 """Modality value of signal 1: what a display shows as white."""
@@ -35,16 +33,15 @@ _ATTRIBUTES: dict[str, Any] = {
     **dict.fromkeys(("PatientBirthDate", "PatientSex", "AccessionNumber", "ScanOptions",
                      "ReferringPhysicianName", "PositionReferenceIndicator"), ""),
     **dict.fromkeys(("EchoTime", "EchoTrainLength", "RepetitionTime")),
+    **dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), SERIES_GAP_MM), "StudyID": "1",
     "PatientName": "SYNTHETIC^PHANTOM", "StudyDate": "20000101", "SeriesDate": "20000101",
-    "StudyTime": "000000", "SeriesTime": "000000", "StudyID": "1", "SeriesNumber": 1,
+    "StudyTime": "000000", "SeriesTime": "000000", "SeriesNumber": 1, "Modality": "MR",
     "SeriesDescription": "SYNTHETIC T1 after contrast", "SOPClassUID": MRImageStorage,
-    "Modality": "MR", "Manufacturer": PHANTOM_MANUFACTURER, "PatientPosition": "HFS",
+    "Manufacturer": PHANTOM_MANUFACTURER, "PatientPosition": "HFS", "WindowWidth": FULL_SIGNAL,
     "ImageType": ["DERIVED", "SECONDARY", "OTHER"], "BurnedInAnnotation": "YES",
     "ScanningSequence": "SE", "SequenceVariant": "NONE", "MRAcquisitionType": "2D",
     "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16,
     "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "WindowCenter": FULL_SIGNAL / 2,
-    "WindowWidth": FULL_SIGNAL, "SliceThickness": SERIES_GAP_MM,
-    "SpacingBetweenSlices": SERIES_GAP_MM,
 }  # fmt: skip
 """What every slice of a series says, by DICOM keyword (PS3.6)."""
 
@@ -73,10 +70,8 @@ def write_phantoms(out: Path, count: int, seed: int, size: int = 512) -> list[Pa
     """Draw OUT/<label>/<label>_<k>.png, axial, coronal and sagittal in turn, and OUT/series/*.dcm.
 
     The same seed and size (pixels a side) give the same pictures, `count` of each label; files of
-    the same name are replaced. The DICOM series is axial, through one head with a glioma.
-
-    Returns:
-        The files written, pictures first, the series in order from bottom to top.
+    the same name are replaced. The DICOM series is axial, through one head with a glioma. Returns
+    the files written, pictures first, the series in order from bottom to top.
 
     Raises:
         InputError: `count` or `size` is out of range, or `out` cannot be written to.
@@ -96,7 +91,7 @@ def write_phantoms(out: Path, count: int, seed: int, size: int = 512) -> list[Pa
                     write_png(render(draw_parameters(rng, label, plane), size), draft)
         (out / "series").mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng((seed, len(LABELS)))
-        cuts = draw_series(rng, SERIES_LABEL, SERIES_SLICES, SERIES_GAP_MM)
+        cuts = draw_series(rng, "glioma", SERIES_SLICES, SERIES_GAP_MM)
         for number, parameters in enumerate(cuts, start=1):
             written.append(out / "series" / f"slice_{number:02d}.dcm")
             dataset = _dataset(render(parameters, size), number, seed)
@@ -122,19 +117,14 @@ def render(parameters: PhantomParameters, size: int = 512) -> Phantom:
         padded = np.pad(image, ((1, 1), (0, 0)), mode="edge")
         image = (0.5 * image + 0.25 * (padded[:-2] + padded[2:])).T
     pixels = np.asarray(image, dtype=np.float32)
-    _burn_caption(pixels)
-    return Phantom(pixels * np.float32(FULL_SIGNAL), tumor > 0.5, drawn)
-
-
-def _burn_caption(image: Array) -> None:
-    """Write that it is synthetic into the darker upper corner, in place."""
-    size, band = len(image), image[: len(image) // 16]
-    margin, quarter = size // 64, size // 4
+    # The darker upper corner says that it is synthetic.
+    band, margin, quarter = pixels[: size // 16], size // 64, size // 4
     left = band[:, :quarter].mean() <= band[:, -quarter:].mean()
     ink, font = Image.new("F", band.shape[::-1]), ImageFont.load_default(max(7, size // 42))
     place, anchor = ((margin, margin), "lt") if left else ((size - margin, margin), "rt")
     ImageDraw.Draw(ink).text(place, "SYNTHETIC", fill=0.55, font=font, anchor=anchor)
     np.maximum(band, np.asarray(ink), out=band)
+    return Phantom(pixels * np.float32(FULL_SIGNAL), tumor > 0.5, drawn)
 
 
 def write_png(phantom: Phantom, to: Path | BinaryIO) -> None:

@@ -8,14 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 
 from slicewise.arrays import Array
-from slicewise.data.annotations import (
-    NOTHING_KNOWN,
-    Known,
-    Table,
-    UsedRows,
-    known_by_path,
-    merged,
-)
+from slicewise.data.annotations import NOTHING_KNOWN, Known, Table, UsedRows, known_by_path, merged
 from slicewise.data.build.config import STAR, BuildConfig, SourceConfig
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
@@ -85,11 +78,8 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
     for source in config.sources:
         listed = list_files(source, task, config.aliases)
         name = source.name or source_name(source.root, task)
-        excluded += [
-            _unreadable(bad.source, "", name, bad.error)
-            for bad in listed
-            if isinstance(bad, Failure)
-        ]
+        failures = [entry for entry in listed if isinstance(entry, Failure)]
+        excluded += [_unreadable(bad.source, "", name, bad.error) for bad in failures]
         own = [entry for entry in listed if not isinstance(entry, Failure)]
         known_of = _known_of([file.inner for file in own], source, used)
         for file, known in zip(own, known_of, strict=True):
@@ -98,7 +88,10 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
             else:
                 _require_open(known, file, task, source)
                 files.append(replace(file, known=known))
-    _require_different(config, files)
+    paths = Counter(str(file.path.resolve()) for file in files)
+    if twice := next((path for path, count in paths.items() if count > 1), None):
+        roots = ", ".join(str(source.root) for source in config.sources)
+        raise ManifestError(f"{twice} is below more than one of the roots {roots}")
     return files, excluded
 
 
@@ -137,16 +130,12 @@ def assembled(
     *,
     keep_splits: bool = False,
 ) -> Built:
-    """A manifest from slices whose copies are known.
+    """A manifest from slices of which `pairs` are copies, by index; errors as `build`.
 
     Args:
-        pairs: Which of the slices are copies, by index.
         unwanted: From a slice's reference to the reason why it is left out.
         keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
             groups without one are dealt.
-
-    Raises:
-        LeakageError, ManifestError, ConfigError: As `build`, or if folds are not as expected.
     """
     everything = clustered(items, pairs)
     kept, left_out = without_conflicts(everything)
@@ -203,11 +192,7 @@ def _unreadable(reference: str, label: str, source: str, reason: str) -> Exclude
 
 
 def _require_open(known: Known, file: File, task: Task, source: SourceConfig) -> None:
-    """What training takes a slice for is one of several classes that its label leaves open.
-
-    Raises:
-        ManifestError: If it is not; names the table, its column and the slice.
-    """
+    """What training takes a slice for is one of several classes that its label leaves open."""
     if known.taken and not task.leaves_open(file.label, known.taken):
         left = task.possible(file.label)
         expected = ", ".join(left) if len(left) > 1 else f"none, as its label is {file.label}"
@@ -233,14 +218,6 @@ def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -
             known = replace(known, group="/".join(path.parts[:-1][: named + 1]))
         found.append(known)
     return found
-
-
-def _require_different(config: BuildConfig, files: Sequence[File]) -> None:
-    """No file twice, as when a root lies inside of another."""
-    paths = Counter(str(file.path.resolve()) for file in files)
-    if twice := next((path for path, count in paths.items() if count > 1), None):
-        roots = ", ".join(str(source.root) for source in config.sources)
-        raise ManifestError(f"{twice} is below more than one of the roots {roots}")
 
 
 def _read_all(
@@ -285,19 +262,11 @@ def without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]
 
 def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     """The one that says most, then the largest, of each set of copies; of equals the first."""
-    best: dict[int, Item] = {}
-    for item in items:
-        if _worth(item) > _worth(best.setdefault(item.cluster, item)):
-            best[item.cluster] = item
+    order = sorted(items, key=lambda i: (i.label == TUMOR, not i.known.taken, -i.width * i.height))
+    best = {item.cluster: item for item in reversed(order)}
     kept = [item for item in items if best[item.cluster] is item]
-    others = [item for item in items if best[item.cluster] is not item]
-    return kept, [
-        item.excluded(f"copy of {best[item.cluster].reference}", "copy of") for item in others
-    ]
-
-
-def _worth(item: Item) -> tuple[bool, bool, int]:
-    return item.label != TUMOR, bool(item.known.taken), item.width * item.height
+    pairs = [(item, best[item.cluster]) for item in items if best[item.cluster] is not item]
+    return kept, [item.excluded(f"copy of {one.reference}", "copy of") for item, one in pairs]
 
 
 def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:

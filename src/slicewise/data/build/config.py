@@ -8,15 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from slicewise.config import problems
 from slicewise.data.annotations import TableSpec, require_pattern
@@ -46,10 +38,7 @@ class MaskSpec(BaseModel):
         return pattern
 
     def mask_of(self, volume: PurePath) -> PurePath | None:
-        """Where the mask of a volume should be; None for a file that is no volume.
-
-        Paths are relative to the root. The star stands for anything, folders included.
-        """
+        """Where the mask of a volume should be, both from the root; None for what is no volume."""
         path = volume.as_posix()
         before, after = self.volume.split(STAR)
         fits = path.startswith(before) and path.endswith(after)
@@ -115,7 +104,7 @@ class BuildConfig(BaseModel):
     )
     seed: int = Field(42, description="Of the order in which groups are dealt.")
 
-    _in_file: bool = PrivateAttr(False)
+    _in_file: bool = False
 
     @property
     def fold_column(self) -> str:
@@ -129,10 +118,7 @@ class BuildConfig(BaseModel):
 
     @model_validator(mode="after")
     def _folds_go_together(self) -> Self:
-        """Folds come from the user or from published folders, and are named where there are any.
-
-        What would change nothing is more likely a mistake than a wish.
-        """
+        """No two kinds of folds, and nothing that would have no effect, which is a mistake."""
         folds = any(source.has_folds for source in self.sources)
         if self.published_splits and folds:
             raise ValueError(
@@ -223,10 +209,8 @@ def config_of(
 ) -> BuildConfig:
     """A configuration from command-line options, the same table and pattern for every root.
 
-    Args:
-        table: Fields of `TableSpec`; no table where all of them are None.
-        aliases: Each `folder=class`.
-        rest: Further fields of `BuildConfig`; None means the default.
+    The table's values are fields of `TableSpec`, the rest further fields of `BuildConfig`; None
+    means the default. Each alias is `folder=class`.
 
     Raises:
         ConfigError: If a value is not as expected.

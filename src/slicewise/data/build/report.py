@@ -20,12 +20,9 @@ with patients or groups prevents it."""
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A slice or file (`file` or `file#index`) that is not in the manifest.
+    """A slice or file that is not in the manifest; no label where its folder was not looked at.
 
-    Args:
-        label: Class by its folder; empty where it was not looked at.
-        kind: Under which name reasons like this one are counted; empty for the reason itself, up to
-            a path that it may name.
+    Reasons like this one are counted as `kind`, or else as the reason up to a path that it names.
     """
 
     path: str
@@ -37,13 +34,10 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build found.
+    """What a build found: copies are slices that equal or resemble an earlier one.
 
-    Args:
-        exact_copies: Slices whose pixels equal those of an earlier one.
-        near_copies: Further slices that are near duplicates of an earlier one.
-        moved: Slices put into another fold so that their group is in one.
-        boundary: Where the splits come from, in words.
+    Slices that were moved are in another fold, so that their group is in one; `boundary` says in
+    words where the splits come from.
     """
 
     rows: tuple[ManifestRow, ...]

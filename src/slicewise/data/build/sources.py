@@ -43,10 +43,7 @@ class TumorMask:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, what its folders say of it and what the user says.
-
-    Its path `inner` is relative to the root. Its mask, where it has one, says what its slices show.
-    """
+    """A file, its path from the root, what its folders, its mask and the user say of it."""
 
     path: Path
     inner: PurePath
@@ -63,9 +60,7 @@ class Item:
 
     Args:
         index: Which slice of the file; None where the file holds one.
-        published_split: `train`, `val` or `test` as its publisher's folder says.
         patient: A pseudonym of the DICOM patient or study.
-        mask: Reference of its tumor mask.
         unfit: Why the slice can have no label.
         fold: The fold or published split that is kept as a boundary.
         cluster: Index of the first of its copies; -1 before copies were looked for.
@@ -204,10 +199,7 @@ def referred(file: Path, index: int | None) -> str:
 
 
 def _read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[tuple[str, str, str]]:
-    """Of every slice of a volume its class, its mask's reference and why it can have no class.
-
-    `InputError` where the mask cannot be read or lies on another grid.
-    """
+    """Of every slice of a volume its class, its mask's reference and why it can have no class."""
     masks = read_slices(mask.path)  # as the volume was read, so that both are turned alike
     if len(masks) != len(slices):
         raise InputError(f"{mask.path}: expected {len(slices)} mask slices; got {len(masks)}")

@@ -1,7 +1,4 @@
-"""Splits without leaks: whole groups are dealt, or folds are kept as hard boundaries.
-
-Folds are the user's, or the splits that a publisher's folders name.
-"""
+"""Splits without leaks: whole groups are dealt, or a user's or publisher's folds are kept."""
 
 from __future__ import annotations
 
@@ -51,19 +48,16 @@ def deal(
 
     Takes (N) names of groups, classes and data sets. The shares of the splits add up to one.
     """
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
-    strata: list[tuple[Stratum, Stratum]] = [
-        ((label,), (label, source)) for label, source in zip(labels, sources, strict=True)
-    ]
-    totals = Counter(stratum for own in strata for stratum in own)
+    sizes, strata = Counter(groups), defaultdict[str, Counter[Stratum]](Counter)
+    for group, label, source in zip(groups, labels, sources, strict=True):
+        strata[group].update([(label,), (label, source)])
+    totals = sum(strata.values(), Counter[Stratum]())
     filled: dict[str, Counter[Stratum]] = {split: Counter() for split in shares}
     chosen: dict[str, str] = {}
-    names = sorted(members)
+    names = sorted(sizes)
     shuffled = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    for group in sorted(shuffled, key=lambda name: -len(members[name])):
-        counts = Counter(stratum for index in members[group] for stratum in strata[index])
+    for group in sorted(shuffled, key=lambda name: -sizes[name]):
+        counts = strata[group]
         best = min(shares, key=lambda split: _cost(counts, filled[split], totals, shares[split]))
         filled[best].update(counts)
         chosen[group] = best
@@ -127,10 +121,7 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
 def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
     """The names of the test and of the validation fold; one named like a split is that split.
 
-    Args:
-        folds: (N) names.
-        test_fold: Name of the test fold; None for `test`, or else the first in sorted order.
-        val_fold: Name of the validation fold; None for `val`, or else the first that is left.
+    None stands for `test` or `val`, or else the first that is left in sorted order.
 
     Raises:
         ManifestError: If there are fewer than three folds. Two will do where both are named: then
@@ -177,9 +168,9 @@ def within_folds(
         home_of = {crossing.key: crossing.home for crossing in found}
         kept, dropped = [], []
         for item in items:
-            stray = [key for key in item.keys if home_of.get(key, item.fold) != item.fold]
-            if stray:
-                where = f"{stray[0].shown} is mostly in fold {home_of[stray[0]]}"
+            strays = (key for key in item.keys if home_of.get(key, item.fold) != item.fold)
+            if stray := next(strays, None):
+                where = f"{stray.shown} is mostly in fold {home_of[stray]}"
                 dropped.append(item.excluded(f"in fold {item.fold}, but {where}", "in fold"))
             else:
                 kept.append(item)

@@ -30,11 +30,8 @@ _DAMPING = 1e-3
 def verified(one: Fingerprints, two: Fingerprints, pose: tuple[int, int], by_head: Bools) -> Array:
     """(P,) agreement of P pairs, refined where it is worth it.
 
-    Args:
-        one: Fingerprints of the first of each pair.
-        two: Fingerprints of the second.
-        pose: Row and column direction in which the first is turned.
-        by_head: (P,) whether heads are laid upon each other, or else whole pictures.
+    The first of each is turned by `pose` (row and column direction); where (P,) `by_head` says so,
+    heads are laid upon each other, or else whole pictures.
     """
     down, across = pose
     first, second = one.contrast()[:, ::down, ::across], two.contrast()

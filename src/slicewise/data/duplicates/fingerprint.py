@@ -1,8 +1,7 @@
 """Fingerprints of slices: small enough to travel in a bundle, fine enough to find copies by.
 
-A fingerprint holds the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and
-file format drop out), where the head stands in the picture, and a digest of the pixels (exact
-copies need no comparison).
+They hold the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and file
+format drop out), where the head stands in the picture, and a digest of the pixels.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ def nearest(
     """The most similar reference of each query, by correlation.
 
     Args:
-        queries: (N, D) float32 thumbnails.
-        references: (M, D) float32 thumbnails.
+        queries: (N, D) float32 thumbnails; `references`: (M, D).
         groups: (N,) of the queries and (M,) of the references, whole numbers: references of a
             query's own group do not count. None to count all.
 
@@ -63,7 +62,7 @@ def nearest(
     if references.shape[0] == 0:
         raise EvaluationError("thumbnails: expected at least one training slice; got none")
     own, other = map(np.asarray, groups or (np.zeros(len(queries)), np.ones(len(references))))
-    blank, empty = (~thumbnails.any(axis=1) for thumbnails in (references, queries))
+    blank, empty = (np.asarray(~thumbnails.any(axis=1)) for thumbnails in (references, queries))
     found = np.full(len(queries), -1, dtype=np.int64)
     for start in range(0, len(queries), BLOCK):
         rows = slice(start, start + BLOCK)

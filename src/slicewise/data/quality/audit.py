@@ -65,10 +65,7 @@ class Audit:
         }
 
     def write(self, folder: Path, progress: Progress | None = None) -> None:
-        """Write `audit.json`, `audit.html`, `clean.csv` and `clean.excluded.csv` into a folder.
-
-        The folder is made; progress is that of the pictures that are read again for the page.
-        """
+        """Write `audit.json`, `audit.html`, `clean.csv`, `clean.excluded.csv` into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.results.suggested:
             self.results.suggested.write(folder / SUGGESTED_NAME)
@@ -78,10 +75,7 @@ class Audit:
 
 
 def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | None = None) -> Audit:
-    """Audit folders of slices.
-
-    Args:
-        workers: Processes that read; more than one needs a guarded main module.
+    """Audit folders of slices; more than one process (worker) needs a guarded main module.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.

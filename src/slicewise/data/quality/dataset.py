@@ -78,10 +78,7 @@ def read_dataset(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others.
-
-    One worker reads in this process.
-    """
+    """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others."""
     parts = [_read([])]
     tally = Tally(progress, "reading", len(files))
     for part, count in _parts(files, workers):
@@ -119,7 +116,11 @@ def _read(chunk: Sequence[File]) -> Dataset:
             slices, left_out = _slices(file)
             traits = file_traits(file.path)
         except (InputError, OSError) as error:
-            excluded += _unreadable(file, str(error))
+            if isinstance(file, NamedFile):
+                rows = file.rows.items()
+                excluded += [_left_out(file, index, row, str(error)) for index, row in rows]
+            else:
+                excluded.append(Excluded(str(file.path), file.label, file.source, str(error)))
             continue
         excluded += left_out
         for item, slice_ in slices:
@@ -141,10 +142,7 @@ def _read(chunk: Sequence[File]) -> Dataset:
 
 
 def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
-    """The slices of a file, and those that can have no label.
-
-    Where a manifest names the slices: those, as it names them, and the rows that name none.
-    """
+    """The slices of a file, or as a manifest names them, and what has no label or names none."""
     found = list(read_file(file))
     if not isinstance(file, NamedFile):
         unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
@@ -155,8 +153,8 @@ def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
         index = 0 if item.index is None and None not in rows else item.index
         row = rows.pop(index, None)
         if row is not None and row.sha256 != item.sha256:
-            changed = "changed since the manifest was written: another SHA-256"
-            left_out.append(_left_out(file, index, row, changed))
+            why = "changed since the manifest was written: another SHA-256"
+            left_out.append(_left_out(file, index, row, why))
         elif row is not None:
             # The manifest's group ties across sources, its patient within one.
             named = replace(
@@ -175,13 +173,6 @@ def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
         why = f"expected #index below {count}, since the file holds {count}{end}"
         left_out.append(_left_out(file, index, row, why))
     return slices, left_out
-
-
-def _unreadable(file: File, why: str) -> list[Excluded]:
-    """A file, or every row of a manifest that names it."""
-    if isinstance(file, NamedFile):
-        return [_left_out(file, index, row, why) for index, row in file.rows.items()]
-    return [Excluded(str(file.path), file.label, file.source, why)]
 
 
 def _left_out(file: File, index: int | None, row: ManifestRow, why: str) -> Excluded:

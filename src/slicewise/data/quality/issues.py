@@ -128,10 +128,7 @@ def issues_of(slice_: Slice, look: Appearance) -> list[bool]:
 def find_issues(held: Bools, looks: Array, clusters: Sequence[int]) -> list[Issue]:
     """Slices by rule, in the order of `RULES`; rules that hold nowhere are left out.
 
-    Args:
-        held: (N, R) from `issues_of`.
-        looks: (N, A) appearance statistics.
-        clusters: (N) index of the first copy of each slice.
+    Takes (N, R) from `issues_of`, (N, A) appearance and (N) index of the first copy of each slice.
     """
     columns = [*held.T[:-1], unusual_appearance(looks, clusters)]
     found = [np.flatnonzero(column).tolist() for column in columns]

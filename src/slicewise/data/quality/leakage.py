@@ -25,10 +25,7 @@ Group = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The split or fold of each of N slices, or an empty name, and in words where they come from.
-
-    The origin is None where no slice has one.
-    """
+    """The split or fold of each of N slices, empty where it has none, and their origin in words."""
 
     names: tuple[str, ...]
     origin: str | None
@@ -38,10 +35,7 @@ class Sides:
 class Crossed:
     """Slices of one side (split, fold or source) that have a copy in another.
 
-    Args:
-        n: Slices of `side`.
-        hits: Indices of those with a copy in `other`.
-        share: Hits among the slices, with an interval by leak-free group.
+    `hits` are their indices; their share among the n slices has an interval by leak-free group.
     """
 
     side: str
@@ -58,7 +52,6 @@ class Copies:
     Args:
         exact: Groups of equal pixels.
         near: Groups that hold the same picture more than once, not all of equal pixels.
-        cross_split: For each ordered pair of splits; `cross_source` likewise.
         groups: All sets of copies, exact and near, the largest first.
         conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.

@@ -1,7 +1,4 @@
-"""What an audit found, as the numbers and lists of `audit.json`; the manifest that it suggests.
-
-The suggested manifest holds one of each slice, no contradictions, no leaks and no severe issues.
-"""
+"""What an audit found, as the numbers and lists of `audit.json`; the manifest that it suggests."""
 
 from __future__ import annotations
 
@@ -28,15 +25,10 @@ ISSUE_COLUMN = "suspect"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditResults:
-    """Everything that was found.
+    """Everything that was found; probes say what files and borders tell, or why that is unknown.
 
-    Args:
-        groups: (N,) numbers of leak-free groups.
-        counts: From `class_counts`.
-        memory: None where there are no two sides.
-        class_probe: What files and borders say of the class, or why that is unknown.
-        source_probe: What they say of the source, or why that is unknown.
-        suggested: None where nothing would be left.
+    `groups` are (N,) numbers of leak-free groups, `counts` from `class_counts`. There is no memory
+    without two sides, and no suggestion where nothing would be left.
     """
 
     dataset: Dataset
@@ -125,10 +117,7 @@ class AuditResults:
 
 
 def class_counts(items: Sequence[Item], sides: Sides, groups: Ints) -> list[dict[str, str | int]]:
-    """Slices, different slices and leak-free groups by class, source and split, in sorted order.
-
-    Of N slices whose copies are known; the split is empty where there is none.
-    """
+    """Slices, different slices and leak-free groups by class, source and split, in sorted order."""
     cells: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for index, (item, side) in enumerate(zip(items, sides.names, strict=True)):
         cells[item.label, item.source, side].append(index)

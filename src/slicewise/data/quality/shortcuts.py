@@ -1,7 +1,6 @@
 """Shortcuts: how well a file and its border alone predict the class, whatever the picture shows.
 
-None of the features looks at a place inside the head. Where they predict the class, a model can
-read the class without looking at a brain.
+No feature looks at a place inside the head: a model that reads the class off them sees no brain.
 """
 
 from __future__ import annotations
@@ -62,10 +61,9 @@ class FamilyScore:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the features predict.
+    """What the features predict of a target, `class` or `source`.
 
     Args:
-        target: `class` or `source`.
         majority: Share of the most common answer.
         chance: Balanced accuracy of guessing: one over the number of answers.
         scores: Of all features together, then of each family alone.
@@ -174,15 +172,9 @@ def probe(
 ) -> Probe | str:
     """Cross-validate a gradient-boosted classifier on the features, whole groups held out.
 
-    Args:
-        features: (N, F) in the order of `FEATURES`; what a file does not have (NaN) is a value of
-            its own.
-        answers: (N) class or source of each slice.
-        groups: (N,) numbers of leak-free groups.
-        target: What the answers are: `class` or `source`.
-
-    Returns:
-        The probe, or in words why there is none.
+    Takes (N, F) in the order of `FEATURES`, in which what a file does not have (NaN) is a value of
+    its own, (N) class or source (the target) of each slice, and (N,) numbers of leak-free groups.
+    Gives the probe, or in words why there is none.
     """
     require_sklearn()
     from sklearn.ensemble import HistGradientBoostingClassifier

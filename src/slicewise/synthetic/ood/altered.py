@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +100,9 @@ def _contact_sheet(rng: Generator, donors: Donors) -> Values:
     cell, gap = max(32, 600 // max(rows, columns)), int(rng.integers(0, 8))
     shape = rows * (cell + gap), columns * (cell + gap)
     sheet = np.full(shape, rng.choice([0.0, 0.0, 1.0]), dtype=np.float32)
-    for row in range(0, shape[0], cell + gap):
-        for column in range(0, shape[1], cell + gap):
-            small = fitted(_donor(rng, donors), cell)
-            sheet[row : row + small.shape[0], column : column + small.shape[1]] = small
+    for row, column in product(*(range(0, side, cell + gap) for side in shape)):
+        small = fitted(_donor(rng, donors), cell)
+        sheet[row : row + small.shape[0], column : column + small.shape[1]] = small
     return fitted(sheet, max(200, draw_side(rng)))
 
 
@@ -118,17 +118,17 @@ def _double_exposure(rng: Generator, donors: Donors) -> Values:
 @altered("on a screen", "A screenshot of a viewer: menus, text and a small slice.")
 def _in_viewer(rng: Generator, donors: Donors) -> Values:
     width, height = int(rng.integers(320, 601)), int(rng.integers(240, 400))
-    ground, font, ink = int(rng.integers(240)), ImageFont.load_default(12), 255
-    image = Image.new("L", (width, height), ground)
+    image = Image.new("L", (width, height), int(rng.integers(240)))
     draw, small = ImageDraw.Draw(image), fitted(_donor(rng, donors), round(height * 0.5))
     left, top = int(rng.integers(20, width // 3)), int(rng.integers(40, height // 3))
     draw.rectangle((left - 12, top - 12, left + height // 2 + 12, top + height // 2 + 12), fill=0)
     image.paste(Image.fromarray((small * 255).astype(np.uint8)), (left, top))
     draw.rectangle((0, 0, width, 20), fill=int(rng.integers(60, 160)))
-    draw.text((6, 3), "File   Edit   View   Tools   Help", fill=ink, font=font)
+    write = partial(draw.text, fill=255, font=ImageFont.load_default(12))
+    write((6, 3), "File   Edit   View   Tools   Help")
     for y in range(28, 28 + 18 * int(rng.integers(4, 16)), 18):
         text = f"{rng.choice(['Series', 'Slice', 'TR', 'TE', 'WL', 'WW'])}: {rng.integers(4000)}"
-        draw.text((left + height // 2 + 20, y), text, fill=ink, font=font)
+        write((left + height // 2 + 20, y), text)
     return np.asarray(image) / 255
 
 
@@ -211,10 +211,9 @@ _landscape, _flower, _portrait = (
     for name, shown, package, file in (
         ("landscape", "photograph of a temple", "sklearn", "datasets/images/china.jpg"),
         ("flower", "photograph of a flower", "sklearn", "datasets/images/flower.jpg"),
-        ("portrait", "portrait of a person", "matplotlib",
-         "mpl-data/sample_data/grace_hopper.jpg"),
+        ("portrait", "portrait of a person", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
     )
-)  # fmt: skip
+)
 
 
 def _donor(rng: Generator, donors: Donors) -> Array:
@@ -264,10 +263,9 @@ def _windowed(rng: Generator, pixels: Values) -> Values:
 
 
 @lru_cache(maxsize=8)
-def _scans(name: str) -> tuple[Array, ...]:
+def _scans(name: str) -> list[Array]:
     """Every frame of one of pydicom's test files, (H, W) float32 each."""
-    path = _sample_file("pydicom", f"data/test_files/{name}")
-    return tuple(slice_.pixels for slice_ in read_slices(path))
+    return [one.pixels for one in read_slices(_sample_file("pydicom", f"data/test_files/{name}"))]
 
 
 @lru_cache(maxsize=4)

@@ -1,8 +1,7 @@
 """Drawn pictures: noise, textures, scenes, screens, paper; scans of what is no MR of a head.
 
 A section of a scan is a list of rows, each an ellipse (across, down, half width, half height) or a
-rod (radius, then across and down of each station), on a plane from -1 to 1 down the picture. The
-plane is bent by a random mesh, so that no two sections are alike.
+rod (radius, then across and down of each station), on a randomly bent plane from -1 to 1 down.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from slicewise.synthetic.ood.picture import (
     smooth_field,
 )
 
-Ink = tuple[int, int, int]
 _WORDS = (
     "patient", "scan", "report", "of", "image", "left", "normal", "slice", "no", "file", "date",
     "open", "value", "the", "edit", "table", "result", "study", "follow", "number", "history",
@@ -214,7 +212,7 @@ def _plane(rng: Generator, bend: float = 0.0) -> tuple[Values, Values]:
     return x + one, y + other
 
 
-def _canvas(rng: Generator) -> tuple[Image.Image, ImageDraw.ImageDraw, Ink]:
+def _canvas(rng: Generator) -> tuple[Image.Image, ImageDraw.ImageDraw, tuple[int, ...]]:
     """An empty picture, what draws on it, and the ink: dark on light in two of three."""
     height = int(rng.integers(160, 601))
     width = min(600, max(160, round(height * rng.uniform(0.75, 1.6))))

@@ -21,12 +21,7 @@ from slicewise.synthetic.ood.picture import Half, Kind
 
 _JPEG_SHARE, _JPEG_QUALITY = 0.5, (55, 96)
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for module in (drawn, altered)
-    for kind in vars(module).values()
-    if isinstance(kind, Kind)
-}
+KINDS = {k.name: k for room in (drawn, altered) for k in vars(room).values() if isinstance(k, Kind)}
 """By name, in the order of their modules."""
 
 
@@ -40,11 +35,8 @@ def ood_slices(kind: str, count: int, seed: int, donors: Sequence[Slice] = ()) -
     """Inputs of one kind, as if read from files.
 
     Picture k, named `ood:KIND#k`, depends on kind, seed, k and the donors only. Pixels are 0 to 255
-    and not marked as synthetic: they stand for whatever somebody might hand in.
-
-    Args:
-        kind: A name in `KINDS`.
-        donors: Real slices that some kinds are made from; the others do not look at them.
+    and not marked as synthetic: they stand for whatever somebody might hand in. Donors are real
+    slices that some of the `KINDS` are made from.
 
     Raises:
         ConfigError: The kind is unknown, or it needs donors and there is none.

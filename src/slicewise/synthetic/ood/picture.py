@@ -21,7 +21,7 @@ from slicewise.arrays import Array
 Half = Literal["A", "B", "report only"]
 Values = NDArray[Any]
 """(H, W) or, in colour, (H, W, 3); 0 is black and 1 white, the rest is clipped."""
-
+Make = Callable[..., Values]
 _HALVES: dict[Half, tuple[str, ...]] = {
     "A": ("noise", "texture", "paper", "head CT", "limb MR", "other scanner", "values changed",
           "several at once", "failed scan"),
@@ -34,15 +34,12 @@ FAMILIES = {family: half for half, names in _HALVES.items() for family in names}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of out-of-distribution input, as in `ood:NAME#12`, of a family of `FAMILIES`.
-
-    `make` makes values from a generator, and from donors where `needs_donors`.
-    """
+    """One kind of out-of-distribution input; `make` takes a generator and, if need be, donors."""
 
     name: str
     family: str
     description: str
-    make: Callable[..., Values]
+    make: Make
     needs_donors: bool = False
 
     @property
@@ -51,9 +48,7 @@ class Kind:
         return FAMILIES[self.family]
 
 
-def kind(
-    family: str, description: str, *, needs_donors: bool = False
-) -> Callable[[Callable[..., Values]], Kind]:
+def kind(family: str, description: str, *, needs_donors: bool = False) -> Callable[[Make], Kind]:
     """Decorator that turns a function into the kind of its name, without the underscore."""
     return lambda make: Kind(make.__name__[1:], family, description, make, needs_donors)
 
