@@ -134,11 +134,11 @@ def feature_vector(
     levels = np.percentile(pixels, (1, 25, 50, 75, 99))
     ring, corners = _border(pixels)
     limit = pixels.min() + _BLACK * (levels[-1] - pixels.min())
-    size, tint = traits["bytes"] / slices / pixels.size, np.nan if colour is None else colour
+    per_pixel, tint = traits["bytes"] / slices / pixels.size, np.nan if colour is None else colour
     lit = (ring > limit).mean()
     values = {
         "size": (width, height, height / width),
-        "file": (traits["container"], traits["mode"], size, traits["jpeg_coarseness"], tint),
+        "file": (traits["container"], traits["mode"], per_pixel, traits["jpeg_coarseness"], tint),
         "border": (ring.mean(), ring.std(), corners.mean(), lit, np.percentile(ring, 10)),
         "levels": ((pixels <= limit).mean(), *levels, pixels.max(), noise_level(pixels)),
     }
