@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from slicewise.data.build.collection import Collected, collect
+from slicewise.data.build.build import Collected, collect
 from slicewise.data.build.config import config_of
 from slicewise.data.build.sources import Item
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints

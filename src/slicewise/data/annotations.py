@@ -21,11 +21,8 @@ _SHOWN = 3
 class Known:
     """What a user says of one slice; empty where nothing is said.
 
-    Args:
-        patient: Patient id, unique within its source.
-        group: Leak-free unit, unique within its source.
-        fold: Fold, the same name meaning the same fold in every source.
-        taken: Class that training takes it for, where its label leaves several open.
+    Patient and group are unique within their source; a fold is the same in every source. `taken` is
+    the class that training takes the slice for, where its label leaves several open.
     """
 
     patient: str = ""
@@ -81,7 +78,11 @@ class Table:
 
     def __init__(self, spec: TableSpec, root: Path) -> None:
         self.spec = spec
-        self.path = _located(spec.path, root)
+        places = (spec.path, root / spec.path)
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise ManifestError(f"{spec.path}: expected a table there or at {places[1]}")
+        self.path = found
         self._root = root.resolve()
         rows = read_table(self.path)
         missing = [name for name in spec.columns() if rows and name not in rows[0]]
@@ -101,8 +102,8 @@ class Table:
         """What the table says of each file; `used` are rows that files of other roots used.
 
         Raises:
-            ManifestError: If a file has no row; names how many, and the first few. If a row serves
-                two files, as a bare name may that stands in two folders; names both.
+            ManifestError: If a file has no row, or a row serves two files, as a bare name may that
+                stands in two folders.
         """
         where = f"{self.path}, column {self.spec.key}"
         keys = {path: key for path in inner if (key := self._key(path)) is not None}
@@ -135,30 +136,23 @@ class Table:
         def value(column: str | None) -> str:
             return row[column].strip() if column else ""
 
-        kept = self._keeps(value(spec.keep_column)) if spec.keep_column else True
+        kept = value(spec.keep_column) if spec.keep_column else "yes"
+        if kept.lower() not in {"yes", "no"}:
+            raise ManifestError(
+                f"{self.path}, column {spec.keep_column}: expected yes or no; got {kept!r}"
+            )
         reason = value(spec.reason_column) or f"{spec.keep_column} is no in {self.path.name}"
         return Known(
             patient=value(spec.patient_column),
             group=value(spec.group_column),
             fold=value(spec.fold_column),
-            excluded="" if kept else reason,
+            excluded=reason if kept.lower() == "no" else "",
             taken=value(spec.taken_column),
         )
 
-    def _keeps(self, text: str) -> bool:
-        if text.lower() not in {"yes", "no"}:
-            raise ManifestError(
-                f"{self.path}, column {self.spec.keep_column}: expected yes or no; got {text!r}"
-            )
-        return text.lower() == "yes"
-
 
 def require_pattern(text: str) -> str:
-    """A regular expression with groups named patient, group or fold, as it is given.
-
-    Raises:
-        ValueError: If it is no regular expression or names none of these groups.
-    """
+    """A regular expression as it is; `ValueError` where it names no patient, group or fold."""
     try:
         names = set(re.compile(text).groupindex)
     except re.error as error:
@@ -190,10 +184,3 @@ def merged(by_table: Known, by_path: Known, where: str) -> Known:
             raise ManifestError(f"{where}: {name} is {one!r} by the table and {two!r} by the path")
         values[name] = one or two
     return Known(**values)
-
-
-def _located(path: Path, root: Path) -> Path:
-    for candidate in (path, root / path):
-        if candidate.is_file():
-            return candidate
-    raise ManifestError(f"{path}: expected a table there or at {root / path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -70,11 +69,11 @@ def clusters(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 def members_of(keys: Sequence[Sequence[Key]]) -> dict[Key, list[int]]:
     """Indices of the slices that have each key, given the keys of each of N slices."""
-    members: dict[Key, list[int]] = defaultdict(list)
+    members: dict[Key, list[int]] = {}
     for index, own in enumerate(keys):
         for key in own:
-            members[key].append(index)
-    return dict(members)
+            members.setdefault(key, []).append(index)
+    return members
 
 
 def connected(keys: Sequence[Sequence[Key]]) -> list[int]:

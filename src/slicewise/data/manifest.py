@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from slicewise.data.groups import Bond
 from slicewise.data.tables import read_table, write_table
@@ -39,7 +40,6 @@ class ManifestRow:
     Args:
         path: File, or `file#index` for one slice of several; relative to the manifest's folder.
         patient_id: Empty where unknown. A DICOM patient is a pseudonym.
-        group: The leak-free unit; never in two splits.
         split: `train`, `val`, `test`, or empty where none was made.
         sha256: Of the file's bytes, in hexadecimal.
     """
@@ -70,49 +70,35 @@ class Manifest:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def subset(self, split: str) -> Manifest:
-        """The rows of one split.
-
-        Raises:
-            ManifestError: If it is none of `SPLITS`.
-        """
+        """The rows of one split; `ManifestError` where it is none of `SPLITS`."""
         if split not in SPLITS:
             raise ManifestError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
         return replace(self, rows=tuple(row for row in self.rows if row.split == split))
 
     def resolve(self, row: ManifestRow) -> str:
         """Absolute reference to a row's slice, for `read_slice`."""
-        return self._absolute(row.path)
+        return os.path.normpath(self.folder.absolute() / row.path)
 
     def resolve_mask(self, row: ManifestRow) -> str | None:
         """Absolute reference to the tumor mask of a row's slice; None where it has none."""
         mask = row.extra.get(MASK_COLUMN)
-        return self._absolute(mask) if mask else None
-
-    def _absolute(self, reference: str) -> str:
-        return os.path.normpath(self.folder.absolute() / reference)
+        return os.path.normpath(self.folder.absolute() / mask) if mask else None
 
     def write(self, path: Path) -> None:
         """Write as CSV or Parquet, by the suffix; paths become relative to the file's folder.
 
-        Missing folders are made.
-
-        Raises:
-            LeakageError: If a group stands in two splits.
-            ManifestError: If a slice stands in two rows, or the suffix is another one.
-            MissingExtraError: If Parquet is wanted and pyarrow is not installed.
+        The folder is made. Errors as `require_sound` and `write_table`.
         """
         self.require_sound(path)
         folder = path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
-        records = [_record(self._seen_from(folder, row)) for row in self.rows]
+        records = [_record(row) for row in self.rows]
+        for record, row in zip(records, self.rows, strict=True):
+            record["path"] = as_utf8(os.path.relpath(self.resolve(row), folder))
+            if mask := self.resolve_mask(row):
+                record[MASK_COLUMN] = as_utf8(os.path.relpath(mask, folder))
         extra = dict.fromkeys(name for row in self.rows for name in row.extra)
         write_table(path, records, [*COLUMNS, *extra])
-
-    def _seen_from(self, folder: Path, row: ManifestRow) -> ManifestRow:
-        """A row with references relative to another folder."""
-        path, mask = os.path.relpath(self.resolve(row), folder), self.resolve_mask(row)
-        own = {} if mask is None else {MASK_COLUMN: as_utf8(os.path.relpath(mask, folder))}
-        return replace(row, path=as_utf8(path), extra={**row.extra, **own})
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -120,8 +106,7 @@ class Manifest:
 
         Raises:
             LeakageError: If a group stands in two splits.
-            ManifestError: If a column is missing or a value is off; names row and column. If a
-                slice stands in two rows; names both.
+            ManifestError: If a column is missing, a value is off or a slice stands in two rows.
             MissingExtraError: If it is Parquet and pyarrow is not installed.
         """
         if path.is_dir():
@@ -141,9 +126,7 @@ class Manifest:
         return manifest
 
     def require_sound(self, path: Path) -> None:
-        """Check that no group stands in two splits and no slice in two rows, counted twice.
-
-        `file` and `file#0` are one slice: no file has both meanings.
+        """Check that no group stands in two splits and no slice (`file` is `file#0`) in two rows.
 
         Raises:
             LeakageError: Names how many groups do, and the first few; none that names a patient.
@@ -154,21 +137,23 @@ class Manifest:
                 f"{path}: expected every group in one split; {len(leaking)} groups are in several: "
                 f"{'; '.join(leaking[:_SHOWN])}"
             )
-        if repeats := self._repeats():
+        first: dict[tuple[str, int], int] = {}
+        repeats = []
+        for number, row in enumerate(self.rows, start=1):
+            met = first.setdefault(slice_of(self.resolve(row)), number)
+            if met != number:
+                repeats.append(f"{row.path} in rows {met} and {number}")
+        if repeats:
             raise ManifestError(
                 f"{path}: expected every slice in one row; {len(repeats)} rows repeat another: "
                 f"{'; '.join(repeats[:_SHOWN])}"
             )
 
-    def _repeats(self) -> list[str]:
-        first: dict[tuple[str, int], int] = {}
-        repeats = []
-        for number, row in enumerate(self.rows, start=1):
-            file, index = file_and_index(self.resolve(row))
-            met = first.setdefault((file, index or 0), number)
-            if met != number:
-                repeats.append(f"{row.path} in rows {met} and {number}")
-        return repeats
+
+def slice_of(reference: str) -> tuple[str, int]:
+    """Of which file, and which of it: the only one of a file is its first."""
+    file, index = file_and_index(reference)
+    return file, index or 0
 
 
 def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
@@ -199,20 +184,13 @@ def as_utf8(name: str) -> str:
         raise ManifestError(f"{name}: {NOT_UTF8}") from None
 
 
-def _as_named_here(reference: str) -> str:
-    return os.fsdecode(reference.encode("utf-8"))
-
-
 def _content(row: ManifestRow) -> dict[str, str]:
-    """What a row says wherever its files lie."""
+    """What a row says wherever its files lie: of a reference only the digits after its `#`."""
     record = _record(row)
-    return record | {name: _index(record[name]) for name in ("path", MASK_COLUMN) if name in record}
-
-
-def _index(reference: str) -> str:
-    """The digits after a reference's `#`; empty where it names a file alone."""
-    file, mark, index = reference.rpartition("#")
-    return index if mark and file and index.isdecimal() else ""
+    for name in {"path", MASK_COLUMN} & record.keys():
+        file, _, index = record[name].rpartition("#")
+        record[name] = index if file and index.isdecimal() else ""
+    return record
 
 
 def _record(row: ManifestRow) -> dict[str, str]:
@@ -232,25 +210,17 @@ def _row(record: Mapping[str, str], where: str) -> ManifestRow:
         raise ManifestError(
             f"{where}, column sha256: expected 64 hexadecimal digits; got {record['sha256']!r}"
         )
-    return ManifestRow(
-        path=_as_named_here(record["path"]),
-        label=record["label"],
-        source=record["source"],
-        patient_id=record["patient_id"],
-        group=record["group"],
-        split=record["split"],
-        sha256=record["sha256"],
-        width=_positive(record["width"], f"{where}, column width"),
-        height=_positive(record["height"], f"{where}, column height"),
-        extra={
-            name: _as_named_here(value) if name == MASK_COLUMN else value
-            for name, value in record.items()
-            if name not in COLUMNS
-        },
-    )
-
-
-def _positive(text: str, where: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise ManifestError(f"{where}: expected a positive whole number; got {text!r}")
-    return int(text)
+    for name in ("width", "height"):
+        text = record[name]
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise ManifestError(
+                f"{where}, column {name}: expected a positive whole number; got {text!r}"
+            )
+    paths = {"path", MASK_COLUMN}  # as this system names files
+    values: dict[str, Any] = {
+        name: os.fsdecode(value.encode("utf-8")) if name in paths else value
+        for name, value in record.items()
+    }
+    extra = {name: values.pop(name) for name in record if name not in COLUMNS}
+    values |= {name: int(record[name]) for name in ("width", "height")}
+    return ManifestRow(**values, extra=extra)

@@ -1,8 +1,4 @@
-"""Mean and standard deviation of the training split, after the pixel pipeline.
-
-They are saved as JSON beside the manifest and can be verified. No number of another data set (such
-as ImageNet's) is used.
-"""
+"""Mean and standard deviation of the training split, after the pixel pipeline, as JSON."""
 
 from __future__ import annotations
 

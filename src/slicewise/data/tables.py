@@ -12,9 +12,7 @@ from slicewise.files import whole, write_csv
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """All rows of a table with a header, every value as text.
-
-    CSV is read as UTF-8, with or without a byte order mark.
+    """All rows of a table with a header, every value as text; CSV is UTF-8.
 
     Raises:
         ManifestError: If it cannot be read, or a row has more or fewer values than the header.
@@ -43,15 +41,10 @@ def _held(text: str) -> str:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a table is Parquet, by its suffix; otherwise it is CSV.
-
-    Raises:
-        ManifestError: If the suffix is neither.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".parquet"}:
+    """Whether a table is Parquet, by its suffix, or CSV; `ManifestError` where it is neither."""
+    if path.suffix.lower() not in {".csv", ".parquet"}:
         raise ManifestError(f"{path}: expected a table named .csv or .parquet")
-    return suffix == ".parquet"
+    return path.suffix.lower() == ".parquet"
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:

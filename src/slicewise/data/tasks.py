@@ -54,8 +54,8 @@ class Task:
     def possible(self, label: str) -> tuple[str, ...]:
         """The classes that a manifest's label leaves open.
 
-        A class leaves itself. `tumor` says in a task of several tumors that there is one, but not
-        which: it leaves all but the negative class. Any other name leaves none.
+        A class leaves itself; `tumor`, in a task of several tumors, all but the negative class; any
+        other name none.
         """
         if label in self.classes:
             return (label,)
@@ -83,7 +83,8 @@ class Task:
         """
         name = normal_name(folder)
         own = {normal_name(given): class_ for given, class_ in (aliases or {}).items()}
-        meant = own.get(name) or self._known(name)
+        by_name = {normal_name(class_): class_ for class_ in self.classes}
+        meant = own.get(name) or by_name.get(name) or _CLASS_OF.get(name, "")
         if meant in self.classes:
             return meant
         if TUMOR in self.classes and meant in _TYPES:
@@ -91,10 +92,6 @@ class Task:
         if untyped and meant and len(self.possible(meant)) > 1:
             return meant
         raise ManifestError(self._unknown(folder, name, meant, list(own)))
-
-    def _known(self, name: str) -> str:
-        by_name = {normal_name(class_): class_ for class_ in self.classes}
-        return by_name.get(name) or _CLASS_OF.get(name, "")
 
     def _unknown(self, folder: str, name: str, meant: str, own: list[str]) -> str:
         expected = f"expected one of {', '.join(self.classes)}"

@@ -1,9 +1,7 @@
 """A synthetic head: a cartoon of anatomy as T1 after contrast shows it, with or without a tumor.
 
-Shapes are ellipsoids, tubes and random fields in millimetres, so that any cut through one head fits
-its neighbours. Coordinates are those of DICOM (LPS): x to the patient's left, y to the back, z to
-the top of the head, with the origin in the middle of the brain. Phantoms show what a reader looks
-for, not how tissue varies; no model may be trained, calibrated or judged on them.
+Shapes are ellipsoids, tubes and random fields in mm, in DICOM coordinates (LPS: left, back, top)
+from the middle of the brain. No model may be trained, calibrated or judged on them.
 """
 
 from __future__ import annotations
@@ -74,10 +72,8 @@ _ENHANCING: tuple[tuple[float, Shape], ...] = (  # pituitary gland and stalk, ar
 class Cut:
     """A square picture plane through the head, `size` pixels a side.
 
-    Args:
-        offset_mm: Where it lies along its normal.
-        middle_mm: Centre of the picture along the row and down the column.
-        turn_degrees: How far the head is turned within the picture.
+    It lies `offset_mm` along its normal; `middle_mm` is its centre along the row and down the
+    column, `turn_degrees` how far the head is turned within the picture.
     """
 
     plane: Plane
@@ -104,10 +100,8 @@ class Cut:
 
     def points(self) -> Array:
         """Position of every pixel, (3, H, W) float32, mm."""
-        corner, across, down = self.frame()[:, :, None, None]
-        return _single(
-            corner + across * np.arange(self.size) + down * np.arange(self.size)[:, None]
-        )
+        (corner, across, down), steps = self.frame()[:, :, None, None], np.arange(self.size)
+        return _single(corner + across * steps + down * steps[:, None])
 
     def field(self, rng: Generator, wavelength_mm: float) -> Array:
         """A smooth random function of space with unit variance on this cut, (H, W) float32."""
@@ -126,10 +120,8 @@ class Cut:
 class Lesion:
     """A tumor: middle and half axes (of a pituitary one, of the part within the sella), mm.
 
-    Args:
-        signal: Of what takes up contrast.
-        reach_mm: How far the oedema of a glioma or the dural tail of a meningioma reaches beyond
-            it; radius of what rises above the sella, 0 where nothing does.
+    `signal` is that of what takes up contrast. `reach_mm` is how far the oedema of a glioma or the
+    dural tail of a meningioma reaches beyond it, or the radius of what rises above the sella.
     """
 
     label: Label
@@ -141,19 +133,13 @@ class Lesion:
 
 @dataclass(frozen=True, slots=True)
 class PhantomParameters:
-    """Everything that decides how one phantom slice looks.
-
-    Args:
-        lesion: None for `no_tumor`.
-        head_seed: Chooses size and shape of the head, the folds of the cortex, all textures.
-        noise_seed: Chooses noise and shading.
-    """
+    """Everything that decides how one phantom slice looks; no lesion for `no_tumor`."""
 
     label: Label
     cut: Cut
     lesion: Lesion | None
-    head_seed: int
-    noise_seed: int
+    head_seed: int  # of size and shape of the head, the folds of the cortex, all textures
+    noise_seed: int  # of noise and shading
 
 
 def draw_parameters(rng: Generator, label: Label, plane: Plane) -> PhantomParameters:
@@ -278,15 +264,11 @@ class _Scene:
         falx = np.maximum.reduce([x - 0.6, arch, self.cavity, 8 - above])
         self.paint(_DURA + 0.03, _inside(falx))
         self.depth = np.maximum.reduce([cortex, -lobes, -stem])
-        self._paint_vessels()
-
-    def _paint_vessels(self) -> None:
-        x, y, z = self.brain
-        vault = distance(self.brain, _VAULT)
+        vault = distance(at, _VAULT)
         wedge = x - np.clip(1 - 0.6 * vault, 0.5, 2.6 + y / 60)
         self.paint(_VESSEL, _inside(np.maximum.reduce([wedge, -vault - 5.5, self.cavity, -4 - z])))
         for value, shape in _ENHANCING:
-            self.paint(value, _inside(np.maximum(distance(self.brain, shape), self.cavity - 1)))
+            self.paint(value, _inside(np.maximum(distance(at, shape), self.cavity - 1)))
         shallow = _ramp(self.cavity, -0.5, -2) * _ramp(self.cavity, -22, -12)
         thread = _ramp(np.hypot(self.fold, self.vessel - 0.3), 0.19, 0.07)
         self.paint(_VESSEL - 0.08, thread * shallow)

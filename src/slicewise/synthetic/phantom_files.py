@@ -15,20 +15,17 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_ui
 from slicewise.arrays import Array, Bools
 from slicewise.errors import InputError
 from slicewise.files import whole
+from slicewise.imaging.formats.dicom import PHANTOM_MANUFACTURER
 from slicewise.synthetic.phantom import (
     LABELS,
     PLANES,
-    Label,
     PhantomParameters,
     draw_parameters,
     draw_series,
     paint,
 )
 
-SERIES_LABEL: Label = "glioma"
 SERIES_SLICES, SERIES_GAP_MM = 12, 8.75
-MANUFACTURER = "SliceWise phantom"
-SMALLEST_SIDE, LARGEST_SIDE = 64, 2048
 FULL_SIGNAL = 1000.0
 """Modality value of signal 1: what a display shows as white."""
 
@@ -36,28 +33,22 @@ _ATTRIBUTES: dict[str, Any] = {
     **dict.fromkeys(("PatientBirthDate", "PatientSex", "AccessionNumber", "ScanOptions",
                      "ReferringPhysicianName", "PositionReferenceIndicator"), ""),
     **dict.fromkeys(("EchoTime", "EchoTrainLength", "RepetitionTime")),
+    **dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), SERIES_GAP_MM), "StudyID": "1",
     "PatientName": "SYNTHETIC^PHANTOM", "StudyDate": "20000101", "SeriesDate": "20000101",
-    "StudyTime": "000000", "SeriesTime": "000000", "StudyID": "1", "SeriesNumber": 1,
+    "StudyTime": "000000", "SeriesTime": "000000", "SeriesNumber": 1, "Modality": "MR",
     "SeriesDescription": "SYNTHETIC T1 after contrast", "SOPClassUID": MRImageStorage,
-    "Modality": "MR", "Manufacturer": MANUFACTURER, "PatientPosition": "HFS",
+    "Manufacturer": PHANTOM_MANUFACTURER, "PatientPosition": "HFS", "WindowWidth": FULL_SIGNAL,
     "ImageType": ["DERIVED", "SECONDARY", "OTHER"], "BurnedInAnnotation": "YES",
     "ScanningSequence": "SE", "SequenceVariant": "NONE", "MRAcquisitionType": "2D",
     "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16,
     "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "WindowCenter": FULL_SIGNAL / 2,
-    "WindowWidth": FULL_SIGNAL, "SliceThickness": SERIES_GAP_MM,
-    "SpacingBetweenSlices": SERIES_GAP_MM,
 }  # fmt: skip
 """What every slice of a series says, by DICOM keyword (PS3.6)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """A drawn slice and the truth about it.
-
-    Args:
-        pixels: (H, W) float32 modality values, about 0 to 1000.
-        mask: (H, W), where the tumor is.
-    """
+    """A drawn slice, (H, W) float32 modality values about 0 to 1000, and where its tumor is."""
 
     pixels: Array
     mask: Bools
@@ -75,97 +66,65 @@ class Phantom:
         return float(x), float(y), float(width), float(height)
 
 
-def write_phantoms(
-    out: Path, count: int, seed: int, size: int = 512, *, dicom_series: bool = True
-) -> list[Path]:
+def write_phantoms(out: Path, count: int, seed: int, size: int = 512) -> list[Path]:
     """Draw OUT/<label>/<label>_<k>.png, axial, coronal and sagittal in turn, and OUT/series/*.dcm.
 
-    Args:
-        out: Folder to write to; files of the same name are replaced.
-        count: Pictures of each label, at least 1.
-        seed: The same seed and size give the same pictures.
-        size: Pixels a side.
-        dicom_series: Whether to draw an axial DICOM series through one head with a glioma too.
-
-    Returns:
-        The files written, pictures first, the series in order from bottom to top.
+    The same seed and size (pixels a side) give the same pictures, `count` of each label; files of
+    the same name are replaced. The DICOM series is axial, through one head with a glioma. Returns
+    the files written, pictures first, the series in order from bottom to top.
 
     Raises:
         InputError: `count` or `size` is out of range, or `out` cannot be written to.
     """
     if count < 1 or seed < 0:
         raise InputError(f"phantoms: expected count >= 1 and seed >= 0, got {count} and {seed}")
-    if not SMALLEST_SIDE <= size <= LARGEST_SIDE:
-        limits = f"{SMALLEST_SIDE} to {LARGEST_SIDE}"
-        raise InputError(f"phantoms: expected a size of {limits}, got {size}")
+    if not 64 <= size <= 2048:
+        raise InputError(f"phantoms: expected a size of 64 to 2048, got {size}")
+    written = []
     try:
-        written = _write_pictures(out, count, seed, size)
-        return [*written, *(_write_series(out / "series", seed, size) if dicom_series else [])]
+        for number, label in enumerate(LABELS):
+            (out / label).mkdir(parents=True, exist_ok=True)
+            for k in range(count):
+                rng, plane = np.random.default_rng((seed, number, k)), PLANES[k % len(PLANES)]
+                written.append(out / label / f"{label}_{k}.png")
+                with whole(written[-1]) as draft:
+                    write_png(render(draw_parameters(rng, label, plane), size), draft)
+        (out / "series").mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng((seed, len(LABELS)))
+        cuts = draw_series(rng, "glioma", SERIES_SLICES, SERIES_GAP_MM)
+        for number, parameters in enumerate(cuts, start=1):
+            written.append(out / "series" / f"slice_{number:02d}.dcm")
+            dataset = _dataset(render(parameters, size), number, seed)
+            with whole(written[-1]) as draft:
+                dataset.save_as(draft, enforce_file_format=True)
+        return written
     except OSError as error:
         raise InputError(f"{out}: cannot write phantoms there: {error.strerror}") from error
 
 
 def render(parameters: PhantomParameters, size: int = 512) -> Phantom:
-    """Draw a phantom slice; the same parameters and size give the same pixels.
-
-    Args:
-        parameters: What to draw.
-        size: Pixels a side, at least 64.
-    """
+    """Draw a phantom slice, `size` (at least 64) pixels a side; equal arguments, equal pixels."""
     drawn = replace(parameters, cut=replace(parameters.cut, size=size))
     signal, tumor = paint(drawn)
-    pixels = _scanned(signal, drawn)
-    _burn_caption(pixels)
-    return Phantom(pixels * np.float32(FULL_SIGNAL), tumor > 0.5, drawn)
-
-
-def _scanned(signal: Array, parameters: PhantomParameters) -> Array:
-    """Shading of the coil, noise, and the blur of the finite sampling of k-space."""
-    rng = np.random.default_rng(parameters.noise_seed)
+    # Shading of the coil, noise, and the blur of the finite sampling of k-space.
+    rng = np.random.default_rng(drawn.noise_seed)
     shading, sigma = float(rng.uniform(0.04, 0.12)), float(rng.uniform(0.012, 0.03))
-    shade = shading * np.clip(parameters.cut.field(rng, 320), -2, 2)
+    shade = shading * np.clip(drawn.cut.field(rng, 320), -2, 2)
     real, imaginary = sigma * rng.standard_normal((2, *signal.shape), dtype=np.float32)
     # Magnitude of a complex signal with Gaussian noise (Gudbjartsson and Patz 1995).
     image = np.hypot(signal * (1 + shade) + real, imaginary)
     for _ in range(2):  # rows, then columns
         padded = np.pad(image, ((1, 1), (0, 0)), mode="edge")
         image = (0.5 * image + 0.25 * (padded[:-2] + padded[2:])).T
-    return np.asarray(image, dtype=np.float32)
-
-
-def _burn_caption(image: Array) -> None:
-    """Write that it is synthetic into the darker upper corner, in place."""
-    size, band = len(image), image[: len(image) // 16]
-    margin, quarter = size // 64, size // 4
+    pixels = np.asarray(image, dtype=np.float32)
+    # The darker upper corner says that it is synthetic.
+    band, margin, quarter = pixels[: size // 16], size // 64, size // 4
     left = band[:, :quarter].mean() <= band[:, -quarter:].mean()
     ink, font = Image.new("F", band.shape[::-1]), ImageFont.load_default(max(7, size // 42))
     place, anchor = ((margin, margin), "lt") if left else ((size - margin, margin), "rt")
     ImageDraw.Draw(ink).text(place, "SYNTHETIC", fill=0.55, font=font, anchor=anchor)
     np.maximum(band, np.asarray(ink), out=band)
-
-
-def _write_pictures(out: Path, count: int, seed: int, size: int) -> list[Path]:
-    written = []
-    for number, label in enumerate(LABELS):
-        (out / label).mkdir(parents=True, exist_ok=True)
-        for k in range(count):
-            rng, plane = np.random.default_rng((seed, number, k)), PLANES[k % len(PLANES)]
-            written.append(out / label / f"{label}_{k}.png")
-            with whole(written[-1]) as draft:
-                write_png(render(draw_parameters(rng, label, plane), size), draft)
-    return written
-
-
-def _write_series(folder: Path, seed: int, size: int) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    rng, paths = np.random.default_rng((seed, len(LABELS))), []
-    cuts = draw_series(rng, SERIES_LABEL, SERIES_SLICES, SERIES_GAP_MM)
-    for number, parameters in enumerate(cuts, start=1):
-        paths.append(folder / f"slice_{number:02d}.dcm")
-        dataset = _dataset(render(parameters, size), number, seed)
-        with whole(paths[-1]) as draft:
-            dataset.save_as(draft, enforce_file_format=True)
-    return paths
+    return Phantom(pixels * np.float32(FULL_SIGNAL), tumor > 0.5, drawn)
 
 
 def write_png(phantom: Phantom, to: Path | BinaryIO) -> None:

@@ -94,6 +94,14 @@ def test_bad_folds_are_refused(folds, test, val, message):
         named_folds(folds, test, val)
 
 
+def test_two_folds_will_do_where_both_are_named():
+    folds = ["report", "development"]
+    assert named_folds(folds, "report", "development") == ["test", "val"]
+    assert named_folds(["val", "test"], None, None) == ["val", "test"]
+    with pytest.raises(ManifestError, match="at least three"):
+        named_folds(folds, "report", None)
+
+
 def test_folds_named_like_splits_are_these_splits():
     folds = ["train", "val", "test"]
     assert named_folds(folds, None, None) == ["train", "val", "test"]

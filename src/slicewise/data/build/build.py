@@ -1,31 +1,35 @@
-"""Folders to a manifest: read, find copies, group, split; and a report of what was found."""
+"""Folders to a manifest: read every slice once, find copies, group, split; what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePath
 
-from slicewise.data.build.collection import collect
-from slicewise.data.build.config import BuildConfig
+from slicewise.arrays import Array
+from slicewise.data.annotations import NOTHING_KNOWN, Known, Table, UsedRows, known_by_path, merged
+from slicewise.data.build.config import STAR, BuildConfig, SourceConfig
 from slicewise.data.build.report import BuildReport, Excluded
-from slicewise.data.build.sources import Item
+from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
+from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import Pair, find_pairs
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
     MASK_COLUMN,
+    NOT_UTF8,
     PUBLISHED_COLUMN,
     TAKEN_COLUMN,
     Manifest,
     ManifestRow,
+    as_utf8,
 )
 from slicewise.data.tables import write_table
-from slicewise.data.tasks import TUMOR, contradict, parse_task
-from slicewise.errors import ManifestError
-from slicewise.progress import Progress
-
-EXCLUDED_COLUMNS = ("path", "label", "source", "reason")
+from slicewise.data.tasks import TUMOR, Task, contradict, parse_task
+from slicewise.errors import InputError, ManifestError
+from slicewise.imaging.slice import Failure, is_synthetic
+from slicewise.progress import Progress, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,57 @@ class Built:
     def write(self, path: Path) -> None:
         """Write the manifest, and beside it what was left out as `<name>.excluded.csv`."""
         self.manifest.write(path)
-        rows = [
-            {column: getattr(entry, column) for column in EXCLUDED_COLUMNS}
-            for entry in self.report.excluded
-        ]
-        write_table(path.with_suffix(".excluded.csv"), rows, EXCLUDED_COLUMNS)
+        rows = [asdict(entry) for entry in self.report.excluded]
+        columns = ("path", "label", "source", "reason")
+        write_table(path.with_suffix(".excluded.csv"), rows, columns)
+
+
+@dataclass(slots=True)
+class Collected:
+    """Slices in order, their fingerprints in the same order, and what was left out."""
+
+    items: list[Item] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    prints: Fingerprints = field(default_factory=lambda: fingerprints([]))
+
+
+def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
+    """Read every source; errors as `plan`."""
+    files, excluded = plan(config, task)
+    collected = Collected(excluded=excluded)
+    collected.prints = fingerprints(_read_all(files, collected, progress))
+    if config.published_splits:
+        collected.items = [replace(item, fold=item.published_split) for item in collected.items]
+    return collected
+
+
+def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
+    """The files of every source, none of them decoded yet, and what is left out before reading.
+
+    Raises:
+        ManifestError: If a folder, a table or a path is not as expected.
+    """
+    used: UsedRows = {}
+    files: list[File] = []
+    excluded: list[Excluded] = []
+    for source in config.sources:
+        listed = list_files(source, task, config.aliases)
+        name = source.name or source_name(source.root, task)
+        failures = [entry for entry in listed if isinstance(entry, Failure)]
+        excluded += [_unreadable(bad.source, "", name, bad.error) for bad in failures]
+        own = [entry for entry in listed if not isinstance(entry, Failure)]
+        known_of = _known_of([file.inner for file in own], source, used)
+        for file, known in zip(own, known_of, strict=True):
+            if unwanted := known.excluded or _unnameable(file):
+                excluded.append(Excluded(str(file.path), file.label, name, unwanted))
+            else:
+                _require_open(known, file, task, source)
+                files.append(replace(file, known=known))
+    paths = Counter(str(file.path.resolve()) for file in files)
+    if twice := next((path for path, count in paths.items() if count > 1), None):
+        roots = ", ".join(str(source.root) for source in config.sources)
+        raise ManifestError(f"{twice} is below more than one of the roots {roots}")
+    return files, excluded
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> Built:
@@ -80,25 +130,17 @@ def assembled(
     *,
     keep_splits: bool = False,
 ) -> Built:
-    """A manifest from slices whose copies are known.
+    """A manifest from slices of which `pairs` are copies, by index; errors as `build`.
 
     Args:
-        pairs: Which of the slices are copies, by index.
         unwanted: From a slice's reference to the reason why it is left out.
         keep_splits: Whether the folds of the slices are splits, kept whichever they are; whole
             groups without one are dealt.
-
-    Raises:
-        LeakageError: If a group stands in several of the user's folds, unless told what to do.
-        ManifestError: If folds are not as expected, or nothing is left.
-        ConfigError: If a fold is named that is not there.
     """
     everything = clustered(items, pairs)
-    kept, left_out = _without_conflicts(everything)
+    kept, left_out = without_conflicts(everything)
     reasons = unwanted or {}
-    for item in kept:
-        if (reference := item.reference) in reasons:
-            left_out.append(item.excluded(reasons[reference]))
+    left_out += [item.excluded(reasons[ref]) for item in kept if (ref := item.reference) in reasons]
     kept = [item for item in kept if item.reference not in reasons]
     if config.copies == "one":
         kept, more = _one_of_each(kept)
@@ -135,7 +177,69 @@ def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
     return ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
-def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
+def _unnameable(file: File) -> str:
+    """Why a manifest cannot name a file; empty where it can."""
+    try:
+        as_utf8(str(file.inner))
+    except ManifestError:
+        return NOT_UTF8
+    return ""
+
+
+def _unreadable(reference: str, label: str, source: str, reason: str) -> Excluded:
+    """The record of an input that could not be read; its kind is the reason without the path."""
+    return Excluded(reference, label, source, reason, reason.removeprefix(f"{reference}: "))
+
+
+def _require_open(known: Known, file: File, task: Task, source: SourceConfig) -> None:
+    """What training takes a slice for is one of several classes that its label leaves open."""
+    if known.taken and not task.leaves_open(file.label, known.taken):
+        left = task.possible(file.label)
+        expected = ", ".join(left) if len(left) > 1 else f"none, as its label is {file.label}"
+        where = f"{source.table.path}, column {source.table.taken_column}" if source.table else ""
+        raise ManifestError(
+            f"{where}: {file.inner.as_posix()} is taken as {known.taken!r}; expected {expected}"
+        )
+
+
+def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -> list[Known]:
+    """What the user's table, pattern and folders of volumes say of each file."""
+    rows = [NOTHING_KNOWN] * len(inner)
+    if source.table:
+        rows = Table(source.table, source.root).look_up(inner, used)
+    found = []
+    for path, by_table in zip(inner, rows, strict=True):
+        by_path = known_by_path(source.pattern, path) if source.pattern else NOTHING_KNOWN
+        known = merged(by_table, by_path, path.as_posix())
+        if source.masks and not (known.patient or known.group):
+            # The top folder is a group, such as the visits of a person. Folders that the pattern of
+            # volumes itself names before its star are no persons: there it is the first below them.
+            named = source.masks.volume.partition(STAR)[0].count("/")
+            known = replace(known, group="/".join(path.parts[:-1][: named + 1]))
+        found.append(known)
+    return found
+
+
+def _read_all(
+    files: Sequence[File], collected: Collected, progress: Progress | None
+) -> Iterator[Array]:
+    """Pixels of the slices that are kept; their items, and what is left out, go to `collected`."""
+    tally = Tally(progress, "reading", len(files))
+    for file in files:
+        try:
+            for item, slice_ in read_file(file):
+                if unwanted := "synthetic" if is_synthetic(slice_) else item.unfit:
+                    collected.excluded.append(item.excluded(unwanted))
+                else:
+                    collected.items.append(item)
+                    yield slice_.pixels
+        except InputError as error:
+            bad = _unreadable(str(file.path), file.label, file.source, str(error))
+            collected.excluded.append(bad)
+        tally()
+
+
+def without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     """Copies of one slice under labels that contradict each other are left out, all of them.
 
     What training would take a slice for counts as its label.
@@ -146,9 +250,8 @@ def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded
     kept, excluded = [], []
     for item in items:
         copies = labels[item.cluster].items()
-        others = [other for label, other in copies if contradict(label, item.trained_as)]
-        if others:
-            other = others[0]
+        others = (other for label, other in copies if contradict(label, item.trained_as))
+        if other := next(others, None):
             label = f"taken as {other.known.taken}" if other.known.taken else other.label
             reason = f"label conflict: {label} in {other.reference}"
             excluded.append(item.excluded(reason, "label conflict"))
@@ -159,21 +262,11 @@ def _without_conflicts(items: Sequence[Item]) -> tuple[list[Item], list[Excluded
 
 def _one_of_each(items: Sequence[Item]) -> tuple[list[Item], list[Excluded]]:
     """The one that says most, then the largest, of each set of copies; of equals the first."""
-    best: dict[int, Item] = {}
-    for item in items:
-        rival = best.setdefault(item.cluster, item)
-        if _worth(item) > _worth(rival):
-            best[item.cluster] = item
+    order = sorted(items, key=lambda i: (i.label == TUMOR, not i.known.taken, -i.width * i.height))
+    best = {item.cluster: item for item in reversed(order)}
     kept = [item for item in items if best[item.cluster] is item]
-    return kept, [
-        item.excluded(f"copy of {best[item.cluster].reference}", "copy of")
-        for item in items
-        if best[item.cluster] is not item
-    ]
-
-
-def _worth(item: Item) -> tuple[bool, bool, int]:
-    return item.label != TUMOR, bool(item.known.taken), item.width * item.height
+    pairs = [(item, best[item.cluster]) for item in items if best[item.cluster] is not item]
+    return kept, [item.excluded(f"copy of {one.reference}", "copy of") for item, one in pairs]
 
 
 def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:

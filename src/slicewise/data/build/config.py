@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from slicewise.config import problems
 from slicewise.data.annotations import TableSpec, require_pattern
-from slicewise.data.build.masks import MaskSpec
 from slicewise.errors import ConfigError
+
+STAR = "*"
+
+
+class MaskSpec(BaseModel):
+    """Which files of a source are volumes, where their masks are and what a mask means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    volume: str = Field(description="Path of a volume below the root, with one *.")
+    mask: str = Field(description="Path of its mask; * stands for what it stood for there.")
+    label: str = Field(description="Class of a slice with tumor.")
+    minimum_voxels: int = Field(
+        20, ge=1, description="Tumor voxels from which on a slice has the label."
+    )
+
+    @field_validator("volume", "mask")
+    @classmethod
+    def _one_star(cls, pattern: str) -> str:
+        """One star, or else there is no telling which mask belongs to which volume."""
+        if pattern.count(STAR) != 1:
+            raise ValueError(f"expected a path with one {STAR}; got {pattern!r}")
+        return pattern
+
+    def mask_of(self, volume: PurePath) -> PurePath | None:
+        """Where the mask of a volume should be, both from the root; None for what is no volume."""
+        path = volume.as_posix()
+        before, after = self.volume.split(STAR)
+        fits = path.startswith(before) and path.endswith(after)
+        if not fits or len(path) < len(before) + len(after):
+            return None
+        return PurePath(self.mask.replace(STAR, path[len(before) : len(path) - len(after)]))
 
 
 class SourceConfig(BaseModel):
@@ -81,7 +104,7 @@ class BuildConfig(BaseModel):
     )
     seed: int = Field(42, description="Of the order in which groups are dealt.")
 
-    _in_file: bool = PrivateAttr(False)
+    _in_file: bool = False
 
     @property
     def fold_column(self) -> str:
@@ -94,8 +117,8 @@ class BuildConfig(BaseModel):
         return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
 
     @model_validator(mode="after")
-    def _one_kind_of_fold(self) -> Self:
-        """Folds come from the user or from published folders, and are named where there are any."""
+    def _folds_go_together(self) -> Self:
+        """No two kinds of folds, and nothing that would have no effect, which is a mistake."""
         folds = any(source.has_folds for source in self.sources)
         if self.published_splits and folds:
             raise ValueError(
@@ -105,15 +128,9 @@ class BuildConfig(BaseModel):
             raise ValueError(
                 "test_fold, val_fold: expected folds by fold_column or (?P<fold>...); got none"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_without_effect(self) -> Self:
-        """What would change nothing is more likely a mistake than a wish."""
-        given, folds = self.model_fields_set, any(source.has_folds for source in self.sources)
-        if "on_conflict" in given and not (folds or self.published_splits):
+        if "on_conflict" in self.model_fields_set and not (folds or self.published_splits):
             raise ValueError("on_conflict: expected folds or published_splits beside it; got none")
-        if "seed" in given and folds:
+        if "seed" in self.model_fields_set and folds:
             raise ValueError("seed: expected no folds beside it, which leave nothing to draw")
         return self
 
@@ -134,8 +151,13 @@ def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
         raise ConfigError(f"{path}: expected keys {', '.join(BuildConfig.model_fields)}")
     config = validated(content, str(path))
     roots = base or path.parent
-    sources = tuple(_anchored(source, roots, path.parent) for source in config.sources)
-    config = config.model_copy(update={"sources": sources})
+    sources = []
+    for source in config.sources:
+        table = source.table
+        if table is not None and (path.parent / table.path).is_file():
+            table = table.model_copy(update={"path": path.parent / table.path})
+        sources.append(source.model_copy(update={"root": roots / source.root, "table": table}))
+    config = config.model_copy(update={"sources": tuple(sources)})
     config._in_file = True
     return config
 
@@ -159,30 +181,21 @@ def build_config(
     if files and len(roots) > 1:
         raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
     if files:
+        given = {name: value for name, value in rules.items() if value is not None}
+        keys = [f"{name}: {json.dumps(value)}" for name, value in given.items()]
         lists = {"aliases": aliases, "skip": skip, "pattern": pattern}
-        _require_no_options(files[0], table, rules, [name for name in lists if lists[name]])
+        keys += [name for name in lists if lists[name]]
+        if any(value is not None for value in table.values()):
+            keys.append("table (of a source)")
+        if keys:
+            raise ConfigError(
+                f"{files[0]}: expected no options beside a YAML but --base and --out; put these "
+                f"into the file as keys: {', '.join(keys)}"
+            )
         return read_build_config(files[0], base)
     if base is not None:
         raise ConfigError("--base goes with a YAML file of sources only")
     return config_of(roots, skip=skip, table=table, pattern=pattern, aliases=aliases, **rules)
-
-
-def _require_no_options(
-    file: Path,
-    table: Mapping[str, str | None],
-    rules: Mapping[str, str | int | bool | None],
-    more: Sequence[str],
-) -> None:
-    """A YAML file is not changed by options; the error names the keys that take their place."""
-    keys = [f"{name}: {json.dumps(value)}" for name, value in rules.items() if value is not None]
-    keys += more
-    if any(value is not None for value in table.values()):
-        keys.append("table (of a source)")
-    if keys:
-        raise ConfigError(
-            f"{file}: expected no options beside a YAML but --base and --out; put these into the "
-            f"file as keys: {', '.join(keys)}"
-        )
 
 
 def config_of(
@@ -196,10 +209,8 @@ def config_of(
 ) -> BuildConfig:
     """A configuration from command-line options, the same table and pattern for every root.
 
-    Args:
-        table: Fields of `TableSpec`; no table where all of them are None.
-        aliases: Each `folder=class`.
-        rest: Further fields of `BuildConfig`; None means the default.
+    The table's values are fields of `TableSpec`, the rest further fields of `BuildConfig`; None
+    means the default. Each alias is `folder=class`.
 
     Raises:
         ConfigError: If a value is not as expected.
@@ -208,10 +219,16 @@ def config_of(
     if columns and not columns.get("path"):
         names = ", ".join(columns)
         raise ConfigError(f"{names}: expected a table whose columns these are; got none")
+    folders = {}
+    for alias in aliases:
+        folder, _, class_ = alias.partition("=")
+        if not (folder and class_):
+            raise ConfigError(f"alias {alias!r}: expected folder=class")
+        folders[folder] = class_
     source = {"skip": tuple(skip), "table": columns or None, "pattern": pattern}
     content = {
         "sources": [{"root": root, **source} for root in roots],
-        "aliases": _parsed_aliases(aliases),
+        "aliases": folders,
         **{name: value for name, value in rest.items() if value is not None},
     }
     return validated(content, "options")
@@ -221,27 +238,9 @@ def validated(content: dict[str, Any], name: str) -> BuildConfig:
     """A checked configuration from plain values as in the YAML file; errors begin with `name`.
 
     Raises:
-        ConfigError: If a key is unknown (the nearest known one is named) or a value of the wrong
-            kind.
+        ConfigError: A key is unknown (the nearest known one is named) or a value of the wrong kind.
     """
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{name}: " + "; ".join(problems(error, BuildConfig))) from error
-
-
-def _parsed_aliases(aliases: Sequence[str]) -> dict[str, str]:
-    parsed = {}
-    for alias in aliases:
-        folder, equals, class_ = alias.partition("=")
-        if not (folder and equals and class_):
-            raise ConfigError(f"alias {alias!r}: expected folder=class")
-        parsed[folder] = class_
-    return parsed
-
-
-def _anchored(source: SourceConfig, base: Path, beside: Path) -> SourceConfig:
-    table = source.table
-    if table is not None and (beside / table.path).is_file():
-        table = table.model_copy(update={"path": beside / table.path})
-    return source.model_copy(update={"root": base / source.root, "table": table})

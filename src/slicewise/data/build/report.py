@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -12,17 +12,17 @@ from slicewise.data.manifest import SPLITS, TAKEN_COLUMN, ManifestRow
 from slicewise.text import counted, printable
 
 _SHOWN_REASONS = 12
+_CAUTION = """\
+caution: no patients or groups are known in {}. Slices of one patient
+may stand in several splits, and scores on them will be too good. --table or --pattern
+with patients or groups prevents it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A slice or file that is not in the manifest.
+    """A slice or file that is not in the manifest; no label where its folder was not looked at.
 
-    Args:
-        path: The file, or `file#index`.
-        label: Class by its folder; empty where it was not looked at.
-        kind: Under which name reasons like this one are counted; empty for the reason itself, up to
-            a path that it may name.
+    Reasons like this one are counted as `kind`, or else as the reason up to a path that it names.
     """
 
     path: str
@@ -34,13 +34,10 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build found.
+    """What a build found: copies are slices that equal or resemble an earlier one.
 
-    Args:
-        exact_copies: Slices whose pixels equal those of an earlier one.
-        near_copies: Further slices that are near duplicates of an earlier one.
-        moved: Slices put into another fold so that their group is in one.
-        boundary: Where the splits come from, in words.
+    Slices that were moved are in another fold, so that their group is in one; `boundary` says in
+    words where the splits come from.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -62,29 +59,17 @@ class BuildReport:
         ]
         if self.moved:
             lines.append(f"moved to another fold: {counted(self.moved, 'slice')}")
-        taken = Counter(row.extra.get(TAKEN_COLUMN) or "" for row in self.rows)
-        taken.pop("", None)
+        taken = Counter(name for row in self.rows if (name := row.extra.get(TAKEN_COLUMN)))
         if taken:
             shown = ", ".join(f"{name} {count}" for name, count in sorted(taken.items()))
             lines.append(f"of an unknown tumor type, taken by training for: {shown}")
         lines += ["", *_counts(self.rows)]
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
-        return "\n".join([*lines, *_caution(self.rows)])
-
-
-def _caution(rows: Sequence[ManifestRow]) -> list[str]:
-    """Sources of which nothing is known but copies: their splits may run through patients."""
-    unknown = sorted({row.source for row in rows if row.group.startswith(COPIES_PREFIX)})
-    if not unknown:
-        return []
-    names = ", ".join(map(printable, unknown))
-    return [
-        "",
-        f"caution: no patients or groups are known in {names}. Slices of one patient",
-        "may stand in several splits, and scores on them will be too good. --table or --pattern",
-        "with patients or groups prevents it.",
-    ]
+        # Of some sources nothing is known but copies: their splits may run through patients.
+        if unknown := {row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)}:
+            lines += ["", _CAUTION.format(", ".join(map(printable, sorted(unknown))))]
+        return "\n".join(lines)
 
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:
@@ -98,29 +83,20 @@ def _counts(rows: Sequence[ManifestRow]) -> list[str]:
         table.append([*map(printable, kind), *numbers, str(groups[kind])])
     totals = [str(sum(row.split == split for row in rows)) for split in SPLITS]
     table.append(["all", "", *totals, str(len({row.group for row in rows}))])
-    return _aligned(table)
+    ends = [max(map(len, column)) for column in zip(*table, strict=True)]
+    form = "  ".join(f"{{:{'<' if i < 2 else '>'}{end}}}" for i, end in enumerate(ends))
+    return [form.format(*row).rstrip() for row in table]
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-
-
-def _reasons(excluded: Iterable[Excluded]) -> list[str]:
+def _reasons(excluded: Sequence[Excluded]) -> list[str]:
     """Kinds of reasons with how often, the most frequent first."""
-    counts = Counter(entry.kind or _before_path(entry.reason) for entry in excluded)
+    # A user's reason is counted without the path of another slice in it, as of `duplicate of`.
+    reasons = [takewhile(lambda word: "/" not in word, one.reason.split(" ")) for one in excluded]
+    counts = Counter(
+        one.kind or " ".join(words) or one.reason
+        for one, words in zip(excluded, reasons, strict=True)
+    )
     common = counts.most_common(_SHOWN_REASONS)
     lines = [f"  {count:6d}  {reason}" for reason, count in common]
     rest = counts.total() - sum(count for _, count in common)
     return [*lines, f"  {rest:6d}  other reasons"] if rest else lines
-
-
-def _before_path(reason: str) -> str:
-    """A user's reason without the path of another slice in it, such as `duplicate of`."""
-    return " ".join(takewhile(lambda word: "/" not in word, reason.split(" "))) or reason

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from slicewise.data.annotations import NOTHING_KNOWN, Known
-from slicewise.data.build.config import SourceConfig
-from slicewise.data.build.masks import MaskSpec, SliceLabel, TumorMask, read_mask
+from slicewise.data.build.config import MaskSpec, SourceConfig
 from slicewise.data.build.report import Excluded
 from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task, normal_name
@@ -23,14 +24,26 @@ PUBLISHED_SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """Folder names that publishers use for splits."""
+_SAME_DIRECTION = 0.02  # of a direction cosine, about one degree
+_SAME_PLACE = 0.5  # of a pixel
+
+
+@dataclass(frozen=True, slots=True)
+class TumorMask:
+    """The mask of one volume, with as many slices; voxels above 0 are tumor.
+
+    A slice with tumor has the label, one without the negative class; None where the task has none.
+    """
+
+    path: Path
+    label: str
+    negative: str | None
+    minimum_voxels: int
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, what its folders say of it and what the user says.
-
-    Its path `inner` is relative to the root. Its mask, where it has one, says what its slices show.
-    """
+    """A file, its path from the root, what its folders, its mask and the user say of it."""
 
     path: Path
     inner: PurePath
@@ -43,16 +56,13 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One slice on its way into a manifest.
+    """One slice on its way into a manifest; what there is none of is empty.
 
     Args:
-        file: Where it lies.
         index: Which slice of the file; None where the file holds one.
-        published_split: `train`, `val` or `test` as its publisher's folder says, or empty.
-        patient: A pseudonym of the DICOM patient or study; empty where there is none.
-        mask: Reference of its tumor mask; empty where there is none.
-        unfit: Why the slice can have no label; empty where it has one.
-        fold: The fold or published split that is kept as a boundary; empty where there is none.
+        patient: A pseudonym of the DICOM patient or study.
+        unfit: Why the slice can have no label.
+        fold: The fold or published split that is kept as a boundary.
         cluster: Index of the first of its copies; -1 before copies were looked for.
         inherited: What slices that were left out shared with it and with others.
     """
@@ -88,10 +98,9 @@ class Item:
     def keys(self) -> list[Key]:
         """What it shares with other slices; always its copies, at least with itself."""
         known, keys = self.known, [Key(Bond.COPIES, self.cluster_name)]
-        if known.patient:
-            keys.append(Key(Bond.PATIENT, f"{self.source}:{known.patient}"))
-        elif self.patient:
-            keys.append(Key(Bond.PATIENT, self.patient))
+        if known.patient or self.patient:
+            named = f"{self.source}:{known.patient}" if known.patient else self.patient
+            keys.append(Key(Bond.PATIENT, named))
         if known.group:
             keys.append(Key(Bond.GROUP, f"{self.source}:{known.group}"))
         if self.index is not None:
@@ -141,8 +150,7 @@ def list_files(
         if isinstance(entry, Failure):
             files.append(entry)
             continue
-        path = Path(entry.source)
-        inner = path.relative_to(root)
+        path, inner = Path(entry.source), Path(entry.source).relative_to(root)
         published, folder = _class_folder(path, inner, root, task)
         if normal_name(folder) not in skipped:
             label = task.label_of(folder, aliases, untyped=source.untyped)
@@ -153,22 +161,26 @@ def list_files(
 def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
     """The slices of one file with all that is known of them; raises what `read_slices` does."""
     slices = read_slices(file.path)
-    digest = _sha256(file.path)
-    labels = read_mask(file.mask, slices) if file.mask else [SliceLabel(file.label)] * len(slices)
-    for index, (slice_, own) in enumerate(zip(slices, labels, strict=True)):
+    try:
+        with file.path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file.path}: expected a readable file; {error.strerror}") from error
+    labels = _read_mask(file.mask, slices) if file.mask else [(file.label, "", "")] * len(slices)
+    for index, (slice_, (label, mask, unfit)) in enumerate(zip(slices, labels, strict=True)):
         height, width = slice_.shape
         item = Item(
             file=file.path,
             index=index if len(slices) > 1 else None,
-            label=own.label,
+            label=label,
             source=file.source,
             published_split=file.published_split,
             patient=_pseudonym(slice_),
             sha256=digest,
             width=width,
             height=height,
-            mask=own.mask,
-            unfit=own.unfit,
+            mask=mask,
+            unfit=unfit,
             known=file.known,
             fold=file.known.fold,
         )
@@ -184,6 +196,46 @@ def source_name(root: Path, task: Task) -> str:
 def referred(file: Path, index: int | None) -> str:
     """A slice as manifests and answers name it: `file`, or `file#index`."""
     return str(file) if index is None else f"{file}#{index}"
+
+
+def _read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[tuple[str, str, str]]:
+    """Of every slice of a volume its class, its mask's reference and why it can have no class."""
+    masks = read_slices(mask.path)  # as the volume was read, so that both are turned alike
+    if len(masks) != len(slices):
+        raise InputError(f"{mask.path}: expected {len(slices)} mask slices; got {len(masks)}")
+    found = []
+    for index, (slice_, own) in enumerate(zip(slices, masks, strict=True)):
+        _require_same_grid(slice_, own)
+        voxels, unfit = int(np.count_nonzero(own.pixels > 0)), ""
+        if slice_.pixels.min() == slice_.pixels.max():
+            unfit = "blank slice of a volume"  # a copy of every other one, so it would tie patients
+        elif 0 < voxels < mask.minimum_voxels:
+            unfit = f"tumor of fewer than {mask.minimum_voxels} voxels"
+        elif not voxels and mask.negative is None:
+            unfit = "no tumor, and the task has no class for that"
+        reference = str(mask.path) if len(masks) == 1 else f"{mask.path}#{index}"
+        found.append((mask.label if voxels else mask.negative or "", reference, unfit))
+    return found
+
+
+def _require_same_grid(slice_: Slice, mask: Slice) -> None:
+    """That a mask's voxels are the slice's: extent, orientation and place where both know them."""
+    if slice_.shape != mask.shape:
+        raise InputError(f"{mask.source}: expected a mask of {slice_.shape}; got {mask.shape}")
+    if (slice_.orientation is None) != (mask.orientation is None):
+        raise InputError(
+            f"{mask.source}: expected the slice's orientation; only one of them is known"
+        )
+    if slice_.orientation is None or mask.orientation is None:
+        return
+    turned = np.abs(np.subtract(slice_.orientation, mask.orientation)).max()
+    moved = np.abs(np.subtract(slice_.position_mm or 0, mask.position_mm or 0)).max()
+    pixel = min(slice_.pixel_spacing_mm or (1.0, 1.0))
+    if turned > _SAME_DIRECTION or moved > _SAME_PLACE * pixel:
+        raise InputError(
+            f"{mask.source}: expected the mask on the grid of {slice_.source}; it differs by "
+            f"{turned:.3f} in direction and {moved:.2f} mm in place"
+        )
 
 
 def _masked_files(
@@ -212,15 +264,11 @@ def _masked_files(
 
 def _class_folder(path: Path, inner: PurePath, root: Path, task: Task) -> tuple[str, str]:
     """The published split that a file stands in, or an empty name, and its class folder."""
-    folders = list(inner.parts[:-1])
+    folders = inner.parts[:-1]
     published = PUBLISHED_SPLITS.get(normal_name(folders[0]), "") if folders else ""
-    if published:
-        folders = folders[1:]
-    if folders:
-        return published, folders[0]
-    own = root.resolve().name
-    if _is_class(own, task):
-        return published, own
+    folder = next(iter(folders[1:] if published else folders), root.resolve().name)
+    if len(folders) > bool(published) or _is_class(folder, task):
+        return published, folder
     raise ManifestError(
         f"{path}: expected it in a class folder ({', '.join(task.classes)}) below {root}"
     )
@@ -232,14 +280,6 @@ def _is_class(name: str, task: Task) -> bool:
     except ManifestError:
         return False
     return True
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: expected a readable file; {error.strerror}") from error
 
 
 def _pseudonym(slice_: Slice) -> str:

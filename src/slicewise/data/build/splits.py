@@ -1,7 +1,4 @@
-"""Splits without leaks: whole groups are dealt, or folds are kept as hard boundaries.
-
-Folds are the user's, or the splits that a publisher's folders name.
-"""
+"""Splits without leaks: whole groups are dealt, or a user's or publisher's folds are kept."""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ from slicewise.errors import ConfigError, LeakageError, ManifestError
 from slicewise.text import counted
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
-_SHARES_WITH_TEST = {"train": 0.85, "val": 0.15}
 _SOURCE_WEIGHT = 0.25
 _SHOWN = 3
 
@@ -50,24 +46,18 @@ def deal(
     Large groups first, each to the split where it does most good (least squared deviation from the
     wanted counts); groups of one size in an order drawn from the seed.
 
-    Args:
-        groups: (N) names.
-        labels: (N) class names.
-        sources: (N) names of data sets.
-        shares: From split to its share; they add up to one.
-        seed: Of the order.
+    Takes (N) names of groups, classes and data sets. The shares of the splits add up to one.
     """
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
-    strata: list[tuple[Stratum, Stratum]] = [
-        ((label,), (label, source)) for label, source in zip(labels, sources, strict=True)
-    ]
-    totals = Counter(stratum for own in strata for stratum in own)
+    sizes, strata = Counter(groups), defaultdict[str, Counter[Stratum]](Counter)
+    for group, label, source in zip(groups, labels, sources, strict=True):
+        strata[group].update([(label,), (label, source)])
+    totals = sum(strata.values(), Counter[Stratum]())
     filled: dict[str, Counter[Stratum]] = {split: Counter() for split in shares}
     chosen: dict[str, str] = {}
-    for group in _large_first(members, seed):
-        counts = Counter(stratum for index in members[group] for stratum in strata[index])
+    names = sorted(sizes)
+    shuffled = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    for group in sorted(shuffled, key=lambda name: -sizes[name]):
+        counts = strata[group]
         best = min(shares, key=lambda split: _cost(counts, filled[split], totals, shares[split]))
         filled[best].update(counts)
         chosen[group] = best
@@ -86,37 +76,40 @@ def split_names(
         ConfigError: If a fold is named that is not there.
     """
     folds = [item.fold for item in items]
-    if not keep:
-        if config.published_splits:
-            return _published(items, groups, config.seed)
-        if any(folds):
-            return named_folds(folds, config.test_fold, config.val_fold)
-        if config.test_fold or config.val_fold:
-            raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
+    if keep:
+        return _redealt(items, groups, "", SHARES, config.seed)
+    if config.published_splits:
+        if "" in folds or "train" not in folds or "test" not in folds:
+            raise ManifestError(
+                "published splits: expected every slice below a train, val or test folder; got "
+                f"{dict(Counter(folds))}"
+            )
+        # Where none is for validation, groups of the training split are.
+        dealt = {"train": 0.85, "val": 0.15}
+        return folds if "val" in folds else _redealt(items, groups, "train", dealt, config.seed)
+    if any(folds):
+        return named_folds(folds, config.test_fold, config.val_fold)
+    if config.test_fold or config.val_fold:
+        raise ConfigError("test_fold and val_fold: expected slices with folds, got none")
     return _redealt(items, groups, "", SHARES, config.seed)
 
 
 def boundary(items: Sequence[Item], config: BuildConfig, *, keep: bool = False) -> str:
     """Where the splits of `split_names` come from, in words."""
+    folds = sorted({item.fold for item in items} - {""})
     if keep:
-        return _kept_boundary(items, config.seed)
+        kept = f"as given ({', '.join(folds) or 'none'})"
+        dealt = sum(not item.fold for item in items)
+        rest = f"{counted(dealt, 'slice')} without one dealt 70/15/15 by group, seed {config.seed}"
+        return f"{kept}; {rest}" if dealt else kept
     if config.published_splits:
         return "as published in the folders"
-    folds = sorted({item.fold for item in items})
-    if any(folds):
+    if folds:
         test, val = held_out(folds, config.test_fold, config.val_fold)
         if set(folds) <= set(SHARES) and (test, val) == ("test", "val"):
             return f"as {config.fold_column} says ({', '.join(folds)})"
         return f"by {config.fold_column} (test {test}, validation {val}, train the others)"
     return f"70/15/15 by group, stratified by class and source, seed {config.seed}"
-
-
-def _kept_boundary(items: Sequence[Item], seed: int) -> str:
-    splits = sorted({item.fold for item in items} - {""})
-    dealt = sum(not item.fold for item in items)
-    kept = f"as given ({', '.join(splits) or 'none'})"
-    rest = f"; {counted(dealt, 'slice')} without one dealt 70/15/15 by group, seed {seed}"
-    return kept + rest if dealt else kept
 
 
 def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> list[str]:
@@ -126,14 +119,9 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
 
 
 def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
-    """The names of the test and of the validation fold.
+    """The names of the test and of the validation fold; one named like a split is that split.
 
-    A fold that is named like a split is that split.
-
-    Args:
-        folds: (N) names.
-        test_fold: Name of the test fold; None for `test`, or else the first in sorted order.
-        val_fold: Name of the validation fold; None for `val`, or else the first that is left.
+    None stands for `test` or `val`, or else the first that is left in sorted order.
 
     Raises:
         ManifestError: If there are fewer than three folds. Two will do where both are named: then
@@ -148,10 +136,15 @@ def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) 
             f"{dict(sorted(Counter(folds).items()))}"
         )
     for split, name in (("test", test_fold), ("val", val_fold)):
-        _require_fold(name, names, split)
+        if name is not None and name not in names:
+            raise ConfigError(f"fold {name!r}: expected one of {', '.join(names)}")
+        if name not in (None, split) and (name in SHARES or split in names):
+            raise ConfigError(
+                f"fold {name!r} cannot be {split}: a fold named train, val or test is that split"
+            )
     free = [name for name in names if name not in SHARES and name not in (test_fold, val_fold)]
-    test = test_fold or _first("test", names, free)
-    val = val_fold or _first("val", names, [name for name in free if name != test])
+    test = test_fold or ("test" if "test" in names else free[0])
+    val = val_fold or ("val" if "val" in names else next(name for name in free if name != test))
     if test == val:
         raise ConfigError(f"fold {test!r} cannot be both test and validation")
     return test, val
@@ -172,13 +165,20 @@ def within_folds(
     if config.on_conflict == "refuse":
         refuse(found, config.wording_of("on_conflict"))
     if config.on_conflict == "drop":
-        kept, dropped = _dropped(items, found)
+        home_of = {crossing.key: crossing.home for crossing in found}
+        kept, dropped = [], []
+        for item in items:
+            strays = (key for key in item.keys if home_of.get(key, item.fold) != item.fold)
+            if stray := next(strays, None):
+                where = f"{stray.shown} is mostly in fold {home_of[stray]}"
+                dropped.append(item.excluded(f"in fold {item.fold}, but {where}", "in fold"))
+            else:
+                kept.append(item)
         return kept, dropped, 0
     units = connected([item.ties for item in items])
     home = homes(zip(units, folds, strict=True))
-    moved = sum(home[unit] != fold for unit, fold in zip(units, folds, strict=True))
     at_home = [replace(item, fold=home[unit]) for item, unit in zip(items, units, strict=True)]
-    return at_home, [], moved
+    return at_home, [], sum(item.fold != fold for item, fold in zip(at_home, folds, strict=True))
 
 
 def homes(places: Iterable[tuple[Unit, str]]) -> dict[Unit, str]:
@@ -212,7 +212,10 @@ def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
         return
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)
     bonds = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
-    shown = "; ".join(f"{c.key.shown} ({_sides(c.sides)})" for c in found[:_SHOWN])
+    shown = "; ".join(
+        f"{c.key.shown} ({', '.join(f'{n} in {fold}' for fold, n in c.sides.items())})"
+        for c in found[:_SHOWN]
+    )
     stray = sum(sum(c.sides.values()) - c.sides[c.home] for c in found)
     verb = "stands" if len(found) == 1 else "stand"
     raise LeakageError(
@@ -235,37 +238,11 @@ def inherit(kept: Sequence[Item], left_out: Sequence[Item]) -> list[Item]:
         copies = min(key for key in own if key.bond == Bond.COPIES)
         names[root] = min(copies, names.get(root, copies))
     ties = {key: names[root] for root, own in zip(roots, keys, strict=True) for key in own}
-    return [_tied(item, ties) for item in kept]
-
-
-def _tied(item: Item, ties: Mapping[Key, Key]) -> Item:
-    own = item.keys
-    more = sorted({ties[key] for key in own if key in ties} - set(own))
-    return replace(item, inherited=(*item.inherited, *more)) if more else item
-
-
-def _dropped(items: Sequence[Item], found: Sequence[Crossing]) -> tuple[list[Item], list[Excluded]]:
-    home = {crossing.key: crossing.home for crossing in found}
-    kept, dropped = [], []
-    for item in items:
-        stray = [key for key in item.keys if home.get(key, item.fold) != item.fold]
-        if stray:
-            where = f"{stray[0].shown} is mostly in fold {home[stray[0]]}"
-            dropped.append(item.excluded(f"in fold {item.fold}, but {where}", "in fold"))
-        else:
-            kept.append(item)
-    return kept, dropped
-
-
-def _published(items: Sequence[Item], groups: Sequence[str], seed: int) -> list[str]:
-    """The published splits; where none is for validation, groups of the training split are."""
-    folds = [item.fold for item in items]
-    if "" in folds or "train" not in folds or "test" not in folds:
-        raise ManifestError(
-            "published splits: expected every slice below a train, val or test folder; got "
-            f"{dict(Counter(folds))}"
-        )
-    return folds if "val" in folds else _redealt(items, groups, "train", _SHARES_WITH_TEST, seed)
+    more = [sorted({ties[key] for key in i.keys if key in ties} - set(i.keys)) for i in kept]
+    return [
+        replace(item, inherited=(*item.inherited, *own)) if own else item
+        for item, own in zip(kept, more, strict=True)
+    ]
 
 
 def _redealt(
@@ -286,28 +263,6 @@ def _redealt(
     return splits
 
 
-def _require_fold(name: str | None, names: Sequence[str], split: str) -> None:
-    if name is None:
-        return
-    if name not in names:
-        raise ConfigError(f"fold {name!r}: expected one of {', '.join(names)}")
-    if name != split and (name in SHARES or split in names):
-        raise ConfigError(
-            f"fold {name!r} cannot be {split}: a fold named train, val or test is that split"
-        )
-
-
-def _first(split: str, names: Sequence[str], free: Sequence[str]) -> str:
-    """The fold named like the split, else the first of those that mean no other split."""
-    return split if split in names else free[0]
-
-
-def _large_first(members: Mapping[str, Sequence[int]], seed: int) -> list[str]:
-    names = sorted(members)
-    shuffled = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
-    return sorted(shuffled, key=lambda name: -len(members[name]))
-
-
 def _cost(
     counts: Counter[Stratum], filled: Counter[Stratum], totals: Counter[Stratum], share: float
 ) -> float:
@@ -319,7 +274,3 @@ def _cost(
         weight = 1.0 if len(stratum) == 1 else _SOURCE_WEIGHT
         cost += weight * (after**2 - before**2) / (share * totals[stratum])
     return cost
-
-
-def _sides(sides: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} in {fold}" for fold, count in sides.items())

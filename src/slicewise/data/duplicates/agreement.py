@@ -30,16 +30,18 @@ _DAMPING = 1e-3
 def verified(one: Fingerprints, two: Fingerprints, pose: tuple[int, int], by_head: Bools) -> Array:
     """(P,) agreement of P pairs, refined where it is worth it.
 
-    Args:
-        one: Fingerprints of the first of each pair.
-        two: Fingerprints of the second.
-        pose: Row and column direction in which the first is turned.
-        by_head: (P,) whether heads are laid upon each other, or else whole pictures.
+    The first of each is turned by `pose` (row and column direction); where (P,) `by_head` says so,
+    heads are laid upon each other, or else whole pictures.
     """
     down, across = pose
     first, second = one.contrast()[:, ::down, ::across], two.contrast()
-    warp = same_picture(_posed_boxes(one.boxes.astype(np.float32), pose),
-                        two.boxes.astype(np.float32))  # fmt: skip
+    left, top, right, bottom = one.boxes.astype(np.float32).T
+    if across < 0:
+        left, right = 1 - right, 1 - left
+    if down < 0:
+        top, bottom = 1 - bottom, 1 - top
+    turned = np.stack([left, top, right, bottom], axis=1)
+    warp = same_picture(turned, two.boxes.astype(np.float32))
     warp[by_head] = same_head(int(by_head.sum()))
     scores = agreement(first, *laid_upon(second, warp))
     again = np.flatnonzero((scores < SAME_AGREEMENT) & (scores > _WORTH_REFINING))
@@ -56,20 +58,18 @@ def agreement(first: Array, second: Array, valid: Bools) -> Array:
     Copies agree in nearly every block that has texture. Neighbouring slices share the outline of
     the head but differ in folds and vessels, so a quarter of their blocks or more disagree.
 
-    Args:
-        first: (P, 56, 56) local contrast.
-        second: (P, 56, 56) local contrast, laid upon `first`.
-        valid: (P, 56, 56), where `second` has values.
-
-    Returns:
-        (P,) in [-1, 1]; 0 where fewer than 8 blocks have texture in both.
+    Takes (P, 56, 56) local contrast, the second laid upon the first, and where it has values. Gives
+    (P,) in [-1, 1]; 0 where fewer than 8 blocks have texture in both.
     """
-    one, two = _fine_blocks(first), _fine_blocks(second)
+    one, two = (_blocks(images - blur(images, _FINE_SIGMA)) for images in (first, second))
+    one, two = (cut - cut.mean(axis=2, keepdims=True) for cut in (one, two))
     power_one, power_two = (one * one).mean(axis=2), (two * two).mean(axis=2)
     correlation = (one * two).mean(axis=2) / np.sqrt(
         (power_one + _FLOOR**2) * (power_two + _FLOOR**2)
     )
-    used = (np.minimum(power_one, power_two) > _TEXTURE**2) & _inner_blocks()
+    centres = (np.arange(_PER_SIDE) + 0.5) / _PER_SIDE * 2 - 1
+    inner = (centres[:, None] ** 2 + centres[None] ** 2).ravel() < _INNER_RADIUS**2
+    used = (np.minimum(power_one, power_two) > _TEXTURE**2) & inner
     used &= _blocks(valid.astype(np.float32)).mean(axis=2) > 0.9
     values = np.where(used, correlation, np.nan)
     values[used.sum(axis=1) < _FEWEST_BLOCKS] = 0.0
@@ -79,13 +79,8 @@ def agreement(first: Array, second: Array, valid: Bools) -> Array:
 def same_picture(boxes_first: Array, boxes_second: Array) -> Array:
     """The warp of two uncropped copies: equal places in the picture lie upon each other.
 
-    Args:
-        boxes_first: (P, 4) left, top, right, bottom of the coded region, shares of the sides.
-        boxes_second: (P, 4) likewise.
-
-    Returns:
-        (P, 4): a, b, c, d. Column x, row y of the first code lies at column a*x + b, row c*y + d
-        of the second.
+    Takes (P, 4) left, top, right, bottom of the coded regions, shares of the sides. Gives (P, 4) a,
+    b, c, d: column x, row y of the first code lies at column a*x + b, row c*y + d of the second.
     """
     step_first = (boxes_first[:, 2:] - boxes_first[:, :2]) / SIDE
     step_second = (boxes_second[:, 2:] - boxes_second[:, :2]) / SIDE
@@ -126,26 +121,11 @@ def laid_upon(images: Array, warp: Array) -> tuple[Array, Bools]:
     """
     grid = np.arange(SIDE, dtype=np.float32)
     x, y = warp[:, :1] * grid + warp[:, 1:2], warp[:, 2:3] * grid + warp[:, 3:4]
-    values = _linear(y) @ images @ _linear(x).transpose(0, 2, 1)
-    return np.asarray(values, dtype=np.float32), _inside(y)[:, :, None] & _inside(x)[:, None, :]
-
-
-def _posed_boxes(boxes: Array, pose: tuple[int, int]) -> Array:
-    left, top, right, bottom = boxes.T
-    if pose[1] < 0:
-        left, right = 1 - right, 1 - left
-    if pose[0] < 0:
-        top, bottom = 1 - bottom, 1 - top
-    return np.stack([left, top, right, bottom], axis=1)
-
-
-def _linear(positions: Array) -> Array:
-    clipped = np.clip(positions, 0, SIDE - 1)
-    return interpolation(clipped, SIDE, np.ones(len(positions), dtype=np.float32))
-
-
-def _inside(positions: Array) -> Bools:
-    return np.asarray((positions >= -0.5) & (positions <= SIDE - 0.5))
+    step = np.ones(len(warp), dtype=np.float32)
+    columns, rows = (interpolation(np.clip(at, 0, SIDE - 1), SIDE, step) for at in (x, y))
+    values = rows @ images @ columns.transpose(0, 2, 1)
+    across, down = ((at >= -0.5) & (at <= SIDE - 0.5) for at in (x, y))
+    return np.asarray(values, dtype=np.float32), down[:, :, None] & across[:, None, :]
 
 
 def _gauss_newton_step(target: Array, source: Array, warp: Array) -> Array:
@@ -163,17 +143,6 @@ def _gauss_newton_step(target: Array, source: Array, warp: Array) -> Array:
     return np.asarray(np.linalg.solve(normal, jacobian @ residual)[..., 0], dtype=np.float32)
 
 
-def _fine_blocks(images: Array) -> Array:
-    cut = _blocks(images - blur(images, _FINE_SIGMA))
-    return np.asarray(cut - cut.mean(axis=2, keepdims=True), dtype=np.float32)
-
-
 def _blocks(images: Array) -> Array:
     cut = images.reshape(-1, _PER_SIDE, _BLOCK, _PER_SIDE, _BLOCK)
     return cut.transpose(0, 1, 3, 2, 4).reshape(-1, _PER_SIDE**2, _BLOCK**2)
-
-
-def _inner_blocks() -> Bools:
-    centres = (np.arange(_PER_SIDE) + 0.5) / _PER_SIDE * 2 - 1
-    squared = centres[:, None] ** 2 + centres[None] ** 2
-    return np.asarray(squared.ravel() < _INNER_RADIUS**2)

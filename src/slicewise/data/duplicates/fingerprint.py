@@ -1,8 +1,7 @@
 """Fingerprints of slices: small enough to travel in a bundle, fine enough to find copies by.
 
-A fingerprint holds the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and
-file format drop out), where the head stands in the picture, and a digest of the pixels (exact
-copies need no comparison).
+They hold the local contrast of the head on a 56 x 56 grid (brightness, contrast, size and file
+format drop out), where the head stands in the picture, and a digest of the pixels.
 """
 
 from __future__ import annotations
@@ -94,7 +93,20 @@ class Fingerprints:
         Raises:
             ManifestError: If the file is no fingerprint file of this format.
         """
-        packed, boxes, digests = _read_arrays(path)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                version, packed = int(arrays["format"]), arrays["codes"]
+                boxes, digests = arrays["boxes"], arrays["digests"]
+        except _DAMAGED as error:
+            raise ManifestError(f"{path}: expected a fingerprint file; {error}") from error
+        n = len(packed) if packed.ndim else 0
+        shapes = (packed.shape, boxes.shape, digests.shape)
+        kinds = (packed.dtype, boxes.dtype, digests.dtype)
+        expected = ((n, SIDE, SIDE // 2), (n, 4), (n, 16))
+        if (version, shapes, kinds) != (FORMAT, expected, (np.uint8, np.float16, np.uint8)):
+            raise ManifestError(
+                f"{path}: expected fingerprints of format {FORMAT}; got format {version}, {shapes}"
+            )
         codes = np.empty((len(packed), SIDE, SIDE), dtype=np.uint8)
         codes[..., 0::2], codes[..., 1::2] = packed >> 4, packed & 15
         return cls(codes, boxes, digests)
@@ -125,11 +137,9 @@ def concatenate(parts: Sequence[Fingerprints]) -> Fingerprints:
         np.zeros((0, 4), dtype=np.float16),
         np.zeros((0, 16), dtype=np.uint8),
     )
-    every = [empty, *parts]
+    names = ("codes", "boxes", "digests")
     return Fingerprints(
-        np.concatenate([part.codes for part in every]),
-        np.concatenate([part.boxes for part in every]),
-        np.concatenate([part.digests for part in every]),
+        *(np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in names)
     )
 
 
@@ -155,34 +165,18 @@ def interpolation(positions: Array, side: int, reach: Array) -> Array:
     return np.asarray(weights / np.maximum(total, 1e-6), dtype=np.float32)
 
 
-def _read_arrays(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            version, packed = int(arrays["format"]), arrays["codes"]
-            boxes, digests = arrays["boxes"], arrays["digests"]
-    except _DAMAGED as error:
-        raise ManifestError(f"{path}: expected a fingerprint file; {error}") from error
-    n = len(packed) if packed.ndim else 0
-    shapes = (packed.shape, boxes.shape, digests.shape)
-    kinds = (packed.dtype, boxes.dtype, digests.dtype)
-    if (
-        version != FORMAT
-        or shapes != ((n, SIDE, SIDE // 2), (n, 4), (n, 16))
-        or kinds != (np.uint8, np.float16, np.uint8)
-    ):
-        raise ManifestError(
-            f"{path}: expected fingerprints of format {FORMAT}; got format {version}, {shapes}"
-        )
-    return packed, boxes, digests
-
-
 def _describe(pictures: Array, digests: NDArray[np.uint8]) -> Fingerprints:
     masks = pictures.reshape(-1, _MASK_SIDE, 2, _MASK_SIDE, 2).mean(axis=(2, 4))
     low, high = np.percentile(masks, (2, 98), axis=(1, 2), keepdims=True).astype(np.float32)
     span = np.where(high > low, high - low, np.float32(np.inf))
     boxes = _head_boxes((masks - low) / span).astype(np.float16)
     heads = _cut((pictures - low) / span, boxes.astype(np.float32))
-    return Fingerprints(_encode(_local_contrast(heads)), boxes, digests)
+    # Detail divided by the local strength of detail, as in local contrast normalisation.
+    detail = heads - blur(heads, _DETAIL_SIGMA)
+    strength = np.sqrt(np.maximum(blur(detail * detail, _STRENGTH_SIGMA), 0))
+    contrast = np.asarray(detail / (strength + _STRENGTH_FLOOR), dtype=np.float32)
+    codes = np.clip(np.rint(contrast / _STEP + _ZERO), 0, _LEVELS - 1).astype(np.uint8)
+    return Fingerprints(codes, boxes, digests)
 
 
 def _shrunk(pixels: Array) -> Array:
@@ -230,15 +224,3 @@ def _cut(pictures: Array, boxes: Array) -> Array:
     columns = weights(pixels[:, 0:1], pixels[:, 2:3])
     rows = weights(pixels[:, 1:2], pixels[:, 3:4])
     return np.asarray(rows @ pictures @ columns.transpose(0, 2, 1), dtype=np.float32)
-
-
-def _local_contrast(heads: Array) -> Array:
-    """Detail divided by the local strength of detail, as in local contrast normalisation."""
-    detail = heads - blur(heads, _DETAIL_SIGMA)
-    strength = np.sqrt(np.maximum(blur(detail * detail, _STRENGTH_SIGMA), 0))
-    return np.asarray(detail / (strength + _STRENGTH_FLOOR), dtype=np.float32)
-
-
-def _encode(contrast: Array) -> NDArray[np.uint8]:
-    steps = np.rint(contrast / _STEP + _ZERO)
-    return np.asarray(np.clip(steps, 0, _LEVELS - 1), dtype=np.uint8)

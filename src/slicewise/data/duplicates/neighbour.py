@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from slicewise.arrays import Array, Bools, Ints
+from slicewise.arrays import Array, Ints
 from slicewise.errors import EvaluationError
 
 THUMBNAIL_PX = 32
@@ -17,14 +17,10 @@ BLOCK = 1024
 
 
 def thumbnail(pixels: Array) -> Array:
-    """A slice shrunk by area averaging, with zero mean and unit length.
+    """A slice, (H, W) finite values of any scale, shrunk by area averaging: (1024,) float32.
 
-    Args:
-        pixels: (H, W) finite grey values of any scale.
-
-    Returns:
-        (1024,) float32. A slice of one single value, or of no detail at this size, gives zeros:
-        it resembles nothing.
+    It has zero mean and unit length. A slice of one single value, or of no detail at this size,
+    gives zeros: it resembles nothing.
 
     Raises:
         EvaluationError: If the shape is another one or a value is not finite.
@@ -47,8 +43,7 @@ def nearest(
     """The most similar reference of each query, by correlation.
 
     Args:
-        queries: (N, D) float32 thumbnails.
-        references: (M, D) float32 thumbnails.
+        queries: (N, D) float32 thumbnails; `references`: (M, D).
         groups: (N,) of the queries and (M,) of the references, whole numbers: references of a
             query's own group do not count. None to count all.
 
@@ -67,19 +62,15 @@ def nearest(
     if references.shape[0] == 0:
         raise EvaluationError("thumbnails: expected at least one training slice; got none")
     own, other = map(np.asarray, groups or (np.zeros(len(queries)), np.ones(len(references))))
-    blank = _zeros(references)
+    blank, empty = (np.asarray(~thumbnails.any(axis=1)) for thumbnails in (references, queries))
     found = np.full(len(queries), -1, dtype=np.int64)
     for start in range(0, len(queries), BLOCK):
         rows = slice(start, start + BLOCK)
         similar = queries[rows] @ references.T
-        similar[_zeros(queries[rows])] = -np.inf
+        similar[empty[rows]] = -np.inf
         similar[:, blank] = -np.inf
         similar[own[rows, None] == other[None]] = -np.inf
         best = np.argmax(similar, axis=1)
         counts = np.isfinite(similar[np.arange(len(similar)), best])
         found[rows] = np.where(counts, best, -1)
     return found
-
-
-def _zeros(thumbnails: Array) -> Bools:
-    return np.asarray(~thumbnails.any(axis=1))

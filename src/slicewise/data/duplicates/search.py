@@ -47,10 +47,7 @@ _PAIRS = 512
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two slices, by index, that show the same picture.
-
-    Their agreement is in (0, 1], 1 for equal pixels; exact says whether the pixels are equal.
-    """
+    """Two slices, by index, that show the same picture; their agreement is in (0, 1]."""
 
     first: int
     second: int
@@ -61,13 +58,15 @@ class Pair:
 def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[Pair]:
     """Pairs that connect every group of copies within one collection.
 
-    Enough pairs to span each group, not all pairs of it: what is connected already is not compared
-    again.
+    Enough to span each group: what is connected already is not compared again.
     """
     sets = UnionFind(len(prints))
-    pairs = [Pair(one, two, 1.0, True) for one, two in _equal_pixels(prints)]
-    for pair in pairs:
-        sets.join(pair.first, pair.second)
+    seen: dict[bytes, int] = {}
+    pairs = []
+    for later, digest in enumerate(prints.digests):
+        earlier = seen.setdefault(digest.tobytes(), later)
+        if sets.join(earlier, later):
+            pairs.append(Pair(earlier, later, 1.0, True))
     distinct = np.array([i for i in range(len(prints)) if sets.root(i) == i], dtype=np.int64)
     chosen = prints.take(distinct)
     found = find_candidates(chosen, None, progress)
@@ -120,7 +119,10 @@ def find_candidates(
         found["second"] += first_known
         if references is None:
             found = found[found["first"] < found["second"]]
-        parts.append(_best_of_each(found))
+        found = found[np.lexsort((-found["correlation"], found["second"], found["first"]))]
+        best = np.ones(len(found), dtype=bool)
+        best[1:] = (np.diff(found["first"]) != 0) | (np.diff(found["second"]) != 0)
+        parts.append(found[best])
         if progress:
             progress("comparing", stop, len(queries))
     return np.concatenate(parts)
@@ -134,14 +136,6 @@ def likeliest_first(found: Candidates, progress: Progress | None) -> Iterator[Ca
         yield ordered[start:stop]
         if progress:
             progress("verifying", stop, len(ordered))
-
-
-def _equal_pixels(prints: Fingerprints) -> Iterator[tuple[int, int]]:
-    seen: dict[bytes, int] = {}
-    for index, digest in enumerate(prints.digests):
-        earlier = seen.setdefault(digest.tobytes(), index)
-        if earlier != index:
-            yield earlier, index
 
 
 def _agreements(queries: Fingerprints, references: Fingerprints, part: Candidates) -> Array:
@@ -179,13 +173,6 @@ def _signed_sum(products: list[Array], signs: tuple[int, ...]) -> Array:
     for product, sign in zip(products[1:], signs[1:], strict=True):
         (np.add if sign > 0 else np.subtract)(total, product, out=total)
     return total
-
-
-def _best_of_each(found: Candidates) -> Candidates:
-    ordered = found[np.lexsort((-found["correlation"], found["second"], found["first"]))]
-    fresh = np.ones(len(ordered), dtype=bool)
-    fresh[1:] = (np.diff(ordered["first"]) != 0) | (np.diff(ordered["second"]) != 0)
-    return ordered[fresh]
 
 
 def _views(prints: Fingerprints) -> tuple[Parts, Parts]:

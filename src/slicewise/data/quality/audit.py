@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.build import Built, clustered, nothing_readable
-from slicewise.data.build.collection import plan
+from slicewise.data.build.build import clustered, nothing_readable, plan
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
@@ -22,10 +21,9 @@ from slicewise.data.quality.leakage import (
     sides_of,
 )
 from slicewise.data.quality.page import render_page
-from slicewise.data.quality.results import AuditResults, class_counts
+from slicewise.data.quality.results import AuditResults, class_counts, suggested_manifest
 from slicewise.data.quality.shortcuts import FEATURES, FOLDS, SEED, probe, require_sklearn
-from slicewise.data.quality.suggested import suggested_manifest
-from slicewise.data.quality.verdict import Finding, verdict
+from slicewise.data.quality.verdict import QualityFinding, verdict
 from slicewise.data.tasks import parse_task
 from slicewise.files import write_json, write_whole
 from slicewise.progress import Progress
@@ -38,17 +36,24 @@ class Audit:
     """A finished audit: results, the same in words, which slices are copies, what was audited."""
 
     results: AuditResults
-    verdict: list[Finding]
+    verdict: list[QualityFinding]
     pairs: list[Pair]
     audited: tuple[str, ...]
 
     def as_json(self) -> dict[str, object]:
         """The content of `audit.json`."""
+        report = self.results.suggested and self.results.suggested.report
         return {
             "audited": list(self.audited),
             **self.results.as_json(),
-            "verdict": [finding.as_json() for finding in self.verdict],
-            "clean_manifest": _described(self.results.suggested),
+            "verdict": [asdict(finding) for finding in self.verdict],
+            "clean_manifest": report
+            and {
+                "path": SUGGESTED_NAME,
+                "slices": len(report.rows),
+                "left_out": len(report.excluded),
+                "split": report.boundary,
+            },
             "parameters": {
                 "candidate_correlation": CORRELATION,
                 "copy_agreement": SAME_AGREEMENT,
@@ -60,10 +65,7 @@ class Audit:
         }
 
     def write(self, folder: Path, progress: Progress | None = None) -> None:
-        """Write `audit.json`, `audit.html`, `clean.csv` and `clean.excluded.csv` into a folder.
-
-        The folder is made; progress is that of the pictures that are read again for the page.
-        """
+        """Write `audit.json`, `audit.html`, `clean.csv`, `clean.excluded.csv` into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.results.suggested:
             self.results.suggested.write(folder / SUGGESTED_NAME)
@@ -73,10 +75,7 @@ class Audit:
 
 
 def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | None = None) -> Audit:
-    """Audit folders of slices.
-
-    Args:
-        workers: Processes that read; more than one needs a guarded main module.
+    """Audit folders of slices; more than one process (worker) needs a guarded main module.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.
@@ -128,15 +127,3 @@ def _audited(
         suggested=suggested_manifest(dataset, pairs, issues, config, manifest),
     )
     return Audit(results, verdict(results), pairs, tuple(audited))
-
-
-def _described(suggested: Built | None) -> dict[str, str | int] | None:
-    if suggested is None:
-        return None
-    report = suggested.report
-    return {
-        "path": SUGGESTED_NAME,
-        "slices": len(report.rows),
-        "left_out": len(report.excluded),
-        "split": report.boundary,
-    }

@@ -78,10 +78,7 @@ def read_dataset(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others.
-
-    One worker reads in this process. Progress is called after each 64 files.
-    """
+    """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others."""
     parts = [_read([])]
     tally = Tally(progress, "reading", len(files))
     for part, count in _parts(files, workers):
@@ -91,10 +88,10 @@ def read_dataset(
         [item for part in parts for item in part.items],
         [*left_out, *(bad for part in parts for bad in part.excluded)],
         concatenate([part.prints for part in parts]),
-        np.concatenate([part.thumbnails for part in parts]),
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.looks for part in parts]),
-        np.concatenate([part.issues for part in parts]),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("thumbnails", "features", "looks", "issues")
+        ),
     )
 
 
@@ -116,10 +113,14 @@ def _read(chunk: Sequence[File]) -> Dataset:
     features, looks, issues = [], [], []
     for file in chunk:
         try:
-            slices, left_out = _named_slices(file) if isinstance(file, NamedFile) else _slices(file)
+            slices, left_out = _slices(file)
             traits = file_traits(file.path)
         except (InputError, OSError) as error:
-            excluded += _unreadable(file, str(error))
+            if isinstance(file, NamedFile):
+                rows = file.rows.items()
+                excluded += [_left_out(file, index, row, str(error)) for index, row in rows]
+            else:
+                excluded.append(Excluded(str(file.path), file.label, file.source, str(error)))
             continue
         excluded += left_out
         for item, slice_ in slices:
@@ -141,55 +142,37 @@ def _read(chunk: Sequence[File]) -> Dataset:
 
 
 def _slices(file: File) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
-    """The slices of a file, and those that can have no label."""
+    """The slices of a file, or as a manifest names them, and what has no label or names none."""
     found = list(read_file(file))
-    unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
-    return [(item, slice_) for item, slice_ in found if not item.unfit], unfit
-
-
-def _named_slices(file: NamedFile) -> tuple[list[tuple[Item, Slice]], list[Excluded]]:
-    """The slices that a manifest names, as it names them, and the rows that name none."""
-    rows, found = dict(file.rows), list(read_file(file))
-    slices, left_out = [], []
+    if not isinstance(file, NamedFile):
+        unfit = [item.excluded(item.unfit) for item, _ in found if item.unfit]
+        return [(item, slice_) for item, slice_ in found if not item.unfit], unfit
+    rows, slices, left_out = dict(file.rows), [], []
     for item, slice_ in found:
         # The only slice of a file may be named by the file or as its first.
         index = 0 if item.index is None and None not in rows else item.index
         row = rows.pop(index, None)
         if row is not None and row.sha256 != item.sha256:
-            changed = "changed since the manifest was written: another SHA-256"
-            left_out.append(_left_out(file, index, row, changed))
+            why = "changed since the manifest was written: another SHA-256"
+            left_out.append(_left_out(file, index, row, why))
         elif row is not None:
-            slices.append((_item_of_row(row, item), slice_))
+            # The manifest's group ties across sources, its patient within one.
+            named = replace(
+                item,
+                label=row.label,
+                source=row.source,
+                patient="",
+                known=Known(patient=row.patient_id),
+                fold=row.split,
+                inherited=(Key(Bond.GROUP, row.group),),
+            )
+            slices.append((named, slice_))
     for index, row in rows.items():
-        left_out.append(_left_out(file, index, row, _not_there(index, len(found))))
+        end = " slices; got none" if index is None else f"; got #{index}"
+        count = len(found)
+        why = f"expected #index below {count}, since the file holds {count}{end}"
+        left_out.append(_left_out(file, index, row, why))
     return slices, left_out
-
-
-def _item_of_row(row: ManifestRow, item: Item) -> Item:
-    """The manifest's group ties across sources, its patient within one."""
-    return replace(
-        item,
-        label=row.label,
-        source=row.source,
-        patient="",
-        known=Known(patient=row.patient_id),
-        fold=row.split,
-        inherited=(Key(Bond.GROUP, row.group),),
-    )
-
-
-def _unreadable(file: File, why: str) -> list[Excluded]:
-    """A file, or every row of a manifest that names it."""
-    if isinstance(file, NamedFile):
-        return [_left_out(file, index, row, why) for index, row in file.rows.items()]
-    return [Excluded(str(file.path), file.label, file.source, why)]
-
-
-def _not_there(index: int | None, count: int) -> str:
-    """Why a row's reference names none of the slices of its file."""
-    if index is None:
-        return f"expected #index below {count}, since the file holds {count} slices; got none"
-    return f"expected #index below {count}, since the file holds {count}; got #{index}"
 
 
 def _left_out(file: File, index: int | None, row: ManifestRow, why: str) -> Excluded:

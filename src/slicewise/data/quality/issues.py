@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -63,29 +63,16 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What the rules look at: a slice, its appearance, the ring around its head, its letters."""
-
-    slice_: Slice
-    look: Appearance
-    ring: Ring
-    letters: int
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """When a slice has an issue.
+    """When a slice has an issue, in words.
 
-    Args:
-        leave_out: Whether the suggested manifest leaves such slices out; others are only marked.
-        holds: Whether it holds for a slice; None where that depends on all others.
+    The suggested manifest leaves such slices out where `leave_out`; others are only marked.
     """
 
     kind: str
     title: str
     words: str
     leave_out: bool
-    holds: Callable[[Measured], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +83,21 @@ class Issue:
     slices: list[int]
 
 
-def _is_ct(one: Measured) -> bool:
-    ring = one.ring
-    return ring.cover >= 0.75 and ring.inside <= 0.5 and ring.inside_bright <= 0.05
-
-
 RULES = (
-    Rule("synthetic", "drawn, not scanned", "the file says of itself that it was drawn", True,
-         lambda one: is_synthetic(one.slice_)),
-    Rule("blank", "blank", "more than 95 % of the pixels have one level", True,
-         lambda one: one.look.top_level_share > 0.95),
+    Rule("synthetic", "drawn, not scanned", "the file says of itself that it was drawn", True),
+    Rule("blank", "blank", "more than 95 % of the pixels have one level", True),
     Rule("ct", "probably CT, not MR",
          "a ring of nearly the largest value, at least 4 % of the head's half axis thick, on 75 % "
          "of the rays from the centre or more, and a median level inside of at most half of it",
-         True, _is_ct),
-    Rule("small", "very small", "the shorter side has fewer than 96 pixels", True,
-         lambda one: min(one.slice_.shape) < 96),
+         True),
+    Rule("small", "very small", "the shorter side has fewer than 96 pixels", True),
     Rule("colour", "coloured", "colour channels differ by more than 2 % of the range on average",
-         False, lambda one: (one.slice_.colour or 0) > 0.02),
+         False),
     Rule("bright_border", "bright border: inverted, framed or pasted on white",
-         "the median along the edge is above the middle of the range", False,
-         lambda one: one.look.border_level > 0.5),
+         "the median along the edge is above the middle of the range", False),
     Rule("text", "burnt-in text",
-         "three or more small bright marks of one height in a row, outside of the head", False,
-         lambda one: one.letters >= 3),
-    Rule("narrow", "odd shape", "one side is more than 1.6 times the other", False,
-         lambda one: abs(one.look.log_aspect) > math.log(1.6)),
+         "three or more small bright marks of one height in a row, outside of the head", False),
+    Rule("narrow", "odd shape", "one side is more than 1.6 times the other", False),
     Rule("unlike", "unlike the rest: not a head, or in an unusual frame",
          "in levels, shape, symmetry and sharpness its fifth nearest other slice is more than 4 "
          "times as far away as that of a typical slice", False),
@@ -129,30 +105,34 @@ RULES = (
 
 
 def issues_of(slice_: Slice, look: Appearance) -> list[bool]:
-    """Which of `RULES` hold for one slice; False for what depends on the others.
+    """Which of `RULES` hold for one slice; False for `unlike`, which depends on the others.
 
     Raises:
         MissingExtraError: If SciPy, which comes with scikit-learn, is not installed.
     """
-    one = Measured(slice_, look, bright_ring(slice_.pixels), letters_in_row(slice_.pixels))
-    return [bool(rule.holds and rule.holds(one)) for rule in RULES]
+    ring = bright_ring(slice_.pixels)
+    holds = {
+        "synthetic": is_synthetic(slice_),
+        "blank": look.top_level_share > 0.95,
+        "ct": ring.cover >= 0.75 and ring.inside <= 0.5 and ring.inside_bright <= 0.05,
+        "small": min(slice_.shape) < 96,
+        "colour": (slice_.colour or 0) > 0.02,
+        "bright_border": look.border_level > 0.5,
+        "text": letters_in_row(slice_.pixels) >= 3,
+        "narrow": abs(look.log_aspect) > math.log(1.6),
+        "unlike": False,
+    }
+    return [bool(holds[rule.kind]) for rule in RULES]
 
 
 def find_issues(held: Bools, looks: Array, clusters: Sequence[int]) -> list[Issue]:
     """Slices by rule, in the order of `RULES`; rules that hold nowhere are left out.
 
-    Args:
-        held: (N, R) from `issues_of`.
-        looks: (N, A) appearance statistics.
-        clusters: (N) index of the first copy of each slice.
+    Takes (N, R) from `issues_of`, (N, A) appearance and (N) index of the first copy of each slice.
     """
-    unusual = unusual_appearance(looks, clusters)
-    columns = [held[:, k] if rule.holds else unusual for k, rule in enumerate(RULES)]
-    found = [
-        Issue(rule, np.flatnonzero(column).tolist())
-        for rule, column in zip(RULES, columns, strict=True)
-    ]
-    return [issue for issue in found if issue.slices]
+    columns = [*held.T[:-1], unusual_appearance(looks, clusters)]
+    found = [np.flatnonzero(column).tolist() for column in columns]
+    return [Issue(rule, own) for rule, own in zip(RULES, found, strict=True) if own]
 
 
 def unusual_appearance(looks: Array, clusters: Sequence[int]) -> Bools:
@@ -160,8 +140,7 @@ def unusual_appearance(looks: Array, clusters: Sequence[int]) -> Bools:
 
     Statistics are centred by their median and divided by their interquartile range; the distance to
     the fifth nearest different slice is compared with its median over all slices. Copies share the
-    answer of the first of them. With fewer than 50 different slices nothing is said. Arguments as
-    `find_issues`.
+    answer of the first of them; of fewer than 50 different slices none. Arguments as `find_issues`.
     """
     first, place = np.unique(np.array(clusters, dtype=np.int64), return_inverse=True)
     if len(first) < _FEWEST:
@@ -200,12 +179,8 @@ def letters_in_row(pixels: Array) -> int:
     """
     marks = _small_marks(_levels(pixels, _TEXT_SIDE))
     longest = 0
-    for row, _, height, _ in marks:
-        line = [
-            mark
-            for mark in marks
-            if abs(mark[0] - row) <= _SAME_LINE and abs(mark[2] - height) <= _SAME_HEIGHT
-        ]
+    for y, _, h, _ in marks:
+        line = [m for m in marks if abs(m[0] - y) <= _SAME_LINE and abs(m[2] - h) <= _SAME_HEIGHT]
         longest = max(longest, _longest_chain(sorted(line, key=lambda mark: mark[1])))
     return longest
 
@@ -245,8 +220,7 @@ def _along_rays(levels: Array) -> tuple[Array, Floats]:
 
 def _longest_runs(bright: Bools) -> Floats:
     """(rays,) length of the longest run of True along each row."""
-    run = np.zeros(len(bright))
-    longest = np.zeros(len(bright))
+    run = longest = np.zeros(len(bright))
     for column in bright.T:
         run = np.where(column, run + 1, 0)
         longest = np.maximum(longest, run)

@@ -25,10 +25,7 @@ Group = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The split or fold of each of N slices before the audit, and in words where they come from.
-
-    The name is empty for a slice without one; the origin is None where no slice has one.
-    """
+    """The split or fold of each of N slices, empty where it has none, and their origin in words."""
 
     names: tuple[str, ...]
     origin: str | None
@@ -36,14 +33,9 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """Slices of one side that have a copy in another.
+    """Slices of one side (split, fold or source) that have a copy in another.
 
-    Args:
-        side: Their split, fold or source.
-        n: Slices of `side`.
-        hits: Indices of those with a copy in `other`.
-        share: Hits among the slices, with an interval by leak-free group: patients where
-            they are known, else groups of copies.
+    `hits` are their indices; their share among the n slices has an interval by leak-free group.
     """
 
     side: str
@@ -60,8 +52,6 @@ class Copies:
     Args:
         exact: Groups of equal pixels.
         near: Groups that hold the same picture more than once, not all of equal pixels.
-        cross_split: For each ordered pair of splits.
-        cross_source: For each ordered pair of sources.
         groups: All sets of copies, exact and near, the largest first.
         conflicts: Of each group the slices whose labels contradict each other.
         torn: By bond (patient, group, volume): how many units stand in several splits.
@@ -83,8 +73,6 @@ class Memorisation:
 
     Args:
         split: Which split, in words.
-        train: Indices of the training slices.
-        test: (T,) indices of the test slices.
         neighbours: (T,) index of the nearest training slice of each test slice; -1 where none is
             alike, as of a slice of one single value.
         accuracy: Share of test slices whose neighbour has their label; without one it is wrong.
@@ -129,12 +117,17 @@ def leak_free(items: Sequence[Item]) -> Ints:
 
 
 def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Copies:
-    """All that is said about the copies among N slices whose copies are known."""
+    """What is said about the copies among N slices whose copies are known."""
     clusters = [item.cluster for item in items]
     groups = _gathered(clusters)
     exact = _gathered([digest.tobytes() for digest in prints.digests])
     same = {tuple(group) for group in exact}
     ties = leak_free(items)
+    labels = [contradicted({items[index].label for index in group}) for group in groups]
+    contradicting = [
+        [index for index in group if items[index].label in odd]
+        for group, odd in zip(groups, labels, strict=True)
+    ]
     torn = crossings([item.keys for item in items], sides.names) if sides.origin else []
     bonds = Counter(crossing.key.bond for crossing in torn)
     return Copies(
@@ -144,7 +137,7 @@ def find_copies(items: Sequence[Item], prints: Fingerprints, sides: Sides) -> Co
         cross_split=_crossed(clusters, sides.names, ties),
         cross_source=_crossed(clusters, [item.source for item in items], ties),
         groups=groups,
-        conflicts=[odd for group in groups if (odd := _contradicting(group, items))],
+        conflicts=[odd for odd in contradicting if odd],
         torn={bond.name.lower(): n for bond, n in sorted(bonds.items()) if bond != Bond.COPIES},
     )
 
@@ -154,11 +147,7 @@ def memorisation(
 ) -> Memorisation | None:
     """Score the nearest neighbour; None where one side would be empty.
 
-    Args:
-        thumbnails: (N, 1024) from `thumbnail`.
-        labels: (N) class names.
-        groups: (N,) numbers of leak-free groups.
-        sides: Their splits.
+    Takes (N, 1024) from `thumbnail`, (N) class names, (N,) numbers of leak-free groups, and splits.
     """
     train, test, split = _split(sides)
     if not (len(train) and len(test)):
@@ -178,12 +167,6 @@ def memorisation(
         grouped=share_by_group(right_apart, groups[test]),
         majority=share_by_group(asked == common, groups[test]),
     )
-
-
-def _contradicting(group: Group, items: Sequence[Item]) -> Group:
-    """Those that cannot be what another of the group is labelled; the build leaves them out."""
-    odd = contradicted({items[index].label for index in group})
-    return [index for index in group if items[index].label in odd]
 
 
 def _gathered(names: Sequence[Hashable]) -> list[Group]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -12,10 +12,9 @@ from PIL import Image
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.quality.leakage import Crossed, Group
-from slicewise.data.quality.results import AuditResults
+from slicewise.data.quality.results import AuditResults, kept_of, outcome
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
-from slicewise.data.quality.suggested import kept_of, outcome
-from slicewise.data.quality.verdict import KINDS, Finding, percent
+from slicewise.data.quality.verdict import KINDS, QualityFinding, percent
 from slicewise.errors import InputError
 from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress
@@ -48,7 +47,12 @@ class Thumbnails:
 
     def strip(self, group: Group, title: str = "", most: int = 6) -> blocks.Strip:
         """Some slices of a group: as different labels, splits and sources as there are first."""
-        chosen = self._varied(group)[:most]
+        met: Counter[tuple[str, str, str]] = Counter()
+        ranks = {}
+        for index in group:
+            ranks[index] = met[self._kind(index)]
+            met[self._kind(index)] += 1
+        chosen = sorted(group, key=lambda index: (ranks[index], index))[:most]
         return blocks.Strip(tuple(map(self._picture, chosen)), title, len(group) - len(chosen))
 
     def pair(self, first: int, second: int, title: str = "") -> blocks.Strip:
@@ -69,18 +73,10 @@ class Thumbnails:
         found = self._results.items[index]
         return found.label, found.source, self._results.sides.names[index]
 
-    def _varied(self, group: Group) -> Group:
-        met: Counter[tuple[str, str, str]] = Counter()
-        ranks = []
-        for kind in map(self._kind, group):
-            ranks.append(met[kind])
-            met[kind] += 1
-        return [index for _, index in sorted(zip(ranks, group, strict=True))]
-
 
 def render_page(
     results: AuditResults,
-    verdict: Sequence[Finding],
+    verdict: Sequence[QualityFinding],
     pairs: Sequence[Pair],
     audited: Sequence[str],
     progress: Progress | None = None,
@@ -90,8 +86,8 @@ def render_page(
     parts: dict[str, Iterator[blocks.Block]] = {
         "What was found": (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
         "What is in it": _content(results),
-        "Copies across splits": _across_splits(results, shown),
-        "Copies across sources": _across_sources(results, shown),
+        "Copies across splits": _crossings(results, shown, of_splits=True),
+        "Copies across sources": _crossings(results, shown, of_splits=False),
         "What memory alone scores": _memory(results, shown),
         "What files and borders give away": _probes(results),
         "One picture, several labels": _conflicts(results, shown),
@@ -120,46 +116,29 @@ def _content(results: AuditResults) -> Iterator[blocks.Block]:
     yield blocks.Table(
         ("class", "source", "split", "slices", "different", "groups"),
         tuple(
-            (row.label, row.source, row.split or "none", f"{row.slices:,}", f"{row.distinct:,}",
-             f"{row.groups:,}")
+            tuple(f"{cell:,}" if isinstance(cell, int) else cell or "none" for cell in row.values())
             for row in results.counts
         ),
-    )  # fmt: skip
-
-
-def _across_splits(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    crossed = results.copies.cross_split
-    if any(one.hits for one in crossed):
-        yield blocks.Prose(
-            "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
-            f"resized or retouched. Splits come from {results.sides.origin}."
-        )
-        yield from _crossings(results, shown, crossed, lambda n, side: counted(n, f"{side} slice"))
-
-
-def _across_sources(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    crossed = results.copies.cross_source
-    yield from _crossings(
-        results, shown, crossed, lambda n, side: f"{counted(n, 'slice')} of {side}"
     )
 
 
 def _crossings(
-    results: AuditResults,
-    shown: Thumbnails,
-    crossed: Sequence[Crossed],
-    named: Callable[[int, str], str],
-) -> Iterator[blocks.Section]:
+    results: AuditResults, shown: Thumbnails, *, of_splits: bool
+) -> Iterator[blocks.Block]:
     """Each pair of splits or sources; some copies on both sides where it was not met before."""
-    met: set[frozenset[str]] = set()
-    for one in sorted(crossed, key=lambda one: -one.share.value):
-        if not one.hits:
-            continue
-        verb = "has" if len(one.hits) == 1 else "have"
-        title = (
-            f"{len(one.hits):,} of {named(one.n, one.side)} {verb} a copy in {one.other}: "
-            f"{percent(one.share)}"
+    crossed = results.copies.cross_split if of_splits else results.copies.cross_source
+    found = sorted((one for one in crossed if one.hits), key=lambda one: -one.share.value)
+    if found and of_splits:
+        yield blocks.Prose(
+            "Left and right are the same picture, found as equal, mirrored, turned by 180 degrees, "
+            f"resized or retouched. Splits come from {results.sides.origin}."
         )
+    met: set[frozenset[str]] = set()
+    for one in found:
+        of = f"{counted(one.n, 'slice')} of {one.side}"
+        of = counted(one.n, f"{one.side} slice") if of_splits else of
+        has = "has a copy" if len(one.hits) == 1 else "have a copy"
+        title = f"{len(one.hits):,} of {of} {has} in {one.other}: {percent(one.share)}"
         both = frozenset((one.side, one.other))
         examples = () if both in met else tuple(_examples(results, shown, one))
         met.add(both)
@@ -215,38 +194,28 @@ def _probes(results: AuditResults) -> Iterator[blocks.Block]:
         "A classifier sees only these features and is tested on groups it was not fitted on. Bars "
         "are balanced accuracy: the mean over classes of the share answered right."
     )
-    yield blocks.Bullets(tuple(f"{name}: {_plain(', '.join(of))}" for name, of in FAMILIES.items()))
-    yield from map(_probe, probes)
-
-
-def _probe(probe: Probe) -> blocks.Section:
-    bars = [("guessing", probe.chance, percent(probe.chance))]
-    for score in probe.scores:
-        name = "all features together" if score.family == "all" else score.family
-        share = score.balanced_accuracy
-        bars.append((name, share.value, percent(share)))
-    telling = ", ".join(f"{_plain(name)} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
-    return blocks.Section(
-        f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
-        f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
-        (
-            blocks.Bars(tuple(bars)),
-            blocks.Prose(
-                f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
-                f"answer alone {percent(probe.majority)}. What tells most (fall of balanced "
-                f"accuracy when shuffled): {telling}."
-            ),
-        ),
-    )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    families = (f"{name}: {', '.join(features)}" for name, features in FAMILIES.items())
+    yield blocks.Bullets(tuple(text.replace("_", " ") for text in families))
+    for probe in probes:
+        bars = [("guessing", probe.chance, percent(probe.chance))]
+        for score in probe.scores:
+            name = "all features together" if score.family == "all" else score.family
+            bars.append((name, score.balanced_accuracy.value, percent(score.balanced_accuracy)))
+        falls = ", ".join(f"{name} {fall:.3f}" for name, fall in probe.importance[:_FEATURES])
+        text = (
+            f"Accuracy with all features {percent(probe.scores[0].accuracy)}; the most common "
+            f"answer alone {percent(probe.majority)}. What tells most (fall of balanced accuracy "
+            f"when shuffled): {falls.replace('_', ' ')}."
+        )
+        yield blocks.Section(
+            f"Predicting the {probe.target} ({counted(probe.n, 'slice')}, "
+            f"{counted(probe.groups, 'group')}, {probe.folds} folds)",
+            (blocks.Bars(tuple(bars)), blocks.Prose(text)),
+        )
 
 
 def _conflicts(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
-    groups = results.copies.conflicts
-    if groups:
+    if groups := results.copies.conflicts:
         more = f", {_CONFLICTS} shown" if len(groups) > _CONFLICTS else ""
         yield blocks.Prose(
             f"{counted(len(groups), 'picture')} in all{more}. At least one label of each is wrong."
@@ -289,8 +258,7 @@ def _groups(
 
 
 def _unreadable(results: AuditResults) -> Iterator[blocks.Block]:
-    excluded = results.dataset.excluded
-    if excluded:
+    if excluded := results.dataset.excluded:
         more = f", the first {_LISTED}" if len(excluded) > _LISTED else ""
         yield blocks.Prose(f"{counted(len(excluded), 'file')}{more}:")
         yield blocks.Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))

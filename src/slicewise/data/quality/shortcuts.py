@@ -1,13 +1,14 @@
 """Shortcuts: how well a file and its border alone predict the class, whatever the picture shows.
 
-None of the features looks at a place inside the head. Where they predict the class, a model can
-read the class without looking at a brain.
+No feature looks at a place inside the head: a model that reads the class off them sees no brain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,28 +51,8 @@ _NORMAL = 0.6745
 
 
 @dataclass(frozen=True, slots=True)
-class FileTraits:
-    """What a file's header says.
-
-    Args:
-        container: Format by content, as a number; -1 where it is another.
-        mode: Kind of pixels, as a number; -1 where it is another or the file is no picture.
-        size: Bytes.
-        jpeg_coarseness: Mean of the luminance quantisation table; NaN where there is none.
-    """
-
-    container: int
-    mode: int
-    size: int
-    jpeg_coarseness: float
-
-
-@dataclass(frozen=True, slots=True)
 class FamilyScore:
-    """How well a family of features, or `all` together, predicts on held-out groups.
-
-    Balanced accuracy is the mean over classes of the share of right answers.
-    """
+    """How well a family of features, or `all` together, predicts on held-out groups."""
 
     family: str
     accuracy: Share
@@ -80,10 +61,9 @@ class FamilyScore:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the features predict.
+    """What the features predict of a target, `class` or `source`.
 
     Args:
-        target: `class` or `source`.
         majority: Share of the most common answer.
         chance: Balanced accuracy of guessing: one over the number of answers.
         scores: Of all features together, then of each family alone.
@@ -119,8 +99,13 @@ class Probe:
         }
 
 
-def file_traits(path: Path) -> FileTraits:
-    """Read the header of a file that was read as slices before; `OSError` where it has gone."""
+def file_traits(path: Path) -> dict[str, float]:
+    """What the header of a file says that was read as slices before; `OSError` where it has gone.
+
+    `container` (format by content) and `mode` (kind of pixels) are numbers, -1 where it is another
+    or the file is no picture; `bytes` is the size; `jpeg_coarseness` is the mean of the luminance
+    quantisation table, NaN where there is none.
+    """
     with path.open("rb") as file:
         content = content_of(file.read(HEAD_BYTES))
     mode, coarseness = "", float("nan")
@@ -129,50 +114,35 @@ def file_traits(path: Path) -> FileTraits:
             mode = image.mode
             tables: dict[int, list[int]] = getattr(image, "quantization", {})
         coarseness = float(np.mean(tables[0])) if 0 in tables else coarseness
-    return FileTraits(
-        container=_CONTAINERS.index(content) if content in _CONTAINERS else -1,
-        mode=_MODES.index(mode) if mode in _MODES else -1,
-        size=path.stat().st_size,
-        jpeg_coarseness=coarseness,
-    )
+    return {
+        "container": _CONTAINERS.index(content) if content in _CONTAINERS else -1,
+        "mode": _MODES.index(mode) if mode in _MODES else -1,
+        "bytes": path.stat().st_size,
+        "jpeg_coarseness": coarseness,
+    }
 
 
 def feature_vector(
-    pixels: Array, colour: float | None, traits: FileTraits, slices: int = 1
+    pixels: Array, colour: float | None, traits: dict[str, float], slices: int = 1
 ) -> Array:
     """(F,) the features of one slice, in the order of `FEATURES`; NaN where there is none.
 
     Takes (H, W) float32 pixels as stored, the mean difference between colour channels, None where
-    unknown, the file's header and the number of its slices.
+    unknown, what `file_traits` gave and the number of slices in the file.
     """
     height, width = pixels.shape
-    low, *levels, high = np.percentile(pixels, (1, 25, 50, 75, 99))
-    ring, corners = _ring(pixels), _corners(pixels)
-    limit = pixels.min() + _BLACK * (high - pixels.min())
+    levels = np.percentile(pixels, (1, 25, 50, 75, 99))
+    ring, corners = _border(pixels)
+    limit = pixels.min() + _BLACK * (levels[-1] - pixels.min())
+    per_pixel, tint = traits["bytes"] / slices / pixels.size, np.nan if colour is None else colour
+    lit = (ring > limit).mean()
     values = {
-        "width": width,
-        "height": height,
-        "aspect": height / width,
-        "container": traits.container,
-        "mode": traits.mode,
-        "bytes_per_pixel": traits.size / slices / pixels.size,
-        "jpeg_coarseness": traits.jpeg_coarseness,
-        "colour": np.nan if colour is None else colour,
-        "border_mean": ring.mean(),
-        "border_spread": ring.std(),
-        "corner_mean": corners.mean(),
-        "border_lit": (ring > limit).mean(),
-        "background": np.percentile(ring, 10),
-        "black_share": (pixels <= limit).mean(),
-        "percentile_1": low,
-        "percentile_25": levels[0],
-        "percentile_50": levels[1],
-        "percentile_75": levels[2],
-        "percentile_99": high,
-        "largest": pixels.max(),
-        "noise": noise_level(pixels),
+        "size": (width, height, height / width),
+        "file": (traits["container"], traits["mode"], per_pixel, traits["jpeg_coarseness"], tint),
+        "border": (ring.mean(), ring.std(), corners.mean(), lit, np.percentile(ring, 10)),
+        "levels": ((pixels <= limit).mean(), *levels, pixels.max(), noise_level(pixels)),
     }
-    return np.array([values[name] for name in FEATURES], dtype=np.float32)
+    return np.array([value for name in FAMILIES for value in values[name]], dtype=np.float32)
 
 
 def noise_level(pixels: Array) -> float:
@@ -189,10 +159,8 @@ def noise_level(pixels: Array) -> float:
 
 def require_sklearn() -> None:
     """Raise `MissingExtraError` where scikit-learn is not installed, before the work begins."""
-    try:
-        import sklearn  # noqa: F401 (only asks whether it is there)
-    except ModuleNotFoundError:
-        raise MissingExtraError("an audit", "evaluate") from None
+    if find_spec("sklearn") is None:
+        raise MissingExtraError("an audit", "evaluate")
 
 
 def probe(
@@ -204,32 +172,15 @@ def probe(
 ) -> Probe | str:
     """Cross-validate a gradient-boosted classifier on the features, whole groups held out.
 
-    Args:
-        features: (N, F) in the order of `FEATURES`; what a file does not have (NaN) is a value of
-            its own.
-        answers: (N) class or source of each slice.
-        groups: (N,) numbers of leak-free groups.
-        target: What the answers are: `class` or `source`.
-
-    Returns:
-        The probe, or in words why there is none.
+    Takes (N, F) in the order of `FEATURES`, in which what a file does not have (NaN) is a value of
+    its own, (N) class or source (the target) of each slice, and (N,) numbers of leak-free groups.
+    Gives the probe, or in words why there is none.
     """
     require_sklearn()
-    from sklearn import ensemble, inspection  # noqa: F401 (only loaded threads can be limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # thousands of steps too short to share: threads would only spin
-        return _probe(features, answers, groups, target, progress)
-
-
-def _probe(
-    features: Array,
-    answers: Sequence[str],
-    groups: Ints,
-    target: str,
-    progress: Progress | None,
-) -> Probe | str:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from threadpoolctl import threadpool_limits
 
     names, truth = np.unique(np.array(answers), return_inverse=True)
     folds = min(FOLDS, *(len(np.unique(groups[truth == k])) for k in range(len(names))))
@@ -238,16 +189,27 @@ def _probe(
     known = np.nan_to_num(features, nan=_ABSENT)
     dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=SEED)
     parts = list(dealt.split(known, truth, groups))
+    model = HistGradientBoostingClassifier(
+        max_iter=_TREES,
+        min_samples_leaf=_SMALLEST_LEAF,
+        early_stopping=False,
+        class_weight="balanced",
+        random_state=SEED,
+    )
+    measure = partial(
+        permutation_importance, scoring=_balanced_accuracy, n_repeats=_REPEATS, random_state=SEED
+    )
     families = {"all": FEATURES, **FAMILIES}
     scores = []
     tally = Tally(progress, f"probing the {target}", len(families) + 1)
-    for family, columns in families.items():
-        chosen = known[:, [FEATURES.index(name) for name in columns]]
-        right = cross_val_predict(_classifier(), chosen, truth, cv=parts) == truth
-        balanced = mean_share_by_class(right, truth, groups)
-        scores.append(FamilyScore(family, share_by_group(right, groups), balanced))
-        tally()
-    importance = _importance(known, truth, parts)
+    with threadpool_limits(1):  # thousands of steps too short to share: threads would only spin
+        for family, columns in families.items():
+            chosen = known[:, [FEATURES.index(name) for name in columns]]
+            right = cross_val_predict(model, chosen, truth, cv=parts) == truth
+            balanced = mean_share_by_class(right, truth, groups)
+            scores.append(FamilyScore(family, share_by_group(right, groups), balanced))
+            tally()
+        importance = _importance(model, measure, known, truth, parts)
     tally()
     return Probe(
         target=target,
@@ -261,43 +223,20 @@ def _probe(
     )
 
 
-def headline(probe: Probe | str) -> list[str]:
-    """The most telling features, at most four; none without a probe."""
-    if isinstance(probe, str):
-        return []
+def headline(probe: Probe) -> list[str]:
+    """The most telling features, at most four."""
     return [name for name, fall in probe.importance if fall >= 0.005][:4]
 
 
-def _classifier() -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(
-        max_iter=_TREES,
-        min_samples_leaf=_SMALLEST_LEAF,
-        early_stopping=False,
-        class_weight="balanced",
-        random_state=SEED,
-    )
-
-
 def _importance(
-    features: Array, truth: Ints, parts: Sequence[tuple[Ints, Ints]]
+    model: Any, measure: Any, features: Array, truth: Ints, parts: Sequence[tuple[Ints, Ints]]
 ) -> tuple[tuple[str, float], ...]:
     """Permutation importance (Breiman 2001) on held-out slices, mean over folds."""
-    from sklearn.inspection import permutation_importance
-
     falls = []
     for train, test in parts:
         chosen = np.random.default_rng(SEED).permutation(test)[:_JUDGED]
-        judged = permutation_importance(
-            _classifier().fit(features[train], truth[train]),
-            features[chosen],
-            truth[chosen],
-            scoring=_balanced_accuracy,
-            n_repeats=_REPEATS,
-            random_state=SEED,
-        )
-        falls.append(judged.importances_mean)
+        model.fit(features[train], truth[train])
+        falls.append(measure(model, features[chosen], truth[chosen]).importances_mean)
     mean = np.mean(falls, axis=0)
     order = np.argsort(-mean, kind="stable")
     return tuple((FEATURES[i], round(float(mean[i]), 4)) for i in order)
@@ -309,15 +248,11 @@ def _balanced_accuracy(model: Any, features: Array, truth: Ints) -> float:
     return float(np.mean([right[truth == k].mean() for k in np.unique(truth)]))
 
 
-def _ring(pixels: Array) -> Array:
+def _border(pixels: Array) -> tuple[Array, Array]:
+    """The pixels of a band along the edge, and those of its corners."""
     down, across = (max(1, round(side * _BORDER)) for side in pixels.shape)
     edge = np.ones(pixels.shape, dtype=bool)
     edge[down:-down, across:-across] = False
-    return pixels[edge]
-
-
-def _corners(pixels: Array) -> Array:
-    down, across = (max(1, round(side * _BORDER)) for side in pixels.shape)
     parts = [pixels[rows, columns].ravel() for rows in (slice(down), slice(-down, None))
              for columns in (slice(across), slice(-across, None))]  # fmt: skip
-    return np.concatenate(parts)
+    return pixels[edge], np.concatenate(parts)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from slicewise.data.manifest import SPLITS
 from slicewise.data.quality.leakage import Crossed
-from slicewise.data.quality.results import AuditResults
+from slicewise.data.quality.results import AuditResults, outcome
 from slicewise.data.quality.shortcuts import FOLDS, Probe, headline
-from slicewise.data.quality.suggested import outcome
 from slicewise.reports.blocks import Kind
 from slicewise.stats.intervals import Share
 from slicewise.text import counted, percent_text, share_text
 
 Severity = Literal["severe", "warning", "note", "good"]
 KINDS: dict[Severity, Kind] = {
-    "severe": "alert",
-    "warning": "caution",
-    "note": "note",
-    "good": "good",
-}
+    "severe": "alert", "warning": "caution", "note": "note", "good": "good",
+}  # fmt: skip
 """How each is shown, the gravest first."""
 
 _SEVERE_LEAK = 0.05
@@ -36,19 +32,15 @@ _HELD_OUT = {"train": 0, "val": 2, "test": 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class QualityFinding:
     """One finding in one or a few sentences; `topic` is the part of the audit it is of."""
 
     severity: Severity
     topic: str
     text: str
 
-    def as_json(self) -> dict[str, str]:
-        """Fields by name."""
-        return asdict(self)
 
-
-def verdict(results: AuditResults) -> list[Finding]:
+def verdict(results: AuditResults) -> list[QualityFinding]:
     """What a newcomer should know, the gravest first."""
     found = [
         *_copies(results),
@@ -57,9 +49,7 @@ def verdict(results: AuditResults) -> list[Finding]:
         *_conflicts(results),
         *_shortcut(results.class_probe),
         *_source(results.source_probe),
-        *_issues(results),
-        *_files(results),
-        *_groups(results),
+        *_slices(results),
         suggestion(results),
     ]
     return sorted(found, key=lambda finding: list(KINDS).index(finding.severity))
@@ -72,17 +62,17 @@ def percent(share: float | Share) -> str:
     return share_text(share.value, share.ci_low, share.ci_high)
 
 
-def _copies(results: AuditResults) -> Iterator[Finding]:
+def _copies(results: AuditResults) -> Iterator[QualityFinding]:
     total, distinct = len(results.items), results.copies.distinct
     if distinct == total:
-        yield Finding("good", "copies", f"No copies were found among the {total:,} slices.")
+        yield QualityFinding("good", "copies", f"No copies were found among the {total:,} slices.")
         return
     spare = 1 - distinct / total
     text = (
         f"The {total:,} slices are {distinct:,} different pictures: {percent(spare)} are copies of "
         "another one (equal, mirrored, turned, resized or retouched)."
     )
-    yield Finding("warning" if spare > _COPIED else "note", "copies", text)
+    yield QualityFinding("warning" if spare > _COPIED else "note", "copies", text)
     for one, other in _both_ways(results.copies.cross_source):
         if one.side < one.other:
             text = (
@@ -90,10 +80,10 @@ def _copies(results: AuditResults) -> Iterator[Finding]:
                 f"{counted(one.n, 'slice')} of {one.side} and {percent(other.share)} of the "
                 f"{other.n:,} of {other.side}. Never train on one and test on the other."
             )
-            yield Finding("warning", "sources", text)
+            yield QualityFinding("warning", "sources", text)
 
 
-def _splits(results: AuditResults) -> Iterator[Finding]:
+def _splits(results: AuditResults) -> Iterator[QualityFinding]:
     sides = results.sides
     if sides.origin is None:
         return
@@ -101,16 +91,16 @@ def _splits(results: AuditResults) -> Iterator[Finding]:
     leaks = [(one, back) for one, back in both if _weight(one) > _weight(back)]
     for one, back in leaks:
         severity: Severity = "severe" if one.share.value > _SEVERE_LEAK else "warning"
-        yield Finding(severity, "splits", _leak_text(one, back, sides.origin))
+        yield QualityFinding(severity, "splits", _leak_text(one, back, sides.origin))
     if results.copies.torn:
         units = ", ".join(f"{count} by {bond}" for bond, count in results.copies.torn.items())
         text = f"Units that belong together stand in more than one split: {units}."
-        yield Finding("severe", "splits", text)
+        yield QualityFinding("severe", "splits", text)
     elif not leaks:
         alone = sides.names.count("")
-        verb = "was" if alone == 1 else "were"
-        rest = f" {counted(alone, 'slice')} without a split {verb} not looked at." if alone else ""
-        yield Finding("good", "splits", f"No copies cross {sides.origin}.{rest}")
+        not_looked_at = f"{'was' if alone == 1 else 'were'} not looked at"
+        rest = f" {counted(alone, 'slice')} without a split {not_looked_at}." if alone else ""
+        yield QualityFinding("good", "splits", f"No copies cross {sides.origin}.{rest}")
 
 
 def _both_ways(crossed: Sequence[Crossed]) -> list[tuple[Crossed, Crossed]]:
@@ -126,35 +116,31 @@ def _weight(one: Crossed) -> tuple[int, float, str]:
 
 def _leak_text(one: Crossed, back: Crossed, origin: str) -> str:
     side, other = (name if name in _HELD_OUT else f"fold {name}" for name in (one.side, one.other))
-    meaning = (
-        "What is chosen on val has then seen part of test: the score on test is too good."
-        if {one.side, one.other} == {"val", "test"}
-        else f"A score on {side} says how well a model remembers, not how well it would do on "
-        "a new patient."
+    meaning = f"A score on {side} says how well a model remembers, not how well it would do on a "
+    meaning += "new patient."
+    if {one.side, one.other} == {"val", "test"}:
+        meaning = "What is chosen on val has then seen part of test: the score on test is too good."
+    of, back_of = (
+        f"of the {counted(way.n, f'{name} slice')} ({len(way.hits):,}) "
+        f"{'has' if way.n == 1 else 'have'}"
+        for way, name in ((one, side), (back, other))
     )
     return (
-        f"{_share_of(one, side, percent(one.share))} a copy in {other}, and "
-        f"{_share_of(back, other, percent(back.share.value))} one in {side} ({origin}). {meaning}"
+        f"{percent(one.share)} {of} a copy in {other}, and {percent(back.share.value)} {back_of} "
+        f"one in {side} ({origin}). {meaning}"
     )
 
 
-def _share_of(one: Crossed, side: str, share: str) -> str:
-    verb = "has" if one.n == 1 else "have"
-    return f"{share} of the {counted(one.n, f'{side} slice')} ({len(one.hits):,}) {verb}"
-
-
-def _memory(results: AuditResults) -> Iterator[Finding]:
+def _memory(results: AuditResults) -> Iterator[QualityFinding]:
     memory = results.memory
     if memory is None:
         return
     lead = memory.accuracy.value - memory.majority.value
     bad = memory.accuracy.value >= _SEVERE_MEMORY and lead > 0.1
-    meaning = (
-        "This split measures memory: a model has to beat the first figure before its score means "
-        "anything."
-        if bad
-        else "Put this figure beside every score on this split."
-    )
+    meaning = "Put this figure beside every score on this split."
+    if bad:
+        meaning = "This split measures memory: a model has to beat the first figure before its "
+        meaning += "score means anything."
     text = (
         f"Copying the label of the most similar training picture, with no learning, scores "
         f"{percent(memory.accuracy)} ({memory.split}; "
@@ -162,41 +148,45 @@ def _memory(results: AuditResults) -> Iterator[Finding]:
         f"{percent(memory.majority)}. With the copies and groups of each test slice taken out of "
         f"training it is {percent(memory.grouped)}. {meaning}"
     )
-    yield Finding("severe" if bad else "note", "memory", text)
+    yield QualityFinding("severe" if bad else "note", "memory", text)
 
 
-def _conflicts(results: AuditResults) -> Iterator[Finding]:
-    groups = results.copies.conflicts
-    if groups:
+def _conflicts(results: AuditResults) -> Iterator[QualityFinding]:
+    if groups := results.copies.conflicts:
         slices = sum(len(group) for group in groups)
         text = (
             f"{counted(len(groups), 'picture')} {'stands' if len(groups) == 1 else 'stand'} under "
             f"labels that contradict each other ({slices:,} files). At least one label of each "
             "is wrong; the suggested manifest leaves all of these files out."
         )
-        yield Finding("warning", "labels", text)
+        yield QualityFinding("warning", "labels", text)
     elif results.copies.distinct < len(results.items):
-        yield Finding("good", "labels", "No two copies of a picture contradict each other.")
+        yield QualityFinding("good", "labels", "No two copies of a picture contradict each other.")
 
 
-def _shortcut(probe: Probe | str) -> Iterator[Finding]:
+def _shortcut(probe: Probe | str) -> Iterator[QualityFinding]:
     if isinstance(probe, str):
-        yield Finding("note", "shortcut", f"The class was not probed: {probe}.")
+        yield QualityFinding("note", "shortcut", f"The class was not probed: {probe}.")
         return
     score = probe.scores[0]
     gain = _gain(probe, score.balanced_accuracy.value)
-    clear = _is_clear(probe)
+    unclear = _unclear(probe)
     text = (
         "File, border and brightness features, none of which looks at a place in the brain, "
-        f"{'predict' if clear else 'were probed for'} the class: balanced accuracy "
+        f"{'were probed for' if unclear else 'predict'} the class: balanced accuracy "
         f"{percent(score.balanced_accuracy)} where guessing gives {percent(probe.chance)}; "
         f"accuracy {percent(score.accuracy)} where the most common class gives "
-        f"{percent(probe.majority)}. " + (_meaning(probe, gain) if clear else _unclear(probe))
+        f"{percent(probe.majority)}.{unclear}"
     )
-    level: Severity = "warning" if gain > _SHORTCUT else "good" if clear else "note"
-    if clear and gain > _SEVERE_SHORTCUT:
+    names = ", ".join(name.replace("_", " ") for name in headline(probe))
+    if names and not unclear:
+        text += f" What tells most: {names}."
+    if gain > _SHORTCUT and not unclear:
+        text += " A model can read the class off the file instead of the tumor."
+    level: Severity = "warning" if gain > _SHORTCUT else "note" if unclear else "good"
+    if gain > _SEVERE_SHORTCUT and not unclear:
         level = "severe"
-    yield Finding(level, "shortcut", text.rstrip())
+    yield QualityFinding(level, "shortcut", text)
 
 
 def _gain(probe: Probe, balanced_accuracy: float) -> float:
@@ -204,41 +194,25 @@ def _gain(probe: Probe, balanced_accuracy: float) -> float:
     return (balanced_accuracy - probe.chance) / (1 - probe.chance)
 
 
-def _is_clear(probe: Probe) -> bool:
-    """Whether the probe can tell: enough groups, and an interval on one side of its limit.
+def _unclear(probe: Probe) -> str:
+    """Why the probe cannot tell; empty with enough groups and an interval on one side of its limit.
 
     A gain above the limit is clear where the interval excludes guessing; one below it, where the
     interval excludes the limit.
     """
-    score = probe.scores[0].balanced_accuracy
-    if score.ci_low is None or score.ci_high is None or _has_few_groups(probe):
-        return False
-    if _gain(probe, score.value) > _SHORTCUT:
-        return score.ci_low > probe.chance
-    return _gain(probe, score.ci_high) <= _SHORTCUT
-
-
-def _has_few_groups(probe: Probe) -> bool:
-    """Whether a class stands in fewer groups than there should be folds, or all do in few."""
-    return probe.folds < FOLDS or probe.groups < _FEWEST_GROUPS
-
-
-def _meaning(probe: Probe, gain: float) -> str:
-    names = ", ".join(name.replace("_", " ") for name in headline(probe))
-    most = f"What tells most: {names}. " if names else ""
-    bad = "A model can read the class off the file instead of the tumor."
-    return most + (bad if gain > _SHORTCUT else "")
-
-
-def _unclear(probe: Probe) -> str:
     rest = "whether a model could read the class off the file"
-    if not _has_few_groups(probe):
-        return f"The interval is too wide to tell {rest}."
-    rarest = f", the rarest class in {probe.folds}" if probe.folds < FOLDS else ""
-    return f"From {counted(probe.groups, 'group')}{rarest}: it cannot be told {rest}."
+    if probe.folds < FOLDS or probe.groups < _FEWEST_GROUPS:
+        rarest = f", the rarest class in {probe.folds}" if probe.folds < FOLDS else ""
+        return f" From {counted(probe.groups, 'group')}{rarest}: it cannot be told {rest}."
+    score = probe.scores[0].balanced_accuracy
+    if score.ci_low is not None and score.ci_high is not None:
+        above = _gain(probe, score.value) > _SHORTCUT
+        if score.ci_low > probe.chance if above else _gain(probe, score.ci_high) <= _SHORTCUT:
+            return ""
+    return f" The interval is too wide to tell {rest}."
 
 
-def _source(probe: Probe | str) -> Iterator[Finding]:
+def _source(probe: Probe | str) -> Iterator[QualityFinding]:
     if isinstance(probe, str):
         return
     score = probe.scores[0].balanced_accuracy
@@ -247,38 +221,32 @@ def _source(probe: Probe | str) -> Iterator[Finding]:
         f"gives {percent(probe.chance)}. Where classes come from different sources, a model may "
         "learn the source."
     )
-    yield Finding("warning" if _gain(probe, score.value) > _SHORTCUT else "note", "source", text)
+    level: Severity = "warning" if _gain(probe, score.value) > _SHORTCUT else "note"
+    yield QualityFinding(level, "source", text)
 
 
-def _issues(results: AuditResults) -> Iterator[Finding]:
+def _slices(results: AuditResults) -> Iterator[QualityFinding]:
     for issue in results.issues:
         what = f"{counted(len(issue.slices), 'slice')}: {issue.rule.title}"
         text = f"{what} ({outcome(issue, results.suggested)})."
-        yield Finding("warning" if issue.rule.leave_out else "note", "suspects", text)
-
-
-def _files(results: AuditResults) -> Iterator[Finding]:
-    count = len(results.dataset.excluded)
-    if count:
+        yield QualityFinding("warning" if issue.rule.leave_out else "note", "suspects", text)
+    if count := len(results.dataset.excluded):
         what = "1 file or slice" if count == 1 else f"{counted(count, 'file')} or slices"
         text = f"{what} could not be read, or {'was' if count == 1 else 'were'} left out before it."
-        yield Finding("warning", "files", text)
-
-
-def _groups(results: AuditResults) -> Iterator[Finding]:
+        yield QualityFinding("warning", "files", text)
     if not results.known_patients:
         text = (
             "Patients are not known for all slices. Neighbouring slices of one patient may still "
             "stand on both sides of any split made here, so figures stay too good; give patients "
             "or groups with a table or pattern if you can."
         )
-        yield Finding("warning", "groups", text)
+        yield QualityFinding("warning", "groups", text)
 
 
-def suggestion(results: AuditResults) -> Finding:
+def suggestion(results: AuditResults) -> QualityFinding:
     """What the suggested manifest holds, and what training and testing would miss in it."""
     if results.suggested is None:
-        return Finding("severe", "clean", "No slice would be left in a suggested manifest.")
+        return QualityFinding("severe", "clean", "No slice would be left in a suggested manifest.")
     report = results.suggested.report
     groups = len({row.group for row in report.rows})
     empty = [name for name in SPLITS if all(row.split != name for row in report.rows)]
@@ -293,4 +261,4 @@ def suggestion(results: AuditResults) -> Finding:
         text += " It has no test slices: nothing is held back to measure a trained model on."
     if empty and groups < 3:
         text += f" {counted(groups, 'group')} cannot fill three splits."
-    return Finding("note", "clean", text)
+    return QualityFinding("note", "clean", text)

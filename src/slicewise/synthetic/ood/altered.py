@@ -1,7 +1,6 @@
 """Pictures made from real ones: slices that no longer are a slice, and views of sample files.
 
-Sample files are those that other packages install. They are few, so that pictures of one kind are
-views of the same one to thirty images; no limit is fitted on them.
+Other packages install these files. They are few, so no limit is fitted on them.
 
 * pydicom's test files: MIT licence; its readme of them knows of no restriction on their use.
 * `china.jpg` by danielbuechele and `flower.jpg` by vultilion (scikit-learn, `datasets/images`):
@@ -14,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,7 @@ from slicewise.arrays import Array
 from slicewise.errors import MissingExtraError
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Slice
-from slicewise.synthetic.ood.picture import (
-    Values,
-    draw_side,
-    fitted,
-    kind,
-    resized,
-)
+from slicewise.synthetic.ood.picture import Kind, Values, draw_side, fitted, kind, resized
 
 Donors = Sequence[Slice]
 altered = partial(kind, needs_donors=True)
@@ -93,11 +87,8 @@ def _halves_swapped(rng: Generator, donors: Donors) -> Values:
 def _jigsaw(rng: Generator, donors: Donors) -> Values:
     values, pieces = _donor(rng, donors), int(rng.integers(2, 6))
     side = min(values.shape) // pieces
-    tiles = [
-        values[row : row + side, column : column + side]
-        for row in range(0, pieces * side, side)
-        for column in range(0, pieces * side, side)
-    ]
+    starts = range(0, pieces * side, side)
+    tiles = [values[y : y + side, x : x + side] for y in starts for x in starts]
     cycle = rng.permutation(pieces**2)  # to the next place of a cycle: none stays where it was
     order = cycle[(np.argsort(cycle) + 1) % pieces**2]
     return np.block([[tiles[k] for k in row] for row in order.reshape(pieces, pieces)])
@@ -109,10 +100,9 @@ def _contact_sheet(rng: Generator, donors: Donors) -> Values:
     cell, gap = max(32, 600 // max(rows, columns)), int(rng.integers(0, 8))
     shape = rows * (cell + gap), columns * (cell + gap)
     sheet = np.full(shape, rng.choice([0.0, 0.0, 1.0]), dtype=np.float32)
-    for row in range(0, shape[0], cell + gap):
-        for column in range(0, shape[1], cell + gap):
-            small = fitted(_donor(rng, donors), cell)
-            sheet[row : row + small.shape[0], column : column + small.shape[1]] = small
+    for row, column in product(*(range(0, side, cell + gap) for side in shape)):
+        small = fitted(_donor(rng, donors), cell)
+        sheet[row : row + small.shape[0], column : column + small.shape[1]] = small
     return fitted(sheet, max(200, draw_side(rng)))
 
 
@@ -127,21 +117,18 @@ def _double_exposure(rng: Generator, donors: Donors) -> Values:
 
 @altered("on a screen", "A screenshot of a viewer: menus, text and a small slice.")
 def _in_viewer(rng: Generator, donors: Donors) -> Values:
-    width, height, ground = (
-        int(rng.integers(320, 601)),
-        int(rng.integers(240, 400)),
-        rng.integers(240),
-    )
-    image, font, ink = Image.new("L", (width, height), int(ground)), ImageFont.load_default(12), 255
+    width, height = int(rng.integers(320, 601)), int(rng.integers(240, 400))
+    image = Image.new("L", (width, height), int(rng.integers(240)))
     draw, small = ImageDraw.Draw(image), fitted(_donor(rng, donors), round(height * 0.5))
     left, top = int(rng.integers(20, width // 3)), int(rng.integers(40, height // 3))
     draw.rectangle((left - 12, top - 12, left + height // 2 + 12, top + height // 2 + 12), fill=0)
     image.paste(Image.fromarray((small * 255).astype(np.uint8)), (left, top))
     draw.rectangle((0, 0, width, 20), fill=int(rng.integers(60, 160)))
-    draw.text((6, 3), "File   Edit   View   Tools   Help", fill=ink, font=font)
+    write = partial(draw.text, fill=255, font=ImageFont.load_default(12))
+    write((6, 3), "File   Edit   View   Tools   Help")
     for y in range(28, 28 + 18 * int(rng.integers(4, 16)), 18):
         text = f"{rng.choice(['Series', 'Slice', 'TR', 'TE', 'WL', 'WW'])}: {rng.integers(4000)}"
-        draw.text((left + height // 2 + 20, y), text, fill=ink, font=font)
+        write((left + height // 2 + 20, y), text)
     return np.asarray(image) / 255
 
 
@@ -198,33 +185,35 @@ def _real_head_ct(rng: Generator) -> Values:
 
 @kind("real scan", "A CT of a vertebra and what is beside it.")
 def _real_spine_ct(rng: Generator) -> Values:
-    return _windowed(rng, _view(rng, _scans("CT_small.dcm")[0]))
+    return _windowed(rng, _scans("CT_small.dcm")[0])
 
 
 @kind("real scan", "An axial MR of an abdomen.")
 def _real_abdomen_mr(rng: Generator) -> Values:
-    return _windowed(rng, _view(rng, _scans("examples_overlay.dcm")[0]))
+    return _windowed(rng, _scans("examples_overlay.dcm")[0])
 
 
 @kind("real scan", "A heart or a lymph node by ultrasound, with what the machine writes round it.")
 def _real_ultrasound(rng: Generator) -> Values:
     frames = [*_scans("examples_ybr_color.dcm"), *_scans("examples_rgb_color.dcm") * 5]
-    return _windowed(rng, _view(rng, frames[int(rng.integers(len(frames)))]))
+    return _windowed(rng, frames[int(rng.integers(len(frames)))])
 
 
-@kind("photograph", "A cut of a photograph of a temple.")
-def _landscape(rng: Generator) -> Values:
-    return _cut(rng, _photograph("sklearn", "datasets/images/china.jpg"))
+def _cut(package: str, name: str, rng: Generator) -> Values:
+    """A random part of a photograph; grey or, more often, in colour."""
+    photograph = _part(rng, _photograph(package, name), 0.3)
+    light = fitted(photograph, draw_side(rng)) ** np.exp(rng.normal(0, 0.25))
+    return np.asarray(light if rng.random() < 0.6 else light.mean(axis=2))
 
 
-@kind("photograph", "A cut of a photograph of a flower.")
-def _flower(rng: Generator) -> Values:
-    return _cut(rng, _photograph("sklearn", "datasets/images/flower.jpg"))
-
-
-@kind("photograph", "A cut of a portrait of a person.")
-def _portrait(rng: Generator) -> Values:
-    return _cut(rng, _photograph("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"))
+_landscape, _flower, _portrait = (
+    Kind(name, "photograph", f"A cut of a {shown}.", partial(_cut, package, file))
+    for name, shown, package, file in (
+        ("landscape", "photograph of a temple", "sklearn", "datasets/images/china.jpg"),
+        ("flower", "photograph of a flower", "sklearn", "datasets/images/flower.jpg"),
+        ("portrait", "portrait of a person", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+    )
+)
 
 
 def _donor(rng: Generator, donors: Donors) -> Array:
@@ -266,23 +255,17 @@ def _part(rng: Generator, pixels: Values, least: float) -> Values:
     return pixels[top : top + tall, left : left + wide][:, :: int(rng.choice([-1, 1]))]
 
 
-def _windowed(rng: Generator, values: Values) -> Values:
-    """Between random low and high percentiles as 0 to 1."""
+def _windowed(rng: Generator, pixels: Values) -> Values:
+    """A view between random low and high percentiles as 0 to 1."""
+    values = _view(rng, pixels)
     low, high = np.percentile(values, (rng.uniform(0.2, 3), rng.uniform(98, 99.9)))
     return fitted(np.clip((values - low) / max(high - low, 1e-6), 0, 1), draw_side(rng))
 
 
-def _cut(rng: Generator, photograph: Values) -> Values:
-    """A random part; grey or, more often, in colour."""
-    light = fitted(_part(rng, photograph, 0.3), draw_side(rng)) ** np.exp(rng.normal(0, 0.25))
-    return np.asarray(light if rng.random() < 0.6 else light.mean(axis=2))
-
-
 @lru_cache(maxsize=8)
-def _scans(name: str) -> tuple[Array, ...]:
+def _scans(name: str) -> list[Array]:
     """Every frame of one of pydicom's test files, (H, W) float32 each."""
-    path = _sample_file("pydicom", f"data/test_files/{name}")
-    return tuple(slice_.pixels for slice_ in read_slices(path))
+    return [one.pixels for one in read_slices(_sample_file("pydicom", f"data/test_files/{name}"))]
 
 
 @lru_cache(maxsize=4)

@@ -1,9 +1,8 @@
 """What every out-of-distribution kind shares: its record, and how a picture is sized and textured.
 
 A family holds kinds that resemble each other and stands in one half as a whole: limits fitted on
-half A are reported on half B and the other way round. The halves are not independent: drawn kinds
-of both share code, and kinds made from slices share their donors. What shows real things is in
-neither: no limit is fitted on it, every one may be reported on it.
+half A are reported on half B and the other way round. The halves share code and donors, so they are
+not independent. What shows real things is in neither: it is reported on, never fitted on.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from slicewise.arrays import Array
 Half = Literal["A", "B", "report only"]
 Values = NDArray[Any]
 """(H, W) or, in colour, (H, W, 3); 0 is black and 1 white, the rest is clipped."""
-
+Make = Callable[..., Values]
 _HALVES: dict[Half, tuple[str, ...]] = {
     "A": ("noise", "texture", "paper", "head CT", "limb MR", "other scanner", "values changed",
           "several at once", "failed scan"),
@@ -31,23 +30,16 @@ _HALVES: dict[Half, tuple[str, ...]] = {
     "report only": ("real scan", "photograph"),
 }  # fmt: skip
 FAMILIES = {family: half for half, names in _HALVES.items() for family in names}
-_SMALLEST_SIDE, _LARGEST_SIDE = 100, 600
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of out-of-distribution input, as in `ood:NAME#12`.
-
-    Args:
-        family: A name in `FAMILIES`.
-        description: What it shows, in a line.
-        make: Makes values from a generator, and from donors where `needs_donors`.
-    """
+    """One kind of out-of-distribution input; `make` takes a generator and, if need be, donors."""
 
     name: str
     family: str
     description: str
-    make: Callable[..., Values]
+    make: Make
     needs_donors: bool = False
 
     @property
@@ -56,22 +48,20 @@ class Kind:
         return FAMILIES[self.family]
 
 
-def kind(
-    family: str, description: str, *, needs_donors: bool = False
-) -> Callable[[Callable[..., Values]], Kind]:
+def kind(family: str, description: str, *, needs_donors: bool = False) -> Callable[[Make], Kind]:
     """Decorator that turns a function into the kind of its name, without the underscore."""
     return lambda make: Kind(make.__name__[1:], family, description, make, needs_donors)
 
 
 def draw_side(rng: Generator) -> int:
     """A side of 100 to 600 pixels, each doubling equally likely."""
-    return round(float(np.exp(rng.uniform(np.log(_SMALLEST_SIDE), np.log(_LARGEST_SIDE)))))
+    return round(float(np.exp(rng.uniform(np.log(100), np.log(600)))))
 
 
 def draw_shape(rng: Generator) -> tuple[int, int]:
     """Rows and columns of a picture."""
     rows = draw_side(rng)
-    return rows, min(_LARGEST_SIDE, max(64, round(rows * float(rng.uniform(0.7, 1.4)))))
+    return rows, min(600, max(64, round(rows * float(rng.uniform(0.7, 1.4)))))
 
 
 def resized(values: Values, width: int, height: int) -> Array:
