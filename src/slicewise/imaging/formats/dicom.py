@@ -38,20 +38,18 @@ from slicewise.imaging.formats.dicom_frame import (
     text_in,
     value_of,
 )
-from slicewise.imaging.formats.modality import (
+from slicewise.imaging.formats.pixels import (
     Values,
+    colour_difference,
+    eight_bits,
     fill_padding,
     invert,
     invert_window,
     is_padding,
-    rescale,
-    stored_range,
-)
-from slicewise.imaging.formats.pixels import (
-    colour_difference,
-    eight_bits,
     luminance,
     require_finite,
+    rescale,
+    stored_range,
 )
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice, Window

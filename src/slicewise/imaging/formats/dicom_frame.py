@@ -18,7 +18,7 @@ from pydicom.tag import Tag
 
 from slicewise.errors import InputError
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.modality import LookupTable, linear_window
+from slicewise.imaging.formats.pixels import LookupTable, linear_window
 from slicewise.imaging.slice import Window
 
 Orientation = tuple[float, float, float, float, float, float]
