@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
@@ -26,6 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from slicewise.arrays import Bools
 from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
 from slicewise.imaging.formats.dicom_dataset import load_dataset, load_header
@@ -69,32 +69,20 @@ _DECODERS = {
 }
 _ANNOTATION_PREFIX = "slicewise:"
 _HEADER_TAGS = [
-    "SeriesInstanceUID",
-    "SOPInstanceUID",
-    "InstanceNumber",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SpecificCharacterSet",
+    *("SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"),
+    *("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet"),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class DicomHeader:
-    """What grouping needs of a file before its pixels are decoded.
+    """What grouping needs of a file before its pixels are decoded; None where it does not say."""
 
-    Args:
-        series_uid: Series Instance UID (0020,000E), None where there is none.
-        instance_uid: SOP Instance UID (0008,0018), None where there is none.
-        instance_number: Instance Number (0020,0013), None where there is none.
-        pixels: How many pixels they hold together.
-    """
-
-    series_uid: str | None
-    instance_uid: str | None
-    instance_number: int | None
+    series_uid: str | None  # Series Instance UID (0020,000E)
+    instance_uid: str | None  # SOP Instance UID (0008,0018)
+    instance_number: int | None  # Instance Number (0020,0013)
     frames: int
-    pixels: int
+    pixels: int  # of all frames together
 
 
 @quiet()
@@ -105,13 +93,12 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
         InputError: It is broken, too small or too large, or has no image attributes.
     """
     dataset = load_header(stream, limits, _HEADER_TAGS)
-    instance = number_in(dataset, "InstanceNumber")
-    frames = frame_count(dataset)
+    number, frames = number_in(dataset, "InstanceNumber"), frame_count(dataset)
     rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
     return DicomHeader(
         series_uid=text_in(dataset, "SeriesInstanceUID"),
         instance_uid=text_in(dataset, "SOPInstanceUID"),
-        instance_number=None if instance is None else int(instance),
+        instance_number=None if number is None else int(number),
         frames=frames,
         pixels=frames * rows * columns,
     )
@@ -191,6 +178,11 @@ def _modality_pixels(
     return fill_padding(values, _padding(dataset, stored)), window
 
 
+def _modality(frame: FrameHeader, stored: Values) -> Values:
+    table = frame.modality_lut()
+    return rescale(stored, *frame.rescale()) if table is None else table.apply(stored)
+
+
 def _colour(dataset: Dataset, stored: Values) -> float | None:
     """How far from grey a frame is; None where it can only be grey."""
     if stored.ndim < 3:
@@ -204,11 +196,6 @@ def _colour(dataset: Dataset, stored: Values) -> float | None:
     return colour_difference(Image.fromarray(eight_bits(stored, top)))
 
 
-def _modality(frame: FrameHeader, stored: Values) -> Values:
-    table = frame.modality_lut()
-    return rescale(stored, *frame.rescale()) if table is None else table.apply(stored)
-
-
 def _stored_range(dataset: Dataset, stored: Values) -> Values:
     """The two ends of the stored range; for float pixels, which have none, those found."""
     if stored.dtype.kind == "f":
@@ -217,10 +204,9 @@ def _stored_range(dataset: Dataset, stored: Values) -> Values:
     return np.array(stored_range(count_in(dataset, "BitsStored"), signed))
 
 
-def _padding(dataset: Dataset, stored: Values) -> NDArray[np.bool_]:
-    value, limit = (
-        number_in(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
-    )
+def _padding(dataset: Dataset, stored: Values) -> Bools:
+    value = number_in(dataset, "PixelPaddingValue")
+    limit = number_in(dataset, "PixelPaddingRangeLimit")
     if value is None:
         return np.zeros(stored.shape, dtype=np.bool_)
     return is_padding(stored, int(value), None if limit is None else int(limit))
@@ -228,9 +214,8 @@ def _padding(dataset: Dataset, stored: Values) -> NDArray[np.bool_]:
 
 def _annotations(dataset: Dataset) -> dict[str, str]:
     comment = text_in(dataset, "ImageComments") or ""
-    if text_in(dataset, "Manufacturer") != PHANTOM_MANUFACTURER:
-        return {}
-    if not comment.startswith(_ANNOTATION_PREFIX):
+    ours = text_in(dataset, "Manufacturer") == PHANTOM_MANUFACTURER
+    if not (ours and comment.startswith(_ANNOTATION_PREFIX)):
         return {}
     pairs = (part.partition("=") for part in comment[len(_ANNOTATION_PREFIX) :].split(";"))
     return {key.strip(): value.strip() for key, mark, value in pairs if mark}

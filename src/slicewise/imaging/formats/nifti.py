@@ -17,10 +17,7 @@ from slicewise.imaging.formats.content import is_gzip
 from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.pixels import fill_non_finite
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.slice import Slice
-
-Triple = tuple[float, float, float]
-Orientation = tuple[float, float, float, float, float, float]
+from slicewise.imaging.slice import Orientation, Position, Slice
 
 _orientations: Any = nibabel.orientations  # only some of nibabel is annotated
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS, DICOM's is LPS
@@ -161,7 +158,7 @@ def _slice(voxels: Array, index: int, source: str, affine: NDArray[Any] | None) 
     return Slice(
         pixels,
         source,
-        position_mm=cast(Triple, tuple(position.tolist())),
+        position_mm=cast(Position, tuple(position.tolist())),
         orientation=cast(Orientation, tuple(float(part) for part in cosines)),
         pixel_spacing_mm=(row_mm, column_mm),
     )
