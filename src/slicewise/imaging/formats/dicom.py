@@ -7,23 +7,10 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
+from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 
 from slicewise.arrays import Bools
 from slicewise.errors import UnsupportedImageError
@@ -60,12 +47,12 @@ PHANTOM_MANUFACTURER = "SliceWise phantom"
 # One decoder for each syntax: others would be tried after it, and some of those end the process on
 # broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
 _DECODERS = {
-    RLELossless: "pydicom",
-    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
-    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
-    **dict.fromkeys((JPEG2000Lossless, JPEG2000), "pylibjpeg"),
-    **dict.fromkeys((HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
-    **dict.fromkeys((JPEGLossless, JPEGLosslessSV1), "gdcm"),
+    uid.RLELossless: "pydicom",
+    **dict.fromkeys((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), "pylibjpeg"),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), "pylibjpeg"),
+    **dict.fromkeys((uid.JPEGLossless, uid.JPEGLosslessSV1), "gdcm"),
 }
 _ANNOTATION_PREFIX = "slicewise:"
 _HEADER_TAGS = [

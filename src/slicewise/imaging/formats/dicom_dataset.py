@@ -12,19 +12,11 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
 from pydicom.pixels.utils import get_expected_length
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-)
 
 from slicewise.errors import InputError
 from slicewise.imaging.formats.content import has_preamble
@@ -34,7 +26,9 @@ from slicewise.imaging.limits import Limits
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CHUNK = 1 << 20
-_DECLARED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
+_DECLARED = frozenset(
+    (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes)
+)
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 _JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
@@ -74,8 +68,8 @@ def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
         dataset = pydicom.dcmread(stream, force=bare, **how)
     if "TransferSyntaxUID" not in dataset.file_meta:  # then it is in the syntax it was found to be
         implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
     return dataset
 
 
@@ -84,7 +78,7 @@ def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
     stream.seek(132)
     with decoding("DICOM file"):
         meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
-    if value_of(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    if value_of(meta, "TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
         return
     packed = stream.read()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)

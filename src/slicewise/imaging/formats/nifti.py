@@ -54,9 +54,7 @@ def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
     packed = is_gzip(stream.read(2))
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    if not packed:
-        return stream, size
-    return cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST
+    return (gzip.open(stream), size * _DEFLATE_AT_MOST) if packed else (stream, size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +70,7 @@ class _Grid:
     orientation: NDArray[Any]
     affine: NDArray[Any] | None
 
+    @property
     def turned_shape(self) -> tuple[int, int, int]:
         """Extent along right, anterior, superior."""
         turned = dict(zip(self.orientation[:, 0].astype(int), self.shape, strict=True))
@@ -91,12 +90,7 @@ def _grid(header: Any) -> _Grid:
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """A shape as three axes; a flat image is one slice.
-
-    Raises:
-        UnsupportedImageError: There is more than one volume, or fewer than two axes.
-        InputError: An axis is empty.
-    """
+    """A shape as three axes; a flat image is one slice, several volumes are an error."""
     sizes = [int(size) for size in shape]
     if any(size < 1 for size in sizes) or len(sizes) < 2:
         raise InputError(f"expected two or three NIfTI axes, got the shape {tuple(sizes)}")
@@ -111,30 +105,29 @@ def _load(stream: BinaryIO, available: int, limits: Limits) -> Any:
     Args:
         available: The most bytes that the stream can hold, so that a lie is told without reading.
     """
-    head = _read(stream, _NIFTI2_BYTES)
+    with decoding("NIfTI file"):
+        head = stream.read(_NIFTI2_BYTES)
     kind = _image_class(head)
     with decoding("NIfTI header"):
         header = kind.header_class.from_fileobj(io.BytesIO(head), check=True)
         voxel_kind = header.get_data_dtype().kind
     if voxel_kind not in "iuf":
         raise UnsupportedImageError("expected real voxels, got colour or complex ones")
-    columns, rows, count = _grid(header).turned_shape()
+    columns, rows, count = _grid(header).turned_shape
     limits.check_image(rows, columns, count)
     voxel_bytes = int(header["bitpix"]) // 8 * rows * columns * count
     with decoding("NIfTI header"):
         wanted = int(header.get_data_offset()) + voxel_bytes
     limits.check_bytes(wanted)
-    data = head + _read(stream, max(0, wanted - len(head))) if wanted <= available else b""
+    data = b""
+    if wanted <= available:
+        with decoding("NIfTI file"):
+            data = head + stream.read(max(0, wanted - len(head)))
     if len(data) < wanted:
         got = len(data) or f"at most {available:,}"
         raise InputError(f"expected {wanted:,} bytes of NIfTI, got {got} (truncated)")
     with decoding("NIfTI volume"):
         return kind.from_bytes(data)
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    with decoding("NIfTI file"):
-        return stream.read(size)
 
 
 def _image_class(head: bytes) -> Any:
