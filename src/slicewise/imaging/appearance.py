@@ -83,14 +83,13 @@ def appearance(pixels: Array) -> Appearance:
     mask = np.abs(small - border) > _FOREGROUND
     if not mask.any():
         mask = np.ones_like(mask)
-    inside = small[mask]
     shape = _moments(mask)
     histogram = np.bincount((small * 31.999).astype(int).ravel(), minlength=32) / small.size
     levels = np.bincount((small * 63.999).astype(int).ravel(), minlength=64) / small.size
     radius = shape.radius(small.shape)
     rings = ((radius >= inner) & (radius < outer) for inner, outer in pairwise((0.0, *_RINGS)))
-    quartiles = np.percentile(inside, (25, 50, 75))
-    down, across = np.gradient(small)
+    lower_quartile, median, upper_quartile = map(float, np.percentile(small[mask], (25, 50, 75)))
+    down, across = (np.asarray(slope) for slope in np.gradient(small))
     strength = np.hypot(down, across)
     roughness, within = np.abs(_laplacian(small)), mask[1:-1, 1:-1]
     noise, background_noise = (
@@ -108,9 +107,9 @@ def appearance(pixels: Array) -> Appearance:
         entropy=float(-np.sum(histogram * np.log2(np.maximum(histogram, 1e-12)))),
         top_level_share=float(levels.max()),
         foreground_share=float(mask.mean()),
-        lower_quartile=float(quartiles[0]),
-        median=float(quartiles[1]),
-        upper_quartile=float(quartiles[2]),
+        lower_quartile=lower_quartile,
+        median=median,
+        upper_quartile=upper_quartile,
         fill=_mean(mask[radius <= 1]),
         spill=float((mask & (radius > np.sqrt(2))).sum() / mask.sum()),
         elongation=float(np.log(shape.tall / shape.wide)),

@@ -45,9 +45,9 @@ def file_entry(path: Path) -> Entry:
     """
     try:
         status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("No such file or folder") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise InputError("No such file or folder") from None
         raise InputError(f"expected a file, got {_reason(error)}") from error
     if not stat.S_ISREG(status.st_mode):
         raise InputError("expected a regular file, got a device, pipe or socket")

@@ -42,10 +42,8 @@ class PreprocessSpec(BaseModel):
     @model_validator(mode="after")
     def _ordered(self) -> PreprocessSpec:
         if self.low_percentile >= self.high_percentile:
-            raise ValueError(
-                f"low_percentile {self.low_percentile} must be below "
-                f"high_percentile {self.high_percentile}"
-            )
+            low, high = self.low_percentile, self.high_percentile
+            raise ValueError(f"low_percentile {low} must be below high_percentile {high}")
         return self
 
 
@@ -95,7 +93,7 @@ def preprocess(pixels: Array, spec: PreprocessSpec) -> Preprocessed:
         pixels: (H, W) finite modality values.
 
     Returns:
-        An 8-bit image, so that a cache on disk and a live request hold the same numbers.
+        With 8 bits, so that a cache on disk and a live request hold the same numbers.
     """
     box = head_box(pixels, spec.margin) if spec.crop == "head" else Box(0, 0, *pixels.shape)
     cropped = pixels[box.top : box.bottom, box.left : box.right]

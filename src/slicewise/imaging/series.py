@@ -52,8 +52,11 @@ class Gathering:
     limits: Limits
     by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
 
-    def read(self, entry: Entry) -> Iterator[Answer]:
+    def read(self, entry: Entry | Failure) -> Iterator[Answer]:
         """Answer a picture, a volume or a zip; keep a DICOM file for `read_series`."""
+        if isinstance(entry, Failure):
+            yield entry
+            return
         answer: Answer | Entry | None
         try:
             with naming(entry.source):
@@ -69,18 +72,12 @@ class Gathering:
         """Decode the DICOM files kept so far, one series after another."""
         several = sum(_count(files) > 1 for files in self.by_series.values()) > 1
         for index, files in enumerate(self.by_series.values(), start=1):
-            label = f" [series {index}]" if several else ""
-            yield from _read_series(files, self._name(files, label), self.limits)
-
-    def _name(self, files: list[_DicomFile], label: str) -> str:
-        """What to call a series: its one file, or the place, or the first of the files named."""
-        first = files[0].entry.source
-        count = _count(files)
-        if count == 1:
-            return first
-        if self.place is None:
-            return f"{first} (+{count - 1} more)"
-        return self.place + label
+            name = files[0].entry.source  # of its one file, the first of those named, or the place
+            if (count := _count(files)) > 1 and self.place is None:
+                name += f" (+{count - 1} more)"
+            elif count > 1 and self.place is not None:
+                name = f"{self.place} [series {index}]" if several else self.place
+            yield from _read_series(files, name, self.limits)
 
     def _take(self, entry: Entry) -> Series | Entry | None:
         """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
@@ -115,7 +112,7 @@ def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -
         A series, or the failure of one input; a failure of the place where it holds no image.
     """
     gathering, empty = Gathering(place, limits), True
-    answers = (a for e in entries for a in ([e] if isinstance(e, Failure) else gathering.read(e)))
+    answers = chain.from_iterable(map(gathering.read, entries))
     for answer in chain(answers, gathering.read_series()):
         empty = False
         yield answer

@@ -12,7 +12,6 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
-from slicewise.arrays import Bools
 from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
 from slicewise.imaging.formats.dicom_dataset import load_dataset, load_header
@@ -162,7 +161,8 @@ def _modality_pixels(
         low, high = float(ends[0]), float(ends[1])
         values = invert(values, low, high)
         window = None if window is None else invert_window(window, low, high)
-    return fill_padding(values, _padding(dataset, stored)), window
+    value, limit = (number_in(dataset, f"PixelPadding{part}") for part in ("Value", "RangeLimit"))
+    return fill_padding(values, is_padding(stored, value, limit)), window
 
 
 def _modality(frame: FrameHeader, stored: Values) -> Values:
@@ -189,14 +189,6 @@ def _stored_range(dataset: Dataset, stored: Values) -> Values:
         return np.array([stored.min(), stored.max()])
     signed = number_in(dataset, "PixelRepresentation") == 1
     return np.array(stored_range(count_in(dataset, "BitsStored"), signed))
-
-
-def _padding(dataset: Dataset, stored: Values) -> Bools:
-    value = number_in(dataset, "PixelPaddingValue")
-    limit = number_in(dataset, "PixelPaddingRangeLimit")
-    if value is None:
-        return np.zeros(stored.shape, dtype=np.bool_)
-    return is_padding(stored, int(value), None if limit is None else int(limit))
 
 
 def _annotations(dataset: Dataset) -> dict[str, str]:

@@ -32,8 +32,8 @@ _DECLARED = frozenset(
 _REQUIRED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 _JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
-_NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)  # inside C0 to CF, but tables, not a start of frame
-_JPEG_LS_FRAME = 0xF7
+_FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG, and of JPEG-LS the last; those taken out are of tables."""
 
 
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
@@ -153,9 +153,10 @@ def _check_declaration(dataset: Dataset, found: Declaration) -> None:
     same = (found.rows, found.columns, found.samples) == (rows, columns, samples)
     if same and 1 < found.bits <= bits:
         return
-    expected = f"{rows} x {columns} pixels of {samples} x {bits} bits"
-    got = f"{found.rows} x {found.columns} of {found.samples} x {found.bits}"
-    raise InputError(f"expected {expected}, got {got} in the compressed image")
+    raise InputError(
+        f"expected {rows} x {columns} pixels of {samples} x {bits} bits, got {found.rows} x "
+        f"{found.columns} of {found.samples} x {found.bits} in the compressed image"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +199,12 @@ def _from_jpeg(codestream: bytes) -> Declaration | None:
         marker = codestream[at + 1]
         if marker == 0xFF:  # fill byte before a marker
             at += 1
-        elif _is_frame_header(marker):
+        elif marker in _FRAME_HEADERS:
             rows, columns = (_number(codestream, at + skip, 2) for skip in (5, 7))
             return Declaration(rows, columns, codestream[at + 4], codestream[at + 9])
         else:
             at += 2 + _number(codestream, at + 2, 2)
     return None
-
-
-def _is_frame_header(marker: int) -> bool:
-    in_range = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER
-    return in_range or marker == _JPEG_LS_FRAME
 
 
 def _number(data: bytes, at: int, size: int) -> int:

@@ -101,14 +101,16 @@ def linear_window(center: float, width: float, function: str) -> Window | None:
     return Window(center, width) if width >= 1 else None
 
 
-def is_padding(stored: Values, value: int, limit: int | None) -> Bools:
+def is_padding(stored: Values, value: float | None, limit: float | None) -> Bools:
     """Which stored values are padding.
 
     Args:
-        value: Pixel Padding Value (0028,0120).
+        value: Pixel Padding Value (0028,0120), None where there is no padding.
         limit: Pixel Padding Range Limit (0028,0121), the other end of the range, on either side.
     """
-    ends = (value, value if limit is None else limit)
+    if value is None:
+        return np.zeros(stored.shape, dtype=np.bool_)
+    ends = (int(value), int(value if limit is None else limit))
     return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
 
 
