@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from slicewise.explain.colormap import COLORMAPS
-from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
+from slicewise.explain.overlay import COLORMAPS, DEFAULT_STYLE, OverlayStyle
 from slicewise.service.http.dependencies import (
     OptionsQuery,
     PredictOptions,
