@@ -5,6 +5,7 @@ Plain arithmetic on numbers; nothing here knows of files, sessions or pixels.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -97,7 +98,7 @@ class BundleReference:
     sha256: str
 
 
-class Shown:
+class Shown(ABC):
     """An answer as a person sees it: one line, or one row of a table in a notebook."""
 
     __slots__ = ()
@@ -105,9 +106,9 @@ class Shown:
     decision: Verdict
     reasons: list[Reason]
 
+    @abstractmethod
     def answer(self) -> tuple[str, str]:
         """Class and its probability, in words."""
-        raise NotImplementedError
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Source, class, probability, decision, reasons; nothing is answered for a rejected one."""
