@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
-from slicewise.arrays import Array, Floats
+from slicewise.arrays import Array, Bytes, Floats
 from slicewise.errors import BundleError
 from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
 from slicewise.imaging.slice import Series, Slice
@@ -34,9 +35,11 @@ from slicewise.inference.ood import OodDetector, appearances_of, input_concerns
 from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
 from slicewise.inference.trust import TrustReference
-from slicewise.inference.tta import other_views
 
 OUTPUTS = ("logits", "cam", "embedding")
+ANGLES = (-7.5, 7.5)
+"""Of test-time views, in degrees; half of the largest turn of the standard training augmentation.
+"""
 Part = TypeVar("Part", OodDetector, TrustReference)
 
 
@@ -274,3 +277,14 @@ class Classifier:
                 )
         width: int | str | None = outputs["embedding"][-1]
         return width
+
+
+def other_views(images: Bytes) -> Iterator[Bytes]:
+    """Yield mirrored, turned, and mirrored and turned copies of (N, size, size) images."""
+    mirrored = images[:, :, ::-1]
+    yield mirrored
+    for angle in ANGLES:
+        for view in (images, mirrored):
+            pictures = (Image.fromarray(np.ascontiguousarray(image)) for image in view)
+            turned = [picture.rotate(angle, Image.Resampling.BILINEAR) for picture in pictures]
+            yield np.stack([np.asarray(picture, dtype=np.uint8) for picture in turned])
