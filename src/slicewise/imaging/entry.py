@@ -15,16 +15,11 @@ from slicewise.imaging.formats.content import HEAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An input before anything of it is read.
-
-    Args:
-        size: Its length in bytes.
-        open: Gives its bytes from the start, seekable. The caller closes them.
-    """
+    """An input before anything of it is read."""
 
     source: str
-    size: int
-    open: Callable[[], BinaryIO]
+    size: int  # bytes
+    open: Callable[[], BinaryIO]  # gives its bytes from the start, seekable; the caller closes them
     is_member: bool = False
 
     def head(self) -> bytes:

@@ -16,23 +16,17 @@ _HARMLESS_BYTES = 8 * 2**20
 class Limits:
     """Largest input that is decoded; whatever is larger is refused with `LimitError`.
 
-    Args:
-        max_bytes: Bytes of one file or archive member.
-        max_pixels: Pixels of one image: rows times columns.
-        max_frames: Images in one file, or in one series.
-        max_volume_pixels: Pixels of one file with several images, or of one series, together.
-        max_zip_bytes: Bytes of all members of one archive, expanded.
-        max_zip_ratio: Expanded bytes for each compressed byte of an archive or of a deflated DICOM
-            file; what expands to at most 8 MiB is harmless and exempt.
+    `max_zip_ratio` is of an archive, or of a deflated DICOM file; what expands to at most 8 MiB is
+    harmless and exempt.
     """
 
-    max_bytes: int = 512 * 2**20
-    max_pixels: int = 64_000_000
-    max_frames: int = 4_096
-    max_volume_pixels: int = 256_000_000
+    max_bytes: int = 512 * 2**20  # of one file or archive member
+    max_pixels: int = 64_000_000  # of one image: rows times columns
+    max_frames: int = 4_096  # images in one file, or in one series
+    max_volume_pixels: int = 256_000_000  # of one file with several images, or of one series
     max_zip_entries: int = 20_000
-    max_zip_bytes: int = 4 * 2**30
-    max_zip_ratio: float = 200.0
+    max_zip_bytes: int = 4 * 2**30  # of all members of one archive, expanded
+    max_zip_ratio: float = 200.0  # expanded bytes for each compressed one
 
     def check_bytes(self, size: int) -> None:
         """Refuse a file or member that is longer than `max_bytes`, or empty (InputError)."""

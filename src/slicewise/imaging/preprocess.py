@@ -59,16 +59,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the preprocessed square lies on the slice it came from.
+    """Where the preprocessed square lies on the slice it came from, in pixels of the slice."""
 
-    Args:
-        top: Row of its upper edge in slice pixels; negative where padding was added.
-        left: Column of its left edge; negative where padding was added.
-        side: Its side in slice pixels.
-    """
-
-    top: int
-    left: int
+    top: int  # row of its upper edge; negative where padding was added
+    left: int  # column of its left edge; negative where padding was added
     side: int
 
     def to_slice(self, row: float, column: float, size: int) -> tuple[float, float]:
