@@ -106,7 +106,7 @@ class TrustReference:
             raise BundleError("places: expected length 1 or less; got others")
         if self.rank.shape != (1,) or self.rank[0] < 1:
             raise BundleError("rank: expected one number of 1 or more")
-        known = sorted(set(self.classes.tolist()))  # NumPy's own would import its masked arrays
+        known = np.unique(self.classes).tolist()
         if known != list(range(classes)):
             raise BundleError(f"expected slices of each of {classes} classes; got {known}")
         order = np.lexsort((self.groups, self.classes))
