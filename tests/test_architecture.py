@@ -134,7 +134,9 @@ def modules_after(statement: str) -> set[str]:
 
 def test_import_slicewise_loads_nothing_heavy() -> None:
     heavy = {"numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "typer", "torch", "matplotlib"}
-    assert not modules_after("import slicewise") & heavy
+    loaded = modules_after("import slicewise")
+    assert not loaded & heavy
+    assert "typing" not in loaded - modules_after("pass")
 
 
 def test_help_loads_no_library_beside_typer() -> None:

@@ -1,6 +1,7 @@
 """SliceWise: brain MRI slices to answers that can be checked. Research only."""
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+"""Type checkers take it as true by its name; importing `typing` for it takes 10 ms."""
 
 if TYPE_CHECKING:
     from slicewise.inference.bundle import load_bundle
@@ -18,7 +19,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a name when it is first asked for (PEP 562): importing the package loads nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -305,7 +305,7 @@ def test_colours_offered_are_the_colours_there_are() -> None:
     from typing import get_args
 
     from slicewise.cli.predict import Colormap
-    from slicewise.explain.colormap import COLORMAPS
+    from slicewise.explain.overlay import COLORMAPS
 
     assert set(get_args(Colormap)) == set(COLORMAPS)
 

@@ -20,12 +20,11 @@ from slicewise.imaging.appearance import APPEARANCE_NAMES
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Series
 from slicewise.inference.bundle import MODEL_NAME, Bundle, TaskInfo
-from slicewise.inference.classifier import Classifier
+from slicewise.inference.classifier import Classifier, other_views
 from slicewise.inference.decision import Reason, Verdict, probabilities_of
 from slicewise.inference.ood import OodDetector, Whitening
 from slicewise.inference.rule import Acceptance, DecisionRule
 from slicewise.inference.trust import TrustReference
-from slicewise.inference.tta import other_views
 
 
 @pytest.fixture(scope="module")

@@ -73,16 +73,9 @@ def verdict(
     concerns: Sequence[Reason] = (),
     trust: float | None = None,
 ) -> tuple[Verdict, list[Reason]]:
-    return decide(
-        label,
-        "no_tumor",
-        flag,
-        rule or decision_rule(),
-        confidence=confidence,
-        possible=possible,
-        concerns=concerns,
-        trust=trust,
-    )
+    agrees = flag is None or flag == (label != "no_tumor")
+    rule = rule or decision_rule()
+    return decide(rule, confidence, possible, concerns, agrees=agrees, trust=trust)
 
 
 class TestPredictionSet:

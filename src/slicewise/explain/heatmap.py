@@ -15,15 +15,10 @@ from slicewise.inference.classifier import Answer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
-    """Evidence for one class on a slice.
+    """Evidence for one class on a slice."""
 
-    Args:
-        values: (H, W) in [0, 1], relative to the strongest evidence on this slice.
-        peak: Row and column of the strongest evidence; None where there is no evidence at all.
-    """
-
-    values: Array
-    peak: tuple[int, int] | None
+    values: Array  # (H, W) in [0, 1], relative to the strongest evidence on this slice
+    peak: tuple[int, int] | None  # row and column of the strongest; None where there is none at all
 
 
 def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMap:
@@ -37,10 +32,8 @@ def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMa
         BundleError: `cam` is no map: wrong dimensions, negative or not finite.
     """
     if cam.ndim != 2 or not np.isfinite(cam).all() or (cam < 0).any():
-        raise BundleError(
-            f"heat map: expected (h, w) finite values of at least 0, got {cam.shape} values from "
-            f"{np.min(cam, initial=0)} to {np.max(cam, initial=0)}"
-        )
+        got = f"{cam.shape} values from {np.min(cam, initial=0)} to {np.max(cam, initial=0)}"
+        raise BundleError(f"heat map: expected (h, w) finite values of at least 0, got {got}")
     rows = _weights(shape[0], placement.top, placement.side, cam.shape[0])
     columns = _weights(shape[1], placement.left, placement.side, cam.shape[1])
     values = rows @ cam.astype(np.float64) @ columns.T
@@ -58,8 +51,7 @@ def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> Hea
         ConfigError: The model has no such class.
     """
     classes = list(answer.prediction.probabilities)
-    wanted = target or answer.prediction.label
-    if wanted not in classes:
+    if (wanted := target or answer.prediction.label) not in classes:
         raise ConfigError(f"class {wanted!r}: expected one of {', '.join(classes)}")
     return heat_map(answer.cam[classes.index(wanted)], answer.placement, slice_.shape)
 
@@ -67,9 +59,8 @@ def heat_map_of(slice_: Slice, answer: Answer, target: str | None = None) -> Hea
 def _weights(pixels: int, start: int, side: int, cells: int) -> Floats:
     """(pixels, cells) weights of a cubic B-spline; rows outside the square are 0.
 
-    A B-spline has no kinks, so it peaks between cells where the neighbours pull it; linear
-    interpolation peaks in the middle of a cell always. Its weights are never negative. Beyond the
-    rim the outermost cell goes on.
+    It peaks between cells where the neighbours pull it; linear interpolation always peaks in the
+    middle of a cell. Its weights are never negative. Beyond the rim the outermost cell goes on.
     """
     inside = np.flatnonzero((np.arange(pixels) >= start) & (np.arange(pixels) < start + side))
     where = (inside - start + 0.5) * cells / side - 0.5

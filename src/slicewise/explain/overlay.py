@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from slicewise.arrays import Array, Bytes
 from slicewise.errors import ConfigError
-from slicewise.explain.colormap import colours
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
@@ -19,10 +19,21 @@ from slicewise.inference.decision import Prediction, Reason, Verdict, reasons_te
 from slicewise.inference.results import DISCLAIMER
 from slicewise.text import class_text, percent_text
 
+# Thirteen anchors each. CIELAB lightness rises in a straight line, so that equal steps look equal,
+# while the hue turns; the chroma is the largest that sRGB holds up to a limit. Nothing is lost in
+# print or to colour blindness.
+_ANCHORS = {
+    "ember": "000f3c 200076 58006c 7e006b a10269 c60164 e5215a f84950 ff714d ff9657 ffb56a ffd286"
+    "ffedb1",
+    "lagoon": "000f4d 002550 00375b 034a67 015c74 077080 02848a 0a998f 01b08b 39c57b 81d472 b9e26f"
+    "efee75",
+    "grey": "000000 ffffff",
+}
+COLORMAPS = tuple(_ANCHORS)
 NO_EVIDENCE = "no evidence map"
-_PANEL_SIDES = (360, 640)
 _GAP = 12
 _SAMPLES = 65_536  # pixels that percentiles are taken from
+_font = ImageFont.load_default
 _PAPER, _INK, _QUIET = (17, 24, 39), (243, 244, 246), (156, 163, 175)
 _WARNING = (255, 200, 90)
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
@@ -30,18 +41,15 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 @dataclass(frozen=True, slots=True)
 class OverlayStyle:
-    """How overlays are drawn.
+    """How overlays are drawn."""
 
-    Args:
-        colormap: One of `slicewise.explain.colormap.COLORMAPS`.
-        alpha: Opacity where the evidence is strongest, in (0, 1]; it fades with the evidence.
-    """
-
-    colormap: str = "ember"
-    alpha: float = 0.6
+    colormap: str = "ember"  # one of `COLORMAPS`
+    alpha: float = 0.6  # opacity of the strongest evidence, in (0, 1]; it fades with the evidence
 
     def __post_init__(self) -> None:
-        colours(np.zeros(1, dtype=np.float32), self.colormap)
+        if self.colormap not in COLORMAPS:
+            known = ", ".join(COLORMAPS)
+            raise ConfigError(f"colormap: expected one of {known}, got {self.colormap!r}")
         if not 0 < self.alpha <= 1:
             raise ConfigError(f"overlay alpha: expected above 0, at most 1, got {self.alpha}")
 
@@ -49,7 +57,16 @@ class OverlayStyle:
 DEFAULT_STYLE = OverlayStyle()
 
 
-def display(slice_: Slice) -> NDArray[np.uint8]:
+def colours(values: Array, colormap: str) -> Bytes:
+    """RGB colours (..., 3) of values (...) in [0, 1]."""
+    anchors = np.frombuffer(bytes.fromhex(_ANCHORS[colormap]), dtype=np.uint8).reshape(-1, 3)
+    stops, levels = np.linspace(0, 1, len(anchors)), np.linspace(0, 1, 256)
+    table = np.stack([np.interp(levels, stops, channel) for channel in anchors.T], axis=1)
+    index = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(table).astype(np.uint8)[index])
+
+
+def display(slice_: Slice) -> Bytes:
     """The slice as a reader sees it: (H, W) uint8, its own window or robust percentiles."""
     if (window := slice_.window) is not None and window.width > 1:
         low = window.center - 0.5 - (window.width - 1) / 2
@@ -62,8 +79,7 @@ def display(slice_: Slice) -> NDArray[np.uint8]:
         low, high = float(slice_.pixels.min()), float(slice_.pixels.max())
     scale = 255 / (high - low) if high > low else 0.0
     shades = (slice_.pixels - np.float32(low)) * np.float32(scale)
-    grey: NDArray[np.uint8] = np.clip(np.rint(shades), 0, 255).astype(np.uint8)
-    return grey
+    return np.asarray(np.clip(np.rint(shades), 0, 255), dtype=np.uint8)
 
 
 def overlay(slice_: Slice, heat: HeatMap, style: OverlayStyle = DEFAULT_STYLE) -> Image.Image:
@@ -83,7 +99,11 @@ def overlay(slice_: Slice, heat: HeatMap, style: OverlayStyle = DEFAULT_STYLE) -
     levels = np.rint(heat.values * np.float32(255)).astype(np.uint16)
     mixed = _blends(style)[(levels << 8) | grey]
     picture = Image.frombuffer("RGBX", grey.shape[::-1], mixed.tobytes()).convert("RGB")
-    _mark(picture, heat.peak)
+    (row, column), radius = heat.peak, max(4, min(picture.size) // 36)
+    # A white ring with a dark edge, open in the middle to show what is there.
+    for reach, colour, width in ((radius + 1, _BLACK, 3), (radius, _WHITE, 1)):
+        box = (column - reach, row - reach, column + reach, row + reach)
+        ImageDraw.Draw(picture).ellipse(box, outline=colour, width=width)
     return picture
 
 
@@ -99,8 +119,7 @@ def _blends(style: OverlayStyle) -> NDArray[np.uint32]:
     packed = np.zeros((256, 256, 4), dtype=np.uint8)
     mixed = grey * (1 - weight) + colours(levels, style.colormap)[:, None] * weight
     packed[..., :3] = np.rint(mixed)
-    table: NDArray[np.uint32] = packed.reshape(-1).view(np.uint32)
-    return table
+    return packed.reshape(-1).view(np.uint32)
 
 
 def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) -> Image.Image:
@@ -117,7 +136,7 @@ def side_by_side(left: Image.Image, right: Image.Image, caption: Sequence[str]) 
     sheet.paste(panels[1], (panels[0].width + 2 * _GAP, _GAP))
     pen = ImageDraw.Draw(sheet)
     for number, line in enumerate(lines):
-        colour = _INK if number == 0 else _QUIET
+        colour = _QUIET if number else _INK
         pen.text((_GAP, top + 21 * number), line, fill=colour, font=font)
     return sheet
 
@@ -137,14 +156,13 @@ def caption_of(prediction: Prediction) -> list[str]:
     withheld = prediction.decision is Verdict.REJECT
     answer = "answer withheld" if withheld else "  ".join(prediction.answer())
     lines = [f"{answer}  |  decision: {prediction.decision}"]
+    tumor, threshold = prediction.tumor_probability, prediction.threshold
+    bundle = prediction.bundle
     if withheld:
         lines.append(reasons_text(prediction.reasons))
-    elif prediction.tumor_probability is not None and prediction.threshold is not None:
-        lines.append(
-            f"tumor probability {percent_text(prediction.tumor_probability)},"
-            f" threshold {percent_text(prediction.threshold)}"
-        )
-    bundle = prediction.bundle
+    elif tumor is not None and threshold is not None:
+        shares = f"{percent_text(tumor)}, threshold {percent_text(threshold)}"
+        lines.append(f"tumor probability {shares}")
     lines.append(f"{bundle.name} {bundle.version} ({bundle.sha256[:12]})")
     return [*lines, DISCLAIMER]
 
@@ -170,26 +188,11 @@ def draw_answer(
 def panel_sized(picture: Image.Image) -> Image.Image:
     """The picture with its longer side between 360 and 640 pixels."""
     longer = max(picture.size)
-    target = min(max(longer, _PANEL_SIDES[0]), _PANEL_SIDES[1])
+    target = min(max(longer, 360), 640)
     if target == longer:
         return picture
-    side = [max(1, round(edge * target / longer)) for edge in picture.size]
-    return picture.resize((side[0], side[1]), Image.Resampling.BICUBIC)
-
-
-def _mark(picture: Image.Image, peak: tuple[int, int]) -> None:
-    """A white ring with a dark edge round the peak, open in the middle to show what is there."""
-    pen = ImageDraw.Draw(picture)
-    row, column = peak
-    radius = max(4, min(picture.size) // 36)
-    for extra, colour, width in ((1, _BLACK, 3), (0, _WHITE, 1)):
-        reach = radius + extra
-        box = (column - reach, row - reach, column + reach, row + reach)
-        pen.ellipse(box, outline=colour, width=width)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+    width, height = (max(1, round(edge * target / longer)) for edge in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -16,13 +16,10 @@ def _suffixes(names: str) -> frozenset[str]:
     return frozenset(f".{name}" for name in names.split())
 
 
-_IMAGE_SUFFIXES = _suffixes("""
-    png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip
-""")
+_IMAGE_SUFFIXES = _suffixes("png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip")
 _FOREIGN_SUFFIXES = _suffixes("""
     avi bat bval bvec cfg ckpt csv css dll doc docx exe h5 html htm ini ipynb jar js json jsonl log
-    mat
-    md mp4 npy npz onnx parquet pdf pkl pptx pt pth py pyc rst safetensors sh sql svg toml tsv
+    mat md mp4 npy npz onnx parquet pdf pkl pptx pt pth py pyc rst safetensors sh sql svg toml tsv
     txt whl xls xlsx xml yaml yml
 """)
 _FOREIGN_NAMES = frozenset(("DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"))
@@ -32,9 +29,6 @@ def walk(folder: Path) -> Iterator[Entry | Failure]:
     """Every visible file below a folder, in the order of sorted names, folder by folder.
 
     Links to folders are not followed.
-
-    Args:
-        folder: Where to start.
     """
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
@@ -67,10 +61,7 @@ def is_foreign(name: str) -> bool:
 
 
 def is_bystander(entry: Entry) -> bool:
-    """Whether a file is text that merely lies beside images, by its name and its first bytes.
-
-    Args:
-        entry: The file. One whose name promises an image is never a bystander.
+    """Whether a file, whose name promises no image, is text that merely lies beside images.
 
     Raises:
         InputError: It cannot be opened.

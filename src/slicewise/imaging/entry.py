@@ -15,16 +15,11 @@ from slicewise.imaging.formats.content import HEAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An input before anything of it is read.
-
-    Args:
-        size: Its length in bytes.
-        open: Gives its bytes from the start, seekable. The caller closes them.
-    """
+    """An input before anything of it is read."""
 
     source: str
-    size: int
-    open: Callable[[], BinaryIO]
+    size: int  # bytes
+    open: Callable[[], BinaryIO]  # gives its bytes from the start, seekable; the caller closes them
     is_member: bool = False
 
     def head(self) -> bytes:
@@ -45,9 +40,9 @@ def file_entry(path: Path) -> Entry:
     """
     try:
         status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("No such file or folder") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise InputError("No such file or folder") from None
         raise InputError(f"expected a file, got {_reason(error)}") from error
     if not stat.S_ISREG(status.st_mode):
         raise InputError("expected a regular file, got a device, pipe or socket")

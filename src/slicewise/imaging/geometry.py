@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from slicewise.imaging.slice import Series, Slice
-
-Orientation = tuple[float, float, float, float, float, float]
+from slicewise.imaging.slice import Orientation, Series, Slice
 
 _SAME_ORIENTATION = 0.02  # of a direction cosine, about one degree
 _MOSTLY_ALONG = 0.8  # cosine of 37 degrees: tilted head scans still have a plane

@@ -16,46 +16,27 @@ _HARMLESS_BYTES = 8 * 2**20
 class Limits:
     """Largest input that is decoded; whatever is larger is refused with `LimitError`.
 
-    Args:
-        max_bytes: Bytes of one file or archive member.
-        max_pixels: Pixels of one image: rows times columns.
-        max_frames: Images in one file, or in one series.
-        max_volume_pixels: Pixels of one file with several images, or of one series, together.
-        max_zip_bytes: Bytes of all members of one archive, expanded.
-        max_zip_ratio: Expanded bytes for each compressed byte of an archive or of a deflated DICOM
-            file; what expands to at most 8 MiB is harmless and exempt.
+    `max_zip_ratio` is of an archive, or of a deflated DICOM file; what expands to at most 8 MiB is
+    harmless and exempt.
     """
 
-    max_bytes: int = 512 * 2**20
-    max_pixels: int = 64_000_000
-    max_frames: int = 4_096
-    max_volume_pixels: int = 256_000_000
+    max_bytes: int = 512 * 2**20  # of one file or archive member
+    max_pixels: int = 64_000_000  # of one image: rows times columns
+    max_frames: int = 4_096  # images in one file, or in one series
+    max_volume_pixels: int = 256_000_000  # of one file with several images, or of one series
     max_zip_entries: int = 20_000
-    max_zip_bytes: int = 4 * 2**30
-    max_zip_ratio: float = 200.0
+    max_zip_bytes: int = 4 * 2**30  # of all members of one archive, expanded
+    max_zip_ratio: float = 200.0  # expanded bytes for each compressed one
 
     def check_bytes(self, size: int) -> None:
-        """Check the length of a file or member, in bytes.
-
-        Raises:
-            LimitError: It is longer than `max_bytes`.
-            InputError: It is empty.
-        """
+        """Refuse a file or member that is longer than `max_bytes`, or empty (InputError)."""
         if size == 0:
             raise InputError("expected an image, got an empty file")
         if size > self.max_bytes:
             raise LimitError(f"expected at most {self.max_bytes:,} bytes, got {size:,}")
 
     def check_expansion(self, expanded: int, compressed: int) -> None:
-        """Check how far compressed bytes expand.
-
-        Args:
-            expanded: Bytes that come out, or came out so far.
-            compressed: Bytes that go in.
-
-        Raises:
-            LimitError: It is more than `max_zip_ratio` allows.
-        """
+        """Refuse compressed bytes that expand, so far, to more than `max_zip_ratio` allows."""
         if expanded > max(_HARMLESS_BYTES, self.max_zip_ratio * compressed):
             raise LimitError(
                 f"expected data that expand at most {self.max_zip_ratio:g} times, "
@@ -63,32 +44,26 @@ class Limits:
             )
 
     def check_image(self, rows: int, columns: int, frames: int = 1) -> None:
-        """Check the declared extent of an image, or of a stack of equal images.
+        """Refuse an image, or a stack of equal ones, by its declared extent.
 
         Raises:
             LimitError: It has too many pixels or too many frames.
             InputError: It is too small to show a head.
         """
         if rows < MIN_SIDE or columns < MIN_SIDE:
-            expected = f"at least {MIN_SIDE} x {MIN_SIDE} pixels"
-            raise InputError(f"expected {expected}, got {rows} x {columns}")
+            least = f"at least {MIN_SIDE} x {MIN_SIDE} pixels"
+            raise InputError(f"expected {least}, got {rows} x {columns}")
         if rows * columns > self.max_pixels:
             raise LimitError(f"expected at most {self.max_pixels:,} pixels, got {rows} x {columns}")
         self.check_stack(rows * columns * frames, frames)
 
     def check_stack(self, pixels: int, frames: int) -> None:
-        """Check how many pixels and how many frames a file or a series holds together.
-
-        Raises:
-            LimitError: There are too many of either.
-        """
+        """Refuse a file or a series that holds too many frames, or pixels together."""
         if frames > self.max_frames:
             raise LimitError(f"expected at most {self.max_frames:,} images, got {frames:,}")
         if pixels > self.max_volume_pixels:
-            raise LimitError(
-                f"expected at most {self.max_volume_pixels:,} pixels in {frames:,} images, "
-                f"got {pixels:,}"
-            )
+            most = f"at most {self.max_volume_pixels:,} pixels in {frames:,} images"
+            raise LimitError(f"expected {most}, got {pixels:,}")
 
 
 DEFAULT_LIMITS = Limits()

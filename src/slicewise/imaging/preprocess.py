@@ -13,11 +13,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, Bools, Bytes
 
 PIPELINE_VERSION = 1
 """Part of the name of cached pixels: raise it whenever the same file would give other pixels."""
@@ -32,23 +31,19 @@ _SMALLEST_HEAD = 0.1
 class PreprocessSpec(BaseModel):
     """Parameters of the pixel pipeline."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     size: int = Field(224, ge=32, le=1024, description="Side of the output square, pixels.")
     crop: Literal["head", "none"] = Field("head", description="Crop to the head, or keep all.")
-    margin: float = Field(
-        0.03, ge=0, le=0.5, description="Added round the head, share of its side."
-    )
+    margin: float = Field(0.03, ge=0, le=0.5, description="Round the head, share of its side.")
     low_percentile: float = Field(1.0, ge=0, lt=100, description="Mapped to 0.")
     high_percentile: float = Field(99.5, gt=0, le=100, description="Mapped to 1.")
 
     @model_validator(mode="after")
     def _ordered(self) -> PreprocessSpec:
         if self.low_percentile >= self.high_percentile:
-            raise ValueError(
-                f"low_percentile {self.low_percentile} must be below "
-                f"high_percentile {self.high_percentile}"
-            )
+            low, high = self.low_percentile, self.high_percentile
+            raise ValueError(f"low_percentile {low} must be below high_percentile {high}")
         return self
 
 
@@ -64,16 +59,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the preprocessed square lies on the slice it came from.
+    """Where the preprocessed square lies on the slice it came from, in pixels of the slice."""
 
-    Args:
-        top: Row of the slice at the square's upper edge; negative where padding was added.
-        left: Column of the slice at the square's left edge; negative where padding was added.
-        side: Side of the square in slice pixels.
-    """
-
-    top: int
-    left: int
+    top: int  # row of its upper edge; negative where padding was added
+    left: int  # column of its left edge; negative where padding was added
     side: int
 
     def to_slice(self, row: float, column: float, size: int) -> tuple[float, float]:
@@ -86,7 +75,7 @@ class Placement:
 class Preprocessed:
     """What a model reads: (size, size) uint8, where it lies, and whether anything is in it."""
 
-    image: NDArray[np.uint8]
+    image: Bytes
     placement: Placement
     blank: bool
 
@@ -98,16 +87,18 @@ def preprocess(pixels: Array, spec: PreprocessSpec) -> Preprocessed:
         pixels: (H, W) finite modality values.
 
     Returns:
-        An 8-bit image, so that a cache on disk and a live request hold the same numbers.
+        With 8 bits, so that a cache on disk and a live request hold the same numbers.
     """
-    box = head_box(pixels, spec.margin) if spec.crop == "head" else _whole(pixels)
+    box = head_box(pixels, spec.margin) if spec.crop == "head" else Box(0, 0, *pixels.shape)
     cropped = pixels[box.top : box.bottom, box.left : box.right]
     scaled, blank = _scale(cropped, spec.low_percentile, spec.high_percentile)
     square, placement = _pad_to_square(scaled, box)
-    return Preprocessed(_resize(square, spec.size), placement, blank)
+    # Pillow widens the filter when it shrinks, which is antialiased.
+    resized = Image.fromarray(square).resize((spec.size, spec.size), Image.Resampling.BILINEAR)
+    return Preprocessed(np.asarray(resized, dtype=np.uint8), placement, blank)
 
 
-def to_batch(images: NDArray[np.uint8]) -> Array:
+def to_batch(images: Bytes) -> Array:
     """Model input (N, 1, size, size) float32 in [0, 1] from (N, size, size) uint8."""
     return images.astype(np.float32)[:, None] / np.float32(255)
 
@@ -123,10 +114,9 @@ def head_box(pixels: Array, margin: float = 0.0) -> Box:
         pixels: (H, W) finite values.
         margin: Added on each side, as a share of the longer side of the head.
     """
-    small = _shrink(pixels)
-    mask = _largest_region(_foreground(small))
+    mask = _largest_region(_foreground(_shrink(pixels)))
     if mask.mean() < _SMALLEST_HEAD:
-        return _whole(pixels)
+        return Box(0, 0, *pixels.shape)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = pixels.shape
     fy, fx = height / mask.shape[0], width / mask.shape[1]
@@ -141,10 +131,6 @@ def head_box(pixels: Array, margin: float = 0.0) -> Box:
     )
 
 
-def _whole(pixels: Array) -> Box:
-    return Box(0, 0, pixels.shape[0], pixels.shape[1])
-
-
 def _shrink(pixels: Array) -> Array:
     height, width = pixels.shape
     factor = max(1.0, max(height, width) / _MASK_SIDE)
@@ -153,23 +139,21 @@ def _shrink(pixels: Array) -> Array:
     return np.asarray(picture.resize(side, Image.Resampling.BOX), dtype=np.float32)
 
 
-def _foreground(pixels: Array) -> NDArray[np.bool_]:
+def _foreground(pixels: Array) -> Bools:
+    """What differs from the edge, less thin parts: drawn frames and bridges to text."""
     inner = np.zeros(pixels.shape, dtype=bool)
     inner[_BAND:-_BAND, _BAND:-_BAND] = True
     low, high = np.percentile(pixels, (1, 99))
     mask = np.abs(pixels - np.median(pixels[~inner])) > _FOREGROUND * (high - low)
-    return _opened(mask)
-
-
-def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Morphological opening by 3 x 3: drawn frames and thin bridges to text go, the head stays."""
-    kept = sliding_window_view(np.pad(mask, 1), (3, 3)).all(axis=(2, 3))
+    kept = sliding_window_view(np.pad(mask, 1), (3, 3)).all(axis=(2, 3))  # a 3 x 3 opening
     return np.asarray(sliding_window_view(np.pad(kept, 1), (3, 3)).any(axis=(2, 3)))
 
 
-def _largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _largest_region(mask: Bools) -> Bools:
     """The largest 4-connected region, found by joining overlapping runs of neighbouring rows."""
-    runs = _runs(mask)
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    ends = zip(np.argwhere(edges == 1).tolist(), np.argwhere(edges == -1).tolist(), strict=True)
+    runs = [(row, start, stop) for (row, start), (_, stop) in ends]  # in reading order
     parent = list(range(len(runs)))
 
     def root(index: int) -> int:
@@ -181,8 +165,8 @@ def _largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for _, members in groupby(range(len(runs)), key=lambda index: runs[index][0]):
         current = list(members)
         for one, two in product(above, current):
-            adjacent = runs[one][0] + 1 == runs[two][0]
-            if adjacent and runs[one][1] < runs[two][2] and runs[two][1] < runs[one][2]:
+            (row, start, stop), (next_row, next_start, next_stop) = runs[one], runs[two]
+            if row + 1 == next_row and start < next_stop and next_start < stop:
                 parent[root(one)] = root(two)
         above = current
     sizes: Counter[int] = Counter()
@@ -196,14 +180,7 @@ def _largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return largest
 
 
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """(row, first column, column after the last) of every run of true pixels, in reading order."""
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
-    return [(int(r), int(a), int(b)) for (r, a), b in zip(starts, stops[:, 1], strict=True)]
-
-
-def _scale(pixels: Array, low: float, high: float) -> tuple[NDArray[np.uint8], bool]:
+def _scale(pixels: Array, low: float, high: float) -> tuple[Bytes, bool]:
     """Percentiles to 0 and 255, clipped; and whether the pixels are all alike."""
     stride = max(1, int(np.sqrt(pixels.size / _PERCENTILE_SAMPLES)))
     floor, ceiling = np.percentile(pixels[::stride, ::stride], (low, high))
@@ -215,16 +192,10 @@ def _scale(pixels: Array, low: float, high: float) -> tuple[NDArray[np.uint8], b
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8), False
 
 
-def _pad_to_square(image: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Placement]:
+def _pad_to_square(image: Bytes, box: Box) -> tuple[Bytes, Placement]:
     height, width = image.shape
     side = max(height, width)
     above, before = (side - height) // 2, (side - width) // 2
     square = np.zeros((side, side), dtype=np.uint8)
     square[above : above + height, before : before + width] = image
     return square, Placement(box.top - above, box.left - before, side)
-
-
-def _resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bilinear, with the filter widened when shrinking (antialiased)."""
-    picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(picture, dtype=np.uint8)

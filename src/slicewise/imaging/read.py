@@ -42,10 +42,7 @@ def read_inputs(
             yield from read_place(walk(Path(given)), str(Path(given)), limits)
             continue
         entry = given if isinstance(given, Entry) else entry_or_failure(Path(given))
-        if isinstance(entry, Failure):
-            yield entry
-        else:
-            yield from named.read(entry)
+        yield from named.read(entry)
     yield from named.read_series()
 
 
@@ -67,11 +64,22 @@ def read_slices(
     """
     source = name or ("bytes" if isinstance(path_or_bytes, bytes) else str(path_or_bytes))
     with naming(source):
-        entry = _entry_of(path_or_bytes, source)
+        if isinstance(path_or_bytes, bytes):
+            entry = bytes_entry(path_or_bytes, source)
+        elif Path(path_or_bytes).is_dir():
+            raise InputError("expected a file, got a folder")
+        else:
+            entry = replace(file_entry(Path(path_or_bytes)), source=source)
         content = content_in(entry, limits)
         if content != "ZIP":
             return decode(entry, content, limits)
-        return [slice_ for series in _zip_series(entry, limits) for slice_ in series.slices]
+        slices: list[Slice] = []
+        with open_archive(entry, limits) as members:
+            for answer in read_place(members, source, limits):
+                if isinstance(answer, Failure):
+                    raise InputError(f"{answer.source}: {answer.error}")
+                slices += answer.slices
+        return slices
 
 
 def read_slice(reference: str) -> Slice:
@@ -119,20 +127,3 @@ def _stamp(path: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return told.st_mtime_ns, told.st_size, told.st_ino
-
-
-def _zip_series(entry: Entry, limits: Limits) -> Iterator[Series]:
-    with open_archive(entry, limits) as members:
-        for answer in read_place(members, entry.source, limits):
-            if isinstance(answer, Failure):
-                raise InputError(f"{answer.source}: {answer.error}")
-            yield answer
-
-
-def _entry_of(path_or_bytes: str | Path | bytes, source: str) -> Entry:
-    if isinstance(path_or_bytes, bytes):
-        return bytes_entry(path_or_bytes, source)
-    path = Path(path_or_bytes)
-    if path.is_dir():
-        raise InputError("expected a file, got a folder")
-    return replace(file_entry(path), source=source)

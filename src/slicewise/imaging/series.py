@@ -6,8 +6,10 @@ answered without waiting for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from slicewise.errors import InputError, InternalError, UnsupportedImageError
 from slicewise.imaging.discovery import is_bystander
@@ -20,16 +22,21 @@ from slicewise.imaging.geometry import plane_of, split_series
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
 
+if TYPE_CHECKING:
+    from slicewise.imaging.formats.dicom import DicomHeader
+
 Answer = Series | Failure
 
 
 @dataclass(frozen=True, slots=True)
 class _DicomFile:
     entry: Entry
-    instance: str
-    instance_number: int | None
-    frames: int
-    pixels: int
+    header: DicomHeader
+
+    @property
+    def instance(self) -> str:
+        """What tells it from the others of its series."""
+        return self.header.instance_uid or self.entry.source
 
 
 @dataclass(slots=True)
@@ -45,8 +52,11 @@ class Gathering:
     limits: Limits
     by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
 
-    def read(self, entry: Entry) -> Iterator[Answer]:
+    def read(self, entry: Entry | Failure) -> Iterator[Answer]:
         """Answer a picture, a volume or a zip; keep a DICOM file for `read_series`."""
+        if isinstance(entry, Failure):
+            yield entry
+            return
         answer: Answer | Entry | None
         try:
             with naming(entry.source):
@@ -62,18 +72,12 @@ class Gathering:
         """Decode the DICOM files kept so far, one series after another."""
         several = sum(_count(files) > 1 for files in self.by_series.values()) > 1
         for index, files in enumerate(self.by_series.values(), start=1):
-            label = f" [series {index}]" if several else ""
-            yield from _read_series(files, self._name(files, label), self.limits)
-
-    def _name(self, files: list[_DicomFile], label: str) -> str:
-        """What to call a series: its one file, or the place, or the first of the files named."""
-        first = files[0].entry.source
-        count = _count(files)
-        if count == 1:
-            return first
-        if self.place is None:
-            return f"{first} (+{count - 1} more)"
-        return self.place + label
+            name = files[0].entry.source  # of its one file, the first of those named, or the place
+            if (count := _count(files)) > 1 and self.place is None:
+                name += f" (+{count - 1} more)"
+            elif count > 1 and self.place is not None:
+                name = f"{self.place} [series {index}]" if several else self.place
+            yield from _read_series(files, name, self.limits)
 
     def _take(self, entry: Entry) -> Series | Entry | None:
         """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
@@ -84,17 +88,13 @@ class Gathering:
             return entry
         if content != "DICOM":
             return _single(entry, content, self.limits)
-        self._keep(entry)
-        return None
-
-    def _keep(self, entry: Entry) -> None:
         from slicewise.imaging.formats.dicom import read_header
 
         with entry.open() as stream:
             header = read_header(stream, self.limits)
-        instance, number = header.instance_uid or entry.source, header.instance_number
-        file = _DicomFile(entry, instance, number, header.frames, header.pixels)
+        file = _DicomFile(entry, header)
         self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
+        return None
 
 
 def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
@@ -111,28 +111,20 @@ def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -
     Yields:
         A series, or the failure of one input; a failure of the place where it holds no image.
     """
-    gathering = Gathering(place, limits)
-    empty = True
-    for answer in _answers(entries, gathering):
+    gathering, empty = Gathering(place, limits), True
+    answers = chain.from_iterable(map(gathering.read, entries))
+    for answer in chain(answers, gathering.read_series()):
         empty = False
         yield answer
     if empty:
         yield Failure(place, f"expected at least one image, got none; an image is {FORMATS}")
 
 
-def _answers(entries: Iterable[Entry | Failure], gathering: Gathering) -> Iterator[Answer]:
-    for entry in entries:
-        if isinstance(entry, Failure):
-            yield entry
-        else:
-            yield from gathering.read(entry)
-    yield from gathering.read_series()
-
-
 def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterator[Answer]:
     try:
         with naming(source):
-            limits.check_stack(sum(f.pixels for f in files), sum(f.frames for f in files))
+            headers = [file.header for file in files]
+            limits.check_stack(sum(h.pixels for h in headers), sum(h.frames for h in headers))
     except InputError as error:
         yield _failure(source, error)
         return
@@ -141,7 +133,9 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
     for file in sorted(files, key=_acquisition_order):
         try:
             with naming(file.entry.source):
-                _require_new(file, read)
+                if file.instance in read:  # counted twice, it would weigh twice in a study
+                    other = read[file.instance]
+                    raise InputError(f"expected each instance once, got the same as {other}")
                 slices += decode(file.entry, "DICOM", limits)
                 read[file.instance] = file.entry.source
         except InputError as error:
@@ -150,19 +144,14 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
         yield from split_series(slices, source)
 
 
-def _require_new(file: _DicomFile, read: Mapping[str, str]) -> None:
-    """Refuse an instance that was read: counted twice, it would weigh twice in a study."""
-    if file.instance in read:
-        raise InputError(f"expected each instance once, got the same as {read[file.instance]}")
-
-
 def _count(files: list[_DicomFile]) -> int:
     return len({file.instance for file in files})
 
 
 def _acquisition_order(file: _DicomFile) -> tuple[bool, int]:
     """By instance number; files without one come last, in the order they were met."""
-    return file.instance_number is None, file.instance_number or 0
+    number = file.header.instance_number
+    return number is None, number or 0
 
 
 def _single(entry: Entry, content: Content, limits: Limits) -> Series:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from slicewise.arrays import Array
 
+Position = tuple[float, float, float]
+Orientation = tuple[float, float, float, float, float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -45,8 +48,8 @@ class Slice:
     study_uid: str | None = field(default=None, repr=False)
     series_uid: str | None = field(default=None, repr=False)
     instance_uid: str | None = field(default=None, repr=False)
-    position_mm: tuple[float, float, float] | None = None
-    orientation: tuple[float, float, float, float, float, float] | None = None
+    position_mm: Position | None = None
+    orientation: Orientation | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     slice_thickness_mm: float | None = None
     window: Window | None = None

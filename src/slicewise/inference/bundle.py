@@ -1,14 +1,14 @@
 """The bundle: a trained model with everything its answers depend on, checked byte by byte.
 
-A bundle is a folder, or the same folder as one `.zip`. `bundle.json` describes it and holds the
-SHA-256 of every other file; its own SHA-256 is the identity of the bundle. Schema 2 is written;
-schema 1 is read as what it meant in schema 2.
+A folder, or the same folder as one `.zip`. `bundle.json` holds the SHA-256 of every other file; its
+own is the bundle's identity. Schema 2 is written, schema 1 read as what it meant in schema 2.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,12 +24,8 @@ from slicewise.inference.decision import BundleReference
 from slicewise.inference.measured import Evaluation
 from slicewise.inference.rule import STUDY_RULES, DecisionRule, Record, StudyRules
 
-INFO_NAME = "bundle.json"
-MODEL_NAME = "model.onnx"
-SEEN_NAME = "seen.npz"
-OOD_NAME = "ood.npz"
-TRUST_NAME = "trust.npz"
-CARD_NAME = "MODEL_CARD.md"
+INFO_NAME, MODEL_NAME, CARD_NAME = "bundle.json", "model.onnx", "MODEL_CARD.md"
+SEEN_NAME, OOD_NAME, TRUST_NAME = "seen.npz", "ood.npz", "trust.npz"
 _SCHEMA_1_FILES = {"outliers.npz": OOD_NAME, "neighbours.npz": TRUST_NAME}
 _MAX_BYTES = 2 * 2**30
 _MAX_FILES = 64
@@ -105,10 +101,8 @@ class BundleInfo(Record):
         named = {"class_bias": self.decision.class_bias, "conformal.smallest": smallest}
         for name, numbers in named.items():
             if numbers is not None and set(numbers) != set(self.task.classes):
-                raise ValueError(
-                    f"decision.{name}: expected one number for each of "
-                    f"{', '.join(self.task.classes)}; got {', '.join(numbers)}"
-                )
+                expected = f"one number for each of {', '.join(self.task.classes)}"
+                raise ValueError(f"decision.{name}: expected {expected}; got {', '.join(numbers)}")
         return self
 
 
@@ -163,11 +157,10 @@ def load_bundle(path: str | Path) -> Bundle:
 
 
 def write_bundle(folder: Path, info: BundleInfo, files: Mapping[str, bytes]) -> str:
-    """Write a new bundle folder of schema 2 and return its identity.
+    """Write a bundle of schema 2 into a new or empty folder, and return its identity.
 
     Args:
-        folder: Must not exist yet, or be empty.
-        info: Description; its `files` is replaced by the hashes of what is written.
+        info: Its `files` is replaced by the hashes of what is written.
         files: Content by name; `model.onnx` and `MODEL_CARD.md` have to be among them.
 
     Raises:
@@ -243,28 +236,24 @@ def _read_zip(archive: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
             _limit(archive, len(entries), sum(entry.file_size for entry in entries))
-            names = [entry.filename for entry in entries]
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                listed = ", ".join(twice)
-                raise BundleError(f"{archive}: expected every file once, got {listed} twice")
-            return {entry.filename: _read_entry(opened, entry) for entry in entries}
+            counts = Counter(entry.filename for entry in entries)
+            if twice := ", ".join(sorted(name for name, n in counts.items() if n > 1)):
+                raise BundleError(f"{archive}: expected every file once, got {twice} twice")
+            contents = {}
+            for entry in entries:
+                with opened.open(entry) as stream:  # read whole, an entry that lies would expand
+                    contents[entry.filename] = stream.read(entry.file_size + 1)
+            return contents
     except BundleError:
         raise
     except Exception as error:  # zipfile raises whatever its decompressors do
         raise BundleError(f"{archive}: expected a folder or a readable .zip ({error})") from error
 
 
-def _read_entry(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    with opened.open(entry) as stream:
-        return stream.read(entry.file_size + 1)  # read whole, an entry that lies would expand
-
-
 def _limit(location: Path, count: int, size: int) -> None:
     if count > _MAX_FILES or size > _MAX_BYTES:
-        raise BundleError(
-            f"{location}: {count} files of {size} bytes; a bundle has at most "
-            f"{_MAX_FILES} files of {_MAX_BYTES} bytes together"
-        )
+        most = f"{_MAX_FILES} files of {_MAX_BYTES} bytes together"
+        raise BundleError(f"{location}: {count} files of {size} bytes; a bundle has at most {most}")
 
 
 def _verify(expected: Mapping[str, str], contents: Mapping[str, bytes], location: Path) -> None:

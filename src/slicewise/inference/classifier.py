@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
+from PIL import Image
 
-from slicewise.arrays import Array, Floats
+from slicewise.arrays import Array, Bytes, Floats
 from slicewise.errors import BundleError
 from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
 from slicewise.imaging.slice import Series, Slice
@@ -34,41 +35,32 @@ from slicewise.inference.ood import OodDetector, appearances_of, input_concerns
 from slicewise.inference.runtime import session_of
 from slicewise.inference.study import study_prediction
 from slicewise.inference.trust import TrustReference
-from slicewise.inference.tta import other_views
 
 OUTPUTS = ("logits", "cam", "embedding")
+_ANGLES = (-7.5, 7.5)  # degrees; half of the largest turn of the standard training augmentation
 Part = TypeVar("Part", OodDetector, TrustReference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What the graph returns: logits (N, K), cam (N, K, h, w), embedding (N, D); float32."""
+    """What the graph returns, float32."""
 
-    logits: Array
-    cam: Array
-    embedding: Array
+    logits: Array  # (N, K)
+    cam: Array  # (N, K, h, w)
+    embedding: Array  # (N, D)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A prediction with its evidence.
-
-    Args:
-        logits: (K,) as the graph gave them, of the slice as it is.
-        cam: (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0.
-        embedding: (D,) pooled features.
-        placement: Where the preprocessed square lies on the slice.
-        ood_score: Higher is less like a training slice; None where not fitted.
-        class_distances: (K,) to the training slices of each class; None where the bundle has none.
-    """
+    """A prediction with its evidence; None where the bundle has nothing to measure it by."""
 
     prediction: Prediction
-    logits: Array
-    cam: Array
-    embedding: Array
-    placement: Placement
-    ood_score: float | None = None
-    class_distances: Floats | None = None
+    logits: Array  # (K,) as the graph gave them, of the slice as it is
+    cam: Array  # (K, h, w) raw Grad-CAM of every class on the preprocessed square, at least 0
+    embedding: Array  # (D,) pooled features
+    placement: Placement  # where the preprocessed square lies on the slice
+    ood_score: float | None = None  # higher is less like a training slice
+    class_distances: Floats | None = None  # (K,) to the training slices of each class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,23 +77,18 @@ class Classifier:
     """A loaded bundle. One instance may be used by several threads at once."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Start an ONNX Runtime session.
-
-        Args:
-            threads: Threads within one forward pass; one is the steady choice on shared machines.
+        """Start an ONNX Runtime session, with so many threads within one forward pass.
 
         Raises:
             BundleError: Its files do not fit each other or its description.
         """
-        self.bundle = bundle
-        self.threads = threads
+        self.bundle, self.threads = bundle, threads
         self._session = session_of(MODEL_NAME, bundle.files[MODEL_NAME], threads)
         self._width = self._check_graph()
         rule, classes = bundle.info.decision, len(bundle.classes)
-        self._ood: OodDetector | None = None
+        self._ood = self._trust = None
         if rule.out_of_distribution is not None:
             self._ood = self._part(OOD_NAME, OodDetector.from_bytes)
-        self._trust: TrustReference | None = None
         if rule.goes_by_trust or TRUST_NAME in bundle.files:
             self._trust = self._part(TRUST_NAME, lambda c: TrustReference.from_bytes(c, classes))
 
@@ -117,21 +104,15 @@ class Classifier:
     def predict(
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
     ) -> list[Prediction]:
-        """Answers for slices, in their order.
-
-        Args:
-            slices: From `slicewise.read_slices`.
-            tta: Average the calibrated probabilities over mirrored and slightly turned views.
-        """
+        """Answers for slices, in their order; `tta` averages over mirrored and turned views."""
         return [answer.prediction for answer in self.answers(slices, threshold=threshold, tta=tta)]
 
     def answers(
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
     ) -> list[Answer]:
         """Like `predict`, with heat maps and embeddings."""
-        limit = self.threshold(threshold)
-        ready = [self.prepare(slice_) for slice_ in slices]
-        return self.answer_ready(ready, [limit] * len(ready), tta=tta)
+        limits = [self.threshold(threshold)] * len(slices)
+        return self.answer_ready([self.prepare(slice_) for slice_ in slices], limits, tta=tta)
 
     def prepare(self, slice_: Slice) -> Ready:
         """Everything about a slice that needs no forward pass; what `answer_ready` takes."""
@@ -146,9 +127,14 @@ class Classifier:
         """One forward pass for slices that may come from different requests, one threshold each."""
         if not ready:
             return []
-        started = time.perf_counter()
-        outputs, probabilities = self._evidence([each.prepared for each in ready], tta=tta)
-        scores: Sequence[float] | list[None] = [None] * len(ready)
+        started, rule = time.perf_counter(), self.bundle.info.decision
+        images = np.stack([one.prepared.image for one in ready])
+        bias = rule.bias_of(self.bundle.classes)
+        views = (images, *other_views(images)) if tta else (images,)
+        of_views = [self.run(to_batch(view)) for view in views]
+        found = [probabilities_of(one.logits, rule.temperature, bias) for one in of_views]
+        outputs, probabilities = of_views[0], np.mean(found, axis=0) if tta else found[0]
+        scores: Sequence[float | None] = [None] * len(ready)
         if self._ood is not None:
             appearances = np.stack([a for one in ready if (a := one.appearance) is not None])
             scores = self._ood.scores(outputs.embedding, appearances).tolist()
@@ -187,28 +173,16 @@ class Classifier:
         Raises:
             BundleError: The graph gives numbers that are not finite, which no limit would stop.
         """
-        outputs = Outputs(*self._session.run(list(OUTPUTS), {"image": batch}))
-        for name in OUTPUTS:
-            if not np.isfinite(getattr(outputs, name)).all():
-                raise BundleError(
-                    f"{self.bundle.reference.name}: {name}: expected finite numbers from the "
-                    "graph; got others"
-                )
-        return outputs
+        found = self._session.run(list(OUTPUTS), {"image": batch})
+        for name, numbers in zip(OUTPUTS, found, strict=True):
+            if not np.isfinite(numbers).all():
+                where = f"{self.bundle.info.name}: {name}"
+                raise BundleError(f"{where}: expected finite numbers from the graph; got others")
+        return Outputs(*found)
 
     def threshold(self, override: float | None = None) -> Threshold:
         """The tumor threshold in force."""
         return threshold_of(self.bundle.info.decision, self.bundle.negative_class, override)
-
-    def _evidence(self, prepared: Sequence[Preprocessed], *, tta: bool) -> tuple[Outputs, Floats]:
-        """Of the images as they are; probabilities (N, K) over all views."""
-        rule = self.bundle.info.decision
-        bias = rule.bias_of(self.bundle.classes)
-        images = np.stack([ready.image for ready in prepared])
-        outputs = self.run(to_batch(images))
-        views = [self.run(to_batch(view)) for view in other_views(images)] if tta else []
-        found = [probabilities_of(o.logits, rule.temperature, bias) for o in (outputs, *views)]
-        return outputs, np.mean(found, axis=0) if tta else found[0]
 
     def _prediction(
         self,
@@ -219,18 +193,16 @@ class Classifier:
         class_distances: Floats | None,
         each_ms: float,
     ) -> Prediction:
-        bundle, info = self.bundle, self.bundle.info
+        info, classes, negative = self.bundle.info, self.bundle.classes, self.bundle.negative_class
         rule, blank, colour_limit = info.decision, ready.prepared.blank, info.study.colour_limit
-        concerns = input_concerns(
-            ready.slice_, rule.out_of_distribution, score, blank, colour_limit
-        )
-        classes, negative = bundle.classes, bundle.negative_class
+        fitted = rule.out_of_distribution
+        concerns = input_concerns(ready.slice_, fitted, score, blank, colour_limit)
         found = conclude(probabilities, classes, negative, rule, limit, concerns, class_distances)
         return Prediction(
             source=ready.slice_.source,
             probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
             threshold=limit.value,
-            bundle=bundle.reference,
+            bundle=self.bundle.reference,
             timing_ms=round(ready.took_ms + each_ms, 3),
             **asdict(found),
         )
@@ -245,10 +217,8 @@ class Classifier:
         except BundleError as error:
             raise BundleError(f"{where}: {error}") from error
         if isinstance(self._width, int) and part.width != self._width:
-            raise BundleError(
-                f"{where}: expected embeddings of {self._width} numbers, as the graph gives; "
-                f"got {part.width}"
-            )
+            expected = f"embeddings of {self._width} numbers, as the graph gives"
+            raise BundleError(f"{where}: expected {expected}; got {part.width}")
         return part
 
     def _check_graph(self) -> int | str | None:
@@ -256,21 +226,31 @@ class Classifier:
         inputs = {one.name: one.shape for one in self._session.get_inputs()}
         outputs = {one.name: one.shape for one in self._session.get_outputs()}
         if set(inputs) != {"image"} or set(OUTPUTS) - set(outputs):
-            raise BundleError(
-                f"{MODEL_NAME}: expected input image and outputs {', '.join(OUTPUTS)}; "
-                f"got {', '.join(inputs)} and {', '.join(outputs)}"
-            )
+            got = f"{', '.join(inputs)} and {', '.join(outputs)}"
+            expected = f"input image and outputs {', '.join(OUTPUTS)}"
+            raise BundleError(f"{MODEL_NAME}: expected {expected}; got {got}")
         classes, spec = len(self.bundle.classes), self.bundle.info.preprocessing
         sizes = (len(spec.channels), spec.size, spec.size)
-        expected = {"image": sizes, "logits": (classes,), "cam": (classes, "h", "w")}
-        for name, wanted in expected.items():
+        shapes = {"image": sizes, "logits": (classes,), "cam": (classes, "h", "w")}
+        for name, wanted in shapes.items():
             found = (inputs | outputs)[name][1:]
             pairs = [(w, f) for w, f in zip(wanted, found, strict=False) if w != f]
             known = any(isinstance(w, int) and isinstance(f, int) for w, f in pairs)
             if known or len(found) != len(wanted):
+                said, got = (", ".join(map(str, sizes)) for sizes in (wanted, found))
+                where = f"{MODEL_NAME}: {name}"
                 raise BundleError(
-                    f"{MODEL_NAME}: {name}: expected (N, {', '.join(map(str, wanted))}) by the "
-                    f"description; got (N, {', '.join(map(str, found))})"
+                    f"{where}: expected (N, {said}) by the description; got (N, {got})"
                 )
-        width: int | str | None = outputs["embedding"][-1]
-        return width
+        return cast(int | str | None, outputs["embedding"][-1])
+
+
+def other_views(images: Bytes) -> Iterator[Bytes]:
+    """Yield mirrored, turned, and mirrored and turned copies of (N, size, size) images."""
+    mirrored = images[:, :, ::-1]
+    yield mirrored
+    for angle in _ANGLES:
+        for view in (images, mirrored):
+            pictures = (Image.fromarray(np.ascontiguousarray(image)) for image in view)
+            turned = [picture.rotate(angle, Image.Resampling.BILINEAR) for picture in pictures]
+            yield np.stack([np.asarray(picture, dtype=np.uint8) for picture in turned])

@@ -5,6 +5,7 @@ Plain arithmetic on numbers; nothing here knows of files, sessions or pixels.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,7 +56,6 @@ OLDER_REASONS = {
     "unlike_training": "possibly_out_of_distribution",
     "far_from_known": "out_of_distribution",
 }
-
 REASON_TEXTS = {
     Reason.NOT_CALIBRATED: "this model has no fitted limits for accepting an answer by itself",
     Reason.BLANK_IMAGE: "the picture is blank: all its pixels are alike",
@@ -74,12 +74,10 @@ REASON_TEXTS = {
 }
 """Each reason in words, for reports and pages."""
 
-REJECTING = frozenset(
-    {Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION, Reason.COLOUR_PICTURE, Reason.NOT_MR}
-)
+REJECTING = {Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION, Reason.COLOUR_PICTURE, Reason.NOT_MR}
 """Reasons not to answer at all."""
 
-REMARKS = frozenset({Reason.THRESHOLD_NOT_FITTED, Reason.THRESHOLD_OVERRIDDEN})
+REMARKS = {Reason.THRESHOLD_NOT_FITTED, Reason.THRESHOLD_OVERRIDDEN}
 """Reasons that are given, but do not change the decision."""
 
 
@@ -97,7 +95,7 @@ class BundleReference:
     sha256: str
 
 
-class Shown:
+class Shown(ABC):
     """An answer as a person sees it: one line, or one row of a table in a notebook."""
 
     __slots__ = ()
@@ -105,9 +103,9 @@ class Shown:
     decision: Verdict
     reasons: list[Reason]
 
+    @abstractmethod
     def answer(self) -> tuple[str, str]:
         """Class and its probability, in words."""
-        raise NotImplementedError
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Source, class, probability, decision, reasons; nothing is answered for a rejected one."""
@@ -228,14 +226,14 @@ def threshold_of(
     Raises:
         ConfigError: The override is no probability, or the task has no negative class.
     """
-    if negative_class is None:
-        if override is not None:
-            raise ConfigError("threshold: the model has no class without a tumor")
-        return Threshold(None)
     if override is not None:
+        if negative_class is None:
+            raise ConfigError("threshold: the model has no class without a tumor")
         if not 0 <= override <= 1:
             raise ConfigError(f"threshold: expected a number from 0 to 1; got {override}")
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))
+    if negative_class is None:
+        return Threshold(None)
     if rule.operating_point is None:
         return Threshold(0.5, (Reason.THRESHOLD_NOT_FITTED,))
     return Threshold(rule.operating_point.threshold)
@@ -247,9 +245,9 @@ def prediction_set_of(
     """Classes that remain possible, the most probable first; never empty. None where not fitted."""
     if rule.conformal is None:
         return None
-    ranked = [(classes[k], probabilities[k]) for k in np.argsort(-probabilities, kind="stable")]
-    smallest = rule.conformal.smallest
-    return [ranked[0][0], *(name for name, share in ranked[1:] if share >= smallest[name])]
+    first, *others = np.argsort(-probabilities, kind="stable")
+    least = rule.conformal.smallest
+    return [classes[first], *(classes[k] for k in others if probabilities[k] >= least[classes[k]])]
 
 
 def conclude(
@@ -273,41 +271,35 @@ def conclude(
     tumor = flag = None
     if negative_class is not None:
         tumor = float(1.0 - probabilities[classes.index(negative_class)])
-    if tumor is not None and threshold.value is not None and Reason.BLANK_IMAGE not in concerns:
-        flag = tumor >= threshold.value
+        if threshold.value is not None and Reason.BLANK_IMAGE not in concerns:
+            flag = tumor >= threshold.value
     possible = prediction_set_of(probabilities, classes, rule)
-    verdict, reasons = decide(
-        label,
-        negative_class,
-        flag,
-        rule,
-        confidence=confidence,
-        possible=possible,
-        concerns=concerns,
-        trust=None if class_distances is None else float(trust_scores(class_distances, answered)),
-    )
+    trust = None if class_distances is None else float(trust_scores(class_distances, answered))
+    agrees = flag is None or flag == (label != negative_class)
+    verdict, reasons = decide(rule, confidence, possible, concerns, agrees=agrees, trust=trust)
     reasons += threshold.reasons
     return Conclusion(label, confidence, tumor, flag, possible, verdict, reasons)
 
 
 def decide(
-    label: str,
-    negative_class: str | None,
-    flag: bool | None,
     rule: DecisionRule,
-    *,
     confidence: float,
     possible: Sequence[str] | None,
     concerns: Sequence[Reason] = (),
+    *,
+    agrees: bool = True,
     trust: float | None = None,
 ) -> tuple[Verdict, list[Reason]]:
     """Whether an answer may stand by itself, and why not.
 
-    Args as in `conclude`; `flag` is whether the tumor probability reached the threshold, `possible`
-    the prediction set. `trust` is None where there is none, as for several slices together.
+    Args:
+        possible: The prediction set.
+        concerns: What speaks against answering, whatever the answer is.
+        agrees: Whether the label says the same of a tumor as the threshold does, if it does.
+        trust: None where there is none, as for several slices together.
     """
     reasons = list(concerns)
-    if any(reason in REJECTING for reason in reasons):
+    if REJECTING & set(reasons):
         return Verdict.REJECT, reasons
     if None in (rule.temperature, rule.conformal, rule.acceptance, rule.out_of_distribution):
         reasons.append(Reason.NOT_CALIBRATED)
@@ -318,6 +310,6 @@ def decide(
             reasons.append(Reason.LOW_CONFIDENCE)
         if limit.trust is not None and trust is not None and trust < limit.trust:
             reasons.append(Reason.LOW_TRUST)
-    if flag is not None and flag != (label != negative_class):
+    if not agrees:
         reasons.append(Reason.LABEL_AND_FLAG_DISAGREE)
     return (Verdict.REVIEW if set(reasons) - REMARKS else Verdict.ACCEPT), reasons

@@ -1,9 +1,8 @@
 """The out-of-distribution score of an image, and what speaks against answering for it.
 
-The score comes from the embedding of an image and from statistics of its appearance
-(`imaging.appearance`), both whitened: a logistic regression on these numbers and their squares,
-fitted to separate held-out MR slices from out-of-distribution images (outlier exposure, Hendrycks
-et al. 2019). The squares raise it for whatever differs from everything known.
+A logistic regression on its embedding and the statistics of its appearance, both whitened, and on
+the squares of these numbers, which rise for whatever differs from everything known. It is fitted to
+tell held-out MR slices from other images (outlier exposure, Hendrycks et al. 2019).
 """
 
 from __future__ import annotations
@@ -21,43 +20,30 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
 
-SMALLEST = 1e-9
-"""Least squared length whose logarithm is taken."""
-
-_CLIP = 6.0
-"""Whitened numbers beyond this count as this."""
-
-_STORED = (
+SMALLEST = 1e-9  # least squared length whose logarithm is taken
+_CLIP = 6.0  # whitened numbers beyond this count as this
+_STORED = (  # names in `ood.npz`; `look` is the appearance
     *("embedding_centre", "embedding_axes", "embedding_rest"),
     *("look_centre", "look_axes", "look_rest", "look_spread", "weights", "bias"),
 )
-"""Names in `ood.npz`; `look` is the appearance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whitening:
-    """Turns numbers that belong together into numbers of unit spread along their main directions.
+    """Turns numbers that belong together into such of unit spread along their main directions."""
 
-    Args:
-        centre: (D,) mean.
-        axes: (P, D) directions, divided by the spread along them.
-        rest: (2,) mean and spread of the logarithm of what the directions leave over.
-    """
-
-    centre: Array
-    axes: Array
-    rest: Array
+    centre: Array  # (D,) mean
+    axes: Array  # (P, D) directions, divided by the spread along them
+    rest: Array  # (2,) mean and spread of the logarithm of what the directions leave over
 
     def apply(self, values: NDArray[np.floating]) -> Floats:
         """(N, P + 1) of values (N, D): place along each direction, then how much is left over."""
-        apart = values.astype(np.float64) - self.centre
-        axes = self.axes.astype(np.float64)
+        apart, axes = values.astype(np.float64) - self.centre, self.axes.astype(np.float64)
         along = apart @ axes.T
         # The axes are divided by the spread along them: undo it to measure what they leave over.
         explained = np.sum((along / np.linalg.norm(axes, axis=1)) ** 2, axis=1)
         left = np.log(np.maximum(np.sum(apart**2, axis=1) - explained, SMALLEST))
-        rest = (left - self.rest[0]) / self.rest[1]
-        return np.concatenate([along, rest[:, None]], axis=1)
+        return np.column_stack([along, (left - self.rest[0]) / self.rest[1]])
 
     def fits(self, numbers: int) -> bool:
         """Whether the arrays fit each other, and values of so many numbers."""
@@ -67,20 +53,13 @@ class Whitening:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OodDetector:
-    """The fitted numbers behind the score.
-
-    Args:
-        appearance: Of the F appearance numbers, divided by `appearance_spread`, to Q directions.
-        appearance_spread: (F,) spread of each appearance number.
-        weights: (2 M,) of the M = P + 1 + Q + 1 whitened numbers, then of their squares.
-        bias: (1,) added to their sum.
-    """
+    """The fitted numbers behind the score."""
 
     embedding: Whitening
-    appearance: Whitening
-    appearance_spread: Array
-    weights: Array
-    bias: Array
+    appearance: Whitening  # of the F appearance numbers, divided by their spread, to Q directions
+    appearance_spread: Array  # (F,)
+    weights: Array  # (2 M,) of the M = P + 1 + Q + 1 whitened numbers, then of their squares
+    bias: Array  # (1,) added to their sum
 
     @property
     def width(self) -> int:
@@ -119,10 +98,9 @@ class OodDetector:
         numbers, (embedding, other) = len(APPEARANCE_NAMES), (found.embedding, found.appearance)
         shapes = (found.appearance_spread.shape, found.bias.shape) == ((numbers,), (1,))
         if not (shapes and embedding.fits(found.width) and other.fits(numbers)):
-            raise BundleError(
-                f"expected whitenings of an embedding and of {numbers} appearance numbers; "
-                f"got {embedding.axes.shape} and {other.axes.shape}"
-            )
+            expected = f"whitenings of an embedding and of {numbers} appearance numbers"
+            got = f"{embedding.axes.shape} and {other.axes.shape}"
+            raise BundleError(f"expected {expected}; got {got}")
         count = 2 * (len(embedding.axes) + len(other.axes) + 2)
         if found.weights.shape != (count,):
             raise BundleError(f"weights: expected {count} numbers; got {found.weights.shape}")
@@ -146,15 +124,11 @@ def input_concerns(
     blank: bool,
     colour_limit: float,
 ) -> list[Reason]:
-    """What speaks against answering for a slice, whatever the answer is.
-
-    Its colour, its modality (`OT` is of pictures converted from something, and claims nothing), and
-    its out-of-distribution score, where limits are fitted. A blank one is only that.
-    """
+    """What speaks against answering for a slice, whatever the answer; a blank one is only that."""
     if blank:
         return [Reason.BLANK_IMAGE]
     found = []
-    if slice_.modality not in (None, "MR", "OT"):
+    if slice_.modality not in (None, "MR", "OT"):  # OT is converted from something, claims nothing
         found.append(Reason.NOT_MR)
     if slice_.colour is not None and slice_.colour > colour_limit:
         found.append(Reason.COLOUR_PICTURE)

@@ -28,9 +28,7 @@ from slicewise.inference.study import with_ends_marked
 Input = str | os.PathLike[str] | bytes | NDArray[Any] | Slice
 Model = str | os.PathLike[str] | Bundle | Classifier | None
 
-BATCH = 8
-"""Slices in one forward pass: enough for throughput, little memory."""
-
+BATCH = 8  # slices in one forward pass: enough for throughput, little memory
 _EXPECTED = "expected a path, bytes, an array (H, W), a Slice, or a list of these"
 _loading = Lock()
 
@@ -43,17 +41,16 @@ def predict(
     tta: bool = False,
     threads: int = 1,
 ) -> Predictions:
-    """Answers for files, folders, zips, bytes, arrays and slices; research use only.
+    """Answers for inputs of any kind; research use only.
 
-    What cannot be read stands in `.errors` and never stops the others. A DICOM series or a NIfTI
-    volume also has an answer in `.studies`. DICOM files are grouped by series, and come after the
-    pictures beside them.
+    What cannot be read stands in `.errors` and never stops the others. DICOM files are grouped by
+    series, and come after the pictures beside them; `.studies` has the answers for whole series.
 
     Args:
         inputs: One input or a list: a path (file, folder, zip), bytes of a file, an array (H, W) of
             real numbers of any range in which larger is brighter, or a `Slice`.
-        bundle: Folder or zip of a model, a loaded `Bundle`, or a `Classifier`, which is quickest
-            for many calls; None for the model of the installation, which is loaded once.
+        bundle: Folder or zip of a model, a `Bundle`, or a `Classifier`, which is quickest for many
+            calls; None for the model of the installation, which is loaded once.
         threshold: Tumor threshold, 0 to 1, to use instead of the one of the model.
         tta: Average over mirrored and slightly turned views; six times the work.
         threads: Of one forward pass; those of a `Classifier` stay.
@@ -95,11 +92,7 @@ def answer_inputs(
     tta: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[SeriesAnswers | Failure]:
-    """Answer for every input, one series after the other; a bad input is a `Failure` among them.
-
-    Args:
-        inputs: Files, folders and zips of any kind, or open entries, as `read_inputs` takes them.
-    """
+    """Answer for what `read_inputs` takes, series by series; a bad input is a `Failure` there."""
     return _answered(read_inputs(inputs, limits), classifier, threshold, tta)
 
 
@@ -107,11 +100,9 @@ def answer_series(
     series: Series, classifier: Classifier, *, threshold: float | None = None, tta: bool = False
 ) -> SeriesAnswers:
     """Answer for the slices of one series."""
-    answers = [
-        answer
-        for batch in batched(series.slices, BATCH)
-        for answer in classifier.answers(batch, threshold=threshold, tta=tta)
-    ]
+    answers: list[Answer] = []
+    for batch in batched(series.slices, BATCH):
+        answers += classifier.answers(batch, threshold=threshold, tta=tta)
     return joined(series, answers, classifier, threshold=threshold)
 
 
@@ -136,10 +127,10 @@ def _answered(
     items: Iterable[Series | Failure], classifier: Classifier, threshold: float | None, tta: bool
 ) -> Iterator[SeriesAnswers | Failure]:
     for item in items:
-        if isinstance(item, Failure):
-            yield item
-        else:
+        if isinstance(item, Series):
             yield answer_series(item, classifier, threshold=threshold, tta=tta)
+        else:
+            yield item
 
 
 def _classifier(bundle: Model, threads: int) -> Classifier:
@@ -160,18 +151,11 @@ def _bundled(threads: int) -> Classifier:
 
 def _items_of(inputs: Any) -> Iterator[Series | Failure]:
     """All inputs as series; one of another kind is an error before anything is read."""
-    if isinstance(inputs, list | tuple):
-        given = [_given(one, f"[{i}]") for i, one in enumerate(inputs)]
-    else:
-        given = [_given(inputs, "")]
+    several = isinstance(inputs, list | tuple)
+    places = [(one, f"[{i}]") for i, one in enumerate(inputs)] if several else [(inputs, "")]
+    given: list[Any] = [_given(one, place) for one, place in places]
     runs = groupby(given, key=lambda one: isinstance(one, Slice))
-    return chain.from_iterable(_read(list(run)) for _, run in runs)
-
-
-def _read(run: list[Path | Entry | Slice]) -> Iterator[Series | Failure]:
-    """Inputs of one kind: arrays, or what has to be read."""
-    slices = [one for one in run if isinstance(one, Slice)]
-    return _checked(slices) if slices else read_inputs(o for o in run if not isinstance(o, Slice))
+    return chain.from_iterable((_checked if ready else read_inputs)(run) for ready, run in runs)
 
 
 def _given(one: Any, place: str) -> Path | Entry | Slice:
@@ -185,10 +169,9 @@ def _given(one: Any, place: str) -> Path | Entry | Slice:
     if not isinstance(pixels, np.ndarray):
         raise TypeError(f"{_EXPECTED}; got {type(pixels).__name__}")
     if pixels.ndim != 2:
-        raise TypeError(
-            f"{_EXPECTED}; got an array of shape {pixels.shape}. Of a volume (N, H, W) give "
-            "list(volume), of a colour picture one channel or its brightness"
-        )
+        hint = "list(volume), of a colour picture one channel or its brightness"
+        got = f"an array of shape {pixels.shape}. Of a volume (N, H, W) give {hint}"
+        raise TypeError(f"{_EXPECTED}; got {got}")
     masked = isinstance(pixels, np.ma.MaskedArray)
     if pixels.dtype.kind not in "iuf" or masked:
         kind = "a masked array" if masked else pixels.dtype

@@ -12,11 +12,8 @@ from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, t
 from slicewise.text import counted, printable
 
 DISCLAIMER = "Research use only. Not a medical device; not for diagnosis or patient care."
-_SHOWN = 40
-"""Rows of a long result that are shown."""
-
-_WIDEST = 48
-"""Characters of a name that are shown in a line."""
+_SHOWN = 40  # rows of a long result
+_WIDEST = 48  # characters of a name in a line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +45,7 @@ class Predictions(list[Prediction]):
     def __repr__(self) -> str:
         rows = [[cell[-_WIDEST:] for cell in row[:-1]] + [row[-1]] for row in self._rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([self._counts(), *lines, DISCLAIMER])
 
     def _repr_html_(self) -> str:
@@ -71,6 +65,5 @@ class Predictions(list[Prediction]):
             yield printable(failure.source), "error", "", "", printable(failure.error)
         for one in [*self.studies, *self][:_SHOWN]:
             yield one.cells()
-        hidden = len(self.studies) + len(self) - _SHOWN
-        if hidden > 0:
+        if (hidden := len(self.studies) + len(self) - _SHOWN) > 0:
             yield f"... {hidden:,} more", "", "", "", ""

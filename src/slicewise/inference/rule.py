@@ -36,9 +36,7 @@ class Conformal(_Fitted):
     """Split conformal prediction, one quantile a class (Vovk 2012; Sadinle et al. 2019)."""
 
     coverage: float = Field(gt=0, lt=1, description="Promised share of sets with the true class.")
-    smallest: dict[str, float] = Field(
-        description="By class: the smallest probability with which it stays in the set."
-    )
+    smallest: dict[str, float] = Field(description="By class: least probability in the set.")
 
 
 class Acceptance(_Fitted):
@@ -49,9 +47,7 @@ class Acceptance(_Fitted):
     target: float = Field(gt=0, lt=1, description="Wanted share of right answers among accepted.")
     accuracy: float = Field(ge=0, le=1, description="Reached where it was fitted.")
     coverage: float = Field(ge=0, le=1, description="Share of slices accepted there.")
-    unknown: float | None = Field(
-        None, ge=0, le=1, description="The same share with the class of each slice taken away."
-    )
+    unknown: float | None = Field(None, ge=0, le=1, description="Coverage, own class taken away.")
 
     @model_validator(mode="after")
     def _one_score(self) -> Acceptance:
@@ -82,9 +78,7 @@ class DecisionRule(Record):
 
     temperature: float | None = Field(None, gt=0, description="Logits are divided by it.")
     class_bias: dict[str, float] | None = Field(None, description="Added to that, by class.")
-    class_balance: float = Field(
-        0.0, ge=0, le=1, description="A class counted as its frequency to the power 1 minus this."
-    )
+    class_balance: float = Field(0.0, ge=0, le=1, description="Classes counted frequency^(1 - it).")
     operating_point: OperatingPoint | None = None
     fitted_on: str | None = Field(None, description="Which answers it was fitted on, in words.")
     conformal: Conformal | None = None
@@ -98,9 +92,8 @@ class DecisionRule(Record):
 
     def bias_of(self, classes: Sequence[str]) -> Floats | None:
         """(K,) biases in the order of `classes`; None where none were fitted."""
-        if self.class_bias is None:
-            return None
-        return np.array([self.class_bias[name] for name in classes])
+        bias = self.class_bias
+        return None if bias is None else np.array([bias[name] for name in classes])
 
 
 class StudyRules(Record):
@@ -119,6 +112,5 @@ STUDY_RULES = StudyRules(
 """Of new bundles, and of those of schema 1, which do not hold theirs.
 
 The ends of a series show the neck, the crown or the sides of the head, which no model learnt well.
-A tumor spans several neighbouring slices, a false alarm rarely does; a share of the series is the
-same stretch of the head in thin slices and thick.
+A tumor spans several neighbouring slices, however thin they are; a false alarm rarely does.
 """

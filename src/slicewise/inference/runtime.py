@@ -1,7 +1,7 @@
-"""ONNX Runtime, kept quiet: the one place that imports it and starts its sessions.
+"""ONNX Runtime: the one place that imports it and starts its sessions.
 
-Its published builds report to their maker, and leave an id of the machine in the home folder,
-unless this variable is set while it is first imported (`docs/Privacy.md` of ONNX Runtime).
+It reports to its maker, and leaves an id of the machine in the home folder, unless this variable is
+set while it is first imported (`docs/Privacy.md` of ONNX Runtime).
 """
 
 from __future__ import annotations

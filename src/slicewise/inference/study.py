@@ -20,7 +20,7 @@ from slicewise.inference.decision import (
     Verdict,
     decide,
 )
-from slicewise.inference.rule import DecisionRule, StudyRules
+from slicewise.inference.rule import StudyRules
 
 
 def study_prediction(
@@ -39,33 +39,46 @@ def study_prediction(
     answered = [p for p in predictions if p.decision is not Verdict.REJECT]
     middle = [predictions[i] for i in middle_of(predictions, study.end_share)]
     counting = [p for p in middle if p.decision is not Verdict.REJECT] or answered or predictions
-    label, tumor, scores = _pooled(counting, negative, threshold.value, study)
-    key = _key(counting, scores, study)
+    label, tumor, scores = _pooled(counting, info, threshold.value)
+    run = _strongest_run(scores, study)
+    best = np.argsort(-scores[run], kind="stable")[: study.key_slices]
+    key = [counting[run.start + int(i)] for i in sorted(best)]  # in the order of the series
     flagged = sum(p.tumor_flag is True for p in answered)
     flag = None if tumor is None or threshold.value is None else tumor >= threshold.value
-    if answered:
-        concerns = [Reason.SLICE_FLAGGED] if label == negative and flagged else []
-        decision, reasons = _decided(label, flag, key, concerns, negative, info.decision)
-    else:
-        decision, reasons = Verdict.REJECT, _reasons_of(predictions)
-    answer = StudyAnswer(
-        label=label,
-        tumor_probability=tumor,
-        slices_flagged=None if flag is None else flagged,
-        slices_total=len(predictions),
-        key_slices=[p.source for p in key],
-    )
-    reasons += threshold.reasons
-    bundle = predictions[0].bundle
+    decision, reasons = Verdict.REJECT, _reasons_of(predictions)
+    if answered:  # as strict as the decisions on the key slices
+        concerns, confidence = _reasons_of(key), min(p.confidence for p in key)
+        if label == negative and flagged:
+            concerns.append(Reason.SLICE_FLAGGED)
+        possible = sorted({label, *(n for p in key for n in p.prediction_set or [p.label])})
+        agrees = flag is None or flag == (label != negative)
+        decision, reasons = decide(info.decision, confidence, possible, concerns, agrees=agrees)
+        reasons = list(dict.fromkeys(reasons))
     return StudyPrediction(
-        series.source, series.plane, answer, threshold.value, decision, reasons, bundle
+        source=series.source,
+        plane=series.plane,
+        study=StudyAnswer(
+            label=label,
+            tumor_probability=tumor,
+            slices_flagged=None if flag is None else flagged,
+            slices_total=len(predictions),
+            key_slices=[p.source for p in key],
+        ),
+        threshold=threshold.value,
+        decision=decision,
+        reasons=[*reasons, *threshold.reasons],
+        bundle=predictions[0].bundle,
     )
 
 
 def with_ends_marked(predictions: Sequence[Prediction], end_share: float) -> list[Prediction]:
     """The answers for all slices of a series, those outside of `middle_of` left for review."""
-    middle = middle_of(predictions, end_share)
-    return [p if i in middle else _for_review(p) for i, p in enumerate(predictions)]
+    marked, middle = list(predictions), middle_of(predictions, end_share)
+    for i, one in enumerate(predictions):
+        if i not in middle and one.decision is not Verdict.REJECT:
+            reasons = [*one.reasons, Reason.END_OF_SERIES]
+            marked[i] = replace(one, decision=Verdict.REVIEW, reasons=reasons)
+    return marked
 
 
 def middle_of(predictions: Sequence[Prediction], end_share: float) -> range:
@@ -80,41 +93,24 @@ def middle_of(predictions: Sequence[Prediction], end_share: float) -> range:
     return range(first + end, stop - end)
 
 
-def _for_review(prediction: Prediction) -> Prediction:
-    if prediction.decision is Verdict.REJECT:
-        return prediction
-    reasons = [*prediction.reasons, Reason.END_OF_SERIES]
-    return replace(prediction, decision=Verdict.REVIEW, reasons=reasons)
-
-
 def _pooled(
-    counting: Sequence[Prediction],
-    negative_class: str | None,
-    threshold: float | None,
-    study: StudyRules,
+    counting: Sequence[Prediction], info: BundleInfo, threshold: float | None
 ) -> tuple[str, float | None, Floats]:
     """Label, tumor probability where there is one, and the score (N,) of each slice for it."""
-    classes = tuple(counting[0].probabilities)
+    classes, negative_class = tuple(counting[0].probabilities), info.task.negative_class
     table = np.array([[p.probabilities[name] for name in classes] for p in counting])
     if negative_class is None or threshold is None:
         best = int(table.mean(axis=0).argmax())
         return classes[best], None, table[:, best]
     negative = classes.index(negative_class)
     scores = 1.0 - table[:, negative]
-    tumor = float(scores[_strongest_run(scores, study)].mean())
+    tumor = float(scores[_strongest_run(scores, info.study)].mean())
     if tumor < threshold:
         return negative_class, tumor, scores
     means = table[scores >= threshold].mean(axis=0)
     means[negative] = -1.0
     best = int(means.argmax())
     return classes[best], tumor, table[:, best]
-
-
-def _key(counting: Sequence[Prediction], scores: Floats, study: StudyRules) -> list[Prediction]:
-    """The slices with the highest scores in the strongest run, in the order of the series."""
-    run = _strongest_run(scores, study)
-    best = np.argsort(-scores[run], kind="stable")[: study.key_slices]
-    return [counting[run.start + int(i)] for i in sorted(best)]
 
 
 def _strongest_run(scores: Floats, study: StudyRules) -> slice:
@@ -124,28 +120,6 @@ def _strongest_run(scores: Floats, study: StudyRules) -> slice:
     means = np.lib.stride_tricks.sliding_window_view(scores, width).mean(axis=1)
     start = int(means.argmax())
     return slice(start, start + width)
-
-
-def _decided(
-    label: str,
-    flag: bool | None,
-    key: Sequence[Prediction],
-    concerns: Sequence[Reason],
-    negative_class: str | None,
-    rule: DecisionRule,
-) -> tuple[Verdict, list[Reason]]:
-    """As strict as the decisions on the key slices."""
-    possible = {label, *(name for p in key for name in p.prediction_set or [p.label])}
-    verdict, reasons = decide(
-        label,
-        negative_class,
-        flag,
-        rule,
-        confidence=min(p.confidence for p in key),
-        possible=sorted(possible),
-        concerns=[*_reasons_of(key), *concerns],
-    )
-    return verdict, list(dict.fromkeys(reasons))
 
 
 def _reasons_of(predictions: Sequence[Prediction]) -> list[Reason]:

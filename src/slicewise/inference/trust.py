@@ -1,10 +1,6 @@
 """The trust score: how much closer an image is to training slices of its class than of another.
 
-Jiang et al., NeurIPS 2018. A network can be confident of a class whose training slices are no
-closer to the image than those of another class.
-
-A place is an embedding scaled to unit length, less the mean of the training slices, along their
-main directions, scaled to unit length again: distances between places are those of cosines.
+Jiang et al., NeurIPS 2018. Distances are between places, see `placed`: those of cosines.
 """
 
 from __future__ import annotations
@@ -20,11 +16,8 @@ from slicewise.errors import BundleError
 _SMALLEST_DISTANCE, _SMALLEST_LENGTH = 1e-6, 1e-9  # that are divided by
 _KINDS = {"centre": "f", "axes": "f", "places": "f", "classes": "i", "groups": "i", "rank": "i"}
 _STORED = {"centre": "f4", "axes": "f4", "places": "f2", "classes": "i2", "groups": "i4"}
-_ROWS = 256
-"""Embeddings that distances are computed for at a time: memory stays bounded."""
-
-_UNIT = 1e-2
-"""How much the length of a place may exceed 1: it is stored in 16 bits."""
+_ROWS = 256  # embeddings that distances are computed for at a time: memory stays bounded
+_UNIT = 1e-2  # how much the length of a place may exceed 1: it is stored in 16 bits
 
 
 def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> Floats:
@@ -45,25 +38,18 @@ def trust_scores(class_distances: ArrayLike, answered: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrustReference:
-    """Places of N training slices.
+    """Places of N training slices, sorted by class and then by group.
 
-    Args:
-        centre: (D,) mean of unit embeddings.
-        axes: (P, D) main directions.
-        places: (N, P) of unit length (0 where an embedding is like the mean), sorted by class and
-            then by group.
-        classes: (N,) index of the class of each.
-        groups: (N,) number of the leak-free group of each.
-        rank: (1,) to which nearest group of a class the distance is taken; of a class with fewer
-            groups, to its farthest.
+    The distance to a class is that to its group of rank, the nearest being 1; to its farthest group
+    where it has fewer.
     """
 
-    centre: Floats
-    axes: Floats
-    places: Floats
-    classes: Ints
-    groups: Ints
-    rank: Ints
+    centre: Floats  # (D,) mean of unit embeddings
+    axes: Floats  # (P, D) main directions
+    places: Floats  # (N, P) of unit length, 0 where an embedding is like the mean
+    classes: Ints  # (N,) index of the class of each
+    groups: Ints  # (N,) number of the leak-free group of each
+    rank: Ints  # (1,)
 
     @property
     def width(self) -> int:
@@ -75,7 +61,7 @@ class TrustReference:
         changed = (np.diff(self.classes) != 0) | (np.diff(self.groups) != 0)
         starts = np.concatenate([[0], np.flatnonzero(changed) + 1])
         parts = range(0, len(embeddings), _ROWS)
-        return np.concatenate([self._nearest(embeddings[i : i + _ROWS], starts) for i in parts])
+        return np.concatenate([self._ranked(embeddings[i : i + _ROWS], starts) for i in parts])
 
     def to_bytes(self) -> bytes:
         """Content of `trust.npz`."""
@@ -94,18 +80,17 @@ class TrustReference:
         found._require_consistent(classes)
         return found
 
-    def _nearest(self, embeddings: Array, starts: Ints) -> Floats:
-        """(M, K) of some embeddings; `starts` (G,) are the first rows of classes of groups."""
+    def _ranked(self, embeddings: Array, starts: Ints) -> Floats:
+        """(M, K) of some embeddings; `starts` (G,) are the first rows of groups of a class."""
         cosines = placed(embeddings, self.centre, self.axes) @ self.places.T
         apart = np.sqrt(np.maximum(2 - 2 * cosines, 0))
         nearest, owners = np.minimum.reduceat(apart, starts, axis=1), self.classes[starts]
-        columns = [nearest[:, owners == k] for k in range(int(self.classes.max()) + 1)]
-        return np.stack([self._ranked(column) for column in columns], axis=1)
-
-    def _ranked(self, nearest: Floats) -> Floats:
-        """(M,) of the distances (M, G) to the groups of one class."""
-        place = min(int(self.rank[0]), nearest.shape[1]) - 1
-        return np.asarray(np.partition(nearest, place, axis=1)[:, place])
+        columns = []
+        for k in range(int(self.classes.max()) + 1):
+            of_class = nearest[:, owners == k]
+            place = min(int(self.rank[0]), of_class.shape[1]) - 1
+            columns.append(np.partition(of_class, place, axis=1)[:, place])
+        return np.stack(columns, axis=1)
 
     def _require_consistent(self, classes: int) -> None:
         shapes = [array.shape for array in (self.centre, self.axes, self.places)]
@@ -114,23 +99,23 @@ class TrustReference:
         )
         rows = (len(self.places),) if fitting else None
         if not self.classes.shape == self.groups.shape == rows:
-            raise BundleError(
-                "expected places along the axes of embeddings, each with a class and a group; "
-                f"got {shapes}, {self.classes.shape}, {self.groups.shape}"
-            )
+            expected = "places along the axes of embeddings, each with a class and a group"
+            got = f"{shapes}, {self.classes.shape}, {self.groups.shape}"
+            raise BundleError(f"expected {expected}; got {got}")
         if not (np.linalg.norm(self.places, axis=1) <= 1 + _UNIT).all():
             raise BundleError("places: expected length 1 or less; got others")
         if self.rank.shape != (1,) or self.rank[0] < 1:
             raise BundleError("rank: expected one number of 1 or more")
-        known, order = np.unique(self.classes).tolist(), np.lexsort((self.groups, self.classes))
+        known = np.unique(self.classes).tolist()
         if known != list(range(classes)):
             raise BundleError(f"expected slices of each of {classes} classes; got {known}")
+        order = np.lexsort((self.groups, self.classes))
         if not np.array_equal(order, np.arange(order.size)):
             raise BundleError("expected slices by class and group; got others")
 
 
 def placed(embeddings: Array, centre: Floats, axes: Floats) -> Floats:
-    """(N, P) places of embeddings (N, D)."""
+    """(N, P) places of embeddings (N, D), along `axes` (P, D) from the mean: all of unit length."""
     return unit((unit(embeddings) - centre) @ axes.T)
 
 

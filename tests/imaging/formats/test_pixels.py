@@ -3,7 +3,20 @@ import pytest
 from PIL import Image
 
 from slicewise.errors import InputError
-from slicewise.imaging.formats.pixels import fill_non_finite, luminance, require_finite
+from slicewise.imaging.formats.pixels import (
+    LookupTable,
+    fill_non_finite,
+    fill_padding,
+    invert,
+    invert_window,
+    is_padding,
+    linear_window,
+    luminance,
+    require_finite,
+    rescale,
+    stored_range,
+)
+from slicewise.imaging.slice import Window
 
 
 def test_luminance_is_pillows():
@@ -28,3 +41,72 @@ def test_non_finite_becomes_the_darkest():
 def test_nothing_finite_is_refused():
     with pytest.raises(InputError, match="finite voxels"):
         fill_non_finite(np.full(3, np.nan, np.float32))
+
+
+def shown(value, window):
+    """The linear function of PS3.3 C.11.2.1.2."""
+    return (value - (window.center - 0.5)) / (window.width - 1) + 0.5
+
+
+def test_rescale_is_slope_times_value_plus_intercept():
+    np.testing.assert_allclose(rescale(np.array([0, 10]), 2.5, -7.0), [-7.0, 18.0])
+
+
+def test_rescale_by_one_keeps_integers():
+    assert rescale(np.array([1, 2], np.uint16), 1.0, 0.0).dtype == np.uint16
+
+
+def test_zero_slope_is_refused():
+    with pytest.raises(InputError, match=r"Rescale Slope \(0028,1053\)"):
+        rescale(np.array([1]), 0.0, 3.0)
+
+
+def test_stored_range():
+    assert stored_range(12, signed=False) == (0, 4095)
+    assert stored_range(16, signed=True) == (-32768, 32767)
+
+
+def test_inversion_swaps_the_ends_of_the_range():
+    np.testing.assert_array_equal(
+        invert(np.array([0, 1, 4095], np.uint16), 0, 4095), [4095, 4094, 0]
+    )
+
+
+def test_inverted_window_shows_the_same_picture():
+    window, value = Window(600.0, 300.0), 517.0
+    inverted = float(invert(np.array([value]), 0, 4095)[0])
+    assert shown(inverted, invert_window(window, 0, 4095)) == pytest.approx(
+        1 - shown(value, window)
+    )
+
+
+def test_exact_window_is_rewritten_to_the_same_line():
+    window = linear_window(50.0, 100.0, "LINEAR_EXACT")
+    assert shown(20.0, window) == pytest.approx((20 - 50) / 100 + 0.5)
+
+
+def test_window_without_width_is_none():
+    assert linear_window(50.0, 0.0, "LINEAR") is None
+    assert linear_window(50.0, 1.0, "LINEAR") == Window(50.0, 1.0)
+
+
+def test_padding_range_may_run_either_way():
+    stored = np.array([-5, -4, -3, 0])
+    assert is_padding(stored, -5, -4).tolist() == [True, True, False, False]
+    assert is_padding(stored, -4, -5).tolist() == [True, True, False, False]
+    assert is_padding(stored, -5, None).tolist() == [True, False, False, False]
+
+
+def test_padding_becomes_the_smallest_real_value():
+    values, padding = np.array([9, 3, 5]), np.array([True, False, False])
+    assert fill_padding(values, padding).tolist() == [3, 3, 5]
+
+
+def test_nothing_but_padding_is_left():
+    values = np.array([9, 9])
+    assert fill_padding(values, np.array([True, True])).tolist() == [9, 9]
+
+
+def test_lookup_table_holds_its_ends():
+    table = LookupTable(10, np.array([100, 200, 300]))
+    assert table.apply(np.array([-5, 10, 11, 99])).tolist() == [100, 100, 200, 300]

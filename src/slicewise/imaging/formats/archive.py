@@ -65,7 +65,6 @@ def _check_directory(stream: BinaryIO, limits: Limits) -> None:
     count = int.from_bytes(tail[at + 10 : at + 12], "little")
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     _check_count(max(count, directory // _BYTES_PER_RECORD), limits)
-    stream.seek(0)
 
 
 def _check_count(count: int, limits: Limits) -> None:
@@ -77,28 +76,22 @@ def _check_expansion(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
     """Refuse by the declared sizes; reading never goes past what a member declares."""
     _check_count(len(infos), limits)
     expanded = sum(info.file_size for info in infos)
-    if expanded > limits.max_zip_bytes:
-        raise LimitError(
-            f"expected a zip of at most {limits.max_zip_bytes:,} expanded bytes, got {expanded:,}"
-        )
+    if expanded > (most := limits.max_zip_bytes):
+        raise LimitError(f"expected a zip of at most {most:,} expanded bytes, got {expanded:,}")
     limits.check_expansion(expanded, sum(info.compress_size for info in infos))
 
 
 def _member(
     opened: zipfile.ZipFile, info: zipfile.ZipInfo, archive: str, limits: Limits
 ) -> Entry | Failure:
-    source = f"{archive}!{_shown(info.filename)}"
+    # A name may hold whatever its maker liked: it is shown so that it can be printed anywhere.
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in info.filename)
+    source = f"{archive}!{shown.replace('!', '_').replace('#', '_')[-_LONGEST_SHOWN:]}"
     try:
         _check_member(info, limits)
     except InputError as error:
         return Failure(source, str(error))
     return Entry(source, info.file_size, lambda: _expand(opened, info, limits), is_member=True)
-
-
-def _shown(name: str) -> str:
-    """A member's name as it can be printed anywhere: it may hold whatever its maker liked."""
-    visible = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-    return visible.replace("!", "_").replace("#", "_")[-_LONGEST_SHOWN:]
 
 
 def _check_member(info: zipfile.ZipInfo, limits: Limits) -> None:

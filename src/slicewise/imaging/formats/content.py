@@ -25,7 +25,7 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"PK\x03\x04", "ZIP"),
     (b"PK\x05\x06", "ZIP"),
 )
-_GZIP = b"\x1f\x8b"
+_BMP_HEADER_SIZES = frozenset(n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _VALUE_REPRESENTATIONS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL UN US OB".split())
 
 
@@ -49,9 +49,6 @@ def content_of(head: bytes) -> Content | None:
     return "NIFTI" if _is_nifti(_inflated(head)) else None
 
 
-_BMP_HEADER_SIZES = frozenset(n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124))
-
-
 def has_preamble(head: bytes) -> bool:
     """Whether a file starts as PS3.10 says: 128 bytes of preamble, then DICM."""
     return head[128:132] == b"DICM"
@@ -59,7 +56,7 @@ def has_preamble(head: bytes) -> bool:
 
 def is_gzip(head: bytes) -> bool:
     """Whether a file is compressed with gzip."""
-    return head.startswith(_GZIP)
+    return head.startswith(b"\x1f\x8b")
 
 
 def looks_like_text(head: bytes) -> bool:
@@ -83,15 +80,13 @@ def unknown_content(head: bytes) -> UnsupportedImageError:
 
 def _is_bare_dataset(head: bytes) -> bool:
     """Whether the bytes start with an element of group 0002 or 0008, with no preamble before it."""
-    if len(head) < 16:
+    explicit = head[4:6] in _VALUE_REPRESENTATIONS
+    if len(head) < 16 or head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
         return False
-    if head[:2] in (b"\x02\x00", b"\x08\x00"):
-        length = int.from_bytes(head[4:8], "little")
-        implicit = head[3] < 0x20 and length < len(head)
-        return head[4:6] in _VALUE_REPRESENTATIONS or (
-            implicit and _second_group(head, length) >= 0
-        )
-    return head[:2] == b"\x00\x08" and head[4:6] in _VALUE_REPRESENTATIONS
+    if explicit or head[:2] == b"\x00\x08":  # what is big-endian is explicit
+        return explicit
+    length = int.from_bytes(head[4:8], "little")
+    return head[3] < 0x20 and length < len(head) and _second_group(head, length) >= 0
 
 
 def _second_group(head: bytes, length: int) -> int:

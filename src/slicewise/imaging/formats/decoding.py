@@ -28,7 +28,11 @@ def quiet() -> Iterator[None]:
     global _decoding_now
     with _lock:
         if not _decoding_now:
-            _silence()
+            _changed.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)(\.|$)")
+            logger = logging.getLogger("pydicom")
+            _changed.callback(setattr, logger, "propagate", logger.propagate)
+            logger.propagate = False
         _decoding_now += 1
     try:
         yield
@@ -39,25 +43,13 @@ def quiet() -> Iterator[None]:
                 _changed.close()
 
 
-def _silence() -> None:
-    _changed.enter_context(warnings.catch_warnings())
-    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)(\.|$)")
-    logger = logging.getLogger("pydicom")
-    _changed.callback(setattr, logger, "propagate", logger.propagate)
-    logger.propagate = False
-
-
 @contextmanager
 def decoding(what: str) -> Iterator[None]:
-    """Report any failure of a third-party decoder as an `InputError`.
+    """Report any failure of a third-party decoder as an `InputError`; no memory as a `LimitError`.
 
     Nothing but the call of the decoder stands inside, so that a fault of our own is never told as
     a broken file. Decoders raise whatever their innermost parser happened to raise, so everything
     is caught. Their words are left out: they may quote header values, and those may name a patient.
-
-    Raises:
-        InputError: The decoder failed.
-        LimitError: It ran out of memory.
     """
     try:
         yield
@@ -66,10 +58,8 @@ def decoding(what: str) -> Iterator[None]:
     except MemoryError as error:
         raise LimitError(_NO_MEMORY) from error
     except Exception as error:
-        kind = type(error).__name__
-        raise InputError(
-            f"expected a readable {what}, got broken or truncated data ({kind})"
-        ) from error
+        got = f"broken or truncated data ({type(error).__name__})"
+        raise InputError(f"expected a readable {what}, got {got}") from error
 
 
 @contextmanager

@@ -6,25 +6,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 
 from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
@@ -38,20 +24,18 @@ from slicewise.imaging.formats.dicom_frame import (
     text_in,
     value_of,
 )
-from slicewise.imaging.formats.modality import (
+from slicewise.imaging.formats.pixels import (
     Values,
+    colour_difference,
+    eight_bits,
     fill_padding,
     invert,
     invert_window,
     is_padding,
-    rescale,
-    stored_range,
-)
-from slicewise.imaging.formats.pixels import (
-    colour_difference,
-    eight_bits,
     luminance,
     require_finite,
+    rescale,
+    stored_range,
 )
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice, Window
@@ -62,41 +46,29 @@ PHANTOM_MANUFACTURER = "SliceWise phantom"
 # One decoder for each syntax: others would be tried after it, and some of those end the process on
 # broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
 _DECODERS = {
-    RLELossless: "pydicom",
-    **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit), "pillow"),
-    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
-    **dict.fromkeys((JPEG2000Lossless, JPEG2000), "pylibjpeg"),
-    **dict.fromkeys((HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
-    **dict.fromkeys((JPEGLossless, JPEGLosslessSV1), "gdcm"),
+    uid.RLELossless: "pydicom",
+    **dict.fromkeys((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), "pylibjpeg"),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), "pylibjpeg"),
+    **dict.fromkeys((uid.JPEGLossless, uid.JPEGLosslessSV1), "gdcm"),
 }
 _ANNOTATION_PREFIX = "slicewise:"
 _HEADER_TAGS = [
-    "SeriesInstanceUID",
-    "SOPInstanceUID",
-    "InstanceNumber",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SpecificCharacterSet",
+    *("SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"),
+    *("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet"),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class DicomHeader:
-    """What grouping needs of a file before its pixels are decoded.
+    """What grouping needs of a file before its pixels are decoded; None where it does not say."""
 
-    Args:
-        series_uid: Series Instance UID (0020,000E), None where there is none.
-        instance_uid: SOP Instance UID (0008,0018), None where there is none.
-        instance_number: Instance Number (0020,0013), None where there is none.
-        pixels: How many pixels they hold together.
-    """
-
-    series_uid: str | None
-    instance_uid: str | None
-    instance_number: int | None
+    series_uid: str | None  # Series Instance UID (0020,000E)
+    instance_uid: str | None  # SOP Instance UID (0008,0018)
+    instance_number: int | None  # Instance Number (0020,0013)
     frames: int
-    pixels: int
+    pixels: int  # of all frames together
 
 
 @quiet()
@@ -107,13 +79,12 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
         InputError: It is broken, too small or too large, or has no image attributes.
     """
     dataset = load_header(stream, limits, _HEADER_TAGS)
-    instance = number_in(dataset, "InstanceNumber")
-    frames = frame_count(dataset)
+    number, frames = number_in(dataset, "InstanceNumber"), frame_count(dataset)
     rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
     return DicomHeader(
         series_uid=text_in(dataset, "SeriesInstanceUID"),
         instance_uid=text_in(dataset, "SOPInstanceUID"),
-        instance_number=None if instance is None else int(instance),
+        instance_number=None if number is None else int(number),
         frames=frames,
         pixels=frames * rows * columns,
     )
@@ -190,7 +161,13 @@ def _modality_pixels(
         low, high = float(ends[0]), float(ends[1])
         values = invert(values, low, high)
         window = None if window is None else invert_window(window, low, high)
-    return fill_padding(values, _padding(dataset, stored)), window
+    value, limit = (number_in(dataset, f"PixelPadding{part}") for part in ("Value", "RangeLimit"))
+    return fill_padding(values, is_padding(stored, value, limit)), window
+
+
+def _modality(frame: FrameHeader, stored: Values) -> Values:
+    table = frame.modality_lut()
+    return rescale(stored, *frame.rescale()) if table is None else table.apply(stored)
 
 
 def _colour(dataset: Dataset, stored: Values) -> float | None:
@@ -206,11 +183,6 @@ def _colour(dataset: Dataset, stored: Values) -> float | None:
     return colour_difference(Image.fromarray(eight_bits(stored, top)))
 
 
-def _modality(frame: FrameHeader, stored: Values) -> Values:
-    table = frame.modality_lut()
-    return rescale(stored, *frame.rescale()) if table is None else table.apply(stored)
-
-
 def _stored_range(dataset: Dataset, stored: Values) -> Values:
     """The two ends of the stored range; for float pixels, which have none, those found."""
     if stored.dtype.kind == "f":
@@ -219,20 +191,10 @@ def _stored_range(dataset: Dataset, stored: Values) -> Values:
     return np.array(stored_range(count_in(dataset, "BitsStored"), signed))
 
 
-def _padding(dataset: Dataset, stored: Values) -> NDArray[np.bool_]:
-    value, limit = (
-        number_in(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
-    )
-    if value is None:
-        return np.zeros(stored.shape, dtype=np.bool_)
-    return is_padding(stored, int(value), None if limit is None else int(limit))
-
-
 def _annotations(dataset: Dataset) -> dict[str, str]:
     comment = text_in(dataset, "ImageComments") or ""
-    if text_in(dataset, "Manufacturer") != PHANTOM_MANUFACTURER:
-        return {}
-    if not comment.startswith(_ANNOTATION_PREFIX):
+    ours = text_in(dataset, "Manufacturer") == PHANTOM_MANUFACTURER
+    if not (ours and comment.startswith(_ANNOTATION_PREFIX)):
         return {}
     pairs = (part.partition("=") for part in comment[len(_ANNOTATION_PREFIX) :].split(";"))
     return {key.strip(): value.strip() for key, mark, value in pairs if mark}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
@@ -18,43 +18,34 @@ from pydicom.tag import Tag
 
 from slicewise.errors import InputError
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.modality import LookupTable, linear_window
-from slicewise.imaging.slice import Window
+from slicewise.imaging.formats.pixels import LookupTable, linear_window
+from slicewise.imaging.slice import Orientation, Position, Window
 
-Orientation = tuple[float, float, float, float, float, float]
-Triple = tuple[float, float, float]
 _UNIT_TOLERANCE = 0.05
 
 
 class FrameHeader:
-    """The attributes of one frame, looked up per frame, then shared, then at the top.
-
-    Args:
-        dataset: The data set, pixels not needed.
-    """
+    """The attributes of one frame, looked up per frame, then shared, then at the top."""
 
     def __init__(self, dataset: Dataset, index: int) -> None:
         self._dataset = dataset
-        groups = _item(value_of(dataset, "PerFrameFunctionalGroupsSequence"), index)
+        own = _item(value_of(dataset, "PerFrameFunctionalGroupsSequence"), index)
         shared = _item(value_of(dataset, "SharedFunctionalGroupsSequence"), 0)
-        self._groups = [group for group in (groups, shared) if group is not None]
-        several = frame_count(dataset) > 1
-        self._top_is_mine = not several
+        self._groups = [group for group in (own, shared) if group is not None]
 
-    def position(self) -> Triple | None:
-        """Image Position (Patient) (0020,0032), mm."""
-        top = self._dataset if self._top_is_mine else None
-        group = self._macro("PlanePositionSequence") or top
-        values = None if group is None else numbers(value_of(group, "ImagePositionPatient"), 3)
-        return None if values is None else (values[0], values[1], values[2])
+    def position(self) -> Position | None:
+        """Image Position (Patient) (0020,0032), mm; one at the top is not of several frames."""
+        group = self._macro("PlanePositionSequence")
+        if not group and frame_count(self._dataset) > 1:
+            return None
+        values = numbers(value_of(group or self._dataset, "ImagePositionPatient"), 3)
+        return cast(Position | None, values)
 
     def orientation(self) -> Orientation | None:
         """Image Orientation (Patient) (0020,0037), None where it is no pair of unit vectors."""
         group = self._holder("PlaneOrientationSequence")
         values = numbers(value_of(group, "ImageOrientationPatient"), 6)
-        if values is None or not _is_orientation(values):
-            return None
-        return (values[0], values[1], values[2], values[3], values[4], values[5])
+        return None if values is None or not _is_orientation(values) else cast(Orientation, values)
 
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Pixel Spacing (0028,0030): between rows, between columns; mm."""
@@ -134,7 +125,9 @@ def text_in(dataset: Dataset, keyword: str) -> str | None:
 
 def number_in(dataset: Dataset, keyword: str) -> float | None:
     """The first number of an attribute; None where there is none or it is not finite."""
-    return number(value_of(dataset, keyword))
+    value = value_of(dataset, keyword)
+    first = numbers(list(value)[:1] if _is_list(value) else value, 1)
+    return None if first is None else first[0]
 
 
 def count_in(dataset: Dataset, keyword: str) -> int:
@@ -155,12 +148,6 @@ def frame_count(dataset: Dataset) -> int:
     return 1 if count is None else int(count)
 
 
-def number(value: Any) -> float | None:
-    """The first of a DICOM value's numbers, None where there is none or it is not finite."""
-    first = numbers(value, 1) if not _is_list(value) else numbers(list(value)[:1], 1)
-    return None if first is None else first[0]
-
-
 def numbers(value: Any, length: int) -> tuple[float, ...] | None:
     """A DICOM value as exactly so many finite numbers, None where it is not."""
     parts = list(value) if _is_list(value) else [value]
@@ -178,10 +165,8 @@ def _is_list(value: Any) -> bool:
 
 
 def _item(sequence: Any, index: int) -> Dataset | None:
-    if not isinstance(sequence, Sequence) or not 0 <= index < len(sequence):
-        return None
-    item: Dataset = sequence[index]
-    return item
+    there = isinstance(sequence, Sequence) and 0 <= index < len(sequence)
+    return cast(Dataset, sequence[index]) if there else None
 
 
 def _is_orientation(values: tuple[float, ...]) -> bool:

@@ -17,10 +17,7 @@ from slicewise.imaging.formats.content import is_gzip
 from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.pixels import fill_non_finite
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.slice import Slice
-
-Triple = tuple[float, float, float]
-Orientation = tuple[float, float, float, float, float, float]
+from slicewise.imaging.slice import Orientation, Position, Slice
 
 _orientations: Any = nibabel.orientations  # only some of nibabel is annotated
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS, DICOM's is LPS
@@ -57,9 +54,9 @@ def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
     packed = is_gzip(stream.read(2))
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    if not packed:
-        return stream, size
-    return cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST
+    return (
+        (cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST) if packed else (stream, size)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +72,7 @@ class _Grid:
     orientation: NDArray[Any]
     affine: NDArray[Any] | None
 
+    @property
     def turned_shape(self) -> tuple[int, int, int]:
         """Extent along right, anterior, superior."""
         turned = dict(zip(self.orientation[:, 0].astype(int), self.shape, strict=True))
@@ -94,12 +92,7 @@ def _grid(header: Any) -> _Grid:
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """A shape as three axes; a flat image is one slice.
-
-    Raises:
-        UnsupportedImageError: There is more than one volume, or fewer than two axes.
-        InputError: An axis is empty.
-    """
+    """A shape as three axes; a flat image is one slice, several volumes are an error."""
     sizes = [int(size) for size in shape]
     if any(size < 1 for size in sizes) or len(sizes) < 2:
         raise InputError(f"expected two or three NIfTI axes, got the shape {tuple(sizes)}")
@@ -114,30 +107,29 @@ def _load(stream: BinaryIO, available: int, limits: Limits) -> Any:
     Args:
         available: The most bytes that the stream can hold, so that a lie is told without reading.
     """
-    head = _read(stream, _NIFTI2_BYTES)
+    with decoding("NIfTI file"):
+        head = stream.read(_NIFTI2_BYTES)
     kind = _image_class(head)
     with decoding("NIfTI header"):
         header = kind.header_class.from_fileobj(io.BytesIO(head), check=True)
         voxel_kind = header.get_data_dtype().kind
     if voxel_kind not in "iuf":
         raise UnsupportedImageError("expected real voxels, got colour or complex ones")
-    columns, rows, count = _grid(header).turned_shape()
+    columns, rows, count = _grid(header).turned_shape
     limits.check_image(rows, columns, count)
     voxel_bytes = int(header["bitpix"]) // 8 * rows * columns * count
     with decoding("NIfTI header"):
         wanted = int(header.get_data_offset()) + voxel_bytes
     limits.check_bytes(wanted)
-    data = head + _read(stream, max(0, wanted - len(head))) if wanted <= available else b""
+    data = b""
+    if wanted <= available:
+        with decoding("NIfTI file"):
+            data = head + stream.read(max(0, wanted - len(head)))
     if len(data) < wanted:
         got = len(data) or f"at most {available:,}"
         raise InputError(f"expected {wanted:,} bytes of NIfTI, got {got} (truncated)")
     with decoding("NIfTI volume"):
         return kind.from_bytes(data)
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    with decoding("NIfTI file"):
-        return stream.read(size)
 
 
 def _image_class(head: bytes) -> Any:
@@ -161,7 +153,7 @@ def _slice(voxels: Array, index: int, source: str, affine: NDArray[Any] | None) 
     return Slice(
         pixels,
         source,
-        position_mm=cast(Triple, tuple(position.tolist())),
+        position_mm=cast(Position, tuple(position.tolist())),
         orientation=cast(Orientation, tuple(float(part) for part in cosines)),
         pixel_spacing_mm=(row_mm, column_mm),
     )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from itertools import count
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
-from slicewise.imaging.formats.pixels import colour_difference, require_finite
+from slicewise.imaging.formats.pixels import Values, colour_difference, require_finite
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice
 
@@ -21,13 +20,7 @@ Picture = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
 ANNOTATION_PREFIX = "slicewise:"
 """How the keys of PNG text begin that become annotations."""
 
-_PLUGINS: dict[Picture, str] = {
-    "PNG": "PIL.PngImagePlugin",
-    "JPEG": "PIL.JpegImagePlugin",
-    "TIFF": "PIL.TiffImagePlugin",
-    "BMP": "PIL.BmpImagePlugin",
-    "WEBP": "PIL.WebPImagePlugin",
-}
+_PLUGINS = {"PNG": "Png", "JPEG": "Jpeg", "TIFF": "Tiff", "BMP": "Bmp", "WEBP": "WebP"}
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 254, 258, 262, 339
 
@@ -48,8 +41,7 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
         pages = _tiff_pages(image, limits) if kind == "TIFF" else [_only_page(image, limits)]
         if not pages:
             raise UnsupportedImageError("expected a full-resolution page, got only thumbnails")
-        colour = _colour(image)
-        notes = _annotations(image)
+        colour, notes = _colour(image), _annotations(image)
         names = [source] if len(pages) == 1 else [f"{source}#{i}" for i in range(len(pages))]
         return [
             Slice(require_finite(page), name, colour=colour, annotations=dict(notes))
@@ -58,7 +50,7 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
 
 
 def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
-    import_module(_PLUGINS[kind])  # Pillow would import every plugin it has to find a rare one
+    import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")  # Pillow would import all to find a rare one
     with decoding(f"{kind} picture"):
         try:
             return Image.open(stream, formats=(kind,))
@@ -66,7 +58,7 @@ def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
             raise LimitError("expected a picture of bounded size, got a larger one") from error
 
 
-def _only_page(image: Image.Image, limits: Limits) -> NDArray[Any]:
+def _only_page(image: Image.Image, limits: Limits) -> Values:
     limits.check_image(image.height, image.width)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format in ("PNG", "WEBP"):
@@ -74,8 +66,8 @@ def _only_page(image: Image.Image, limits: Limits) -> NDArray[Any]:
     return _grey(image)
 
 
-def _tiff_pages(image: Image.Image, limits: Limits) -> list[NDArray[Any]]:
-    pages: list[NDArray[Any]] = []
+def _tiff_pages(image: Image.Image, limits: Limits) -> list[Values]:
+    pages: list[Values] = []
     total = 0
     for index in count():
         if not _found(image, index):
@@ -106,13 +98,15 @@ def _load(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _grey(image: Image.Image) -> NDArray[Any]:
+def _grey(image: Image.Image) -> Values:
     """(H, W) brightness of the current page; larger is brighter."""
     if image.mode in _DEEP_MODES:
         return _deep(image)
     _load(image)
-    if image.has_transparency_data:
-        image = _on_black(image)
+    if image.has_transparency_data:  # laid on black
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size)
+        image.paste(rgba, mask=rgba.getchannel("A"))
     elif image.mode == "P":
         image = image.convert("RGB")
     return np.asarray(image if image.mode == "L" else image.convert("L"))
@@ -125,7 +119,7 @@ def _colour(image: Image.Image) -> float | None:
     return colour_difference(image.convert("RGB"))
 
 
-def _deep(image: Image.Image) -> NDArray[Any]:
+def _deep(image: Image.Image) -> Values:
     """(H, W) values of a page of more than 8 bits, which Pillow's own conversion would clip."""
     top = _white_is_zero(image)
     _load(image)
@@ -134,11 +128,7 @@ def _deep(image: Image.Image) -> NDArray[Any]:
 
 
 def _white_is_zero(image: Image.Image) -> int | None:
-    """Largest value of a TIFF page whose zero is white, None where zero is black.
-
-    Raises:
-        UnsupportedImageError: The values are not unsigned integers, so there is no largest one.
-    """
+    """Largest value of a TIFF page whose zero is white, None where zero is black."""
     if image.format != "TIFF" or _tag(image, _TIFF_PHOTOMETRIC, 1) != 0:
         return None
     if _tag(image, _TIFF_SAMPLE_FORMAT, 1) != 1:
@@ -147,19 +137,11 @@ def _white_is_zero(image: Image.Image) -> int | None:
 
 
 def _tag(image: Image.Image, tag: int, default: int) -> int:
-    # Only Pillow's TIFF images have tags, and only those come here.
     value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]  # TIFF images have it
     first = value[0] if isinstance(value, tuple) and value else value
     if not isinstance(first, int):
         raise InputError(f"expected a whole number in TIFF tag {tag}, got another value")
     return first
-
-
-def _on_black(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    canvas = Image.new("RGB", image.size)
-    canvas.paste(rgba, mask=rgba.getchannel("A"))
-    return canvas
 
 
 def _annotations(image: Image.Image) -> dict[str, str]:

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from slicewise.explain.colormap import COLORMAPS
-from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
+from slicewise.explain.overlay import COLORMAPS, DEFAULT_STYLE, OverlayStyle
 from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload

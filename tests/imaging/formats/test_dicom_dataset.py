@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from builders_imaging import picture_bytes, ramp
-from slicewise.imaging.formats.codestream import Declaration, declaration
+from slicewise.imaging.formats.dicom_dataset import Declaration, declaration
 
 
 @pytest.mark.parametrize(
