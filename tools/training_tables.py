@@ -24,8 +24,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image
 
-from slicewise.data.build.build import clustered
-from slicewise.data.build.collection import collect
+from slicewise.data.build.build import clustered, collect
 from slicewise.data.build.config import read_build_config
 from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import deal, homes
