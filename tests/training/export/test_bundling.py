@@ -23,8 +23,7 @@ from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import STUDY_RULES
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import ModelConfig
+from slicewise.training.config import BundleConfig, ModelConfig
 from slicewise.training.data.dataset import load_slices, load_split
 from slicewise.training.export.bundling import draft, exported, make_product, seen_fingerprints
 from slicewise.training.export.decision_fit import fit_decision

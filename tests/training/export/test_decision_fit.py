@@ -19,7 +19,7 @@ from slicewise.fitting.operating_point import (
 from slicewise.inference.decision import Reason, probabilities_of, threshold_of
 from slicewise.inference.rule import DecisionRule
 from slicewise.predictions.table import PredictionTable
-from slicewise.training.bundle_config import BundleConfig
+from slicewise.training.config import BundleConfig
 from slicewise.training.export.decision_fit import fit_decision
 
 

@@ -51,8 +51,7 @@ from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.stats.intervals import share_of
 from slicewise.text import cell_text
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import RunConfig
+from slicewise.training.config import BundleConfig, RunConfig
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.loop.checks import BUNDLE
 from slicewise.training.loop.train import EVALUATION, METRICS_NAME

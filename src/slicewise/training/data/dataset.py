@@ -90,9 +90,8 @@ class DecodedSlices:
 
 def load_split(config: RunConfig, manifest: Manifest, split: str) -> DecodedSlices:
     """The slices of one split of a run, decoded or from its cache; see `load_slices`."""
-    cache = config.data.pixels(config.runs)
-    workers = config.trainer.workers
-    return load_slices(manifest.subset(split), config.preprocessing, cache, workers)
+    rows, workers = manifest.subset(split), config.trainer.workers
+    return load_slices(rows, config.preprocessing, config.cache, workers)
 
 
 def load_slices(

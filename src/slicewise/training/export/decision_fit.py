@@ -17,7 +17,7 @@ from slicewise.fitting.operating_point import (
 )
 from slicewise.inference.rule import DecisionRule, OperatingPoint
 from slicewise.predictions.table import PredictionTable
-from slicewise.training.bundle_config import BundleConfig, OperatingPointConfig
+from slicewise.training.config import BundleConfig, OperatingPointConfig
 from slicewise.training.loop.log import announce
 
 Fitted = TypeVar("Fitted")

@@ -23,7 +23,7 @@ from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
 from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
-from slicewise.training.bundle_config import RefusalConfig
+from slicewise.training.config import RefusalConfig
 from slicewise.training.data.dataset import DecodedSlices, Images, in_parallel
 
 BATCH = 32

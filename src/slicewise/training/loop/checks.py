@@ -55,7 +55,7 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         device_and_precision(config.trainer)
         if config.loss.region and config.data.boxes is not None:
             read_boxes(config.data.boxes)
-        for folder in (*parts, config.data.pixels(config.runs)):
+        for folder in (*parts, config.cache):
             _require_writable(folder)
 
 

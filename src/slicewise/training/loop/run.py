@@ -82,8 +82,8 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
         slices = load_split(config, manifest, name)
         regions = None
         if name == "train" and config.loss.region:
-            cache = config.data.pixels(config.runs)
-            regions = load_regions(slices, task, config.preprocessing, config.data.boxes, cache)
+            spec, boxes = config.preprocessing, config.data.boxes
+            regions = load_regions(slices, task, spec, boxes, config.cache)
         splits[name] = SplitData(slices.manifest, slices.images, possible, regions)
     counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
     announce(f"slices: {counts}, {len(manifest.subset('test').rows)} test")
