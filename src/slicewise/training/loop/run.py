@@ -6,7 +6,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.profilers import SimpleProfiler
+from torch.utils.data import BatchSampler
 
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
@@ -21,13 +21,13 @@ from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.training.config import RunConfig
 from slicewise.training.data.dataset import (
+    EpochSampler,
     Images,
-    Possible,
+    LabelledSlices,
+    load_regions,
     load_split,
-    ordered_loader,
-    training_loader,
+    loader,
 )
-from slicewise.training.data.regions import load_regions
 from slicewise.training.loop.checkpoints import (
     CHECKPOINTS,
     LAST,
@@ -54,23 +54,7 @@ from slicewise.training.network.losses import class_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitData:
-    """The slices of one split.
-
-    Args:
-        images: (N, S, S) uint8.
-        possible: (N, K) bool, which classes a label leaves open.
-        regions: (N, S, S) uint8, 255 inside of a tumor; None where the loss does not use them.
-    """
-
-    manifest: Manifest
-    images: Images
-    possible: Possible
-    regions: Images | None = None
-
-
-def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, SplitData]:
+def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, LabelledSlices]:
     """Decode the train and validation split, or take them from the cache; of test check labels.
 
     Raises:
@@ -84,13 +68,13 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Spli
         if name == "train" and config.loss.region:
             spec, boxes = config.preprocessing, config.data.boxes
             regions = load_regions(slices, task, spec, boxes, config.cache)
-        splits[name] = SplitData(slices.manifest, slices.images, possible, regions)
+        splits[name] = LabelledSlices(slices.manifest, slices.records, possible, regions)
     counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
     announce(f"slices: {counts}, {len(manifest.subset('test').rows)} test")
     return splits
 
 
-def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Path) -> SliceNet:
+def fit(config: RunConfig, task: Task, splits: dict[str, LabelledSlices], folder: Path) -> SliceNet:
     """Train, or go on where an interrupted run stopped, and return the network to keep.
 
     Raises:
@@ -109,12 +93,14 @@ def fit(config: RunConfig, task: Task, splits: dict[str, SplitData], folder: Pat
     weights = class_weights(train.possible, config.loss.class_weights)
     module = SliceModule(network, config, weights, train.regions)
     trainer = trainer_of(config, folder, callbacks(config, folder))
-    last = folder / CHECKPOINTS / LAST
+    last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
+    shuffled = EpochSampler(len(train.images), size, config.seed)
+    in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
     try:
         trainer.fit(
             module,
-            training_loader(train.images, train.possible, config.data.batch_size, config.seed),
-            ordered_loader(validation.images, validation.possible, config.data.batch_size),
+            loader(train.images, train.possible, shuffled),
+            loader(validation.images, validation.possible, list(in_order)),
             ckpt_path=str(last) if last.is_file() else None,
             weights_only=True,
         )
