@@ -29,7 +29,7 @@ from slicewise.training.export.bundling import draft, exported, make_product, se
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.export.evidence import evidence_of
 from slicewise.training.export.graph import rounded
-from slicewise.training.loop.run import prepare
+from slicewise.training.loop.train import prepare
 from slicewise.training.network.model import create_network
 
 

@@ -26,7 +26,7 @@ from slicewise.training.data.dataset import DecodedSlices, load_slices
 from slicewise.training.export import evidence
 from slicewise.training.export.bundling import draft, exported, make_product
 from slicewise.training.export.evidence import evidence_of, fit_refusal
-from slicewise.training.loop.run import prepare
+from slicewise.training.loop.train import prepare
 from slicewise.training.network.model import create_network
 
 CHEAP = [KINDS[name] for name in ("gaussian_noise", "stripes", "barcode")]

@@ -9,7 +9,12 @@ import pytest
 import torch
 
 from slicewise.errors import TrainingError
-from slicewise.training.loop.checkpoints import LastCheckpoint, average_cycles, mean_state
+from slicewise.training.loop.checkpoints import (
+    LastCheckpoint,
+    LastingEarlyStopping,
+    average_cycles,
+    mean_state,
+)
 
 
 def state(value: float, steps: int) -> dict[str, torch.Tensor]:
@@ -45,3 +50,12 @@ def test_a_run_killed_while_it_saves_keeps_the_epoch_before(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         LastCheckpoint(path).on_train_epoch_end(SimpleNamespace(save_checkpoint=killed), None)
     assert path.read_bytes() == b"epoch 0"
+
+
+@pytest.mark.parametrize("stopped_epoch", [0, 4])
+def test_a_stopped_run_stays_stopped(stopped_epoch):
+    callback = LastingEarlyStopping("val_loss")
+    callback.stopped_epoch = stopped_epoch
+    trainer = SimpleNamespace(should_stop=False)
+    callback.on_train_start(trainer, None)
+    assert trainer.should_stop == (stopped_epoch > 0)

@@ -17,7 +17,7 @@ from slicewise.data.tasks import Task, parse_task
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.predictions.files import read_predictions
-from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.predictions.table import pooled
 from slicewise.text import figure_text
 from slicewise.training.config import DEALT_COLUMN, RunConfig
 from slicewise.training.crossval.pooled_report import FOLDER, pool
@@ -26,7 +26,6 @@ from slicewise.training.loop.checks import require_trainable
 from slicewise.training.loop.train import (
     EVALUATION,
     answerable,
-    own_measures,
     summary,
     train_manifest,
 )
@@ -67,8 +66,7 @@ def train_fold(
     _require_known(config, manifest, [fold])
     split = held_out(config, manifest, fold)
     folder = config.fold_folder(fold)
-    measures = own_measures(command)
-    return train_manifest(config, task, split, folder, command, measures, refit=refit)
+    return train_manifest(config, task, split, folder, command, refit=refit)
 
 
 def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) -> None:
@@ -107,37 +105,20 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     require_folds(config, task, [*names, None])
     for name in names:
         train_fold(config, task, name, command, refit=refit)
-    tables = held_out_answers(config, task, names)
-    report = pool(config, manifest, tables, names, command)
-    described = "the pooled held-out answers of cross-validation"
-    everything = held_out(config, manifest, None)
-    metrics = summary(report, pooled_words(everything))
-    return train_manifest(
-        config,
-        task,
-        everything,
-        config.fold_folder(None),
-        command,
-        lambda _: lambda *_: metrics,
-        fit_decision(pooled(tables), described, config.bundle),
-        refit=refit,
-    )
-
-
-def pooled_words(final: Manifest) -> str:
-    """How the pooled metrics came about and on how much the final model was trained."""
-    everything, trained = len(final.rows), len(final.subset("train").rows)
-    return POOLED.format(trained=trained, everything=everything, watching=everything - trained)
-
-
-def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> list[PredictionTable]:
-    """What the model of each fold answered for the fold it was not trained on."""
-    return [
+    tables = [
         read_predictions(
             config.fold_folder(name) / EVALUATION / "predictions.csv", task.negative_class
         )
         for name in names
     ]
+    report = pool(config, manifest, tables, names, command)
+    final = held_out(config, manifest, None)
+    everything, trained = len(final.rows), len(final.subset("train").rows)
+    words = POOLED.format(trained=trained, everything=everything, watching=everything - trained)
+    described = "the pooled held-out answers of cross-validation"
+    decision = fit_decision(pooled(tables), described, config.bundle)
+    metrics, folder = summary(report, words), config.fold_folder(None)
+    return train_manifest(config, task, final, folder, command, decision, metrics, refit=refit)
 
 
 def _require_known(config: RunConfig, manifest: Manifest, names: Sequence[str | None]) -> None:

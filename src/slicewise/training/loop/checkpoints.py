@@ -1,19 +1,21 @@
-"""The checkpoints of a run: what is kept of its weights, and their average."""
+"""What watches the epochs of a run, and its checkpoints: what is kept of its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
 import torch
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
 from slicewise.files import whole
 from slicewise.training.config import RunConfig
+from slicewise.training.loop.log import LOG_NAME, EpochBar, EpochLog, Milestones
 from slicewise.training.network.model import SliceNet, create_network
 
 CHECKPOINTS = "checkpoints"
@@ -49,29 +51,42 @@ class CycleEnds(Checkpoint):
             _write(_path(self._folder, passed), pl_module.state_dict())
 
 
-def checkpoints(config: RunConfig, folder: Path) -> Iterator[Checkpoint]:
-    """What writes checkpoints: the best, those in between, ends of cycles, and last the last."""
-    stopping = config.early_stopping
-    yield ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=stopping.monitor,
-        mode=stopping.mode,
-        save_top_k=1,
-        enable_version_counter=False,
-    )
+class LastingEarlyStopping(EarlyStopping):
+    """Early stopping that is not forgotten when a run that it ended is taken up again."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop at once where the run had been stopped."""
+        if self.stopped_epoch:
+            trainer.should_stop = True
+
+
+def callbacks(config: RunConfig, folder: Path) -> list[L.Callback]:
+    """What watches the epochs: early stopping, log, bar and, the last epoch last, checkpoints."""
+    stopping, kept = config.early_stopping, folder / CHECKPOINTS
+    monitor, mode = stopping.monitor, stopping.mode
+    watching = [
+        LastingEarlyStopping(monitor, stopping.min_delta, stopping.patience, mode=mode),
+        EpochLog(folder / LOG_NAME),
+        Milestones(monitor, mode),
+        ModelCheckpoint(
+            kept, filename="best", monitor=monitor, mode=mode, enable_version_counter=False
+        ),
+    ]
+    if sys.stderr.isatty():  # in a log, a bar would be a line for every step
+        watching.append(EpochBar())
     if config.checkpoint.every:
-        yield ModelCheckpoint(
-            folder,
+        often = ModelCheckpoint(
+            kept,
             filename="epoch-{epoch:03d}",
             save_top_k=-1,
             every_n_epochs=config.checkpoint.every,
             save_on_train_epoch_end=True,
             auto_insert_metric_name=False,
         )
+        watching.append(often)
     if config.checkpoint.export == "average":
-        yield CycleEnds(folder, config.cycle_ends)
-    yield LastCheckpoint(folder / LAST)
+        watching.append(CycleEnds(kept, config.cycle_ends))
+    return [*watching, LastCheckpoint(kept / LAST)]
 
 
 def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:
