@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -465,7 +467,17 @@ def killed(self, trainer, module):
     if trainer.current_epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-EpochLog.on_validation_end = killed
+def killed_while_it_writes(self, path, *rest, **options):
+    if self.current_epoch == 2 and path.name.startswith("."):
+        path.write_bytes(b"half of it")
+        os.kill(os.getpid(), signal.SIGKILL)
+    usual(self, path, *rest, **options)
+
+usual = train.L.Trainer.save_checkpoint
+if sys.argv[3] == "validation":
+    EpochLog.on_validation_end = killed
+else:
+    train.L.Trainer.save_checkpoint = killed_while_it_writes
 register_small(pytest.MonkeyPatch())
 folder = Path(sys.argv[2])
 config = run_config(folder, name="killed", trainer={"epochs": 4}, checkpoint={"export": "last"})
@@ -475,16 +487,21 @@ train.fit(config, FOUR_CLASS, splits, config.folder)
 """
 
 
-def test_a_killed_process_is_taken_up_by_another_one(heads):
+@pytest.mark.parametrize("within", ["validation"])
+def test_a_killed_process_is_taken_up_by_another_one(heads, within):
     """Killed within the third epoch; the second is the last that was saved."""
     tests = str(Path(__file__).parents[2])
-    words = [sys.executable, "-c", KILLED, tests, str(heads)]
+    words = [sys.executable, "-c", KILLED, tests, str(heads), within]
     found = subprocess.run(words, capture_output=True, check=False)
     assert found.returncode == -signal.SIGKILL
     assert saved_epoch(heads / "runs/killed") == 1
+    drafts = [path.name for path in (heads / "runs/killed").rglob(".*")]
+    assert len(drafts) == (1 if within == "checkpoint" else 0)
     sections = {"trainer": {"epochs": 4}, "checkpoint": LAST}
     whole = fitted(heads, "whole", **sections)
     assert same(whole, fitted(heads, "killed", **sections))
+    kept = {path.name for path in (heads / "runs/killed/checkpoints").iterdir()}
+    assert kept == {"best.ckpt", "last.ckpt"}
 
 
 def test_the_last_checkpoint_is_of_the_last_epoch_and_the_best_of_the_best(heads):
@@ -524,14 +541,39 @@ def test_a_run_killed_before_its_average_was_written_gets_it(heads):
     assert same(kept, fitted(heads, **RESUMED["average"]))
 
 
-def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch):
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        with pytest.raises(TrainingError, match="interrupted; run the same command again"):
-            broken_off(monkeypatch, heads, 1, KeyboardInterrupt)
-    finally:
-        signal.signal(signal.SIGINT, before)
+def state_of_the_process() -> dict[str, object]:
+    return {
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "benchmark": torch.backends.cudnn.benchmark,
+        "chance": (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()),
+        "levels": [logging.getLogger(name).level for name in ("lightning.pytorch", "torch.onnx")],
+        "warnings": list(warnings.filters),
+        "ctrl_c": signal.getsignal(signal.SIGINT),
+    }
+
+
+@pytest.fixture
+def hosted(monkeypatch):
+    """A process with settings of its own, which are as they were after the test."""
+    logger, threads = logging.getLogger("lightning.pytorch"), torch.get_num_threads()
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    torch.set_num_threads(2)
+    yield state_of_the_process()
+    torch.set_num_threads(threads)
+
+
+def test_a_run_leaves_its_process_as_it_was(heads, hosted):
+    train(run_config(heads, **QUICK), FOUR_CLASS, "x")
+    assert state_of_the_process() == hosted
+
+
+def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch, hosted):
+    with pytest.raises(TrainingError, match="interrupted; run the same command again"):
+        broken_off(monkeypatch, heads, 1, KeyboardInterrupt)
     assert saved_epoch(heads / "runs/quick") == 0
+    assert state_of_the_process() == hosted
 
 
 def test_early_stopping_stops_and_stays_stopped(heads):

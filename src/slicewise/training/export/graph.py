@@ -58,7 +58,7 @@ def onnx_bytes(network: SliceNet, size: int, storage: str) -> bytes:
         size: Side of the input, pixels.
         storage: `float32` or `float16`; the arithmetic is float32 either way.
     """
-    program = _export(BundleGraph(network), torch.rand(2, 1, size, size))
+    program = _export(BundleGraph(network), torch.zeros(2, 1, size, size))
     model = program.model_proto
     if storage == "float16":
         _store_as_float16(model.graph)
@@ -67,20 +67,25 @@ def onnx_bytes(network: SliceNet, size: int, storage: str) -> bytes:
 
 
 def _export(graph: BundleGraph, example: Tensor) -> torch.onnx.ONNXProgram:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (example,),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-            optimize=False,
-            input_names=["image"],
-            output_names=["logits", "cam", "embedding"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
-        )
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                graph,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                optimize=False,
+                input_names=["image"],
+                output_names=["logits", "cam", "embedding"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+            )
+    finally:
+        logger.setLevel(level)
     if program is None:
         raise TrainingError("the network could not be exported to ONNX")
     # Constants are folded, but no batch norm into a kernel: that would round the weights twice.

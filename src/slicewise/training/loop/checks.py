@@ -209,7 +209,8 @@ def _precision(wanted: str, device: str) -> Precision:
 
 def _require_network(config: RunConfig, task: Task, counts: Iterable[int]) -> None:
     """Build it once, with its start weights, and the schedules over so many training slices."""
-    network = create_network(config.model, task, weights=config.model.weights)
+    with torch.random.fork_rng(()):
+        network = create_network(config.model, task, weights=config.model.weights)
     for count in counts:
         batches = len(EpochSampler(count, config.data.batch_size, config.seed))
         optimizer_and_schedule(network, config, batches * config.all_epochs)

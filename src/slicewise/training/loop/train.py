@@ -6,8 +6,11 @@ import hashlib
 import json
 import logging
 import shutil
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,42 +169,69 @@ def fit(config: RunConfig, task: Task, splits: dict[str, LabelledSlices], folder
         TrainingError: Training diverged, it was interrupted, or it ended before all cycles did
             that are to be averaged.
     """
-    train, validation = splits["train"], splits["val"]
-    L.seed_everything(config.seed, verbose=False)
-    if config.trainer.threads:
-        torch.set_num_threads(config.trainer.threads)
-    network = create_network(config.model, task, weights=config.model.weights)
-    if network.needs_statistics:
-        network.normalise_by(*pixel_statistics(train.images))
-    network = network.to(memory_format=torch.channels_last)
-    announce(_description(config, network))
-    weights = class_weights(train.possible, config.loss.class_weights)
-    module = SliceModule(network, config, weights, train.regions)
-    trainer = _trainer(config, folder)
-    last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
-    shuffled = EpochSampler(len(train.images), size, config.seed)
-    in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
-    try:
-        trainer.fit(
-            module,
-            loader(train.images, train.possible, shuffled),
-            loader(validation.images, validation.possible, list(in_order)),
-            ckpt_path=str(last) if last.is_file() else None,
-            weights_only=True,
-        )
-    except SystemExit as error:  # what Lightning makes of Ctrl+C and SIGTERM
-        text = f"interrupted; run the same command again to go on in {folder}"
-        raise TrainingError(text) from error
+    with _state_of_the_process(config):
+        _train(config, task, splits["train"], splits["val"], folder)
     plot_curves(folder / LOG_NAME, folder / "curves.png")
     if config.checkpoint.export == "average":
         average_cycles(folder / CHECKPOINTS, config.cycle_ends)
     return trained_network(config, task, folder)
 
 
+@contextmanager
+def _state_of_the_process(config: RunConfig) -> Iterator[None]:
+    """Set what a run needs of the whole process, and put it back: the process may be a host's."""
+    device, _ = device_and_precision(config.trainer)
+    logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
+    with (
+        ExitStack() as after,
+        warnings.catch_warnings(),
+        torch.random.fork_rng(range(1) if device == "cuda" else ()),
+    ):
+        after.callback(logger.setLevel, logger.level)
+        after.callback(torch.set_num_threads, torch.get_num_threads())
+        after.callback(setattr, cudnn, "benchmark", cudnn.benchmark)
+        after.callback(
+            torch.use_deterministic_algorithms,
+            torch.are_deterministic_algorithms_enabled(),
+            warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+        logger.setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", module="lightning")
+        torch.manual_seed(config.seed)
+        if config.trainer.threads:
+            torch.set_num_threads(config.trainer.threads)
+        yield
+
+
+def _train(
+    config: RunConfig, task: Task, train: LabelledSlices, validation: LabelledSlices, folder: Path
+) -> None:
+    network = create_network(config.model, task, weights=config.model.weights)
+    if network.needs_statistics:
+        network.normalise_by(*pixel_statistics(train.images))
+    network = network.to(memory_format=torch.channels_last)
+    announce(_description(config, network))
+    weights = class_weights(train.possible, config.loss.class_weights)
+    last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
+    shuffled = EpochSampler(len(train.images), size, config.seed)
+    in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        _trainer(config, folder).fit(
+            SliceModule(network, config, weights, train.regions),
+            loader(train.images, train.possible, shuffled),
+            loader(validation.images, validation.possible, list(in_order)),
+            ckpt_path=str(last) if last.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit as error:  # what Lightning makes of Ctrl+C and SIGTERM
+        signal.signal(signal.SIGINT, ctrl_c or signal.SIG_DFL)  # it ignores any further Ctrl+C
+        text = f"interrupted; run the same command again to go on in {folder}"
+        raise TrainingError(text) from error
+
+
 def _trainer(config: RunConfig, folder: Path) -> L.Trainer:
     settings = config.trainer
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
     profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
     accelerator, precision = device_and_precision(settings)
     return L.Trainer(
