@@ -487,7 +487,7 @@ train.fit(config, FOUR_CLASS, splits, config.folder)
 """
 
 
-@pytest.mark.parametrize("within", ["validation"])
+@pytest.mark.parametrize("within", ["validation", "checkpoint"])
 def test_a_killed_process_is_taken_up_by_another_one(heads, within):
     """Killed within the third epoch; the second is the last that was saved."""
     tests = str(Path(__file__).parents[2])

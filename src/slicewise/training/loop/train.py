@@ -169,6 +169,8 @@ def fit(config: RunConfig, task: Task, splits: dict[str, LabelledSlices], folder
         TrainingError: Training diverged, it was interrupted, or it ended before all cycles did
             that are to be averaged.
     """
+    for left in folder.rglob(f".{'[0-9a-f]' * 16}.*"):  # of `whole`, where a run was killed
+        left.unlink()
     with _state_of_the_process(config):
         _train(config, task, splits["train"], splits["val"], folder)
     plot_curves(folder / LOG_NAME, folder / "curves.png")
