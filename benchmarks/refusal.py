@@ -48,8 +48,12 @@ from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.config import BundleConfig, RunConfig, load_config
 from slicewise.training.crossval.pooled_report import GATES
 from slicewise.training.data.dataset import load_split
-from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import donors_of, evidence_of, ood_evidence
+from slicewise.training.export.decision_fit import (
+    donors_of,
+    evidence_of,
+    fit_decision,
+    ood_evidence,
+)
 from slicewise.training.loop.checks import CONFIG_NAME
 
 SEED = 42

@@ -33,8 +33,7 @@ from slicewise.inference.rule import DecisionRule
 from slicewise.stats.metrics import accuracy
 from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.data.dataset import load_split
-from slicewise.training.export.graph import onnx_bytes, rounded
-from slicewise.training.export.quantize import calibration_images, quantized
+from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
 from slicewise.training.loop import train as module
 from slicewise.training.loop.checkpoints import trained_network
 from slicewise.training.loop.checks import claim

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, Bundle
 from slicewise.inference.classifier import Classifier
+from slicewise.training.export.graph import nodes_for
 
 PARTS = ("head", "late", "all")
 """What is permuted: the head of the maps; it and the last third of their layers; everything."""
@@ -64,7 +65,7 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
     if part not in PARTS:
         raise TrainingError(f"part {part!r}: expected one of {', '.join(PARTS)}")
     proto = onnx.load_model_from_string(model)
-    first = _first_layers(_before(proto.graph, MAP), proto.graph.initializer)
+    first = _first_layers(nodes_for(proto.graph, MAP), proto.graph.initializer)
     weights = list(_weights(proto.graph))
     begin = _begin(sorted(first[t.name] for t in weights if t.name in first), part)
     everything = part == "all"
@@ -82,16 +83,6 @@ def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     for tensor in graph.initializer:
         if tensor.name in read and tensor.data_type in _KINDS and int(np.prod(tensor.dims)) > 1:
             yield tensor
-
-
-def _before(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
-    """The nodes that an output needs, in their order."""
-    needed, found = {output}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            found.append(node)
-    return found[::-1]
 
 
 def _first_layers(
