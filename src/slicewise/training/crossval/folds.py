@@ -64,8 +64,7 @@ def train_fold(
     """
     manifest = read_with_folds(config)
     _require_known(config, manifest, [fold])
-    split = held_out(config, manifest, fold)
-    folder = config.fold_folder(fold)
+    split, folder = held_out(config, manifest, fold), config.fold_folder(fold)
     return train_manifest(config, task, split, folder, command, refit=refit)
 
 
@@ -172,18 +171,16 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
         TrainingError: The fold column is missing or empty somewhere, or names fewer than two folds.
     """
     column = config.folds.name
-    names = {row.extra.get(column, "") for row in manifest.rows}
-    if not names - {""}:
-        raise TrainingError(
-            f"folds.column {column!r}: expected a fold in every row and at least two folds; got "
-            "none. Give folds.count, such as 5, to deal whole groups into folds"
-        )
+    names = sorted({row.extra.get(column, "") for row in manifest.rows})
     if "" in names or len(names) < 2:
+        got = ", ".join(names)
+        if not any(names):
+            got = "none. Give folds.count, such as 5, to deal whole groups into folds"
         raise TrainingError(
             f"folds.column {column!r}: expected a fold in every row and at least two folds; "
-            f"got {', '.join(sorted(names))}"
+            f"got {got}"
         )
-    return sorted(names)
+    return names
 
 
 def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
@@ -216,7 +213,15 @@ def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
             f"folds.count {count}: the manifest has folds of its own in column {DEALT_COLUMN!r}, "
             "which are a hard boundary; leave out folds.count"
         )
-    _require_groups(rows, count)
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        groups[row.label].add(row.group)
+    for label, found in sorted(groups.items()):
+        if len(found) < count:
+            raise TrainingError(
+                f"folds.count {count}: expected at least {count} groups of every class; "
+                f"{label} has {len(found)}"
+            )
     names = deal(
         [row.group for row in rows],
         [row.label for row in rows],
@@ -229,18 +234,6 @@ def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
         for row, name in zip(rows, names, strict=True)
     )
     return replace(manifest, rows=tuple(dealt))
-
-
-def _require_groups(rows: Sequence[ManifestRow], count: int) -> None:
-    groups: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        groups[row.label].add(row.group)
-    for label, names in sorted(groups.items()):
-        if len(names) < count:
-            raise TrainingError(
-                f"folds.count {count}: expected at least {count} groups of every class; "
-                f"{label} has {len(names)}"
-            )
 
 
 def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import getitem
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from slicewise.errors import TrainingError
 from slicewise.evaluation.answering import with_verdicts
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.cross_validation import (
-    Compared,
     calibration_section,
     compare_calibrations,
     draw_calibration,
@@ -109,8 +107,7 @@ def pool(
         TrainingError: A fold has no report.
     """
     reports = {name: _fold_report(config, name) for name in names}
-    folders = {name: config.fold_folder(name) / BUNDLE for name in names}
-    rules = {name: load_bundle(folder).info.decision for name, folder in folders.items()}
+    rules = {n: load_bundle(config.fold_folder(n) / BUNDLE).info.decision for n in names}
     unfitted = [name for name, rule in rules.items() if rule.operating_point is None]
     folder, table = config.folder / FOLDER, pooled(tables)
     context = ReportContext(
@@ -133,10 +130,13 @@ def pool(
         "rule_across_folds": measured_across_folds(tables, limits, config.bundle),
     }
     write_json(folder / METRICS_NAME, report)
-    picture = _picture(compared, config.bundle.calibration, folder / CALIBRATION_PICTURE)
+    picture, method = folder / CALIBRATION_PICTURE, config.bundle.calibration
+    picture.unlink(missing_ok=True)
+    if fitted := method not in compared.failed:
+        draw_calibration(compared, method, picture)
     sections = (
         folds_section(report),
-        calibration_section(report["calibration_comparison"], picture),
+        calibration_section(report["calibration_comparison"], picture if fitted else None),
         rule_section(report["rule_across_folds"]),
     )
     write_pages(table, report, folder, plots=True, more=sections)
@@ -156,7 +156,7 @@ def measured_across_folds(
     """
     decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
     table = pooled(decided)
-    refused = np.array([bool(_gates(text)) for text in _reasons(table)])
+    refused = np.array([bool(gates) for gates in _gates(table)])
     quantities: dict[Key, Quantity] = {
         **overall_quantities(table),
         **tumor_quantities(table),
@@ -175,16 +175,11 @@ def decided_by_others(
     limits: OutOfDistribution | None,
     settings: BundleConfig,
 ) -> PredictionTable:
-    """The answers of one fold under the rule fitted on those of the others.
-
-    Args:
-        tables: Held-out answers of each fold.
-    """
+    """The answers of one of the folds under the rule fitted on those of the others."""
     others = [table for i, table in enumerate(tables) if i != index]
     rule = fit_decision(pooled(others), "the other folds", settings)
     rule = rule.model_copy(update={"out_of_distribution": limits})
-    gates = [_gates(text) for text in _reasons(tables[index])]
-    return with_verdicts(tables[index], rule, gates)
+    return with_verdicts(tables[index], rule, _gates(tables[index]))
 
 
 def rule_section(metrics: Mapping[str, Any]) -> Section:
@@ -193,21 +188,9 @@ def rule_section(metrics: Mapping[str, Any]) -> Section:
     return Section.of("The rule of the final model", TEXT, ("metric", "value (interval)"), rows)
 
 
-def _gates(joined: str) -> list[Reason]:
-    return [Reason(name) for name in joined.split(JOINT) if name in GATES]
-
-
-def _reasons(table: PredictionTable) -> list[str]:
-    return [""] * table.n if table.reasons is None else table.reasons.tolist()
-
-
-def _picture(compared: Compared, method: str, path: Path) -> Path | None:
-    """The drawn reliability before and after a calibration; None where it could not be fitted."""
-    path.unlink(missing_ok=True)
-    if method in compared.failed:
-        return None
-    draw_calibration(compared, method, path)
-    return path
+def _gates(table: PredictionTable) -> list[list[Reason]]:
+    joined = [""] * table.n if table.reasons is None else table.reasons.tolist()
+    return [[Reason(name) for name in text.split(JOINT) if name in GATES] for text in joined]
 
 
 def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def draw(config: AugmentConfig, count: int, generator: torch.Generator) -> Augme
 
     edge = torch.randint(0, 4, (count,), generator=generator)
     depth = torch.rand(count, generator=generator) * 0.15
-    erased = torch.where(chance(config.erase), depth, torch.zeros(count))
+    erased = torch.where(chance(config.erase), depth, 0.0)
     return AugmentDraw(
         flip=chance(config.flip),
         angle=uniform(math.radians(config.rotate)),
@@ -122,9 +122,8 @@ def apply(images: Tensor, numbers: AugmentDraw) -> Tensor:
     erased = blurred * _border_mask(numbers.erase, images.shape[-2], images.shape[-1]).to(images)
     lit = erased.clamp(0, 1) ** _each(numbers.gamma, images)
     lit = lit * _each(numbers.contrast, images) + _each(numbers.brightness, images)
-    noise = torch.randn(
-        images.shape, generator=torch.Generator().manual_seed(numbers.noise_seed)
-    ).to(images)
+    source = torch.Generator().manual_seed(numbers.noise_seed)
+    noise = torch.randn(images.shape, generator=source).to(images)
     return (lit + noise * _each(numbers.noise_sigma, images)).clamp(0, 1)
 
 

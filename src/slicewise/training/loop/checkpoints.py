@@ -28,7 +28,7 @@ class LastCheckpoint(Checkpoint):
     """Keeps the state after every epoch in one file, replaced in one step."""
 
     def __init__(self, path: Path) -> None:
-        """Write to `path`; a run that is killed while it writes leaves the epoch before."""
+        """A run that is killed while it writes leaves the epoch before."""
         self._path = path
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -41,7 +41,6 @@ class CycleEnds(Checkpoint):
     """Keeps the weights at the end of every cycle, in `cycle-N.ckpt`."""
 
     def __init__(self, folder: Path, ends: Sequence[int]) -> None:
-        """Write to a folder after so many epochs."""
         self._folder = folder
         self._ends = frozenset(ends)
 

@@ -12,6 +12,7 @@ import lightning as L  # noqa: N812 (Lightning's own name for it)
 from lightning.pytorch.callbacks import RichProgressBar
 
 from slicewise.files import whole
+from slicewise.reports.plots import drawing, grid, line_style
 
 LOG_NAME = "log.csv"
 COLUMNS = (
@@ -32,10 +33,8 @@ class EpochLog(L.Callback):
     def __init__(self, path: Path) -> None:
         """Write to `path`; rows of epochs that are repeated after a resume are replaced."""
         self._path = path
-        self._began = self._batch_ended = 0.0
-        self._waited = 0.0
-        self._images = 0
-        self._validated = False
+        self._began = self._batch_ended = self._waited = 0.0
+        self._images, self._validated = 0, False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._began = self._batch_ended = time.perf_counter()
@@ -114,11 +113,7 @@ class Milestones(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say why the run ended before its last epoch, if it did."""
-        if (
-            trainer.should_stop
-            and trainer.max_epochs
-            and trainer.current_epoch < trainer.max_epochs
-        ):
+        if trainer.should_stop and trainer.current_epoch < (trainer.max_epochs or 0):
             announce(
                 f"stopped early after epoch {trainer.current_epoch}: {self._monitor} got no better"
             )
@@ -147,21 +142,15 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 def plot_curves(log: Path, picture: Path) -> None:
     """Draw loss, scores and learning rate over the epochs of a `log.csv`."""
-    from matplotlib.figure import Figure
-
     rows = read_log(log)
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
-        for name in names:
-            _line(axes, rows, name)
-        axes.set(title=title, xlabel="epoch")
-        axes.grid(alpha=0.3)
-        if len(names) > 1:
-            axes.legend(frameon=False)
-    with whole(picture) as draft:
-        figure.savefig(draft, dpi=110)
-
-
-def _line(axes: Any, rows: list[dict[str, str]], name: str) -> None:
-    points = [(int(row["epoch"]) + 1, float(row[name])) for row in rows if row.get(name)]
-    axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name)
+    with drawing(picture, 13, 3.8) as figure:
+        for axes, (title, names) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+            for index, name in enumerate(names):
+                known = [row for row in rows if row.get(name)]
+                epochs = [int(row["epoch"]) + 1 for row in known]
+                values = [float(row[name]) for row in known]
+                axes.plot(epochs, values, marker=".", label=name, **line_style(index))
+            axes.set(title=title, xlabel="epoch")
+            grid(axes)
+            if len(names) > 1:
+                axes.legend(frameon=False)

@@ -29,8 +29,6 @@ from slicewise.training.network.losses import loss, region_loss
 from slicewise.training.network.model import SliceNet
 
 Batch = tuple[Tensor, Tensor, Tensor]
-_BY_ITSELF = 2**31
-"""Epochs between Lightning's own steps of a schedule: never, the module steps it."""
 
 
 class SliceModule(L.LightningModule):
@@ -62,15 +60,18 @@ class SliceModule(L.LightningModule):
             TrainingError: The loss is no longer a finite number.
         """
         images, possible, positions = batch
-        generator = self._generator(batch_idx)
-        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
+        # Fresh numbers for every batch, the same ones after a resume.
+        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch_idx))
+        seed = int(state.generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
         numbers = draw(self.config.augment, len(images), generator)
         pixels = apply(images.float() / 255, numbers)
         regions = self._warped_regions(positions, numbers)
         blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
         if blend is not None:
             pixels = mix(pixels, blend)
-        features = self.network.features(_layout(pixels))
+        features = self.network.features(pixels.contiguous(memory_format=torch.channels_last))
         logits = self.network.logits(features).float()
         scores = None if regions is None else self.network.scores(features).float()
 
@@ -99,7 +100,8 @@ class SliceModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect logits of one batch."""
         images, possible, _ = batch
-        logits = self.network(_layout(images.float() / 255)).float()
+        pixels = (images.float() / 255).contiguous(memory_format=torch.channels_last)
+        logits = self.network(pixels).float()
         self._seen.append((logits.cpu(), possible.int().argmax(1).cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -107,14 +109,13 @@ class SliceModule(L.LightningModule):
         logits = torch.cat([part for part, _ in self._seen])
         targets = torch.cat([part for _, part in self._seen])
         self._seen.clear()
-        value = F.cross_entropy(logits, targets)
-        present = np.unique(targets.numpy()).tolist()
-        predicted = logits.argmax(1).numpy()
-        self.log("val_loss", value, prog_bar=True)
-        self.log("val_accuracy", accuracy(predicted, targets.numpy()), prog_bar=True)
-        self.log("val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present))
+        self.log("val_loss", F.cross_entropy(logits, targets), prog_bar=True)
+        true, predicted = targets.numpy(), logits.argmax(1).numpy()
+        present = np.unique(true).tolist()
+        self.log("val_accuracy", accuracy(predicted, true), prog_bar=True)
+        self.log("val_balanced_accuracy", balanced_accuracy(predicted, true, present))
         if len(present) > 1:
-            auroc = macro_auroc(probabilities_of(logits.numpy(), None), targets.numpy(), present)
+            auroc = macro_auroc(probabilities_of(logits.numpy(), None), true, present)
             self.log("val_macro_auroc", auroc, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
@@ -126,15 +127,15 @@ class SliceModule(L.LightningModule):
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             watched = self.config.early_stopping.monitor
-            plan |= {"interval": "epoch", "monitor": watched, "frequency": _BY_ITSELF}
+            never = 2**31  # the module steps it: Lightning would do so after the epoch is saved
+            plan |= {"interval": "epoch", "monitor": watched, "frequency": never}
         return {"optimizer": optimizer, "lr_scheduler": plan}
 
     def on_train_epoch_end(self) -> None:
-        """Step a plateau schedule, which Lightning would do only after the epoch is saved."""
+        """Step a plateau schedule, before the epoch is saved."""
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau):
-            watched = self.config.early_stopping.monitor
-            scheduler.step(self.trainer.callback_metrics[watched])
+            scheduler.step(self.trainer.callback_metrics[self.config.early_stopping.monitor])
 
     def _warped_regions(self, positions: Tensor, numbers: AugmentDraw) -> Tensor | None:
         """(N, 1, S, S) in [0, 1] the tumor regions of a batch, moved as its images are."""
@@ -142,15 +143,6 @@ class SliceModule(L.LightningModule):
             return None
         chosen = torch.from_numpy(self._regions[positions.cpu().numpy()])
         return warp(chosen[:, None].to(positions.device).float() / 255, numbers)
-
-    def _generator(self, batch: int) -> torch.Generator:
-        """Fresh numbers for every batch, the same ones after a resume."""
-        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch))
-        return torch.Generator().manual_seed(int(state.generate_state(1)[0]))
-
-
-def _layout(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def optimizer_and_schedule(
@@ -176,13 +168,11 @@ def optimizer_and_schedule(
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    heads = [part for part in (network.head, network.surroundings) if part is not None]
-    scales = ((network.backbone, config.backbone_lr_scale), *((head, 1.0) for head in heads))
-    for part, scale in scales:
-        trained = [p for p in part.parameters() if p.requires_grad]
+    for part in (network.backbone, network.head, network.surroundings):
+        trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
+        scale = config.backbone_lr_scale if part is network.backbone else 1.0
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
-            chosen = [p for p in trained if (p.ndim > 1) is matrix]
-            if chosen:
+            if chosen := [p for p in trained if (p.ndim > 1) is matrix]:
                 rate = config.lr * scale
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     if config.name == "sgd":
@@ -207,9 +197,7 @@ def _scheduler(
     if config.name == "none":
         return None
     if config.name == "plateau":
-        return ReduceLROnPlateau(
-            optimizer, mode=mode, factor=config.factor, patience=config.patience
-        )
+        return ReduceLROnPlateau(optimizer, mode, config.factor, config.patience)
     if config.name == "step":
         return StepLR(optimizer, config.step_epochs * epoch_steps, config.factor)
     if config.name == "onecycle":

@@ -80,6 +80,4 @@ def region_loss(scores: Tensor, regions: Tensor, possible: Tensor, negative: int
 
 
 def _term(log_p: Tensor, config: LossConfig) -> Tensor:
-    if config.name == "focal":
-        return -log_p * (1 - log_p.exp()) ** config.focal_gamma
-    return -log_p
+    return -log_p * (1 - log_p.exp()) ** config.focal_gamma if config.name == "focal" else -log_p
