@@ -20,6 +20,7 @@ from slicewise.errors import TrainingError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import to_batch
 from slicewise.training.data.dataset import DecodedSlices, Images
+from slicewise.training.export.randomise import nodes_for
 from slicewise.training.network.model import SliceNet
 
 CALIBRATION = 160
@@ -189,13 +190,3 @@ def quantized(graph: bytes, images: Images) -> bytes:
         model = onnx.load(small)
     onnx.checker.check_model(model, full_check=True)
     return without_origin(model.SerializeToString())
-
-
-def nodes_for(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
-    """The nodes that an output needs, in their order."""
-    needed, found = {output}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            found.append(node)
-    return found[::-1]

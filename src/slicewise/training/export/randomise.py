@@ -13,7 +13,6 @@ from onnx import numpy_helper
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, Bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.export.graph import nodes_for
 
 PARTS = ("head", "late", "all")
 """What is permuted: the head of the maps; it and the last third of their layers; everything."""
@@ -83,6 +82,16 @@ def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     for tensor in graph.initializer:
         if tensor.name in read and tensor.data_type in _KINDS and int(np.prod(tensor.dims)) > 1:
             yield tensor
+
+
+def nodes_for(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
+    """The nodes that an output needs, in their order."""
+    needed, found = {output}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            found.append(node)
+    return found[::-1]
 
 
 def _first_layers(

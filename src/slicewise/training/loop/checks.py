@@ -94,7 +94,7 @@ def _require_same_run(folder: Path, config: RunConfig, manifest: Manifest | None
             "or remove the folder (only the section bundle may change)"
         )
     path = folder / MANIFEST_NAME
-    if manifest and path.is_file() and Manifest.read(path).sha256 != manifest.sha256:
+    if manifest is not None and path.is_file() and Manifest.read(path).sha256 != manifest.sha256:
         raise TrainingError(
             f"{folder} holds a run on other slices, labels, groups or splits; choose another "
             "name, or remove the folder"

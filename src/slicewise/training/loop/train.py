@@ -66,8 +66,7 @@ from slicewise.training.loop.checks import (
     require_trainable,
 )
 from slicewise.training.loop.log import LOG_NAME, announce, plot_curves
-from slicewise.training.loop.module import SliceModule
-from slicewise.training.network.losses import class_weights
+from slicewise.training.loop.module import SliceModule, class_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 METRICS_NAME = "metrics.json"
