@@ -35,9 +35,8 @@ from slicewise.training.config import RunConfig, load_config, save_config
 from slicewise.training.data.dataset import load_split
 from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
 from slicewise.training.loop import train as module
-from slicewise.training.loop.checkpoints import trained_network
+from slicewise.training.loop.callbacks import COLUMNS, read_log, trained_network
 from slicewise.training.loop.checks import claim
-from slicewise.training.loop.log import COLUMNS, read_log
 from slicewise.training.loop.train import fit, pixel_statistics, prepare, summary, train
 from slicewise.training.network.model import SliceNet
 
@@ -460,7 +459,7 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.training.loop import train
 from slicewise.training.loop.checks import claim
-from slicewise.training.loop.log import EpochLog
+from slicewise.training.loop.callbacks import EpochLog
 
 def killed(self, trainer, module):
     if trainer.current_epoch == 2:

@@ -39,7 +39,7 @@ from slicewise.training.config import RunConfig
 from slicewise.training.data.dataset import DecodedSlices, load_split
 from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
 from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
-from slicewise.training.loop.log import announce
+from slicewise.training.loop.callbacks import announce
 from slicewise.training.network.model import SliceNet
 
 DRAFT = "draft"

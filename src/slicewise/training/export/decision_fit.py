@@ -35,7 +35,7 @@ from slicewise.synthetic.ood.kinds import kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
 from slicewise.training.config import BundleConfig, OperatingPointConfig, RefusalConfig
 from slicewise.training.data.dataset import DecodedSlices, in_parallel
-from slicewise.training.loop.log import announce
+from slicewise.training.loop.callbacks import announce
 
 Fitted = TypeVar("Fitted")
 BATCH = 32

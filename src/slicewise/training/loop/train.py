@@ -48,11 +48,14 @@ from slicewise.training.export.bundling import (
     write_product,
 )
 from slicewise.training.export.graph import without_origin
-from slicewise.training.loop.checkpoints import (
+from slicewise.training.loop.callbacks import (
     CHECKPOINTS,
     LAST,
+    LOG_NAME,
+    announce,
     average_cycles,
     callbacks,
+    plot_curves,
     trained_network,
 )
 from slicewise.training.loop.checks import (
@@ -65,7 +68,6 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.log import LOG_NAME, announce, plot_curves
 from slicewise.training.loop.module import SliceModule, class_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
