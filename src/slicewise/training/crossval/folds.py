@@ -31,15 +31,9 @@ from slicewise.training.loop.train import (
 )
 
 HEADLINES = (
-    ("accuracy",),
-    ("balanced_accuracy",),
-    ("macro_auroc",),
-    ("ece",),
-    ("memorisation_1nn",),
-    ("tumor", "sensitivity"),
-    ("tumor", "specificity"),
+    *("accuracy", "balanced_accuracy", "macro_auroc", "ece", "memorisation_1nn"),
+    *("tumor sensitivity", "tumor specificity"),
 )
-
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
     "calibration, threshold, prediction sets, acceptance and out-of-distribution limits were "
@@ -133,9 +127,9 @@ def headlines(bundle: Path) -> str:
     own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
     metrics = info.evaluation.as_json()
     rows = [
-        (" ".join(key).replace("_", " "), figure_text(reduce(getitem, key, metrics)))
-        for key in HEADLINES
-        if key[0] != "tumor" or info.task.negative_class is not None
+        (name.replace("_", " "), figure_text(reduce(getitem, name.split(), metrics)))
+        for name in HEADLINES
+        if not name.startswith("tumor") or info.task.negative_class is not None
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(

@@ -110,11 +110,16 @@ def pool(
     rules = {n: load_bundle(config.fold_folder(n) / BUNDLE).info.decision for n in names}
     unfitted = [name for name, rule in rules.items() if rule.operating_point is None]
     folder, table = config.folder / FOLDER, pooled(tables)
+    threshold = config.bundle.operating_point.rule
+    if table.negative_class is None:
+        threshold = "the task has no class without a tumor"
+    elif unfitted:
+        threshold += f"; not fitted in fold {', '.join(unfitted)}: 0.5 assumed"
     context = ReportContext(
         split=f"cross-validation over {config.folds.name} {', '.join(names)}",
         command=command,
         bundle=None,
-        threshold_rule=_threshold_rule(config, table.negative_class, unfitted),
+        threshold_rule=threshold,
         threshold_fitted=not unfitted,
         refusals=_refusals(reports),
         promised_coverage=None if table.sets is None else config.bundle.refusal.coverage,
@@ -212,13 +217,6 @@ def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
         tuple(Failure(**e) for each in refused.values() for e in each["failed"]["errors"]),
         checked=all(each["seen"].get("checked", True) for each in refused.values()),
     )
-
-
-def _threshold_rule(config: RunConfig, negative: str | None, unfitted: Sequence[str]) -> str:
-    if negative is None:
-        return "the task has no class without a tumor"
-    rule = config.bundle.operating_point.rule
-    return f"{rule}; not fitted in fold {', '.join(unfitted)}: 0.5 assumed" if unfitted else rule
 
 
 def _neighbours(config: RunConfig, manifest: Manifest, tables: Sequence[PredictionTable]) -> Bools:

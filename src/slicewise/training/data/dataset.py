@@ -61,14 +61,12 @@ class DecodedSlices:
     @property
     def images(self) -> Images:
         """(N, S, S) preprocessed pixels."""
-        images: Images = self.records["image"]
-        return images
+        return np.asarray(self.records["image"])
 
     @property
     def appearances(self) -> Floats:
         """(N, F) appearance numbers."""
-        numbers: Floats = self.records["appearance"]
-        return numbers
+        return np.asarray(self.records["appearance"])
 
     @property
     def fingerprints(self) -> Fingerprints:
@@ -313,7 +311,6 @@ class EpochSampler(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:

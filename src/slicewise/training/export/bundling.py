@@ -73,11 +73,7 @@ class Product:
 
 
 def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
-    """A network as `model.onnx`, with the weights as the bundle stores them.
-
-    Args:
-        manifest: With the splits that were used: training slices give the scales of `int8`.
-    """
+    """A network as `model.onnx`, stored as wanted; training slices give the scales of `int8`."""
     storage, size = config.bundle.weight_storage, config.preprocessing.size
     if storage == "int8":
         graph = onnx_bytes(rounded(network, "float32"), size, "float32")
@@ -108,14 +104,9 @@ def make_product(
     if decision is None:
         table = validation.table(classifier, trust)
         decision = fit_decision(table, "the validation split", config.bundle)
-    files = {
-        **bare.files,
-        SEEN_NAME: seen_fingerprints(development),
-        TRUST_NAME: trust.to_bytes(),
-    }
-    limits = None
+    fitted = {SEEN_NAME: seen_fingerprints(development), TRUST_NAME: trust.to_bytes()}
+    files, limits, refusal = {**bare.files, **fitted}, None, config.bundle.refusal
     try:
-        refusal = config.bundle.refusal
         ood, limits = fit_refusal(classifier, validation, train, refusal, config.seed, workers)
         files[OOD_NAME] = ood.to_bytes()
     except EvaluationError as error:
@@ -140,12 +131,8 @@ def write_product(
     evaluation: dict[str, Any],
     commands: dict[str, str],
 ) -> str:
-    """Write a bundle into a new or empty folder and return its identity.
-
-    Args:
-        evaluation: Metrics as in `metrics.json`, with a `description` of what they were
-            measured on.
-    """
+    """Write a bundle into a new or empty folder, with metrics as in `metrics.json` and a
+    `description` of what they were measured on; return its identity."""
     info = _info(product, config, task, manifest, evaluation)
     card = model_card(info, manifest, commands, config.model.frozen_stages)
     return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
@@ -200,7 +187,7 @@ def model_card(
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 (Markdown of our own metrics, shown to nobody as HTML)
     )
-    environment.filters |= {"metric": _metric, "measured": _at_threshold}
+    environment.filters |= {"metric": _metric, "measured": _at_threshold, "cell": cell_text}
     return environment.get_template("card.md.j2").render(
         info=info,
         headlines=HEADLINES,
@@ -210,7 +197,6 @@ def model_card(
         frozen=frozen_stages,
         sources_differ=_sources_differ(manifest, info.task.negative_class),
         spreads=_spreads(info.evaluation),
-        accepted_held_out=_accepted_held_out(info.evaluation),
     )
 
 
@@ -256,20 +242,6 @@ def _spreads(evaluation: Evaluation) -> list[tuple[str, Spread]]:
     if isinstance(tumor, dict):
         named += [(f"Tumor {key}", tumor[key]) for key in ("sensitivity", "specificity")]
     return [(title, found) for title, found in named if isinstance(found, Spread) and found.folds]
-
-
-def _accepted_held_out(evaluation: Evaluation) -> str | None:
-    """What a rule that did not see them accepts of held-out slices; None where not measured."""
-    found = evaluation.rule_across_folds
-    if found is None:
-        return None
-    share, right = (
-        cell_text(found.decisions.accept[name].model_dump()) for name in ("share", "accuracy")
-    )
-    return (
-        f"with the rule fitted on the other folds, {share} of the held-out slices were accepted "
-        f"and {right} of these were right"
-    )
 
 
 def _counts(manifest: Manifest) -> list[tuple[str, str, int, int]]:

@@ -68,14 +68,8 @@ def fit_decision(held_out: PredictionTable, described: str, settings: BundleConf
         lambda: fit_acceptance(calibrated, refusal.accept_target, refusal.unknown),
         "NOTHING WILL BE ACCEPTED, every answer is left for review",
     )
-    return calibration.model_copy(
-        update={
-            "operating_point": point,
-            "fitted_on": described,
-            "conformal": conformal,
-            "acceptance": acceptance,
-        }
-    )
+    fitted = {"operating_point": point, "conformal": conformal, "acceptance": acceptance}
+    return calibration.model_copy(update={**fitted, "fitted_on": described})
 
 
 def _calibration(held_out: PredictionTable, settings: BundleConfig) -> DecisionRule:
@@ -171,10 +165,9 @@ def evidence_of(classifier: Classifier, slices: DecodedSlices, workers: int = 1)
     forward = in_parallel(
         lambda b: classifier.run(to_batch(b)), batches, "Answering slices", workers
     )
-    outputs = list(forward)
-    embeddings = np.concatenate([one.embedding for one in outputs])
-    seen = Seen(embeddings, slices.appearances, slices.groups)
-    return Evidence(slices.manifest, np.concatenate([one.logits for one in outputs]), seen)
+    logits, embeddings = zip(*((one.logits, one.embedding) for one in forward), strict=True)
+    seen = Seen(np.concatenate(embeddings), slices.appearances, slices.groups)
+    return Evidence(slices.manifest, np.concatenate(logits), seen)
 
 
 def ood_evidence(
@@ -214,9 +207,6 @@ def fit_refusal(
     """Out-of-distribution detector and limits of one graph.
 
     Training slices serve the whitening only: weights and limits come from validation groups.
-
-    Args:
-        config: How many images of each kind, and which share of slices to refuse.
 
     Raises:
         EvaluationError: If there are too few validation slices or groups.

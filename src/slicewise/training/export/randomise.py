@@ -66,7 +66,10 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
     proto = onnx.load_model_from_string(model)
     first = _first_layers(nodes_for(proto.graph, MAP), proto.graph.initializer)
     weights = list(_weights(proto.graph))
-    begin = _begin(sorted(first[t.name] for t in weights if t.name in first), part)
+    last = max((first[t.name] for t in weights if t.name in first), default=0)
+    if not last:
+        raise TrainingError("the graph has no layer whose weights could be permuted")
+    begin = {"head": last, "late": int(_LATE * last), "all": 0}[part]
     everything = part == "all"
     chosen = [tensor for tensor in weights if everything or first.get(tensor.name, -1) >= begin]
     contents = {_content(tensor) for tensor in chosen}
@@ -110,13 +113,6 @@ def _first_layers(
             if name in names:
                 found.setdefault(names[name], layers)
     return found
-
-
-def _begin(places: list[int], part: str) -> int:
-    """The first layer that is permuted."""
-    if not places or places[-1] == 0:
-        raise TrainingError("the graph has no layer whose weights could be permuted")
-    return {"head": places[-1], "late": int(_LATE * places[-1]), "all": 0}[part]
 
 
 def _content(tensor: onnx.TensorProto) -> bytes:

@@ -113,7 +113,6 @@ class Milestones(L.Callback):
         self._best: float | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say where a run goes on that was interrupted."""
         if trainer.current_epoch:
             announce(f"going on after epoch {trainer.current_epoch} of {trainer.max_epochs}")
 
@@ -128,18 +127,15 @@ class Milestones(L.Callback):
             )
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say why the run ended before its last epoch, if it did."""
         if trainer.should_stop and trainer.current_epoch < (trainer.max_epochs or 0):
             announce(
                 f"stopped early after epoch {trainer.current_epoch}: {self._monitor} got no better"
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, so that a resumed run goes on comparing with it."""
-        return {"best": self._best}
+        return {"best": self._best}  # a resumed run goes on comparing with it
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the best value of the interrupted run."""
         self._best = state_dict["best"]
 
 
@@ -180,7 +176,6 @@ class LastCheckpoint(Checkpoint):
         self._path = path
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save, after the best checkpoint and early stopping have noted this epoch."""
         with whole(self._path) as draft:
             trainer.save_checkpoint(draft)
 
@@ -202,7 +197,6 @@ class LastingEarlyStopping(EarlyStopping):
     """Early stopping that is not forgotten when a run that it ended is taken up again."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop at once where the run had been stopped."""
         if self.stopped_epoch:
             trainer.should_stop = True
 
@@ -269,8 +263,7 @@ def average_cycles(folder: Path, ends: Sequence[int]) -> None:
     Raises:
         TrainingError: The run ended before a cycle did.
     """
-    missing = [str(end) for end in ends if not _path(folder, end).is_file()]
-    if missing:
+    if missing := [str(end) for end in ends if not _path(folder, end).is_file()]:
         raise TrainingError(
             f"checkpoint.export average: expected weights after epochs {', '.join(missing)}; the "
             "run ended before"

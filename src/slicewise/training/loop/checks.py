@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +56,13 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
             )
         _require_files(config, manifest)
     if open_parts:
-        _require_network(config, task, [len(part.subset("train").rows) for part in open_parts])
+        # Build it once, with its start weights, and the schedules of each model.
+        with torch.random.fork_rng(()):
+            network = create_network(config.model, task, weights=config.model.weights)
+        for part in open_parts:
+            count = len(part.subset("train").rows)
+            batches = len(EpochSampler(count, config.data.batch_size, config.seed))
+            optimizer_and_schedule(network, config, batches * config.all_epochs)
         device_and_precision(config.trainer)
         if config.loss.region and config.data.boxes is not None:
             read_boxes(config.data.boxes)
@@ -176,15 +182,6 @@ def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
     if precision == "fp16" and device != "cuda":
         raise TrainingError(f"trainer.precision fp16: expected device cuda, got {device}; use bf16")
     return device, PRECISIONS[precision]
-
-
-def _require_network(config: RunConfig, task: Task, counts: Iterable[int]) -> None:
-    """Build it once, with its start weights, and the schedules over so many training slices."""
-    with torch.random.fork_rng(()):
-        network = create_network(config.model, task, weights=config.model.weights)
-    for count in counts:
-        batches = len(EpochSampler(count, config.data.batch_size, config.seed))
-        optimizer_and_schedule(network, config, batches * config.all_epochs)
 
 
 def _require_files(config: RunConfig, manifest: Manifest) -> None:

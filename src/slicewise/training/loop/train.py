@@ -147,8 +147,7 @@ def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, Labe
     """Decode the train and validation split, or take them from the cache; of test check labels.
 
     Raises:
-        TrainingError: The train or validation split is too small, a label is none of the task's,
-            or a file cannot be used.
+        TrainingError: As `classes_left`, or a file cannot be used.
     """
     splits = {}
     for name, possible in classes_left(manifest, task).items():
@@ -213,7 +212,13 @@ def _train(
     if network.needs_statistics:
         network.normalise_by(*pixel_statistics(train.images))
     network = network.to(memory_format=torch.channels_last)
-    announce(_description(config, network))
+    everything, trained = parameter_counts(network)
+    origin = "training split" if network.needs_statistics else "start weights"
+    announce(
+        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
+        f"normalisation of the {origin}: "
+        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
+    )
     weights = class_weights(train.possible, config.loss.class_weights)
     last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
     shuffled = EpochSampler(len(train.images), size, config.seed)
@@ -253,16 +258,6 @@ def _trainer(config: RunConfig, folder: Path) -> L.Trainer:
         enable_progress_bar=sys.stderr.isatty(),
         default_root_dir=folder,
         use_distributed_sampler=False,
-    )
-
-
-def _description(config: RunConfig, network: SliceNet) -> str:
-    everything, trained = parameter_counts(network)
-    origin = "training split" if network.needs_statistics else "start weights"
-    return (
-        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
-        f"normalisation of the {origin}: "
-        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
     )
 
 
