@@ -48,10 +48,7 @@ POOLED = (
 def train_fold(
     config: RunConfig, task: Task, fold: str, command: str, *, refit: bool = False
 ) -> Path:
-    """Train without one fold and evaluate on it; its folder is `runs/NAME/fold-FOLD`.
-
-    Args:
-        refit: Write the bundle of a finished fold anew from its checkpoint.
+    """Train without one fold and evaluate on it, as `train`, in `runs/NAME/fold-FOLD`.
 
     Raises:
         TrainingError: There is no such fold, or training failed.
@@ -63,10 +60,7 @@ def train_fold(
 
 
 def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) -> None:
-    """Check all folds before the first of them is trained, as `require_trainable` does.
-
-    Args:
-        names: Folds; None for the model on all of them.
+    """Check folds (None: the model on all) before the first is trained, as `require_trainable`.
 
     Raises:
         SliceWiseError: There is no such fold, or one of them would fail.
@@ -86,9 +80,6 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     The bundle of the final model carries the pooled metrics of the folds, in which each fold was
     decided by what was fitted on the others. Its own calibration, threshold, prediction sets and
     acceptance are fitted on all pooled answers, which are many more than one validation split has.
-
-    Args:
-        refit: Write the bundles of finished parts anew from their checkpoints.
 
     Raises:
         TrainingError: The folds are not as expected, or training failed.
@@ -180,11 +171,8 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
 def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
     """The manifest with one fold as test split, and some groups of each class as validation.
 
-    The splits of the manifest itself are ignored. Slices of a tumor whose type is unknown follow
-    their groups; none is counted for validation.
-
-    Args:
-        fold: The fold to hold out; None to train on all.
+    The splits of the manifest itself are ignored; where no fold is named, all are trained on.
+    Slices of a tumor whose type is unknown follow their groups; none is counted for validation.
     """
     column, rows = config.folds.name, manifest.rows
     inside = [row for row in rows if fold is None or row.extra[column] != fold]

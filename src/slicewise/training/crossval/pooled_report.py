@@ -1,8 +1,5 @@
-"""One report over the held-out answers of all folds.
-
-It also says what the decision rule of the final model is worth. That rule is fitted on the held-out
-answers of all folds; here each fold is decided by a rule fitted in the same way on the others.
-"""
+"""One report over the held-out answers of all folds, and what the rule of the final model is worth:
+that is fitted on all of them; here each fold is decided by a rule fitted alike on the others."""
 
 from __future__ import annotations
 
@@ -100,9 +97,6 @@ def pool(
     Beside the metrics of any report: those of each fold, their spread over the folds, a comparison
     of calibrations on groups that did not fit them, and what the rule of the final model is worth.
 
-    Args:
-        tables: What each fold's model answered for it.
-
     Raises:
         TrainingError: A fold has no report.
     """
@@ -153,12 +147,8 @@ def measured_across_folds(
     limits: Sequence[OutOfDistribution | None],
     settings: BundleConfig,
 ) -> dict[str, Any]:
-    """Metrics of the pooled answers, each fold decided by the rule of the others.
-
-    Args:
-        tables: Held-out answers of each fold, with the reasons its own model gave.
-        limits: Out-of-distribution limits of each fold's own model.
-    """
+    """Metrics of the pooled answers, each fold decided by the rule of the others; reasons in the
+    tables and out-of-distribution limits are those of each fold's own model."""
     decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
     table = pooled(decided)
     refused = np.array([bool(gates) for gates in _gates(table)])

@@ -223,11 +223,7 @@ def _recorded(slice_: Slice, spec: PreprocessSpec, record: np.dtype[np.void]) ->
 
 
 def cache_key(rows: Iterable[ManifestRow], spec: PreprocessSpec, kind: str) -> str:
-    """Name of what is computed from slices, in their order.
-
-    Args:
-        kind: What is computed, with all else that it depends on.
-    """
+    """Name of what is computed from slices, in their order; `kind` is all else it depends on."""
     digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}{kind}".encode())
     for row in rows:
         index = row.path.rpartition("#")[2] if "#" in row.path else ""

@@ -155,12 +155,7 @@ class Evidence:
 
 
 def evidence_of(classifier: Classifier, slices: DecodedSlices, workers: int = 1) -> Evidence:
-    """Run a graph on decoded slices, whatever their labels.
-
-    Args:
-        classifier: Holds the graph; its decision rule is not used.
-        workers: Threads, one forward pass each; the result does not depend on it.
-    """
+    """Run a graph on decoded slices, whatever their labels, on several threads."""
     batches = np.split(slices.images, range(BATCH, len(slices.images), BATCH))
     forward = in_parallel(
         lambda b: classifier.run(to_batch(b)), batches, "Answering slices", workers

@@ -33,11 +33,7 @@ _KINDS = {
 
 
 def shuffled_classifiers(bundle: Bundle, seed: int = 0) -> dict[str, Classifier]:
-    """The model of a bundle with each part of it permuted, for the sanity check of its heat maps.
-
-    Returns:
-        One classifier for each of `PARTS`, with everything else of the bundle as it is.
-    """
+    """The model of a bundle with each of `PARTS` permuted, to check its heat maps."""
     graph = bundle.files[MODEL_NAME]
     return {
         part: Classifier(

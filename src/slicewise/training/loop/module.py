@@ -38,13 +38,7 @@ class SliceModule(L.LightningModule):
     def __init__(
         self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
     ) -> None:
-        """Prepare a network for training.
-
-        Args:
-            weights: (K,) class weights of the loss.
-            regions: (N, S, S) uint8 of the training slices, 255 inside of a tumor; None where the
-                loss does not use them.
-        """
+        """Weights are (K,), of the classes in the loss; regions as in `LabelledSlices`."""
         super().__init__()
         self.network = network
         self.config = config

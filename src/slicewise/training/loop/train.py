@@ -73,7 +73,6 @@ from slicewise.training.network.model import SliceNet, create_network, parameter
 
 METRICS_NAME = "metrics.json"
 EVALUATION = "evaluation"
-PARTIAL = "partial"
 
 VALIDATION_ONLY = (
     "Measured on the validation split, which also chose the epoch and fitted calibration, "
@@ -84,10 +83,7 @@ HELD_OUT = "Measured on the test split, whose groups took no part in training or
 
 
 def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
-    """Train on the splits of the manifest and write `runs/NAME/bundle`; resumes by itself.
-
-    Args:
-        refit: Write the bundle of a finished run anew from its checkpoint.
+    """Train on the splits of the manifest, as `train_manifest`, and write `runs/NAME/bundle`.
 
     Raises:
         TrainingError: The data or the configuration do not allow it, or training diverged.
@@ -317,7 +313,7 @@ def _publish(
     metrics: dict[str, Any] | None,
 ) -> None:
     """Measure a product, then put report, bundle and configuration in place, the bundle whole."""
-    partial = folder / PARTIAL
+    partial = folder / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     if metrics is None:
         classifier = Classifier(draft(product, config, task, manifest))
