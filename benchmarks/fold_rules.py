@@ -8,7 +8,7 @@ from pathlib import Path
 from slicewise.inference.rule import DecisionRule
 from slicewise.predictions.files import read_predictions
 from slicewise.predictions.table import pooled
-from slicewise.training.bundle_config import BundleConfig
+from slicewise.training.config import BundleConfig
 from slicewise.training.export.decision_fit import fit_decision
 
 

@@ -45,12 +45,15 @@ from slicewise.stats.bootstrap import Bootstrap, group_intervals
 from slicewise.stats.intervals import share_of
 from slicewise.synthetic.ood.kinds import KINDS, kinds_of, ood_slices
 from slicewise.synthetic.ood.picture import Kind
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import RunConfig, load_config
+from slicewise.training.config import BundleConfig, RunConfig, load_config
 from slicewise.training.crossval.pooled_report import GATES
 from slicewise.training.data.dataset import load_split
-from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import donors_of, evidence_of, ood_evidence
+from slicewise.training.export.decision_fit import (
+    donors_of,
+    evidence_of,
+    fit_decision,
+    ood_evidence,
+)
 from slicewise.training.loop.checks import CONFIG_NAME
 
 SEED = 42

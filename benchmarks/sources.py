@@ -34,8 +34,7 @@ from slicewise.inference.decision import Prediction
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.stats.intervals import share_of
 from slicewise.stats.metrics import auroc
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import load_config
+from slicewise.training.config import BundleConfig, load_config
 from slicewise.training.loop.checks import CONFIG_NAME
 
 BATCH = 32

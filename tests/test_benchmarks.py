@@ -18,8 +18,7 @@ from slicewise.inference.decision import BundleReference, Prediction, Verdict
 from slicewise.predictions.files import write_predictions
 from slicewise.predictions.table import pooled
 from slicewise.synthetic.ood.kinds import kinds_of
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import save_config
+from slicewise.training.config import BundleConfig, save_config
 from slicewise.training.export.decision_fit import fit_decision
 
 ROOT = Path(__file__).parents[1]

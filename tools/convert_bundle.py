@@ -15,7 +15,7 @@ from pathlib import Path
 from slicewise.data.manifest import Manifest
 from slicewise.errors import BundleError, SliceWiseError
 from slicewise.inference.bundle import CARD_NAME, Bundle, BundleInfo, load_bundle, write_bundle
-from slicewise.training.export.card import model_card
+from slicewise.training.export.bundling import model_card
 
 
 def convert(old: Path, new: Path, manifest: Path | None = None, frozen_stages: int = 0) -> str:

@@ -25,13 +25,6 @@ def _small() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _torch_as_before() -> Iterator[None]:
-    """A run makes torch deterministic for the whole process; other tests did not ask for that."""
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture
 def heads(tmp_path: Path) -> Path:
     """A folder with 32 heads, 8 of each class in 4 groups, and their `manifest.csv`."""

@@ -7,17 +7,30 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from slicewise.config import problems
+from slicewise.config import nearest, problems
 from slicewise.errors import ConfigError
 from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
-from slicewise.training.bundle_config import BundleConfig, Section
 from slicewise.training.data.augment import AugmentConfig
 
 DEALT_COLUMN = "fold"
 """Column of the folds, also where they are dealt rather than given."""
+
+OPERATING_RULES: dict[str, tuple[str, ...]] = {
+    "youden_j": (),
+    "target_sensitivity": ("value",),
+    "target_specificity": ("value",),
+    "cost": ("missed", "false_alarm", "prevalence"),
+}
+"""Each rule with the numbers it needs."""
+
+
+class Section(BaseModel):
+    """One part of a configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataConfig(Section):
@@ -28,10 +41,6 @@ class DataConfig(Section):
     batch_size: int = Field(32, ge=2)
     boxes: Path | None = Field(None, description="Table of tumor boxes, for loss.region.")
     cache: Path | None = Field(None, description="Folder of decoded pixels; default beside runs.")
-
-    def pixels(self, runs: Path) -> Path:
-        """The folder of decoded pixels."""
-        return self.cache or runs / "cache"
 
 
 class FoldsConfig(Section):
@@ -156,6 +165,92 @@ class CheckpointConfig(Section):
     )
 
 
+class OperatingPointConfig(Section):
+    """How the tumor threshold is chosen; a rule without numbers may be given by its name alone."""
+
+    rule: str = Field("youden_j", description="One of OPERATING_RULES.")
+    value: float | None = Field(None, gt=0, le=1, description="Share, for the targets.")
+    missed: float | None = Field(None, gt=0, description="Cost of a missed tumor.")
+    false_alarm: float | None = Field(None, gt=0, description="Cost of a false alarm.")
+    prevalence: float | None = Field(None, gt=0, lt=1, description="Share of slices with tumor.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"rule": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _numbers_of_the_rule(self) -> Self:
+        if self.rule not in OPERATING_RULES:
+            raise ValueError(
+                f"rule {self.rule!r}: expected one of {', '.join(OPERATING_RULES)}; "
+                f"nearest: {nearest(self.rule, OPERATING_RULES)}"
+            )
+        wanted = OPERATING_RULES[self.rule]
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if given - {"rule"} != set(wanted):
+            needs = f"with {', '.join(wanted)}" if wanted else "alone"
+            got = ", ".join(sorted(given - {"rule"})) or "none"
+            raise ValueError(f"rule {self.rule}: expected it {needs}; got {got}")
+        return self
+
+    @property
+    def numbers(self) -> list[float]:
+        """The numbers of the rule, in the order of OPERATING_RULES."""
+        return [float(getattr(self, name)) for name in OPERATING_RULES[self.rule]]
+
+
+class RefusalConfig(Section):
+    """When an answer is left to a person, and when there is none."""
+
+    coverage: float = Field(
+        0.95, gt=0, lt=1, description="Promised share of prediction sets with the true class."
+    )
+    accept_target: float = Field(
+        0.99, gt=0, lt=1, description="Wanted share of right answers among accepted ones."
+    )
+    unknown: float = Field(
+        0.02, gt=0, lt=1, description="Slices of an unknown class that may be accepted."
+    )
+    per_kind: int = Field(40, ge=10, description="Out-of-distribution images of each kind.")
+    reviewed: float = Field(
+        0.03, gt=0, lt=0.5, description="Held-out slices above the review limit."
+    )
+    rejected: float = Field(
+        0.01, gt=0, lt=0.5, description="Held-out slices above the reject limit."
+    )
+
+    @model_validator(mode="after")
+    def _review_before_reject(self) -> Self:
+        if self.rejected > self.reviewed:
+            raise ValueError("rejected: expected a share of at most reviewed")
+        return self
+
+
+class BundleConfig(Section):
+    """What the finished bundle says of itself."""
+
+    version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
+    weight_storage: Literal["float32", "float16", "int8"] = "float32"
+    calibration: Literal["temperature", "bias_corrected"] = "temperature"
+    class_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How alike classes count in the calibration: 0 as frequent as held out, 1 all "
+        "alike.",
+    )
+    operating_point: OperatingPointConfig = OperatingPointConfig()
+    refusal: RefusalConfig = RefusalConfig()
+    started_from: str | None = Field(
+        None, description="Start weights in words; default the name of the weights file."
+    )
+    licences: dict[str, str] = Field(default_factory=lambda: {"model": "MIT"})
+    intended_use: str = (
+        "Research on brain MRI slices. Not a medical device; not for diagnosis or patient care."
+    )
+
+
 class RunConfig(Section):
     """A whole run."""
 
@@ -176,20 +271,12 @@ class RunConfig(Section):
     bundle: BundleConfig = BundleConfig()
 
     @model_validator(mode="after")
-    def _some_epoch_is_validated(self) -> RunConfig:
-        if self.trainer.validate_every > self.trainer.epochs:
+    def _sections_agree(self) -> Self:
+        cycles, every = self.scheduler.cycles, self.trainer.validate_every
+        if every > self.trainer.epochs:
             raise ValueError("trainer.validate_every is larger than trainer.epochs")
-        return self
-
-    @model_validator(mode="after")
-    def _plateau_needs_validation(self) -> RunConfig:
-        if self.scheduler.name == "plateau" and self.trainer.validate_every != 1:
+        if self.scheduler.name == "plateau" and every != 1:
             raise ValueError("scheduler plateau needs trainer.validate_every 1")
-        return self
-
-    @model_validator(mode="after")
-    def _cycles_reach_their_ends(self) -> RunConfig:
-        cycles = self.scheduler.cycles
         if cycles and self.scheduler.name != "cosine":
             raise ValueError(f"scheduler.cycles need scheduler cosine; got {self.scheduler.name}")
         if self.checkpoint.export == "average":
@@ -216,6 +303,11 @@ class RunConfig(Section):
     def folder(self) -> Path:
         """Where this run writes."""
         return self.runs / self.name
+
+    @property
+    def cache(self) -> Path:
+        """The folder of decoded pixels."""
+        return self.data.cache or self.runs / "cache"
 
     def fold_folder(self, fold: str | None) -> Path:
         """Of the model without one fold, or of the model on all of them."""
@@ -252,5 +344,4 @@ def parse_config(content: dict[str, Any], source: str) -> RunConfig:
 
 def save_config(config: RunConfig, path: Path) -> None:
     """Write every value of a run, the defaults as well; an older file is replaced in one step."""
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    write_whole(path, text)
+    write_whole(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

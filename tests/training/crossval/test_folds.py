@@ -16,8 +16,7 @@ from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import LeakageError, TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.predictions.files import read_predictions
-from slicewise.training.bundle_config import OperatingPointConfig
-from slicewise.training.config import load_config
+from slicewise.training.config import OperatingPointConfig, load_config
 from slicewise.training.crossval.folds import (
     cross_validate,
     fold_names,

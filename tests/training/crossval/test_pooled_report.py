@@ -18,8 +18,7 @@ from slicewise.fitting.conformal import fit_conformal
 from slicewise.inference.rule import DecisionRule
 from slicewise.predictions.table import PredictionTable, pooled
 from slicewise.stats.bootstrap import Bootstrap
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import RunConfig
+from slicewise.training.config import BundleConfig, RunConfig
 from slicewise.training.crossval import pooled_report
 from slicewise.training.crossval.pooled_report import (
     decided_by_others,

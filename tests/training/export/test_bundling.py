@@ -1,36 +1,48 @@
-"""What a finished run hands over, and that it answers as the network did."""
+"""What a finished run hands over, that it answers as the network did, and what its card says."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
+from typer.testing import CliRunner
 
-from builders_training import logits_of, run_config, write_heads
+from builders import CLASSES, bundle_info
+from builders_training import logits_of, run_config, run_values, write_heads
+from slicewise.cli.main import app
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import match
-from slicewise.data.manifest import Manifest
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.imaging.preprocess import PreprocessSpec, to_batch
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import load_bundle
+from slicewise.inference.bundle import TaskInfo, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.rule import STUDY_RULES
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import ModelConfig
+from slicewise.inference.decision import BundleReference
+from slicewise.inference.measured import Evaluation
+from slicewise.inference.rule import STUDY_RULES, Acceptance, DecisionRule
+from slicewise.training.config import BundleConfig, ModelConfig
 from slicewise.training.data.dataset import load_slices, load_split
-from slicewise.training.export.bundling import draft, exported, make_product, seen_fingerprints
-from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import evidence_of
+from slicewise.training.export.bundling import (
+    draft,
+    exported,
+    make_product,
+    model_card,
+    seen_fingerprints,
+)
+from slicewise.training.export.decision_fit import evidence_of, fit_decision
 from slicewise.training.export.graph import rounded
-from slicewise.training.loop.run import prepare
+from slicewise.training.loop.train import prepare, train
 from slicewise.training.network.model import create_network
 
 
@@ -126,3 +138,204 @@ def test_every_file_is_listed_with_its_hash(finished):
     info = json.loads((finished / "bundle/bundle.json").read_text())
     for name, digest in info["files"].items():
         assert hashlib.sha256((finished / "bundle" / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.fixture
+def card(finished: Path) -> str:
+    return (finished / "bundle/MODEL_CARD.md").read_text()
+
+
+def evaluated(finished: Path, **changes: Any) -> Evaluation:
+    """What was measured of the finished run, with other metrics in it."""
+    measured = load_bundle(finished / "bundle").info.evaluation.as_json()
+    return Evaluation.model_validate(measured | changes)
+
+
+def shown(estimate: dict[str, Any]) -> str:
+    if estimate["ci_low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} ({estimate['ci_low']:.3f}-{estimate['ci_high']:.3f})"
+
+
+def test_the_figures_are_the_measured_ones(finished, card):
+    metrics = json.loads((finished / "evaluation/metrics.json").read_text())
+    for key, title in (
+        ("accuracy", "Accuracy"),
+        ("macro_auroc", "Macro AUROC"),
+        ("brier", "Brier score"),
+        ("memorisation_1nn", "Pixel 1-NN accuracy on the same split (no learning)"),
+    ):
+        assert f"| {title} | {shown(metrics[key])} |" in card
+    assert shown(metrics["tumor"]["sensitivity"]) in card
+    assert shown(metrics["per_class"]["glioma"]["auroc"]) in card
+    assert "(8 slices, 4 groups)" in card
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ({"trust": 1.5, "unknown": 0.02}, "Answers of a trust score of 1.500 and more may be"),
+        ({"confidence": 0.875}, "Answers of confidence 0.875 and more may be"),
+    ],
+)
+def test_it_says_from_where_on_answers_are_accepted(finished, limit, expected):
+    info = load_bundle(finished / "bundle").info
+    acceptance = Acceptance(target=0.99, accuracy=0.985, coverage=0.7, n=40, groups=20, **limit)
+    decision = info.decision.model_copy(update={"acceptance": acceptance})
+    manifest = Manifest.read(finished / "manifest.csv")
+    card = model_card(info.model_copy(update={"decision": decision}), manifest, {})
+    assert expected in card
+    assert ("2.0 % would be accepted as another one" in card) == ("unknown" in limit)
+
+
+def test_it_says_that_rare_classes_counted_for_more(finished, card):
+    info = load_bundle(finished / "bundle").info
+    weighted = {"temperature": 1.5, "fitted_on": "here", "class_balance": 0.5}
+    decision = info.decision.model_copy(update=weighted)
+    manifest = Manifest.read(finished / "manifest.csv")
+    weighed = model_card(info.model_copy(update={"decision": decision}), manifest, {})
+    assert "fitted on here, where a class counts as its frequency to the power 0.5" in weighed
+    assert "to the power" not in card
+    alike = info.decision.model_copy(update={**weighted, "class_balance": 1.0})
+    evened = model_card(info.model_copy(update={"decision": alike}), manifest, {})
+    assert "fitted on here, where all classes count alike." in evened
+
+
+def test_what_is_accepted_of_held_out_slices_stands_beside(finished):
+    info = load_bundle(finished / "bundle").info
+    figure = {"value": 0.471, "ci_low": 0.399, "ci_high": 0.528}
+    right = {"value": 0.983, "ci_low": None, "ci_high": None}
+    rule = {"decisions": {"accept": {"share": figure, "accuracy": right}}}
+    acceptance = Acceptance(trust=1.5, target=0.99, accuracy=0.985, coverage=0.7, n=40, groups=20)
+    changed = info.model_copy(
+        update={
+            "decision": info.decision.model_copy(update={"acceptance": acceptance}),
+            "evaluation": evaluated(finished, rule_across_folds=rule),
+        }
+    )
+    card = model_card(changed, Manifest.read(finished / "manifest.csv"), {})
+    assert "0.471 (0.399-0.528) of the held-out slices were accepted and 0.983 of these" in card
+
+
+def test_it_says_what_it_was_made_from_and_how(finished, card):
+    info = load_bundle(finished / "bundle").info
+    assert card.startswith("# quick 2.1.0\n")
+    assert "16 slices in 8 leak-free groups" in card
+    assert info.origin.manifest_sha256 in card
+    assert "| even | glioma | 4 | 2 |" in card
+    assert "slicewise train quick.yaml" in card
+    assert "* weights: MIT" in card
+    assert "Measured on the test split" in card
+    assert f"Tumor threshold {info.decision.operating_point.threshold:.3f}" in card
+    assert "stored as float16" in card
+
+
+def test_it_says_that_it_is_no_medical_device(card):
+    assert "Not a medical device" in card
+    assert "every answer asks for review" in card
+
+
+def test_nothing_of_the_machine_is_told(tmp_path):
+    """The card of a run whose configuration and weights lie in folders of this machine."""
+    write_heads(tmp_path)
+    path = tmp_path / "quick.yaml"
+    path.write_text(yaml.safe_dump(run_values(tmp_path, trainer={"epochs": 1})))
+    assert CliRunner().invoke(app, ["train", str(path)]).exit_code == 0
+    bundle = tmp_path / "runs/quick/bundle"
+    for file in ("MODEL_CARD.md", "bundle.json"):
+        text = (bundle / file).read_text()
+        assert "slicewise train quick.yaml" in text
+        assert str(tmp_path) not in text
+        assert "{{" not in text
+    graph = (bundle / "model.onnx").read_bytes()
+    for folder in (tmp_path, Path(model_card.__globals__["__file__"]).parent):
+        assert str(folder).encode() not in graph
+
+
+def test_what_is_missing_is_said_to_be(tmp_path, finished):
+    evaluation = evaluated(
+        finished,
+        ece={"value": None, "reason": "too few slices"},
+        brier={"value": 0.25, "ci_low": None, "ci_high": None},
+    )
+    info = bundle_info(evaluation=evaluation, decision=DecisionRule())
+    card = model_card(info, write_heads(tmp_path, groups=1), {})
+    assert "| Expected calibration error | not available: too few slices |" in card
+    assert "| Brier score | 0.250 |" in card
+    assert "No tumor threshold was fitted" in card
+    assert "Temperature" not in card
+    assert "No temperature was fitted" in card
+
+
+def written(manifest: Manifest, finished: Path, frozen_stages: int = 0, **changes: Any) -> str:
+    info = bundle_info(**{"evaluation": evaluated(finished), **changes})
+    return model_card(info, manifest, {}, frozen_stages)
+
+
+def with_sources(manifest: Manifest, source_of: Callable[[ManifestRow], str]) -> Manifest:
+    rows = tuple(replace(row, source=source_of(row)) for row in manifest.rows)
+    return replace(manifest, rows=rows)
+
+
+def test_frozen_stages_are_not_said_to_be_trained(tmp_path, finished):
+    manifest = write_heads(tmp_path)
+    assert "All weights were trained afterwards" in written(manifest, finished)
+    card = written(manifest, finished, frozen_stages=2)
+    assert "The first 2 stages kept the start weights" in card
+    assert "All weights" not in card
+
+
+def test_the_card_of_a_run_knows_its_frozen_stages(tmp_path):
+    write_heads(tmp_path)
+    config = run_config(tmp_path, model={"frozen_stages": 1}, trainer={"epochs": 1})
+    card = (train(config, FOUR_CLASS, "x") / "MODEL_CARD.md").read_text()
+    assert "The first stage kept the start weights" in card
+
+
+def test_a_task_without_a_negative_class_has_no_word_on_thresholds(tmp_path, finished):
+    task = TaskInfo(name="three_class", classes=CLASSES[:3], negative_class=None)
+    card = written(write_heads(tmp_path), finished, task=task, decision=DecisionRule())
+    assert "Tumor threshold" not in card
+    assert "No tumor threshold" not in card
+    assert "different sources" not in card
+
+
+@pytest.mark.parametrize(
+    ("source_of", "expected"),
+    [
+        (lambda row: "b" if row.label == "no_tumor" else "a", "come from different sources"),
+        (
+            lambda row: "b" if row.label == "no_tumor" and row.group[-1] != "0" else "a",
+            "come mostly from different sources",
+        ),
+        (lambda _: "a", None),
+    ],
+    ids=["disjoint", "mostly", "one source"],
+)
+def test_sources_are_a_limit_only_where_they_differ(tmp_path, finished, source_of, expected):
+    card = written(with_sources(write_heads(tmp_path), source_of), finished)
+    assert (expected in card) if expected else ("different sources" not in card)
+
+
+def test_what_was_held_out_is_told_from_what_watched(tmp_path, finished):
+    manifest = write_heads(tmp_path)
+    assert "8 others watched over training, and 8 were held out" in written(manifest, finished)
+    rows = tuple(row for row in manifest.rows if row.split != "test")
+    assert "8 others watched over training.\n" in written(replace(manifest, rows=rows), finished)
+
+
+def test_the_figures_of_the_threshold_are_not_taken_for_held_out_ones(tmp_path, finished, card):
+    assert "Measured on the slices that fitted it: expect the held-out metrics above." in card
+    evaluation = evaluated(finished, allow_seen=True)
+    own = written(write_heads(tmp_path), finished, evaluation=evaluation)
+    assert "Measured on the slices that fitted it: expect less on new patients." in own
+
+
+def test_a_converted_bundle_says_what_it_was(finished):
+    info = load_bundle(finished / "bundle").info
+    manifest = Manifest.read(finished / "manifest.csv")
+    assert "Only the format changed" not in model_card(info, manifest, {})
+    older = BundleReference("quick", "2.0.9", "ab" * 32)
+    origin = info.origin.model_copy(update={"converted_from": older})
+    card = model_card(info.model_copy(update={"origin": origin}), manifest, {})
+    assert f"2.1.0 is 2.0.9 (`{'ab' * 32}`) in bundle schema 2. Only the format changed" in card

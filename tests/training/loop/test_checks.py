@@ -16,10 +16,9 @@ from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS, Task
 from slicewise.errors import ConfigError, ManifestError, TrainingError
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.folds import cross_validate, require_folds
-from slicewise.training.loop import run
 from slicewise.training.loop import train as train_module
 from slicewise.training.loop.checks import claim
-from slicewise.training.loop.train import train
+from slicewise.training.loop.train import fit, prepare, train
 
 Started = Callable[[RunConfig], Path]
 
@@ -31,7 +30,7 @@ def unread(monkeypatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise AssertionError("a pixel was read")
 
-    monkeypatch.setattr(run, "load_split", refuse)
+    monkeypatch.setattr(train_module, "load_split", refuse)
     monkeypatch.setattr("slicewise.imaging.read.read_slices", refuse)
 
 
@@ -197,8 +196,9 @@ def test_a_run_that_failed_on_its_slices_blocks_no_other(heads, monkeypatch):
 def test_plain_gradient_descent_has_no_momentum(heads):
     sections = {"optimizer": {"name": "sgd", "momentum": 0}, "trainer": {"epochs": 1}}
     config = run_config(heads, **sections)
-    splits = run.prepare(config, FOUR_CLASS, Manifest.read(heads / "manifest.csv"))
-    run.fit(config, FOUR_CLASS, splits, config.folder)
+    splits = prepare(config, FOUR_CLASS, Manifest.read(heads / "manifest.csv"))
+    claim(config.folder, config)
+    fit(config, FOUR_CLASS, splits, config.folder)
     state = torch.load(config.folder / "checkpoints/last.ckpt", weights_only=True)
     (optimizer,) = state["optimizer_states"]
     assert all(not group["nesterov"] for group in optimizer["param_groups"])

@@ -17,7 +17,7 @@ from slicewise.data.tasks import Task, parse_task
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.predictions.files import read_predictions
-from slicewise.predictions.table import PredictionTable, pooled
+from slicewise.predictions.table import pooled
 from slicewise.text import figure_text
 from slicewise.training.config import DEALT_COLUMN, RunConfig
 from slicewise.training.crossval.pooled_report import FOLDER, pool
@@ -26,21 +26,14 @@ from slicewise.training.loop.checks import require_trainable
 from slicewise.training.loop.train import (
     EVALUATION,
     answerable,
-    own_measures,
     summary,
     train_manifest,
 )
 
 HEADLINES = (
-    ("accuracy",),
-    ("balanced_accuracy",),
-    ("macro_auroc",),
-    ("ece",),
-    ("memorisation_1nn",),
-    ("tumor", "sensitivity"),
-    ("tumor", "specificity"),
+    *("accuracy", "balanced_accuracy", "macro_auroc", "ece", "memorisation_1nn"),
+    *("tumor sensitivity", "tumor specificity"),
 )
-
 POOLED = (
     "Cross-validation: each fold was predicted by a model trained on the other folds, whose "
     "calibration, threshold, prediction sets, acceptance and out-of-distribution limits were "
@@ -55,27 +48,19 @@ POOLED = (
 def train_fold(
     config: RunConfig, task: Task, fold: str, command: str, *, refit: bool = False
 ) -> Path:
-    """Train without one fold and evaluate on it; its folder is `runs/NAME/fold-FOLD`.
-
-    Args:
-        refit: Write the bundle of a finished fold anew from its checkpoint.
+    """Train without one fold and evaluate on it, as `train`, in `runs/NAME/fold-FOLD`.
 
     Raises:
         TrainingError: There is no such fold, or training failed.
     """
     manifest = read_with_folds(config)
     _require_known(config, manifest, [fold])
-    split = held_out(config, manifest, fold)
-    folder = config.fold_folder(fold)
-    measures = own_measures(command)
-    return train_manifest(config, task, split, folder, command, measures, refit=refit)
+    split, folder = held_out(config, manifest, fold), config.fold_folder(fold)
+    return train_manifest(config, task, split, folder, command, refit=refit)
 
 
 def require_folds(config: RunConfig, task: Task, names: Sequence[str | None]) -> None:
-    """Check all folds before the first of them is trained, as `require_trainable` does.
-
-    Args:
-        names: Folds; None for the model on all of them.
+    """Check folds (None: the model on all) before the first is trained, as `require_trainable`.
 
     Raises:
         SliceWiseError: There is no such fold, or one of them would fail.
@@ -96,9 +81,6 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     decided by what was fitted on the others. Its own calibration, threshold, prediction sets and
     acceptance are fitted on all pooled answers, which are many more than one validation split has.
 
-    Args:
-        refit: Write the bundles of finished parts anew from their checkpoints.
-
     Raises:
         TrainingError: The folds are not as expected, or training failed.
     """
@@ -107,37 +89,20 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     require_folds(config, task, [*names, None])
     for name in names:
         train_fold(config, task, name, command, refit=refit)
-    tables = held_out_answers(config, task, names)
-    report = pool(config, manifest, tables, names, command)
-    described = "the pooled held-out answers of cross-validation"
-    everything = held_out(config, manifest, None)
-    metrics = summary(report, pooled_words(everything))
-    return train_manifest(
-        config,
-        task,
-        everything,
-        config.fold_folder(None),
-        command,
-        lambda _: lambda *_: metrics,
-        fit_decision(pooled(tables), described, config.bundle),
-        refit=refit,
-    )
-
-
-def pooled_words(final: Manifest) -> str:
-    """How the pooled metrics came about and on how much the final model was trained."""
-    everything, trained = len(final.rows), len(final.subset("train").rows)
-    return POOLED.format(trained=trained, everything=everything, watching=everything - trained)
-
-
-def held_out_answers(config: RunConfig, task: Task, names: Sequence[str]) -> list[PredictionTable]:
-    """What the model of each fold answered for the fold it was not trained on."""
-    return [
+    tables = [
         read_predictions(
             config.fold_folder(name) / EVALUATION / "predictions.csv", task.negative_class
         )
         for name in names
     ]
+    report = pool(config, manifest, tables, names, command)
+    final = held_out(config, manifest, None)
+    everything, trained = len(final.rows), len(final.subset("train").rows)
+    words = POOLED.format(trained=trained, everything=everything, watching=everything - trained)
+    described = "the pooled held-out answers of cross-validation"
+    decision = fit_decision(pooled(tables), described, config.bundle)
+    metrics, folder = summary(report, words), config.fold_folder(None)
+    return train_manifest(config, task, final, folder, command, decision, metrics, refit=refit)
 
 
 def _require_known(config: RunConfig, manifest: Manifest, names: Sequence[str | None]) -> None:
@@ -153,9 +118,9 @@ def headlines(bundle: Path) -> str:
     own, pooled = bundle.parent / EVALUATION, bundle.parent.parent / FOLDER
     metrics = info.evaluation.as_json()
     rows = [
-        (" ".join(key).replace("_", " "), figure_text(reduce(getitem, key, metrics)))
-        for key in HEADLINES
-        if key[0] != "tumor" or info.task.negative_class is not None
+        (name.replace("_", " "), figure_text(reduce(getitem, name.split(), metrics)))
+        for name in HEADLINES
+        if not name.startswith("tumor") or info.task.negative_class is not None
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(
@@ -191,28 +156,23 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
         TrainingError: The fold column is missing or empty somewhere, or names fewer than two folds.
     """
     column = config.folds.name
-    names = {row.extra.get(column, "") for row in manifest.rows}
-    if not names - {""}:
-        raise TrainingError(
-            f"folds.column {column!r}: expected a fold in every row and at least two folds; got "
-            "none. Give folds.count, such as 5, to deal whole groups into folds"
-        )
+    names = sorted({row.extra.get(column, "") for row in manifest.rows})
     if "" in names or len(names) < 2:
+        got = ", ".join(names)
+        if not any(names):
+            got = "none. Give folds.count, such as 5, to deal whole groups into folds"
         raise TrainingError(
             f"folds.column {column!r}: expected a fold in every row and at least two folds; "
-            f"got {', '.join(sorted(names))}"
+            f"got {got}"
         )
-    return sorted(names)
+    return names
 
 
 def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
     """The manifest with one fold as test split, and some groups of each class as validation.
 
-    The splits of the manifest itself are ignored. Slices of a tumor whose type is unknown follow
-    their groups; none is counted for validation.
-
-    Args:
-        fold: The fold to hold out; None to train on all.
+    The splits of the manifest itself are ignored; where no fold is named, all are trained on.
+    Slices of a tumor whose type is unknown follow their groups; none is counted for validation.
     """
     column, rows = config.folds.name, manifest.rows
     inside = [row for row in rows if fold is None or row.extra[column] != fold]
@@ -235,7 +195,15 @@ def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
             f"folds.count {count}: the manifest has folds of its own in column {DEALT_COLUMN!r}, "
             "which are a hard boundary; leave out folds.count"
         )
-    _require_groups(rows, count)
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        groups[row.label].add(row.group)
+    for label, found in sorted(groups.items()):
+        if len(found) < count:
+            raise TrainingError(
+                f"folds.count {count}: expected at least {count} groups of every class; "
+                f"{label} has {len(found)}"
+            )
     names = deal(
         [row.group for row in rows],
         [row.label for row in rows],
@@ -248,18 +216,6 @@ def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
         for row, name in zip(rows, names, strict=True)
     )
     return replace(manifest, rows=tuple(dealt))
-
-
-def _require_groups(rows: Sequence[ManifestRow], count: int) -> None:
-    groups: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        groups[row.label].add(row.group)
-    for label, names in sorted(groups.items()):
-        if len(names) < count:
-            raise TrainingError(
-                f"folds.count {count}: expected at least {count} groups of every class; "
-                f"{label} has {len(names)}"
-            )
 
 
 def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:

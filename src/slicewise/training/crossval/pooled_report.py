@@ -1,8 +1,5 @@
-"""One report over the held-out answers of all folds.
-
-It also says what the decision rule of the final model is worth. That rule is fitted on the held-out
-answers of all folds; here each fold is decided by a rule fitted in the same way on the others.
-"""
+"""One report over the held-out answers of all folds, and what the rule of the final model is worth:
+that is fitted on all of them; here each fold is decided by a rule fitted alike on the others."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import getitem
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +18,6 @@ from slicewise.errors import TrainingError
 from slicewise.evaluation.answering import with_verdicts
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.sections.cross_validation import (
-    Compared,
     calibration_section,
     compare_calibrations,
     draw_calibration,
@@ -51,8 +46,7 @@ from slicewise.reports.blocks import Section
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.stats.intervals import share_of
 from slicewise.text import cell_text
-from slicewise.training.bundle_config import BundleConfig
-from slicewise.training.config import RunConfig
+from slicewise.training.config import BundleConfig, RunConfig
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.loop.checks import BUNDLE
 from slicewise.training.loop.train import EVALUATION, METRICS_NAME
@@ -103,22 +97,23 @@ def pool(
     Beside the metrics of any report: those of each fold, their spread over the folds, a comparison
     of calibrations on groups that did not fit them, and what the rule of the final model is worth.
 
-    Args:
-        tables: What each fold's model answered for it.
-
     Raises:
         TrainingError: A fold has no report.
     """
     reports = {name: _fold_report(config, name) for name in names}
-    folders = {name: config.fold_folder(name) / BUNDLE for name in names}
-    rules = {name: load_bundle(folder).info.decision for name, folder in folders.items()}
+    rules = {n: load_bundle(config.fold_folder(n) / BUNDLE).info.decision for n in names}
     unfitted = [name for name, rule in rules.items() if rule.operating_point is None]
     folder, table = config.folder / FOLDER, pooled(tables)
+    threshold = config.bundle.operating_point.rule
+    if table.negative_class is None:
+        threshold = "the task has no class without a tumor"
+    elif unfitted:
+        threshold += f"; not fitted in fold {', '.join(unfitted)}: 0.5 assumed"
     context = ReportContext(
         split=f"cross-validation over {config.folds.name} {', '.join(names)}",
         command=command,
         bundle=None,
-        threshold_rule=_threshold_rule(config, table.negative_class, unfitted),
+        threshold_rule=threshold,
         threshold_fitted=not unfitted,
         refusals=_refusals(reports),
         promised_coverage=None if table.sets is None else config.bundle.refusal.coverage,
@@ -134,10 +129,13 @@ def pool(
         "rule_across_folds": measured_across_folds(tables, limits, config.bundle),
     }
     write_json(folder / METRICS_NAME, report)
-    picture = _picture(compared, config.bundle.calibration, folder / CALIBRATION_PICTURE)
+    picture, method = folder / CALIBRATION_PICTURE, config.bundle.calibration
+    picture.unlink(missing_ok=True)
+    if fitted := method not in compared.failed:
+        draw_calibration(compared, method, picture)
     sections = (
         folds_section(report),
-        calibration_section(report["calibration_comparison"], picture),
+        calibration_section(report["calibration_comparison"], picture if fitted else None),
         rule_section(report["rule_across_folds"]),
     )
     write_pages(table, report, folder, plots=True, more=sections)
@@ -149,15 +147,11 @@ def measured_across_folds(
     limits: Sequence[OutOfDistribution | None],
     settings: BundleConfig,
 ) -> dict[str, Any]:
-    """Metrics of the pooled answers, each fold decided by the rule of the others.
-
-    Args:
-        tables: Held-out answers of each fold, with the reasons its own model gave.
-        limits: Out-of-distribution limits of each fold's own model.
-    """
+    """Metrics of the pooled answers, each fold decided by the rule of the others; reasons in the
+    tables and out-of-distribution limits are those of each fold's own model."""
     decided = [decided_by_others(tables, index, own, settings) for index, own in enumerate(limits)]
     table = pooled(decided)
-    refused = np.array([bool(_gates(text)) for text in _reasons(table)])
+    refused = np.array([bool(gates) for gates in _gates(table)])
     quantities: dict[Key, Quantity] = {
         **overall_quantities(table),
         **tumor_quantities(table),
@@ -176,16 +170,11 @@ def decided_by_others(
     limits: OutOfDistribution | None,
     settings: BundleConfig,
 ) -> PredictionTable:
-    """The answers of one fold under the rule fitted on those of the others.
-
-    Args:
-        tables: Held-out answers of each fold.
-    """
+    """The answers of one of the folds under the rule fitted on those of the others."""
     others = [table for i, table in enumerate(tables) if i != index]
     rule = fit_decision(pooled(others), "the other folds", settings)
     rule = rule.model_copy(update={"out_of_distribution": limits})
-    gates = [_gates(text) for text in _reasons(tables[index])]
-    return with_verdicts(tables[index], rule, gates)
+    return with_verdicts(tables[index], rule, _gates(tables[index]))
 
 
 def rule_section(metrics: Mapping[str, Any]) -> Section:
@@ -194,21 +183,9 @@ def rule_section(metrics: Mapping[str, Any]) -> Section:
     return Section.of("The rule of the final model", TEXT, ("metric", "value (interval)"), rows)
 
 
-def _gates(joined: str) -> list[Reason]:
-    return [Reason(name) for name in joined.split(JOINT) if name in GATES]
-
-
-def _reasons(table: PredictionTable) -> list[str]:
-    return [""] * table.n if table.reasons is None else table.reasons.tolist()
-
-
-def _picture(compared: Compared, method: str, path: Path) -> Path | None:
-    """The drawn reliability before and after a calibration; None where it could not be fitted."""
-    path.unlink(missing_ok=True)
-    if method in compared.failed:
-        return None
-    draw_calibration(compared, method, path)
-    return path
+def _gates(table: PredictionTable) -> list[list[Reason]]:
+    joined = [""] * table.n if table.reasons is None else table.reasons.tolist()
+    return [[Reason(name) for name in text.split(JOINT) if name in GATES] for text in joined]
 
 
 def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
@@ -230,13 +207,6 @@ def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
         tuple(Failure(**e) for each in refused.values() for e in each["failed"]["errors"]),
         checked=all(each["seen"].get("checked", True) for each in refused.values()),
     )
-
-
-def _threshold_rule(config: RunConfig, negative: str | None, unfitted: Sequence[str]) -> str:
-    if negative is None:
-        return "the task has no class without a tumor"
-    rule = config.bundle.operating_point.rule
-    return f"{rule}; not fitted in fold {', '.join(unfitted)}: 0.5 assumed" if unfitted else rule
 
 
 def _neighbours(config: RunConfig, manifest: Manifest, tables: Sequence[PredictionTable]) -> Bools:

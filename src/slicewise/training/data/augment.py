@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,20 +13,17 @@ from torch import Tensor
 
 Preset = Literal["none", "light", "standard", "strong"]
 
-_GEOMETRY = ("flip", "rotate", "shift", "zoom", "shear")
-_VALUES = ("brightness", "contrast", "gamma", "noise", "blur", "erase")
-
-
-def _preset(geometry: Sequence[float], values: Sequence[float]) -> dict[str, float]:
-    return dict(zip(_GEOMETRY + _VALUES, (*geometry, *values), strict=True))
-
-
-PRESETS: dict[str, dict[str, float]] = {
-    "none": {},
-    "light": _preset((0.5, 7.5, 0.04, 0.05, 0.0), (0.05, 0.05, 0.0, 0.0, 0.0, 0.0)),
-    "standard": _preset((0.5, 15.0, 0.08, 0.15, 5.0), (0.1, 0.15, 0.2, 0.02, 0.0, 0.0)),
-    "strong": _preset((0.5, 20.0, 0.12, 0.2, 10.0), (0.15, 0.25, 0.35, 0.04, 0.3, 0.25)),
+_STRENGTHS = (
+    *("flip", "rotate", "shift", "zoom", "shear"),
+    *("brightness", "contrast", "gamma", "noise", "blur", "erase"),
+)
+PRESETS: dict[str, tuple[float, ...]] = {
+    "none": (0.0,) * len(_STRENGTHS),
+    "light": (0.5, 7.5, 0.04, 0.05, 0.0, 0.05, 0.05, 0.0, 0.0, 0.0, 0.0),
+    "standard": (0.5, 15.0, 0.08, 0.15, 5.0, 0.1, 0.15, 0.2, 0.02, 0.0, 0.0),
+    "strong": (0.5, 20.0, 0.12, 0.2, 10.0, 0.15, 0.25, 0.35, 0.04, 0.3, 0.25),
 }
+"""Strengths in the order of `_STRENGTHS`."""
 
 
 class AugmentConfig(BaseModel):
@@ -56,8 +52,8 @@ class AugmentConfig(BaseModel):
         if not isinstance(given, dict):
             return given
         preset = given.get("preset", "standard")
-        values = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
-        return {**values, **given}
+        values = PRESETS.get(preset) if isinstance(preset, str) else None
+        return {**dict(zip(_STRENGTHS, values, strict=True)), **given} if values else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def draw(config: AugmentConfig, count: int, generator: torch.Generator) -> Augme
 
     edge = torch.randint(0, 4, (count,), generator=generator)
     depth = torch.rand(count, generator=generator) * 0.15
-    erased = torch.where(chance(config.erase), depth, torch.zeros(count))
+    erased = torch.where(chance(config.erase), depth, 0.0)
     return AugmentDraw(
         flip=chance(config.flip),
         angle=uniform(math.radians(config.rotate)),
@@ -122,9 +118,8 @@ def apply(images: Tensor, numbers: AugmentDraw) -> Tensor:
     erased = blurred * _border_mask(numbers.erase, images.shape[-2], images.shape[-1]).to(images)
     lit = erased.clamp(0, 1) ** _each(numbers.gamma, images)
     lit = lit * _each(numbers.contrast, images) + _each(numbers.brightness, images)
-    noise = torch.randn(
-        images.shape, generator=torch.Generator().manual_seed(numbers.noise_seed)
-    ).to(images)
+    source = torch.Generator().manual_seed(numbers.noise_seed)
+    noise = torch.randn(images.shape, generator=source).to(images)
     return (lit + noise * _each(numbers.noise_sigma, images)).clamp(0, 1)
 
 

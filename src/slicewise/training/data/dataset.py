@@ -1,7 +1,6 @@
-"""Slices of a manifest, decoded once for a whole run, and batches of their pixels.
+"""Slices of a manifest, decoded once for a whole run and cached, and batches of their pixels.
 
-One pass over the files gives all that training and the bundle need of a slice. It is cached on
-disk, so that a training step waits for nothing but the network itself.
+One pass over the files gives all that training and the bundle need of a slice.
 """
 
 from __future__ import annotations
@@ -19,14 +18,17 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slicewise.arrays import Floats, Strings
 from slicewise.data.duplicates.fingerprint import FORMAT, SIDE, Fingerprints, fingerprint
-from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.manifest import MASK_COLUMN, Manifest, ManifestRow
+from slicewise.data.tasks import Task
 from slicewise.errors import InputError, SliceWiseError, TrainingError
 from slicewise.evaluation.content import require_unchanged
+from slicewise.evaluation.explanations.regions import Boxes, read_boxes, tumor_region
 from slicewise.files import whole
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.preprocess import PIPELINE_VERSION, Placement, PreprocessSpec, preprocess
@@ -59,14 +61,12 @@ class DecodedSlices:
     @property
     def images(self) -> Images:
         """(N, S, S) preprocessed pixels."""
-        images: Images = self.records["image"]
-        return images
+        return np.asarray(self.records["image"])
 
     @property
     def appearances(self) -> Floats:
         """(N, F) appearance numbers."""
-        numbers: Floats = self.records["appearance"]
-        return numbers
+        return np.asarray(self.records["appearance"])
 
     @property
     def fingerprints(self) -> Fingerprints:
@@ -88,11 +88,23 @@ class DecodedSlices:
         return Placement(*self.records["placement"][index].tolist())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSlices(DecodedSlices):
+    """What a network is trained or validated on.
+
+    Args:
+        possible: (N, K) bool, which classes a label leaves open.
+        regions: (N, S, S) uint8, 255 inside of a tumor; None where the loss does not use them.
+    """
+
+    possible: Possible
+    regions: Images | None = None
+
+
 def load_split(config: RunConfig, manifest: Manifest, split: str) -> DecodedSlices:
     """The slices of one split of a run, decoded or from its cache; see `load_slices`."""
-    cache = config.data.pixels(config.runs)
-    workers = config.trainer.workers
-    return load_slices(manifest.subset(split), config.preprocessing, cache, workers)
+    rows, workers = manifest.subset(split), config.trainer.workers
+    return load_slices(rows, config.preprocessing, config.cache, workers)
 
 
 def load_slices(
@@ -162,7 +174,8 @@ def _decode(manifest: Manifest, spec: PreprocessSpec, workers: int) -> NDArray[n
             read = [_read(manifest, row) for row in rows]
         return [one if isinstance(one, str) else _recorded(one, spec, record) for one in read]
 
-    files = [list(rows) for _, rows in groupby(manifest.rows, lambda row: _file(manifest, row))]
+    by_file = groupby(manifest.rows, lambda row: file_and_index(manifest.resolve(row))[0])
+    files = [list(rows) for _, rows in by_file]
     parts = in_parallel(of_file, files, "Decoding slices", workers)
     records = np.zeros(len(manifest.rows), record)
     failures: list[str] = []
@@ -175,10 +188,6 @@ def _decode(manifest: Manifest, spec: PreprocessSpec, workers: int) -> NDArray[n
         shown = "; ".join(failures[:_SHOWN_FAILURES])
         raise TrainingError(f"{len(failures)} of {len(records)} slices cannot be used: {shown}")
     return records
-
-
-def _file(manifest: Manifest, row: ManifestRow) -> str:
-    return file_and_index(manifest.resolve(row))[0]
 
 
 def _read(manifest: Manifest, row: ManifestRow) -> Slice | str:
@@ -214,16 +223,59 @@ def _recorded(slice_: Slice, spec: PreprocessSpec, record: np.dtype[np.void]) ->
 
 
 def cache_key(rows: Iterable[ManifestRow], spec: PreprocessSpec, kind: str) -> str:
-    """Name of what is computed from slices, in their order.
-
-    Args:
-        kind: What is computed, with all else that it depends on.
-    """
+    """Name of what is computed from slices, in their order; `kind` is all else it depends on."""
     digest = hashlib.sha256(f"{PIPELINE_VERSION} {spec.model_dump_json()}{kind}".encode())
     for row in rows:
         index = row.path.rpartition("#")[2] if "#" in row.path else ""
         digest.update(f"{row.sha256}#{index}\n".encode())
     return digest.hexdigest()[:32]
+
+
+def load_regions(
+    slices: DecodedSlices, task: Task, spec: PreprocessSpec, boxes: Path | None, cache: Path
+) -> Images:
+    """(N, size, size) uint8, 255 inside of a tumor and 0 elsewhere, one for each slice.
+
+    A slice without a tumor, and one whose tumor has neither mask nor box, is 0 all over.
+
+    Args:
+        spec: The pixel pipeline, which says where the square lies.
+        boxes: Table of boxes for slices without a mask; None where there is none.
+        cache: Folder for `.npy` files named by the hash of what is in them.
+
+    Raises:
+        ManifestError: If the table is not as expected.
+        InputError: If a mask cannot be read.
+    """
+    table = None if boxes is None else read_boxes(boxes)
+    known = hashlib.sha256(b"" if boxes is None else boxes.read_bytes()).hexdigest()
+    rows = slices.manifest.rows
+    masks = " ".join(row.extra.get(MASK_COLUMN, "").rpartition("/")[2] for row in rows)
+    key = cache_key(rows, spec, f"regions {known} {masks}")
+    return cached(cache / f"{key}.npy", lambda: _drawn(slices, task, spec.size, table))
+
+
+def _drawn(slices: DecodedSlices, task: Task, size: int, boxes: Boxes | None) -> Images:
+    manifest = slices.manifest
+    regions = np.zeros((len(manifest.rows), size, size), dtype=np.uint8)
+    for index, row in enumerate(track(manifest.rows, "Drawing tumor regions")):
+        tumor = row.label != task.negative_class
+        region = tumor_region(manifest, row, slices.shape(index), boxes) if tumor else None
+        if region is not None:
+            regions[index] = placed(region, slices.placement(index), size)
+    return regions
+
+
+def placed(region: NDArray[np.bool_], placement: Placement, size: int) -> NDArray[np.uint8]:
+    """The (H, W) region of a slice on its preprocessed square.
+
+    Returns:
+        (size, size), 255 inside; in between along the rim.
+    """
+    picture = Image.fromarray(region.astype(np.uint8) * 255)
+    top, left, side = placement.top, placement.left, placement.side
+    square = picture.crop((left, top, left + side, top + side))  # 0 where it lies outside
+    return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 class SliceDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -250,12 +302,11 @@ class EpochSampler(Sampler[list[int]]):
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        """Batches of `batch_size` out of `count` indices; a remainder of one is left out."""
+        """A remainder of one is left out."""
         self._count, self._batch_size, self._seed = count, batch_size, seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -271,16 +322,6 @@ class EpochSampler(Sampler[list[int]]):
 Loader = DataLoader[tuple[Tensor, Tensor, Tensor]]
 
 
-def training_loader(images: Images, possible: Possible, batch_size: int, seed: int) -> Loader:
-    """Shuffled batches for training."""
-    sampler = EpochSampler(len(images), batch_size, seed)
-    return DataLoader(SliceDataset(images, possible), sampler=sampler, batch_size=None)
-
-
-def ordered_loader(images: Images, possible: Possible, batch_size: int) -> Loader:
-    """Batches in order, for validation."""
-    count = len(images)
-    batches = [
-        list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)
-    ]
+def loader(images: Images, possible: Possible, batches: Iterable[list[int]]) -> Loader:
+    """Batches of indices to batches of slices."""
     return DataLoader(SliceDataset(images, possible), sampler=batches, batch_size=None)

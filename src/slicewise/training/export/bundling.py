@@ -1,14 +1,17 @@
-"""A trained network to a bundle: graph, decision rule, ood and trust, fingerprints, card."""
+"""A trained network to a bundle: what is fitted to its graph, and a card of what was measured."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slicewise import __version__
 from slicewise.data.duplicates.fingerprint import concatenate
@@ -29,20 +32,31 @@ from slicewise.inference.bundle import (
     write_bundle,
 )
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.measured import Evaluation
-from slicewise.inference.rule import STUDY_RULES, DecisionRule
+from slicewise.inference.measured import Evaluation, Measured, Spread
+from slicewise.inference.rule import STUDY_RULES, DecisionRule, OperatingPoint
+from slicewise.text import cell_text
 from slicewise.training.config import RunConfig
 from slicewise.training.data.dataset import DecodedSlices, load_split
-from slicewise.training.export.card import model_card
-from slicewise.training.export.decision_fit import fit_decision
-from slicewise.training.export.evidence import evidence_of, fit_refusal
-from slicewise.training.export.graph import onnx_bytes, rounded
-from slicewise.training.export.quantize import calibration_images, quantized
-from slicewise.training.loop.log import announce
+from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
+from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
+from slicewise.training.loop.callbacks import announce
 from slicewise.training.network.model import SliceNet
 
 DRAFT = "draft"
 """Identity of a bundle that is not written yet."""
+
+HEADLINES = (
+    ("accuracy", "Accuracy"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("macro_auroc", "Macro AUROC"),
+    ("macro_f1", "Macro F1"),
+    ("ece", "Expected calibration error"),
+    ("brier", "Brier score"),
+    ("memorisation_1nn", "Pixel 1-NN accuracy on the same split (no learning)"),
+)
+
+_MOSTLY = 0.5
+"""Sources of two kinds of slices are mostly different where they share less than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +73,7 @@ class Product:
 
 
 def exported(config: RunConfig, network: SliceNet, manifest: Manifest) -> bytes:
-    """A network as `model.onnx`, with the weights as the bundle stores them.
-
-    Args:
-        manifest: With the splits that were used: training slices give the scales of `int8`.
-    """
+    """A network as `model.onnx`, stored as wanted; training slices give the scales of `int8`."""
     storage, size = config.bundle.weight_storage, config.preprocessing.size
     if storage == "int8":
         graph = onnx_bytes(rounded(network, "float32"), size, "float32")
@@ -94,14 +104,9 @@ def make_product(
     if decision is None:
         table = validation.table(classifier, trust)
         decision = fit_decision(table, "the validation split", config.bundle)
-    files = {
-        **bare.files,
-        SEEN_NAME: seen_fingerprints(development),
-        TRUST_NAME: trust.to_bytes(),
-    }
-    limits = None
+    fitted = {SEEN_NAME: seen_fingerprints(development), TRUST_NAME: trust.to_bytes()}
+    files, limits, refusal = {**bare.files, **fitted}, None, config.bundle.refusal
     try:
-        refusal = config.bundle.refusal
         ood, limits = fit_refusal(classifier, validation, train, refusal, config.seed, workers)
         files[OOD_NAME] = ood.to_bytes()
     except EvaluationError as error:
@@ -126,12 +131,8 @@ def write_product(
     evaluation: dict[str, Any],
     commands: dict[str, str],
 ) -> str:
-    """Write a bundle into a new or empty folder and return its identity.
-
-    Args:
-        evaluation: Metrics as in `metrics.json`, with a `description` of what they were
-            measured on.
-    """
+    """Write a bundle into a new or empty folder, with metrics as in `metrics.json` and a
+    `description` of what they were measured on; return its identity."""
     info = _info(product, config, task, manifest, evaluation)
     card = model_card(info, manifest, commands, config.model.frozen_stages)
     return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
@@ -146,6 +147,19 @@ def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -
 def _info(
     product: Product, config: RunConfig, task: Task, manifest: Manifest, evaluation: dict[str, Any]
 ) -> BundleInfo:
+    training, weights = manifest.subset("train").rows, config.model.weights
+    start = "random initialisation" if weights is None else f"the weights of {weights.name}"
+    written = config.model_dump_json().encode()
+    origin = Origin(
+        run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
+        architecture=config.model.name,
+        started_from=config.bundle.started_from or start,
+        manifest_sha256=manifest.sha256,
+        training_slices=len(training),
+        training_groups=len({row.group for row in training}),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        slicewise_version=__version__,
+    )
     return BundleInfo(
         name=config.name,
         version=config.bundle.version,
@@ -154,7 +168,7 @@ def _info(
         study=STUDY_RULES,
         decision=product.decision,
         evaluation=Evaluation.model_validate(evaluation),
-        origin=_origin(config, manifest),
+        origin=origin,
         weight_storage=config.bundle.weight_storage,
         licences=config.bundle.licences,
         intended_use=config.bundle.intended_use,
@@ -162,18 +176,79 @@ def _info(
     )
 
 
-def _origin(config: RunConfig, manifest: Manifest) -> Origin:
-    training, weights = manifest.subset("train").rows, config.model.weights
-    start = "random initialisation" if weights is None else f"the weights of {weights.name}"
-    now = datetime.datetime.now(datetime.UTC)
-    written = config.model_dump_json().encode()
-    return Origin(
-        run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
-        architecture=config.model.name,
-        started_from=config.bundle.started_from or start,
-        manifest_sha256=manifest.sha256,
-        training_slices=len(training),
-        training_groups=len({row.group for row in training}),
-        created=now.isoformat(timespec="seconds"),
-        slicewise_version=__version__,
+def model_card(
+    info: BundleInfo, manifest: Manifest, commands: dict[str, str], frozen_stages: int = 0
+) -> str:
+    """Markdown for `MODEL_CARD.md`; the first `frozen_stages` of the network were not trained."""
+    environment = Environment(
+        loader=PackageLoader("slicewise.training.export", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 (Markdown of our own metrics, shown to nobody as HTML)
     )
+    environment.filters |= {"metric": _metric, "measured": _at_threshold, "cell": cell_text}
+    return environment.get_template("card.md.j2").render(
+        info=info,
+        headlines=HEADLINES,
+        counts=_counts(manifest),
+        split={name: len(manifest.subset(name).rows) for name in ("val", "test")},
+        commands=commands,
+        frozen=frozen_stages,
+        sources_differ=_sources_differ(manifest, info.task.negative_class),
+        spreads=_spreads(info.evaluation),
+    )
+
+
+def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:
+    """How the sources of slices with and without a tumor differ; None where they hardly do."""
+    with_tumor = Counter(row.source for row in manifest.rows if row.label != negative)
+    without = Counter(row.source for row in manifest.rows if row.label == negative)
+    if not (with_tumor and without):
+        return None
+    shared = sum(
+        min(with_tumor[name] / with_tumor.total(), without[name] / without.total())
+        for name in with_tumor
+    )
+    if not shared:
+        return "from different sources throughout"
+    return "mostly from different sources" if shared < _MOSTLY else None
+
+
+def _metric(found: Measured | Spread | None) -> str:
+    """`0.912 (0.890-0.931)`, or why there is none."""
+    if found is None:
+        return "not available"
+    value = found.mean if isinstance(found, Spread) else found.value
+    if value is None:
+        return f"not available: {found.reason}" if found.reason else "not available"
+    return _with_interval(value, found.ci_low, found.ci_high)
+
+
+def _at_threshold(point: OperatingPoint, name: str) -> str:
+    """Sensitivity or specificity of an operating point, with its interval where there is one."""
+    return _with_interval(getattr(point, name), *(getattr(point, f"{name}_ci") or (None, None)))
+
+
+def _with_interval(value: float, low: float | None, high: float | None) -> str:
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _spreads(evaluation: Evaluation) -> list[tuple[str, Spread]]:
+    """Titles and means of what was measured on every fold; none without cross-validation."""
+    over = evaluation.over_folds
+    tumor = over.get("tumor")
+    named = [(title, over.get(key)) for key, title in HEADLINES]
+    if isinstance(tumor, dict):
+        named += [(f"Tumor {key}", tumor[key]) for key in ("sensitivity", "specificity")]
+    return [(title, found) for title, found in named if isinstance(found, Spread) and found.folds]
+
+
+def _counts(manifest: Manifest) -> list[tuple[str, str, int, int]]:
+    """Source, label, slices, groups."""
+    slices = Counter((row.source, row.label) for row in manifest.rows)
+    groups = Counter(
+        (source, label)
+        for source, label, _ in {(r.source, r.label, r.group) for r in manifest.rows}
+    )
+    return [(*key, slices[key], groups[key]) for key in sorted(slices)]

@@ -33,11 +33,7 @@ _KINDS = {
 
 
 def shuffled_classifiers(bundle: Bundle, seed: int = 0) -> dict[str, Classifier]:
-    """The model of a bundle with each part of it permuted, for the sanity check of its heat maps.
-
-    Returns:
-        One classifier for each of `PARTS`, with everything else of the bundle as it is.
-    """
+    """The model of a bundle with each of `PARTS` permuted, to check its heat maps."""
     graph = bundle.files[MODEL_NAME]
     return {
         part: Classifier(
@@ -64,9 +60,12 @@ def shuffled_graph(model: bytes, seed: int, part: str) -> bytes:
     if part not in PARTS:
         raise TrainingError(f"part {part!r}: expected one of {', '.join(PARTS)}")
     proto = onnx.load_model_from_string(model)
-    first = _first_layers(_before(proto.graph, MAP), proto.graph.initializer)
+    first = _first_layers(nodes_for(proto.graph, MAP), proto.graph.initializer)
     weights = list(_weights(proto.graph))
-    begin = _begin(sorted(first[t.name] for t in weights if t.name in first), part)
+    last = max((first[t.name] for t in weights if t.name in first), default=0)
+    if not last:
+        raise TrainingError("the graph has no layer whose weights could be permuted")
+    begin = {"head": last, "late": int(_LATE * last), "all": 0}[part]
     everything = part == "all"
     chosen = [tensor for tensor in weights if everything or first.get(tensor.name, -1) >= begin]
     contents = {_content(tensor) for tensor in chosen}
@@ -84,7 +83,7 @@ def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             yield tensor
 
 
-def _before(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
+def nodes_for(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
     """The nodes that an output needs, in their order."""
     needed, found = {output}, []
     for node in reversed(graph.node):
@@ -110,13 +109,6 @@ def _first_layers(
             if name in names:
                 found.setdefault(names[name], layers)
     return found
-
-
-def _begin(places: list[int], part: str) -> int:
-    """The first layer that is permuted."""
-    if not places or places[-1] == 0:
-        raise TrainingError("the graph has no layer whose weights could be permuted")
-    return {"head": places[-1], "late": int(_LATE * places[-1]), "all": 0}[part]
 
 
 def _content(tensor: onnx.TensorProto) -> bytes:

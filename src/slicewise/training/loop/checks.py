@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ BUNDLE = "bundle"
 _SHOWN = 5
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+PRECISIONS: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manifest]) -> None:
@@ -44,18 +45,28 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
     """
     for folder, manifest in parts.items():
         manifest.require_sound(folder)
-        require_same_config(folder, config)
-        _require_same_slices(folder, manifest)
+        _require_same_run(folder, config, manifest)
     open_parts = [manifest for folder, manifest in parts.items() if not is_finished(folder)]
     for manifest in open_parts:
-        require_monitored(config, classes_left(manifest, task)["val"])
+        present = int(classes_left(manifest, task)["val"].any(axis=0).sum())
+        if config.early_stopping.monitor == "val_macro_auroc" and present < 2:
+            raise TrainingError(
+                "early_stopping.monitor val_macro_auroc: expected validation slices of at least "
+                "two classes; got one class"
+            )
         _require_files(config, manifest)
     if open_parts:
-        _require_network(config, task, [len(part.subset("train").rows) for part in open_parts])
+        # Build it once, with its start weights, and the schedules of each model.
+        with torch.random.fork_rng(()):
+            network = create_network(config.model, task, weights=config.model.weights)
+        for part in open_parts:
+            count = len(part.subset("train").rows)
+            batches = len(EpochSampler(count, config.data.batch_size, config.seed))
+            optimizer_and_schedule(network, config, batches * config.all_epochs)
         device_and_precision(config.trainer)
         if config.loss.region and config.data.boxes is not None:
             read_boxes(config.data.boxes)
-        for folder in (*parts, config.data.pixels(config.runs)):
+        for folder in (*parts, config.cache):
             _require_writable(folder)
 
 
@@ -70,20 +81,17 @@ def claim(folder: Path, config: RunConfig) -> None:
     Raises:
         TrainingError: It holds a run with another one.
     """
-    require_same_config(folder, config)
+    _require_same_run(folder, config)
     if not (folder / CONFIG_NAME).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         save_config(config, folder / CONFIG_NAME)
 
 
-def require_same_config(folder: Path, config: RunConfig) -> None:
-    """Check that a run is not taken up again with another configuration.
+def _require_same_run(folder: Path, config: RunConfig, manifest: Manifest | None = None) -> None:
+    """Check that a run is not taken up again with another configuration or on other slices.
 
     The section `bundle` may differ: it says what is made of the network. A key that an older
     version did not know counts as its default.
-
-    Raises:
-        TrainingError: It would be.
     """
     path = folder / CONFIG_NAME
     if path.is_file() and load_config(path).model_copy(update={"bundle": config.bundle}) != config:
@@ -91,31 +99,11 @@ def require_same_config(folder: Path, config: RunConfig) -> None:
             f"{folder} holds a run with another configuration; choose another name, "
             "or remove the folder (only the section bundle may change)"
         )
-
-
-def _require_same_slices(folder: Path, manifest: Manifest) -> None:
     path = folder / MANIFEST_NAME
-    if path.is_file() and Manifest.read(path).sha256 != manifest.sha256:
+    if manifest is not None and path.is_file() and Manifest.read(path).sha256 != manifest.sha256:
         raise TrainingError(
             f"{folder} holds a run on other slices, labels, groups or splits; choose another "
             "name, or remove the folder"
-        )
-
-
-def require_monitored(config: RunConfig, validation: Possible) -> None:
-    """Check that the quantity that chooses the epoch can be measured.
-
-    Args:
-        validation: (N, K) the classes of the validation slices.
-
-    Raises:
-        TrainingError: There are too few classes.
-    """
-    monitor = config.early_stopping.monitor
-    if monitor == "val_macro_auroc" and int(validation.any(axis=0).sum()) < 2:
-        raise TrainingError(
-            f"early_stopping.monitor {monitor}: expected validation slices of at least two "
-            "classes; got one class"
         )
 
 
@@ -133,10 +121,7 @@ def classes_left(manifest: Manifest, task: Task) -> dict[str, Possible]:
 
 
 def _possible(manifest: Manifest, task: Task, split: str) -> Possible:
-    """(N, K) which classes each label leaves open; several only in the training split.
-
-    A slice that leaves several open may be taken for one of them (`TAKEN_COLUMN`).
-    """
+    """(N, K) which classes each label leaves open; several only in the training split."""
     needed = 2 if split == "train" else 1  # batch norm has no statistics of a single slice
     if len(manifest.rows) < needed:
         raise TrainingError(
@@ -180,56 +165,36 @@ def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
     Raises:
         TrainingError: The device is not on this machine, or cannot do the precision.
     """
-    device = _device(settings.device)
-    return device, _precision(settings.precision, device)
-
-
-def _device(wanted: str) -> str:
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted == "auto":
-        return next(name for name, there in available.items() if there)
-    if not available[wanted]:
-        there = ", ".join(name for name, yes in available.items() if yes)
-        raise TrainingError(f"trainer.device {wanted}: not on this machine; available: {there}")
-    return wanted
-
-
-def _precision(wanted: str, device: str) -> Precision:
-    if wanted == "auto":
-        wanted = {"cuda": "bf16", "cpu": "bf16", "mps": "fp32"}[device]
-    if wanted == "fp16" and device != "cuda":
+    there = [name for name, yes in available.items() if yes]
+    device = there[0] if settings.device == "auto" else settings.device
+    if device not in there:
+        raise TrainingError(
+            f"trainer.device {device}: not on this machine; available: {', '.join(there)}"
+        )
+    precision = settings.precision
+    if precision == "auto":
+        precision = "fp32" if device == "mps" else "bf16"
+    if precision == "fp16" and device != "cuda":
         raise TrainingError(f"trainer.precision fp16: expected device cuda, got {device}; use bf16")
-    kinds: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-    return kinds[wanted]
-
-
-def _require_network(config: RunConfig, task: Task, counts: Iterable[int]) -> None:
-    """Build it once, with its start weights, and the schedules over so many training slices."""
-    network = create_network(config.model, task, weights=config.model.weights)
-    for count in counts:
-        batches = len(EpochSampler(count, config.data.batch_size, config.seed))
-        optimizer_and_schedule(network, config, batches * config.all_epochs)
+    return device, PRECISIONS[precision]
 
 
 def _require_files(config: RunConfig, manifest: Manifest) -> None:
     """Check that training and validation slices are there; evaluation names those of the test."""
-    rows = [row for name in ("train", "val") for row in manifest.subset(name).rows]
-    missing = [row.path for row in rows if not _is_there(manifest.resolve(row))]
+    train, validation = (manifest.subset(name).rows for name in ("train", "val"))
+    wanted = [(row.path, manifest.resolve(row)) for row in (*train, *validation)]
     if config.loss.region:
-        masks = filter(None, map(manifest.resolve_mask, manifest.subset("train").rows))
-        missing += [mask for mask in masks if not _is_there(mask)]
+        wanted += [(mask, mask) for mask in map(manifest.resolve_mask, train) if mask]
+    missing = [name for name, place in wanted if not Path(file_and_index(place)[0]).exists()]
     if missing:
         raise TrainingError(
             f"{len(missing)} files of the manifest are not there: {'; '.join(missing[:_SHOWN])}"
         )
-
-
-def _is_there(reference: str) -> bool:
-    return Path(file_and_index(reference)[0]).exists()
 
 
 def _require_writable(folder: Path) -> None:

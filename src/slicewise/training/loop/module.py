@@ -1,4 +1,4 @@
-"""The Lightning module: one step of training, one pass of validation, the optimizer."""
+"""The Lightning module: one step of training, one pass of validation, optimizer and losses."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ from torch.optim.lr_scheduler import (
 from slicewise.errors import TrainingError
 from slicewise.inference.decision import probabilities_of
 from slicewise.stats.metrics import accuracy, balanced_accuracy, macro_auroc
-from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
+from slicewise.training.config import LossConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from slicewise.training.data.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
-from slicewise.training.data.dataset import Images
-from slicewise.training.network.losses import loss, region_loss
+from slicewise.training.data.dataset import Images, Possible
 from slicewise.training.network.model import SliceNet
 
 Batch = tuple[Tensor, Tensor, Tensor]
-_BY_ITSELF = 2**31
-"""Epochs between Lightning's own steps of a schedule: never, the module steps it."""
 
 
 class SliceModule(L.LightningModule):
@@ -41,13 +38,7 @@ class SliceModule(L.LightningModule):
     def __init__(
         self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
     ) -> None:
-        """Prepare a network for training.
-
-        Args:
-            weights: (K,) class weights of the loss.
-            regions: (N, S, S) uint8 of the training slices, 255 inside of a tumor; None where the
-                loss does not use them.
-        """
+        """Weights are (K,), of the classes in the loss; regions as in `LabelledSlices`."""
         super().__init__()
         self.network = network
         self.config = config
@@ -62,15 +53,18 @@ class SliceModule(L.LightningModule):
             TrainingError: The loss is no longer a finite number.
         """
         images, possible, positions = batch
-        generator = self._generator(batch_idx)
-        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
+        # Fresh numbers for every batch, the same ones after a resume.
+        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch_idx))
+        seed = int(state.generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
         numbers = draw(self.config.augment, len(images), generator)
         pixels = apply(images.float() / 255, numbers)
         regions = self._warped_regions(positions, numbers)
         blend = draw_mix(self.config.augment, len(images), images.shape[-1], generator)
         if blend is not None:
             pixels = mix(pixels, blend)
-        features = self.network.features(_layout(pixels))
+        features = self.network.features(pixels.contiguous(memory_format=torch.channels_last))
         logits = self.network.logits(features).float()
         scores = None if regions is None else self.network.scores(features).float()
 
@@ -99,7 +93,8 @@ class SliceModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect logits of one batch."""
         images, possible, _ = batch
-        logits = self.network(_layout(images.float() / 255)).float()
+        pixels = (images.float() / 255).contiguous(memory_format=torch.channels_last)
+        logits = self.network(pixels).float()
         self._seen.append((logits.cpu(), possible.int().argmax(1).cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -107,14 +102,13 @@ class SliceModule(L.LightningModule):
         logits = torch.cat([part for part, _ in self._seen])
         targets = torch.cat([part for _, part in self._seen])
         self._seen.clear()
-        value = F.cross_entropy(logits, targets)
-        present = np.unique(targets.numpy()).tolist()
-        predicted = logits.argmax(1).numpy()
-        self.log("val_loss", value, prog_bar=True)
-        self.log("val_accuracy", accuracy(predicted, targets.numpy()), prog_bar=True)
-        self.log("val_balanced_accuracy", balanced_accuracy(predicted, targets.numpy(), present))
+        self.log("val_loss", F.cross_entropy(logits, targets), prog_bar=True)
+        true, predicted = targets.numpy(), logits.argmax(1).numpy()
+        present = np.unique(true).tolist()
+        self.log("val_accuracy", accuracy(predicted, true), prog_bar=True)
+        self.log("val_balanced_accuracy", balanced_accuracy(predicted, true, present))
         if len(present) > 1:
-            auroc = macro_auroc(probabilities_of(logits.numpy(), None), targets.numpy(), present)
+            auroc = macro_auroc(probabilities_of(logits.numpy(), None), true, present)
             self.log("val_macro_auroc", auroc, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
@@ -126,15 +120,15 @@ class SliceModule(L.LightningModule):
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             watched = self.config.early_stopping.monitor
-            plan |= {"interval": "epoch", "monitor": watched, "frequency": _BY_ITSELF}
+            never = 2**31  # the module steps it: Lightning would do so after the epoch is saved
+            plan |= {"interval": "epoch", "monitor": watched, "frequency": never}
         return {"optimizer": optimizer, "lr_scheduler": plan}
 
     def on_train_epoch_end(self) -> None:
-        """Step a plateau schedule, which Lightning would do only after the epoch is saved."""
+        """Step a plateau schedule, before the epoch is saved."""
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau):
-            watched = self.config.early_stopping.monitor
-            scheduler.step(self.trainer.callback_metrics[watched])
+            scheduler.step(self.trainer.callback_metrics[self.config.early_stopping.monitor])
 
     def _warped_regions(self, positions: Tensor, numbers: AugmentDraw) -> Tensor | None:
         """(N, 1, S, S) in [0, 1] the tumor regions of a batch, moved as its images are."""
@@ -142,15 +136,6 @@ class SliceModule(L.LightningModule):
             return None
         chosen = torch.from_numpy(self._regions[positions.cpu().numpy()])
         return warp(chosen[:, None].to(positions.device).float() / 255, numbers)
-
-    def _generator(self, batch: int) -> torch.Generator:
-        """Fresh numbers for every batch, the same ones after a resume."""
-        state = np.random.SeedSequence((self.config.seed, self.current_epoch, batch))
-        return torch.Generator().manual_seed(int(state.generate_state(1)[0]))
-
-
-def _layout(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def optimizer_and_schedule(
@@ -176,13 +161,11 @@ def optimizer_and_schedule(
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    heads = [part for part in (network.head, network.surroundings) if part is not None]
-    scales = ((network.backbone, config.backbone_lr_scale), *((head, 1.0) for head in heads))
-    for part, scale in scales:
-        trained = [p for p in part.parameters() if p.requires_grad]
+    for part in (network.backbone, network.head, network.surroundings):
+        trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
+        scale = config.backbone_lr_scale if part is network.backbone else 1.0
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
-            chosen = [p for p in trained if (p.ndim > 1) is matrix]
-            if chosen:
+            if chosen := [p for p in trained if (p.ndim > 1) is matrix]:
                 rate = config.lr * scale
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     if config.name == "sgd":
@@ -207,9 +190,7 @@ def _scheduler(
     if config.name == "none":
         return None
     if config.name == "plateau":
-        return ReduceLROnPlateau(
-            optimizer, mode=mode, factor=config.factor, patience=config.patience
-        )
+        return ReduceLROnPlateau(optimizer, mode, config.factor, config.patience)
     if config.name == "step":
         return StepLR(optimizer, config.step_epochs * epoch_steps, config.factor)
     if config.name == "onecycle":
@@ -233,3 +214,75 @@ def _scheduler(
 
 def _cosine(progress: float, final: float) -> float:
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def class_weights(possible: Possible, kind: str) -> Tensor:
+    """(K,) weights with mean 1 over slices of one class: ones, or inverse to its frequency.
+
+    Args:
+        possible: (N, K) which classes each label leaves open; those with several do not count.
+        kind: `none` or `balanced`.
+    """
+    classes = possible.shape[1]
+    if kind == "none":
+        return torch.ones(classes)
+    counts = possible[possible.sum(axis=1) == 1].sum(axis=0)
+    weights = np.where(counts > 0, counts.sum() / (classes * np.maximum(counts, 1)), 0.0)
+    return torch.from_numpy(weights).float()
+
+
+def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) -> Tensor:
+    """(N,) loss of each slice of a batch.
+
+    Where a label leaves several classes open, their joint probability counts.
+
+    Args:
+        logits: (N, K).
+        possible: (N, K) bool, which classes the label leaves open; at least one in each row.
+        weights: (K,) class weights; several open classes share their mean.
+        config: Which loss; focal is Lin et al. 2017.
+    """
+    log_p = F.log_softmax(logits, dim=1)
+    log_joint = log_p.masked_fill(~possible, -torch.inf).logsumexp(dim=1)
+    share = (possible * weights).sum(dim=1) / possible.sum(dim=1)
+    hard = share * _term(log_joint, config)
+    smooth = (weights * _term(log_p, config)).mean(dim=1)
+    return (1 - config.label_smoothing) * hard + config.label_smoothing * smooth
+
+
+def region_loss(scores: Tensor, regions: Tensor, possible: Tensor, negative: int | None) -> Tensor:
+    """Of each slice: how far from the tumor its evidence lies.
+
+    Without a negative class: minus the log of the share of the true class's evidence, a softmax
+    over places, that lies in the region. With one, every place is a small picture of its own: it
+    shows the tumor's class inside the region and no tumor elsewhere; both sides count alike.
+
+    Args:
+        scores: (N, K, h, w) class scores of every place.
+        regions: (N, 1, H, W) in [0, 1], 1 inside of the tumor; all 0 where no place is known.
+        possible: (N, K) bool, which classes the label leaves open.
+        negative: Index of the class without a tumor; None where there is none.
+
+    Returns:
+        (N,) losses; 0 where a slice has a tumor but no region.
+    """
+    cover = F.adaptive_avg_pool2d(regions, (scores.shape[2], scores.shape[3])).flatten(1)
+    peak = cover.amax(dim=1, keepdim=True)
+    cover = cover / peak.clamp(min=1e-6)
+    flat = scores.flatten(2)
+    known = peak[:, 0] > 0
+    if negative is None:
+        evidence = flat.masked_fill(~possible[:, :, None], -torch.inf).logsumexp(dim=1)
+        inside = (F.log_softmax(evidence, dim=1) + cover.clamp(min=1e-6).log()).logsumexp(dim=1)
+        return torch.where(known, -inside, 0.0)
+    log_p = F.log_softmax(flat, dim=1)
+    tumor = -log_p.masked_fill(~possible[:, :, None], -torch.inf).logsumexp(dim=1)
+    inside, outside = (cover > 0.5).float(), (cover < 0.1).float()
+    healthy = possible[:, negative]
+    hot = (tumor * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
+    cold = (-log_p[:, negative] * outside).sum(dim=1) / outside.sum(dim=1).clamp(min=1)
+    return torch.where(healthy, cold, torch.where(known, 0.5 * (hot + cold), 0.0))
+
+
+def _term(log_p: Tensor, config: LossConfig) -> Tensor:
+    return -log_p * (1 - log_p.exp()) ** config.focal_gamma if config.name == "focal" else -log_p

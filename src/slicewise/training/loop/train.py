@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Callable
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning as L  # noqa: N812 (Lightning's own name for it)
+import numpy as np
+import torch
+from lightning.pytorch.profilers import SimpleProfiler
+from torch.utils.data import BatchSampler
+
 from slicewise.data.manifest import Manifest
+from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
+from slicewise.errors import TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.rule import DecisionRule
 from slicewise.training.config import RunConfig, load_config, save_config
+from slicewise.training.data.dataset import (
+    EpochSampler,
+    Images,
+    LabelledSlices,
+    load_regions,
+    load_split,
+    loader,
+)
 from slicewise.training.export.bundling import (
     DRAFT,
     Product,
@@ -27,24 +48,31 @@ from slicewise.training.export.bundling import (
     write_product,
 )
 from slicewise.training.export.graph import without_origin
-from slicewise.training.loop.checkpoints import trained_network
+from slicewise.training.loop.callbacks import (
+    CHECKPOINTS,
+    LAST,
+    LOG_NAME,
+    announce,
+    average_cycles,
+    callbacks,
+    plot_curves,
+    trained_network,
+)
 from slicewise.training.loop.checks import (
     BUNDLE,
     CONFIG_NAME,
     MANIFEST_NAME,
     claim,
+    classes_left,
+    device_and_precision,
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.log import announce
-from slicewise.training.loop.run import fit, prepare
-
-Measure = Callable[[Classifier, Manifest], dict[str, Any]]
-"""Measures a finished model: classifier and manifest to the evaluation of its bundle."""
+from slicewise.training.loop.module import SliceModule, class_weights
+from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 METRICS_NAME = "metrics.json"
 EVALUATION = "evaluation"
-PARTIAL = "partial"
 
 VALIDATION_ONLY = (
     "Measured on the validation split, which also chose the epoch and fitted calibration, "
@@ -55,17 +83,13 @@ HELD_OUT = "Measured on the test split, whose groups took no part in training or
 
 
 def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
-    """Train on the splits of the manifest and write `runs/NAME/bundle`; resumes by itself.
-
-    Args:
-        refit: Write the bundle of a finished run anew from its checkpoint.
+    """Train on the splits of the manifest, as `train_manifest`, and write `runs/NAME/bundle`.
 
     Raises:
         TrainingError: The data or the configuration do not allow it, or training diverged.
     """
     manifest = Manifest.read(config.data.manifest)
-    measures = own_measures(command)
-    return train_manifest(config, task, manifest, config.folder, command, measures, refit=refit)
+    return train_manifest(config, task, manifest, config.folder, command, refit=refit)
 
 
 def train_manifest(
@@ -74,8 +98,8 @@ def train_manifest(
     manifest: Manifest,
     folder: Path,
     command: str,
-    measures: Callable[[Path], Measure],
     decision: DecisionRule | None = None,
+    metrics: dict[str, Any] | None = None,
     *,
     refit: bool = False,
 ) -> Path:
@@ -88,6 +112,7 @@ def train_manifest(
     Args:
         folder: Where everything goes.
         decision: Fitted elsewhere; None to fit it on the validation split.
+        metrics: Measured elsewhere, for the bundle; None to evaluate it.
 
     Raises:
         LeakageError: A group stands in two splits.
@@ -98,12 +123,11 @@ def train_manifest(
     require_trainable(config, task, {folder: manifest})
     bundle = folder / BUNDLE
     if is_finished(folder):
-        why = "a refit was asked for" if refit else outdated(folder, config, decision)
-        why = why or _differing(folder / EVALUATION / METRICS_NAME, bundle)
+        why = "a refit was asked for" if refit else _outdated(folder, config, decision)
         if why is None:
             return bundle
         announce(f"{folder}: {why}; its bundle is made anew, without training")
-        graph = stored_graph(config, task, folder, manifest)
+        graph = _stored_graph(config, task, folder, manifest)
     else:
         splits = prepare(config, task, manifest)
         claim(folder, config)
@@ -111,17 +135,140 @@ def train_manifest(
             manifest.write(folder / MANIFEST_NAME)
         graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
-    _publish(config, task, manifest, folder, command, measures, product)
+    _publish(config, task, manifest, folder, command, product, metrics)
     return bundle
 
 
-def stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest) -> bytes:
+def prepare(config: RunConfig, task: Task, manifest: Manifest) -> dict[str, LabelledSlices]:
+    """Decode the train and validation split, or take them from the cache; of test check labels.
+
+    Raises:
+        TrainingError: As `classes_left`, or a file cannot be used.
+    """
+    splits = {}
+    for name, possible in classes_left(manifest, task).items():
+        slices = load_split(config, manifest, name)
+        regions = None
+        if name == "train" and config.loss.region:
+            spec, boxes = config.preprocessing, config.data.boxes
+            regions = load_regions(slices, task, spec, boxes, config.cache)
+        splits[name] = LabelledSlices(slices.manifest, slices.records, possible, regions)
+    counts = ", ".join(f"{len(data.images)} {name}" for name, data in splits.items())
+    announce(f"slices: {counts}, {len(manifest.subset('test').rows)} test")
+    return splits
+
+
+def fit(config: RunConfig, task: Task, splits: dict[str, LabelledSlices], folder: Path) -> SliceNet:
+    """Train, or go on where an interrupted run stopped, and return the network to keep.
+
+    Raises:
+        TrainingError: Training diverged, it was interrupted, or it ended before all cycles did
+            that are to be averaged.
+    """
+    for left in folder.rglob(f".{'[0-9a-f]' * 16}.*"):  # of `whole`, where a run was killed
+        left.unlink()
+    with _state_of_the_process(config):
+        _train(config, task, splits["train"], splits["val"], folder)
+    plot_curves(folder / LOG_NAME, folder / "curves.png")
+    if config.checkpoint.export == "average":
+        average_cycles(folder / CHECKPOINTS, config.cycle_ends)
+    return trained_network(config, task, folder)
+
+
+@contextmanager
+def _state_of_the_process(config: RunConfig) -> Iterator[None]:
+    """Set what a run needs of the whole process, and put it back: the process may be a host's."""
+    device, _ = device_and_precision(config.trainer)
+    logger, cudnn = logging.getLogger("lightning.pytorch"), torch.backends.cudnn
+    with (
+        ExitStack() as after,
+        warnings.catch_warnings(),
+        torch.random.fork_rng(range(1) if device == "cuda" else ()),
+    ):
+        after.callback(logger.setLevel, logger.level)
+        after.callback(torch.set_num_threads, torch.get_num_threads())
+        after.callback(setattr, cudnn, "benchmark", cudnn.benchmark)
+        after.callback(
+            torch.use_deterministic_algorithms,
+            torch.are_deterministic_algorithms_enabled(),
+            warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+        logger.setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", module="lightning")
+        torch.manual_seed(config.seed)
+        if config.trainer.threads:
+            torch.set_num_threads(config.trainer.threads)
+        yield
+
+
+def _train(
+    config: RunConfig, task: Task, train: LabelledSlices, validation: LabelledSlices, folder: Path
+) -> None:
+    network = create_network(config.model, task, weights=config.model.weights)
+    if network.needs_statistics:
+        network.normalise_by(*pixel_statistics(train.images))
+    network = network.to(memory_format=torch.channels_last)
+    everything, trained = parameter_counts(network)
+    origin = "training split" if network.needs_statistics else "start weights"
+    announce(
+        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
+        f"normalisation of the {origin}: "
+        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
+    )
+    weights = class_weights(train.possible, config.loss.class_weights)
+    last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
+    shuffled = EpochSampler(len(train.images), size, config.seed)
+    in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        _trainer(config, folder).fit(
+            SliceModule(network, config, weights, train.regions),
+            loader(train.images, train.possible, shuffled),
+            loader(validation.images, validation.possible, list(in_order)),
+            ckpt_path=str(last) if last.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit as error:  # what Lightning makes of Ctrl+C and SIGTERM
+        signal.signal(signal.SIGINT, ctrl_c or signal.SIG_DFL)  # it ignores any further Ctrl+C
+        text = f"interrupted; run the same command again to go on in {folder}"
+        raise TrainingError(text) from error
+
+
+def _trainer(config: RunConfig, folder: Path) -> L.Trainer:
+    settings = config.trainer
+    profiler = SimpleProfiler(dirpath=folder, filename="profile") if settings.profile else None
+    accelerator, precision = device_and_precision(settings)
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=config.all_epochs,
+        precision=precision,
+        gradient_clip_val=settings.gradient_clip or None,
+        check_val_every_n_epoch=settings.validate_every,
+        callbacks=callbacks(config, folder),
+        deterministic=settings.deterministic,
+        logger=False,
+        profiler=profiler,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+    )
+
+
+def pixel_statistics(images: Images) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels, in units of [0, 1], without a float copy."""
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(images), 256):
+        counts += np.bincount(np.asarray(images[start : start + 256]).ravel(), minlength=256)
+    return moments(counts)
+
+
+def _stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest) -> bytes:
     """The graph of a finished run: as its bundle has it, where that still fits.
 
     Notes on where it was made, which older versions left in it, are dropped.
-
-    Raises:
-        TrainingError: It has to be exported again, and there is no fitting checkpoint.
     """
     bundle = load_bundle(folder / BUNDLE)
     if bundle.info.weight_storage == config.bundle.weight_storage:
@@ -129,13 +276,10 @@ def stored_graph(config: RunConfig, task: Task, folder: Path, manifest: Manifest
     return exported(config, trained_network(config, task, folder), manifest)
 
 
-def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> str | None:
+def _outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> str | None:
     """Why the bundle of a finished run has to be written anew, in words; None where it stands.
 
-    Args:
-        config: What is asked for; all but `bundle` is as the run began.
-        decision: What the bundle should decide by, where that was fitted elsewhere. Its
-            out-of-distribution limits are not compared: they come from the network of the bundle.
+    Out-of-distribution limits are not compared: they come from the network of the bundle.
     """
     before, now = (one.bundle.model_dump() for one in (load_config(folder / CONFIG_NAME), config))
     if changed := [f"bundle.{name}" for name in now if before[name] != now[name]]:
@@ -143,13 +287,12 @@ def outdated(folder: Path, config: RunConfig, decision: DecisionRule | None) -> 
     bundle = load_bundle(folder / BUNDLE)
     if TRUST_NAME not in bundle.files:
         return "it remembers no training slices"
-    if decision is None:
-        return None
-    own = bundle.info.decision.model_copy(
-        update={"out_of_distribution": decision.out_of_distribution}
-    )
-    if own != decision:
-        return "the held-out answers that its decision is fitted on changed"
+    if decision is not None:
+        limits = {"out_of_distribution": decision.out_of_distribution}
+        if bundle.info.decision.model_copy(update=limits) != decision:
+            return "the held-out answers that its decision is fitted on changed"
+    if not _stamped(folder / EVALUATION / METRICS_NAME, folder / BUNDLE):
+        return "its report is of another bundle"  # as after a kill between moving the two
     return None
 
 
@@ -166,79 +309,54 @@ def _publish(
     manifest: Manifest,
     folder: Path,
     command: str,
-    measures: Callable[[Path], Measure],
     product: Product,
+    metrics: dict[str, Any] | None,
 ) -> None:
     """Measure a product, then put report, bundle and configuration in place, the bundle whole."""
-    partial = folder / PARTIAL
+    partial = folder / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
-    classifier = Classifier(draft(product, config, task, manifest))
-    evaluation = measures(partial)(classifier, manifest)
+    if metrics is None:
+        classifier = Classifier(draft(product, config, task, manifest))
+        metrics = _measured(classifier, manifest, partial / EVALUATION, command)
     commands = {"Training": command}
-    write_product(partial / BUNDLE, product, config, task, manifest, evaluation, commands)
-    _stamp(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
+    write_product(partial / BUNDLE, product, config, task, manifest, metrics, commands)
+    _stamped(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
     for name in (EVALUATION, BUNDLE):
         if (partial / name).exists():
-            _put(partial / name, folder / name, partial / f"{name}.old")
+            if (folder / name).exists():
+                (folder / name).rename(partial / f"{name}.old")
+            (partial / name).rename(folder / name)
     shutil.rmtree(partial)
     save_config(config, folder / CONFIG_NAME)
 
 
-def _put(new: Path, place: Path, aside: Path) -> None:
-    """Move a folder to its place; what is there goes aside."""
-    if place.exists():
-        place.rename(aside)
-    new.rename(place)
-
-
-def _stamp(report: Path, bundle: Path) -> None:
-    """Write the identity of a bundle into the report that was made before it had one."""
+def _stamped(report: Path, bundle: Path) -> bool:
+    """Whether a report is of a bundle; one made before the bundle had an identity is given it."""
     if not report.is_file():
-        return
+        return True
     content = json.loads(report.read_text(encoding="utf-8"))
-    if content["bundle"]["sha256"] != DRAFT:
-        return
-    content["bundle"]["sha256"] = _identity(bundle)
-    write_json(report, content)
+    identity = hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
+    if content["bundle"]["sha256"] == DRAFT:
+        content["bundle"]["sha256"] = identity
+        write_json(report, content)
+    return bool(content["bundle"]["sha256"] == identity)
 
 
-def _differing(report: Path, bundle: Path) -> str | None:
-    """That a report is of another bundle, in words, as after a kill between moving the two."""
-    _stamp(report, bundle)
-    if not report.is_file():
-        return None
-    measured = json.loads(report.read_text(encoding="utf-8"))["bundle"]["sha256"]
-    return None if measured == _identity(bundle) else "its report is of another bundle"
-
-
-def _identity(bundle: Path) -> str:
-    return hashlib.sha256((bundle / INFO_NAME).read_bytes()).hexdigest()
-
-
-def own_measures(command: str) -> Callable[[Path], Measure]:
-    """Metrics of the test split, or from the validation split where there is no test split."""
-
-    def in_folder(folder: Path) -> Measure:
-        def measure(classifier: Classifier, manifest: Manifest) -> dict[str, Any]:
-            held_out = bool(manifest.subset("test").rows)
-            report = evaluate(
-                manifest,
-                classifier,
-                folder / EVALUATION,
-                command=command,
-                split="test" if held_out else "val",
-                allow_seen=not held_out,
-            )
-            return summary(report, HELD_OUT if held_out else VALIDATION_ONLY)
-
-        return measure
-
-    return in_folder
+def _measured(
+    classifier: Classifier, manifest: Manifest, folder: Path, command: str
+) -> dict[str, Any]:
+    """Metrics of the test split, or of the validation split where there is no test split."""
+    held_out = bool(manifest.subset("test").rows)
+    split = "test" if held_out else "val"
+    report = evaluate(
+        manifest, classifier, folder, command=command, split=split, allow_seen=not held_out
+    )
+    return summary(report, HELD_OUT if held_out else VALIDATION_ONLY)
 
 
 def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
     """The part of `metrics.json` that a bundle carries: metrics and what was refused, no paths."""
-    kept = {key: value for key, value in report.items() if key not in {"bundle", "refused"}}
-    kept.pop("seen_evaluated", None)
+    left_out = {"bundle", "refused", "seen_evaluated"}
+    kept = {key: value for key, value in report.items() if key not in left_out}
     refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
     return {"description": description, **kept, "refused": refused}

@@ -22,7 +22,6 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _FINE = "resnetv2_50_stages3"
 
-
 Weights = dict[str, Tensor]
 
 

@@ -59,7 +59,7 @@ class SliceNet(nn.Module):
         self._frozen: tuple[nn.Module, ...] = ()
 
     def normalise_by(self, mean: float, std: float) -> None:
-        """Set the normalisation, in units of images in [0, 1]."""
+        """Units are those of images in [0, 1]."""
         self.mean.fill_(mean)
         self.std.fill_(std)
 
