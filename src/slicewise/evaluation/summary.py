@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slicewise.arrays import Bools, Floats, Ints
 from slicewise.data.groups import COPIES_PREFIX
@@ -125,6 +126,11 @@ def undefined(reason: str) -> Quantity:
     return refuse
 
 
+def quantity_of(metric: Callable[..., float], *values: NDArray[Any], **fixed: Any) -> Quantity:
+    """A metric of arrays (N, ...), of the slices that are drawn."""
+    return lambda indices: metric(*(each[indices] for each in values), **fixed)
+
+
 def difference(first: Quantity, other: Quantity) -> Quantity:
     """Other minus first, on the same slices."""
     return lambda indices: other(indices) - first(indices)
@@ -167,21 +173,19 @@ def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     probabilities, predicted, targets = table.probabilities(), table.predicted, table.targets
     confidence, correct = table.confidence, predicted == targets
     present = _present(table)
-    everyone = np.ones_like(correct)
-    quantities: dict[str, Quantity] = {
-        "accuracy": Shares(
-            lambda i: metrics.accuracy(predicted[i], targets[i]), [(correct, everyone)]
+    return {
+        ("accuracy",): Shares(
+            quantity_of(metrics.accuracy, predicted, targets), [(correct, np.ones_like(correct))]
         ),
-        "balanced_accuracy": Shares(
-            lambda i: metrics.balanced_accuracy(predicted[i], targets[i], present),
+        ("balanced_accuracy",): Shares(
+            quantity_of(metrics.balanced_accuracy, predicted, targets, classes=present),
             [(correct, targets == k) for k in present],
         ),
-        "macro_auroc": lambda i: metrics.macro_auroc(probabilities[i], targets[i], present),
-        "macro_f1": lambda i: metrics.macro_f1(predicted[i], targets[i], present),
-        "ece": lambda i: metrics.ece_of(confidence[i], correct[i]),
-        "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
+        ("macro_auroc",): quantity_of(metrics.macro_auroc, probabilities, targets, classes=present),
+        ("macro_f1",): quantity_of(metrics.macro_f1, predicted, targets, classes=present),
+        ("ece",): quantity_of(metrics.ece_of, confidence, correct),
+        ("brier",): quantity_of(metrics.brier, probabilities, targets),
     }
-    return {(name,): quantity for name, quantity in quantities.items()}
 
 
 def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
@@ -215,7 +219,7 @@ def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """
     correct, sureness = table.predicted == table.targets, table.sureness
     quantities: dict[Key, Quantity] = {
-        ("decisions", "risk_coverage_area"): lambda i: risk_coverage_area(sureness[i], correct[i])
+        ("decisions", "risk_coverage_area"): quantity_of(risk_coverage_area, sureness, correct)
     }
     for verdict in map(str, Verdict):
         share = accuracy = undefined(NO_DECISIONS)
@@ -267,18 +271,20 @@ def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
 
 
 def _flags(where: Key, names: Iterable[str], flagged: Bools, truth: Bools) -> dict[Key, Quantity]:
-    def bind(metric: BinaryMetric, parts: ShareParts | None) -> Quantity:
-        bound: Quantity = lambda i: metric(flagged[i], truth[i])  # noqa: E731
-        return bound if parts is None else Shares(bound, [parts(flagged, truth)])
-
-    return {(*where, name): bind(*FLAG_METRICS[name]) for name in names}
+    quantities: dict[Key, Quantity] = {}
+    for name in names:
+        metric, parts = FLAG_METRICS[name]
+        found = quantity_of(metric, flagged, truth)
+        if parts is not None:
+            found = Shares(found, [parts(flagged, truth)])
+        quantities[*where, name] = found
+    return quantities
 
 
 def _scores(where: Key, scores: Floats, truth: Bools) -> dict[Key, Quantity]:
-    def bind(metric: Callable[[Floats, Bools], float]) -> Quantity:
-        return lambda i: metric(scores[i], truth[i])
-
-    return {(*where, name): bind(metric) for name, metric in SCORE_METRICS.items()}
+    return {
+        (*where, name): quantity_of(metric, scores, truth) for name, metric in SCORE_METRICS.items()
+    }
 
 
 def _all_undefined(names: Iterable[str], reason: str) -> dict[Key, Quantity]:

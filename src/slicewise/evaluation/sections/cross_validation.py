@@ -16,13 +16,14 @@ from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError, MissingExtraError
 from slicewise.evaluation.sections.headlines import OVERALL, TUMOR_FIRST, at
 from slicewise.evaluation.sections.plots import draw_reliability
-from slicewise.evaluation.summary import difference, nested, tree_of, undefined
+from slicewise.evaluation.summary import difference, nested, quantity_of, tree_of, undefined
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import drawing
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.stats.intervals import mean_of
 from slicewise.text import cell_text, change_text
 
 HEADLINES = tuple(headline.path for headline in (*OVERALL, *TUMOR_FIRST))
@@ -171,9 +172,9 @@ class Compared:
         probabilities, targets = table.probabilities(), table.targets
         losses = -np.log(np.maximum(probabilities[np.arange(table.n), targets], _SMALLEST))
         return {
-            "ece": lambda i: metrics.ece(probabilities[i], targets[i]),
-            "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
-            "nll": lambda i: float(losses[i].mean()),
+            "ece": quantity_of(metrics.ece, probabilities, targets),
+            "brier": quantity_of(metrics.brier, probabilities, targets),
+            "nll": mean_of(losses),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,18 +61,18 @@ def _pictures(
     both = flagged and table.is_tumor().any() and not table.is_tumor().all()
     rule = report["tumor"]["threshold"].get("rule", "")
     area = report["decisions"]["risk_coverage_area"]["value"]
-    binary: Draw = lambda axes: draw_binary_confusion(axes, table)  # noqa: E731
-    thresholds: Draw = lambda axes: draw_threshold_sweep(axes, table, rule)  # noqa: E731
+    binary = partial(draw_binary_confusion, table=table)
+    sweep = partial(draw_threshold_sweep, table=table, rule=rule)
     return {
-        "confusion_matrix.png": (_SQUARE, lambda axes: draw_confusion(axes, table)),
+        "confusion_matrix.png": (_SQUARE, partial(draw_confusion, table=table)),
         "confusion_matrix_binary.png": (_SQUARE, binary if flagged else None),
-        "per_class_metrics.png": (_WIDE, lambda axes: draw_per_class(axes, report["per_class"])),
-        "roc.png": (_SQUARE, lambda axes: draw_roc(axes, table)),
-        "pr.png": (_SQUARE, lambda axes: draw_pr(axes, table)),
-        "reliability.png": (_SQUARE, lambda axes: draw_reliability(axes, table)),
-        "threshold_sweep.png": (_WIDE, thresholds if both else None),
-        "risk_coverage.png": (_WIDE, lambda axes: draw_risk_coverage(axes, table, area)),
-        "confidence.png": (_WIDE, lambda axes: draw_confidence(axes, table)),
+        "per_class_metrics.png": (_WIDE, partial(draw_per_class, per_class=report["per_class"])),
+        "roc.png": (_SQUARE, partial(draw_roc, table=table)),
+        "pr.png": (_SQUARE, partial(draw_pr, table=table)),
+        "reliability.png": (_SQUARE, partial(draw_reliability, table=table)),
+        "threshold_sweep.png": (_WIDE, sweep if both else None),
+        "risk_coverage.png": (_WIDE, partial(draw_risk_coverage, table=table, area=area)),
+        "confidence.png": (_WIDE, partial(draw_confidence, table=table)),
     }
 
 
