@@ -14,7 +14,7 @@ from builders_reports import prose_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.compare import (
     comparison,
-    decided,
+    direction_of,
     mcnemar_counts,
     metrics_of_each,
     paired,
@@ -41,8 +41,8 @@ def test_differences_are_those_of_the_figures():
         for name in path:
             mine, theirs, gap = mine[name], theirs[name], gap[name]
         assert gap["value"] == pytest.approx(theirs["value"] - mine["value"])
-    assert decided(gaps["accuracy"], falling=False) == "worse"
-    assert decided(gaps["brier"], falling=True) == "worse"
+    assert direction_of(gaps["accuracy"], falling=False) == "worse"
+    assert direction_of(gaps["brier"], falling=True) == "worse"
 
 
 def test_a_model_does_not_differ_from_itself():
@@ -50,7 +50,7 @@ def test_a_model_does_not_differ_from_itself():
     found = paired(good, good, QUICK)
     gap = found["differences"]["accuracy"]
     assert (gap["value"], gap["ci_low"], gap["reason"]) == (0, None, NO_SPREAD)
-    assert decided(gap, falling=False) == "no interval"
+    assert direction_of(gap, falling=False) == "no_interval"
     assert found["right"]["first_only"] == found["right"]["other_only"] == 0
 
 

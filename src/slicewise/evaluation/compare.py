@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,13 @@ from slicewise.text import cell_text, change_text
 
 COMPARED = (*(h for h in OVERALL if h is not COPYING), *TUMOR, *ACCEPTED)
 FALLING = (*SMALLER_IS_BETTER, "risk_coverage_area")
+Direction = Literal["better", "worse", "not_shown", "no_interval"]
+_DIRECTION_TEXTS: Mapping[Direction, str] = {
+    "better": "better",
+    "worse": "worse",
+    "not_shown": "no difference shown",
+    "no_interval": "no interval",
+}
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
@@ -110,13 +117,13 @@ def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, 
     }
 
 
-def decided(estimate: Mapping[str, Any], *, falling: bool) -> str:
-    """What the interval of a difference, other minus first, says of the other, in words."""
+def direction_of(estimate: Mapping[str, Any], *, falling: bool) -> Direction:
+    """What the interval of a difference, other minus first, says of the other."""
     low, high = estimate["ci_low"], estimate["ci_high"]
     if low is None:
-        return "no interval"
+        return "no_interval"
     if low <= 0 <= high:
-        return "no difference shown"
+        return "not_shown"
     return "better" if (low > 0) != falling else "worse"
 
 
@@ -189,7 +196,7 @@ def _text(content: Mapping[str, Any]) -> str:
             f"{name} and {first} are both right on {right['both']} slices, both wrong on "
             f"{right['neither']}; only {first} on {right['first_only']}, only {name} on "
             f"{right['other_only']}. In accuracy {name} is: "
-            f"{decided(found['differences']['accuracy'], falling=False)}."
+            f"{_direction_text(found['differences']['accuracy'], falling=False)}."
         )
     scores = {name: model["scored_by"] for name, model in content["models"].items()}
     if len(set(scores.values())) > 1:
@@ -216,7 +223,11 @@ def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
     gap = headline.metric(differences)
     if gap["ci_low"] is None:
         return change_text(gap)
-    return f"{change_text(gap)}: {decided(gap, falling=headline.path[-1] in FALLING)}"
+    return f"{change_text(gap)}: {_direction_text(gap, falling=headline.path[-1] in FALLING)}"
+
+
+def _direction_text(estimate: Mapping[str, Any], *, falling: bool) -> str:
+    return _DIRECTION_TEXTS[direction_of(estimate, falling=falling)]
 
 
 def _draw(content: Mapping[str, Any], path: Path) -> Path:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from slicewise.arrays import Array, Bools, Floats, Strings
-from slicewise.evaluation.compare import decided
+from slicewise.evaluation.compare import Direction, direction_of
 from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.localisation import centre_map
 from slicewise.evaluation.explanations.regions import head_region
@@ -44,11 +44,11 @@ SEED = 42
 TITLE = "Whether the model needs what the heat maps mark"
 ORDERS = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}
 GAMES = {"deletion": "taken away", "insertion": "brought back"}
-VERDICTS = {
-    "no interval": "no interval to judge by",
+VERDICTS: dict[Direction, str] = {
+    "no_interval": "no interval to judge by",
     "better": "the heat map orders pixels better than chance",
     "worse": "the heat map orders pixels worse than chance",
-    "no difference shown": "no measurable difference from chance",
+    "not_shown": "no measurable difference from chance",
 }
 
 Picture = NDArray[np.uint8]
@@ -208,7 +208,7 @@ def _probability(classifier: Classifier, pictures: Picture, class_: int) -> Floa
 
 def _text(estimates: Mapping[Key, Estimate], n: int, groups: int) -> str:
     verdicts = [
-        VERDICTS[decided(estimates[game, "heat_map_minus_random"].as_json(),
+        VERDICTS[direction_of(estimates[game, "heat_map_minus_random"].as_json(),
                          falling=game == "deletion")]
         for game in GAMES
     ]  # fmt: skip

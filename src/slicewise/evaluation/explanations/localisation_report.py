@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scipy.ndimage import binary_erosion
 
-from slicewise.evaluation.compare import decided
+from slicewise.evaluation.compare import Direction, direction_of
 from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.localisation import (
     ALL,
@@ -60,13 +60,11 @@ METHOD_TITLES = {
     "brightest": "brightest pixels",
     "random": "random point",
 }
-VERDICTS = {
-    "no interval": "There is no interval to judge by.",
+VERDICTS: dict[Direction, str] = {
+    "no_interval": "There is no interval to judge by.",
     "better": "The maps point better than the middle of the picture.",
     "worse": "The maps point worse than the middle of the picture.",
-    "no difference shown": (
-        "The maps do not point measurably better than the middle of the picture."
-    ),
+    "not_shown": ("The maps do not point measurably better than the middle of the picture."),
 }
 _TILE, _CAPTION, _ACROSS = 240, 34, 3
 _RIM = (0, 230, 255)
@@ -194,7 +192,7 @@ def _text(found: Localisation) -> str:
         "Beside it stand guesses that know nothing of the model: a map is worth no more than what "
         "it gains over them.",
         f"Against a Gaussian in the middle of the head, the share of peaks inside is "
-        f"{signed_text(gain)}. {VERDICTS[decided(gain, falling=False)]} With the map of the "
+        f"{signed_text(gain)}. {VERDICTS[direction_of(gain, falling=False)]} With the map of the "
         f"answered class, where a tumor was answered ({answered['n']} slices), it is "
         f"{figure_text(pointing)}.",
         "The network's map is coarse, and a tumor smaller than one of its cells cannot hold much "
