@@ -183,7 +183,7 @@ def _text(report: Mapping[str, Any], judgement: Judgement | None, page: Path) ->
     yield from (f"caution: {sentence}" for sentence in report["cautions"])
     yield from (f"  {h.title:<24} {h.text(report)}" for h in headlines(report))
     if judgement is not None:
-        yield judgement.words
-        yield from (f"  {c.figure}: {c.said}" for c in judgement.checks if not c.passed)
+        yield judgement.outcome
+        yield from (f"  {c.metric}: {c.explanation}" for c in judgement.checks if not c.passed)
     yield f"report: {page}"
     yield DISCLAIMER

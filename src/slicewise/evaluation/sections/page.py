@@ -38,7 +38,7 @@ def _summary(report: Report, judgement: Judgement | None) -> Iterator[blocks.Blo
     yield blocks.Tally(tuple(_counts(report)))
     if judgement is not None:
         kind: blocks.Kind = "good" if judgement.passed else "alert"
-        yield blocks.Notice(kind, judgement.words.capitalize(), judgement.kept)
+        yield blocks.Notice(kind, judgement.outcome.capitalize(), judgement.kept)
     interval = report["interval"]
     yield blocks.Prose(
         "A group is what may belong together: a patient where known, else copies of one slice. In "
