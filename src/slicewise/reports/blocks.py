@@ -35,7 +35,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
     """Counts side by side, each with what was counted."""
 
     counts: tuple[tuple[int, str], ...]
@@ -124,7 +124,7 @@ class Section:
         return cls(title, tuple(blocks))
 
 
-Block = Prose | Bullets | Notice | Tally | KeyNumbers | Table | Bars | Pictures | Gallery | Section
+Block = Prose | Bullets | Notice | Counts | KeyNumbers | Table | Bars | Pictures | Gallery | Section
 
 
 @dataclass(frozen=True, slots=True)

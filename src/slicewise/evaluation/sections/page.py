@@ -35,7 +35,7 @@ def evaluation_page(
 
 
 def _summary(report: Report, judgement: Judgement | None) -> Iterator[blocks.Block]:
-    yield blocks.Tally(tuple(_counts(report)))
+    yield blocks.Counts(tuple(_counts(report)))
     if judgement is not None:
         kind: blocks.Kind = "good" if judgement.passed else "alert"
         yield blocks.Notice(kind, judgement.outcome.capitalize(), judgement.kept)
