@@ -46,15 +46,15 @@ def parts_of(
 
 
 def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
-    from slicewise.evaluation.robustness.tests import robustness
+    from slicewise.evaluation.robustness.report import robustness
 
     return robustness(evaluated, limit=count, ood_count=count)
 
 
 def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
-    from slicewise.evaluation.explanations.localisation_report import TITLE
+    from slicewise.evaluation.explanations.localisation import TITLE
     from slicewise.evaluation.explanations.regions import read_boxes
-    from slicewise.evaluation.explanations.tests import explanation_tests
+    from slicewise.evaluation.explanations.report import explanation_tests
 
     boxes = None if table is None else read_boxes(table)
 

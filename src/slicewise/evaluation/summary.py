@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Bools, Floats, Ints
+from slicewise.arrays import Bools, Floats, Ints, Names
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.sections.mistakes import error_analysis
@@ -88,7 +88,7 @@ def summarise(
     report |= nested(group_intervals(quantities, table.groups, table.labels, bootstrap))
     for k, name in enumerate(table.classes):
         mine = table.targets == k
-        report["per_class"][name] |= _counts(table, mine)
+        report["per_class"][name] |= counts_of(mine, table.groups)
     report["decisions"] |= decision_counts(table)
     report["threshold_sweep"] = best_threshold(table)
     report["patterns"] = error_analysis(table)
@@ -115,6 +115,11 @@ def tree_of(flat: Mapping[Key, Any]) -> dict[str, Any]:
             branch = branch.setdefault(name, {})
         branch[key[-1]] = value
     return tree
+
+
+def counts_of(mine: Bools, groups: Names) -> dict[str, int]:
+    """How many of N slices, and of their groups, are among `mine`; both (N,)."""
+    return {"n": int(mine.sum()), "groups": int(np.unique(groups[mine]).size)}
 
 
 def undefined(reason: str) -> Quantity:
@@ -293,7 +298,3 @@ def _all_undefined(names: Iterable[str], reason: str) -> dict[Key, Quantity]:
 
 def _present(table: PredictionTable) -> list[int]:
     return [int(k) for k in np.unique(table.targets)]
-
-
-def _counts(table: PredictionTable, mine: Bools) -> dict[str, int]:
-    return {"n": int(mine.sum()), "groups": int(np.unique(table.groups[mine]).size)}

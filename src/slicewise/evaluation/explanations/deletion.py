@@ -59,7 +59,7 @@ class Curves:
     """Probability of the answered class while pixels go or come.
 
     Args:
-        values: From (game, order) to (N, S) probabilities at `SHARES`.
+        values: (N, S) probabilities at `SHARES`, by (game, order).
         groups: (N,) leak-free unit of each slice.
     """
 
@@ -91,11 +91,14 @@ def deletion_report(
         },
     }
     gains = {key: signed_text(estimate.as_json()) for key, estimate in estimates.items()}
-    heads = ("area, {}", "by heat minus this, {}")
     section = Section.of(
         TITLE,
         _text(estimates, len(slices), count),
-        ("order", *(head.format(game) for head in heads for game in GAMES)),
+        (
+            "order",
+            *(f"area, {game}" for game in GAMES),
+            *(f"by heat minus this, {game}" for game in GAMES),
+        ),
         [
             (
                 title,

@@ -10,7 +10,7 @@ import numpy as np
 from slicewise.arrays import Strings
 from slicewise.data.manifest import ManifestRow
 from slicewise.evaluation.evaluate import PartInput
-from slicewise.evaluation.explanations import deletion, localisation_report, randomisation
+from slicewise.evaluation.explanations import deletion, localisation, randomisation
 from slicewise.evaluation.explanations.localisation import BATCH
 from slicewise.evaluation.explanations.regions import Boxes
 from slicewise.evaluation.sample import sample_rows
@@ -57,7 +57,7 @@ def explanation_tests(
     if boxes is not None:
         boxes.require_one_each(row.path for row in given.rows)
     shown = frozenset(row.path for row in _with_tumor(given, SHOWN))
-    tests = {"localisation": localisation_report.localisation_report(given, boxes, shown)}
+    tests = {"localisation": localisation.localisation_report(given, boxes, shown)}
     slices, groups = _shown_tumors(given, _with_tumor(given, sample))
     tests["randomisation"] = randomisation.randomisation_report(
         slices, groups, given, shuffled if slices else NOTHING_SEEN

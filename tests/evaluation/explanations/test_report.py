@@ -15,10 +15,10 @@ from builders_evaluation import input_of
 from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ManifestError
-from slicewise.evaluation.explanations import tests as module
-from slicewise.evaluation.explanations.localisation_report import NO_REGIONS
+from slicewise.evaluation.explanations import report as module
+from slicewise.evaluation.explanations.localisation import NO_REGIONS
 from slicewise.evaluation.explanations.regions import read_boxes
-from slicewise.evaluation.explanations.tests import explanation_tests
+from slicewise.evaluation.explanations.report import explanation_tests
 from slicewise.evaluation.sample import sample_rows
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Notice
