@@ -1,4 +1,4 @@
-"""A classifier and a split of a manifest to a report."""
+"""A classifier and a split of a manifest to a report, and the further parts it may have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.sections.timing import sample_slices
-from slicewise.evaluation.seen import SeenCheck, find_seen, neighbour_correct
+from slicewise.evaluation.sections.gallery import gallery as draw_gallery
+from slicewise.evaluation.sections.timing import sample_slices, timing_report
+from slicewise.evaluation.seen import find_seen, neighbour_correct
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
@@ -32,6 +33,10 @@ from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
 
 TRAIN, TEST, ALL = "train", "test", "all"
+NOT_TOLD_APART = (
+    "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
+    "of the model."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -59,23 +64,23 @@ class Evaluated(PartInput):
     labels: Labels
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What of a manifest is evaluated.
+class Chosen(NamedTuple):
+    """What of a manifest is evaluated, labels as the evaluation reads them.
 
     Args:
-        rows: The slices to evaluate, labels as the evaluation reads them.
         untyped: Paths of slices left out, because they tell no kind of tumor where others do.
     """
 
-    rows: tuple[ManifestRow, ...]
-    training: tuple[ManifestRow, ...]
+    rows: list[ManifestRow]
+    training: list[ManifestRow]
     labels: Labels
     untyped: tuple[str, ...]
 
 
 Part = Callable[[Evaluated], Sequence[Section]]
 """Writes files of its own into the folder of the report and says what stands in them."""
+Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
+"""Gives a model with permuted weights, by what was permuted, or says why there is none."""
 
 
 def evaluate(
@@ -121,8 +126,7 @@ def evaluate(
         require_plots()
     models = (classifier, *rivals)
     require_same_task([model.bundle for model in models])
-    chosen = choose(manifest, split, classifier.bundle, label_names or {})
-    rows, training, labels = chosen.rows, chosen.training, chosen.labels
+    rows, training, labels, untyped = choose(manifest, split, classifier.bundle, label_names or {})
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     step = Tally(progress, "reading slices", len(rows) + len(training))
@@ -136,10 +140,13 @@ def evaluate(
     )
     refusals = Refusals(
         tuple(answers.tables[0].paths[seen].tolist()),
-        _described(checks, models),
+        "; ".join(
+            check.described if len(models) == 1 else f"{name}: {check.described}"
+            for name, check in zip(names_of(models), checks, strict=True)
+        ),
         answers.failed,
         allow_seen,
-        chosen.untyped,
+        untyped,
         checked=all(check.checked for check in checks),
     )
     context = _context(classifier.bundle, split, command, refusals, labels)
@@ -176,6 +183,29 @@ def evaluate(
     return report
 
 
+def parts_of(
+    *, gallery: int, robustness: int, explanations: bool, boxes: Path | None, shuffled: Shuffled
+) -> list[Part]:
+    """Parts of a report beyond the answers, in the order in which they stand there.
+
+    Args:
+        gallery: Pictures of wrong and of right answers, at most so many of each.
+        robustness: Slices to corrupt, and out-of-distribution pictures of each kind; 0 for none.
+        boxes: Table of tumor boxes to test heat maps against, beside the masks of the manifest.
+
+    Raises:
+        ManifestError: If the table of boxes cannot be read.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
+    """
+    parts: list[Part] = [partial(draw_gallery, most=gallery)] if gallery else []
+    parts.append(timing_report)
+    if robustness:
+        parts.append(partial(_robustness, count=robustness))
+    if explanations:
+        parts.append(_explanations(boxes, shuffled))
+    return parts
+
+
 def default_split(manifest: Manifest) -> str:
     """`test`, or `all` where no slice of the manifest has a split: an external set."""
     return TEST if any(row.split for row in manifest.rows) else ALL
@@ -207,7 +237,7 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
     )
     typed = [row for row in rows if row.label not in labels.untyped]
     untyped = tuple(row.path for row in rows if row.label in labels.untyped)
-    return Chosen(tuple(labels.read(typed)), tuple(labels.read(training)), labels, untyped)
+    return Chosen(labels.read(typed), labels.read(training), labels, untyped)
 
 
 def _kept(seen: Bools, split: str, *, allow_seen: bool) -> Bools:
@@ -248,13 +278,6 @@ def _neighbour(
     return neighbour_correct(thumbnails, labels, references, [label for label, _ in known])
 
 
-def _described(checks: Sequence[SeenCheck], models: Sequence[Classifier]) -> str:
-    if len(models) == 1:
-        return checks[0].described
-    named = zip(names_of(models), checks, strict=True)
-    return "; ".join(f"{name}: {check.described}" for name, check in named)
-
-
 def _context(
     bundle: Bundle, split: str, command: str, refusals: Refusals, labels: Labels
 ) -> ReportContext:
@@ -269,3 +292,24 @@ def _context(
         promised_coverage=None if sets is None else sets.coverage,
         labels=labels,
     )
+
+
+def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
+    from slicewise.evaluation.robustness.report import robustness
+
+    return robustness(evaluated, limit=count, ood_count=count)
+
+
+def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
+    from slicewise.evaluation.explanations.localisation import TITLE
+    from slicewise.evaluation.explanations.regions import read_boxes
+    from slicewise.evaluation.explanations.report import explanation_tests
+
+    boxes = None if table is None else read_boxes(table)
+
+    def part(evaluated: Evaluated) -> list[Section]:
+        if evaluated.labels.collapsed:
+            return [Section.of(TITLE, NOT_TOLD_APART)]
+        return explanation_tests(evaluated, shuffled(evaluated.classifier.bundle), boxes)
+
+    return part

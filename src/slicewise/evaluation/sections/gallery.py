@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from slicewise.arrays import Ints
-from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.sections.mistakes import confident_errors
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side, stamped
@@ -20,8 +20,9 @@ from slicewise.progress import Tally
 from slicewise.reports.blocks import Section
 from slicewise.text import class_text, percent_text
 
-FOLDER = "gallery"
-CORRECT, INCORRECT = "correct", "incorrect"
+if TYPE_CHECKING:
+    from slicewise.evaluation.evaluate import Evaluated
+
 _SEED = 42
 
 
@@ -34,17 +35,17 @@ def gallery(evaluated: Evaluated, most: int) -> list[Section]:
     Args:
         most: At most so many of each kind, at least 1.
     """
-    folder, table = evaluated.out_dir / FOLDER, evaluated.table
+    folder, table = evaluated.out_dir / "gallery", evaluated.table
     folder.mkdir(exist_ok=True)
-    for kind in (CORRECT, INCORRECT):
+    for kind in ("correct", "incorrect"):
         for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
             old.unlink()
     wrong, right = confident_errors(table, most), correct_by_lot(table, most)
     step = Tally(evaluated.progress, "drawing the gallery", wrong.size + right.size)
     mistakes = int(np.sum(table.predicted != table.targets))
     kinds = (
-        ("wrong", INCORRECT, wrong, mistakes, "the most confident first"),
-        ("right", CORRECT, right, table.n - mistakes, "drawn by lot from every class"),
+        ("wrong", "incorrect", wrong, mistakes, "the most confident first"),
+        ("right", "correct", right, table.n - mistakes, "drawn by lot from every class"),
     )
     sections = []
     for name, file, rows, total, order in kinds:
