@@ -24,7 +24,7 @@ COLUMNS = 44
 PRELOADED = (
     "slicewise.cli.main",
     "slicewise.data.quality.audit",
-    "slicewise.evaluation.evaluate",
+    "slicewise.evaluation.parts",
     "slicewise.explain.overlay",
     "slicewise.imaging.formats.dicom",
     "slicewise.synthetic.phantom_files",

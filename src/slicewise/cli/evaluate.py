@@ -102,9 +102,10 @@ def evaluate(
         raise typer.BadParameter("--boxes needs --explanations")
     require_extra("evaluation with plots", "evaluate", "matplotlib")
     from slicewise.data.manifest import Manifest
-    from slicewise.evaluation.evaluate import choose, default_split, evaluate, parts_of
+    from slicewise.evaluation.evaluate import choose, default_split, evaluate
     from slicewise.evaluation.gate import judge, load_gate
     from slicewise.evaluation.labels import require_labels
+    from slicewise.evaluation.parts import parts_of
     from slicewise.evaluation.sample import require_places
     from slicewise.inference.classifier import Classifier
     from slicewise.progress import steps

@@ -11,8 +11,8 @@ import numpy as np
 
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.gate import SMALLER_IS_BETTER
+from slicewise.evaluation.parts import machine, timings
 from slicewise.evaluation.sections.headlines import ACCEPTED, COPYING, OVERALL, TUMOR, Headline
-from slicewise.evaluation.sections.timing import machine, timings
 from slicewise.evaluation.summary import (
     decision_quantities,
     difference,
@@ -82,10 +82,7 @@ def metrics_of_each(
 
 
 def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
-    """How another model differs from the first on the same slices.
-
-    The interval of a difference is made of differences, each on one resample of whole groups. It
-    is narrower than what two separate intervals suggest, because both models meet the same slices.
+    """How another model differs from the first on the same slices, each difference on one resample.
 
     Returns:
         `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`.
@@ -105,8 +102,7 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
 def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, int]:
     """Slices by which of two models answered them right (McNemar 1947).
 
-    Slices of one group are not independent, so no p-value is made of them; the interval of the
-    difference in accuracy, by groups, is the test.
+    Slices of a group are not independent: the interval of the difference is the test, no p-value.
     """
     a, b = first.predicted == first.targets, other.predicted == other.targets
     return {
@@ -244,7 +240,7 @@ def _draw(content: Mapping[str, Any], path: Path) -> Path:
             gaps = [h.metric(other["differences"]) for h in drawn]
             y = np.arange(len(drawn)) + 0.18 * (place - (len(others) - 1) / 2)
             ends = whiskers((gap["value"], gap["ci_low"], gap["ci_high"]) for gap in gaps)
-            values = [np.nan if gap["value"] is None else gap["value"] for gap in gaps]
+            values = np.array([gap["value"] for gap in gaps], dtype=np.float64)
             axes.errorbar(values, y, xerr=ends, fmt="osD^v"[place % 5], color=colour, label=name)
         axes.set_yticks(range(len(drawn)), [_side(headline) for headline in drawn])
         axes.invert_yaxis()

@@ -14,9 +14,7 @@ CHANGED = "changed since the manifest was written"
 
 
 def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
-    """Check that a file is the one that the manifest's labels and groups were made for.
-
-    A row without a SHA-256 is not checked.
+    """Check that a file with a SHA-256 is the one that the labels and groups were made for.
 
     Raises:
         InputError: The file has another SHA-256, or cannot be read.
@@ -32,10 +30,7 @@ def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
 
 
 def content_key(manifest: Manifest, row: ManifestRow) -> str:
-    """What tells the content of a slice from that of others, wherever its file lies.
-
-    Returns:
-        The SHA-256 of the row, else of its file, and `#index` for one slice of several.
+    """SHA-256 of a slice's file, wherever it lies, and `#index` for one slice of several.
 
     Raises:
         InputError: The file is needed and cannot be read.

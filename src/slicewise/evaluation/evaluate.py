@@ -1,4 +1,4 @@
-"""A classifier and a split of a manifest to a report, and the further parts it may have."""
+"""A classifier and a split of a manifest to a report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from slicewise.evaluation.answering import answer_split, readable
 from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
+from slicewise.evaluation.parts import sample_slices
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.sections.gallery import gallery as draw_gallery
-from slicewise.evaluation.sections.timing import sample_slices, timing_report
 from slicewise.evaluation.seen import find_seen, neighbour_correct
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
@@ -33,19 +32,11 @@ from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
 
 TRAIN, TEST, ALL = "train", "test", "all"
-NOT_TOLD_APART = (
-    "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
-    "of the model."
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PartInput:
-    """What a further part of a report works on.
-
-    Args:
-        notice: What every picture has to say, such as that training slices are among them.
-    """
+    """What a further part of a report works on; every picture has to say the `notice`."""
 
     manifest: Manifest
     rows: Sequence[ManifestRow]
@@ -65,11 +56,7 @@ class Evaluated(PartInput):
 
 
 class Chosen(NamedTuple):
-    """What of a manifest is evaluated, labels as the evaluation reads them.
-
-    Args:
-        untyped: Paths of slices left out, because they tell no kind of tumor where others do.
-    """
+    """What of a manifest is evaluated; `untyped` are paths left out, of no known kind of tumor."""
 
     rows: list[ManifestRow]
     training: list[ManifestRow]
@@ -79,8 +66,6 @@ class Chosen(NamedTuple):
 
 Part = Callable[[Evaluated], Sequence[Section]]
 """Writes files of its own into the folder of the report and says what stands in them."""
-Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
-"""Gives a model with permuted weights, by what was permuted, or says why there is none."""
 
 
 def evaluate(
@@ -99,20 +84,16 @@ def evaluate(
     parts: Sequence[Part] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure a classifier on one split and write the report.
+    """Measure a classifier on one split, write the report, and return what is in `metrics.json`.
 
     Args:
         out_dir: Folder for the files; made where missing.
         command: The command that makes this report again; it is written into it.
         split: Which slices to evaluate; `all` for every row, whatever its split.
         allow_seen: Evaluate slices a model was trained on too, and stamp every file with it.
-        bootstrap: How intervals are made; the default of `Bootstrap` where None.
         label_names: What labels of the manifest mean, where they are no class of the model.
         rivals: Models to compare with, on the same slices.
         parts: Further parts of the report, in the order in which they stand there.
-
-    Returns:
-        What was written to `metrics.json`.
 
     Raises:
         EvaluationError: If the split is empty, has a label the model does not know, or nothing of
@@ -135,9 +116,8 @@ def evaluate(
     seen = np.asarray(np.any([check.seen for check in checks], axis=0))
     kept = _kept(seen, split, allow_seen=allow_seen)
     tables = [table.take(kept) for table in answers.tables]
-    neighbour = _neighbour(
-        manifest, split, training, tables[0].labels, answers.thumbnails[kept], step
-    )
+    thumbnails = answers.thumbnails[kept]
+    neighbour = _neighbour(manifest, split, training, tables[0].labels, thumbnails, step)
     refusals = Refusals(
         tuple(answers.tables[0].paths[seen].tolist()),
         "; ".join(
@@ -183,29 +163,6 @@ def evaluate(
     return report
 
 
-def parts_of(
-    *, gallery: int, robustness: int, explanations: bool, boxes: Path | None, shuffled: Shuffled
-) -> list[Part]:
-    """Parts of a report beyond the answers, in the order in which they stand there.
-
-    Args:
-        gallery: Pictures of wrong and of right answers, at most so many of each.
-        robustness: Slices to corrupt, and out-of-distribution pictures of each kind; 0 for none.
-        boxes: Table of tumor boxes to test heat maps against, beside the masks of the manifest.
-
-    Raises:
-        ManifestError: If the table of boxes cannot be read.
-        MissingExtraError: If it is Parquet and pyarrow is not installed.
-    """
-    parts: list[Part] = [partial(draw_gallery, most=gallery)] if gallery else []
-    parts.append(timing_report)
-    if robustness:
-        parts.append(partial(_robustness, count=robustness))
-    if explanations:
-        parts.append(_explanations(boxes, shuffled))
-    return parts
-
-
 def default_split(manifest: Manifest) -> str:
     """`test`, or `all` where no slice of the manifest has a split: an external set."""
     return TEST if any(row.split for row in manifest.rows) else ALL
@@ -213,9 +170,6 @@ def default_split(manifest: Manifest) -> str:
 
 def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, str]) -> Chosen:
     """The slices to evaluate, by the labels alone; no file of theirs is opened.
-
-    Args:
-        split: As in `evaluate`.
 
     Raises:
         EvaluationError: If the split is empty, or has a label the model does not know.
@@ -229,12 +183,8 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
         present = sorted({row.split for row in manifest.rows if row.split})
         raise EvaluationError(f"split {split!r}: expected slices; the manifest has {present}")
     training = () if split == ALL else manifest.subset(TRAIN).rows
-    labels = read_labels(
-        [row.label for row in rows],
-        bundle.info.task,
-        names,
-        beside=[row.label for row in training],
-    )
+    beside = [row.label for row in training]
+    labels = read_labels([row.label for row in rows], bundle.info.task, names, beside)
     typed = [row for row in rows if row.label not in labels.untyped]
     untyped = tuple(row.path for row in rows if row.label in labels.untyped)
     return Chosen(labels.read(typed), labels.read(training), labels, untyped)
@@ -268,14 +218,12 @@ def _neighbour(
     if not training:
         return f"the manifest has no {TRAIN} split"
     failed: list[Failure] = []
-    known = [
-        (row.label, thumbnail(slice_.pixels))
-        for row, slice_ in readable(manifest, training, failed, step)
-    ]
+    read = readable(manifest, training, failed, step)
+    references = [thumbnail(slice_.pixels) for _, slice_ in read]
     if failed:
         return f"{len(failed)} of {len(training)} training slices cannot be read or have changed"
-    references = np.stack([small for _, small in known])
-    return neighbour_correct(thumbnails, labels, references, [label for label, _ in known])
+    known = [row.label for row in training]
+    return neighbour_correct(thumbnails, labels, np.stack(references), known)
 
 
 def _context(
@@ -292,24 +240,3 @@ def _context(
         promised_coverage=None if sets is None else sets.coverage,
         labels=labels,
     )
-
-
-def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
-    from slicewise.evaluation.robustness.report import robustness
-
-    return robustness(evaluated, limit=count, ood_count=count)
-
-
-def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
-    from slicewise.evaluation.explanations.localisation import TITLE
-    from slicewise.evaluation.explanations.regions import read_boxes
-    from slicewise.evaluation.explanations.report import explanation_tests
-
-    boxes = None if table is None else read_boxes(table)
-
-    def part(evaluated: Evaluated) -> list[Section]:
-        if evaluated.labels.collapsed:
-            return [Section.of(TITLE, NOT_TOLD_APART)]
-        return explanation_tests(evaluated, shuffled(evaluated.classifier.bundle), boxes)
-
-    return part

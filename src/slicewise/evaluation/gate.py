@@ -99,9 +99,9 @@ class Gate(_Limits):
 
 
 class LimitCheck(NamedTuple):
-    """One limit held to one metric, which is named by its keys in `metrics.json`, with dots.
+    """One limit held to one metric, named by its keys in `metrics.json`, with dots.
 
-    What was measured is the end of its interval, or a count; None where there is none.
+    `measured` is the end of its interval, or a count; None where there is none.
     """
 
     metric: str

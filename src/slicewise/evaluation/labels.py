@@ -19,10 +19,9 @@ class Labels:
     Args:
         classes: Of the evaluation, in order.
         negative_class: The one without a tumor, if there is one.
-        collapsed: Whether the model's tumor classes were joined to one, because the manifest
-            does not tell them apart.
-        untyped: Labels that mean a tumor of a kind not told, where other labels tell it; they mean
-            no class of the evaluation.
+        collapsed: Whether the tumor classes were joined, because the manifest does not tell them
+            apart.
+        untyped: Labels of a tumor of a kind not told, where other labels tell it; of no class.
     """
 
     meant: Mapping[str, str]
@@ -56,8 +55,7 @@ def read_labels(
 
     Args:
         given: Other names, from label to class or `tumor`.
-        beside: Labels of slices that are compared with and not evaluated. They are read in the
-            same way; one that means no class is no error.
+        beside: Labels of slices that are compared with, not evaluated; they may mean no class.
 
     Raises:
         EvaluationError: If a label means no class of the model, or `given` names no class.

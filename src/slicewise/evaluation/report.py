@@ -83,12 +83,10 @@ class ReportContext:
     """What a table of predictions does not say about itself.
 
     Args:
-        split: Which slices these are, such as `test`.
         bundle: The model that answered; None where several did.
-        threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
-        promised_coverage: Share of the prediction sets that are to hold the true class; None where
-            nothing is promised.
+        promised_coverage: Share of the prediction sets that are to hold the true class, if any.
         labels: How the labels of the manifest were read; None where they are the model's own.
+        threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
     """
 
     split: str

@@ -11,18 +11,10 @@ from slicewise.errors import ConfigError, EvaluationError
 
 
 def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[ManifestRow]:
-    """At most `limit` rows, about as many of each class, spread over all groups.
+    """At most `limit` rows in their order, about as many of each class, spread over all groups.
 
-    The groups of a class take turns to give a random row. Slices of one group resemble each other,
-    so this tells more than the same number of rows from few whole groups, and an interval that
-    resamples groups stays valid.
-
-    Args:
-        rows: To sample from; all of them are returned where they are no more than `limit`.
-        limit: Largest number of rows, at least one for each class.
-
-    Returns:
-        Rows in the order given.
+    The groups of a class take turns to give a random row: slices of one group resemble each other,
+    so this tells more than as many rows from few groups, and intervals stay valid.
 
     Raises:
         EvaluationError: If there is no row, or fewer places than classes.

@@ -24,12 +24,7 @@ from slicewise.inference.bundle import SEEN_NAME, Bundle
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenCheck:
-    """The outcome of looking for training slices.
-
-    Args:
-        seen: (N,) whether a slice has a duplicate among the training slices.
-        described: What they were compared with, or why they were not, in words.
-    """
+    """(N,) whether a slice has a duplicate among training slices, and what was looked through."""
 
     seen: Bools
     described: str
@@ -56,8 +51,7 @@ def neighbour_correct(
     """(N,) whether the nearest training slice has the same label; its mean is the 1-NN accuracy.
 
     Args:
-        queries: (N, D) thumbnails of the evaluated slices.
-        references: (M, D) thumbnails of the training slices.
+        queries: (N, D) thumbnails of the evaluated slices; `references` (M, D) of training slices.
 
     Raises:
         EvaluationError: If a shape is off or there is no training slice.

@@ -56,12 +56,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """Probability of the answered class while pixels go or come.
-
-    Args:
-        values: (N, S) probabilities at `SHARES`, by (game, order).
-        groups: (N,) leak-free unit of each slice.
-    """
+    """Probabilities (N, S) of the answered class at `SHARES`, by (game, order), and (N,) groups."""
 
     values: Mapping[tuple[str, str], Floats]
     groups: Strings
@@ -70,12 +65,7 @@ class Curves:
 def deletion_report(
     slices: Sequence[Slice], groups: Strings, given: PartInput
 ) -> tuple[dict[str, Any], Section]:
-    """Deletion and insertion curves, for JSON and for the report; writes `deletion.png`.
-
-    Args:
-        slices: At least one.
-        groups: (N,) leak-free unit of each.
-    """
+    """Curves of at least one slice, for JSON and for the report; writes `deletion.png`."""
     step = Tally(given.progress, "taking pixels away", len(slices))
     found = curves(slices, groups, given.classifier, SEED, step)
     estimates, count = areas(found, given.bootstrap), int(np.unique(groups).size)
@@ -155,12 +145,11 @@ def played(image: Picture, ranks: Floats, *, deletes: bool) -> Picture:
 
 
 def order_of(heat: Array, head: Bools, ties: Array) -> Floats:
-    """Share of the head's pixels that are hotter than each one; 2 outside the head.
+    """(H, W) share of the head's pixels that are hotter than each one; 2 outside the head.
 
     Args:
-        heat: (H, W) values.
+        heat: (H, W) values; of equal ones those with larger `ties` (H, W) come first.
         head: (H, W) where the head is.
-        ties: (H, W) decides among equals, the larger first.
     """
     inside = np.flatnonzero(head)
     order = np.lexsort((-ties.ravel()[inside], -heat.ravel()[inside]))
@@ -175,11 +164,9 @@ def area(values: Floats) -> Floats:
 
 
 def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
-    """Mean areas and paired differences with group-bootstrap intervals.
+    """Mean areas by (game, order), and paired differences by (game, `heat_map_minus_<order>`).
 
-    Returns:
-        From (game, order) to the mean area, and from (game, `heat_map_minus_<order>`) to the mean
-        difference. A good map has a small area in deletion and a large one in insertion.
+    A good map has a small area in deletion and a large one in insertion.
     """
     by_slice = {key: area(values) for key, values in found.values.items()}
     quantities: dict[Key, Quantity] = {key: mean_of(values) for key, values in by_slice.items()}
@@ -234,8 +221,7 @@ def _draw(found: Curves, path: Path, notice: str | None) -> Path:
             for place, (order, title) in enumerate(ORDERS.items()):
                 values = found.values[game, order].mean(axis=0)
                 axes.plot(SHARES, values, label=title, **line_style(place))
-            axes.set_ylim(0, 1)
-            axes.set_xlabel(f"share of the head {verb}")
+            axes.set(ylim=(0, 1), xlabel=f"share of the head {verb}")
             axes.set_ylabel("probability of the answered class")
             axes.set_title(game, fontsize=10)
             grid(axes)

@@ -109,11 +109,9 @@ NO_EVIDENCE = Measures(0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How well each map of one slice fits its region.
+    """How well each map of one slice fits its region, by target (`true`, `answered`) and method.
 
-    Args:
-        measures: By target (`true`, `answered`) and method; `answered` only where a tumor was.
-        empty: Targets whose heat map is 0 everywhere.
+    `answered` stands only where a tumor was; `empty` are targets whose heat map is 0 everywhere.
     """
 
     label: str

@@ -63,10 +63,10 @@ class Randomisation:
     """Likeness of the model's maps with others.
 
     Args:
-        estimates: From (other, measure) to the mean; the other is a part whose weights were
-            permuted, or `another slice`.
+        estimates: Means by (other, measure); the other is a part whose weights were permuted, or
+            `another slice`.
         with_heat: Slices on which the model's own map has heat; the others are not compared.
-        empty: From a permuted part to how many of these lose all heat by it; they stand in no mean.
+        empty: How many of these lose all heat, by permuted part; they stand in no mean.
     """
 
     estimates: Mapping[Key, Estimate]
@@ -111,13 +111,10 @@ def randomisation_report(
     given: PartInput,
     shuffled: Mapping[str, Classifier] | str,
 ) -> tuple[dict[str, Any], Section]:
-    """The check with permuted weights, or why it was skipped, for JSON and for the report.
-
-    Writes `randomisation.png`.
+    """The check, or why it was skipped, for JSON and for the report; writes `randomisation.png`.
 
     Args:
-        groups: (N,) leak-free unit of each.
-        shuffled: From a permuted part to its classifier, or why there are none.
+        shuffled: Classifiers by what of them was permuted, or why there are none.
     """
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(TITLE, shuffled)
@@ -219,10 +216,7 @@ def _maps(
 
 
 def _of_other_groups(groups: Strings) -> Ints:
-    """For each slice the index of one of another group, each used about equally often.
-
-    Its own index where there is no other group: then it has no partner.
-    """
+    """(N,) a slice of another group for each, all used about equally often; itself without one."""
     n = groups.size
     return np.array(
         [next((j % n for j in range(i + n // 2, i + n // 2 + n) if groups[j % n] != groups[i]), i)
@@ -258,7 +252,7 @@ def _draw(found: Randomisation, path: Path, notice: str | None) -> Path:
             head, left, marked, word = panel
             of_all = [found.estimates[name, measure] for name in names]
             ends = whiskers((one.value, one.ci_low, one.ci_high) for one in of_all)
-            values = [np.nan if one.value is None else one.value for one in of_all]
+            values = np.array([one.value for one in of_all], dtype=np.float64)
             axes.errorbar(values, range(len(names)), xerr=ends, fmt="o", color=COLOURS[0])
             axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
             axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",

@@ -42,8 +42,7 @@ def explanation_tests(
     """Run every test of the heat maps and write `explanations.json` and its pictures.
 
     Args:
-        shuffled: From a permuted part of the network (`all` among them) to the classifier made of
-            it, or in words why there are none.
+        shuffled: Classifiers by what of them was permuted, `all` among them, or why there are none.
         boxes: Where tumors are, for slices without a mask.
         sample: Slices for the tests of faithfulness; see `sample_rows`.
 

@@ -52,8 +52,8 @@ class Corruption:
 def corrupted(slice_: Slice, name: str, level: int, seed: int, key: str) -> Slice:
     """A slice with one corruption.
 
-    The random draws depend on the seed, the name of the change and the key of the slice. They do
-    not depend on the level, so that stronger levels are the same change made stronger.
+    What is drawn depends on the seed, the name of the change and the key of the slice, not on the
+    level: stronger levels are the same change made stronger.
 
     Args:
         level: 1 for the weakest.
@@ -90,7 +90,7 @@ def add_noise(pixels: Array, share: float, noise: Floats) -> Array:
 def add_rician_noise(pixels: Array, share: float, noise: Floats) -> Array:
     """Magnitude of a complex signal with Gaussian noise (Gudbjartsson and Patz 1995).
 
-    The darkest value of the slice counts as no signal.
+    The darkest value counts as no signal.
 
     Args:
         share: Standard deviation in each channel, share of the brightness range.
@@ -111,10 +111,8 @@ def blur(pixels: Array, share: float) -> Array:
 def shade(pixels: Array, ratio: float, field: Floats) -> Array:
     """Multiply the signal by a smooth field, as receive coils do (Sled et al. 1998).
 
-    The darkest value counts as no signal.
-
-    Args:
-        field: (H, W), 0 where the factor is smallest and 1 where it is largest.
+    The darkest value counts as no signal; `field` (H, W) is 0 where the factor is smallest, 1
+    where it is largest.
     """
     floor = float(pixels.min())
     return _single(floor + (pixels - floor) * np.exp(np.log(ratio) * (field - 0.5)))

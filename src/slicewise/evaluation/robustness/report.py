@@ -60,11 +60,11 @@ _LINES = (
     ("accepted", "accepted", COLOURS[1], "--", "s"),
     ("accepted_wrong", "accepted and wrong", COLOURS[6], ":", "^"),
 )
-_VERDICTS = (
-    ("accepted", "accepted", COLOURS[1]),
-    ("reviewed", "for review", COLOURS[5]),
-    ("rejected", "rejected", COLOURS[0]),
-)
+_VERDICTS = {
+    "accepted": ("accepted", COLOURS[1]),
+    "reviewed": ("for review", COLOURS[5]),
+    "rejected": ("rejected", COLOURS[0]),
+}
 
 
 def robustness(
@@ -72,15 +72,12 @@ def robustness(
 ) -> list[Section]:
     """Corrupt a sample of slices, draw out-of-distribution pictures, and see what is answered.
 
-    Writes `robustness.json`, `robustness.png` and `ood.png`. Groups are resampled for each class
-    apart, because the sample has a chosen mix of classes.
+    Writes `robustness.json`, `robustness.png` and `ood.png`; a section for each picture. Groups
+    are resampled for each class apart, because the sample has a chosen mix of classes.
 
     Args:
         limit: Slices that are corrupted, at most.
         ood_count: Pictures of each out-of-distribution kind.
-
-    Returns:
-        Two parts of a report: corrupted slices, and out-of-distribution inputs.
 
     Raises:
         EvaluationError: If a label is unknown to the model, or a number is out of range.
@@ -181,20 +178,21 @@ def _outcomes(
 
 def _corruption_section(report: Report, folder: Path) -> Section:
     """What image corruptions do to answers, of `robustness.json`; the table has three levels."""
-    rows = [_row("unchanged", "0", report["clean"])]
-    rows += [
+    rows = [_row("unchanged", "0", report["clean"])] + [
         _row(name, f"{level['level']} ({level['strength']:g})", level)
         for name, entry in report["perturbations"].items()
         for level in entry["levels"]
         if level["level"] in _SHOWN_LEVELS
     ]
-    columns = (
-        "corruption", "level (strength)", "accuracy", "difference to unchanged", "accepted",
-        "accepted and wrong",
-    )  # fmt: skip
-    text, notice = _corruption_text(report), report["notice"]
-    picture = _draw_corruptions(report, folder / "robustness.png")
-    return Section.of("Image corruptions", text, columns, rows, [picture], notice)
+    columns = ("corruption", "level (strength)", "accuracy", "difference to unchanged")
+    return Section.of(
+        "Image corruptions",
+        _corruption_text(report),
+        (*columns, "accepted", "accepted and wrong"),
+        rows,
+        [_draw_corruptions(report, folder / "robustness.png")],
+        report["notice"],
+    )
 
 
 def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -217,30 +215,34 @@ def _ood_section(report: Report, folder: Path) -> Section:
             entry["family"],
             "yes" if entry["fitted_on"] else "no",
             str(entry["n"]),
-            *(_share(entry[key]) for key in ("accepted", "reviewed", "rejected")),
+            *(_share(entry[key]) for key in _VERDICTS),
         )
         for name, entry in report["ood"]["kinds"].items()
     ]
-    columns = ("kind", "family", "limits fitted on it", "n", "accepted", "for review", "rejected")
-    text, notice = _ood_text(report), report["notice"]
-    picture = _draw_ood(report, folder / "ood.png")
-    return Section.of("Out-of-distribution inputs", text, columns, rows, [picture], notice)
+    return Section.of(
+        "Out-of-distribution inputs",
+        _ood_text(report),
+        ("kind", "family", "limits fitted on it", "n", *(title for title, _ in _VERDICTS.values())),
+        rows,
+        [_draw_ood(report, folder / "ood.png")],
+        report["notice"],
+    )
 
 
 def _corruption_text(report: Report) -> str:
     classes = ", ".join(
         f"{name} {entry['n']} of {entry['groups']}" for name, entry in report["classes"].items()
     )
-    lines = [
+    text = (
         f"{report['n']} slices of {report['groups']} groups (by class: {classes} groups), changed "
         "in known ways at up to five levels. The mix of classes was chosen, so compare these "
         "metrics with each other and not with those of the whole split. Differences are paired: "
         "the same slices, unchanged. Intervals are 95 % and resample groups of each class apart; "
-        "a share of 0 or 1 has Wilson's interval over groups.",
+        "a share of 0 or 1 has Wilson's interval over groups.\n\n"
         "An answer that is withheld is no error: look at accuracy and at accepted and wrong "
-        "together.",
-    ]
-    return "\n\n".join([*report["cautions"], *lines])
+        "together."
+    )
+    return "\n\n".join([*report["cautions"], text])
 
 
 def _ood_text(report: Report) -> str:
@@ -293,15 +295,13 @@ def _draw_ood(report: Report, path: Path) -> Path:
     with drawing(path, 7.5, 0.17 * len(kinds) + 1.4, title, report["notice"]) as figure:
         axes = figure.subplots()
         starts = [0.0] * len(kinds)
-        for key, label, colour in _VERDICTS:
+        for key, (label, colour) in _VERDICTS.items():
             shares = [entry[key]["value"] for entry in kinds.values()]
             axes.barh(range(len(kinds)), shares, left=starts, color=colour, label=label, height=0.8)
             starts = [start + share for start, share in zip(starts, shares, strict=True)]
         names = [f"{name}{' *' if entry['fitted_on'] else ''}" for name, entry in kinds.items()]
         axes.set_yticks(range(len(kinds)), names, fontsize=7)
-        axes.set_ylim(len(kinds) - 0.4, -0.6)
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("Share of pictures")
+        axes.set(ylim=(len(kinds) - 0.4, -0.6), xlim=(0, 1), xlabel="Share of pictures")
         figure.legend(loc="outside lower center", ncols=3)
     return path
 

@@ -51,8 +51,8 @@ def corruption_metrics(
 
     Args:
         labels: (N,) true classes.
-        groups: (N,) leak-free units; intervals resample these.
-        outcomes: By setting, N answers; `CLEAN` among them.
+        groups: (N,) leak-free units.
+        outcomes: N answers by setting, `CLEAN` among them.
 
     Returns:
         `clean`, and `perturbations` by name with one entry a level; `accuracy_change` and its like
@@ -95,9 +95,8 @@ def ood_metrics(
 ) -> dict[str, Any]:
     """Verdicts on out-of-distribution pictures by kind, and over all kinds the limits never saw.
 
-    Shares over several kinds have no interval: their pictures are not independent (those of one
-    kind resemble each other, real scans are views of few images), and kinds are too few to
-    resample. The number of kinds stands beside them instead.
+    Shares over several kinds have no interval: pictures of one kind resemble each other, and kinds
+    are too few to resample. The number of kinds stands beside them instead.
     """
     unseen = [answers for kind, answers in outcomes.items() if kind not in fitted_on]
     seen = [answers for kind, answers in outcomes.items() if kind in fitted_on]

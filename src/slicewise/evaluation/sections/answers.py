@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slicewise.evaluation.sections.headlines import ACCURACY, CALIBRATION, TUMOR
-from slicewise.evaluation.sections.mistakes import CONFIDENT, confident_errors
+from slicewise.evaluation.summary import CONFIDENT, confident_errors
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
@@ -27,7 +27,6 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
     """All sections that need nothing but the answers, in the order of the report.
 
     Args:
-        report: Its metrics, as in `metrics.json`.
         folder: Where the pictures are; None where none were drawn.
     """
 
@@ -38,8 +37,20 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
         _classes(report, drawn),
         _tumor(report, drawn),
         _sources(report),
-        _confusion(report, drawn),
-        _curves(drawn),
+        _drawings(
+            "What was answered for what",
+            "Rows are true classes, columns answers; percentages are of the row. Of all "
+            f"{report['n']} slices, {ACCURACY.text(report)} are on the diagonal. The second matrix "
+            "joins all tumors and uses the threshold.",
+            drawn("confusion_matrix.png", "confusion_matrix_binary.png"),
+        ),
+        _drawings(
+            "ROC and precision-recall",
+            "Left: the share of a class that is found against the share of other slices taken for "
+            "it, at every limit on its probability. Right: precision against the share found; a "
+            "guess would have the prevalence named in the legend as its precision.",
+            drawn("roc.png", "pr.png"),
+        ),
         _calibration(report, drawn),
         _decisions(report, drawn),
         _reasons(report),
@@ -49,6 +60,10 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
         _worst(table),
     ]
     return [section for section in sections if section is not None]
+
+
+def _drawings(title: str, text: str, pictures: list[Path]) -> Section | None:
+    return Section.of(title, text, pictures=pictures) if pictures else None
 
 
 def _cells(entry: Mapping[str, Any], *names: str) -> Iterator[str]:
@@ -123,27 +138,6 @@ def _sources(report: Report) -> Section:
     )  # fmt: skip
 
 
-def _confusion(report: Report, drawn: Drawn) -> Section | None:
-    pictures = drawn("confusion_matrix.png", "confusion_matrix_binary.png")
-    text = (
-        f"Rows are true classes, columns answers; percentages are of the row. Of all {report['n']} "
-        f"slices, {ACCURACY.text(report)} are on the diagonal. The second matrix joins all tumors "
-        "and uses the threshold."
-    )
-    title = "What was answered for what"
-    return Section.of(title, text, pictures=pictures) if pictures else None
-
-
-def _curves(drawn: Drawn) -> Section | None:
-    pictures = drawn("roc.png", "pr.png")
-    text = (
-        "Left: the share of a class that is found against the share of other slices taken for it, "
-        "at every limit on its probability. Right: precision against the share found; a guess "
-        "would have the prevalence named in the legend as its precision."
-    )
-    return Section.of("ROC and precision-recall", text, pictures=pictures) if pictures else None
-
-
 def _calibration(report: Report, drawn: Drawn) -> Section:
     return Section.of(
         "Whether probabilities mean what they say",
@@ -167,15 +161,16 @@ def _decisions(report: Report, drawn: Drawn) -> Section:
     )
     if counts is None:
         return Section.of("Withholding answers", text, pictures=pictures)
+    rows = [
+        (str(one), str(counts[one]), *_cells(decisions[one], "share", "accuracy"))
+        for one in Verdict
+    ]
     return Section.of(
         "Accept, review, reject",
         "An answer is accepted by itself, sent to a person, or not given at all. Slices to review "
         f"or reject count in every other metric of this report. {text}",
         ("decision", "slices", "share", "accuracy within"),
-        [
-            (str(one), str(counts[one]), *_cells(decisions[one], "share", "accuracy"))
-            for one in Verdict
-        ],
+        rows,
         pictures,
     )
 
@@ -196,11 +191,9 @@ def _sets(report: Report) -> Section | None:
     sets = report["conformal"]
     if sets["coverage"]["value"] is None:
         return None
-    aim = (
-        ""
-        if sets["promised"] is None
-        else f" They aim at {percent_text(sets['promised'])} or more."
-    )
+    aim = ""
+    if sets["promised"] is not None:
+        aim = f" They aim at {percent_text(sets['promised'])} or more."
     return Section.of(
         "Prediction sets",
         "The set holds every class that stays possible. Coverage is how often the true class is "

@@ -51,10 +51,7 @@ def metrics_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, standard deviation and t interval of each headline metric over the folds.
-
-    A metric that a fold does not have (such as a specificity without tumor-free slices) is taken
-    over the others; `folds` says how many there are.
+    """Mean, standard deviation and t interval of each headline metric over the folds that have it.
 
     Raises:
         MissingExtraError: If SciPy is not installed.
@@ -137,7 +134,7 @@ class Compared:
 
     Args:
         tables: By method that could be fitted.
-        failed: By method that could not: why.
+        failed: Why, by method that could not.
         folds: Into how many parts the groups were dealt.
     """
 
@@ -179,10 +176,9 @@ class Compared:
 
 
 def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
-    """Calibrate a table in each way, every group by what was fitted on other groups.
+    """Calibrate held-out answers in each way, every group by what was fitted on other groups.
 
     Args:
-        table: Answers for slices that no weight behind them was trained on.
         folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
     """
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))

@@ -1,4 +1,4 @@
-"""The gallery shows what it says: the surest mistakes, and right answers by lot."""
+"""The gallery shows the surest mistakes, and right answers by lot; times cover their stages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.evaluation.answering import answer_split
 from slicewise.evaluation.evaluate import Evaluated
 from slicewise.evaluation.labels import read_labels
-from slicewise.evaluation.sections.gallery import correct_by_lot, gallery
-from slicewise.evaluation.sections.timing import machine, timing_report, timings
+from slicewise.evaluation.parts import (
+    correct_by_lot,
+    draw_gallery,
+    machine,
+    timing_report,
+    timings,
+)
 from slicewise.inference.classifier import Classifier
 from slicewise.stats.bootstrap import Bootstrap
 
@@ -46,7 +51,7 @@ def test_pictures_of_mistakes_and_of_right_answers(evaluated):
     stale = evaluated.out_dir / "gallery" / "incorrect_0009.png"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"old")
-    wrong, right = gallery(evaluated, most=3)
+    wrong, right = draw_gallery(evaluated, most=3)
     mistakes = int(np.sum(evaluated.table.predicted != evaluated.table.targets))
     assert [path.name for path in files_of(right)] == [f"correct_{i:04d}.png" for i in (1, 2, 3)]
     assert len(files_of(wrong)) == min(3, mistakes)

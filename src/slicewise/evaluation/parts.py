@@ -1,0 +1,257 @@
+"""What an evaluation looks at beyond the answers: gallery, times, robustness, heat maps."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from slicewise.arrays import Floats, Ints
+from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.evaluation.summary import confident_errors
+from slicewise.explain.heatmap import heat_map_of
+from slicewise.explain.overlay import caption_of, display, overlay, side_by_side, stamped
+from slicewise.files import whole, write_json
+from slicewise.imaging.preprocess import preprocess, to_batch
+from slicewise.imaging.read import read_slice
+from slicewise.imaging.slice import Slice
+from slicewise.inference.bundle import Bundle
+from slicewise.inference.classifier import Classifier
+from slicewise.predictions.table import PredictionTable
+from slicewise.progress import Tally
+from slicewise.reports.blocks import Section
+from slicewise.text import class_text, counted, percent_text
+
+if TYPE_CHECKING:
+    from slicewise.evaluation.evaluate import Evaluated, Part
+
+NOT_TOLD_APART = (
+    "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
+    "of the model."
+)
+Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
+"""Gives a model with permuted weights, by what was permuted, or says why there is none."""
+_SEED = 42
+_PERCENTILES = (50, 90, 99)
+_BATCH, _WARM_UP = 16, 3
+_SAMPLE = 48
+"""Slices that times are taken on, at most."""
+STAGES = {
+    "preprocess": "preprocessing, one slice",
+    "forward": "forward pass, one slice",
+    "answer": "whole answer, one slice (preprocessing, forward pass, decision)",
+    "heat_map": "heat map of an answer, without drawing it",
+    "forward_batched": "forward pass, share of a slice in a batch",
+}
+Item = TypeVar("Item")
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def parts_of(
+    *, gallery: int, robustness: int, explanations: bool, boxes: Path | None, shuffled: Shuffled
+) -> list[Part]:
+    """Parts of a report beyond the answers, in the order in which they stand there.
+
+    Args:
+        gallery: Pictures of wrong and of right answers, at most so many of each.
+        robustness: Slices to corrupt, and out-of-distribution pictures of each kind; 0 for none.
+        boxes: Table of tumor boxes to test heat maps against, beside the masks of the manifest.
+
+    Raises:
+        ManifestError: If the table of boxes cannot be read.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
+    """
+    parts: list[Part] = [partial(draw_gallery, most=gallery)] if gallery else []
+    parts.append(timing_report)
+    if robustness:
+        parts.append(partial(_robustness, count=robustness))
+    if explanations:
+        parts.append(_explanations(boxes, shuffled))
+    return parts
+
+
+def draw_gallery(evaluated: Evaluated, most: int) -> list[Section]:
+    """Draw the most confident wrong answers, and right ones drawn by lot from every class.
+
+    Writes `gallery/incorrect_0001.png` and on, `gallery/correct_0001.png` and on, at most so many
+    (1 or more) of each, beside the heat map of the answered class. Older ones are removed.
+    """
+    folder, table = evaluated.out_dir / "gallery", evaluated.table
+    folder.mkdir(exist_ok=True)
+    for kind in ("correct", "incorrect"):
+        for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
+            old.unlink()
+    wrong, right = confident_errors(table, most), correct_by_lot(table, most)
+    step = Tally(evaluated.progress, "drawing the gallery", wrong.size + right.size)
+    mistakes = int(np.sum(table.predicted != table.targets))
+    kinds = (
+        ("wrong", "incorrect", wrong, mistakes, "the most confident first"),
+        ("right", "correct", right, table.n - mistakes, "drawn by lot from every class"),
+    )
+    sections = []
+    for name, file, rows, total, order in kinds:
+        paths = [folder / f"{file}_{number:04d}.png" for number in range(1, rows.size + 1)]
+        for row, path in zip(rows.tolist(), paths, strict=True):
+            _draw(evaluated, row, path)
+            step()
+        sections.append(_section(name, total, order, paths))
+    return sections
+
+
+def correct_by_lot(table: PredictionTable, most: int) -> Ints:
+    """Rows of right answers by lot, class after class, at most so many; the same for a table."""
+    generator = np.random.default_rng(_SEED)
+    right = table.predicted == table.targets
+    decks = [
+        generator.permutation(np.flatnonzero(right & (table.targets == k))).tolist()
+        for k in range(len(table.classes))
+    ]
+    chosen: list[int] = []
+    while len(chosen) < most and any(decks):
+        chosen += [deck.pop() for deck in decks if deck]
+    return np.array(chosen[:most], dtype=np.int64)
+
+
+def timing_report(evaluated: Evaluated) -> list[Section]:
+    """Take times on some of the slices and write `timing.json`, not `metrics.json`; its section."""
+    slices, classifier = sample_slices(evaluated.manifest, evaluated.rows), evaluated.classifier
+    at, found = machine(classifier.threads), timings(classifier, slices)
+    write_json(evaluated.out_dir / "timing.json", {"machine": at, **found})
+    load = "" if at["load_average"] is None else f", load average {at['load_average']:.1f}"
+    section = Section.of(
+        "Speed on this machine",
+        f"Milliseconds on {at['device']} ({at['cpu']}, {at['cpus']} logical processors, "
+        f"{counted(at['threads'], 'thread')} for the forward pass{load}, ONNX Runtime "
+        f"{at['onnxruntime']}). Batches hold {found['batch']} slices. Reading files is not "
+        "counted. Other work on the machine makes these times longer; they judge nothing.",
+        ("stage", "median", "90th percentile", "99th percentile", "slices"),
+        [
+            (STAGES[name], *(f"{times[key]:.1f}" for key in ("p50", "p90", "p99")), str(times["n"]))
+            for name, times in found["stages_ms"].items()
+        ],
+    )
+    return [section]
+
+
+def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
+    """Milliseconds a slice of all `STAGES`, as mean and percentiles over at least one slice."""
+    spec = classifier.bundle.info.preprocessing
+    images = [preprocess(slice_.pixels, spec).image for slice_ in slices]
+    single = [to_batch(image[None]) for image in images]
+    for batch in single[:_WARM_UP]:
+        classifier.run(batch)
+    answers = [classifier.answers([slice_])[0] for slice_ in slices]
+    parts = [np.stack(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+    per_batch = _seconds(lambda part: classifier.run(to_batch(part)), parts)
+    sizes = np.array([len(part) for part in parts])
+    pairs = list(zip(slices, answers, strict=True))
+    stages = {
+        "preprocess": _seconds(lambda slice_: preprocess(slice_.pixels, spec), slices),
+        "forward": _seconds(classifier.run, single),
+        "answer": _seconds(lambda slice_: classifier.answers([slice_]), slices),
+        "heat_map": _seconds(lambda pair: heat_map_of(*pair), pairs),
+        "forward_batched": np.repeat(per_batch / sizes, sizes),
+    }
+    return {
+        "n": len(slices),
+        "batch": _BATCH,
+        "stages_ms": {name: _percentiles(seconds) for name, seconds in stages.items()},
+    }
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the times were taken on; `threads` are those of one forward pass."""
+    from slicewise.inference.runtime import ort
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    told = _CPU_INFO.read_text("utf-8", "replace") if _CPU_INFO.is_file() else ""
+    model = re.search(r"^model name.*?:(.*)", told, re.MULTILINE)
+    return {
+        "device": "CPU",
+        "cpu": model[1].strip() if model else platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "load_average": load,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "onnxruntime": ort.__version__,
+    }
+
+
+def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
+    """Some slices to take times on, evenly spread over rows that can be read."""
+    chosen = np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(int)
+    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
+
+
+def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
+    from slicewise.evaluation.robustness.report import robustness
+
+    return robustness(evaluated, limit=count, ood_count=count)
+
+
+def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
+    from slicewise.evaluation.explanations.localisation import TITLE
+    from slicewise.evaluation.explanations.regions import read_boxes
+    from slicewise.evaluation.explanations.report import explanation_tests
+
+    boxes = None if table is None else read_boxes(table)
+
+    def part(evaluated: Evaluated) -> list[Section]:
+        if evaluated.labels.collapsed:
+            return [Section.of(TITLE, NOT_TOLD_APART)]
+        return explanation_tests(evaluated, shuffled(evaluated.classifier.bundle), boxes)
+
+    return part
+
+
+def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
+    """Slice and heat map of one row over what was true and what was answered."""
+    slice_ = read_slice(evaluated.manifest.resolve(evaluated.rows[row]))
+    answer = evaluated.classifier.answers([slice_])[0]
+    table = evaluated.table
+    caption = [
+        f"true: {class_text(str(table.labels[row]))}, answered: "
+        f"{class_text(answer.prediction.label)} {percent_text(answer.prediction.confidence)}",
+        str(table.paths[row]),
+        *caption_of(answer.prediction)[1:],
+    ]
+    drawn = overlay(slice_, heat_map_of(slice_, answer))
+    sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
+    with whole(path) as draft:
+        stamped(sheet, evaluated.notice).save(draft)
+
+
+def _section(kind: str, total: int, order: str, pictures: Sequence[Path]) -> Section:
+    text = (
+        f"{len(pictures)} of {total} {kind} answers, {order}. Left the slice, right where the "
+        "evidence for the answered class lies. A heat map shows what the model looked at, not "
+        "where a tumor is. These pictures are slices of the data set: keep the report where the "
+        "data may be kept."
+    )
+    title, none = f"Gallery of {kind} answers", f"No slice was answered {kind}."
+    return Section.of(title, text if pictures else none, pictures=pictures)
+
+
+def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
+    taken = []
+    for item in items:
+        started = time.perf_counter()
+        work(item)
+        taken.append(time.perf_counter() - started)
+    return np.array(taken)
+
+
+def _percentiles(seconds: Floats) -> dict[str, float]:
+    milliseconds = 1000 * seconds
+    found = np.percentile(milliseconds, _PERCENTILES)
+    named = {f"p{p}": round(float(v), 3) for p, v in zip(_PERCENTILES, found, strict=True)}
+    return {"n": seconds.size, "mean": round(float(milliseconds.mean()), 3), **named}
