@@ -16,7 +16,7 @@ from slicewise.evaluation.compare import (
     comparison,
     direction_of,
     mcnemar_counts,
-    metrics_of_each,
+    metrics_of,
     paired,
 )
 from slicewise.inference.classifier import Classifier
@@ -34,7 +34,7 @@ def pair():
 
 def test_differences_are_those_of_the_figures():
     good, poor = pair()
-    first, other = metrics_of_each([good, poor], QUICK)
+    first, other = metrics_of(good, QUICK), metrics_of(poor, QUICK)
     gaps = paired(good, poor, QUICK)["differences"]
     for path in (("accuracy",), ("ece",), ("tumor", "sensitivity"), ("tumor", "auroc")):
         mine, theirs, gap = first, other, gaps
@@ -61,7 +61,7 @@ def test_a_paired_interval_is_narrower_than_the_two_together():
     logits[wrong, good.targets[wrong]] += 20  # the other model errs on three slices less
     other = replace(good, logits=logits)
     gap = paired(good, other, QUICK)["differences"]["accuracy"]
-    alone = metrics_of_each([good], QUICK)[0]["accuracy"]
+    alone = metrics_of(good, QUICK)["accuracy"]
     assert gap["ci_high"] - gap["ci_low"] < alone["ci_high"] - alone["ci_low"]
 
 

@@ -10,16 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from slicewise.errors import EvaluationError
+from slicewise.evaluation import summary
 from slicewise.evaluation.gate import SMALLER_IS_BETTER
 from slicewise.evaluation.parts import machine, timings
 from slicewise.evaluation.sections.headlines import ACCEPTED, COPYING, OVERALL, TUMOR, Headline
-from slicewise.evaluation.summary import (
-    decision_quantities,
-    difference,
-    nested,
-    overall_quantities,
-    tumor_quantities,
-)
 from slicewise.files import write_json
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle
@@ -66,19 +60,15 @@ def require_same_task(bundles: Sequence[Bundle]) -> None:
 
 def headline_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """The metrics that models are compared in."""
-    decisions = decision_quantities(table)
+    decisions = summary.decision_quantities(table)
     accepted = {headline.path: decisions[headline.path] for headline in ACCEPTED}
-    return {**overall_quantities(table), **tumor_quantities(table), **accepted}
+    return {**summary.overall_quantities(table), **summary.tumor_quantities(table), **accepted}
 
 
-def metrics_of_each(
-    tables: Sequence[PredictionTable], bootstrap: Bootstrap
-) -> list[dict[str, Any]]:
-    """The headline metrics of every model, with intervals from the same resamples."""
-    return [
-        nested(group_intervals(headline_quantities(t), t.groups, t.labels, bootstrap))
-        for t in tables
-    ]
+def metrics_of(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
+    """The headline metrics of a model, with intervals."""
+    quantities = headline_quantities(table)
+    return summary.nested(group_intervals(quantities, table.groups, table.labels, bootstrap))
 
 
 def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -94,9 +84,9 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
     if not same or not (first.labels == other.labels).all():
         raise EvaluationError("a paired comparison needs the same slices in the same order")
     mine, theirs = headline_quantities(first), headline_quantities(other)
-    gaps = {key: difference(mine[key], theirs[key]) for key in mine}
+    gaps = {key: summary.difference(mine[key], theirs[key]) for key in mine}
     found = group_intervals(gaps, first.groups, first.labels, bootstrap)
-    return {"differences": nested(found), "right": mcnemar_counts(first, other)}
+    return {"differences": summary.nested(found), "right": mcnemar_counts(first, other)}
 
 
 def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, int]:
@@ -105,12 +95,8 @@ def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, 
     Slices of a group are not independent: the interval of the difference is the test, no p-value.
     """
     a, b = first.predicted == first.targets, other.predicted == other.targets
-    return {
-        "both": int(np.sum(a & b)),
-        "first_only": int(np.sum(a & ~b)),
-        "other_only": int(np.sum(~a & b)),
-        "neither": int(np.sum(~a & ~b)),
-    }
+    cells = {"both": a & b, "first_only": a & ~b, "other_only": ~a & b, "neither": ~a & ~b}
+    return {name: int(np.sum(slices)) for name, slices in cells.items()}
 
 
 def direction_of(estimate: Mapping[str, Any], *, falling: bool) -> Direction:
@@ -140,7 +126,6 @@ def comparison(
         slices: To take times on.
     """
     names = names_of(models)
-    measured = zip(names, models, tables, metrics_of_each(tables, bootstrap), strict=True)
     content = {
         "n": tables[0].n,
         "groups": tables[0].n_groups,
@@ -153,9 +138,9 @@ def comparison(
                 "size_mb": round(len(model.bundle.files[MODEL_NAME]) / 1e6, 2),
                 "stages_ms": timings(model, slices)["stages_ms"],
                 "scored_by": table.scored_by,
-                "figures": metrics,
+                "figures": metrics_of(table, bootstrap),
             }
-            for name, model, table, metrics in measured
+            for name, model, table in zip(names, models, tables, strict=True)
         },
         "against_first": {
             name: paired(tables[0], table, bootstrap)
@@ -165,8 +150,8 @@ def comparison(
     write_json(out_dir / "compare.json", content)
     pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
     columns = ("metric", *names, *(f"{name} minus {names[0]}" for name in names[1:]))
-    text, rows = _text(content), _rows(content)
-    return Section.of("Models side by side", text, columns, rows, pictures, notice)
+    title, text = "Models side by side", _text(content)
+    return Section.of(title, text, columns, _rows(content), pictures, notice)
 
 
 def names_of(models: Sequence[Classifier]) -> list[str]:
@@ -204,11 +189,8 @@ def _text(content: Mapping[str, Any]) -> str:
 def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     models, others = content["models"].values(), content["against_first"].values()
     for headline in COMPARED:
-        yield (
-            headline.title,
-            *(cell_text(headline.metric(model["figures"])) for model in models),
-            *(_gap_text(headline, other["differences"]) for other in others),
-        )
+        own = (cell_text(headline.metric(model["figures"])) for model in models)
+        yield headline.title, *own, *(_gap_text(headline, other["differences"]) for other in others)
     blank = [""] * len(others)
     median = [f"{model['stages_ms']['answer']['p50']:.1f}" for model in models]
     yield "ms a slice, median, here", *median, *blank
@@ -217,9 +199,8 @@ def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
     gap = headline.metric(differences)
-    if gap["ci_low"] is None:
-        return change_text(gap)
-    return f"{change_text(gap)}: {_direction_text(gap, falling=headline.path[-1] in FALLING)}"
+    words = _direction_text(gap, falling=headline.path[-1] in FALLING)
+    return change_text(gap) if gap["ci_low"] is None else f"{change_text(gap)}: {words}"
 
 
 def _direction_text(estimate: Mapping[str, Any], *, falling: bool) -> str:

@@ -60,8 +60,10 @@ def read_labels(
     Raises:
         EvaluationError: If a label means no class of the model, or `given` names no class.
     """
-    known = Task(task.name, task.classes, task.negative_class)
-    binary = _binary(known)
+    known, negative = Task(task.name, task.classes, task.negative_class), task.negative_class
+    binary = None  # tumor against no tumor, for a model that tells several tumors apart
+    if negative is not None and TUMOR not in task.classes:
+        binary = Task("binary", (negative, TUMOR), negative)
     unmeant = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
     if unmeant:
         raise EvaluationError(
@@ -70,20 +72,17 @@ def read_labels(
     meant, unknown = _meant(labels, known, given)
     if not unknown:
         meant |= _meant(beside, known, given)[0]
-        return Labels(meant, task.classes, task.negative_class, collapsed=False)
+        return Labels(meant, task.classes, negative, collapsed=False)
     if binary is not None:
-        negative = binary.negative_class
         joined = {name: c if c == negative else TUMOR for name, c in given.items()}
         typed, (meant, unknown) = meant, _meant(labels, binary, joined)
-        if not unknown and any(name != task.negative_class for name in typed.values()):
+        if not unknown and any(name != negative for name in typed.values()):
             typed |= _meant(beside, known, given)[0]
             untyped = frozenset(label for label in meant if label not in typed)
-            return Labels(
-                typed, task.classes, task.negative_class, collapsed=False, untyped=untyped
-            )
+            return Labels(typed, task.classes, negative, collapsed=False, untyped=untyped)
         if not unknown:
             meant |= _meant(beside, binary, joined)[0]
-            return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
+            return Labels(meant, binary.classes, negative, collapsed=True)
     raise EvaluationError(
         f"labels: the model knows {', '.join(task.classes)}; got {unknown}; --map LABEL=CLASS "
         "says what another name means"
@@ -103,13 +102,6 @@ def require_labels(names: Iterable[str], manifest: Manifest) -> None:
             raise ConfigError(
                 f"--map {name}: expected a label of the manifest, one of {', '.join(there)}"
             )
-
-
-def _binary(task: Task) -> Task | None:
-    """Tumor against no tumor, for a model that tells several tumors apart."""
-    if task.negative_class is None or TUMOR in task.classes:
-        return None
-    return Task("binary", (task.negative_class, TUMOR), task.negative_class)
 
 
 def _meant(

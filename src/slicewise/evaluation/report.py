@@ -220,8 +220,7 @@ def _counts(report: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
 
 
 def _advice(report: Mapping[str, Any]) -> Iterator[blocks.Block]:
-    sentences = advice(report)
-    if sentences:
+    if sentences := advice(report):
         yield blocks.Prose("Each sentence follows from a fixed rule on the metrics above.")
         yield blocks.Bullets(tuple(sentences))
     else:
@@ -233,26 +232,20 @@ def _made(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if report["bundle"] is not None:
         yield "Model", model_text(report["bundle"])
     yield "Command", report["command"]
-    yield (
-        "Intervals",
-        f"{interval['method']}: {interval['resamples']} resamples of whole groups, level "
-        f"{interval['level']:g}, seed {interval['seed']}",
-    )
-    yield "Left out", _refused_text(report)
-    if labels and labels["read_as"]:
-        pairs = (f"{theirs} as {ours}" for theirs, ours in labels["read_as"].items())
-        yield "Labels read as", ", ".join(pairs)
-    yield "Files", "metrics.json, predictions.csv, report.html, evaluation_report.txt, pictures"
-
-
-def _refused_text(report: Mapping[str, Any]) -> str:
+    how = f"level {interval['level']:g}, seed {interval['seed']}"
+    resamples = f"{interval['resamples']} resamples of whole groups"
+    yield "Intervals", f"{interval['method']}: {resamples}, {how}"
     seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
     text = f"{seen['count']} seen in training ({seen['check']}), {failed['count']} unreadable"
     if untyped["count"]:
         text += f", {untyped['count']} {untyped['reason']}"
     if report["allow_seen"]:
         text += f"; {report['seen_evaluated']['count']} seen ones evaluated all the same"
-    return text
+    yield "Left out", text
+    if labels and labels["read_as"]:
+        pairs = (f"{theirs} as {ours}" for theirs, ours in labels["read_as"].items())
+        yield "Labels read as", ", ".join(pairs)
+    yield "Files", "metrics.json, predictions.csv, report.html, evaluation_report.txt, pictures"
 
 
 def model_text(bundle: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -50,8 +51,7 @@ def require_places(limit: int, rows: Sequence[ManifestRow]) -> None:
 def _turns(rows: Sequence[ManifestRow], label: str, rng: np.random.Generator) -> list[int]:
     """Indices of the rows of a class: one of each group, then another of each group, and so on."""
     members: dict[str, list[int]] = {}
-    for index in rng.permutation(len(rows)):
+    for index in rng.permutation(len(rows)).tolist():
         if rows[index].label == label:
-            members.setdefault(rows[index].group, []).append(int(index))
-    ranked = [(turn, index) for group in members.values() for turn, index in enumerate(group)]
-    return [index for _, index in sorted(ranked, key=lambda pair: pair[0])]
+            members.setdefault(rows[index].group, []).append(index)
+    return [i for turn in zip_longest(*members.values()) for i in turn if i is not None]

@@ -113,8 +113,11 @@ def test_ghosts_stand_where_the_lines_say() -> None:
 
 
 def test_mirror_turn_cut_and_cover(brain: Array) -> None:
-    np.testing.assert_array_equal(corruptions.mirror(brain), brain[:, ::-1])
-    np.testing.assert_array_equal(corruptions.turn_over(brain), brain[::-1])
+    mirrored, turned = (
+        corrupted(make_slice(brain), name, 1, 0, "k").pixels for name in ("mirror", "upside_down")
+    )
+    np.testing.assert_array_equal(mirrored, brain[:, ::-1])
+    np.testing.assert_array_equal(turned, brain[::-1])
     box = Box(20, 30, 120, 110)
     np.testing.assert_array_equal(corruptions.cut_off(brain, box, 0.5, "top"), brain[70:])
     np.testing.assert_array_equal(corruptions.cut_off(brain, box, 0.25, "right"), brain[:, :90])

@@ -8,9 +8,8 @@ middle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +53,7 @@ VERDICTS: dict[Direction, str] = {
 Picture = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curves:
+class Curves(NamedTuple):
     """Probabilities (N, S) of the answered class at `SHARES`, by (game, order), and (N,) groups."""
 
     values: Mapping[tuple[str, str], Floats]
@@ -81,26 +79,18 @@ def deletion_report(
         },
     }
     gains = {key: signed_text(estimate.as_json()) for key, estimate in estimates.items()}
-    section = Section.of(
-        TITLE,
-        _text(estimates, len(slices), count),
+    heads = [*(f"area, {game}" for game in GAMES), *(f"by heat minus this, {g}" for g in GAMES)]
+    rows = [
         (
-            "order",
-            *(f"area, {game}" for game in GAMES),
-            *(f"by heat minus this, {game}" for game in GAMES),
-        ),
-        [
-            (
-                title,
-                *(figure_text(estimates[game, order].as_json()) for game in GAMES),
-                *(gains.get((game, f"heat_map_minus_{order}"), "") for game in GAMES),
-            )
-            for order, title in ORDERS.items()
-        ],
-        [_draw(found, given.out_dir / "deletion.png", given.notice)],
-        given.notice,
-    )
-    return report, section
+            title,
+            *(figure_text(estimates[game, order].as_json()) for game in GAMES),
+            *(gains.get((game, f"heat_map_minus_{order}"), "") for game in GAMES),
+        )
+        for order, title in ORDERS.items()
+    ]
+    text = _text(estimates, len(slices), count)
+    picture = _draw(found, given.out_dir / "deletion.png", given.notice)
+    return report, Section.of(TITLE, text, ("order", *heads), rows, [picture], given.notice)
 
 
 def curves(
@@ -178,8 +168,8 @@ def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
 
 
 def _orders(cam: Array, noise: Array, head: Bools) -> dict[str, Floats]:
-    height, width = head.shape
-    placement, shape = Placement(0, 0, height), (height, width)
+    shape = head.shape[0], head.shape[1]
+    placement = Placement(0, 0, shape[0])
     random = heat_map(noise, placement, shape).values
     maps = {
         "heat_map": heat_map(cam, placement, shape).values,
@@ -197,11 +187,8 @@ def _probability(classifier: Classifier, pictures: Picture, class_: int) -> Floa
 
 
 def _text(estimates: Mapping[Key, Estimate], n: int, groups: int) -> str:
-    verdicts = [
-        VERDICTS[direction_of(estimates[game, "heat_map_minus_random"].as_json(),
-                         falling=game == "deletion")]
-        for game in GAMES
-    ]  # fmt: skip
+    gaps = {game: estimates[game, "heat_map_minus_random"].as_json() for game in GAMES}
+    verdicts = [VERDICTS[direction_of(gaps[g], falling=g == "deletion")] for g in GAMES]
     return (
         f"On {n} slices of {groups} groups, pixels of the head were replaced by a blurred copy "
         "(deletion) or brought back into it (insertion), the hottest first, and the probability of "

@@ -6,7 +6,6 @@ Pointing game: Zhang et al., IJCV 126 (2018). Energy: Wang et al., CVPR Workshop
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,8 +106,7 @@ NO_EVIDENCE = Measures(0.0, 0.0, 0.0, 0.0)
 """What a map without any heat scores: it points nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """How well each map of one slice fits its region, by target (`true`, `answered`) and method.
 
     `answered` stands only where a tumor was; `empty` are targets whose heat map is 0 everywhere.
@@ -120,8 +118,7 @@ class Scored:
     empty: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Localised:
+class Localised(NamedTuple):
     """One slice with its answer, the region (H, W) of its tumor, and how well each map fits it."""
 
     path: str
@@ -131,8 +128,7 @@ class Localised:
     scored: Scored
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Localisation:
+class Localisation(NamedTuple):
     """Metrics of N slices.
 
     Args:
@@ -354,20 +350,19 @@ def _text(found: Localisation) -> str:
     counts, answered = found.counts["true", ALL], found.counts["answered", ALL]
     gain = found.estimates["true", ALL, "gain", "pointing"].as_json()
     pointing = found.estimates["answered", ALL, "heat_map", "pointing"].as_json()
-    lines = [
+    return (
         f"The heat map of the true class was held against the tumor's box or mask on {counts['n']} "
         f"slices of {counts['groups']} groups; {counts['without_evidence']} maps show no evidence "
         "and count as misses. A peak within 5 % means within 5 % of the slice's longer side. "
         "Beside it stand guesses that know nothing of the model: a map is worth no more than what "
-        "it gains over them.",
+        "it gains over them.\n\n"
         f"Against a Gaussian in the middle of the head, the share of peaks inside is "
         f"{signed_text(gain)}. {VERDICTS[direction_of(gain, falling=False)]} With the map of the "
         f"answered class, where a tumor was answered ({answered['n']} slices), it is "
-        f"{figure_text(pointing)}.",
+        f"{figure_text(pointing)}.\n\n"
         "The network's map is coarse, and a tumor smaller than one of its cells cannot hold much "
-        "of the heat: the share of heat and the overlap stay low even for a map that points well.",
-    ]
-    return "\n\n".join(lines)
+        "of the heat: the share of heat and the overlap stay low even for a map that points well."
+    )
 
 
 def _scored(

@@ -7,9 +7,8 @@ the model learnt. A map without any heat shows nothing, so it is counted and com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -58,8 +57,7 @@ MEASURES = {
 """Title of each measure; of its panel the left end, the value that is marked and its name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Randomisation:
+class Randomisation(NamedTuple):
     """Likeness of the model's maps with others.
 
     Args:
@@ -79,7 +77,7 @@ class Randomisation:
     def passed(self) -> bool | None:
         """Whether the maps of the wholly permuted network are other maps; None: no verdict."""
         found = self.estimates[WHOLE, "correlation"]
-        if self._mostly_empty or found.value is None:
+        if self.empty[WHOLE] > MOST * self.with_heat or found.value is None:
             return None
         if found.ci_high is not None:
             return found.ci_high < LIMIT
@@ -89,7 +87,7 @@ class Randomisation:
     def verdict(self) -> str:
         """The same in words, or why there is none."""
         lost = f"{self.empty[WHOLE]} of {self.with_heat} maps lose all heat"
-        if self._mostly_empty:
+        if self.empty[WHOLE] > MOST * self.with_heat:
             return f"No verdict: with the whole network permuted, {lost}."
         if self.passed is None:
             return f"No verdict: {self.estimates[WHOLE, 'correlation'].reason}."
@@ -99,10 +97,6 @@ class Randomisation:
     def others(self) -> list[str]:
         """What was compared with, in order."""
         return list(dict.fromkeys(key[0] for key in self.estimates))
-
-    @property
-    def _mostly_empty(self) -> bool:
-        return self.empty[WHOLE] > MOST * self.with_heat
 
 
 def randomisation_report(
@@ -130,22 +124,17 @@ def randomisation_report(
         "empty_maps": dict(found.empty),
         **nested(found.estimates),
     }
-    section = Section.of(
-        TITLE,
-        _text(found),
-        ("compared with", *(title for title, *_ in MEASURES.values()), "empty maps"),
-        [
-            (
-                PARTS.get(name, name),
-                *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
-                str(found.empty.get(name, "")),
-            )
-            for name in found.others
-        ],
-        [_draw(found, given.out_dir / "randomisation.png", given.notice)],
-        given.notice,
-    )
-    return report, section
+    columns = ("compared with", *(title for title, *_ in MEASURES.values()), "empty maps")
+    rows = [
+        (
+            PARTS.get(name, name),
+            *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
+            str(found.empty.get(name, "")),
+        )
+        for name in found.others
+    ]
+    picture = _draw(found, given.out_dir / "randomisation.png", given.notice)
+    return report, Section.of(TITLE, _text(found), columns, rows, [picture], given.notice)
 
 
 def randomisation(
@@ -171,9 +160,8 @@ def randomisation(
         both = there & _with_heat(other)
         if name == ANOTHER:
             both &= partners != everyone
-        pairs = list(zip(own, other, strict=True))
-        correlations = np.array([rank_correlation(*pair) for pair in pairs])
-        overlaps = np.array([hottest_overlap(*pair) for pair in pairs])
+        correlations = np.array(list(map(rank_correlation, own, other)))
+        overlaps = np.array(list(map(hottest_overlap, own, other)))
         quantities[name, "correlation"] = mean_of(correlations, both, NO_PAIR)
         quantities[name, "overlap"] = share_of(overlaps, both, NO_PAIR)
     return Randomisation(
@@ -211,8 +199,7 @@ def _maps(
         found.append(classifier.run(to_batch(batch)))
         for _ in batch:
             step()
-    logits, maps = [one.logits for one in found], [one.cam for one in found]
-    return np.concatenate(logits), np.concatenate(maps)
+    return np.concatenate([o.logits for o in found]), np.concatenate([o.cam for o in found])
 
 
 def _of_other_groups(groups: Strings) -> Ints:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from slicewise.arrays import Strings
 from slicewise.data.manifest import ManifestRow
 from slicewise.evaluation.evaluate import PartInput
-from slicewise.evaluation.explanations import deletion, localisation, randomisation
-from slicewise.evaluation.explanations.localisation import BATCH
+from slicewise.evaluation.explanations.deletion import TITLE, deletion_report
+from slicewise.evaluation.explanations.localisation import BATCH, localisation_report
+from slicewise.evaluation.explanations.randomisation import randomisation_report
 from slicewise.evaluation.explanations.regions import Boxes
 from slicewise.evaluation.sample import sample_rows
 from slicewise.files import write_json
@@ -25,10 +25,8 @@ from slicewise.reports.plots import require_plots
 
 SHOWN = 18
 """Slices on the contact sheet."""
-
 SAMPLE = 48
 """Slices for the tests of faithfulness, which run the network many times for each."""
-
 SEED = 42
 NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
 
@@ -56,19 +54,15 @@ def explanation_tests(
     if boxes is not None:
         boxes.require_one_each(row.path for row in given.rows)
     shown = frozenset(row.path for row in _with_tumor(given, SHOWN))
-    tests = {"localisation": localisation.localisation_report(given, boxes, shown)}
+    places = localisation_report(given, boxes, shown)
     slices, groups = _shown_tumors(given, _with_tumor(given, sample))
-    tests["randomisation"] = randomisation.randomisation_report(
-        slices, groups, given, shuffled if slices else NOTHING_SEEN
-    )
-    tests["deletion"] = (
-        deletion.deletion_report(slices, groups, given)
-        if slices
-        else ({"reason": NOTHING_SEEN}, Section.of(deletion.TITLE, NOTHING_SEEN))
-    )
-    report: dict[str, Any] = {"slices": len(given.rows)}
-    report |= {name: measured for name, (measured, _) in tests.items()}
-    write_json(given.out_dir / "explanations.json", report)
+    weights = randomisation_report(slices, groups, given, shuffled if slices else NOTHING_SEEN)
+    pixels = {"reason": NOTHING_SEEN}, Section.of(TITLE, NOTHING_SEEN)
+    if slices:
+        pixels = deletion_report(slices, groups, given)
+    tests = {"localisation": places, "randomisation": weights, "deletion": pixels}
+    measured = {name: found for name, (found, _) in tests.items()}
+    write_json(given.out_dir / "explanations.json", {"slices": len(given.rows), **measured})
     return [section for _, section in tests.values()]
 
 

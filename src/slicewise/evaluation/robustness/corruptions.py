@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -39,8 +39,7 @@ _SHIFT = 0.04
 """Largest displacement of a moving head, share of the row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corruption:
+class Corruption(NamedTuple):
     """One kind of change, its strengths from weak to strong, and the paper or fault it is from."""
 
     strengths: tuple[float, ...]
@@ -150,10 +149,8 @@ def bend_gamma(pixels: Array, exponent: float) -> Array:
 
 def rotate(pixels: Array, degrees: float) -> Array:
     """Turn about the middle, counter-clockwise; corners get the darkest value."""
-    turned = _picture(pixels).rotate(
-        degrees, Image.Resampling.BILINEAR, fillcolor=float(pixels.min())
-    )
-    return np.asarray(turned, dtype=np.float32)
+    fill = float(pixels.min())
+    return _single(_picture(pixels).rotate(degrees, Image.Resampling.BILINEAR, fillcolor=fill))
 
 
 def through_jpeg(pixels: Array, quality: int) -> Array:
@@ -173,13 +170,11 @@ def coarsen(pixels: Array, share: float) -> Array:
     height, width = pixels.shape
     small = (max(2, round(width * share)), max(2, round(height * share)))
     reduced = _picture(pixels).resize(small, Image.Resampling.BOX)
-    return np.asarray(reduced.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    return _single(reduced.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def move_during_scan(pixels: Array, shifts: Floats) -> Array:
-    """A head that moved: each line of k-space as if taken from another position.
-
-    The middle lines stay (Shaw et al. 2019 build motion the same way, from several positions).
+    """A head that moved: all but the middle lines of k-space from elsewhere (Shaw et al. 2019).
 
     Args:
         shifts: (H,) how far the head was off along the row, by line of k-space, pixels; from the
@@ -188,24 +183,16 @@ def move_during_scan(pixels: Array, shifts: Floats) -> Array:
     lines = np.fft.fftshift(np.fft.fft2(pixels))
     kept = np.where(_centre(pixels.shape[0]), 0.0, shifts)
     along = np.fft.fftshift(np.fft.fftfreq(pixels.shape[1]))
-    return _image(lines * np.exp(-2j * np.pi * kept[:, None] * along[None]))
+    lines = lines * np.exp(-2j * np.pi * kept[:, None] * along[None])
+    return _single(np.abs(np.fft.ifft2(np.fft.ifftshift(lines))))
 
 
 def ghost(pixels: Array, share: float, every: int) -> Array:
     """Ghosts along the columns: every n-th line of k-space is weakened, the middle ones stay."""
     lines = np.fft.fftshift(np.fft.fft2(pixels))
     weak = (np.arange(pixels.shape[0]) % every == 0) & ~_centre(pixels.shape[0])
-    return _image(np.where(weak[:, None], (1 - share) * lines, lines))
-
-
-def mirror(pixels: Array) -> Array:
-    """Left for right."""
-    return np.ascontiguousarray(pixels[:, ::-1])
-
-
-def turn_over(pixels: Array) -> Array:
-    """Top for bottom."""
-    return np.ascontiguousarray(pixels[::-1])
+    lines = np.where(weak[:, None], (1 - share) * lines, lines)
+    return _single(np.abs(np.fft.ifft2(np.fft.ifftshift(lines))))
 
 
 def cut_off(pixels: Array, head: Box, share: float, side: str) -> Array:
@@ -269,20 +256,12 @@ def _centre(lines: int) -> NDArray[np.bool_]:
     return np.abs(np.arange(lines) - lines // 2) <= _CENTRE_LINES * lines / 2
 
 
-def _image(lines: NDArray[np.complexfloating[Any, Any]]) -> Array:
-    return _single(np.abs(np.fft.ifft2(np.fft.ifftshift(lines))))
-
-
 def _picture(pixels: Array) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
 
 
-def _single(values: Floats) -> Array:
+def _single(values: Floats | Image.Image) -> Array:
     return np.asarray(values, dtype=np.float32)
-
-
-def _normal(rng: Generator, *shape: int) -> Floats:
-    return rng.standard_normal(shape, dtype=np.float32)
 
 
 def _plainly(change: Callable[[Array, Any], Array]) -> Change:
@@ -300,10 +279,12 @@ _SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.45)
 CORRUPTIONS = {
     "gaussian_noise": Corruption(
         _NOISE, f"standard deviation, {_RANGE}", _HENDRYCKS,
-        lambda pixels, share, rng: add_noise(pixels, share, _normal(rng, *pixels.shape))),
+        lambda pixels, share, rng: add_noise(
+            pixels, share, rng.standard_normal(pixels.shape, np.float32))),
     "rician_noise": Corruption(
         _NOISE, f"standard deviation a channel, {_RANGE}", "Gudbjartsson and Patz 1995",
-        lambda pixels, share, rng: add_rician_noise(pixels, share, _normal(rng, 2, *pixels.shape))),
+        lambda pixels, share, rng: add_rician_noise(
+            pixels, share, rng.standard_normal((2, *pixels.shape), np.float32))),
     "blur": Corruption(
         (0.002, 0.004, 0.008, 0.012, 0.02),
         "standard deviation of the Gaussian, share of the longer side", _HENDRYCKS, _plainly(blur)),
@@ -345,8 +326,9 @@ CORRUPTIONS = {
     "occlusion": Corruption(
         (0.02, 0.05, 0.1, 0.2, 0.3), "black rectangle, share of the head's rectangle",
         "DeVries and Taylor 2017; an anonymising or annotating tool", _occlusion),
-    "mirror": Corruption((1,), "left for right", _EXPORTS, lambda pixels, *_: mirror(pixels)),
+    "mirror": Corruption(
+        (1,), "left for right", _EXPORTS, lambda pixels, *_: np.ascontiguousarray(pixels[:, ::-1])),
     "upside_down": Corruption(
-        (1,), "top for bottom", _EXPORTS, lambda pixels, *_: turn_over(pixels)),
+        (1,), "top for bottom", _EXPORTS, lambda pixels, *_: np.ascontiguousarray(pixels[::-1])),
 }  # fmt: skip
 """By name, in the order of the report."""

@@ -18,15 +18,8 @@ from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.content import content_key
 from slicewise.evaluation.evaluate import PartInput
+from slicewise.evaluation.robustness import results
 from slicewise.evaluation.robustness.corruptions import CORRUPTIONS, corrupted
-from slicewise.evaluation.robustness.results import (
-    CLEAN,
-    NO_INTERVAL,
-    Outcome,
-    Setting,
-    corruption_metrics,
-    ood_metrics,
-)
 from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
 from slicewise.evaluation.summary import counts_of
@@ -110,8 +103,8 @@ def robustness(
         "limit": limit,
         "seed": seed,
         "notice": given.notice,
-        **corruption_metrics(labels, groups, outcomes, plan),
-        "ood": ood_metrics(ood, fitted_on, plan.level),
+        **results.corruption_metrics(labels, groups, outcomes, plan),
+        "ood": results.ood_metrics(ood, fitted_on, plan.level),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "robustness.json", report)
@@ -132,9 +125,9 @@ def _names(rows: Sequence[ManifestRow], classifier: Classifier) -> dict[str, str
 
 def _corrupted_outcomes(
     given: PartInput, sample: Sequence[ManifestRow], names: Mapping[str, str], seed: int
-) -> tuple[dict[Setting, list[Outcome]], list[Slice]]:
+) -> tuple[dict[results.Setting, list[results.Outcome]], list[Slice]]:
     """Answers of every slice in every setting, and slices that pictures can be made from."""
-    outcomes: dict[Setting, list[Outcome]] = {CLEAN: []}
+    outcomes: dict[results.Setting, list[results.Outcome]] = {results.CLEAN: []}
     for name, entry in CORRUPTIONS.items():
         outcomes |= {(name, level): [] for level in range(1, len(entry.strengths) + 1)}
     donors: list[Slice] = []
@@ -156,8 +149,8 @@ def _corrupted_outcomes(
 
 def _ood_outcomes(
     given: PartInput, donors: Sequence[Slice], count: int, seed: int
-) -> dict[str, list[Outcome]]:
-    outcomes: dict[str, list[Outcome]] = {kind: [] for kind in KINDS}
+) -> dict[str, list[results.Outcome]]:
+    outcomes: dict[str, list[results.Outcome]] = {kind: [] for kind in KINDS}
     names = {name: name for name in given.classifier.bundle.classes}
     tally = Tally(given.progress, "out-of-distribution pictures", count * len(KINDS))
     for kind, answers in outcomes.items():
@@ -169,9 +162,9 @@ def _ood_outcomes(
 
 def _outcomes(
     classifier: Classifier, slices: Sequence[Slice], names: Mapping[str, str]
-) -> list[Outcome]:
+) -> list[results.Outcome]:
     return [
-        Outcome(names[p.label], p.decision, p.confidence, tuple(r.value for r in p.reasons))
+        results.Outcome(names[p.label], p.decision, p.confidence, tuple(r.value for r in p.reasons))
         for p in (answer.prediction for answer in classifier.answers(slices))
     ]
 
@@ -258,7 +251,7 @@ def _ood_text(report: Report) -> str:
             lines.append(
                 f"Kinds that the limits {known}: {_share(found[key]['accepted'])} accepted and "
                 f"{_share(found[key]['rejected'])} rejected, of {found[key]['n']} pictures of "
-                f"{found[key]['kinds']} kinds (no interval: {NO_INTERVAL})."
+                f"{found[key]['kinds']} kinds (no interval: {results.NO_INTERVAL})."
             )
     return "\n\n".join(lines)
 

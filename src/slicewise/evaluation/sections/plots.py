@@ -13,15 +13,7 @@ from slicewise.arrays import Bools, Floats, Ints
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, line_style, whiskers
-from slicewise.stats import metrics
-from slicewise.stats.curves import (
-    pr_points,
-    reliability_bins,
-    risk_coverage,
-    risk_coverage_area,
-    roc_points,
-    threshold_counts,
-)
+from slicewise.stats import curves, metrics
 from slicewise.text import class_text, number_text, percent_text
 
 if TYPE_CHECKING:
@@ -92,7 +84,11 @@ def draw_roc(axes: Axes, table: PredictionTable) -> None:
         if truth.all() or not truth.any():
             continue
         label = f"{name} (AUROC {number_text(metrics.auroc(scores, truth))})"
-        axes.plot(*roc_points(threshold_counts(scores, truth)), label=label, **line_style(index))
+        axes.plot(
+            *curves.roc_points(curves.threshold_counts(scores, truth)),
+            label=label,
+            **line_style(index),
+        )
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     _finish_curve(axes, "ROC", "1 - specificity", "Sensitivity", "lower right")
 
@@ -102,7 +98,7 @@ def draw_pr(axes: Axes, table: PredictionTable) -> None:
     for index, (name, scores, truth) in enumerate(_contests(table)):
         if not truth.any():
             continue
-        recall, precision = pr_points(threshold_counts(scores, truth))
+        recall, precision = curves.pr_points(curves.threshold_counts(scores, truth))
         area = number_text(metrics.auprc(scores, truth))
         label = f"{name} (AP {area}, prevalence {truth.mean():.2f})"
         recall, precision = np.append(0.0, recall), np.append(precision[0], precision)
@@ -114,7 +110,7 @@ def draw_pr(axes: Axes, table: PredictionTable) -> None:
 def draw_reliability(axes: Axes, table: PredictionTable) -> None:
     """Accuracy against confidence of the predicted class, in bins of equal mass."""
     confidence, correct = table.confidence, table.predicted == table.targets
-    bins = reliability_bins(confidence, correct)
+    bins = curves.reliability_bins(confidence, correct)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, label="perfect")
     label = f"{len(bins.count)} bins of about {int(np.median(bins.count))} slices"
     axes.plot(bins.confidence, bins.accuracy, marker="o", label=label, **line_style(0))
@@ -146,17 +142,17 @@ def draw_per_class(axes: Axes, per_class: Mapping[str, Mapping[str, Any]]) -> No
 def draw_threshold_sweep(axes: Axes, table: PredictionTable, rule: str) -> None:
     """Sensitivity, specificity, PPV and J at every threshold, and where the threshold stands."""
     truth = table.is_tumor()
-    counts = threshold_counts(table.tumor_probability(), truth)
+    counts = curves.threshold_counts(table.tumor_probability(), truth)
     sensitivity = counts.true_positives / counts.positives
     specificity = 1 - counts.false_positives / counts.negatives
     youden = sensitivity + specificity - 1
-    curves = {
+    lines = {
         "sensitivity": sensitivity,
         "specificity": specificity,
         "PPV": counts.true_positives / (counts.true_positives + counts.false_positives),
         "J = sensitivity + specificity - 1": youden,
     }
-    for index, (name, values) in enumerate(curves.items()):
+    for index, (name, values) in enumerate(lines.items()):
         axes.step(counts.thresholds, values, where="post", label=name, **line_style(index))
     used = _thresholds(table)
     for number, threshold in enumerate(used):
@@ -181,10 +177,10 @@ def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
     correct = np.asarray(table.predicted == table.targets)
     scores = {} if table.trust is None else {"trust": table.trust}
     scores["confidence"] = table.confidence
-    curves = {name: risk_coverage(score, correct) for name, score in scores.items()}
+    found = {name: curves.risk_coverage(score, correct) for name, score in scores.items()}
     error = float(np.mean(~correct))
-    for index, (name, curve) in enumerate(curves.items()):
-        shown = area if index == 0 else risk_coverage_area(scores[name], correct)
+    for index, (name, curve) in enumerate(found.items()):
+        shown = area if index == 0 else curves.risk_coverage_area(scores[name], correct)
         label = f"by {name} (area {number_text(shown)})"
         axes.plot(curve.coverage, curve.risk, label=label, **line_style(2 * index))
     axes.axhline(error, color="0.6", linewidth=0.9, label=f"all answers: {error:.3f} wrong")
@@ -194,7 +190,7 @@ def draw_risk_coverage(axes: Axes, table: PredictionTable, area: float) -> None:
             risk = float(np.mean(~correct[accepted]))
             label = f"accepted: {accepted.mean():.2f} of the slices, {risk:.3f} wrong"
             axes.plot(accepted.mean(), risk, "D", color=COLOURS[1], markersize=8, label=label)
-    highest = max(float(curve.risk.max()) for curve in curves.values())
+    highest = max(float(curve.risk.max()) for curve in found.values())
     axes.set(
         xlim=(0, 1.01),
         ylim=(0, max(1.6 * error, 1.1 * highest, 0.02)),
