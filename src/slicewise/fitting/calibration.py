@@ -51,9 +51,6 @@ def fit_temperature(
         weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
             `class_balanced`; None where all count alike.
 
-    Returns:
-        The temperature, a positive number.
-
     Raises:
         EvaluationError: If a shape or value is off, or no temperature in `TEMPERATURE_RANGE` is
             best: every answer is right (any sharpening helps) or they are no better than chance.
@@ -86,20 +83,14 @@ def fit_temperature(
 def fit_bias_corrected(
     logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
 ) -> tuple[float, Floats]:
-    """Temperature and one bias a class with the smallest negative log likelihood.
+    """Temperature and (K,) biases that sum to zero, with the smallest negative log likelihood.
 
     Bias-corrected temperature scaling (Alexandari et al., ICML 2020): softmax of logits /
-    temperature + bias. The loss is convex in the inverse temperature and the biases; a `RIDGE` on
-    the biases makes them sum to zero.
+    temperature + bias. The loss is convex; a `RIDGE` on the biases makes them sum to zero.
 
     Args:
-        logits: (N, K) finite numbers, of slices the model was not trained on.
-        targets: (N,) class indices; every class has a slice that counts.
-        weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
-            `class_balanced`; None where all count alike.
-
-    Returns:
-        The temperature, and (K,) biases that sum to zero.
+        logits: As for `fit_temperature`, like `targets` and `weights`; every class has a slice that
+            counts.
 
     Raises:
         EvaluationError: If a shape or value is off, a class has no slice, or no temperature is
@@ -136,13 +127,7 @@ def fit_bias_corrected(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _BiasCorrected:
-    """Mean loss, slope and curvature in (1 + K,) inverse temperature and biases.
-
-    Args:
-        logits: (N, K).
-        targets: (N,) class indices.
-        shares: (N,) of the slices in the loss, of sum 1.
-    """
+    """Mean loss, slope and curvature in (1 + K,) inverse temperature and biases."""
 
     logits: Floats
     targets: Ints

@@ -81,12 +81,11 @@ def bin_limits(values: Floats) -> Floats:
 
 
 def shares_by_group(groups: Ints, bins: Ints | Sequence[int], count: int) -> Floats:
-    """(G, `count`): which share of each group lies in which bin.
+    """(G, `count`) which share of each group lies in which bin.
 
     Args:
         groups: (N,) group of each value.
         bins: (N,) bin of each value, below `count`.
-        count: How many bins there are.
     """
     _, number = np.unique(groups, return_inverse=True)
     counts = np.zeros((int(number.max()) + 1, count))

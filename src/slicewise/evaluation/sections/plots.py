@@ -84,11 +84,8 @@ def draw_roc(axes: Axes, table: PredictionTable) -> None:
         if truth.all() or not truth.any():
             continue
         label = f"{name} (AUROC {number_text(metrics.auroc(scores, truth))})"
-        axes.plot(
-            *curves.roc_points(curves.threshold_counts(scores, truth)),
-            label=label,
-            **line_style(index),
-        )
+        points = curves.roc_points(curves.threshold_counts(scores, truth))
+        axes.plot(*points, label=label, **line_style(index))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     _finish_curve(axes, "ROC", "1 - specificity", "Sensitivity", "lower right")
 
