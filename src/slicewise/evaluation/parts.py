@@ -72,7 +72,9 @@ def parts_of(
     parts: list[Part] = [partial(draw_gallery, most=gallery)] if gallery else []
     parts.append(timing_report)
     if robustness:
-        parts.append(partial(_robustness, count=robustness))
+        from slicewise.evaluation.robustness.report import robustness as corrupt
+
+        parts.append(partial(corrupt, limit=robustness, ood_count=robustness))
     if explanations:
         parts.append(_explanations(boxes, shuffled))
     return parts
@@ -102,7 +104,14 @@ def draw_gallery(evaluated: Evaluated, most: int) -> list[Section]:
         for row, path in zip(rows.tolist(), paths, strict=True):
             _draw(evaluated, row, path)
             step()
-        sections.append(_section(name, total, order, paths))
+        text = (
+            f"{len(paths)} of {total} {name} answers, {order}. Left the slice, right where the "
+            "evidence for the answered class lies. A heat map shows what the model looked at, not "
+            "where a tumor is. These pictures are slices of the data set: keep the report where "
+            "the data may be kept."
+        )
+        text = text if paths else f"No slice was answered {name}."
+        sections.append(Section.of(f"Gallery of {name} answers", text, pictures=paths))
     return sections
 
 
@@ -192,12 +201,6 @@ def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice
     return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
 
 
-def _robustness(evaluated: Evaluated, count: int) -> list[Section]:
-    from slicewise.evaluation.robustness.report import robustness
-
-    return robustness(evaluated, limit=count, ood_count=count)
-
-
 def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
     from slicewise.evaluation.explanations.localisation import TITLE
     from slicewise.evaluation.explanations.regions import read_boxes
@@ -228,17 +231,6 @@ def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
     sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
     with whole(path) as draft:
         stamped(sheet, evaluated.notice).save(draft)
-
-
-def _section(kind: str, total: int, order: str, pictures: Sequence[Path]) -> Section:
-    text = (
-        f"{len(pictures)} of {total} {kind} answers, {order}. Left the slice, right where the "
-        "evidence for the answered class lies. A heat map shows what the model looked at, not "
-        "where a tumor is. These pictures are slices of the data set: keep the report where the "
-        "data may be kept."
-    )
-    title, none = f"Gallery of {kind} answers", f"No slice was answered {kind}."
-    return Section.of(title, text if pictures else none, pictures=pictures)
 
 
 def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:

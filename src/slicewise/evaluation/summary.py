@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,7 +175,8 @@ def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     for k, name in enumerate(table.classes):
         where, truth = ("per_class", name), table.targets == k
         quantities |= _flags(where, CLASS_FLAGS, predicted == k, truth)
-        quantities |= _scores(where, probabilities[:, k], truth)
+        for score, metric in SCORE_METRICS.items():
+            quantities[*where, score] = quantity_of(metric, probabilities[:, k], truth)
     return quantities
 
 
@@ -188,7 +188,9 @@ def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     except EvaluationError as reason:
         refused = undefined(str(reason))
         return {(*where, name): refused for name in (*TUMOR_FLAGS, *SCORE_METRICS)}
-    ranked = _scores(where, scores, truth)
+    ranked: dict[Key, Quantity] = {
+        (*where, name): quantity_of(metric, scores, truth) for name, metric in SCORE_METRICS.items()
+    }
     if table.thresholds is None:
         refused = undefined("no tumor threshold was fitted")
         return {(*where, name): refused for name in TUMOR_FLAGS} | ranked
@@ -246,8 +248,7 @@ def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     return quantities
 
 
-@dataclass(frozen=True, slots=True)
-class Confusion:
+class Confusion(NamedTuple):
     """One kind of mistake: the classes, its slices, and how many of them are confident."""
 
     true: str
@@ -267,15 +268,30 @@ def error_analysis(table: PredictionTable) -> dict[str, Any]:
     """
     right = table.predicted == table.targets
     spread = {"right": _spread(table.confidence[right]), "wrong": _spread(table.confidence[~right])}
-    return {"confidence": spread, "mistakes": [asdict(pair) for pair in confusions(table)]}
+    return {"confidence": spread, "mistakes": [pair._asdict() for pair in confusions(table)]}
 
 
 def confusions(table: PredictionTable) -> list[Confusion]:
     """Every pair of true and answered class that occurs, the most frequent first."""
     pairs = Counter(zip(table.targets.tolist(), table.predicted.tolist(), strict=True))
     wrong = [(pair, count) for pair, count in pairs.items() if pair[0] != pair[1]]
-    ranked = sorted(wrong, key=lambda item: (-item[1], item[0]))
-    return [_confusion(table, true, answered) for (true, answered), _ in ranked]
+    found = []
+    for (true, answered), count in sorted(wrong, key=lambda item: (-item[1], item[0])):
+        mine = (table.targets == true) & (table.predicted == answered)
+        sure = table.confidence[mine]
+        found.append(
+            Confusion(
+                true=table.classes[true],
+                answered=table.classes[answered],
+                n=count,
+                groups=int(np.unique(table.groups[mine]).size),
+                share_of_true=float(count / (table.targets == true).sum()),
+                median_confidence=float(np.median(sure)),
+                confident=int((sure >= CONFIDENT).sum()),
+                sources=dict(sorted(Counter(table.sources[mine].tolist()).items())),
+            )
+        )
+    return found
 
 
 def confident_errors(table: PredictionTable, most: int) -> Ints:
@@ -298,29 +314,8 @@ def _flags(where: Key, names: Iterable[str], flagged: Bools, truth: Bools) -> di
     return {(*where, name): quantities[name] for name in names}
 
 
-def _scores(where: Key, scores: Floats, truth: Bools) -> dict[Key, Quantity]:
-    return {
-        (*where, name): quantity_of(metric, scores, truth) for name, metric in SCORE_METRICS.items()
-    }
-
-
 def _present(table: PredictionTable) -> list[int]:
     return [int(k) for k in np.unique(table.targets)]
-
-
-def _confusion(table: PredictionTable, true: int, answered: int) -> Confusion:
-    mine = (table.targets == true) & (table.predicted == answered)
-    sure = table.confidence[mine]
-    return Confusion(
-        true=table.classes[true],
-        answered=table.classes[answered],
-        n=int(mine.sum()),
-        groups=int(np.unique(table.groups[mine]).size),
-        share_of_true=float(mine.sum() / (table.targets == true).sum()),
-        median_confidence=float(np.median(sure)),
-        confident=int((sure >= CONFIDENT).sum()),
-        sources=dict(sorted(Counter(table.sources[mine].tolist()).items())),
-    )
 
 
 def _spread(values: Floats) -> dict[str, Any]:
