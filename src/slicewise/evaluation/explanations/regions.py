@@ -78,14 +78,13 @@ def read_boxes(path: Path) -> Boxes:
         ManifestError: If a column is missing or a number is none or out of range.
     """
     rows = read_table(path)
-    missing = [name for name in BOX_COLUMNS if not rows or name not in rows[0]]
-    if missing or next(iter(rows[0])) in BOX_COLUMNS:
-        has = ", ".join(rows[0]) if rows else "no rows"
+    columns = list(rows[0]) if rows else []
+    if not set(BOX_COLUMNS) <= set(columns) or columns[0] in BOX_COLUMNS:
         raise ManifestError(
             f"{path}: expected a column that names the slice, then {', '.join(BOX_COLUMNS)}; "
-            f"got {has}"
+            f"got {', '.join(columns) or 'no rows'}"
         )
-    key = next(iter(rows[0]))
+    key = columns[0]
     found: dict[str, tuple[TumorBox, ...]] = {}
     for number, row in enumerate(rows, start=1):
         box = _box(row, f"{path}, row {number}")

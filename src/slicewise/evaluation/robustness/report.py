@@ -32,7 +32,7 @@ from slicewise.progress import Tally
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, drawing, grid, require_plots
 from slicewise.synthetic.ood.kinds import KINDS, ood_slices
-from slicewise.text import change_text, share_text
+from slicewise.text import change_text, class_text, share_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,52 +177,6 @@ def _corruption_section(report: Report, folder: Path) -> Section:
         for level in entry["levels"]
         if level["level"] in _SHOWN_LEVELS
     ]
-    columns = ("corruption", "level (strength)", "accuracy", "difference to unchanged")
-    return Section.of(
-        "Image corruptions",
-        _corruption_text(report),
-        (*columns, "accepted", "accepted and wrong"),
-        rows,
-        [_draw_corruptions(report, folder / "robustness.png")],
-        report["notice"],
-    )
-
-
-def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
-    change = found.get("accuracy_change")
-    return (
-        name.replace("_", " "),
-        strength,
-        _share(found["accuracy"]),
-        "" if change is None else change_text(change, 1, 100, " points"),
-        _share(found["accepted"]),
-        _share(found["accepted_wrong"]),
-    )
-
-
-def _ood_section(report: Report, folder: Path) -> Section:
-    """What happens to pictures that are no slice, or no longer one, of `robustness.json`."""
-    rows = [
-        (
-            name.replace("_", " "),
-            entry["family"],
-            "yes" if entry["fitted_on"] else "no",
-            str(entry["n"]),
-            *(_share(entry[key]) for key in _VERDICTS),
-        )
-        for name, entry in report["ood"]["kinds"].items()
-    ]
-    return Section.of(
-        "Out-of-distribution inputs",
-        _ood_text(report),
-        ("kind", "family", "limits fitted on it", "n", *(title for title, _ in _VERDICTS.values())),
-        rows,
-        [_draw_ood(report, folder / "ood.png")],
-        report["notice"],
-    )
-
-
-def _corruption_text(report: Report) -> str:
     classes = ", ".join(
         f"{name} {entry['n']} of {entry['groups']}" for name, entry in report["classes"].items()
     )
@@ -235,39 +189,75 @@ def _corruption_text(report: Report) -> str:
         "An answer that is withheld is no error: look at accuracy and at accepted and wrong "
         "together."
     )
-    return "\n\n".join([*report["cautions"], text])
+    columns = ("corruption", "level (strength)", "accuracy", "difference to unchanged")
+    return Section.of(
+        "Image corruptions",
+        "\n\n".join([*report["cautions"], text]),
+        (*columns, "accepted", "accepted and wrong"),
+        rows,
+        [_draw_corruptions(report, folder / "robustness.png")],
+        report["notice"],
+    )
 
 
-def _ood_text(report: Report) -> str:
+def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+    change = found.get("accuracy_change")
+    return (
+        class_text(name),
+        strength,
+        _share(found["accuracy"]),
+        "" if change is None else change_text(change, 1, 100, " points"),
+        _share(found["accepted"]),
+        _share(found["accepted_wrong"]),
+    )
+
+
+def _ood_section(report: Report, folder: Path) -> Section:
+    """What happens to pictures that are no slice, or no longer one, of `robustness.json`."""
     found = report["ood"]
-    lines = [
+    rows = [
+        (
+            class_text(name),
+            entry["family"],
+            "yes" if entry["fitted_on"] else "no",
+            str(entry["n"]),
+            *(_share(entry[key]) for key in _VERDICTS),
+        )
+        for name, entry in found["kinds"].items()
+    ]
+    text = (
         "Pictures made in code, cut from photographs with a stated licence, or made from slices of "
         "this evaluation in ways that spoil them. None should be accepted. Intervals are 95 % "
         "(Wilson) and take pictures as independent; those made from slices share "
-        "their donors, so for them the intervals are too narrow.",
-    ]
+        "their donors, so for them the intervals are too narrow."
+    )
     for key, known in (("unseen_kinds", "never saw"), ("seen_kinds", "were fitted on")):
         if found[key] is not None:
-            lines.append(
-                f"Kinds that the limits {known}: {_share(found[key]['accepted'])} accepted and "
+            text += (
+                f"\n\nKinds that the limits {known}: {_share(found[key]['accepted'])} accepted and "
                 f"{_share(found[key]['rejected'])} rejected, of {found[key]['n']} pictures of "
                 f"{found[key]['kinds']} kinds (no interval: {results.NO_INTERVAL})."
             )
-    return "\n\n".join(lines)
+    return Section.of(
+        "Out-of-distribution inputs",
+        text,
+        ("kind", "family", "limits fitted on it", "n", *(title for title, _ in _VERDICTS.values())),
+        rows,
+        [_draw_ood(report, folder / "ood.png")],
+        report["notice"],
+    )
 
 
 def _share(estimate: Mapping[str, Any]) -> str:
-    if estimate["value"] is None:
-        return "none"
-    return share_text(estimate["value"], estimate["ci_low"], estimate["ci_high"])
+    return share_text(*(estimate[name] for name in ("value", "ci_low", "ci_high")))
 
 
 def _draw_corruptions(report: Report, path: Path) -> Path:
     """Small multiples: shares of slices against the level of each corruption."""
     entries = report["perturbations"]
     rows = -(-len(entries) // _COLUMNS)
-    count = f"{report['n']} slices of {report['groups']} groups; bands: 95 % by groups"
-    title = f"Share of slices by strength (0: unchanged)\n{count}"
+    title = "Share of slices by strength (0: unchanged)\n"
+    title += f"{report['n']} slices of {report['groups']} groups; bands: 95 % by groups"
     with drawing(path, 2.7 * _COLUMNS, 2.1 * rows + 1.0, title, report["notice"]) as figure:
         panels = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False).ravel()
         for axes, (name, entry) in zip(panels, entries.items(), strict=False):
@@ -281,10 +271,9 @@ def _draw_corruptions(report: Report, path: Path) -> Path:
 def _draw_ood(report: Report, path: Path) -> Path:
     """A bar for each kind of out-of-distribution input: accepted, for review, rejected."""
     kinds = report["ood"]["kinds"]
-    count = next(iter(kinds.values()))["n"]
-    star = "   * limits were fitted on this kind"
-    title = f"Out-of-distribution inputs, {count} of each kind"
-    title += star if any(entry["fitted_on"] for entry in kinds.values()) else ""
+    title = f"Out-of-distribution inputs, {next(iter(kinds.values()))['n']} of each kind"
+    if any(entry["fitted_on"] for entry in kinds.values()):
+        title += "   * limits were fitted on this kind"
     with drawing(path, 7.5, 0.17 * len(kinds) + 1.4, title, report["notice"]) as figure:
         axes = figure.subplots()
         starts = [0.0] * len(kinds)
@@ -313,5 +302,5 @@ def _draw_curves(
     strengths = ["0", *(f"{level['strength']:g}" for level in levels)]
     axes.set_xticks(range(len(strengths)), strengths, fontsize=7)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_title(name.replace("_", " "), fontsize=9)
+    axes.set_title(class_text(name), fontsize=9)
     grid(axes)
