@@ -106,7 +106,7 @@ def evaluate(
     from slicewise.evaluation.gate import judge, load_gate
     from slicewise.evaluation.labels import require_labels
     from slicewise.evaluation.parts import parts_of
-    from slicewise.evaluation.sample import require_places
+    from slicewise.evaluation.slices import require_places
     from slicewise.inference.classifier import Classifier
     from slicewise.progress import steps
     from slicewise.stats.bootstrap import Bootstrap

@@ -14,8 +14,8 @@ from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fin
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError, InputError
-from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.labels import Labels
+from slicewise.evaluation.slices import require_unchanged
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure, Slice, is_synthetic

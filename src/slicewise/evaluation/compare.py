@@ -208,7 +208,6 @@ def _direction_text(estimate: Mapping[str, Any], *, falling: bool) -> str:
 
 
 def _draw(content: Mapping[str, Any], path: Path) -> Path:
-    """Differences of every metric with their intervals, a row a metric."""
     others = content["against_first"]
     known = [other["differences"] for other in others.values()]
     drawn = [h for h in COMPARED if any(h.metric(gaps)["value"] is not None for gaps in known)]

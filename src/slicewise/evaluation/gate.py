@@ -187,7 +187,6 @@ def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
 
 
 def _limits(asked: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every limit with the path of keys to it."""
     for name, value in asked.items():
         if isinstance(value, Mapping):
             yield from _limits(value, (*above, name))

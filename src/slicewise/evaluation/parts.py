@@ -217,7 +217,6 @@ def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
 
 
 def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
-    """Slice and heat map of one row over what was true and what was answered."""
     slice_ = read_slice(evaluated.manifest.resolve(evaluated.rows[row]))
     answer = evaluated.classifier.answers([slice_])[0]
     table = evaluated.table

@@ -185,10 +185,9 @@ def _threshold(table: PredictionTable, context: ReportContext) -> dict[str, Any]
     rule, value, reason = context.threshold_rule, None, context.threshold_rule
     if table.negative_class is not None and table.thresholds is not None:
         values = np.unique(table.thresholds)
+        reason = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
         if values.size == 1:
             value, reason = float(values[0]), f"set before this evaluation; {rule}"
-        else:
-            reason = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
     fitted = context.threshold_fitted
     return {**Estimate(value, reason=reason).as_json(), "rule": rule, "fitted": fitted}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_
 from slicewise.stats.curves import risk_coverage_area
 from slicewise.stats.intervals import Shares, mean_of, share_of
 
+TUMOR_FLAGS = ("sensitivity", "specificity", "ppv", "npv")
+CLASS_FLAGS = ("precision", "sensitivity", "specificity", "f1")
+SCORES = ("auroc", "auprc")
 CONFIDENT = 0.9
 """Confidence from which on a wrong answer is called a confident one."""
 
@@ -36,14 +39,6 @@ def _npv(flagged: Bools, positives: Bools) -> float:
     if positives.all():
         raise EvaluationError("expected a negative slice; got none")
     return metrics.npv(flagged, positives)
-
-
-TUMOR_FLAGS = ("sensitivity", "specificity", "ppv", "npv")
-CLASS_FLAGS = ("precision", "sensitivity", "specificity", "f1")
-SCORE_METRICS: Mapping[str, Callable[[Floats, Bools], float]] = {
-    "auroc": metrics.auroc,
-    "auprc": metrics.auprc,
-}
 
 
 def summarise(
@@ -173,28 +168,25 @@ def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     probabilities, predicted = table.probabilities(), table.predicted
     quantities: dict[Key, Quantity] = {}
     for k, name in enumerate(table.classes):
-        where, truth = ("per_class", name), table.targets == k
-        quantities |= _flags(where, CLASS_FLAGS, predicted == k, truth)
-        for score, metric in SCORE_METRICS.items():
-            quantities[*where, score] = quantity_of(metric, probabilities[:, k], truth)
+        found = _binary_quantities(predicted == k, table.targets == k, probabilities[:, k])
+        quantities |= {
+            ("per_class", name, metric): found[metric] for metric in CLASS_FLAGS + SCORES
+        }
     return quantities
 
 
 def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """Metrics of any tumor against none; each says why where the table has no such metric."""
-    where = ("tumor",)
     try:
         scores, truth = table.tumor_probability(), table.is_tumor()
     except EvaluationError as reason:
-        refused = undefined(str(reason))
-        return {(*where, name): refused for name in (*TUMOR_FLAGS, *SCORE_METRICS)}
-    ranked: dict[Key, Quantity] = {
-        (*where, name): quantity_of(metric, scores, truth) for name, metric in SCORE_METRICS.items()
-    }
-    if table.thresholds is None:
-        refused = undefined("no tumor threshold was fitted")
-        return {(*where, name): refused for name in TUMOR_FLAGS} | ranked
-    return _flags(where, TUMOR_FLAGS, table.tumor_flag(), truth) | ranked
+        found = dict.fromkeys((*TUMOR_FLAGS, *SCORES), undefined(str(reason)))
+    else:
+        flagged = np.zeros_like(truth) if table.thresholds is None else table.tumor_flag()
+        found = _binary_quantities(flagged, truth, scores)
+        if table.thresholds is None:
+            found |= dict.fromkeys(TUMOR_FLAGS, undefined("no tumor threshold was fitted"))
+    return {("tumor", name): found[name] for name in (*TUMOR_FLAGS, *SCORES)}
 
 
 def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
@@ -301,17 +293,18 @@ def confident_errors(table: PredictionTable, most: int) -> Ints:
     return wrong[order][:most].astype(np.int64)
 
 
-def _flags(where: Key, names: Iterable[str], flagged: Bools, truth: Bools) -> dict[Key, Quantity]:
+def _binary_quantities(flagged: Bools, truth: Bools, scores: Floats) -> dict[str, Quantity]:
     ppv = Shares(quantity_of(_ppv, flagged, truth), [(truth, flagged)])
-    quantities: dict[str, Quantity] = {
+    return {
         "sensitivity": share_of(flagged, truth, "sensitivity needs a positive"),
         "specificity": share_of(~flagged, ~truth, "specificity needs a negative"),
         "precision": ppv,
         "ppv": ppv,
         "npv": Shares(quantity_of(_npv, flagged, truth), [(~truth, ~flagged)]),
         "f1": quantity_of(metrics.f1, flagged, truth),
+        "auroc": quantity_of(metrics.auroc, scores, truth),
+        "auprc": quantity_of(metrics.auprc, scores, truth),
     }
-    return {(*where, name): quantities[name] for name in names}
 
 
 def _present(table: PredictionTable) -> list[int]:

@@ -164,7 +164,6 @@ class _BiasCorrected:
 
 
 def _shares(weights: ArrayLike | None, count: int) -> Floats:
-    """(N,) of sum 1."""
     if weights is None:
         return np.full(count, 1 / count)
     given = require_scores(weights, count, "weights")

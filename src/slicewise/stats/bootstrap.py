@@ -239,7 +239,6 @@ def _resamples(rows: list[Ints], strata: list[str], bootstrap: Bootstrap) -> Ite
 
 
 def _defined(quantity: Quantity, indices: Ints) -> float | str:
-    """The value, or why there is none."""
     try:
         return float(quantity(indices))
     except EvaluationError as undefined:

@@ -19,7 +19,7 @@ from slicewise.evaluation.explanations import report as module
 from slicewise.evaluation.explanations.localisation import NO_REGIONS
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.evaluation.explanations.report import explanation_tests
-from slicewise.evaluation.sample import sample_rows
+from slicewise.evaluation.slices import sample_rows
 from slicewise.inference.classifier import Classifier
 from slicewise.reports.blocks import Notice
 from slicewise.training.export.randomise import shuffled_classifiers

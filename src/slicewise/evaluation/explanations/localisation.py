@@ -338,7 +338,6 @@ def _outlined(picture: Image.Image, found: Localised) -> Image.Image:
 
 
 def _rows(found: Localisation) -> Iterator[tuple[str, ...]]:
-    """One line for each class and kind of map, for the true class."""
     for (target, class_), counts in found.counts.items():
         for method, title in METHOD_TITLES.items() if target == "true" else ():
             head = (class_, str(counts["n"])) if method == METHODS[0] else ("", "")

@@ -13,7 +13,7 @@ from slicewise.evaluation.explanations.deletion import TITLE, deletion_report
 from slicewise.evaluation.explanations.localisation import BATCH, localisation_report
 from slicewise.evaluation.explanations.randomisation import randomisation_report
 from slicewise.evaluation.explanations.regions import Boxes
-from slicewise.evaluation.sample import sample_rows
+from slicewise.evaluation.slices import sample_rows
 from slicewise.files import write_json
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice

@@ -252,7 +252,6 @@ def _occlusion(pixels: Array, share: float, rng: Generator) -> Array:
 
 
 def _centre(lines: int) -> NDArray[np.bool_]:
-    """The middle lines of a shifted k-space."""
     return np.abs(np.arange(lines) - lines // 2) <= _CENTRE_LINES * lines / 2
 
 
@@ -265,7 +264,6 @@ def _single(values: Floats | Image.Image) -> Array:
 
 
 def _plainly(change: Callable[[Array, Any], Array]) -> Change:
-    """A corruption without chance."""
     return lambda pixels, strength, _: change(pixels, strength)
 
 

@@ -16,12 +16,11 @@ import numpy as np
 from slicewise.data.manifest import ManifestRow
 from slicewise.data.tasks import TUMOR
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.content import content_key
 from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.robustness import results
 from slicewise.evaluation.robustness.corruptions import CORRUPTIONS, corrupted
-from slicewise.evaluation.sample import sample_rows
 from slicewise.evaluation.sections.advice import few_groups
+from slicewise.evaluation.slices import content_key, sample_rows
 from slicewise.evaluation.summary import counts_of
 from slicewise.files import write_json
 from slicewise.imaging.batches import batched
@@ -170,7 +169,6 @@ def _outcomes(
 
 
 def _corruption_section(report: Report, folder: Path) -> Section:
-    """What image corruptions do to answers, of `robustness.json`; the table has three levels."""
     rows = [_row("unchanged", "0", report["clean"])] + [
         _row(name, f"{level['level']} ({level['strength']:g})", level)
         for name, entry in report["perturbations"].items()
@@ -213,7 +211,6 @@ def _row(name: str, strength: str, found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _ood_section(report: Report, folder: Path) -> Section:
-    """What happens to pictures that are no slice, or no longer one, of `robustness.json`."""
     found = report["ood"]
     rows = [
         (
@@ -253,7 +250,6 @@ def _share(estimate: Mapping[str, Any]) -> str:
 
 
 def _draw_corruptions(report: Report, path: Path) -> Path:
-    """Small multiples: shares of slices against the level of each corruption."""
     entries = report["perturbations"]
     rows = -(-len(entries) // _COLUMNS)
     title = "Share of slices by strength (0: unchanged)\n"
@@ -269,7 +265,6 @@ def _draw_corruptions(report: Report, path: Path) -> Path:
 
 
 def _draw_ood(report: Report, path: Path) -> Path:
-    """A bar for each kind of out-of-distribution input: accepted, for review, rejected."""
     kinds = report["ood"]["kinds"]
     title = f"Out-of-distribution inputs, {next(iter(kinds.values()))['n']} of each kind"
     if any(entry["fitted_on"] for entry in kinds.values()):

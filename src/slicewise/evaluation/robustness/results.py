@@ -137,7 +137,6 @@ def _verdicts(
 
 
 def _columns(labels: Strings, answers: Sequence[Outcome]) -> dict[str, Floats]:
-    """One number a slice for each share."""
     correct = np.array([answer.label for answer in answers]) == labels
     verdicts = np.array([answer.verdict.value for answer in answers])
     decided = {name: verdicts == verdict.value for name, verdict in _VERDICTS.items()}

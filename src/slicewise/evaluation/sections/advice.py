@@ -136,7 +136,6 @@ def _weak_classes(report: Report) -> Iterator[str]:
 
 
 def _sources_differ(report: Report) -> Iterator[str]:
-    """Sources whose intervals of the same metric lie apart."""
     for one, other in combinations(report["per_source"].items(), 2):
         for path in (("accuracy",), ("tumor", "sensitivity"), ("tumor", "specificity")):
             (low, below), (high, above) = sorted(

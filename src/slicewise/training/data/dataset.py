@@ -26,7 +26,7 @@ from slicewise.arrays import Floats, Strings
 from slicewise.data.duplicates.fingerprint import FORMAT, SIDE, Fingerprints, fingerprint
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import InputError, SliceWiseError, TrainingError
-from slicewise.evaluation.content import require_unchanged
+from slicewise.evaluation.slices import require_unchanged
 from slicewise.files import whole
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.preprocess import PIPELINE_VERSION, Placement, PreprocessSpec, preprocess
