@@ -23,13 +23,12 @@ def fit_acceptance(
 ) -> Acceptance:
     """The least trust whose answers, with all above it, were right as often as wanted.
 
-    It is raised where more than a share of the slices would be accepted if the model did not know
-    their class. Without distances to training slices it is the least confidence, and nothing is
-    asked about unknown classes; nor where there are but two.
+    It is raised where more than a share `unknown` of the slices would be accepted if the model did
+    not know their class. Without distances to training slices it is the least confidence, and
+    nothing is asked about unknown classes; nor where there are but two.
 
     Args:
         target: Wanted share of right answers.
-        unknown: Largest share of slices accepted whose own class was taken away.
 
     Raises:
         EvaluationError: If the target is no share, or no limit reaches it.

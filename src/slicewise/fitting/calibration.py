@@ -142,7 +142,7 @@ class _BiasCorrected:
 
     def slope(self, at: Floats) -> Floats:
         """(1 + K,) gradient."""
-        residual = self._probabilities(at)
+        residual = np.asarray(softmax(at[0] * self.logits + at[1:], axis=1))
         residual[np.arange(self.targets.size), self.targets] -= 1
         residual *= self.shares[:, None]
         biases = residual.sum(axis=0) + RIDGE * at[1:]
@@ -150,7 +150,7 @@ class _BiasCorrected:
 
     def curvature(self, at: Floats) -> Floats:
         """(1 + K, 1 + K) Hessian."""
-        p, k = self._probabilities(at), self.logits.shape[1]
+        p, k = np.asarray(softmax(at[0] * self.logits + at[1:], axis=1)), self.logits.shape[1]
         weighted = self.shares[:, None] * p
         centred = self.logits - np.sum(p * self.logits, axis=1, keepdims=True)
         hessian = np.empty((k + 1, k + 1))
@@ -158,9 +158,6 @@ class _BiasCorrected:
         hessian[0, 1:] = hessian[1:, 0] = np.sum(weighted * centred, axis=0)
         hessian[1:, 1:] = np.diag(weighted.sum(axis=0)) - p.T @ weighted + RIDGE * np.eye(k)
         return hessian
-
-    def _probabilities(self, at: Floats) -> Floats:
-        return np.asarray(softmax(at[0] * self.logits + at[1:], axis=1))
 
 
 def _shares(weights: ArrayLike | None, count: int) -> Floats:

@@ -53,7 +53,6 @@ def fit_ood_detector(real: Seen, ood: Seen, known: Seen | None = None) -> OodDet
     side as much as the other: a source of few slices in many groups counts as what it is.
 
     Args:
-        ood: Pictures that must not be answered.
         known: Further slices for the whitening alone, such as those the model was trained on.
 
     Raises:
@@ -118,10 +117,7 @@ def limits_of(
 def cross_scores(
     real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
-    """(N,) score of each real slice by weights fitted without its group.
-
-    Args:
-        real: Held-out slices; `kinds` holds their groups.
+    """(N,) score of each real slice, whose `kinds` are groups, by weights fitted without its group.
 
     Raises:
         EvaluationError: If there are fewer groups than parts.

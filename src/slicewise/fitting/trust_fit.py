@@ -21,13 +21,12 @@ _DIRECTIONS = 64
 def fit_neighbours(
     embeddings: Array, classes: Ints, groups: Strings, count: int, *, most: int = MOST, seed: int
 ) -> TrustReference:
-    """Places of training slices along the main directions of their embeddings.
+    """Places of at most `most` training slices along the main directions of their embeddings.
 
     Args:
         embeddings: (N, D) of slices that the model was trained on.
         classes: (N,) index of the class of each.
         groups: (N,) leak-free unit of each.
-        most: How many slices are remembered at most.
 
     Raises:
         EvaluationError: A class has no slice.

@@ -86,13 +86,7 @@ def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReliabilityBins:
-    """Confidence beside accuracy, in bins of equal mass; empty bins are left out.
-
-    Args:
-        confidence: (B,) mean confidence of each bin, rising.
-        accuracy: (B,) share of correct answers of each bin.
-        count: (B,) slices in each bin.
-    """
+    """(B,) mean confidence, rising, share of right answers, and slices of each bin with any."""
 
     confidence: Floats
     accuracy: Floats
