@@ -128,10 +128,7 @@ def verdict_columns(
 
 
 def readable(
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    failed: list[Failure],
-    step: Callable[[], None],
+    manifest: Manifest, rows: Sequence[ManifestRow], failed: list[Failure], step: Callable[[], None]
 ) -> Iterator[tuple[ManifestRow, Slice]]:
     """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`."""
     for row in rows:

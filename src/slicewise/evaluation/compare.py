@@ -27,12 +27,7 @@ from slicewise.text import cell_text, change_text
 COMPARED = (*(h for h in OVERALL if h is not COPYING), *TUMOR, *ACCEPTED)
 FALLING = (*SMALLER_IS_BETTER, "risk_coverage_area")
 Direction = Literal["better", "worse", "not_shown", "no_interval"]
-_DIRECTION_TEXTS: Mapping[Direction, str] = {
-    "better": "better",
-    "worse": "worse",
-    "not_shown": "no difference shown",
-    "no_interval": "no interval",
-}
+_WORDS = {"not_shown": "no difference shown", "no_interval": "no interval"}
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
@@ -204,7 +199,8 @@ def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
 
 
 def _direction_text(estimate: Mapping[str, Any], *, falling: bool) -> str:
-    return _DIRECTION_TEXTS[direction_of(estimate, falling=falling)]
+    direction = direction_of(estimate, falling=falling)
+    return _WORDS.get(direction, direction)
 
 
 def _draw(content: Mapping[str, Any], path: Path) -> Path:

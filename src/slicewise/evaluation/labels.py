@@ -41,10 +41,7 @@ class Labels:
 
 
 def read_labels(
-    labels: Sequence[str],
-    task: TaskInfo,
-    given: Mapping[str, str],
-    beside: Sequence[str] = (),
+    labels: Sequence[str], task: TaskInfo, given: Mapping[str, str], beside: Sequence[str] = ()
 ) -> Labels:
     """Find out what the labels of a manifest mean to a model.
 

@@ -40,7 +40,6 @@ NOT_TOLD_APART = (
 Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
 """Gives a model with permuted weights, by what was permuted, or says why there is none."""
 _SEED = 42
-_PERCENTILES = (50, 90, 99)
 _BATCH, _WARM_UP = 16, 3
 _SAMPLE = 48
 """Slices that times are taken on, at most."""
@@ -242,7 +241,6 @@ def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
 
 
 def _percentiles(seconds: Floats) -> dict[str, float]:
-    milliseconds = 1000 * seconds
-    found = np.percentile(milliseconds, _PERCENTILES)
-    named = {f"p{p}": round(float(v), 3) for p, v in zip(_PERCENTILES, found, strict=True)}
-    return {"n": seconds.size, "mean": round(float(milliseconds.mean()), 3), **named}
+    ms = 1000 * seconds
+    named = {f"p{p}": round(float(np.percentile(ms, p)), 3) for p in (50, 90, 99)}
+    return {"n": ms.size, "mean": round(float(ms.mean()), 3), **named}

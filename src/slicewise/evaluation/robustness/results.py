@@ -23,11 +23,7 @@ CLEAN: Setting = ("clean", 0)
 CHANGES = ("accuracy", "accepted", "accepted_wrong", "confidence")
 """Measures of which the difference to the same slices unchanged is given too."""
 
-_VERDICTS = {
-    "accepted": Verdict.ACCEPT,
-    "reviewed": Verdict.REVIEW,
-    "rejected": Verdict.REJECT,
-}
+_VERDICTS = {"accepted": Verdict.ACCEPT, "reviewed": Verdict.REVIEW, "rejected": Verdict.REJECT}
 
 NO_INTERVAL = "pictures of one kind resemble each other, and kinds are few"
 
