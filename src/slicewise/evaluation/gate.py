@@ -29,7 +29,6 @@ MEANING = (
 SMALLER_IS_BETTER = ("ece", "brier")
 _CHECK_KEYS = ("figure", "limit", "measured", "passed", "said")
 """Of a check in `gate.json`."""
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Limit = Share | None
 

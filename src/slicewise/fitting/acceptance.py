@@ -13,7 +13,6 @@ from slicewise.stats.curves import risk_coverage
 
 ACCEPT_TARGET = 0.99
 """Wanted share of right answers among those that are accepted."""
-
 UNKNOWN = 0.02
 """Share of slices of a class taken out of memory that may be accepted as another one."""
 

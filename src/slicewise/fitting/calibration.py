@@ -15,7 +15,6 @@ from slicewise.stats.checks import require_matrix, require_scores, require_targe
 
 TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures outside say that there is nothing to calibrate, not how."""
-
 RIDGE = 1e-4
 """On the squared biases, beside a mean loss in nats: keeps them finite, moves them little."""
 

@@ -18,11 +18,9 @@ METHOD = (
 )
 FEWEST = 50
 """Rows on either side below which nothing is fitted."""
-
 _EMBEDDING_DIRECTIONS, _LOOK_DIRECTIONS = 64, 31
 _LEAST = 1e-6
 """Share of the greatest spread below which a direction is chance."""
-
 _STRENGTH = 0.005
 """Inverse regularisation for weights that sum to one (sklearn's C, divided by the rows)."""
 

@@ -11,10 +11,8 @@ from slicewise.inference.trust import TrustReference, placed, unit
 
 RANK = 3
 """To which nearest group of a class a distance is taken: one odd patient decides nothing."""
-
 MOST = 20_000
 """Slices that are remembered; of more, classes and then groups with many give some up."""
-
 _DIRECTIONS = 64
 
 

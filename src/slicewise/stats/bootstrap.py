@@ -19,19 +19,14 @@ from slicewise.errors import EvaluationError
 
 Quantity = Callable[[Ints], float]
 """Takes slice indices, gives a number; raises EvaluationError where it is undefined."""
-
 Key = tuple[str, ...]
 """Where a quantity stands in the report, such as `("tumor", "auroc")`."""
-
 MINIMUM_DEFINED = 0.5
 """Share of the resamples in which a quantity must be defined before an interval is given."""
-
 NO_SPREAD = "the resamples of groups do not differ; no interval given"
 """Why a figure has no interval: every group says the same, or only one group says anything."""
-
 ROUNDING = 1e-12
 """Ends of an interval no further apart than this differ by rounding alone."""
-
 BLOCK = 1_000_000
 """Group indices drawn at once: 8 MB."""
 

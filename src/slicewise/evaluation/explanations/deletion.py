@@ -35,10 +35,8 @@ from slicewise.text import figure_text, signed_text
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Shares of the head's pixels that are taken away or given."""
-
 BLUR = 0.08
 """Standard deviation of the blur that replaces pixels, share of the picture's side."""
-
 SEED = 42
 TITLE = "Whether the model needs what the heat maps mark"
 ORDERS = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}

@@ -29,16 +29,13 @@ from slicewise.text import figure_text
 LIMIT = 0.5
 """The check is passed if the interval of the rank correlation with the wholly permuted network
 ends below it. Set before anything was measured."""
-
 MOST = 0.5
 """Without heat in more than this share of the wholly permuted network's maps there is no verdict: a
 network that merely dies would pass."""
-
 HOTTEST = 0.2
 """Share of a map's cells that count as its hottest."""
 CHANCE = HOTTEST / (2 - HOTTEST)
 """Expected overlap of the hottest fifths of two unrelated maps."""
-
 BATCH = 16
 ANOTHER = "another slice"
 WHOLE = "all"

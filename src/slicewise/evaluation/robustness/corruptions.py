@@ -30,7 +30,6 @@ from slicewise.imaging.slice import Slice
 Floats = NDArray[np.floating[Any]]
 Change = Callable[[Array, float, Generator], Array]
 """Pixels, strength and source of chance to pixels."""
-
 _LEVELS = 255
 """Steps of an 8-bit file."""
 _CENTRE_LINES = 0.02

@@ -38,13 +38,11 @@ if TYPE_CHECKING:
 
 Report = Mapping[str, Any]
 """The content of `robustness.json`."""
-
 _BATCH = 32
 _DONORS = 96
 """Slices that out-of-distribution pictures are made from; they are kept in memory."""
 _OOD_SEED = 7_001
 """Added to the seed, so that no picture is one that a gate was fitted on."""
-
 _SHOWN_LEVELS = (1, 3, 5)
 _COLUMNS = 4
 _LINES = (

@@ -18,13 +18,10 @@ from slicewise.synthetic.ood.kinds import KINDS
 
 Setting = tuple[str, int]
 """Corruption and level."""
-
 CLEAN: Setting = ("clean", 0)
 CHANGES = ("accuracy", "accepted", "accepted_wrong", "confidence")
 """Measures of which the difference to the same slices unchanged is given too."""
-
 _VERDICTS = {"accepted": Verdict.ACCEPT, "reviewed": Verdict.REVIEW, "rejected": Verdict.REJECT}
-
 NO_INTERVAL = "pictures of one kind resemble each other, and kinds are few"
 
 

@@ -15,7 +15,6 @@ from slicewise.text import class_text, counted, figure_text, number_text, percen
 
 Report = Mapping[str, Any]
 """The content of `metrics.json`."""
-
 FEW_GROUPS = 20
 """Below so many groups, intervals from resampled groups are too narrow."""
 NEAR_COPYING = 0.05

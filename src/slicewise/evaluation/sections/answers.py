@@ -16,7 +16,6 @@ from slicewise.text import cell_text, class_text, number_text, percent_text
 Report = Mapping[str, Any]
 Drawn = Callable[..., list[Path]]
 """Those of the named pictures that were drawn."""
-
 MOST_ERRORS = 10
 _CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc", "auprc")
 _TITLES = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}
