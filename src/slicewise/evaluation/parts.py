@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from slicewise.arrays import Floats, Ints
+from slicewise.arrays import Floats, Ints, Strings
 from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.evaluation.slices import sample_rows
 from slicewise.evaluation.summary import confident_errors
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side, stamped
 from slicewise.files import whole, write_json
+from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
@@ -28,10 +30,12 @@ from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
 from slicewise.progress import Tally
 from slicewise.reports.blocks import Section
+from slicewise.reports.plots import require_plots
 from slicewise.text import class_text, counted, percent_text
 
 if TYPE_CHECKING:
-    from slicewise.evaluation.evaluate import Evaluated, Part
+    from slicewise.evaluation.evaluate import Evaluated, Part, PartInput
+    from slicewise.evaluation.explanations.regions import Boxes
 
 NOT_TOLD_APART = (
     "Not measured: the manifest tells only tumor from no tumor, and this part needs the classes "
@@ -42,7 +46,10 @@ Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
 _SEED = 42
 _BATCH, _WARM_UP = 16, 3
 _SAMPLE = 48
-"""Slices that times are taken on, at most."""
+"""Slices that times are taken on, and heat maps tested by running the network many times."""
+SHOWN = 18
+"""Slices on the contact sheet of heat maps."""
+NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
 STAGES = {
     "preprocess": "preprocessing, one slice",
     "forward": "forward pass, one slice",
@@ -200,10 +207,48 @@ def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice
     return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
 
 
+def explanation_tests(
+    given: PartInput,
+    shuffled: Mapping[str, Classifier] | str,
+    boxes: Boxes | None = None,
+    sample: int = _SAMPLE,
+) -> list[Section]:
+    """Run every test of the heat maps and write `explanations.json` and its pictures.
+
+    Args:
+        shuffled: Classifiers by what of them was permuted, `all` among them, or why there are none.
+        boxes: Where tumors are, for slices without a mask.
+        sample: Slices for the tests of faithfulness; see `sample_rows`.
+
+    Raises:
+        InputError: If a slice or mask cannot be read.
+        ManifestError: If a name in the table of boxes means two slices.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    from slicewise.evaluation.explanations.deletion import TITLE, deletion_report
+    from slicewise.evaluation.explanations.localisation import localisation_report
+    from slicewise.evaluation.explanations.randomisation import randomisation_report
+
+    require_plots()
+    given.out_dir.mkdir(parents=True, exist_ok=True)
+    if boxes is not None:
+        boxes.require_one_each(row.path for row in given.rows)
+    shown = frozenset(row.path for row in _with_tumor(given, SHOWN))
+    places = localisation_report(given, boxes, shown)
+    slices, groups = _shown_tumors(given, _with_tumor(given, sample))
+    weights = randomisation_report(slices, groups, given, shuffled if slices else NOTHING_SEEN)
+    pixels = {"reason": NOTHING_SEEN}, Section.of(TITLE, NOTHING_SEEN)
+    if slices:
+        pixels = deletion_report(slices, groups, given)
+    tests = {"localisation": places, "randomisation": weights, "deletion": pixels}
+    measured = {name: found for name, (found, _) in tests.items()}
+    write_json(given.out_dir / "explanations.json", {"slices": len(given.rows), **measured})
+    return [section for _, section in tests.values()]
+
+
 def _explanations(table: Path | None, shuffled: Shuffled) -> Part:
     from slicewise.evaluation.explanations.localisation import TITLE
     from slicewise.evaluation.explanations.regions import read_boxes
-    from slicewise.evaluation.explanations.report import explanation_tests
 
     boxes = None if table is None else read_boxes(table)
 
@@ -229,6 +274,29 @@ def _draw(evaluated: Evaluated, row: int, path: Path) -> None:
     sheet = side_by_side(Image.fromarray(display(slice_)), drawn, caption)
     with whole(path) as draft:
         stamped(sheet, evaluated.notice).save(draft)
+
+
+def _with_tumor(given: PartInput, limit: int) -> list[ManifestRow]:
+    """A sample of the slices with a tumor, one of each class at least; none where there is none."""
+    negative = given.classifier.bundle.negative_class
+    tumors = [row for row in given.rows if row.label != negative]
+    if not tumors:
+        return []
+    return sample_rows(tumors, max(limit, len({row.label for row in tumors})), _SEED)
+
+
+def _shown_tumors(given: PartInput, rows: Sequence[ManifestRow]) -> tuple[list[Slice], Strings]:
+    """Slices on which the model sees a tumor, where a map has something to show; their groups."""
+    step, classifier = Tally(given.progress, "reading", len(rows)), given.classifier
+    slices, groups = [], []
+    for batch in batched(rows, _BATCH):
+        read = [read_slice(given.manifest.resolve(row)) for row in batch]
+        for row, slice_, answer in zip(batch, read, classifier.predict(read), strict=True):
+            step()
+            if answer.label != classifier.bundle.negative_class:
+                slices.append(slice_)
+                groups.append(row.group)
+    return slices, np.array(groups, dtype=np.str_)
 
 
 def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
