@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from builders import CLASSES, head_with_spot, write_tiny_bundle
 from slicewise.cli.main import app
 from slicewise.errors import ConfigError, EvaluationError, ManifestError
-from slicewise.evaluation.robustness import tests as robustness
+from slicewise.evaluation.robustness import report as robustness
 from slicewise.inference.classifier import Classifier
 
 COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")

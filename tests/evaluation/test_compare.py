@@ -14,9 +14,9 @@ from builders_reports import prose_of
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.compare import (
     comparison,
-    decided,
+    direction_of,
     mcnemar_counts,
-    metrics_of_each,
+    metrics_of,
     paired,
 )
 from slicewise.inference.classifier import Classifier
@@ -34,15 +34,15 @@ def pair():
 
 def test_differences_are_those_of_the_figures():
     good, poor = pair()
-    first, other = metrics_of_each([good, poor], QUICK)
+    first, other = metrics_of(good, QUICK), metrics_of(poor, QUICK)
     gaps = paired(good, poor, QUICK)["differences"]
     for path in (("accuracy",), ("ece",), ("tumor", "sensitivity"), ("tumor", "auroc")):
         mine, theirs, gap = first, other, gaps
         for name in path:
             mine, theirs, gap = mine[name], theirs[name], gap[name]
         assert gap["value"] == pytest.approx(theirs["value"] - mine["value"])
-    assert decided(gaps["accuracy"], falling=False) == "worse"
-    assert decided(gaps["brier"], falling=True) == "worse"
+    assert direction_of(gaps["accuracy"], falling=False) == "worse"
+    assert direction_of(gaps["brier"], falling=True) == "worse"
 
 
 def test_a_model_does_not_differ_from_itself():
@@ -50,7 +50,7 @@ def test_a_model_does_not_differ_from_itself():
     found = paired(good, good, QUICK)
     gap = found["differences"]["accuracy"]
     assert (gap["value"], gap["ci_low"], gap["reason"]) == (0, None, NO_SPREAD)
-    assert decided(gap, falling=False) == "no interval"
+    assert direction_of(gap, falling=False) == "no_interval"
     assert found["right"]["first_only"] == found["right"]["other_only"] == 0
 
 
@@ -61,7 +61,7 @@ def test_a_paired_interval_is_narrower_than_the_two_together():
     logits[wrong, good.targets[wrong]] += 20  # the other model errs on three slices less
     other = replace(good, logits=logits)
     gap = paired(good, other, QUICK)["differences"]["accuracy"]
-    alone = metrics_of_each([good], QUICK)[0]["accuracy"]
+    alone = metrics_of(good, QUICK)["accuracy"]
     assert gap["ci_high"] - gap["ci_low"] < alone["ci_high"] - alone["ci_low"]
 
 

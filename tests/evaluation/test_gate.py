@@ -56,22 +56,22 @@ def test_every_part_of_a_report_can_be_asked(report, tmp_path):
     """
     judgement = judge(load_gate(gate_file(tmp_path, text)), report)
     assert judgement.passed
-    assert judgement.words == "research gate passed"
+    assert judgement.outcome == "research gate passed"
     assert len(judgement.checks) == 12
-    assert "sources.figshare.tumor.sensitivity" in {check.figure for check in judgement.checks}
+    assert "sources.figshare.tumor.sensitivity" in {check.metric for check in judgement.checks}
 
 
 def test_too_few_groups_fail(report):
     judgement = judge(Gate.model_validate({"minimum": {"groups_per_class": 11}}), report)
-    assert judgement.words == "research gate failed"
-    assert judgement.checks[0].said == "10 where at least 11 are asked"
+    assert judgement.outcome == "research gate failed"
+    assert judgement.checks[0].explanation == "10 where at least 11 are asked"
 
 
 def test_a_figure_without_interval_fails_with_its_reason(report):
     asked = {"sources": {"web": {"tumor": {"sensitivity": 0.1}}}}
     check = judge(Gate.model_validate(asked), report).checks[0]
     assert not check.passed
-    assert "needs a positive" in check.said
+    assert "needs a positive" in check.explanation
 
 
 def test_two_right_answers_do_not_pass_for_99_percent():
@@ -97,7 +97,7 @@ def test_figures_without_width_that_are_no_shares_fail():
     assert (found["macro_auroc"]["value"], found["macro_auroc"]["ci_low"]) == (1.0, None)
     checks = judge(Gate(macro_auroc=0.5, accuracy=0.9), found).checks
     assert [check.passed for check in checks] == [True, False]
-    assert checks[1].said == f"no interval: {NO_SPREAD}"
+    assert checks[1].explanation == f"no interval: {NO_SPREAD}"
 
 
 def test_the_file_says_what_was_held_to_what(report, tmp_path):

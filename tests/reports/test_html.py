@@ -16,6 +16,7 @@ from builders_reports import ReadPage
 from slicewise.reports.blocks import (
     Bars,
     Bullets,
+    Counts,
     Gallery,
     KeyNumbers,
     Notice,
@@ -26,7 +27,6 @@ from slicewise.reports.blocks import (
     Section,
     Strip,
     Table,
-    Tally,
 )
 from slicewise.reports.html import data_address, jpeg, render_html, templates
 
@@ -54,7 +54,7 @@ def test_every_kind_of_block_is_shown_with_its_words() -> None:
         Prose("First.\n\nSecond."),
         Bullets(("one thing",)),
         Notice("alert", "Severe", "Look here."),
-        Tally(((12, "slices"),)),
+        Counts(((12, "slices"),)),
         KeyNumbers((("Accuracy", "0.9", "share answered right"),)),
         Table(("class", "n"), (("glioma", "5"),)),
         Bars((("guessing", 0.25, "25.0 %"),)),

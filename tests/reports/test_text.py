@@ -7,6 +7,7 @@ from pathlib import Path
 from slicewise.reports.blocks import (
     Bars,
     Bullets,
+    Counts,
     Gallery,
     KeyNumbers,
     Notice,
@@ -17,7 +18,6 @@ from slicewise.reports.blocks import (
     Section,
     Strip,
     Table,
-    Tally,
 )
 from slicewise.reports.text import WIDTH, render_sections, render_text
 
@@ -78,7 +78,7 @@ def test_pictures_are_named_from_the_folder_of_the_report() -> None:
 
 
 def test_numbers_bars_counts_and_inner_sections() -> None:
-    assert lines_of(Tally(((2, "slices"), (1, "group")))) == ["2 slices, 1 group"]
+    assert lines_of(Counts(((2, "slices"), (1, "group")))) == ["2 slices, 1 group"]
     assert lines_of(KeyNumbers((("Accuracy", "0.9", "share"),)))[0] == "metric    value  meaning"
     assert lines_of(Bars((("guessing", 0.5, "50 %"),))) == ["guessing  50 %"]
     assert lines_of(Section("Inner", (Prose("Inside."),))) == ["Inner", "~~~~~", "Inside."]

@@ -106,7 +106,7 @@ def evaluate(
     from slicewise.evaluation.gate import judge, load_gate
     from slicewise.evaluation.labels import require_labels
     from slicewise.evaluation.parts import parts_of
-    from slicewise.evaluation.sample import require_places
+    from slicewise.evaluation.slices import require_places
     from slicewise.inference.classifier import Classifier
     from slicewise.progress import steps
     from slicewise.stats.bootstrap import Bootstrap
@@ -183,7 +183,7 @@ def _text(report: Mapping[str, Any], judgement: Judgement | None, page: Path) ->
     yield from (f"caution: {sentence}" for sentence in report["cautions"])
     yield from (f"  {h.title:<24} {h.text(report)}" for h in headlines(report))
     if judgement is not None:
-        yield judgement.words
-        yield from (f"  {c.figure}: {c.said}" for c in judgement.checks if not c.passed)
+        yield judgement.outcome
+        yield from (f"  {c.metric}: {c.explanation}" for c in judgement.checks if not c.passed)
     yield f"report: {page}"
     yield DISCLAIMER

@@ -9,34 +9,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Floats, Ints
+from slicewise.arrays import Array, Floats, Ints
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError, InputError
-from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.labels import Labels
+from slicewise.evaluation.slices import require_unchanged
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Failure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
-from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Conclusion, Prediction, Reason, conclude, threshold_of
 from slicewise.inference.rule import DecisionRule
 from slicewise.predictions.table import JOINT, PredictionTable
 
 BATCH = 32
 SYNTHETIC = "synthetic slices are never measured on"
+_Kept = tuple[Prediction, Array, Floats | None]
+"""Of an answer: prediction, logits (K,), distances (K,); maps of a whole split fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitAnswers:
-    """What classifiers say about the readable slices of a split.
+    """What classifiers say about the N readable slices of a split, all in the order of `rows`.
 
     Args:
-        rows: The N slices that could be read, labels as the evaluation reads them.
-        tables: One a classifier, N rows each, in the order of `rows`; columns are in the order of
-            the classes of the evaluation, whatever the order of the model.
+        rows: Labels as the evaluation reads them.
+        tables: One a classifier; columns in the order of the classes of the evaluation.
         thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
         failed: Slices that could not be read, or whose file has changed.
     """
@@ -55,22 +56,19 @@ def answer_split(
     labels: Labels,
     step: Callable[[], None],
 ) -> SplitAnswers:
-    """Read slices once and run every model on them, a batch at a time.
-
-    Args:
-        classifiers: Models of the same classes, each in an order of its own.
+    """Read slices once and run models of the same classes, in whatever order, a batch at a time.
 
     Raises:
         EvaluationError: If not one slice can be used.
     """
     read: list[ManifestRow] = []
     failed: list[Failure] = []
-    answers: list[list[Answer]] = [[] for _ in classifiers]
+    answers: list[list[_Kept]] = [[] for _ in classifiers]
     thumbnails, prints = [], []
     for batch in batched(readable(manifest, rows, failed, step), BATCH):
         slices = [slice_ for _, slice_ in batch]
         for classifier, own in zip(classifiers, answers, strict=True):
-            own += _without_maps(classifier.answers(slices))
+            own += [(a.prediction, a.logits, a.class_distances) for a in classifier.answers(slices)]
         read += [row for row, _ in batch]
         thumbnails.append(np.stack([thumbnail(slice_.pixels) for slice_ in slices]))
         prints.append(fingerprints([slice_.pixels for slice_ in slices]))
@@ -78,12 +76,16 @@ def answer_split(
         raise EvaluationError(
             f"none of {len(rows)} slices can be used; the first: {failed[0].error}"
         )
-    tables = tuple(
-        _table(read, classifier.bundle, own, labels)
-        for classifier, own in zip(classifiers, answers, strict=True)
+    return SplitAnswers(
+        tuple(read),
+        tuple(
+            _table(read, classifier.bundle, own, labels)
+            for classifier, own in zip(classifiers, answers, strict=True)
+        ),
+        np.concatenate(thumbnails),
+        concatenate(prints),
+        tuple(failed),
     )
-    small, hashes = np.concatenate(thumbnails), concatenate(prints)
-    return SplitAnswers(tuple(read), tables, small, hashes, tuple(failed))
 
 
 def with_verdicts(
@@ -92,7 +94,6 @@ def with_verdicts(
     """The same logits, calibrated and decided by one rule.
 
     Args:
-        rule: Of the model that answered, or one to try on its answers.
         concerns: For each row, what was found about the picture itself.
 
     Raises:
@@ -116,11 +117,7 @@ def with_verdicts(
 def verdict_columns(
     found: Sequence[Prediction] | Sequence[Conclusion], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """`verdicts`, `reasons` and `sets` (None where not fitted) of a table, from one decision a row.
-
-    Args:
-        classes: Order of the columns of the sets.
-    """
+    """`verdicts`, `reasons` and `sets` (N, K), None where not fitted, of N decisions."""
     sets = [one.prediction_set for one in found]
     members = [[name in inside for name in classes] for inside in sets if inside is not None]
     return {
@@ -131,45 +128,26 @@ def verdict_columns(
 
 
 def readable(
-    manifest: Manifest,
-    rows: Sequence[ManifestRow],
-    failed: list[Failure],
-    step: Callable[[], None],
+    manifest: Manifest, rows: Sequence[ManifestRow], failed: list[Failure], step: Callable[[], None]
 ) -> Iterator[tuple[ManifestRow, Slice]]:
     """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`."""
     for row in rows:
         try:
             slice_ = read_slice(manifest.resolve(row))
             require_unchanged(manifest, row)
+            if is_synthetic(slice_):
+                raise InputError(SYNTHETIC)
         except InputError as error:
             failed.append(Failure(row.path, str(error)))
         else:
-            if is_synthetic(slice_):
-                failed.append(Failure(row.path, SYNTHETIC))
-            else:
-                yield row, slice_
+            yield row, slice_
         step()
 
 
-def _without_maps(answers: Sequence[Answer]) -> list[Answer]:
-    """Heat maps and features of a whole split would fill the memory.
-
-    Not even an empty part of them may stay: it would hold on to the array of its batch.
-    """
-    return [
-        replace(
-            answer,
-            cam=np.zeros((0, *answer.cam.shape[1:]), dtype=np.float32),
-            embedding=np.zeros(0, dtype=np.float32),
-        )
-        for answer in answers
-    ]
-
-
 def _table(
-    rows: Sequence[ManifestRow], bundle: Bundle, answers: Sequence[Answer], labels: Labels
+    rows: Sequence[ManifestRow], bundle: Bundle, answers: Sequence[_Kept], labels: Labels
 ) -> PredictionTable:
-    predictions = [answer.prediction for answer in answers]
+    predictions = [prediction for prediction, _, _ in answers]
     rule = bundle.info.decision
     kept: dict[str, Any] = {
         "classes": labels.classes,
@@ -179,11 +157,11 @@ def _table(
         "sources": np.array([row.source for row in rows], dtype=np.str_),
         "paths": np.array([row.path for row in rows], dtype=np.str_),
     }
-    known = [answer.class_distances for answer in answers if answer.class_distances is not None]
+    known = [distances for _, _, distances in answers if distances is not None]
     class_distances = np.stack(known) if known else None
     if not labels.collapsed:
         order = [bundle.classes.index(name) for name in labels.classes]
-        logits = np.stack([answer.logits for answer in answers])[:, order]
+        logits = np.stack([logits for _, logits, _ in answers])[:, order]
         decisions = verdict_columns(predictions, labels.classes)
         kept["class_distances"] = None if class_distances is None else class_distances[:, order]
         return replace(PredictionTable(logits=logits, **kept).decided(rule), **decisions)
@@ -192,7 +170,7 @@ def _table(
         decisions["sets"] = _joined(decisions["sets"], bundle, np.any)
     threshold = threshold_of(rule, bundle.negative_class, None).value
     return PredictionTable(
-        logits=_binary_logits(bundle, answers),
+        logits=_binary_logits(bundle, predictions),
         thresholds=None if threshold is None else np.full(len(rows), threshold),
         answered=_binary_answers(bundle, predictions, labels),
         class_distances=(
@@ -203,20 +181,17 @@ def _table(
     )
 
 
-def _binary_logits(bundle: Bundle, answers: Sequence[Answer]) -> NDArray[np.float32]:
+def _binary_logits(bundle: Bundle, found: Sequence[Prediction]) -> NDArray[np.float32]:
     """(N, 2) logarithms of the calibrated probabilities of no tumor and of any tumor."""
-    tumor: Floats = np.array([answer.prediction.tumor_probability for answer in answers])
-    none = np.array([a.prediction.probabilities[bundle.negative_class or ""] for a in answers])
-    smallest = np.finfo(np.float32).tiny
-    logits = np.log(np.maximum(np.stack([none, tumor], axis=1), smallest))
-    return np.asarray(logits, dtype=np.float32)
+    negative = bundle.negative_class or ""
+    shares: Floats = np.array([(p.probabilities[negative], p.tumor_probability) for p in found])
+    return np.log(np.maximum(shares, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
 def _binary_answers(bundle: Bundle, found: Sequence[Prediction], labels: Labels) -> Ints:
     """(N,) index of what was answered: tumor where the label is any kind of tumor.
 
-    The most probable class of two is another question: no tumor can be the likeliest of all
-    classes and yet less likely than all tumors together.
+    No tumor can be the likeliest of all classes and yet less likely than all tumors together.
     """
     negative = labels.classes.index(labels.negative_class or "")
     none = np.array([prediction.label == bundle.negative_class for prediction in found])

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from slicewise.errors import EvaluationError
+from slicewise.evaluation import summary
 from slicewise.evaluation.gate import SMALLER_IS_BETTER
+from slicewise.evaluation.parts import machine, timings
 from slicewise.evaluation.sections.headlines import ACCEPTED, COPYING, OVERALL, TUMOR, Headline
-from slicewise.evaluation.sections.timing import machine, timings
-from slicewise.evaluation.summary import (
-    decision_quantities,
-    difference,
-    nested,
-    overall_quantities,
-    tumor_quantities,
-)
 from slicewise.files import write_json
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle
@@ -32,6 +26,8 @@ from slicewise.text import cell_text, change_text
 
 COMPARED = (*(h for h in OVERALL if h is not COPYING), *TUMOR, *ACCEPTED)
 FALLING = (*SMALLER_IS_BETTER, "risk_coverage_area")
+Direction = Literal["better", "worse", "not_shown", "no_interval"]
+_WORDS = {"not_shown": "no difference shown", "no_interval": "no interval"}
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
@@ -59,26 +55,19 @@ def require_same_task(bundles: Sequence[Bundle]) -> None:
 
 def headline_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """The metrics that models are compared in."""
-    decisions = decision_quantities(table)
+    decisions = summary.decision_quantities(table)
     accepted = {headline.path: decisions[headline.path] for headline in ACCEPTED}
-    return {**overall_quantities(table), **tumor_quantities(table), **accepted}
+    return {**summary.overall_quantities(table), **summary.tumor_quantities(table), **accepted}
 
 
-def metrics_of_each(
-    tables: Sequence[PredictionTable], bootstrap: Bootstrap
-) -> list[dict[str, Any]]:
-    """The headline metrics of every model, with intervals from the same resamples."""
-    return [
-        nested(group_intervals(headline_quantities(t), t.groups, t.labels, bootstrap))
-        for t in tables
-    ]
+def metrics_of(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
+    """The headline metrics of a model, with intervals."""
+    quantities = headline_quantities(table)
+    return summary.nested(group_intervals(quantities, table.groups, table.labels, bootstrap))
 
 
 def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
-    """How another model differs from the first on the same slices.
-
-    The interval of a difference is made of differences, each on one resample of whole groups. It
-    is narrower than what two separate intervals suggest, because both models meet the same slices.
+    """How another model differs from the first on the same slices, each difference on one resample.
 
     Returns:
         `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`.
@@ -90,33 +79,28 @@ def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap)
     if not same or not (first.labels == other.labels).all():
         raise EvaluationError("a paired comparison needs the same slices in the same order")
     mine, theirs = headline_quantities(first), headline_quantities(other)
-    gaps = {key: difference(mine[key], theirs[key]) for key in mine}
+    gaps = {key: summary.difference(mine[key], theirs[key]) for key in mine}
     found = group_intervals(gaps, first.groups, first.labels, bootstrap)
-    return {"differences": nested(found), "right": mcnemar_counts(first, other)}
+    return {"differences": summary.nested(found), "right": mcnemar_counts(first, other)}
 
 
 def mcnemar_counts(first: PredictionTable, other: PredictionTable) -> dict[str, int]:
     """Slices by which of two models answered them right (McNemar 1947).
 
-    Slices of one group are not independent, so no p-value is made of them; the interval of the
-    difference in accuracy, by groups, is the test.
+    Slices of a group are not independent: the interval of the difference is the test, no p-value.
     """
     a, b = first.predicted == first.targets, other.predicted == other.targets
-    return {
-        "both": int(np.sum(a & b)),
-        "first_only": int(np.sum(a & ~b)),
-        "other_only": int(np.sum(~a & b)),
-        "neither": int(np.sum(~a & ~b)),
-    }
+    cells = {"both": a & b, "first_only": a & ~b, "other_only": ~a & b, "neither": ~a & ~b}
+    return {name: int(np.sum(slices)) for name, slices in cells.items()}
 
 
-def decided(estimate: Mapping[str, Any], *, falling: bool) -> str:
-    """What the interval of a difference, other minus first, says of the other, in words."""
+def direction_of(estimate: Mapping[str, Any], *, falling: bool) -> Direction:
+    """What the interval of a difference, other minus first, says of the other."""
     low, high = estimate["ci_low"], estimate["ci_high"]
     if low is None:
-        return "no interval"
+        return "no_interval"
     if low <= 0 <= high:
-        return "no difference shown"
+        return "not_shown"
     return "better" if (low > 0) != falling else "worse"
 
 
@@ -137,7 +121,6 @@ def comparison(
         slices: To take times on.
     """
     names = names_of(models)
-    measured = zip(names, models, tables, metrics_of_each(tables, bootstrap), strict=True)
     content = {
         "n": tables[0].n,
         "groups": tables[0].n_groups,
@@ -150,9 +133,9 @@ def comparison(
                 "size_mb": round(len(model.bundle.files[MODEL_NAME]) / 1e6, 2),
                 "stages_ms": timings(model, slices)["stages_ms"],
                 "scored_by": table.scored_by,
-                "figures": metrics,
+                "figures": metrics_of(table, bootstrap),
             }
-            for name, model, table, metrics in measured
+            for name, model, table in zip(names, models, tables, strict=True)
         },
         "against_first": {
             name: paired(tables[0], table, bootstrap)
@@ -162,8 +145,8 @@ def comparison(
     write_json(out_dir / "compare.json", content)
     pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
     columns = ("metric", *names, *(f"{name} minus {names[0]}" for name in names[1:]))
-    text, rows = _text(content), _rows(content)
-    return Section.of("Models side by side", text, columns, rows, pictures, notice)
+    title, text = "Models side by side", _text(content)
+    return Section.of(title, text, columns, _rows(content), pictures, notice)
 
 
 def names_of(models: Sequence[Classifier]) -> list[str]:
@@ -189,7 +172,7 @@ def _text(content: Mapping[str, Any]) -> str:
             f"{name} and {first} are both right on {right['both']} slices, both wrong on "
             f"{right['neither']}; only {first} on {right['first_only']}, only {name} on "
             f"{right['other_only']}. In accuracy {name} is: "
-            f"{decided(found['differences']['accuracy'], falling=False)}."
+            f"{_direction_text(found['differences']['accuracy'], falling=False)}."
         )
     scores = {name: model["scored_by"] for name, model in content["models"].items()}
     if len(set(scores.values())) > 1:
@@ -201,11 +184,8 @@ def _text(content: Mapping[str, Any]) -> str:
 def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     models, others = content["models"].values(), content["against_first"].values()
     for headline in COMPARED:
-        yield (
-            headline.title,
-            *(cell_text(headline.metric(model["figures"])) for model in models),
-            *(_gap_text(headline, other["differences"]) for other in others),
-        )
+        own = (cell_text(headline.metric(model["figures"])) for model in models)
+        yield headline.title, *own, *(_gap_text(headline, other["differences"]) for other in others)
     blank = [""] * len(others)
     median = [f"{model['stages_ms']['answer']['p50']:.1f}" for model in models]
     yield "ms a slice, median, here", *median, *blank
@@ -214,13 +194,16 @@ def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _gap_text(headline: Headline, differences: Mapping[str, Any]) -> str:
     gap = headline.metric(differences)
-    if gap["ci_low"] is None:
-        return change_text(gap)
-    return f"{change_text(gap)}: {decided(gap, falling=headline.path[-1] in FALLING)}"
+    words = _direction_text(gap, falling=headline.path[-1] in FALLING)
+    return change_text(gap) if gap["ci_low"] is None else f"{change_text(gap)}: {words}"
+
+
+def _direction_text(estimate: Mapping[str, Any], *, falling: bool) -> str:
+    direction = direction_of(estimate, falling=falling)
+    return _WORDS.get(direction, direction)
 
 
 def _draw(content: Mapping[str, Any], path: Path) -> Path:
-    """Differences of every metric with their intervals, a row a metric."""
     others = content["against_first"]
     known = [other["differences"] for other in others.values()]
     drawn = [h for h in COMPARED if any(h.metric(gaps)["value"] is not None for gaps in known)]
@@ -233,7 +216,7 @@ def _draw(content: Mapping[str, Any], path: Path) -> Path:
             gaps = [h.metric(other["differences"]) for h in drawn]
             y = np.arange(len(drawn)) + 0.18 * (place - (len(others) - 1) / 2)
             ends = whiskers((gap["value"], gap["ci_low"], gap["ci_high"]) for gap in gaps)
-            values = [np.nan if gap["value"] is None else gap["value"] for gap in gaps]
+            values = np.array([gap["value"] for gap in gaps], dtype=np.float64)
             axes.errorbar(values, y, xerr=ends, fmt="osD^v"[place % 5], color=colour, label=name)
         axes.set_yticks(range(len(drawn)), [_side(headline) for headline in drawn])
         axes.invert_yaxis()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from slicewise.evaluation.answering import answer_split, readable
 from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
+from slicewise.evaluation.parts import sample_slices
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.sections.timing import sample_slices
-from slicewise.evaluation.seen import SeenCheck, find_seen, neighbour_correct
+from slicewise.evaluation.seen import find_seen, neighbour_correct
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
@@ -36,11 +36,7 @@ TRAIN, TEST, ALL = "train", "test", "all"
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PartInput:
-    """What a further part of a report works on.
-
-    Args:
-        notice: What every picture has to say, such as that training slices are among them.
-    """
+    """What a further part of a report works on; every picture has to say the `notice`."""
 
     manifest: Manifest
     rows: Sequence[ManifestRow]
@@ -59,17 +55,11 @@ class Evaluated(PartInput):
     labels: Labels
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What of a manifest is evaluated.
+class Chosen(NamedTuple):
+    """What of a manifest is evaluated; `untyped` are paths left out, of no known kind of tumor."""
 
-    Args:
-        rows: The slices to evaluate, labels as the evaluation reads them.
-        untyped: Paths of slices left out, because they tell no kind of tumor where others do.
-    """
-
-    rows: tuple[ManifestRow, ...]
-    training: tuple[ManifestRow, ...]
+    rows: list[ManifestRow]
+    training: list[ManifestRow]
     labels: Labels
     untyped: tuple[str, ...]
 
@@ -94,20 +84,16 @@ def evaluate(
     parts: Sequence[Part] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure a classifier on one split and write the report.
+    """Measure a classifier on one split, write the report, and return what is in `metrics.json`.
 
     Args:
         out_dir: Folder for the files; made where missing.
         command: The command that makes this report again; it is written into it.
         split: Which slices to evaluate; `all` for every row, whatever its split.
         allow_seen: Evaluate slices a model was trained on too, and stamp every file with it.
-        bootstrap: How intervals are made; the default of `Bootstrap` where None.
         label_names: What labels of the manifest mean, where they are no class of the model.
         rivals: Models to compare with, on the same slices.
         parts: Further parts of the report, in the order in which they stand there.
-
-    Returns:
-        What was written to `metrics.json`.
 
     Raises:
         EvaluationError: If the split is empty, has a label the model does not know, or nothing of
@@ -121,8 +107,7 @@ def evaluate(
         require_plots()
     models = (classifier, *rivals)
     require_same_task([model.bundle for model in models])
-    chosen = choose(manifest, split, classifier.bundle, label_names or {})
-    rows, training, labels = chosen.rows, chosen.training, chosen.labels
+    rows, training, labels, untyped = choose(manifest, split, classifier.bundle, label_names or {})
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     step = Tally(progress, "reading slices", len(rows) + len(training))
@@ -131,15 +116,17 @@ def evaluate(
     seen = np.asarray(np.any([check.seen for check in checks], axis=0))
     kept = _kept(seen, split, allow_seen=allow_seen)
     tables = [table.take(kept) for table in answers.tables]
-    neighbour = _neighbour(
-        manifest, split, training, tables[0].labels, answers.thumbnails[kept], step
-    )
+    thumbnails = answers.thumbnails[kept]
+    neighbour = _neighbour(manifest, split, training, tables[0].labels, thumbnails, step)
     refusals = Refusals(
         tuple(answers.tables[0].paths[seen].tolist()),
-        _described(checks, models),
+        "; ".join(
+            check.described if len(models) == 1 else f"{name}: {check.described}"
+            for name, check in zip(names_of(models), checks, strict=True)
+        ),
         answers.failed,
         allow_seen,
-        chosen.untyped,
+        untyped,
         checked=all(check.checked for check in checks),
     )
     context = _context(classifier.bundle, split, command, refusals, labels)
@@ -184,9 +171,6 @@ def default_split(manifest: Manifest) -> str:
 def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, str]) -> Chosen:
     """The slices to evaluate, by the labels alone; no file of theirs is opened.
 
-    Args:
-        split: As in `evaluate`.
-
     Raises:
         EvaluationError: If the split is empty, or has a label the model does not know.
         ManifestError: If there is no such split.
@@ -199,15 +183,11 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
         present = sorted({row.split for row in manifest.rows if row.split})
         raise EvaluationError(f"split {split!r}: expected slices; the manifest has {present}")
     training = () if split == ALL else manifest.subset(TRAIN).rows
-    labels = read_labels(
-        [row.label for row in rows],
-        bundle.info.task,
-        names,
-        beside=[row.label for row in training],
-    )
+    beside = [row.label for row in training]
+    labels = read_labels([row.label for row in rows], bundle.info.task, names, beside)
     typed = [row for row in rows if row.label not in labels.untyped]
     untyped = tuple(row.path for row in rows if row.label in labels.untyped)
-    return Chosen(tuple(labels.read(typed)), tuple(labels.read(training)), labels, untyped)
+    return Chosen(labels.read(typed), labels.read(training), labels, untyped)
 
 
 def _kept(seen: Bools, split: str, *, allow_seen: bool) -> Bools:
@@ -238,21 +218,12 @@ def _neighbour(
     if not training:
         return f"the manifest has no {TRAIN} split"
     failed: list[Failure] = []
-    known = [
-        (row.label, thumbnail(slice_.pixels))
-        for row, slice_ in readable(manifest, training, failed, step)
-    ]
+    read = readable(manifest, training, failed, step)
+    references = [thumbnail(slice_.pixels) for _, slice_ in read]
     if failed:
         return f"{len(failed)} of {len(training)} training slices cannot be read or have changed"
-    references = np.stack([small for _, small in known])
-    return neighbour_correct(thumbnails, labels, references, [label for label, _ in known])
-
-
-def _described(checks: Sequence[SeenCheck], models: Sequence[Classifier]) -> str:
-    if len(models) == 1:
-        return checks[0].described
-    named = zip(names_of(models), checks, strict=True)
-    return "; ".join(f"{name}: {check.described}" for name, check in named)
+    known = [row.label for row in training]
+    return neighbour_correct(thumbnails, labels, np.stack(references), known)
 
 
 def _context(

@@ -8,15 +8,15 @@ are the user's. A passed gate is no statement about use on patients.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slicewise.config import nearest, problems
 from slicewise.errors import ConfigError
+from slicewise.evaluation.sections.headlines import at
 from slicewise.files import write_json
 from slicewise.reports.blocks import Section
 from slicewise.text import number_text
@@ -27,7 +27,8 @@ MEANING = (
     "research on these slices; it says nothing about use on patients."
 )
 SMALLER_IS_BETTER = ("ece", "brier")
-
+_CHECK_KEYS = ("figure", "limit", "measured", "passed", "said")
+"""Of a check in `gate.json`."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Limit = Share | None
 
@@ -96,25 +97,23 @@ class Gate(_Limits):
     minimum: _Minimum | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One limit held to one metric, which is named by its keys in `metrics.json`, with dots.
+class LimitCheck(NamedTuple):
+    """One limit held to one metric, named by its keys in `metrics.json`, with dots.
 
-    What was measured is the end of its interval, or a count; None where there is none.
+    `measured` is the end of its interval, or a count; None where there is none.
     """
 
-    figure: str
+    metric: str
     limit: float
     measured: float | None
     passed: bool
-    said: str
+    explanation: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """All checks of a gate, in the order of its file."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[LimitCheck, ...]
 
     @property
     def passed(self) -> bool:
@@ -127,7 +126,7 @@ class Judgement:
         return f"{sum(check.passed for check in self.checks)} of {len(self.checks)} limits kept"
 
     @property
-    def words(self) -> str:
+    def outcome(self) -> str:
         """What may be said of it."""
         return f"research gate {'passed' if self.passed else 'failed'}"
 
@@ -142,7 +141,10 @@ def load_gate(path: Path) -> Gate:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a gate as YAML; got {_reason(error)}") from error
+        reason, mark = " ".join(str(error).split()), getattr(error, "problem_mark", None)
+        if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
+            reason = f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigError(f"{path}: expected a gate as YAML; got {reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected metrics and limits; got {type(content).__name__}")
     try:
@@ -152,14 +154,6 @@ def load_gate(path: Path) -> Gate:
     if not list(_limits(gate.model_dump(exclude_none=True))):
         raise ConfigError(f"{path}: expected at least one limit; got none")
     return gate
-
-
-def _reason(error: Exception) -> str:
-    """An error in one line; of YAML the place, not the name of a text without one."""
-    mark = getattr(error, "problem_mark", None)
-    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
-        return " ".join(str(error).split())
-    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]) -> None:
@@ -192,7 +186,6 @@ def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
 
 
 def _limits(asked: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every limit with the path of keys to it."""
     for name, value in asked.items():
         if isinstance(value, Mapping):
             yield from _limits(value, (*above, name))
@@ -200,52 +193,49 @@ def _limits(asked: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[t
             yield (*above, name), value
 
 
-def _counted(minimum: Mapping[str, int], report: Mapping[str, Any]) -> Iterator[Check]:
+def _counted(minimum: Mapping[str, int], report: Mapping[str, Any]) -> Iterator[LimitCheck]:
     smallest = min(entry["groups"] for entry in report["per_class"].values())
     counts = {"n": report["n"], "groups": report["groups"], "groups_per_class": smallest}
     for name, least in minimum.items():
         found = counts[name]
-        said = f"{found} where at least {least} are asked"
-        yield Check(f"minimum.{name}", least, found, found >= least, said)
+        explanation = f"{found} where at least {least} are asked"
+        yield LimitCheck(f"minimum.{name}", least, found, found >= least, explanation)
 
 
-def _check(path: tuple[str, ...], limit: float, report: Mapping[str, Any]) -> Check:
-    figure: Any = report
-    for name in path:
-        figure = figure["per_source" if name == "sources" else name]
-    dotted = ".".join(path)
-    falling = path[-1] in SMALLER_IS_BETTER
-    end = figure["ci_high" if falling else "ci_low"]
+def _check(path: tuple[str, ...], limit: float, report: Mapping[str, Any]) -> LimitCheck:
+    found = at(report, ["per_source" if name == "sources" else name for name in path])
+    dotted, falling = ".".join(path), path[-1] in SMALLER_IS_BETTER
+    end = found["ci_high" if falling else "ci_low"]
     if end is None:
-        return Check(dotted, limit, None, passed=False, said=f"no interval: {figure['reason']}")
+        return LimitCheck(dotted, limit, None, False, f"no interval: {found['reason']}")
     kept = end <= limit if falling else end >= limit
     side, wanted = ("upper", "at most") if falling else ("lower", "at least")
-    said = f"{side} end of the interval {end:.4f}, {wanted} {limit:g} is asked"
-    return Check(dotted, limit, end, passed=kept, said=said)
+    explanation = f"{side} end of the interval {end:.4f}, {wanted} {limit:g} is asked"
+    return LimitCheck(dotted, limit, end, kept, explanation)
 
 
 def write_gate(judgement: Judgement, gate: Gate, out_dir: Path) -> Section:
     """Write `gate.json` into a folder that exists; its section of the report."""
     content = {
         "passed": judgement.passed,
-        "words": judgement.words,
+        "words": judgement.outcome,
         "meaning": MEANING,
         "gate": gate.model_dump(exclude_none=True),
-        "checks": [asdict(check) for check in judgement.checks],
+        "checks": [dict(zip(_CHECK_KEYS, check, strict=True)) for check in judgement.checks],
     }
     write_json(out_dir / "gate.json", content)
     return Section.of(
         "Research gate",
-        f"{judgement.words.capitalize()}: {judgement.kept}. {MEANING}",
+        f"{judgement.outcome.capitalize()}: {judgement.kept}. {MEANING}",
         ("metric", "limit", "measured", "kept", "in words"),
         [
-            (c.figure, f"{c.limit:g}", _measured(c), "yes" if c.passed else "no", c.said)
+            (c.metric, f"{c.limit:g}", _measured(c), "yes" if c.passed else "no", c.explanation)
             for c in judgement.checks
         ],
     )
 
 
-def _measured(check: Check) -> str:
+def _measured(check: LimitCheck) -> str:
     if check.measured is None:
         return "-"
     return str(check.measured) if isinstance(check.measured, int) else number_text(check.measured)

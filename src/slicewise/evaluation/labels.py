@@ -19,10 +19,9 @@ class Labels:
     Args:
         classes: Of the evaluation, in order.
         negative_class: The one without a tumor, if there is one.
-        collapsed: Whether the model's tumor classes were joined to one, because the manifest
-            does not tell them apart.
-        untyped: Labels that mean a tumor of a kind not told, where other labels tell it; they mean
-            no class of the evaluation.
+        collapsed: Whether the tumor classes were joined, because the manifest does not tell them
+            apart.
+        untyped: Labels of a tumor of a kind not told, where other labels tell it; of no class.
     """
 
     meant: Mapping[str, str]
@@ -42,10 +41,7 @@ class Labels:
 
 
 def read_labels(
-    labels: Sequence[str],
-    task: TaskInfo,
-    given: Mapping[str, str],
-    beside: Sequence[str] = (),
+    labels: Sequence[str], task: TaskInfo, given: Mapping[str, str], beside: Sequence[str] = ()
 ) -> Labels:
     """Find out what the labels of a manifest mean to a model.
 
@@ -56,14 +52,15 @@ def read_labels(
 
     Args:
         given: Other names, from label to class or `tumor`.
-        beside: Labels of slices that are compared with and not evaluated. They are read in the
-            same way; one that means no class is no error.
+        beside: Labels of slices that are compared with, not evaluated; they may mean no class.
 
     Raises:
         EvaluationError: If a label means no class of the model, or `given` names no class.
     """
-    known = Task(task.name, task.classes, task.negative_class)
-    binary = _binary(known)
+    known, negative = Task(task.name, task.classes, task.negative_class), task.negative_class
+    binary = None  # tumor against no tumor, for a model that tells several tumors apart
+    if negative is not None and TUMOR not in task.classes:
+        binary = Task("binary", (negative, TUMOR), negative)
     unmeant = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
     if unmeant:
         raise EvaluationError(
@@ -72,20 +69,17 @@ def read_labels(
     meant, unknown = _meant(labels, known, given)
     if not unknown:
         meant |= _meant(beside, known, given)[0]
-        return Labels(meant, task.classes, task.negative_class, collapsed=False)
+        return Labels(meant, task.classes, negative, collapsed=False)
     if binary is not None:
-        negative = binary.negative_class
         joined = {name: c if c == negative else TUMOR for name, c in given.items()}
         typed, (meant, unknown) = meant, _meant(labels, binary, joined)
-        if not unknown and any(name != task.negative_class for name in typed.values()):
+        if not unknown and any(name != negative for name in typed.values()):
             typed |= _meant(beside, known, given)[0]
             untyped = frozenset(label for label in meant if label not in typed)
-            return Labels(
-                typed, task.classes, task.negative_class, collapsed=False, untyped=untyped
-            )
+            return Labels(typed, task.classes, negative, collapsed=False, untyped=untyped)
         if not unknown:
             meant |= _meant(beside, binary, joined)[0]
-            return Labels(meant, binary.classes, binary.negative_class, collapsed=True)
+            return Labels(meant, binary.classes, negative, collapsed=True)
     raise EvaluationError(
         f"labels: the model knows {', '.join(task.classes)}; got {unknown}; --map LABEL=CLASS "
         "says what another name means"
@@ -105,13 +99,6 @@ def require_labels(names: Iterable[str], manifest: Manifest) -> None:
             raise ConfigError(
                 f"--map {name}: expected a label of the manifest, one of {', '.join(there)}"
             )
-
-
-def _binary(task: Task) -> Task | None:
-    """Tumor against no tumor, for a model that tells several tumors apart."""
-    if task.negative_class is None or TUMOR in task.classes:
-        return None
-    return Task("binary", (task.negative_class, TUMOR), task.negative_class)
 
 
 def _meant(

@@ -1,8 +1,8 @@
-"""The files of an evaluation: metrics, answers, pictures, and the report on them."""
+"""The files of an evaluation: metrics, answers, pictures, and the report as page and text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,18 @@ import numpy as np
 from slicewise.arrays import Bools
 from slicewise.evaluation.gate import Judgement
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.sections.advice import cautions
+from slicewise.evaluation.sections.advice import advice, cautions
 from slicewise.evaluation.sections.answers import answer_sections
-from slicewise.evaluation.sections.page import evaluation_page
+from slicewise.evaluation.sections.headlines import headlines
 from slicewise.evaluation.sections.plots import write_plots
 from slicewise.evaluation.summary import summarise
 from slicewise.files import write_json, write_whole
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import BundleReference
+from slicewise.inference.results import DISCLAIMER
 from slicewise.predictions.files import write_predictions
 from slicewise.predictions.table import PredictionTable
+from slicewise.reports import blocks
 from slicewise.reports.blocks import Section
 from slicewise.reports.html import render_html
 from slicewise.reports.plots import require_plots
@@ -31,6 +33,8 @@ from slicewise.stats.bootstrap import Bootstrap, Estimate
 SEEN_NOTICE = "Includes slices the model was trained on (--allow-seen)"
 UNCHECKED_NOTICE = "May include slices the model was trained on (--allow-seen, not checked)"
 UNTYPED = "labelled tumor, of an unknown kind; that of other slices is known"
+_DECIDED = {"accept": "accepted", "review": "to review", "reject": "rejected"}
+_SHA256_DIGITS = 64
 INTERVALS = "group bootstrap, percentiles; for shares of 0 or 1 Wilson over groups"
 
 
@@ -43,7 +47,7 @@ class Refusals:
         seen_check: What they were compared with, or why they were not, in words.
         failed: Slices that could not be read, or whose file has changed.
         allow_seen: Whether the seen slices were evaluated all the same.
-        untyped: Paths of slices labelled `tumor` only, where others tell the kind of tumor.
+        untyped: Paths of slices labelled `tumor` only, where others tell the kind.
         checked: Whether every model could be checked for `seen`.
     """
 
@@ -79,12 +83,10 @@ class ReportContext:
     """What a table of predictions does not say about itself.
 
     Args:
-        split: Which slices these are, such as `test`.
         bundle: The model that answered; None where several did.
-        threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
-        promised_coverage: Share of the prediction sets that are to hold the true class; None where
-            nothing is promised.
+        promised_coverage: Share of the prediction sets that are to hold the true class, if any.
         labels: How the labels of the manifest were read; None where they are the model's own.
+        threshold_fitted: Whether all of them were; 0.5 is assumed where one was not.
     """
 
     split: str
@@ -106,16 +108,12 @@ def write_metrics(
     bootstrap: Bootstrap | None = None,
     plots: bool = True,
 ) -> dict[str, Any]:
-    """Measure a table and write `metrics.json`, `predictions.csv` and the pictures.
+    """Measure a table, write `metrics.json`, `predictions.csv` and the pictures; the metrics.
 
     Args:
-        table: What was answered, with fitted temperatures and thresholds where there are any.
         out_dir: Folder for the files; made where missing, files of the same name are replaced.
         neighbour: (N,) whether the nearest training slice has the same label, or in words why that
             is not known.
-
-    Returns:
-        What was written to `metrics.json`.
 
     Raises:
         MissingExtraError: Pictures are wanted and matplotlib is missing; nothing is written then.
@@ -159,11 +157,25 @@ def write_pages(
     Args:
         report: The metrics, as `write_metrics` returned them.
         plots: Whether its pictures were drawn.
-        first: Sections that stand before those that every report has.
-        more: Sections that stand after them.
+        first: Sections that stand before those that every report has; `more` stand after them.
     """
-    sections = [*first, *answer_sections(table, report, out_dir if plots else None), *more]
-    page = evaluation_page(report, sections, judgement)
+    bundle = report["bundle"]
+    model = "" if bundle is None else f"{bundle['name']} {bundle['version']}, "
+    page = blocks.Page(
+        "SliceWise evaluation",
+        f"{model}split {report['split']}. These are metrics of one model on these slices; none is "
+        "evidence of clinical performance.",
+        DISCLAIMER,
+        (
+            Section("Summary", tuple(_summary(report, judgement))),
+            *first,
+            *answer_sections(table, report, out_dir if plots else None),
+            *more,
+            Section("Advice", tuple(_advice(report))),
+        ),
+        tuple(blocks.Notice("caution", "Caution", sentence) for sentence in report["cautions"]),
+        tuple(_made(report)),
+    )
     write_whole(out_dir / "report.html", render_html(page))
     write_whole(out_dir / "evaluation_report.txt", render_text(page, out_dir))
 
@@ -173,9 +185,70 @@ def _threshold(table: PredictionTable, context: ReportContext) -> dict[str, Any]
     rule, value, reason = context.threshold_rule, None, context.threshold_rule
     if table.negative_class is not None and table.thresholds is not None:
         values = np.unique(table.thresholds)
+        reason = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
         if values.size == 1:
             value, reason = float(values[0]), f"set before this evaluation; {rule}"
-        else:
-            reason = f"{values.size} models, {values[0]:.3f} to {values[-1]:.3f}; {rule}"
     fitted = context.threshold_fitted
     return {**Estimate(value, reason=reason).as_json(), "rule": rule, "fitted": fitted}
+
+
+def _summary(report: Mapping[str, Any], judgement: Judgement | None) -> Iterator[blocks.Block]:
+    yield blocks.Counts(tuple(_counts(report)))
+    if judgement is not None:
+        kind: blocks.Kind = "good" if judgement.passed else "alert"
+        yield blocks.Notice(kind, judgement.outcome.capitalize(), judgement.kept)
+    interval = report["interval"]
+    yield blocks.Prose(
+        "A group is what may belong together: a patient where known, else copies of one slice. In "
+        f"brackets stands the range of {100 * interval['level']:g} % of the values found on "
+        f"{interval['resamples']} resamples of whole groups."
+    )
+    yield blocks.KeyNumbers(tuple((h.title, h.text(report), h.meaning) for h in headlines(report)))
+
+
+def _counts(report: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
+    yield report["n"], "slices"
+    yield report["groups"], "groups"
+    yield refused["seen"], "refused: seen in training"
+    yield refused["failed"], "unreadable"
+    if refused["untyped"]:
+        yield refused["untyped"], "tumor of an unknown kind"
+    for verdict, count in (report["decisions"]["counts"] or {}).items():
+        yield count, _DECIDED[verdict]
+
+
+def _advice(report: Mapping[str, Any]) -> Iterator[blocks.Block]:
+    if sentences := advice(report):
+        yield blocks.Prose("Each sentence follows from a fixed rule on the metrics above.")
+        yield blocks.Bullets(tuple(sentences))
+    else:
+        yield blocks.Prose("No rule had anything to say.")
+
+
+def _made(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    interval, labels = report["interval"], report["labels"]
+    if report["bundle"] is not None:
+        yield "Model", model_text(report["bundle"])
+    yield "Command", report["command"]
+    how = f"level {interval['level']:g}, seed {interval['seed']}"
+    resamples = f"{interval['resamples']} resamples of whole groups"
+    yield "Intervals", f"{interval['method']}: {resamples}, {how}"
+    seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
+    text = f"{seen['count']} seen in training ({seen['check']}), {failed['count']} unreadable"
+    if untyped["count"]:
+        text += f", {untyped['count']} {untyped['reason']}"
+    if report["allow_seen"]:
+        text += f"; {report['seen_evaluated']['count']} seen ones evaluated all the same"
+    yield "Left out", text
+    if labels and labels["read_as"]:
+        pairs = (f"{theirs} as {ours}" for theirs, ours in labels["read_as"].items())
+        yield "Labels read as", ", ".join(pairs)
+    yield "Files", "metrics.json, predictions.csv, report.html, evaluation_report.txt, pictures"
+
+
+def model_text(bundle: Mapping[str, str]) -> str:
+    """Name, version and identity of a model; one that is still being made has no identity yet."""
+    known = len(bundle["sha256"]) == _SHA256_DIGITS
+    identity = bundle["sha256"] if known else "not yet finished; metrics.json names its identity"
+    return f"{bundle['name']} {bundle['version']} ({identity})"

@@ -7,9 +7,9 @@ baseline learns nothing: where it is high, the split holds near copies of traini
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,14 +22,8 @@ from slicewise.errors import EvaluationError
 from slicewise.inference.bundle import SEEN_NAME, Bundle
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SeenCheck:
-    """The outcome of looking for training slices.
-
-    Args:
-        seen: (N,) whether a slice has a duplicate among the training slices.
-        described: What they were compared with, or why they were not, in words.
-    """
+class SeenCheck(NamedTuple):
+    """(N,) whether a slice has a duplicate among training slices, and what was looked through."""
 
     seen: Bools
     described: str
@@ -45,7 +39,10 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
     if SEEN_NAME not in bundle.files:
         unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
         return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown, checked=False)
-    training = _training_fingerprints(bundle)
+    with TemporaryDirectory() as folder:  # they are read from a file, a zipped bundle has none
+        path = Path(folder) / SEEN_NAME
+        path.write_bytes(bundle.files[SEEN_NAME])
+        training = Fingerprints.load(path)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
     return SeenCheck(seen, f"compared with the {len(training)} training slices of the bundle")
 
@@ -56,8 +53,7 @@ def neighbour_correct(
     """(N,) whether the nearest training slice has the same label; its mean is the 1-NN accuracy.
 
     Args:
-        queries: (N, D) thumbnails of the evaluated slices.
-        references: (M, D) thumbnails of the training slices.
+        queries: (N, D) thumbnails of the evaluated slices; `references` (M, D) of training slices.
 
     Raises:
         EvaluationError: If a shape is off or there is no training slice.
@@ -70,11 +66,3 @@ def neighbour_correct(
         )
     found = nearest(queries, references)
     return np.asarray((found >= 0) & (known[found] == labels), dtype=np.bool_)
-
-
-def _training_fingerprints(bundle: Bundle) -> Fingerprints:
-    # A zipped bundle lives in memory only, and fingerprints are read from a file.
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / SEEN_NAME
-        path.write_bytes(bundle.files[SEEN_NAME])
-        return Fingerprints.load(path)

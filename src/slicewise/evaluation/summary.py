@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from slicewise.arrays import Bools, Floats, Ints
+from slicewise.arrays import Bools, Floats, Ints, Names
 from slicewise.data.groups import COPIES_PREFIX
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.sections.mistakes import error_analysis
 from slicewise.fitting.operating_point import youden_j
 from slicewise.inference.decision import Verdict
 from slicewise.predictions.table import JOINT, PredictionTable
@@ -20,11 +20,11 @@ from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_
 from slicewise.stats.curves import risk_coverage_area
 from slicewise.stats.intervals import Shares, mean_of, share_of
 
-NO_DECISIONS = "the table holds no decisions"
-NO_SETS = "the model has no fitted prediction sets"
-
-BinaryMetric = Callable[[Bools, Bools], float]
-ShareParts = Callable[[Bools, Bools], tuple[Bools, Bools]]
+TUMOR_FLAGS = ("sensitivity", "specificity", "ppv", "npv")
+CLASS_FLAGS = ("precision", "sensitivity", "specificity", "f1")
+SCORES = ("auroc", "auprc")
+CONFIDENT = 0.9
+"""Confidence from which on a wrong answer is called a confident one."""
 
 
 def _ppv(flagged: Bools, positives: Bools) -> float:
@@ -41,33 +41,14 @@ def _npv(flagged: Bools, positives: Bools) -> float:
     return metrics.npv(flagged, positives)
 
 
-FLAG_METRICS: Mapping[str, tuple[BinaryMetric, ShareParts | None]] = {
-    "sensitivity": (metrics.sensitivity, lambda flagged, positives: (flagged, positives)),
-    "specificity": (metrics.specificity, lambda flagged, positives: (~flagged, ~positives)),
-    "precision": (_ppv, lambda flagged, positives: (positives, flagged)),
-    "ppv": (_ppv, lambda flagged, positives: (positives, flagged)),
-    "npv": (_npv, lambda flagged, positives: (~positives, ~flagged)),
-    "f1": (metrics.f1, None),
-}
-"""Of those that are shares: which slices are hits, and among which they are counted."""
-TUMOR_FLAGS = ("sensitivity", "specificity", "ppv", "npv")
-CLASS_FLAGS = ("precision", "sensitivity", "specificity", "f1")
-SCORE_METRICS: Mapping[str, Callable[[Floats, Bools], float]] = {
-    "auroc": metrics.auroc,
-    "auprc": metrics.auprc,
-}
-
-
 def summarise(
     table: PredictionTable, bootstrap: Bootstrap, neighbour: Bools | str
 ) -> dict[str, Any]:
-    """All metrics of a table, nested as `metrics.json` holds them.
-
-    Averages over classes are over those with a slice in the table; `macro_over` names them.
+    """All metrics of a table, nested as `metrics.json` holds them; averages are over `macro_over`.
 
     Args:
-        neighbour: (N,) whether the nearest training slice has the same label, or in words why
-            that is not known.
+        neighbour: (N,) whether the nearest training slice has the same label, or why that is not
+            known.
     """
     quantities = {
         **overall_quantities(table),
@@ -83,11 +64,10 @@ def summarise(
         "n": table.n,
         "groups": table.n_groups,
         "macro_over": [table.classes[k] for k in _present(table)],
+        **nested(group_intervals(quantities, table.groups, table.labels, bootstrap)),
     }
-    report |= nested(group_intervals(quantities, table.groups, table.labels, bootstrap))
     for k, name in enumerate(table.classes):
-        mine = table.targets == k
-        report["per_class"][name] |= _counts(table, mine)
+        report["per_class"][name] |= counts_of(table.targets == k, table.groups)
     report["decisions"] |= decision_counts(table)
     report["threshold_sweep"] = best_threshold(table)
     report["patterns"] = error_analysis(table)
@@ -116,6 +96,11 @@ def tree_of(flat: Mapping[Key, Any]) -> dict[str, Any]:
     return tree
 
 
+def counts_of(mine: Bools, groups: Names) -> dict[str, int]:
+    """How many of N slices, and of their groups, are among `mine`; both (N,)."""
+    return {"n": int(mine.sum()), "groups": int(np.unique(groups[mine]).size)}
+
+
 def undefined(reason: str) -> Quantity:
     """A quantity that has no value, and says why."""
 
@@ -123,6 +108,11 @@ def undefined(reason: str) -> Quantity:
         raise EvaluationError(reason)
 
     return refuse
+
+
+def quantity_of(metric: Callable[..., float], *values: NDArray[Any], **fixed: Any) -> Quantity:
+    """A metric of arrays (N, ...), of the slices that are drawn."""
+    return lambda indices: metric(*(each[indices] for each in values), **fixed)
 
 
 def difference(first: Quantity, other: Quantity) -> Quantity:
@@ -133,12 +123,7 @@ def difference(first: Quantity, other: Quantity) -> Quantity:
 def best_threshold(table: PredictionTable) -> dict[str, Any]:
     """The threshold with the largest sensitivity + specificity - 1 on these very slices.
 
-    It is given to compare with, not to use: a threshold chosen on the slices it is measured on
-    looks better than it is.
-
-    Returns:
-        `threshold`, `sensitivity`, `specificity`, `youden_j`; all None with a `reason` where
-        there is none.
+    It is given to compare with, not to use; all None with a `reason` where there is none.
     """
     names = ("threshold", "sensitivity", "specificity", "youden_j")
     try:
@@ -150,14 +135,12 @@ def best_threshold(table: PredictionTable) -> dict[str, Any]:
 
 
 def _source_summary(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
-    wanted = (("accuracy",), ("balanced_accuracy",))
-    overall = overall_quantities(table)
+    overall, wanted = overall_quantities(table), (("accuracy",), ("balanced_accuracy",))
     quantities = {key: overall[key] for key in wanted} | tumor_quantities(table)
-    per_class = {name: int(np.sum(table.targets == k)) for k, name in enumerate(table.classes)}
     return {
         "n": table.n,
         "groups": table.n_groups,
-        "slices": per_class,
+        "slices": {name: int(np.sum(table.targets == k)) for k, name in enumerate(table.classes)},
         **nested(group_intervals(quantities, table.groups, table.labels, bootstrap)),
     }
 
@@ -167,21 +150,17 @@ def overall_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     probabilities, predicted, targets = table.probabilities(), table.predicted, table.targets
     confidence, correct = table.confidence, predicted == targets
     present = _present(table)
-    everyone = np.ones_like(correct)
-    quantities: dict[str, Quantity] = {
-        "accuracy": Shares(
-            lambda i: metrics.accuracy(predicted[i], targets[i]), [(correct, everyone)]
-        ),
-        "balanced_accuracy": Shares(
-            lambda i: metrics.balanced_accuracy(predicted[i], targets[i], present),
+    return {
+        ("accuracy",): share_of(correct),
+        ("balanced_accuracy",): Shares(
+            quantity_of(metrics.balanced_accuracy, predicted, targets, classes=present),
             [(correct, targets == k) for k in present],
         ),
-        "macro_auroc": lambda i: metrics.macro_auroc(probabilities[i], targets[i], present),
-        "macro_f1": lambda i: metrics.macro_f1(predicted[i], targets[i], present),
-        "ece": lambda i: metrics.ece_of(confidence[i], correct[i]),
-        "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
+        ("macro_auroc",): quantity_of(metrics.macro_auroc, probabilities, targets, classes=present),
+        ("macro_f1",): quantity_of(metrics.macro_f1, predicted, targets, classes=present),
+        ("ece",): quantity_of(metrics.ece_of, confidence, correct),
+        ("brier",): quantity_of(metrics.brier, probabilities, targets),
     }
-    return {(name,): quantity for name, quantity in quantities.items()}
 
 
 def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
@@ -189,36 +168,35 @@ def class_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     probabilities, predicted = table.probabilities(), table.predicted
     quantities: dict[Key, Quantity] = {}
     for k, name in enumerate(table.classes):
-        where, truth = ("per_class", name), table.targets == k
-        quantities |= _flags(where, CLASS_FLAGS, predicted == k, truth)
-        quantities |= _scores(where, probabilities[:, k], truth)
+        found = _binary_quantities(predicted == k, table.targets == k, probabilities[:, k])
+        quantities |= {
+            ("per_class", name, metric): found[metric] for metric in CLASS_FLAGS + SCORES
+        }
     return quantities
 
 
 def tumor_quantities(table: PredictionTable) -> dict[Key, Quantity]:
     """Metrics of any tumor against none; each says why where the table has no such metric."""
-    where = ("tumor",)
     try:
         scores, truth = table.tumor_probability(), table.is_tumor()
     except EvaluationError as reason:
-        return _all_undefined((*TUMOR_FLAGS, *SCORE_METRICS), str(reason))
-    ranked = _scores(where, scores, truth)
-    if table.thresholds is None:
-        return _all_undefined(TUMOR_FLAGS, "no tumor threshold was fitted") | ranked
-    return _flags(where, TUMOR_FLAGS, table.tumor_flag(), truth) | ranked
+        found = dict.fromkeys((*TUMOR_FLAGS, *SCORES), undefined(str(reason)))
+    else:
+        flagged = np.zeros_like(truth) if table.thresholds is None else table.tumor_flag()
+        found = _binary_quantities(flagged, truth, scores)
+        if table.thresholds is None:
+            found |= dict.fromkeys(TUMOR_FLAGS, undefined("no tumor threshold was fitted"))
+    return {("tumor", name): found[name] for name in (*TUMOR_FLAGS, *SCORES)}
 
 
 def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """Shares of the decisions, accuracy within each, and the area under the risk-coverage curve.
-
-    Without decisions only the area has a value.
-    """
+    """Area under the risk-coverage curve; share of each decision and accuracy within, if any."""
     correct, sureness = table.predicted == table.targets, table.sureness
     quantities: dict[Key, Quantity] = {
-        ("decisions", "risk_coverage_area"): lambda i: risk_coverage_area(sureness[i], correct[i])
+        ("decisions", "risk_coverage_area"): quantity_of(risk_coverage_area, sureness, correct)
     }
     for verdict in map(str, Verdict):
-        share = accuracy = undefined(NO_DECISIONS)
+        share = accuracy = undefined("the table holds no decisions")
         if table.verdicts is not None:
             mine = table.verdicts == verdict
             share = share_of(mine)
@@ -229,10 +207,7 @@ def decision_quantities(table: PredictionTable) -> dict[Key, Quantity]:
 
 
 def decision_counts(table: PredictionTable) -> dict[str, Any]:
-    """How many slices were accepted, sent to review and rejected, for which reasons, by what score.
-
-    A slice may have several reasons, so these do not add up to the slices.
-    """
+    """How many slices have each decision, by what score, and each reason (several a slice)."""
     if table.verdicts is None:
         return {"scored_by": table.scored_by, "counts": None, "reasons": None}
     found = Counter(table.verdicts.tolist())
@@ -246,10 +221,7 @@ def decision_counts(table: PredictionTable) -> dict[str, Any]:
 
 
 def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
-    """How often the true class is in the prediction set and how large the sets are.
-
-    Without sets nothing has a value.
-    """
+    """How often the true class is in the prediction set and how large the sets are, if any."""
     sets = np.zeros(table.logits.shape, np.bool_) if table.sets is None else table.sets
     covered = sets[np.arange(table.n), table.targets]
     size = sets.sum(axis=1).astype(np.float64)
@@ -263,31 +235,83 @@ def set_quantities(table: PredictionTable) -> dict[Key, Quantity]:
         needs = f"a prediction set figure needs a slice of {name}"
         quantities[*inside, "coverage"] = share_of(covered, mine, needs)
         quantities[*inside, "set_size"] = mean_of(size, mine, needs)
-    return quantities if table.sets is not None else dict.fromkeys(quantities, undefined(NO_SETS))
+    if table.sets is None:
+        return dict.fromkeys(quantities, undefined("the model has no fitted prediction sets"))
+    return quantities
 
 
-def _flags(where: Key, names: Iterable[str], flagged: Bools, truth: Bools) -> dict[Key, Quantity]:
-    def bind(metric: BinaryMetric, parts: ShareParts | None) -> Quantity:
-        bound: Quantity = lambda i: metric(flagged[i], truth[i])  # noqa: E731
-        return bound if parts is None else Shares(bound, [parts(flagged, truth)])
+class Confusion(NamedTuple):
+    """One kind of mistake: the classes, its slices, and how many of them are confident."""
 
-    return {(*where, name): bind(*FLAG_METRICS[name]) for name in names}
-
-
-def _scores(where: Key, scores: Floats, truth: Bools) -> dict[Key, Quantity]:
-    def bind(metric: Callable[[Floats, Bools], float]) -> Quantity:
-        return lambda i: metric(scores[i], truth[i])
-
-    return {(*where, name): bind(metric) for name, metric in SCORE_METRICS.items()}
+    true: str
+    answered: str
+    n: int
+    groups: int
+    share_of_true: float
+    median_confidence: float
+    confident: int
+    sources: dict[str, int]
 
 
-def _all_undefined(names: Iterable[str], reason: str) -> dict[Key, Quantity]:
-    return dict.fromkeys((("tumor", name) for name in names), undefined(reason))
+def error_analysis(table: PredictionTable) -> dict[str, Any]:
+    """Mistakes and how sure right and wrong answers are, as `metrics.json` holds them.
+
+    Percentiles of the confidence are None without a slice.
+    """
+    right = table.predicted == table.targets
+    spread = {"right": _spread(table.confidence[right]), "wrong": _spread(table.confidence[~right])}
+    return {"confidence": spread, "mistakes": [pair._asdict() for pair in confusions(table)]}
+
+
+def confusions(table: PredictionTable) -> list[Confusion]:
+    """Every pair of true and answered class that occurs, the most frequent first."""
+    pairs = Counter(zip(table.targets.tolist(), table.predicted.tolist(), strict=True))
+    wrong = [(pair, count) for pair, count in pairs.items() if pair[0] != pair[1]]
+    found = []
+    for (true, answered), count in sorted(wrong, key=lambda item: (-item[1], item[0])):
+        mine = (table.targets == true) & (table.predicted == answered)
+        sure = table.confidence[mine]
+        found.append(
+            Confusion(
+                true=table.classes[true],
+                answered=table.classes[answered],
+                n=count,
+                groups=int(np.unique(table.groups[mine]).size),
+                share_of_true=float(count / (table.targets == true).sum()),
+                median_confidence=float(np.median(sure)),
+                confident=int((sure >= CONFIDENT).sum()),
+                sources=dict(sorted(Counter(table.sources[mine].tolist()).items())),
+            )
+        )
+    return found
+
+
+def confident_errors(table: PredictionTable, most: int) -> Ints:
+    """Rows of wrong answers, at most so many, the most confident first."""
+    wrong = np.flatnonzero(table.predicted != table.targets)
+    order = np.argsort(-table.confidence[wrong], kind="stable")
+    return wrong[order][:most].astype(np.int64)
+
+
+def _binary_quantities(flagged: Bools, truth: Bools, scores: Floats) -> dict[str, Quantity]:
+    ppv = Shares(quantity_of(_ppv, flagged, truth), [(truth, flagged)])
+    return {
+        "sensitivity": share_of(flagged, truth, "sensitivity needs a positive"),
+        "specificity": share_of(~flagged, ~truth, "specificity needs a negative"),
+        "precision": ppv,
+        "ppv": ppv,
+        "npv": Shares(quantity_of(_npv, flagged, truth), [(~truth, ~flagged)]),
+        "f1": quantity_of(metrics.f1, flagged, truth),
+        "auroc": quantity_of(metrics.auroc, scores, truth),
+        "auprc": quantity_of(metrics.auprc, scores, truth),
+    }
 
 
 def _present(table: PredictionTable) -> list[int]:
     return [int(k) for k in np.unique(table.targets)]
 
 
-def _counts(table: PredictionTable, mine: Bools) -> dict[str, int]:
-    return {"n": int(mine.sum()), "groups": int(np.unique(table.groups[mine]).size)}
+def _spread(values: Floats) -> dict[str, Any]:
+    found = np.quantile(values, [0.1, 0.5, 0.9]).tolist() if values.size else [None] * 3
+    percentiles = dict(zip(("p10", "p50", "p90"), found, strict=True))
+    return {"n": values.size, **percentiles, "confident": int((values >= CONFIDENT).sum())}

@@ -13,7 +13,6 @@ from slicewise.stats.curves import risk_coverage
 
 ACCEPT_TARGET = 0.99
 """Wanted share of right answers among those that are accepted."""
-
 UNKNOWN = 0.02
 """Share of slices of a class taken out of memory that may be accepted as another one."""
 
@@ -23,13 +22,12 @@ def fit_acceptance(
 ) -> Acceptance:
     """The least trust whose answers, with all above it, were right as often as wanted.
 
-    It is raised where more than a share of the slices would be accepted if the model did not know
-    their class. Where the table holds no distances to training slices, it is the least confidence,
-    and nothing is asked about unknown classes; nor where there are but two.
+    It is raised where more than a share `unknown` of the slices would be accepted if the model did
+    not know their class. Without distances to training slices it is the least confidence, and
+    nothing is asked about unknown classes; nor where there are but two.
 
     Args:
         target: Wanted share of right answers.
-        unknown: Largest share of slices accepted whose own class was taken away.
 
     Raises:
         EvaluationError: If the target is no share, or no limit reaches it.
@@ -68,8 +66,8 @@ def fit_acceptance(
 def unknown_trust(table: PredictionTable) -> Floats | None:
     """(N,) trust that each slice would find among the other classes, its own taken away.
 
-    The network has learnt from that class, so this is less than what a class would find that it
-    never saw. None without distances, and where fewer than two other classes are left.
+    The network has learnt from that class, so a class that it never saw would find more. None
+    without distances, and where fewer than two other classes are left.
     """
     if table.class_distances is None or len(table.classes) < 3:
         return None

@@ -15,7 +15,6 @@ from slicewise.stats.checks import require_matrix, require_scores, require_targe
 
 TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures outside say that there is nothing to calibrate, not how."""
-
 RIDGE = 1e-4
 """On the squared biases, beside a mean loss in nats: keeps them finite, moves them little."""
 
@@ -51,9 +50,6 @@ def fit_temperature(
         weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
             `class_balanced`; None where all count alike.
 
-    Returns:
-        The temperature, a positive number.
-
     Raises:
         EvaluationError: If a shape or value is off, or no temperature in `TEMPERATURE_RANGE` is
             best: every answer is right (any sharpening helps) or they are no better than chance.
@@ -86,20 +82,14 @@ def fit_temperature(
 def fit_bias_corrected(
     logits: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
 ) -> tuple[float, Floats]:
-    """Temperature and one bias a class with the smallest negative log likelihood.
+    """Temperature and (K,) biases that sum to zero, with the smallest negative log likelihood.
 
     Bias-corrected temperature scaling (Alexandari et al., ICML 2020): softmax of logits /
-    temperature + bias. The loss is convex in the inverse temperature and the biases; a `RIDGE` on
-    the biases makes them sum to zero.
+    temperature + bias. The loss is convex; a `RIDGE` on the biases makes them sum to zero.
 
     Args:
-        logits: (N, K) finite numbers, of slices the model was not trained on.
-        targets: (N,) class indices; every class has a slice that counts.
-        weights: (N,) of the slices, none negative, of which only the ratios count, such as those of
-            `class_balanced`; None where all count alike.
-
-    Returns:
-        The temperature, and (K,) biases that sum to zero.
+        logits: As for `fit_temperature`, like `targets` and `weights`; every class has a slice that
+            counts.
 
     Raises:
         EvaluationError: If a shape or value is off, a class has no slice, or no temperature is
@@ -136,13 +126,7 @@ def fit_bias_corrected(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _BiasCorrected:
-    """Mean loss, slope and curvature in (1 + K,) inverse temperature and biases.
-
-    Args:
-        logits: (N, K).
-        targets: (N,) class indices.
-        shares: (N,) of the slices in the loss, of sum 1.
-    """
+    """Mean loss, slope and curvature in (1 + K,) inverse temperature and biases."""
 
     logits: Floats
     targets: Ints
@@ -157,7 +141,7 @@ class _BiasCorrected:
 
     def slope(self, at: Floats) -> Floats:
         """(1 + K,) gradient."""
-        residual = self._probabilities(at)
+        residual = np.asarray(softmax(at[0] * self.logits + at[1:], axis=1))
         residual[np.arange(self.targets.size), self.targets] -= 1
         residual *= self.shares[:, None]
         biases = residual.sum(axis=0) + RIDGE * at[1:]
@@ -165,7 +149,7 @@ class _BiasCorrected:
 
     def curvature(self, at: Floats) -> Floats:
         """(1 + K, 1 + K) Hessian."""
-        p, k = self._probabilities(at), self.logits.shape[1]
+        p, k = np.asarray(softmax(at[0] * self.logits + at[1:], axis=1)), self.logits.shape[1]
         weighted = self.shares[:, None] * p
         centred = self.logits - np.sum(p * self.logits, axis=1, keepdims=True)
         hessian = np.empty((k + 1, k + 1))
@@ -174,12 +158,8 @@ class _BiasCorrected:
         hessian[1:, 1:] = np.diag(weighted.sum(axis=0)) - p.T @ weighted + RIDGE * np.eye(k)
         return hessian
 
-    def _probabilities(self, at: Floats) -> Floats:
-        return np.asarray(softmax(at[0] * self.logits + at[1:], axis=1))
-
 
 def _shares(weights: ArrayLike | None, count: int) -> Floats:
-    """(N,) of sum 1."""
     if weights is None:
         return np.full(count, 1 / count)
     given = require_scores(weights, count, "weights")

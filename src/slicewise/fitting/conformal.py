@@ -42,11 +42,10 @@ def fit_conformal(table: PredictionTable, coverage: float = COVERAGE) -> Conform
 
 
 def smallest_kept(own: ArrayLike, coverage: float) -> float:
-    """The limit that a new value of the same kind reaches with at least the given probability.
+    """The limit that a new value of the same kind reaches with at least a probability `coverage`.
 
     Args:
         own: (n,) probabilities of the true class.
-        coverage: In (0, 1).
 
     Returns:
         The floor((n + 1) (1 - coverage))-th smallest value; 0 where n is too small to leave any

@@ -18,11 +18,9 @@ METHOD = (
 )
 FEWEST = 50
 """Rows on either side below which nothing is fitted."""
-
 _EMBEDDING_DIRECTIONS, _LOOK_DIRECTIONS = 64, 31
 _LEAST = 1e-6
 """Share of the greatest spread below which a direction is chance."""
-
 _STRENGTH = 0.005
 """Inverse regularisation for weights that sum to one (sklearn's C, divided by the rows)."""
 
@@ -53,7 +51,6 @@ def fit_ood_detector(real: Seen, ood: Seen, known: Seen | None = None) -> OodDet
     side as much as the other: a source of few slices in many groups counts as what it is.
 
     Args:
-        ood: Pictures that must not be answered.
         known: Further slices for the whitening alone, such as those the model was trained on.
 
     Raises:
@@ -80,7 +77,8 @@ def _fitted(real: Seen, ood: Seen, known: Seen | None) -> OodDetector:
     numbers = expanded(np.concatenate(sides))
     truth = np.repeat([0, 1], [len(real.kinds), len(ood.kinds)])
     weights = np.concatenate([_even(real.kinds), _even(ood.kinds)])
-    scale = _square_scale(numbers.shape[1] // 2)
+    # Squares of clipped numbers reach 36: divided by 6, so that one penalty suits both.
+    scale = np.repeat([1.0, 1 / 6], numbers.shape[1] // 2)
     model = LogisticRegression(C=_STRENGTH * truth.size, max_iter=3000)
     with threadpool_limits(1):  # the same sums, and so the same weights, on any number of cores
         model.fit(numbers * scale, truth, sample_weight=weights)
@@ -94,13 +92,12 @@ def _fitted(real: Seen, ood: Seen, known: Seen | None) -> OodDetector:
 def limits_of(
     scores: Floats, groups: Strings, kinds: Sequence[str], reviewed: float, rejected: float
 ) -> OutOfDistribution:
-    """Limits that a stated share of held-out slices exceeds.
+    """Limits that stated shares of held-out slices exceed.
 
     Args:
         scores: (N,) of held-out slices that the weights were not fitted on.
         groups: (N,) their groups.
-        reviewed: Share above the lower limit.
-        rejected: Share above the upper limit.
+        reviewed: Share above the lower limit; `rejected` is that above the upper one.
     """
     lower, upper = np.quantile(scores, [1 - reviewed, 1 - rejected])
     return OutOfDistribution(
@@ -118,10 +115,7 @@ def limits_of(
 def cross_scores(
     real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
-    """(N,) score of each real slice by weights fitted without its group.
-
-    Args:
-        real: Held-out slices; `kinds` holds their groups.
+    """(N,) score of each real slice, whose `kinds` are groups, by weights fitted without its group.
 
     Raises:
         EvaluationError: If there are fewer groups than parts.
@@ -168,11 +162,6 @@ def _whitening(values: Floats, directions: int) -> Whitening:
     return Whitening(*(part.astype(np.float32) for part in (centre, axes, rest)))
 
 
-def _square_scale(count: int) -> Floats:
-    """Squares of clipped numbers reach 36: divided by 6, so that one penalty suits both."""
-    return np.repeat([1.0, 1 / 6], count)
-
-
 def _even(kinds: Strings) -> Floats:
     """Weights that sum to one half, every kind the same share."""
     _, index, size = np.unique(kinds, return_inverse=True, return_counts=True)
@@ -180,11 +169,6 @@ def _even(kinds: Strings) -> Floats:
 
 
 def main_directions(apart: Floats, most: int) -> Floats:
-    """(P, D) orthogonal directions, the widest first: as many as asked for and as there are.
-
-    Args:
-        apart: (N, D) numbers less their mean.
-        most: How many at most.
-    """
+    """(P, D) orthogonal directions, the widest first, at most `most`; of (N, D) less their mean."""
     _, length, main = np.linalg.svd(apart, full_matrices=False)
     return np.asarray(main[: min(most, int(np.sum(length > _LEAST * length[0])))])

@@ -10,7 +10,7 @@ that chose it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from slicewise.arrays import Bools, Floats, Ints, Strings
 from slicewise.errors import EvaluationError
 from slicewise.inference.rule import OperatingPoint
-from slicewise.stats.bootstrap import Bootstrap, Estimate, group_intervals
+from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.stats.checks import require_some
 from slicewise.stats.curves import ThresholdCounts, threshold_counts
 from slicewise.stats.intervals import share_of
@@ -97,8 +97,7 @@ def least_cost(
     return _point(rule, case, qualified[-1:])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Case:
+class _Case(NamedTuple):
     """Scores, truth and groups of N slices, and what every threshold flags of them."""
 
     scores: Floats
@@ -130,7 +129,15 @@ def _point(rule: str, case: _Case, chosen: Ints) -> OperatingPoint:
         raise EvaluationError(f"{rule}: no threshold qualifies among {n} slices")
     index = int(chosen[0])
     threshold = _between(counts, index)
-    found, spared = _intervals(case, threshold)
+    flagged, truth = case.scores >= threshold, case.positives
+    shares: dict[Key, Quantity] = {
+        ("found",): share_of(flagged, truth),
+        ("spared",): share_of(~flagged, ~truth),
+    }
+    ends = {
+        name: None if one.ci_low is None or one.ci_high is None else (one.ci_low, one.ci_high)
+        for (name,), one in group_intervals(shares, case.groups, truth, Bootstrap()).items()
+    }
     return OperatingPoint(
         threshold=threshold,
         sensitivity=int(counts.true_positives[index]) / counts.positives,
@@ -138,30 +145,9 @@ def _point(rule: str, case: _Case, chosen: Ints) -> OperatingPoint:
         rule=rule,
         n=n,
         groups=np.unique(case.groups).size,
-        sensitivity_ci=_ends(found),
-        specificity_ci=_ends(spared),
+        sensitivity_ci=ends["found"],
+        specificity_ci=ends["spared"],
     )
-
-
-def _intervals(case: _Case, threshold: float) -> tuple[Estimate, Estimate]:
-    """Sensitivity and specificity at a threshold."""
-    flagged, truth = case.scores >= threshold, case.positives
-    estimates = group_intervals(
-        {
-            ("sensitivity",): share_of(flagged, truth),
-            ("specificity",): share_of(~flagged, ~truth),
-        },
-        case.groups,
-        truth,
-        Bootstrap(),
-    )
-    return estimates["sensitivity",], estimates["specificity",]
-
-
-def _ends(estimate: Estimate) -> tuple[float, float] | None:
-    if estimate.ci_low is None or estimate.ci_high is None:
-        return None
-    return estimate.ci_low, estimate.ci_high
 
 
 def _between(counts: ThresholdCounts, index: int) -> float:

@@ -11,23 +11,20 @@ from slicewise.inference.trust import TrustReference, placed, unit
 
 RANK = 3
 """To which nearest group of a class a distance is taken: one odd patient decides nothing."""
-
 MOST = 20_000
 """Slices that are remembered; of more, classes and then groups with many give some up."""
-
 _DIRECTIONS = 64
 
 
 def fit_neighbours(
     embeddings: Array, classes: Ints, groups: Strings, count: int, *, most: int = MOST, seed: int
 ) -> TrustReference:
-    """Places of training slices along the main directions of their embeddings.
+    """Places of at most `most` training slices along the main directions of their embeddings.
 
     Args:
         embeddings: (N, D) of slices that the model was trained on.
         classes: (N,) index of the class of each.
         groups: (N,) leak-free unit of each.
-        most: How many slices are remembered at most.
 
     Raises:
         EvaluationError: A class has no slice.

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["good", "note", "caution", "alert"]
 """How much something matters to the reader; its colour, beside words that say it too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(NamedTuple):
     """Paragraphs, separated by blank lines."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bullets:
+class Bullets(NamedTuple):
     """A list of sentences."""
 
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """What is to be seen first, with a word on what it is, such as `caution`."""
 
     kind: Kind
@@ -34,22 +30,19 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Counts(NamedTuple):
     """Counts side by side, each with what was counted."""
 
     counts: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyNumbers:
+class KeyNumbers(NamedTuple):
     """Numbers that a report opens with: title, value and meaning of each."""
 
     rows: tuple[tuple[str, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Cells as text; with `kinds`, one a row, the last cell of each row has a colour."""
 
     columns: tuple[str, ...]
@@ -57,15 +50,13 @@ class Table:
     kinds: tuple[Kind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(NamedTuple):
     """Shares as bars: name, share in [0, 1], and the share in words."""
 
     rows: tuple[tuple[str, float, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """A PNG or JPEG, in a file or in memory; None where it could not be read any more."""
 
     content: Path | bytes | None
@@ -73,16 +64,14 @@ class Picture:
     kind: Kind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pictures:
+class Pictures(NamedTuple):
     """Drawings to be read; small ones stand three in a row."""
 
     pictures: tuple[Picture, ...]
     small: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
+class Strip(NamedTuple):
     """Thumbnails that belong together, and how many more there are."""
 
     pictures: tuple[Picture, ...]
@@ -90,15 +79,13 @@ class Strip:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Gallery:
+class Gallery(NamedTuple):
     """Strips of thumbnails, several in a row where they are short."""
 
     strips: tuple[Strip, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A titled part; a section within another is a smaller part of it."""
 
     title: str
@@ -124,11 +111,10 @@ class Section:
         return cls(title, tuple(blocks))
 
 
-Block = Prose | Bullets | Notice | Tally | KeyNumbers | Table | Bars | Pictures | Gallery | Section
+Block = Prose | Bullets | Notice | Counts | KeyNumbers | Table | Bars | Pictures | Gallery | Section
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A whole report: of what, what it must not be used for, and in pairs how it was made."""
 
     title: str

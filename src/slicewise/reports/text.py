@@ -48,7 +48,7 @@ def _block(block: blocks.Block, folder: Path | None) -> Iterator[str]:
                 yield from _wrapped(item, "* ")
         case blocks.Notice(_, label, text):
             yield from _wrapped(f"{label.upper()}: {text}", "* ")
-        case blocks.Tally(counts):
+        case blocks.Counts(counts):
             yield from _wrapped(", ".join(f"{count} {what}" for count, what in counts))
         case blocks.KeyNumbers(rows):
             yield from _table(("metric", "value", "meaning"), rows)

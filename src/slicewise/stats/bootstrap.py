@@ -1,16 +1,15 @@
 """Intervals that respect groups: whole groups are drawn with replacement, never single slices.
 
-Slices of one patient resemble each other, so an interval from resampled slices is too narrow
-(Field & Welsh 2007, the cluster bootstrap). Intervals are percentiles of the resampled values.
-Resamples that do not differ tell nothing of chance, so they give no interval.
+Slices of one patient resemble each other (Field & Welsh 2007, the cluster bootstrap). Intervals are
+percentiles of the resampled values; resamples that do not differ give no interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,30 +19,20 @@ from slicewise.errors import EvaluationError
 
 Quantity = Callable[[Ints], float]
 """Takes slice indices, gives a number; raises EvaluationError where it is undefined."""
-
 Key = tuple[str, ...]
 """Where a quantity stands in the report, such as `("tumor", "auroc")`."""
-
 MINIMUM_DEFINED = 0.5
 """Share of the resamples in which a quantity must be defined before an interval is given."""
-
 NO_SPREAD = "the resamples of groups do not differ; no interval given"
 """Why a figure has no interval: every group says the same, or only one group says anything."""
-
 ROUNDING = 1e-12
 """Ends of an interval no further apart than this differ by rounding alone."""
-
 BLOCK = 1_000_000
 """Group indices drawn at once: 8 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """How much further than its resamples a quantity may reach.
-
-    Args:
-        alone: Whether no resample can differ from the whole, so that this is all there is.
-    """
+class Margin(NamedTuple):
+    """How much further than its resamples a quantity may reach; `alone` where none can differ."""
 
     below: float
     above: float
@@ -67,7 +56,6 @@ class Estimate:
     """A number with its interval; None where undefined, and then the reason.
 
     Args:
-        reason: Why something is None.
         skipped: Resamples left out because the quantity was undefined in them.
     """
 
@@ -79,15 +67,11 @@ class Estimate:
 
     def as_json(self) -> dict[str, float | str | int | None]:
         """Fields for a JSON file; `reason` and `skipped` only where they say something."""
-        row: dict[str, float | str | int | None] = {
-            "value": self.value,
-            "ci_low": self.ci_low,
-            "ci_high": self.ci_high,
-        }
-        if self.reason is not None:
-            row["reason"] = self.reason
-        if self.skipped:
-            row["skipped"] = self.skipped
+        row = asdict(self)
+        if self.reason is None:
+            del row["reason"]
+        if not self.skipped:
+            del row["skipped"]
         return row
 
 
@@ -97,9 +81,8 @@ class Bootstrap:
 
     Args:
         level: Coverage of the interval, in (0, 1).
-        stratified: Draw the groups of each class apart, so that every resample has as many groups
-            of each as there are. For class mixes that were chosen rather than met. Classes of one
-            group are drawn together (see `draw_groups`).
+        stratified: Draw the groups of each class apart, for class mixes that were chosen rather
+            than met. Classes of one group are drawn together (see `draw_groups`).
     """
 
     resamples: int = 1000
@@ -135,8 +118,7 @@ def draw_groups(n_groups: int, strata: ArrayLike, resamples: int, seed: int) -> 
     if names.shape != (n_groups,) or n_groups == 0:
         raise EvaluationError(f"strata: expected shape ({n_groups},), G >= 1; got {names.shape}")
     members = _collapsed([np.flatnonzero(names == stratum) for stratum in np.unique(names)])
-    rows = max(1, BLOCK // n_groups)
-    blocks = [min(rows, resamples - done) for done in range(0, resamples, rows)]
+    blocks = block_sizes(n_groups, resamples)
     generators = _generators(members, blocks, seed)
     for block in blocks:
         drawn = [
@@ -149,16 +131,12 @@ def draw_groups(n_groups: int, strata: ArrayLike, resamples: int, seed: int) -> 
 def group_intervals(
     quantities: Mapping[Key, Quantity], groups: Names, strata: ArrayLike, bootstrap: Bootstrap
 ) -> dict[Key, Estimate]:
-    """Value and interval of several quantities, all from the same resamples.
+    """Value and interval of several quantities, in their order, all from the same resamples.
 
     Args:
         groups: (N,) group of each slice, a name or number.
         strata: (N,) class of each slice; used where the bootstrap is stratified. A group that
             holds several classes is a stratum of its own kind.
-
-    Returns:
-        Name to estimate, in the order given. The interval of a quantity that is `Bounded` is
-        widened by its margin.
 
     Raises:
         EvaluationError: If `groups` is empty or `strata` does not fit it.
@@ -169,7 +147,12 @@ def group_intervals(
         key: _defined(quantity, np.arange(groups.size)) for key, quantity in quantities.items()
     }
     defined = {key: value for key, value in values.items() if isinstance(value, float)}
-    margin = {key: _margin(quantities[key], groups, bootstrap.level) for key in defined}
+    margin = {
+        key: quantity.margin(groups, bootstrap.level)
+        if isinstance(quantity := quantities[key], Bounded)
+        else _NO_MARGIN
+        for key in defined
+    }
     samples: dict[Key, list[float]] = {key: [] for key, own in margin.items() if not own.alone}
     for indices in _resamples(rows, kinds, bootstrap):
         for key, sample in samples.items():
@@ -182,6 +165,18 @@ def group_intervals(
         else _estimate(value, margin[key], np.array(samples.get(key, [])), len(rows), bootstrap)
         for key, value in values.items()
     }
+
+
+def block_sizes(n_groups: int, resamples: int) -> list[int]:
+    """How many resamples are drawn at once, so that few are held in memory."""
+    rows = max(1, BLOCK // n_groups)
+    return [min(rows, resamples - done) for done in range(0, resamples, rows)]
+
+
+def percentile_ends(samples: Floats, level: float) -> tuple[float, float] | None:
+    """Percentiles of (R,) resampled values that hold the `level`; None where they do not differ."""
+    low, high = np.quantile(samples, [(1 - level) / 2, 1 - (1 - level) / 2])
+    return None if high - low <= ROUNDING else (float(low), float(high))
 
 
 def _collapsed(members: Sequence[Ints]) -> list[Ints]:
@@ -239,15 +234,10 @@ def _resamples(rows: list[Ints], strata: list[str], bootstrap: Bootstrap) -> Ite
 
 
 def _defined(quantity: Quantity, indices: Ints) -> float | str:
-    """The value, or why there is none."""
     try:
         return float(quantity(indices))
     except EvaluationError as undefined:
         return str(undefined)
-
-
-def _margin(quantity: Quantity, groups: Names, level: float) -> Margin:
-    return quantity.margin(groups, level) if isinstance(quantity, Bounded) else _NO_MARGIN
 
 
 def _estimate(
@@ -261,11 +251,9 @@ def _estimate(
     if samples.size < MINIMUM_DEFINED * bootstrap.resamples:
         reason = f"undefined in {skipped} of {bootstrap.resamples} resamples; no interval given"
         return Estimate(value, reason=reason, skipped=skipped)
-    tail = (1 - bootstrap.level) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    if high - low <= ROUNDING:
+    ends = percentile_ends(samples, bootstrap.level)
+    if ends is None:
         return Estimate(value, reason=NO_SPREAD, skipped=skipped)
-    ends = float(low), float(high)
     if margin.below or margin.above:
         ends = max(0.0, ends[0] - margin.below), min(1.0, ends[1] + margin.above)
     return Estimate(value, *ends, skipped=skipped)

@@ -13,10 +13,7 @@ SUM_TOLERANCE = 1e-3
 
 
 def require_matrix(name: str, values: ArrayLike) -> Floats:
-    """Finite numbers in rows and columns.
-
-    Args:
-        values: (N, K) numbers, N and K at least 1.
+    """(N, K) finite numbers, N and K at least 1.
 
     Raises:
         EvaluationError: If the shape is another one or a value is not finite.
@@ -31,10 +28,7 @@ def require_matrix(name: str, values: ArrayLike) -> Floats:
 
 
 def require_probabilities(values: ArrayLike) -> Floats:
-    """Rows of class probabilities.
-
-    Args:
-        values: (N, K) in [0, 1], each row summing to one.
+    """(N, K) class probabilities in [0, 1], each row summing to one.
 
     Raises:
         EvaluationError: If the shape, a value or the sum of a row is off.
@@ -54,12 +48,7 @@ def require_probabilities(values: ArrayLike) -> Floats:
 
 
 def require_targets(values: ArrayLike, n: int, classes: int) -> Ints:
-    """True class indices.
-
-    Args:
-        values: (N,) integers.
-        n: How many there must be.
-        classes: Number of classes K; an index lies in [0, K).
+    """(N,) true class indices, integers in [0, `classes`), as many as `n`.
 
     Raises:
         EvaluationError: If the shape, the type or a value is off.
@@ -78,11 +67,7 @@ def require_targets(values: ArrayLike, n: int, classes: int) -> Ints:
 
 
 def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
-    """One yes or no a slice.
-
-    Args:
-        values: (N,) booleans.
-        n: How many there must be, where another argument says so.
+    """(N,) booleans, as many as `n` where another argument says so.
 
     Raises:
         EvaluationError: If the shape or the type is off.
@@ -97,11 +82,7 @@ def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
 
 
 def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
-    """One finite number a slice.
-
-    Args:
-        values: (N,) numbers.
-        n: How many there must be.
+    """(N,) finite numbers, as many as `n`.
 
     Raises:
         EvaluationError: If the shape is off or a value is not finite.
@@ -115,10 +96,7 @@ def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
 
 
 def require_some(name: str, count: int, total: int, what: str) -> None:
-    """That a quantity has what it is a share of.
-
-    Args:
-        count: How many of `what` there are.
+    """That a quantity has something it is a share of: `count` of `what` among `total` slices.
 
     Raises:
         EvaluationError: If the count is zero.

@@ -17,15 +17,12 @@ from slicewise.stats.checks import require_flags, require_scores, require_some
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdCounts:
-    """Counts at every distinct score, from the strictest threshold to the loosest.
-
-    A slice is flagged where its score is at least the threshold.
+    """What is flagged at every distinct score, from the strictest threshold to the loosest.
 
     Args:
-        thresholds: (T,) distinct scores, falling.
+        thresholds: (T,) distinct scores, falling; a slice is flagged from them on.
         true_positives: (T,) positives flagged.
         false_positives: (T,) negatives flagged.
-        positives: Number of positives.
     """
 
     thresholds: Floats
@@ -62,10 +59,7 @@ def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts
 
 
 def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """The ROC curve.
-
-    Returns:
-        1 - specificity and sensitivity, (T + 1,) each, from (0, 0) to (1, 1).
+    """1 - specificity and sensitivity, (T + 1,) each, from (0, 0) to (1, 1).
 
     Raises:
         EvaluationError: If there is no positive or no negative.
@@ -80,10 +74,7 @@ def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
 
 
 def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """The precision-recall curve, as steps.
-
-    Returns:
-        Recall and precision, (T,) each, recall rising to 1.
+    """Recall and precision as steps, (T,) each, recall rising to 1.
 
     Raises:
         EvaluationError: If there is no positive.
@@ -95,13 +86,7 @@ def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReliabilityBins:
-    """Confidence beside accuracy, in bins of equal mass; empty bins are left out.
-
-    Args:
-        confidence: (B,) mean confidence of each bin, rising.
-        accuracy: (B,) share of correct answers of each bin.
-        count: (B,) slices in each bin.
-    """
+    """(B,) mean confidence, rising, share of right answers, and slices of each bin with any."""
 
     confidence: Floats
     accuracy: Floats
@@ -109,9 +94,7 @@ class ReliabilityBins:
 
 
 def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> ReliabilityBins:
-    """Group slices of similar confidence, equally many a bin.
-
-    Equal confidences stay together, so the result does not depend on the order of the slices.
+    """Group slices of similar confidence, equally many a bin, equal confidences together.
 
     Args:
         confidence: (N,) probability of the predicted class.
@@ -139,9 +122,7 @@ def reliability_bins(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Error rate of the answers kept, from the surest ones to all.
-
-    Equally sure ones are kept or withheld together.
+    """Error rate of the answers kept, from the surest ones to all; equally sure ones go together.
 
     Args:
         sureness: (T,) distinct confidences or trust scores, falling: the least one that is kept.
@@ -166,29 +147,20 @@ def risk_coverage(sureness: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     Raises:
         EvaluationError: If the shapes differ or a number is not finite.
     """
-    right = require_flags("correct", correct)
-    sure = require_scores(sureness, right.size)
-    order = np.argsort(-sure, kind="stable")
-    last_of_tie = np.append(np.flatnonzero(np.diff(sure[order])), right.size - 1)
-    kept = last_of_tie + 1
-    wrong = np.cumsum(~right[order])[last_of_tie]
+    wrong = threshold_counts(sureness, ~require_flags("correct", correct))
+    kept = wrong.true_positives + wrong.false_positives
     return RiskCoverage(
-        sureness=sure[order][last_of_tie],
-        coverage=kept / right.size,
-        risk=wrong / kept,
+        sureness=wrong.thresholds,
+        coverage=kept / kept[-1],
+        risk=wrong.true_positives / kept,
         count=np.diff(kept, prepend=0).astype(np.int64),
     )
 
 
 def risk_coverage_area(sureness: ArrayLike, correct: ArrayLike) -> float:
-    """Mean error rate over all shares kept; 0 is best, the error rate is what chance gives.
+    """Mean error rate over all shares kept, as `risk_coverage` has them; 0 is best.
 
-    Args:
-        sureness: (N,) finite, larger means surer.
-        correct: (N,) booleans, whether the answer is right.
-
-    Raises:
-        EvaluationError: If the shapes differ or a number is not finite.
+    Chance gives the error rate of all answers.
     """
     curve = risk_coverage(sureness, correct)
     return float(np.sum(curve.risk * curve.count) / curve.count.sum())

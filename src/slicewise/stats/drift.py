@@ -19,14 +19,10 @@ _CHUNK = 100
 
 
 def stability_index(reference: Floats, recent: Floats, size: tuple[int, int]) -> Floats:
-    """Population stability index; 0 where both are alike.
+    """(...) population stability index of (..., B) shares that sum to 1; 0 where both are alike.
 
-    Half a group is added to every bin of both, so that an empty bin is no infinity.
-
-    Args:
-        reference: (..., B) shares that sum to 1.
-        recent: (..., B) shares that sum to 1.
-        size: Groups behind each.
+    Half a group is added to every bin of both, so that an empty bin is no infinity; `size` are the
+    groups behind each.
     """
     bins = reference.shape[-1]
     one, other = (
@@ -81,12 +77,11 @@ def bin_limits(values: Floats) -> Floats:
 
 
 def shares_by_group(groups: Ints, bins: Ints | Sequence[int], count: int) -> Floats:
-    """(G, `count`): which share of each group lies in which bin.
+    """(G, `count`) which share of each group lies in which bin.
 
     Args:
         groups: (N,) group of each value.
         bins: (N,) bin of each value, below `count`.
-        count: How many bins there are.
     """
     _, number = np.unique(groups, return_inverse=True)
     counts = np.zeros((int(number.max()) + 1, count))

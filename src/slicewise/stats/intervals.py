@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from slicewise.arrays import Bools, Ints, Names
 from slicewise.errors import EvaluationError
 from slicewise.stats.bootstrap import (
-    BLOCK,
-    ROUNDING,
     Bootstrap,
     Estimate,
     Margin,
     Quantity,
+    block_sizes,
     group_intervals,
+    percentile_ends,
 )
 
 Values = NDArray[np.float64] | NDArray[np.bool_]
@@ -77,10 +77,9 @@ class Shares:
         return self.quantity(indices)
 
     def margin(self, groups: Names, level: float) -> Margin:
-        """Wilson's interval over groups for each share that is 0 or 1.
+        """Wilson's interval over groups for each share that is 0 or 1, by its part in the mean.
 
-        Each moves the mean by its part. Parts are added, not squared, since one group may have
-        slices in several: that is never too narrow.
+        Parts are added, not squared, since one group may have slices in several: never too narrow.
 
         Args:
             groups: (N,) group of each slice; those with a slice that a share is of are counted.
@@ -122,11 +121,7 @@ def share_of(
 
 
 def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
-    """Share of slices that are hits, with a 95 % interval that resamples groups.
-
-    Args:
-        hits: (N,) booleans, N > 0.
-        groups: (N,) names or numbers.
+    """Share of N > 0 slices that are hits (N,), with a 95 % interval that resamples groups (N,).
 
     Raises:
         EvaluationError: If there is no slice.
@@ -138,7 +133,7 @@ def share_of_sums(hits: ArrayLike, totals: ArrayLike, groups: ArrayLike) -> Shar
     """Share of hits among all, with a 95 % interval that resamples groups, given by their sums.
 
     Groups with equal sums stand in one row, so that millions cost no more than a few. A share of 0
-    or 1 is so in every resample: Wilson's interval over the groups stands in.
+    or 1 has Wilson's interval over the groups.
 
     Args:
         hits: (R,) hits in each group of a row, 0 to its total; need not be whole.
@@ -159,23 +154,14 @@ def share_of_sums(hits: ArrayLike, totals: ArrayLike, groups: ArrayLike) -> Shar
     if share in (0.0, 1.0):
         return wilson(n if share else 0, n)
     how = Bootstrap()
-    rng = np.random.default_rng(how.seed)
-    rows = max(1, BLOCK // repeats.size)
-    blocks = [min(rows, how.resamples - done) for done in range(0, how.resamples, rows)]
+    rng, blocks = np.random.default_rng(how.seed), block_sizes(repeats.size, how.resamples)
     drawn = np.concatenate([rng.multinomial(n, repeats / n, block) @ sums for block in blocks])
-    tail = (1 - how.level) / 2
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
-    if high - low <= ROUNDING:
-        return Share(share, None, None)
-    return Share(share, float(low), float(high))
+    ends = percentile_ends(drawn[:, 0] / drawn[:, 1], how.level)
+    return Share(share, *(ends or (None, None)))
 
 
 def difference(first: Share | None, other: Share | None) -> Estimate | None:
-    """Other minus first, for independent shares (Newcombe 1998, method 10).
-
-    Returns:
-        None where a share is missing or has no interval.
-    """
+    """Other minus first, independent shares (Newcombe 1998, method 10); None without intervals."""
     if first is None or other is None:
         return None
     a, b, c, d = first.ci_low, first.ci_high, other.ci_low, other.ci_high

@@ -116,11 +116,7 @@ def ece_of(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
 
 
 def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, classes: int) -> Ints:
-    """How often each true class was answered with each class.
-
-    Returns:
-        (K, K) counts: rows are true classes, columns predicted ones.
-    """
+    """(K, K) counts of slices: rows are true classes, columns predicted ones."""
     truth = require_targets(targets, np.asarray(targets).size, classes)
     guesses = require_targets(predicted, truth.size, classes)
     counts = np.bincount(truth * classes + guesses, minlength=classes * classes)

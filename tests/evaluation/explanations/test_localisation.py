@@ -15,17 +15,19 @@ from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
 from slicewise.evaluation.explanations.localisation import (
     ALL,
+    METHOD_TITLES,
     METHODS,
     NO_EVIDENCE,
     Measures,
     Scored,
     centre_map,
     chance,
+    draw_bars,
     localisation,
     localised,
     measure,
+    tile,
 )
-from slicewise.evaluation.explanations.localisation_report import METHOD_TITLES, draw_bars, tile
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.imaging.preprocess import Placement
 from slicewise.stats.bootstrap import Bootstrap

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
+from slicewise.evaluation.robustness.corruptions import CORRUPTIONS
 from slicewise.evaluation.robustness.results import (
     CLEAN,
     NO_INTERVAL,

@@ -8,16 +8,15 @@ middle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from slicewise.arrays import Array, Bools, Floats, Strings
-from slicewise.evaluation.compare import decided
+from slicewise.evaluation.compare import Direction, direction_of
 from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.localisation import centre_map
 from slicewise.evaluation.explanations.regions import head_region
@@ -36,32 +35,24 @@ from slicewise.text import figure_text, signed_text
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Shares of the head's pixels that are taken away or given."""
-
 BLUR = 0.08
 """Standard deviation of the blur that replaces pixels, share of the picture's side."""
-
 SEED = 42
 TITLE = "Whether the model needs what the heat maps mark"
 ORDERS = {"heat_map": "by heat", "random": "by a random map", "centre": "from the middle"}
 GAMES = {"deletion": "taken away", "insertion": "brought back"}
-VERDICTS = {
-    "no interval": "no interval to judge by",
+VERDICTS: dict[Direction, str] = {
+    "no_interval": "no interval to judge by",
     "better": "the heat map orders pixels better than chance",
     "worse": "the heat map orders pixels worse than chance",
-    "no difference shown": "no measurable difference from chance",
+    "not_shown": "no measurable difference from chance",
 }
 
 Picture = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curves:
-    """Probability of the answered class while pixels go or come.
-
-    Args:
-        values: From (game, order) to (N, S) probabilities at `SHARES`.
-        groups: (N,) leak-free unit of each slice.
-    """
+class Curves(NamedTuple):
+    """Probabilities (N, S) of the answered class at `SHARES`, by (game, order), and (N,) groups."""
 
     values: Mapping[tuple[str, str], Floats]
     groups: Strings
@@ -70,12 +61,7 @@ class Curves:
 def deletion_report(
     slices: Sequence[Slice], groups: Strings, given: PartInput
 ) -> tuple[dict[str, Any], Section]:
-    """Deletion and insertion curves, for JSON and for the report; writes `deletion.png`.
-
-    Args:
-        slices: At least one.
-        groups: (N,) leak-free unit of each.
-    """
+    """Curves of at least one slice, for JSON and for the report; writes `deletion.png`."""
     step = Tally(given.progress, "taking pixels away", len(slices))
     found = curves(slices, groups, given.classifier, SEED, step)
     estimates, count = areas(found, given.bootstrap), int(np.unique(groups).size)
@@ -91,23 +77,18 @@ def deletion_report(
         },
     }
     gains = {key: signed_text(estimate.as_json()) for key, estimate in estimates.items()}
-    heads = ("area, {}", "by heat minus this, {}")
-    section = Section.of(
-        TITLE,
-        _text(estimates, len(slices), count),
-        ("order", *(head.format(game) for head in heads for game in GAMES)),
-        [
-            (
-                title,
-                *(figure_text(estimates[game, order].as_json()) for game in GAMES),
-                *(gains.get((game, f"heat_map_minus_{order}"), "") for game in GAMES),
-            )
-            for order, title in ORDERS.items()
-        ],
-        [_draw(found, given.out_dir / "deletion.png", given.notice)],
-        given.notice,
-    )
-    return report, section
+    heads = [*(f"area, {game}" for game in GAMES), *(f"by heat minus this, {g}" for g in GAMES)]
+    rows = [
+        (
+            title,
+            *(figure_text(estimates[game, order].as_json()) for game in GAMES),
+            *(gains.get((game, f"heat_map_minus_{order}"), "") for game in GAMES),
+        )
+        for order, title in ORDERS.items()
+    ]
+    text = _text(estimates, len(slices), count)
+    picture = _draw(found, given.out_dir / "deletion.png", given.notice)
+    return report, Section.of(TITLE, text, ("order", *heads), rows, [picture], given.notice)
 
 
 def curves(
@@ -152,12 +133,11 @@ def played(image: Picture, ranks: Floats, *, deletes: bool) -> Picture:
 
 
 def order_of(heat: Array, head: Bools, ties: Array) -> Floats:
-    """Share of the head's pixels that are hotter than each one; 2 outside the head.
+    """(H, W) share of the head's pixels that are hotter than each one; 2 outside the head.
 
     Args:
-        heat: (H, W) values.
+        heat: (H, W) values; of equal ones those with larger `ties` (H, W) come first.
         head: (H, W) where the head is.
-        ties: (H, W) decides among equals, the larger first.
     """
     inside = np.flatnonzero(head)
     order = np.lexsort((-ties.ravel()[inside], -heat.ravel()[inside]))
@@ -172,11 +152,9 @@ def area(values: Floats) -> Floats:
 
 
 def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
-    """Mean areas and paired differences with group-bootstrap intervals.
+    """Mean areas by (game, order), and paired differences by (game, `heat_map_minus_<order>`).
 
-    Returns:
-        From (game, order) to the mean area, and from (game, `heat_map_minus_<order>`) to the mean
-        difference. A good map has a small area in deletion and a large one in insertion.
+    A good map has a small area in deletion and a large one in insertion.
     """
     by_slice = {key: area(values) for key, values in found.values.items()}
     quantities: dict[Key, Quantity] = {key: mean_of(values) for key, values in by_slice.items()}
@@ -188,8 +166,8 @@ def areas(found: Curves, bootstrap: Bootstrap) -> dict[Key, Estimate]:
 
 
 def _orders(cam: Array, noise: Array, head: Bools) -> dict[str, Floats]:
-    height, width = head.shape
-    placement, shape = Placement(0, 0, height), (height, width)
+    shape = head.shape[0], head.shape[1]
+    placement = Placement(0, 0, shape[0])
     random = heat_map(noise, placement, shape).values
     maps = {
         "heat_map": heat_map(cam, placement, shape).values,
@@ -207,11 +185,8 @@ def _probability(classifier: Classifier, pictures: Picture, class_: int) -> Floa
 
 
 def _text(estimates: Mapping[Key, Estimate], n: int, groups: int) -> str:
-    verdicts = [
-        VERDICTS[decided(estimates[game, "heat_map_minus_random"].as_json(),
-                         falling=game == "deletion")]
-        for game in GAMES
-    ]  # fmt: skip
+    gaps = {game: estimates[game, "heat_map_minus_random"].as_json() for game in GAMES}
+    verdicts = [VERDICTS[direction_of(gaps[g], falling=g == "deletion")] for g in GAMES]
     return (
         f"On {n} slices of {groups} groups, pixels of the head were replaced by a blurred copy "
         "(deletion) or brought back into it (insertion), the hottest first, and the probability of "
@@ -231,8 +206,7 @@ def _draw(found: Curves, path: Path, notice: str | None) -> Path:
             for place, (order, title) in enumerate(ORDERS.items()):
                 values = found.values[game, order].mean(axis=0)
                 axes.plot(SHARES, values, label=title, **line_style(place))
-            axes.set_ylim(0, 1)
-            axes.set_xlabel(f"share of the head {verb}")
+            axes.set(ylim=(0, 1), xlabel=f"share of the head {verb}")
             axes.set_ylabel("probability of the answered class")
             axes.set_title(game, fontsize=10)
             grid(axes)

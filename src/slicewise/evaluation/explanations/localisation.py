@@ -5,25 +5,35 @@ Pointing game: Zhang et al., IJCV 126 (2018). Energy: Wang et al., CVPR Workshop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from slicewise.arrays import Array, Bools, Floats
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.compare import Direction, direction_of
+from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.regions import Boxes, head_region, tumor_region
+from slicewise.evaluation.summary import counts_of, nested
 from slicewise.explain.heatmap import heat_map_of
+from slicewise.explain.overlay import display, overlay, stamped
+from slicewise.files import whole
 from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer, Classifier
+from slicewise.progress import Tally
+from slicewise.reports.blocks import Section
+from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, whiskers
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import mean_of, share_of
+from slicewise.text import class_text, figure_text, percent_text, signed_text
 
 BATCH = 16
 NEAR = 0.05
@@ -32,10 +42,47 @@ LEVEL = 0.5
 """Share of a map's maximum from which on a pixel counts for the overlap."""
 CENTRE_SPREAD = 0.25
 """Standard deviation of the central Gaussian, share of the square round the head."""
-METHODS = ("heat_map", "centre", "brightest", "random")
+_LATTICE = 50
 TARGETS = ("true", "answered")
 ALL = "all"
-_LATTICE = 50
+NO_REGION = "a figure needs a slice of this kind with a region"
+
+DEFINITIONS = {
+    "pointing": "share of slices whose heat map peaks inside the region",
+    "near": f"the same, or within {NEAR:.0%} of the slice's longer side",
+    "energy": "mean share of the heat that lies inside the region",
+    "iou": f"mean intersection over union of the region and the heat above {LEVEL} of its maximum",
+    "heat_map": "of the true class, or of the answered one where a tumor was answered",
+    "centre": f"a Gaussian in the middle of the head's square, spread {CENTRE_SPREAD} of its side",
+    "brightest": "the pixels themselves, from the darkest up",
+    "random": "expectation for a point, or for heat, spread evenly over an ellipse in the head box",
+    "gain": "heat map minus centre, paired",
+    "without_evidence": "maps that are 0 everywhere; they count as misses",
+}
+TITLE = "Where the heat maps look"
+NO_REGIONS = "not measured: no slice has a tumor box or mask"
+MEASURE_TITLES = {
+    "pointing": "peak in the region",
+    "near": "peak within 5 %",
+    "energy": "share of heat inside",
+    "iou": "overlap (IoU)",
+}
+METHOD_TITLES = {
+    "heat_map": "heat map",
+    "centre": "central Gaussian",
+    "brightest": "brightest pixels",
+    "random": "random point",
+}
+VERDICTS: dict[Direction, str] = {
+    "no_interval": "There is no interval to judge by.",
+    "better": "The maps point better than the middle of the picture.",
+    "worse": "The maps point worse than the middle of the picture.",
+    "not_shown": "The maps do not point measurably better than the middle of the picture.",
+}
+METHODS = tuple(METHOD_TITLES)
+_TILE, _CAPTION, _ACROSS = 240, 34, 3
+_RIM = (0, 230, 255)
+_PAPER, _INK = (17, 24, 39), (243, 244, 246)
 
 
 class Measures(NamedTuple):
@@ -58,16 +105,11 @@ MEASURES = Measures._fields
 NO_EVIDENCE = Measures(0.0, 0.0, 0.0, 0.0)
 """What a map without any heat scores: it points nowhere."""
 
-NO_REGION = "a figure needs a slice of this kind with a region"
 
+class Scored(NamedTuple):
+    """How well each map of one slice fits its region, by target (`true`, `answered`) and method.
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """How well each map of one slice fits its region.
-
-    Args:
-        measures: By target (`true`, `answered`) and method; `answered` only where a tumor was.
-        empty: Targets whose heat map is 0 everywhere.
+    `answered` stands only where a tumor was; `empty` are targets whose heat map is 0 everywhere.
     """
 
     label: str
@@ -76,8 +118,7 @@ class Scored:
     empty: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Localised:
+class Localised(NamedTuple):
     """One slice with its answer, the region (H, W) of its tumor, and how well each map fits it."""
 
     path: str
@@ -87,18 +128,45 @@ class Localised:
     scored: Scored
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Localisation:
+class Localisation(NamedTuple):
     """Metrics of N slices.
 
     Args:
-        estimates: From (target, class or `all`, method, measure) to a metric, and from
-            (target, class or `all`, `gain`, measure) to heat map minus centre.
-        counts: From (target, class or `all`) to slices, groups and maps without evidence.
+        estimates: By (target, class or `all`, method, measure); method `gain` is heat map minus
+            centre.
+        counts: Slices, groups and maps without evidence, by (target, class or `all`).
     """
 
     estimates: Mapping[Key, Estimate]
     counts: Mapping[tuple[str, str], Mapping[str, int]]
+
+
+def localisation_report(
+    given: PartInput, boxes: Boxes | None, shown: Collection[str]
+) -> tuple[dict[str, Any], Section]:
+    """Metrics for JSON, and a section; writes `localisation.png` and `localisation_slices.png`.
+
+    Args:
+        shown: Paths of the slices that the contact sheet shows, where their regions are known.
+    """
+    step = Tally(given.progress, "localising", len(given.rows))
+    scored: list[Scored] = []
+    tiles: list[Image.Image] = []
+    for one in localised(given.manifest, given.rows, given.classifier, boxes, step):
+        scored.append(one.scored)
+        if one.path in shown:
+            tiles.append(tile(one))
+    if not scored:
+        return {"reason": NO_REGIONS}, Section.of(TITLE, NO_REGIONS)
+    found, notice = localisation(scored, given.bootstrap), given.notice
+    tree: dict[str, Any] = {"definitions": DEFINITIONS, **nested(found.estimates)}
+    for (target, class_), counts in found.counts.items():
+        tree[target][class_] |= counts
+    pictures = [draw_bars(found, given.out_dir / "localisation.png", notice)]
+    if tiles:
+        pictures.append(contact_sheet(tiles, given.out_dir / "localisation_slices.png", notice))
+    columns = ("class", "slices", "map", *MEASURE_TITLES.values())
+    return tree, Section.of(TITLE, _text(found), columns, _rows(found), pictures, notice)
 
 
 def measure(heat: Array, region: Bools) -> Measures:
@@ -191,8 +259,7 @@ def localisation(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
         for class_ in (ALL, *sorted(set(labels.tolist()))):
             rows = there & ((labels == class_) | (class_ == ALL))
             counts[target, class_] = {
-                "n": int(rows.sum()),
-                "groups": int(np.unique(groups[rows]).size),
+                **counts_of(rows, groups),
                 "without_evidence": int(empty[rows].sum()),
             }
             for name, table in values.items():
@@ -201,6 +268,100 @@ def localisation(found: Sequence[Scored], bootstrap: Bootstrap) -> Localisation:
                     key = (target, class_, name, measured)
                     quantities[key] = mean(table[:, column], rows, NO_REGION)
     return Localisation(group_intervals(quantities, groups, labels, bootstrap), counts)
+
+
+def tile(found: Localised) -> Image.Image:
+    """One slice: as it is and with the heat map of its true class, the tumor outlined; RGB."""
+    true = found.scored.label
+    heat = heat_map_of(found.slice_, found.answer, true)
+    plain = Image.fromarray(display(found.slice_)).convert("RGB")
+    sheet = Image.new("RGB", (2 * _TILE, _TILE + _CAPTION), _PAPER)
+    for number, picture in enumerate((plain, overlay(found.slice_, heat))):
+        sheet.paste(_outlined(picture, found), (number * _TILE, 0))
+    measured = found.scored.measures["true"]["heat_map"]
+    hit = "peak inside" if measured.pointing else "peak near" if measured.near else "peak elsewhere"
+    inside = f"{percent_text(measured.energy)} of the heat inside"
+    caption = f"{true}, answered {found.answer.prediction.label}\n{hit}, {inside}"
+    font = ImageFont.load_default(13)
+    ImageDraw.Draw(sheet).text((4, _TILE + 2), caption, fill=_INK, font=font, spacing=2)
+    return sheet
+
+
+def contact_sheet(tiles: Sequence[Image.Image], path: Path, notice: str | None = None) -> Path:
+    """Write at least one tile, beside and below each other, under a line of warning."""
+    across = min(_ACROSS, len(tiles))
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (across * width, -(-len(tiles) // across) * height), _PAPER)
+    for number, picture in enumerate(tiles):
+        sheet.paste(picture, (number % across * width, number // across * height))
+    with whole(path) as draft:
+        stamped(sheet, notice).save(draft)
+    return path
+
+
+def draw_bars(found: Localisation, path: Path, notice: str | None = None) -> Path:
+    """Write bars of every measure, all slices and each class, beside the plain guesses."""
+    classes = [class_ for target, class_ in found.counts if target == "true"]
+    names = [f"{class_text(name)}\n{found.counts['true', name]['n']}" for name in classes]
+    title = "Heat map of the true class against the tumor's place"
+    with drawing(path, 8.4, 6.6, title, notice) as figure:
+        for number, (measured, heading) in enumerate(MEASURE_TITLES.items()):
+            axes, highest = figure.add_subplot(2, 2, number + 1), 0.0
+            for place, method in enumerate(METHODS):
+                bars = [found.estimates["true", class_, method, measured] for class_ in classes]
+                heights = [bar.value or 0.0 for bar in bars]
+                reach = whiskers((bar.value, bar.ci_low, bar.ci_high) for bar in bars)
+                highest = max(highest, *heights)
+                axes.bar(np.arange(len(classes)) + 0.2 * (place - 1.5), heights, width=0.19,
+                         color=COLOURS[(0, 4, 3, 5)[place]], hatch=HATCHES[place],
+                         edgecolor="white", label=METHOD_TITLES[method], yerr=reach,
+                         error_kw={"ecolor": "0.25", "elinewidth": 1,
+                                   "capsize": 2})  # fmt: skip
+            axes.set_xticks(range(len(classes)), names)
+            axes.tick_params(axis="x", labelsize=8)
+            axes.set_title(heading, fontsize=10)
+            axes.set_ylim(0, 1.0 if highest > 0.4 else 0.5)  # small shares are drawn larger
+            grid(axes, "y")
+        drawn = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*drawn, loc="outside lower center", ncols=len(METHODS), fontsize=8)
+    return path
+
+
+def _outlined(picture: Image.Image, found: Localised) -> Image.Image:
+    """The picture at the size of a tile, with the rim of the region."""
+    side, region = (_TILE, _TILE), Image.fromarray(found.region).convert("L")
+    small = ImageOps.pad(picture, side, Image.Resampling.LANCZOS)
+    mask = ImageOps.pad(region, side, Image.Resampling.NEAREST)
+    pixels, inside = np.asarray(small).copy(), np.asarray(mask) > 0
+    pixels[inside & ~binary_erosion(inside)] = _RIM
+    return Image.fromarray(pixels)
+
+
+def _rows(found: Localisation) -> Iterator[tuple[str, ...]]:
+    for (target, class_), counts in found.counts.items():
+        for method, title in METHOD_TITLES.items() if target == "true" else ():
+            head = (class_, str(counts["n"])) if method == METHODS[0] else ("", "")
+            own = (found.estimates[target, class_, method, name] for name in MEASURE_TITLES)
+            yield *head, title, *(figure_text(one.as_json()) for one in own)
+
+
+def _text(found: Localisation) -> str:
+    counts, answered = found.counts["true", ALL], found.counts["answered", ALL]
+    gain = found.estimates["true", ALL, "gain", "pointing"].as_json()
+    pointing = found.estimates["answered", ALL, "heat_map", "pointing"].as_json()
+    return (
+        f"The heat map of the true class was held against the tumor's box or mask on {counts['n']} "
+        f"slices of {counts['groups']} groups; {counts['without_evidence']} maps show no evidence "
+        "and count as misses. A peak within 5 % means within 5 % of the slice's longer side. "
+        "Beside it stand guesses that know nothing of the model: a map is worth no more than what "
+        "it gains over them.\n\n"
+        f"Against a Gaussian in the middle of the head, the share of peaks inside is "
+        f"{signed_text(gain)}. {VERDICTS[direction_of(gain, falling=False)]} With the map of the "
+        f"answered class, where a tumor was answered ({answered['n']} slices), it is "
+        f"{figure_text(pointing)}.\n\n"
+        "The network's map is coarse, and a tumor smaller than one of its cells cannot hold much "
+        "of the heat: the share of heat and the overlap stay low even for a map that points well."
+    )
 
 
 def _scored(
@@ -224,6 +385,5 @@ def _scored(
 
 def _column(found: Sequence[Scored], target: str, method: str) -> Floats:
     """(N, 4) the measures of one method; not a number where the target does not apply."""
-    missing = Measures(*[np.nan] * len(MEASURES))
-    return np.array([one.measures[target][method] if target in one.measures else missing
-                     for one in found])  # fmt: skip
+    missing = {method: Measures(*[np.nan] * len(MEASURES))}
+    return np.array([one.measures.get(target, missing)[method] for one in found])

@@ -7,9 +7,8 @@ the model learnt. A map without any heat shows nothing, so it is counted and com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -30,16 +29,13 @@ from slicewise.text import figure_text
 LIMIT = 0.5
 """The check is passed if the interval of the rank correlation with the wholly permuted network
 ends below it. Set before anything was measured."""
-
 MOST = 0.5
 """Without heat in more than this share of the wholly permuted network's maps there is no verdict: a
 network that merely dies would pass."""
-
 HOTTEST = 0.2
 """Share of a map's cells that count as its hottest."""
 CHANCE = HOTTEST / (2 - HOTTEST)
 """Expected overlap of the hottest fifths of two unrelated maps."""
-
 BATCH = 16
 ANOTHER = "another slice"
 WHOLE = "all"
@@ -58,15 +54,14 @@ MEASURES = {
 """Title of each measure; of its panel the left end, the value that is marked and its name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Randomisation:
+class Randomisation(NamedTuple):
     """Likeness of the model's maps with others.
 
     Args:
-        estimates: From (other, measure) to the mean; the other is a part whose weights were
-            permuted, or `another slice`.
+        estimates: Means by (other, measure); the other is a part whose weights were permuted, or
+            `another slice`.
         with_heat: Slices on which the model's own map has heat; the others are not compared.
-        empty: From a permuted part to how many of these lose all heat by it; they stand in no mean.
+        empty: How many of these lose all heat, by permuted part; they stand in no mean.
     """
 
     estimates: Mapping[Key, Estimate]
@@ -79,7 +74,7 @@ class Randomisation:
     def passed(self) -> bool | None:
         """Whether the maps of the wholly permuted network are other maps; None: no verdict."""
         found = self.estimates[WHOLE, "correlation"]
-        if self._mostly_empty or found.value is None:
+        if self.empty[WHOLE] > MOST * self.with_heat or found.value is None:
             return None
         if found.ci_high is not None:
             return found.ci_high < LIMIT
@@ -89,7 +84,7 @@ class Randomisation:
     def verdict(self) -> str:
         """The same in words, or why there is none."""
         lost = f"{self.empty[WHOLE]} of {self.with_heat} maps lose all heat"
-        if self._mostly_empty:
+        if self.empty[WHOLE] > MOST * self.with_heat:
             return f"No verdict: with the whole network permuted, {lost}."
         if self.passed is None:
             return f"No verdict: {self.estimates[WHOLE, 'correlation'].reason}."
@@ -100,10 +95,6 @@ class Randomisation:
         """What was compared with, in order."""
         return list(dict.fromkeys(key[0] for key in self.estimates))
 
-    @property
-    def _mostly_empty(self) -> bool:
-        return self.empty[WHOLE] > MOST * self.with_heat
-
 
 def randomisation_report(
     slices: Sequence[Slice],
@@ -111,13 +102,10 @@ def randomisation_report(
     given: PartInput,
     shuffled: Mapping[str, Classifier] | str,
 ) -> tuple[dict[str, Any], Section]:
-    """The check with permuted weights, or why it was skipped, for JSON and for the report.
-
-    Writes `randomisation.png`.
+    """The check, or why it was skipped, for JSON and for the report; writes `randomisation.png`.
 
     Args:
-        groups: (N,) leak-free unit of each.
-        shuffled: From a permuted part to its classifier, or why there are none.
+        shuffled: Classifiers by what of them was permuted, or why there are none.
     """
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(TITLE, shuffled)
@@ -133,22 +121,17 @@ def randomisation_report(
         "empty_maps": dict(found.empty),
         **nested(found.estimates),
     }
-    section = Section.of(
-        TITLE,
-        _text(found),
-        ("compared with", *(title for title, *_ in MEASURES.values()), "empty maps"),
-        [
-            (
-                PARTS.get(name, name),
-                *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
-                str(found.empty.get(name, "")),
-            )
-            for name in found.others
-        ],
-        [_draw(found, given.out_dir / "randomisation.png", given.notice)],
-        given.notice,
-    )
-    return report, section
+    columns = ("compared with", *(title for title, *_ in MEASURES.values()), "empty maps")
+    rows = [
+        (
+            PARTS.get(name, name),
+            *(figure_text(found.estimates[name, m].as_json()) for m in MEASURES),
+            str(found.empty.get(name, "")),
+        )
+        for name in found.others
+    ]
+    picture = _draw(found, given.out_dir / "randomisation.png", given.notice)
+    return report, Section.of(TITLE, _text(found), columns, rows, [picture], given.notice)
 
 
 def randomisation(
@@ -174,9 +157,8 @@ def randomisation(
         both = there & _with_heat(other)
         if name == ANOTHER:
             both &= partners != everyone
-        pairs = list(zip(own, other, strict=True))
-        correlations = np.array([rank_correlation(*pair) for pair in pairs])
-        overlaps = np.array([hottest_overlap(*pair) for pair in pairs])
+        correlations = np.array(list(map(rank_correlation, own, other)))
+        overlaps = np.array(list(map(hottest_overlap, own, other)))
         quantities[name, "correlation"] = mean_of(correlations, both, NO_PAIR)
         quantities[name, "overlap"] = share_of(overlaps, both, NO_PAIR)
     return Randomisation(
@@ -214,15 +196,11 @@ def _maps(
         found.append(classifier.run(to_batch(batch)))
         for _ in batch:
             step()
-    logits, maps = [one.logits for one in found], [one.cam for one in found]
-    return np.concatenate(logits), np.concatenate(maps)
+    return np.concatenate([o.logits for o in found]), np.concatenate([o.cam for o in found])
 
 
 def _of_other_groups(groups: Strings) -> Ints:
-    """For each slice the index of one of another group, each used about equally often.
-
-    Its own index where there is no other group: then it has no partner.
-    """
+    """(N,) a slice of another group for each, all used about equally often; itself without one."""
     n = groups.size
     return np.array(
         [next((j % n for j in range(i + n // 2, i + n // 2 + n) if groups[j % n] != groups[i]), i)
@@ -258,7 +236,7 @@ def _draw(found: Randomisation, path: Path, notice: str | None) -> Path:
             head, left, marked, word = panel
             of_all = [found.estimates[name, measure] for name in names]
             ends = whiskers((one.value, one.ci_low, one.ci_high) for one in of_all)
-            values = [np.nan if one.value is None else one.value for one in of_all]
+            values = np.array([one.value for one in of_all], dtype=np.float64)
             axes.errorbar(values, range(len(names)), xerr=ends, fmt="o", color=COLOURS[0])
             axes.axvline(marked, color=COLOURS[1], linestyle="--", linewidth=1.2)
             axes.text(marked, -0.75, word, color=COLOURS[1], fontsize=8, ha="center",

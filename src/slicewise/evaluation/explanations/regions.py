@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from slicewise.imaging.read import read_slice
 BOX_COLUMNS = ("x_center", "y_center", "width", "height")
 
 
-@dataclass(frozen=True, slots=True)
-class TumorBox:
+class TumorBox(NamedTuple):
     """A rectangle round a tumor, in fractions of the slice's width and height."""
 
     x_center: float
@@ -35,8 +34,7 @@ class TumorBox:
         return rows[:, None] & columns[None]
 
 
-@dataclass(frozen=True, slots=True)
-class Boxes:
+class Boxes(NamedTuple):
     """Boxes by the name of the slice: relative path, file name, or that without its suffix."""
 
     path: Path
@@ -71,25 +69,22 @@ class Boxes:
 
 
 def read_boxes(path: Path) -> Boxes:
-    """Read a table of boxes.
+    """Read a CSV or Parquet table of boxes, of which a slice may have several.
 
-    Args:
-        path: CSV or Parquet. Its first column names the slice (relative path, or file name, with or
-            without suffix); `x_center, y_center, width, height` are fractions of the slice. A slice
-            may have several rows.
+    Its first column names the slice (relative path, or file name, with or without suffix);
+    `x_center, y_center, width, height` are fractions of the slice.
 
     Raises:
         ManifestError: If a column is missing or a number is none or out of range.
     """
     rows = read_table(path)
-    missing = [name for name in BOX_COLUMNS if not rows or name not in rows[0]]
-    if missing or next(iter(rows[0])) in BOX_COLUMNS:
-        has = ", ".join(rows[0]) if rows else "no rows"
+    columns = list(rows[0]) if rows else []
+    if not set(BOX_COLUMNS) <= set(columns) or columns[0] in BOX_COLUMNS:
         raise ManifestError(
             f"{path}: expected a column that names the slice, then {', '.join(BOX_COLUMNS)}; "
-            f"got {has}"
+            f"got {', '.join(columns) or 'no rows'}"
         )
-    key = next(iter(rows[0]))
+    key = columns[0]
     found: dict[str, tuple[TumorBox, ...]] = {}
     for number, row in enumerate(rows, start=1):
         box = _box(row, f"{path}, row {number}")

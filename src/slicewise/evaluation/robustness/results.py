@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from slicewise.arrays import Floats, Strings
-from slicewise.evaluation.robustness.catalogue import CORRUPTIONS
+from slicewise.evaluation.robustness.corruptions import CORRUPTIONS
+from slicewise.evaluation.summary import nested
 from slicewise.inference.decision import Verdict
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
 from slicewise.stats.intervals import Share, mean_of, share_of, wilson
@@ -17,12 +18,10 @@ from slicewise.synthetic.ood.kinds import KINDS
 
 Setting = tuple[str, int]
 """Corruption and level."""
-
 CLEAN: Setting = ("clean", 0)
-
 CHANGES = ("accuracy", "accepted", "accepted_wrong", "confidence")
 """Measures of which the difference to the same slices unchanged is given too."""
-
+_VERDICTS = {"accepted": Verdict.ACCEPT, "reviewed": Verdict.REVIEW, "rejected": Verdict.REJECT}
 NO_INTERVAL = "pictures of one kind resemble each other, and kinds are few"
 
 
@@ -45,8 +44,8 @@ def corruption_metrics(
 
     Args:
         labels: (N,) true classes.
-        groups: (N,) leak-free units; intervals resample these.
-        outcomes: By setting, N answers; `CLEAN` among them.
+        groups: (N,) leak-free units.
+        outcomes: N answers by setting, `CLEAN` among them.
 
     Returns:
         `clean`, and `perturbations` by name with one entry a level; `accuracy_change` and its like
@@ -57,35 +56,29 @@ def corruption_metrics(
     quantities: dict[Key, Quantity] = {}
     for (name, level), column in columns.items():
         own = {measure: share_of(values) for measure, values in column.items()}
-        own["accuracy_of_accepted"] = share_of(
-            column["accuracy"],
-            column["accepted"] > 0,
-            "accuracy of accepted needs an accepted slice",
-        )
+        needs = "accuracy of accepted needs an accepted slice"
+        own["accuracy_of_accepted"] = share_of(column["accuracy"], column["accepted"] > 0, needs)
         quantities |= {(name, str(level), measure): share for measure, share in own.items()}
         if (name, level) != CLEAN:
             for measure in CHANGES:
                 change = mean_of(column[measure] - clean[measure])
                 quantities[name, str(level), f"{measure}_change"] = change
-    metrics: dict[Setting, dict[str, Any]] = {setting: {} for setting in outcomes}
-    for (name, place, measure), estimate in group_intervals(
-        quantities, groups, labels, bootstrap
-    ).items():
-        metrics[name, int(place)][measure] = estimate.as_json()
+    found = nested(group_intervals(quantities, groups, labels, bootstrap))
+    clean_name, clean_level = CLEAN
     return {
-        "clean": metrics[CLEAN],
+        "clean": found.pop(clean_name)[str(clean_level)],
         "perturbations": {
             name: {
                 "unit": entry.unit,
                 "source": entry.source,
                 "levels": [
-                    {"level": level, "strength": strength, **metrics[name, level]}
+                    {"level": level, "strength": strength, **found[name][str(level)]}
                     for level, strength in enumerate(entry.strengths, start=1)
-                    if (name, level) in metrics
+                    if str(level) in found[name]
                 ],
             }
             for name, entry in CORRUPTIONS.items()
-            if any(setting[0] == name for setting in metrics)
+            if name in found
         },
     }
 
@@ -95,9 +88,8 @@ def ood_metrics(
 ) -> dict[str, Any]:
     """Verdicts on out-of-distribution pictures by kind, and over all kinds the limits never saw.
 
-    Shares over several kinds have no interval: their pictures are not independent (those of one
-    kind resemble each other, real scans are views of few images), and kinds are too few to
-    resample. The number of kinds stands beside them instead.
+    Shares over several kinds have no interval: pictures of one kind resemble each other, and kinds
+    are too few to resample. The number of kinds stands beside them instead.
     """
     unseen = [answers for kind, answers in outcomes.items() if kind not in fitted_on]
     seen = [answers for kind, answers in outcomes.items() if kind in fitted_on]
@@ -131,24 +123,20 @@ def _verdicts(
     n = len(answers)
     return {
         "n": n,
-        "accepted": share(counts[Verdict.ACCEPT], n).as_json(),
-        "reviewed": share(counts[Verdict.REVIEW], n).as_json(),
-        "rejected": share(counts[Verdict.REJECT], n).as_json(),
+        **{name: share(counts[verdict], n).as_json() for name, verdict in _VERDICTS.items()},
         "confidence": float(np.mean([answer.confidence for answer in answers])),
         "reasons": dict(reasons.most_common()),
     }
 
 
 def _columns(labels: Strings, answers: Sequence[Outcome]) -> dict[str, Floats]:
-    """One number a slice for each share."""
     correct = np.array([answer.label for answer in answers]) == labels
     verdicts = np.array([answer.verdict.value for answer in answers])
-    accepted = verdicts == Verdict.ACCEPT.value
-    return {
-        "accuracy": correct.astype(np.float64),
-        "accepted": accepted.astype(np.float64),
-        "reviewed": (verdicts == Verdict.REVIEW.value).astype(np.float64),
-        "rejected": (verdicts == Verdict.REJECT.value).astype(np.float64),
-        "accepted_wrong": (accepted & ~correct).astype(np.float64),
+    decided = {name: verdicts == verdict.value for name, verdict in _VERDICTS.items()}
+    columns = {
+        "accuracy": correct,
+        **decided,
+        "accepted_wrong": decided["accepted"] & ~correct,
         "confidence": np.array([answer.confidence for answer in answers]),
     }
+    return {name: values.astype(np.float64) for name, values in columns.items()}

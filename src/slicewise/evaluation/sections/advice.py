@@ -15,7 +15,6 @@ from slicewise.text import class_text, counted, figure_text, number_text, percen
 
 Report = Mapping[str, Any]
 """The content of `metrics.json`."""
-
 FEW_GROUPS = 20
 """Below so many groups, intervals from resampled groups are too narrow."""
 NEAR_COPYING = 0.05
@@ -31,20 +30,12 @@ MANY_CONFIDENT = 0.25
 def cautions(report: Report) -> list[str]:
     """What a reader of the metrics must know before reading them."""
     groups = few_groups(report["groups"], report["per_class"])
-    return [*groups, *_no_spread(report), *_left_out(report), *_labels(report)]
+    return [*groups, *_no_spread(report), *_left_out(report)]
 
 
 def advice(report: Report) -> list[str]:
     """What the metrics suggest to do next, the rules in a fixed order."""
-    rules = (
-        _more_groups,
-        _copying,
-        _weak_classes,
-        _sources_differ,
-        _probabilities,
-        _decisions,
-        _coverage,
-    )
+    rules = (_groups_and_copying, _weak_classes, _sources_differ, _probabilities, _decisions)
     return [sentence for rule in rules for sentence in rule(report)]
 
 
@@ -55,16 +46,10 @@ def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[
             f"These slices come from {counted(groups, 'group')}. With fewer than {FEW_GROUPS} the "
             "intervals are too narrow; read them as a lower bound of the uncertainty."
         ]
-    small = [
-        f"{class_text(name)} {entry['groups']}"
-        for name, entry in per_class.items()
-        if 0 < entry["groups"] < FEW_GROUPS
-    ]
-    text = (
-        f"Fewer than {FEW_GROUPS} groups hold these classes: {', '.join(small)}. Their own "
-        "intervals are too narrow."
-    )
-    return [text] if small else []
+    found = {class_text(name): entry["groups"] for name, entry in per_class.items()}
+    small = ", ".join(f"{name} {count}" for name, count in found.items() if 0 < count < FEW_GROUPS)
+    text = f"Fewer than {FEW_GROUPS} groups hold these classes: {small}. Their own "
+    return [f"{text}intervals are too narrow."] if small else []
 
 
 def _no_spread(report: Report) -> Iterator[str]:
@@ -102,9 +87,6 @@ def _left_out(report: Report) -> Iterator[str]:
             "have: left out of every metric, tumor against no tumor included (refused.untyped). "
             "--map KIND=tumor for every kind measures all slices on tumor against no tumor."
         )
-
-
-def _labels(report: Report) -> Iterator[str]:
     if report["labels"] is not None and report["labels"]["collapsed"]:
         yield (
             "The manifest tells only tumor from no tumor. The kinds of tumor that the model "
@@ -118,7 +100,7 @@ def _labels(report: Report) -> Iterator[str]:
         )
 
 
-def _more_groups(report: Report) -> Iterator[str]:
+def _groups_and_copying(report: Report) -> Iterator[str]:
     named = {n: e["groups"] for n, e in report["per_class"].items() if e["groups"]}
     fewest = min(named, key=lambda name: (named[name], name))
     if named[fewest] < FEW_GROUPS:
@@ -126,9 +108,6 @@ def _more_groups(report: Report) -> Iterator[str]:
             f"Collect more groups of {class_text(fewest)} (now {named[fewest]}): more patients "
             "make the intervals narrower, more slices of the same patients hardly do."
         )
-
-
-def _copying(report: Report) -> Iterator[str]:
     copying, accuracy = report["memorisation_1nn"]["value"], report["accuracy"]["value"]
     if copying is not None and accuracy - copying < NEAR_COPYING:
         yield (
@@ -156,7 +135,6 @@ def _weak_classes(report: Report) -> Iterator[str]:
 
 
 def _sources_differ(report: Report) -> Iterator[str]:
-    """Sources whose intervals of the same metric lie apart."""
     for one, other in combinations(report["per_source"].items(), 2):
         for path in (("accuracy",), ("tumor", "sensitivity"), ("tumor", "specificity")):
             (low, below), (high, above) = sorted(
@@ -205,9 +183,6 @@ def _decisions(report: Report) -> Iterator[str]:
             f"Accepted answers are right in {figure_text(accepted)}, all answers in "
             f"{figure_text(accuracy)}: the limits for accepting do not sort out errors here."
         )
-
-
-def _coverage(report: Report) -> Iterator[str]:
     promised, found = report["conformal"].get("promised"), report["conformal"]["coverage"]
     if promised is not None and found["ci_high"] is not None and found["ci_high"] < promised:
         yield (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slicewise.evaluation.sections.headlines import ACCURACY, CALIBRATION, TUMOR
-from slicewise.evaluation.sections.mistakes import CONFIDENT, confident_errors
+from slicewise.evaluation.summary import CONFIDENT, confident_errors
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
@@ -16,7 +16,6 @@ from slicewise.text import cell_text, class_text, number_text, percent_text
 Report = Mapping[str, Any]
 Drawn = Callable[..., list[Path]]
 """Those of the named pictures that were drawn."""
-
 MOST_ERRORS = 10
 _CLASS_METRICS = ("precision", "sensitivity", "specificity", "f1", "auroc", "auprc")
 _TITLES = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}
@@ -27,44 +26,19 @@ def answer_sections(table: PredictionTable, report: Report, folder: Path | None)
     """All sections that need nothing but the answers, in the order of the report.
 
     Args:
-        report: Its metrics, as in `metrics.json`.
         folder: Where the pictures are; None where none were drawn.
     """
 
     def drawn(*names: str) -> list[Path]:
         return [folder / name for name in names if (folder / name).is_file()] if folder else []
 
-    sections = [
-        _classes(report, drawn),
-        _tumor(report, drawn),
-        _sources(report),
-        _confusion(report, drawn),
-        _curves(drawn),
-        _calibration(report, drawn),
-        _decisions(report, drawn),
-        _reasons(report),
-        _sets(report),
-        _confidence(report, drawn),
-        _mistakes(report),
-        _worst(table),
-    ]
-    return [section for section in sections if section is not None]
+    errors = _error_sections(table, report, drawn)
+    return [*_class_sections(report, drawn), *_decision_sections(report, drawn), *errors]
 
 
-def _cells(entry: Mapping[str, Any], *names: str) -> Iterator[str]:
-    """Counts, numbers, and estimates with their interval; a dash where there is none."""
-    for value in map(entry.__getitem__, names):
-        if isinstance(value, Mapping):
-            yield cell_text(value)
-        elif isinstance(value, float):
-            yield number_text(value)
-        else:
-            yield "-" if value is None else str(value)
-
-
-def _classes(report: Report, drawn: Drawn) -> Section:
+def _class_sections(report: Report, drawn: Drawn) -> Iterator[Section]:
     averaged = ", ".join(class_text(name) for name in report["macro_over"])
-    return Section.of(
+    yield Section.of(
         "Each class",
         "Each class against all the others. Precision is the share of right ones among the slices "
         "answered with the class, sensitivity the share of its slices that were answered with it, "
@@ -76,12 +50,58 @@ def _classes(report: Report, drawn: Drawn) -> Section:
         ],
         drawn("per_class_metrics.png"),
     )
+    if report["tumor"]["auroc"]["value"] is not None or report["tumor"]["ppv"]["value"] is not None:
+        rows = [(m.title.removeprefix("Tumor "), m.text(report), m.meaning) for m in TUMOR]
+        pictures = drawn("threshold_sweep.png")
+        yield Section.of("Tumor or no tumor", _tumor_text(report), _METRIC, rows, pictures)
+    yield Section.of(
+        "Each source",
+        "Where classes come from different sources, a model can learn to tell the sources apart "
+        "instead of the tumors. A source that holds one kind of slice only cannot show it.",
+        (
+            *("source", "slices", "groups", "classes", "accuracy", "balanced accuracy"),
+            *("tumor sensitivity", "tumor specificity"),
+        ),
+        [
+            (
+                name,
+                *_cells(entry, "n", "groups"),
+                ", ".join(f"{class_text(k)} {n}" for k, n in entry["slices"].items() if n),
+                *_cells(entry, "accuracy", "balanced_accuracy"),
+                *_cells(entry["tumor"], "sensitivity", "specificity"),
+            )
+            for name, entry in report["per_source"].items()
+        ],
+    )
+    if pictures := drawn("confusion_matrix.png", "confusion_matrix_binary.png"):
+        yield Section.of(
+            "What was answered for what",
+            "Rows are true classes, columns answers; percentages are of the row. Of all "
+            f"{report['n']} slices, {ACCURACY.text(report)} are on the diagonal. The second matrix "
+            "joins all tumors and uses the threshold.",
+            pictures=pictures,
+        )
+    if pictures := drawn("roc.png", "pr.png"):
+        yield Section.of(
+            "ROC and precision-recall",
+            "Left: the share of a class that is found against the share of other slices taken for "
+            "it, at every limit on its probability. Right: precision against the share found; a "
+            "guess would have the prevalence named in the legend as its precision.",
+            pictures=pictures,
+        )
+    yield Section.of(
+        "Whether probabilities mean what they say",
+        "Of answers given with a confidence of 80 %, 80 % should be right. Points below the "
+        "diagonal are answers more confident than right. Each point holds about as many slices as "
+        "the next.",
+        _METRIC,
+        [(metric.title, metric.text(report), metric.meaning) for metric in CALIBRATION],
+        drawn("reliability.png"),
+    )
 
 
-def _tumor(report: Report, drawn: Drawn) -> Section | None:
+def _tumor_text(report: Report) -> str:
     threshold, best = report["tumor"]["threshold"], report["threshold_sweep"]
-    if report["tumor"]["auroc"]["value"] is None and report["tumor"]["ppv"]["value"] is None:
-        return None
     limit = threshold["reason"]
     if threshold["value"] is not None:
         limit = f"{number_text(threshold['value'])} ({limit})"
@@ -97,68 +117,12 @@ def _tumor(report: Report, drawn: Drawn) -> Section | None:
             "shown to compare with: a threshold chosen on the slices it is measured on looks "
             "better than it is. Choose one on validation slices."
         )
-    rows = [(m.title.removeprefix("Tumor "), m.text(report), m.meaning) for m in TUMOR]
-    return Section.of("Tumor or no tumor", text, _METRIC, rows, drawn("threshold_sweep.png"))
+    return text
 
 
-def _sources(report: Report) -> Section:
-    return Section.of(
-        "Each source",
-        "Where classes come from different sources, a model can learn to tell the sources apart "
-        "instead of the tumors. A source that holds one kind of slice only cannot show it.",
-        (
-            "source", "slices", "groups", "classes", "accuracy", "balanced accuracy",
-            "tumor sensitivity", "tumor specificity",
-        ),
-        [
-            (
-                name,
-                *_cells(entry, "n", "groups"),
-                ", ".join(f"{class_text(k)} {n}" for k, n in entry["slices"].items() if n),
-                *_cells(entry, "accuracy", "balanced_accuracy"),
-                *_cells(entry["tumor"], "sensitivity", "specificity"),
-            )
-            for name, entry in report["per_source"].items()
-        ],
-    )  # fmt: skip
-
-
-def _confusion(report: Report, drawn: Drawn) -> Section | None:
-    pictures = drawn("confusion_matrix.png", "confusion_matrix_binary.png")
-    text = (
-        f"Rows are true classes, columns answers; percentages are of the row. Of all {report['n']} "
-        f"slices, {ACCURACY.text(report)} are on the diagonal. The second matrix joins all tumors "
-        "and uses the threshold."
-    )
-    title = "What was answered for what"
-    return Section.of(title, text, pictures=pictures) if pictures else None
-
-
-def _curves(drawn: Drawn) -> Section | None:
-    pictures = drawn("roc.png", "pr.png")
-    text = (
-        "Left: the share of a class that is found against the share of other slices taken for it, "
-        "at every limit on its probability. Right: precision against the share found; a guess "
-        "would have the prevalence named in the legend as its precision."
-    )
-    return Section.of("ROC and precision-recall", text, pictures=pictures) if pictures else None
-
-
-def _calibration(report: Report, drawn: Drawn) -> Section:
-    return Section.of(
-        "Whether probabilities mean what they say",
-        "Of answers given with a confidence of 80 %, 80 % should be right. Points below the "
-        "diagonal are answers more confident than right. Each point holds about as many slices as "
-        "the next.",
-        _METRIC,
-        [(metric.title, metric.text(report), metric.meaning) for metric in CALIBRATION],
-        drawn("reliability.png"),
-    )
-
-
-def _decisions(report: Report, drawn: Drawn) -> Section:
-    decisions, pictures = report["decisions"], drawn("risk_coverage.png")
-    counts = decisions["counts"]
+def _decision_sections(report: Report, drawn: Drawn) -> Iterator[Section]:
+    decisions, sets = report["decisions"], report["conformal"]
+    counts, pictures = decisions["counts"], drawn("risk_coverage.png")
     text = (
         "The curve keeps the surest answers first and shows how many of those kept are wrong. By "
         f"{decisions['scored_by']} the area under it is "
@@ -166,56 +130,46 @@ def _decisions(report: Report, drawn: Drawn) -> Section:
         "were random."
     )
     if counts is None:
-        return Section.of("Withholding answers", text, pictures=pictures)
-    return Section.of(
-        "Accept, review, reject",
-        "An answer is accepted by itself, sent to a person, or not given at all. Slices to review "
-        f"or reject count in every other metric of this report. {text}",
-        ("decision", "slices", "share", "accuracy within"),
-        [
-            (str(one), str(counts[one]), *_cells(decisions[one], "share", "accuracy"))
-            for one in Verdict
-        ],
-        pictures,
-    )
+        yield Section.of("Withholding answers", text, pictures=pictures)
+    else:
+        yield Section.of(
+            "Accept, review, reject",
+            "An answer is accepted by itself, sent to a person, or not given at all. Slices to "
+            f"review or reject count in every other metric of this report. {text}",
+            ("decision", "slices", "share", "accuracy within"),
+            [
+                (str(one), str(counts[one]), *_cells(decisions[one], "share", "accuracy"))
+                for one in Verdict
+            ],
+            pictures,
+        )
+    if reasons := decisions["reasons"]:
+        yield Section.of(
+            "Why answers were not simply accepted",
+            "A slice may have several reasons; some are remarks that decide nothing.",
+            ("reason", "slices", "meaning"),
+            [(reason, str(n), REASON_TEXTS[Reason(reason)]) for reason, n in reasons.items()],
+        )
+    if sets["coverage"]["value"] is not None:
+        aim = ""
+        if sets["promised"] is not None:
+            aim = f" They aim at {percent_text(sets['promised'])} or more."
+        yield Section.of(
+            "Prediction sets",
+            "The set holds every class that stays possible. Coverage is how often the true class "
+            f"is among them.{aim} {cell_text(sets['single'])} of the sets hold one class only. The "
+            "promise holds for slices like those the sets were fitted on.",
+            ("true class", "coverage", "mean size"),
+            [
+                (class_text(name), *_cells(entry, "coverage", "set_size"))
+                for name, entry in {"all": sets, **sets["per_class"]}.items()
+            ],
+        )
 
 
-def _reasons(report: Report) -> Section | None:
-    counts = report["decisions"]["reasons"]
-    if not counts:
-        return None
-    return Section.of(
-        "Why answers were not simply accepted",
-        "A slice may have several reasons; some are remarks that decide nothing.",
-        ("reason", "slices", "meaning"),
-        [(reason, str(n), REASON_TEXTS[Reason(reason)]) for reason, n in counts.items()],
-    )
-
-
-def _sets(report: Report) -> Section | None:
-    sets = report["conformal"]
-    if sets["coverage"]["value"] is None:
-        return None
-    aim = (
-        ""
-        if sets["promised"] is None
-        else f" They aim at {percent_text(sets['promised'])} or more."
-    )
-    return Section.of(
-        "Prediction sets",
-        "The set holds every class that stays possible. Coverage is how often the true class is "
-        f"among them.{aim} {cell_text(sets['single'])} of the sets hold one class only. The "
-        "promise holds for slices like those the sets were fitted on.",
-        ("true class", "coverage", "mean size"),
-        [
-            (class_text(name), *_cells(entry, "coverage", "set_size"))
-            for name, entry in {"all": sets, **sets["per_class"]}.items()
-        ],
-    )
-
-
-def _confidence(report: Report, drawn: Drawn) -> Section:
-    return Section.of(
+def _error_sections(table: PredictionTable, report: Report, drawn: Drawn) -> Iterator[Section]:
+    """Errors; paths of slices stand in the last section and in `predictions.csv` only."""
+    yield Section.of(
         "How sure right and wrong answers are",
         "Wrong answers should be less confident than right ones.",
         ("answers", "slices", "10th percentile", "median", "90th percentile", f"from {CONFIDENT}"),
@@ -225,16 +179,13 @@ def _confidence(report: Report, drawn: Drawn) -> Section:
         ],
         drawn("confidence.png"),
     )
-
-
-def _mistakes(report: Report) -> Section:
     pairs = report["patterns"]["mistakes"]
-    return Section.of(
+    yield Section.of(
         "Which mistakes are made",
         "The most frequent first." if pairs else "No slice was answered wrong.",
         (
-            "mistake", "slices", "groups", "of the true class", "median confidence",
-            f"from {CONFIDENT}", "sources",
+            *("mistake", "slices", "groups", "of the true class", "median confidence"),
+            *(f"from {CONFIDENT}", "sources"),
         ),
         [
             (
@@ -246,28 +197,34 @@ def _mistakes(report: Report) -> Section:
             )
             for pair in pairs
         ],
-    )  # fmt: skip
-
-
-def _worst(table: PredictionTable) -> Section | None:
-    """The most confident wrong answers; paths stand here and in `predictions.csv` only."""
-    rows = confident_errors(table, MOST_ERRORS)
-    if not rows.size:
-        return None
-    confidence, predicted = table.confidence, table.predicted
-    return Section.of(
-        "The most confident wrong answers",
-        "Worth a look one by one. All answers are in predictions.csv.",
-        ("slice", "source", "true", "answered", "confidence", "decision"),
-        [
-            (
-                str(table.paths[i]),
-                str(table.sources[i]),
-                class_text(str(table.labels[i])),
-                class_text(table.classes[predicted[i]]),
-                number_text(float(confidence[i])),
-                "-" if table.verdicts is None else str(table.verdicts[i]),
-            )
-            for i in rows
-        ],
     )
+    confidence, predicted = table.confidence, table.predicted
+    worst = [
+        (
+            str(table.paths[i]),
+            str(table.sources[i]),
+            class_text(str(table.labels[i])),
+            class_text(table.classes[predicted[i]]),
+            number_text(float(confidence[i])),
+            "-" if table.verdicts is None else str(table.verdicts[i]),
+        )
+        for i in confident_errors(table, MOST_ERRORS)
+    ]
+    if worst:
+        yield Section.of(
+            "The most confident wrong answers",
+            "Worth a look one by one. All answers are in predictions.csv.",
+            ("slice", "source", "true", "answered", "confidence", "decision"),
+            worst,
+        )
+
+
+def _cells(entry: Mapping[str, Any], *names: str) -> Iterator[str]:
+    """Counts, numbers, and estimates with their interval; a dash where there is none."""
+    for value in map(entry.__getitem__, names):
+        if isinstance(value, Mapping):
+            yield cell_text(value)
+        elif isinstance(value, float):
+            yield number_text(value)
+        else:
+            yield "-" if value is None else str(value)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from slicewise.arrays import Floats, Strings
+from slicewise.arrays import Strings
 from slicewise.data.build.splits import deal
 from slicewise.errors import EvaluationError, MissingExtraError
 from slicewise.evaluation.sections.headlines import OVERALL, TUMOR_FIRST, at
 from slicewise.evaluation.sections.plots import draw_reliability
-from slicewise.evaluation.summary import difference, nested, tree_of, undefined
+from slicewise.evaluation.summary import difference, nested, quantity_of, tree_of, undefined
 from slicewise.fitting.calibration import fit_bias_corrected, fit_temperature
 from slicewise.predictions.table import PredictionTable
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import drawing
 from slicewise.stats import metrics
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
+from slicewise.stats.intervals import mean_of
 from slicewise.text import cell_text, change_text
 
 HEADLINES = tuple(headline.path for headline in (*OVERALL, *TUMOR_FIRST))
@@ -50,21 +51,16 @@ def metrics_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, standard deviation and t interval of each headline metric over the folds.
-
-    A metric that a fold does not have (such as a specificity without tumor-free slices) is taken
-    over the others; `folds` says how many there are.
+    """Mean, standard deviation and t interval of each headline metric over the folds that have it.
 
     Raises:
         MissingExtraError: If SciPy is not installed.
     """
-    values = {
-        key: [at(report, key).get("value") for report in reports.values()] for key in HEADLINES
-    }
-    spread = {
-        key: _spread([float(v) for v in found if v is not None], LARGEST.get(key, 1.0))
-        for key, found in values.items()
-    }
+    spread = {}
+    for key in HEADLINES:
+        values = [at(report, key).get("value") for report in reports.values()]
+        known = [float(value) for value in values if value is not None]
+        spread[key] = _spread(known, LARGEST.get(key, 1.0))
     return {"description": DESCRIPTION, **tree_of(spread)}
 
 
@@ -130,13 +126,12 @@ CALIBRATIONS = (
 _SMALLEST = np.finfo(np.float64).tiny
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compared:
+class Compared(NamedTuple):
     """The same answers under each calibration, each row by what was fitted without its group.
 
     Args:
         tables: By method that could be fitted.
-        failed: By method that could not: why.
+        failed: Why, by method that could not.
         folds: Into how many parts the groups were dealt.
     """
 
@@ -146,23 +141,22 @@ class Compared:
 
     def as_json(self, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
         """ECE, Brier score and NLL of each, and what each gains over the one before it."""
-        quantities: dict[Key, Quantity] = {}
-        for method in METHODS:
-            for name, quantity in self._quantities(method).items():
-                quantities["methods", method, name] = quantity
+        quantities: dict[Key, Quantity] = {
+            ("methods", method, name): quantity
+            for method in METHODS
+            for name, quantity in self._quantities(method).items()
+        }
         for before, after in pairwise(METHODS):
             for name in LOSSES:
                 pair = quantities["methods", before, name], quantities["methods", after, name]
                 quantities["change", f"{after}_minus_{before}", name] = difference(*pair)
         table = self.tables[UNCALIBRATED]
         found = group_intervals(quantities, table.groups, table.labels, bootstrap or Bootstrap())
-        return {"description": self._description(), "parts": self.folds, **nested(found)}
-
-    def _description(self) -> str:
+        description = CALIBRATIONS.format(others=self.folds - 1, folds=self.folds)
         if len(self.failed) == len(METHODS) - 1:
             reasons = "; ".join(sorted(set(self.failed.values())))
-            return f"No calibration could be fitted: {reasons}."
-        return CALIBRATIONS.format(others=self.folds - 1, folds=self.folds)
+            description = f"No calibration could be fitted: {reasons}."
+        return {"description": description, "parts": self.folds, **nested(found)}
 
     def _quantities(self, method: str) -> dict[str, Quantity]:
         if method in self.failed:
@@ -171,17 +165,16 @@ class Compared:
         probabilities, targets = table.probabilities(), table.targets
         losses = -np.log(np.maximum(probabilities[np.arange(table.n), targets], _SMALLEST))
         return {
-            "ece": lambda i: metrics.ece(probabilities[i], targets[i]),
-            "brier": lambda i: metrics.brier(probabilities[i], targets[i]),
-            "nll": lambda i: float(losses[i].mean()),
+            "ece": quantity_of(metrics.ece, probabilities, targets),
+            "brier": quantity_of(metrics.brier, probabilities, targets),
+            "nll": mean_of(losses),
         }
 
 
 def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
-    """Calibrate a table in each way, every group by what was fitted on other groups.
+    """Calibrate held-out answers in each way, every group by what was fitted on other groups.
 
     Args:
-        table: Answers for slices that no weight behind them was trained on.
         folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
     """
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
@@ -215,14 +208,10 @@ def calibration_section(comparison: Mapping[str, Any], picture: Path | None) -> 
         for part, show in (("methods", cell_text), ("change", partial(change_text, digits=4)))
         for name, metrics in comparison[part].items()
     ]
-    return Section.of(
-        "Which calibration helps",
-        f"{comparison['description']} Smaller is better in every column; a change below 0 is a "
-        "gain.",
-        ("calibration", "ECE", "Brier score", "negative log likelihood"),
-        rows,
-        [picture] if picture else [],
-    )
+    note = "Smaller is better in every column; a change below 0 is a gain."
+    columns = ("calibration", "ECE", "Brier score", "negative log likelihood")
+    text, pictures = f"{comparison['description']} {note}", [picture] if picture else []
+    return Section.of("Which calibration helps", text, columns, rows, pictures)
 
 
 def _parts(table: PredictionTable, count: int, seed: int) -> Strings:
@@ -238,11 +227,9 @@ def _cross_fitted(table: PredictionTable, parts: Strings, method: str) -> Predic
     temperatures, biases = np.empty(table.n), np.zeros(table.logits.shape)
     for part in np.unique(parts):
         mine = parts == part
-        temperatures[mine], biases[mine] = _fitted(table.take(~mine), method)
+        rest = table.take(~mine)
+        if method == TEMPERATURE:
+            temperatures[mine] = fit_temperature(rest.logits, rest.targets)
+        else:
+            temperatures[mine], biases[mine] = fit_bias_corrected(rest.logits, rest.targets)
     return replace(table, temperatures=temperatures, biases=biases)
-
-
-def _fitted(table: PredictionTable, method: str) -> tuple[float, Floats]:
-    if method == TEMPERATURE:
-        return fit_temperature(table.logits, table.targets), np.zeros(len(table.classes))
-    return fit_bias_corrected(table.logits, table.targets)

@@ -115,7 +115,7 @@ def _summary(report: Report) -> Iterator[blocks.Block]:
         STANDINGS[report.standing],
         f"{counted(states['alert'], 'alert')}, {states['watch']} to be watched",
     )
-    yield blocks.Tally(
+    yield blocks.Counts(
         ((first, "uploads in the first window"), (recent, "uploads in the recent window"))
     )
     if not report.changes:

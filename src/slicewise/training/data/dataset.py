@@ -27,8 +27,8 @@ from slicewise.data.duplicates.fingerprint import FORMAT, SIDE, Fingerprints, fi
 from slicewise.data.manifest import MASK_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, SliceWiseError, TrainingError
-from slicewise.evaluation.content import require_unchanged
 from slicewise.evaluation.explanations.regions import Boxes, read_boxes, tumor_region
+from slicewise.evaluation.slices import require_unchanged
 from slicewise.files import whole
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.preprocess import PIPELINE_VERSION, Placement, PreprocessSpec, preprocess

@@ -17,9 +17,9 @@ from builders_evaluation import input_of
 from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.robustness import tests as module
-from slicewise.evaluation.robustness.catalogue import CORRUPTIONS, corrupted
-from slicewise.evaluation.robustness.tests import robustness
+from slicewise.evaluation.robustness import report as module
+from slicewise.evaluation.robustness.corruptions import CORRUPTIONS, corrupted
+from slicewise.evaluation.robustness.report import robustness
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import Prediction, Reason, Verdict
