@@ -15,7 +15,7 @@ from slicewise.cli.options import BundlePath, Threads, show
 if TYPE_CHECKING:
     from slicewise.imaging.entry import Entry
     from slicewise.inference.bundle import Bundle
-    from slicewise.output.sink import Item, Sink
+    from slicewise.output.sinks import Item, Sink
     from slicewise.progress import Steps
 
 Colormap = Literal["ember", "lagoon", "grey"]
@@ -91,7 +91,7 @@ def predict(
     from slicewise.files import require_file, require_folder
     from slicewise.inference.classifier import Classifier
     from slicewise.inference.predict import answer_inputs
-    from slicewise.output.tally import Tally
+    from slicewise.output.sinks import AnswerCounts
     from slicewise.progress import steps
 
     started = time.monotonic()
@@ -109,23 +109,27 @@ def predict(
         from slicewise.output.png import with_pictures
 
         items = with_pictures(items, explain)
-    tally, form = Tally(), "json" if json_ else "jsonl" if jsonl else "text"
+    counts, form = AnswerCounts(), "json" if json_ else "jsonl" if jsonl else "text"
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
         files = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
-        sinks = [_printing(form, progress), tally, *files]  # what is printed never waits for a file
+        sinks = [
+            _printing(form, progress),
+            counts,
+            *files,
+        ]  # what is printed never waits for a file
         total = _total(paths)
         progress("answering", 0, total)
         for item in items:
             for sink in sinks:
                 sink.write(item)
-            progress("answering", tally.files, max(total, tally.files))
+            progress("answering", counts.files, max(total, counts.files))
     for sink in sinks:
         sink.close()
     if report is not None:
         show(f"report: {report}", err=True)
-    if tally.slices + tally.errors > 1:
-        show(tally.text(time.monotonic() - started), err=True)
-    raise typer.Exit(1 if tally.errors else 0)
+    if counts.slices + counts.errors > 1:
+        show(counts.text(time.monotonic() - started), err=True)
+    raise typer.Exit(1 if counts.errors else 0)
 
 
 def _stdin() -> Entry:
@@ -146,8 +150,7 @@ def _total(paths: Sequence[str]) -> int:
 
 
 def _printing(form: str, progress: Steps) -> Sink:
-    from slicewise.output.json import JsonLinesSink, JsonSink
-    from slicewise.output.text import TextSink
+    from slicewise.output.sinks import JsonLinesSink, JsonSink, TextSink
 
     if form == "text":
         return TextSink(sys.stdout, progress.say)
@@ -166,7 +169,7 @@ def _file_sinks(
     """What writes files; the pictures are drawn before an answer that names them is printed."""
     sinks: list[Sink] = []
     if csv is not None:
-        from slicewise.output.csv import CsvSink
+        from slicewise.output.sinks import CsvSink
 
         sinks.append(CsvSink(csv, bundle.classes))
     if explain is None and report is None:

@@ -13,11 +13,10 @@ from slicewise.explain.overlay import OverlayStyle, draw_answer
 from slicewise.files import whole
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
-from slicewise.inference.classifier import Answer
-from slicewise.output.sink import Item
+from slicewise.output.sinks import Item, Sink
 
 
-class PngSink:
+class PngSink(Sink):
     """Draws each slice to the file that its prediction names, as `with_pictures` puts it there."""
 
     def __init__(self, bundle: Bundle, style: OverlayStyle, target: str | None = None) -> None:
@@ -34,7 +33,6 @@ class PngSink:
         self._style, self._target = style, target
 
     def write(self, item: Item) -> None:
-        """Draw the slices of one series; there is none of an error."""
         if isinstance(item, Failure):
             return
         for slice_, answer in zip(item.series.slices, item.answers, strict=True):
@@ -44,9 +42,6 @@ class PngSink:
                 with whole(path) as draft:
                     draw_answer(slice_, answer, self._style, self._target).save(draft)
 
-    def close(self) -> None:
-        """Everything is drawn."""
-
 
 def with_pictures(items: Iterable[Item], folder: Path) -> Iterator[Item]:
     """The same answers, each with the name of its picture as `heatmap`: `0001_<source>.png` on."""
@@ -54,15 +49,13 @@ def with_pictures(items: Iterable[Item], folder: Path) -> Iterator[Item]:
     for item in items:
         if isinstance(item, Failure):
             yield item
-        else:
-            answers = [_named(answer, folder, next(numbers)) for answer in item.answers]
-            yield replace(item, answers=answers)
-
-
-def _named(answer: Answer, folder: Path, number: int) -> Answer:
-    prediction = answer.prediction
-    path = folder / f"{number:04d}_{_safe(prediction.source)}.png"
-    return replace(answer, prediction=replace(prediction, heatmap=str(path)))
+            continue
+        answers = []
+        for answer in item.answers:
+            path = folder / f"{next(numbers):04d}_{_safe(answer.prediction.source)}.png"
+            named = replace(answer.prediction, heatmap=str(path))
+            answers.append(replace(answer, prediction=named))
+        yield replace(item, answers=answers)
 
 
 def _safe(source: str) -> str:
