@@ -26,6 +26,7 @@ from slicewise.output.sinks import (
     JsonLinesSink,
     JsonSink,
     TextSink,
+    file_of,
 )
 
 SHARES = (0.7, 0.1, 0.15, 0.05)
@@ -71,6 +72,24 @@ def test_a_file_is_done_once(sources, files):
     for source in sources:
         counts.write(single(picture(source), SHARES))
     assert counts.files == files
+
+
+@pytest.mark.parametrize("end", ["", "#12"])
+@pytest.mark.parametrize("name", ["a!b.png", "c#3", "d#4!e.zip"])
+def test_a_file_may_be_named_as_if_it_had_members(tmp_path, name, end):
+    (tmp_path / name).touch()
+    assert file_of(f"{tmp_path / name}{end}") == str(tmp_path / name)
+    assert file_of(f"{tmp_path / name}!head/IM0007{end}") == str(tmp_path / name)
+
+
+def test_the_file_of_a_source_needs_not_be_there():
+    for source, file in {
+        "a.zip!b/c.dcm#1": "a.zip",
+        "-": "-",
+        "-!b": "-",
+        "v.nii#2": "v.nii",
+    }.items():
+        assert file_of(source) == file
 
 
 def text_of(*items: Item) -> tuple[str, list[str]]:

@@ -13,7 +13,7 @@ from slicewise.explain.overlay import OverlayStyle, draw_answer
 from slicewise.files import whole
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
-from slicewise.output.sinks import Item, Sink
+from slicewise.output.sinks import Item, Sink, file_of
 
 
 class PngSink(Sink):
@@ -60,6 +60,6 @@ def with_pictures(items: Iterable[Item], folder: Path) -> Iterator[Item]:
 
 def _safe(source: str) -> str:
     """A file name from the last part of a source; nothing of its folders, nothing special."""
-    last = re.split(r"[/\\!]", source)[-1]
+    last = re.split(r"[/\\]", source.removeprefix(f"{file_of(source)}!"))[-1]
     stem = re.sub(r"\.(png|jpe?g|tiff?|bmp|webp|dcm)\b", "", last, flags=re.IGNORECASE)
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[-80:]

@@ -13,6 +13,8 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from slicewise.files import json_text, row_writer, whole
+from slicewise.imaging.discovery import entry_or_failure
+from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import (
     BundleReference,
@@ -53,12 +55,12 @@ class AnswerCounts(Sink):
     def write(self, item: Item) -> None:
         if isinstance(item, Failure):
             self.errors += 1
-            files = {_file(item.source)}
+            files = {file_of(item.source)}
         else:
             self.slices += len(item.answers)
             self.series += item.study is not None
             self._decisions.update(answer.prediction.decision for answer in item.answers)
-            files = {_file(slice_.source) for slice_ in item.series.slices}
+            files = {file_of(slice_.source) for slice_ in item.series.slices}
         self.files += len(files - {self._last_file})  # a zip gives one series after another
         self._last_file = next(iter(files), "") if len(files) == 1 else ""
 
@@ -72,9 +74,16 @@ class AnswerCounts(Sink):
         )
 
 
-def _file(source: str) -> str:
-    """The file of a source: without the member of a zip, without the index of a slice."""
-    return re.sub(r"#\d+$", "", source.partition("!")[0])
+def file_of(source: str) -> str:
+    """The file of a source, which may have a `!member`, an `#index` or both behind its name.
+
+    The name of a file may hold these signs as well; that of a member holds none.
+    """
+    without_index = re.sub(r"#\d+$", "", source)
+    for name in (source, without_index):
+        if isinstance(entry_or_failure(Path(name)), Entry):
+            return name
+    return without_index.rpartition("!")[0] or without_index
 
 
 class TextSink(Sink):
