@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -97,14 +98,18 @@ def predict(
     started = time.monotonic()
     classifier = Classifier.load(bundle, threads)
     classifier.threshold(threshold)  # refused here where the model has none
+    own = None if explain is None else Path(os.path.realpath(explain))
     if explain is not None:
         require_folder(explain)
+        paths = _without_pictures(paths, explain)
     if report is not None:
         require_file(report, ".html", ".htm")
     if csv is not None:
         require_file(csv, ".csv")
     inputs = [_stdin() if path == STDIN else path for path in paths]
-    items: Iterable[Item] = answer_inputs(inputs, classifier, threshold=threshold, tta=tta)
+    items: Iterable[Item] = answer_inputs(
+        inputs, classifier, threshold=threshold, tta=tta, leave_out=own
+    )
     if explain is not None:
         from slicewise.output.png import with_pictures
 
@@ -117,7 +122,7 @@ def predict(
             counts,
             *files,
         ]  # what is printed never waits for a file
-        total = _total(paths)
+        total = _total(paths, own)
         progress("answering", 0, total)
         for item in items:
             for sink in sinks:
@@ -132,6 +137,18 @@ def predict(
     raise typer.Exit(1 if counts.errors else 0)
 
 
+def _without_pictures(paths: Sequence[str], explain: Path) -> list[str]:
+    """The paths but for the folder that pictures go to; a line says where it is not searched."""
+    own = Path(os.path.realpath(explain))
+    places = [Path(os.path.realpath(path)) for path in paths]
+    kept = [path for path, place in zip(paths, places, strict=True) if place != own]
+    if not kept:
+        raise typer.BadParameter("--explain: expected another folder than the one that is read")
+    if own.is_dir() and any(own.is_relative_to(place) for place in places):
+        show(f"note: {explain} is not read, since pictures are written there", err=True)
+    return kept
+
+
 def _stdin() -> Entry:
     """The bytes of one file; one more than is allowed are enough to refuse it."""
     from slicewise.imaging.entry import bytes_entry
@@ -142,11 +159,11 @@ def _stdin() -> Entry:
     return bytes_entry(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1), STDIN)
 
 
-def _total(paths: Sequence[str]) -> int:
+def _total(paths: Sequence[str], own: Path | None) -> int:
     """How many files there are to read."""
     from slicewise.imaging.discovery import count_files
 
-    return sum(count_files(Path(path)) if Path(path).is_dir() else 1 for path in paths)
+    return sum(count_files(Path(path), own) if Path(path).is_dir() else 1 for path in paths)
 
 
 def _printing(form: str, progress: Steps) -> Sink:

@@ -94,13 +94,15 @@ def answer_inputs(
     threshold: float | None = None,
     tta: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    leave_out: Path | None = None,
 ) -> Iterator[SeriesAnswers | Failure]:
     """Answer for every input, one series after the other; a bad input is a `Failure` among them.
 
     Args:
         inputs: Files, folders and zips of any kind, or open entries, as `read_inputs` takes them.
+        leave_out: A folder that is not searched.
     """
-    return _answered(read_inputs(inputs, limits), classifier, threshold, tta)
+    return _answered(read_inputs(inputs, limits, leave_out), classifier, threshold, tta)
 
 
 def answer_series(
