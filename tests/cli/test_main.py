@@ -56,6 +56,14 @@ def test_every_command_has_help(command, option):
     assert result.stdout.isascii()
 
 
+def test_an_option_of_several_commands_reads_the_same_in_each():
+    told: dict[str, set[str]] = {}
+    for words, command in commands():
+        for option in command.params:
+            told.setdefault(option.name, set()).add(f"{option.help} {option.default}")
+    assert [len(told[name]) for name in ("threads", "bundle", "database")] == [1, 1, 1]
+
+
 def commands() -> Iterator[tuple[list[str], Any]]:
     """Every command with its words."""
     for name, one in typer.main.get_command(app).commands.items():

@@ -90,7 +90,7 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=1, help="The number of resamples for intervals.")
     ] = 1000,
-    threads: Threads = 1,
+    threads: Threads = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of text.")
     ] = False,
@@ -125,10 +125,10 @@ def evaluate(
     slices = Manifest.read(manifest)
     require_labels(names, slices)
     split = split or default_split(slices)
-    classifier = Classifier.load(bundle, threads)
+    classifier = Classifier.load(bundle, threads or 1)
     if robustness:
         require_places(places, choose(slices, split, classifier.bundle, names).rows)
-    rivals = [Classifier.load(path, threads) for path in compare or ()]
+    rivals = [Classifier.load(path, threads or 1) for path in compare or ()]
     with steps() as progress:
         report = evaluate(
             slices,

@@ -22,7 +22,10 @@ BundlePath = Annotated[
         help="The bundle to use, a folder or a .zip. The default is the model that is installed."
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="The number of threads of one forward pass.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="The number of threads of one forward pass. The default is 1."),
+]
 Database = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slicewise.cli.options import BundlePath, Threads, show
+from slicewise.cli.options import AsJson, BundlePath, Threads, show
 
 if TYPE_CHECKING:
     from slicewise.imaging.entry import Entry
@@ -41,7 +41,9 @@ def predict(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a table with one row a slice to this .csv file."),
+        typer.Option(
+            metavar="FILE", help="Write a table with one row a slice to this .csv file."
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -67,13 +69,11 @@ def predict(
             help="The tumor probability that flags a slice. The default is the model's.",
         ),
     ] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of text.")
-    ] = False,
+    json_: AsJson = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print one line of JSON for every answer.")
     ] = False,
-    threads: Threads = 1,
+    threads: Threads = None,
 ) -> None:
     """Predict the label of slices and series, with heat maps.
 
@@ -96,7 +96,7 @@ def predict(
     from slicewise.progress import steps
 
     started = time.monotonic()
-    classifier = Classifier.load(bundle, threads)
+    classifier = Classifier.load(bundle, threads or 1)
     classifier.threshold(threshold)  # refused here where the model has none
     own = None if explain is None else Path(os.path.realpath(explain))
     if explain is not None:
