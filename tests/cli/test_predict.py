@@ -138,6 +138,11 @@ def test_stdin_is_read_once(bundle):
     assert predict(bundle, "-", "-", stdin=b"").exit_code == 2
 
 
+def test_help_says_where_study_answers_are(bundle):
+    text = " ".join(predict(bundle, "--help").stdout.split())
+    assert "Write one row a slice, none a series, to this .csv file." in text
+
+
 def test_csv_has_a_row_a_slice_and_a_row_an_error(bundle, inputs):
     result = predict(bundle, inputs, "--json", "--csv", inputs / "out" / "table.csv")
     with (inputs / "out" / "table.csv").open(encoding="utf-8", newline="") as file:

@@ -42,7 +42,7 @@ def predict(
     csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write a table with one row a slice to this .csv file."
+            metavar="FILE", help="Write one row a slice, none a series, to this .csv file."
         ),
     ] = None,
     target: Annotated[
