@@ -356,7 +356,7 @@ def test_a_folder_is_no_report(bundle, inputs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words, "--report", str(tmp_path)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "expected a file to write to, got a folder" in capsys.readouterr().err
 
 
@@ -367,7 +367,7 @@ def test_a_report_never_replaces_a_picture(bundle, inputs, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words, "--report", str(picture)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "expected a file named .html or .htm" in capsys.readouterr().err
     assert picture.read_bytes() == before
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slicewise.inference.bundle import Bundle
     from slicewise.inference.classifier import Classifier
 
+Split = Literal["train", "val", "test", "all"]
 NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
 
 
@@ -30,10 +31,8 @@ def evaluate(
     ],
     bundle: BundlePath = None,
     split: Annotated[
-        str | None,
-        typer.Option(
-            help="The split: train, val, test or all. The default is test, or all without splits."
-        ),
+        Split | None,
+        typer.Option(help="The split to use. The default is test, or all without splits."),
     ] = None,
     allow_seen: Annotated[
         bool,
