@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, insert, inspect, select, text, update
 from slicewise.audit_log.chain import ChainKey, Place, Values
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.settings import AuditSettings, chain_key
-from slicewise.audit_log.tables import CHAINED, HEADS, REVISION
+from slicewise.audit_log.tables import CHAINED, HEADS, METADATA, REVISION
 from slicewise.errors import AuditError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -149,7 +149,11 @@ def _is_begun(connection: Connection) -> bool:
 
 
 def _migrate(connection: Connection, name: str) -> None:
-    """Create or migrate the tables, once, however many processes start together."""
+    """Create or migrate the tables, once, however many processes start together.
+
+    New tables are made as they are now (alembic.sqlalchemy.org/en/latest/cookbook.html, "Building
+    an Up to Date Database from Scratch").
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -164,4 +168,8 @@ def _migrate(connection: Connection, name: str) -> None:
             f"{name}: expected tables of revision {REVISION} or before; got {found}, "
             "which a newer SliceWise wrote"
         )
-    command.upgrade(config, "head")
+    if found is None:
+        METADATA.create_all(connection)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")

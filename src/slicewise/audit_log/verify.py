@@ -101,7 +101,7 @@ def _parsed(path: Path, lines: list[str]) -> Iterator[Head]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFinding:
     """One thing that is not as it was written."""
 
     fault: Fault
@@ -118,13 +118,13 @@ class ChainState:
     pruned_through: int = 0  # number of the last row that retention removed
     last: int = 0  # number of the last row; of the last removed one where none is left
     faults: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ChainFinding] = field(default_factory=list)
 
     def note(self, fault: Fault, seq: int | None, text: str) -> None:
         """Count a finding; keep it while there are few."""
         self.faults += 1
         if len(self.findings) < SHOWN:
-            self.findings.append(Finding(fault, seq, text))
+            self.findings.append(ChainFinding(fault, seq, text))
 
     def lines(self) -> Iterator[str]:
         """What was found, for a terminal."""
