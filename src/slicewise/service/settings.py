@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from slicewise.audit_log.settings import AuditSettings
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.errors import ConfigError
 
 PREFIX = "SLICEWISE_"
