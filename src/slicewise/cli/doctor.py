@@ -17,23 +17,20 @@ from slicewise.cli.options import AsJson, show, show_json
 Status = Literal["ok", "warning", "error"]
 REINSTALL = "pip install --force-reinstall slicewise"
 GIGABYTE = 10**9
-LITTLE = 1.0
-"""In GB, of memory or disk: with less, long work may end early."""
+LITTLE = 1.0  # in GB, of memory or disk: with less, long work may end early
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationCheck:
     """What was found about one thing.
 
-    Args:
-        status: `warning`: a part works less well or not at all; `error`: SliceWise does not work.
-        mend: What to do about it; None where there is nothing to do.
+    A warning: a part works less well or not at all. An error: SliceWise does not work.
     """
 
     name: str
     status: Status
     message: str
-    mend: str | None = None
+    mend: str | None = None  # what to do about it
 
 
 def doctor(json_: AsJson = False) -> None:
@@ -84,7 +81,7 @@ def _extras() -> Iterator[InstallationCheck]:
     from importlib import metadata
 
     for extra in metadata.metadata("slicewise").get_all("Provides-Extra") or ():
-        missing = [name for name in _packages(extra) if not _is_installed(name)]
+        missing = [n for n in _packages(extra) if not any(metadata.distributions(name=n))]
         found = f"not installed (missing: {', '.join(missing)})" if missing else "installed"
         install = f"pip install 'slicewise[{extra}]'" if missing else None
         yield InstallationCheck(f"extra {extra}", "ok", found, install)
@@ -100,16 +97,6 @@ def _packages(extra: str) -> list[str]:
         if found and found[3] == extra:
             names += _packages(found[2]) if found[1] == "slicewise" else [found[1]]
     return names
-
-
-def _is_installed(name: str) -> bool:
-    from importlib import metadata
-
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _model() -> Iterator[InstallationCheck]:
@@ -233,15 +220,10 @@ def _terminal() -> Iterator[InstallationCheck]:
 
 
 CHECKS: dict[str, Callable[[], Iterator[InstallationCheck]]] = {
-    "versions": _versions,
-    "extras": _extras,
-    "model": _model,
-    "decoders": _decoders,
-    "cores": _cores,
-    "memory": _memory,
-    "device": _device,
-    "database": _database,
-    "places": _places,
-    "terminal": _terminal,
+    look.__name__.removeprefix("_"): look
+    for look in (
+        *(_versions, _extras, _model, _decoders, _cores),
+        *(_memory, _device, _database, _places, _terminal),
+    )
 }
 MEND = {"database": "correct or unset SLICEWISE_DATABASE_URL, or start its server"}

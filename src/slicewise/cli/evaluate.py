@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from slicewise.inference.classifier import Classifier
 
 Split = Literal["train", "val", "test", "all"]
-NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
 
 
 def evaluate(
@@ -123,10 +122,10 @@ def evaluate(
     )
     slices = Manifest.read(manifest)
     require_labels(names, slices)
-    split = split or default_split(slices)
+    part = split or default_split(slices)
     classifier = Classifier.load(bundle, threads or 1)
     if robustness:
-        require_places(places, choose(slices, split, classifier.bundle, names).rows)
+        require_places(places, choose(slices, part, classifier.bundle, names).rows)
     rivals = [Classifier.load(path, threads or 1) for path in compare or ()]
     with steps() as progress:
         report = evaluate(
@@ -134,7 +133,7 @@ def evaluate(
             classifier,
             out,
             command=shlex.join(["slicewise", *sys.argv[1:]]),
-            split=split,
+            split=part,
             allow_seen=allow_seen,
             bootstrap=Bootstrap(resamples=resamples),
             label_names=names,
@@ -164,7 +163,7 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
 def _shuffled(bundle: Bundle) -> Mapping[str, Classifier] | str:
     """The model with permuted weights, or why there is none."""
     if find_spec("onnx") is None:
-        return NOT_SHUFFLED
+        return "skipped: permuting the weights needs pip install 'slicewise[train]'"
     from slicewise.training.export.randomise import shuffled_classifiers
 
     return shuffled_classifiers(bundle)

@@ -41,8 +41,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.command()(doctor)
 
-INTERRUPTED = 130
-"""Exit code after Ctrl+C."""
+INTERRUPTED = 130  # exit code after Ctrl+C
 
 
 def main() -> None:

@@ -37,11 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 
 def require_extra(what: str, extra: str, module: str) -> None:
-    """Say in one line what to install, before any of it is imported.
-
-    Raises:
-        MissingExtraError: If the module is not installed.
-    """
+    """Raise a MissingExtraError, before any of it is imported, if a module is not installed."""
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(what, extra)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from slicewise.imaging.entry import Entry
     from slicewise.inference.bundle import Bundle
     from slicewise.output.sinks import Item, Sink
-    from slicewise.progress import Steps
 
 Colormap = Literal["ember", "lagoon", "grey"]
 STDIN = "-"
@@ -90,9 +89,10 @@ def predict(
     if explain is None and report is None and (colormap or alpha):
         raise typer.BadParameter("--colormap and --alpha need --explain DIR or --report FILE")
     from slicewise.files import require_file, require_folder
+    from slicewise.imaging.discovery import count_files
     from slicewise.inference.classifier import Classifier
     from slicewise.inference.predict import answer_inputs
-    from slicewise.output.sinks import AnswerCounts
+    from slicewise.output import sinks as output
     from slicewise.progress import steps
 
     started = time.monotonic()
@@ -114,15 +114,19 @@ def predict(
         from slicewise.output.png import with_pictures
 
         items = with_pictures(items, explain)
-    counts, form = AnswerCounts(), "json" if json_ else "jsonl" if jsonl else "text"
+    counts = output.AnswerCounts()
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
-        files = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
-        sinks = [
-            _printing(form, progress),
-            counts,
-            *files,
-        ]  # what is printed never waits for a file
-        total = _total(paths, own)
+        printing: Sink = output.TextSink(sys.stdout, progress.say)
+        if json_ or jsonl:
+            printing = (output.JsonSink if json_ else output.JsonLinesSink)(sys.stdout)
+        sinks = [printing, counts]  # what is printed never waits for a file
+        if csv is not None:
+            sinks.append(output.CsvSink(csv, classifier.bundle.classes))
+        if explain is not None or report is not None:
+            style = colormap or "ember", alpha or 0.6
+            sinks += _pictures(classifier.bundle, report, explain, target, style)
+        folders = [Path(path) for path in paths if Path(path).is_dir()]
+        total = len(paths) - len(folders) + sum(count_files(folder, own) for folder in folders)
         progress("answering", 0, total)
         for item in items:
             for sink in sinks:
@@ -159,47 +163,21 @@ def _stdin() -> Entry:
     return bytes_entry(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1), STDIN)
 
 
-def _total(paths: Sequence[str], own: Path | None) -> int:
-    """How many files there are to read."""
-    from slicewise.imaging.discovery import count_files
-
-    return sum(count_files(Path(path), own) if Path(path).is_dir() else 1 for path in paths)
-
-
-def _printing(form: str, progress: Steps) -> Sink:
-    from slicewise.output.sinks import JsonLinesSink, JsonSink, TextSink
-
-    if form == "text":
-        return TextSink(sys.stdout, progress.say)
-    return JsonSink(sys.stdout) if form == "json" else JsonLinesSink(sys.stdout)
-
-
-def _file_sinks(
+def _pictures(
     bundle: Bundle,
-    csv: Path | None,
     report: Path | None,
     explain: Path | None,
     target: str | None,
-    colormap: Colormap | None,
-    alpha: float | None,
-) -> list[Sink]:
-    """What writes files; the pictures are drawn before an answer that names them is printed."""
-    sinks: list[Sink] = []
-    if csv is not None:
-        from slicewise.output.sinks import CsvSink
-
-        sinks.append(CsvSink(csv, bundle.classes))
-    if explain is None and report is None:
-        return sinks
+    style: tuple[str, float],
+) -> Iterator[Sink]:
+    """What draws, imported only where it is asked for."""
     from slicewise.explain.overlay import OverlayStyle
 
-    style = OverlayStyle(colormap or "ember", alpha or 0.6)
     if explain is not None:
         from slicewise.output.png import PngSink
 
-        sinks.append(PngSink(bundle, style, target))
+        yield PngSink(bundle, OverlayStyle(*style), target)
     if report is not None:
         from slicewise.output.html import HtmlReport
 
-        sinks.append(HtmlReport(report, bundle, style))
-    return sinks
+        yield HtmlReport(report, bundle, OverlayStyle(*style))
