@@ -75,11 +75,7 @@ class HtmlReport(Sink):
     """
 
     def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle = DEFAULT_STYLE) -> None:
-        """Write to `path` once closed; its folder is made where it is missing.
-
-        Raises:
-            InputError: Nothing can be written there.
-        """
+        """Write to `path` once closed; an InputError says that nothing can be written there."""
         self._path, self._bundle, self._style = path, bundle, style
         self._counts: Counter[str] = Counter()
         self._templates = templates("slicewise.output")

@@ -20,14 +20,7 @@ class PngSink(Sink):
     """Draws each slice to the file that its prediction names, as `with_pictures` puts it there."""
 
     def __init__(self, bundle: Bundle, style: OverlayStyle, target: str | None = None) -> None:
-        """Draw in a style.
-
-        Args:
-            target: Class whose heat map is drawn; None for the answered one.
-
-        Raises:
-            ConfigError: The model has no class of that name.
-        """
+        """Draw the heat map of a class, which the model must have, or of the answered one."""
         if target is not None and target not in bundle.classes:
             raise ConfigError(f"--target {target!r}: expected one of {', '.join(bundle.classes)}")
         self._style, self._target = style, target

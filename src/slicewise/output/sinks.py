@@ -16,13 +16,7 @@ from slicewise.files import json_text, row_writer, whole
 from slicewise.imaging.discovery import entry_or_failure
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
-from slicewise.inference.decision import (
-    BundleReference,
-    Prediction,
-    StudyPrediction,
-    Verdict,
-    reasons_text,
-)
+from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, reasons_text
 from slicewise.inference.results import DISCLAIMER, Predictions, SeriesAnswers
 from slicewise.predictions.table import JOINT
 from slicewise.text import counted, percent_text, printable
@@ -110,7 +104,9 @@ class TextSink(Sink):
 def _paragraph(prediction: Prediction) -> str:
     lines = [printable(prediction.source)]
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    lines += [f"  {name:<12} {_bar(p)} {_percent(p):>7}" for name, p in ranked]
+    for name, share in ranked:
+        bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
+        lines.append(f"  {name:<12} {bar} {_percent(share):>7}")
     lines += _verdict(prediction, prediction.label, prediction.tumor_probability)
     if prediction.prediction_set is not None and len(prediction.prediction_set) > 1:
         lines.append("  cannot be ruled out: " + ", ".join(prediction.prediction_set))
@@ -162,11 +158,6 @@ def _percent(share: float) -> str:
     return percent_text(share).replace(" ", "")
 
 
-def _bar(share: float) -> str:
-    filled = round(share * _BAR)
-    return "#" * filled + "." * (_BAR - filled)
-
-
 class JsonSink(Sink):
     """`{"predictions": [], "studies": [], "errors": []}`, written at the end."""
 
@@ -211,18 +202,13 @@ class CsvSink(Sink):
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        """Write to `path` once closed.
-
-        Args:
-            path: The file; its folder is made where it is missing.
-            classes: Of the model, in order.
-        """
+        """Write to `path` once closed; its folder is made where it is missing."""
         self._path = path
         self._rows = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
         self._write = row_writer(self._rows)
         parts = {
             "probabilities": [f"p_{name}" for name in classes],
-            "bundle": [f"bundle_{field.name}" for field in fields(BundleReference)],
+            "bundle": ["bundle_name", "bundle_version", "bundle_sha256"],
         }
         names = [parts.get(field.name, [field.name]) for field in fields(Prediction)]
         self._columns = [*chain.from_iterable(names), "error"]
