@@ -23,7 +23,7 @@ EVERY_S = 30.0  # between two lines in a log
 Item = TypeVar("Item")
 
 
-class Tally:
+class ProgressCount:
     """Adds up what is done and tells it, where anyone listens."""
 
     def __init__(self, progress: Progress | None, what: str, total: int) -> None:

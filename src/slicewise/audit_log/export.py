@@ -14,7 +14,7 @@ from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.tables import Span, count_of, moment, rows_of
 from slicewise.errors import AuditError, ManifestError, MissingExtraError
 from slicewise.files import whole, write_csv
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 
 NUMBERS = frozenset({"probabilities", "summary"})  # columns of JSON text that hold numbers by name
 TEXTS = frozenset({"prediction_set", "reasons"})  # columns of JSON text that hold a list of texts
@@ -41,7 +41,7 @@ def export(
         raise ManifestError(f"{out}: expected a table named .csv or .parquet")
     columns = [column.name for column in table.c]
     columns += [name for name, stored in NEWER_NAMES.items() if stored in columns]
-    tally = Tally(progress, table.name, count_of(log.database, table, span))
+    tally = ProgressCount(progress, table.name, count_of(log.database, table, span))
 
     def rows() -> Iterator[dict[str, Any]]:
         for row in rows_of(log.database, table, span):

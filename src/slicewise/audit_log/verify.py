@@ -19,7 +19,7 @@ from slicewise.audit_log.chain import ChainKey, Place, same
 from slicewise.audit_log.log import AuditLog, head_fault
 from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS, moment, now, rows_in, stamp
 from slicewise.errors import AuditError
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 from slicewise.text import counted
 
 SHOWN = 50  # findings of one chain that are kept in words; all are counted
@@ -202,7 +202,7 @@ class _ChainCheck:
         end = None  # a head may say what could be no place
         if head is not None and isinstance(head["seq"], int) and isinstance(head["mac"], str):
             end = Place(head["seq"], head["mac"])
-        tally = Tally(progress, self._chain, 0 if end is None else end.seq - self._last.seq)
+        tally = ProgressCount(progress, self._chain, 0 if end is None else end.seq - self._last.seq)
         for row in rows_in(connection, CHAINED[self._chain]):
             self.state.rows += 1
             self._check_row(row, end)

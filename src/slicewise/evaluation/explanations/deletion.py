@@ -27,7 +27,7 @@ from slicewise.imaging.preprocess import Placement, preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import probabilities_of
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import drawing, grid, line_style
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
@@ -76,7 +76,7 @@ def deletion_report(
         slices: At least one.
         groups: (N,) leak-free unit of each.
     """
-    step = Tally(given.progress, "taking pixels away", len(slices))
+    step = ProgressCount(given.progress, "taking pixels away", len(slices))
     found = curves(slices, groups, given.classifier, SEED, step)
     estimates, count = areas(found, given.bootstrap), int(np.unique(groups).size)
     report = {

@@ -29,7 +29,7 @@ from slicewise.evaluation.summary import nested
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import display, overlay, stamped
 from slicewise.files import whole
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, whiskers
 from slicewise.text import class_text, figure_text, percent_text, signed_text
@@ -83,7 +83,7 @@ def localisation_report(
     Args:
         shown: Paths of the slices that the contact sheet shows, where their regions are known.
     """
-    step = Tally(given.progress, "localising", len(given.rows))
+    step = ProgressCount(given.progress, "localising", len(given.rows))
     scored: list[Scored] = []
     tiles: list[Image.Image] = []
     for one in localised(given.manifest, given.rows, given.classifier, boxes, step):

@@ -19,7 +19,7 @@ from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import require_plots
 
@@ -84,7 +84,7 @@ def _with_tumor(given: PartInput, limit: int) -> list[ManifestRow]:
 
 def _shown_tumors(given: PartInput, rows: Sequence[ManifestRow]) -> tuple[list[Slice], Strings]:
     """Slices on which the model sees a tumor, where a map has something to show; their groups."""
-    step, classifier = Tally(given.progress, "reading", len(rows)), given.classifier
+    step, classifier = ProgressCount(given.progress, "reading", len(rows)), given.classifier
     slices, groups = [], []
     for batch in batched(rows, BATCH):
         read = [read_slice(given.manifest.resolve(row)) for row in batch]

@@ -16,7 +16,7 @@ from slicewise.explain.overlay import caption_of, display, overlay, side_by_side
 from slicewise.files import whole
 from slicewise.imaging.read import read_slice
 from slicewise.predictions.table import PredictionTable
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.text import class_text, percent_text
 
@@ -40,7 +40,7 @@ def gallery(evaluated: Evaluated, most: int) -> list[Section]:
         for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
             old.unlink()
     wrong, right = confident_errors(table, most), correct_by_lot(table, most)
-    step = Tally(evaluated.progress, "drawing the gallery", wrong.size + right.size)
+    step = ProgressCount(evaluated.progress, "drawing the gallery", wrong.size + right.size)
     mistakes = int(np.sum(table.predicted != table.targets))
     kinds = (
         ("wrong", INCORRECT, wrong, mistakes, "the most confident first"),
