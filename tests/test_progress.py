@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from slicewise.progress import Tally, steps, track
+from slicewise.progress import ProgressCount, steps, track
 
 
 def test_a_tally_tells_the_sum_each_time() -> None:
     told: list[tuple[str, int, int]] = []
-    tally = Tally(lambda *step: told.append(step), "reading", 5)
+    tally = ProgressCount(lambda *step: told.append(step), "reading", 5)
     tally()
     tally(3)
     tally()
@@ -15,7 +15,7 @@ def test_a_tally_tells_the_sum_each_time() -> None:
 
 
 def test_a_tally_without_listener_is_silent() -> None:
-    Tally(None, "reading", 1)()
+    ProgressCount(None, "reading", 1)()
 
 
 def test_work_is_told_in_a_log_after_half_a_minute(monkeypatch, capsys) -> None:

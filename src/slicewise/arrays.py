@@ -12,21 +12,14 @@ from numpy.typing import NDArray
 
 from slicewise.errors import BundleError
 
-Array = NDArray[np.float32]
-"""Pixels, embeddings and what else is computed in single precision."""
-
-Bytes = NDArray[np.uint8]
-"""Pixels after preprocessing."""
-
+Array = NDArray[np.float32]  # pixels, embeddings and what else is computed in single precision
+Bytes = NDArray[np.uint8]  # pixels after preprocessing
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Strings = NDArray[np.str_]
-Names = NDArray[Any]
-"""Names or numbers of groups and classes."""
-
-MOST_BYTES = 256 * 2**20
-"""Of all arrays of an `.npz` together, as they lie in memory."""
+Names = NDArray[Any]  # names or numbers of groups and classes
+MOST_BYTES = 256 * 2**20  # of all arrays of an `.npz` together, as they lie in memory
 
 
 def read_arrays(content: bytes, kinds: Mapping[str, str]) -> dict[str, NDArray[Any]]:

@@ -10,22 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Every mistake of a configuration, each in one sentence.
-
-    Args:
-        error: What pydantic found.
-        model: The configuration it was checked against.
-    """
+    """Every mistake that pydantic found in a configuration, each in one sentence."""
     return [_problem(dict(item), model) for item in error.errors(include_url=False)]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that a wrong one resembles most.
-
-    Args:
-        name: What was given.
-        known: At least one.
-    """
+    """The known name that a wrong one resembles most; at least one is known."""
     return get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
 
 

@@ -28,10 +28,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A draft beside a file, with its suffix, that takes its place once all is written.
 
     What fails or is broken off leaves no draft, and an older file as it was. Mode and links of an
-    older file stay. A device or a pipe is written as it is.
-
-    Args:
-        path: The file; its folder must exist.
+    older file stay. A device or a pipe is written as it is. The folder must exist.
 
     Raises:
         OSError: It cannot be written; names `path`.
@@ -70,11 +67,7 @@ def require_folder(folder: Path) -> None:
 
 
 def require_file(path: Path, *suffixes: str) -> None:
-    """Check before long work that a file can be written.
-
-    Args:
-        path: The file; one that is there is replaced.
-        suffixes: What its name may end in, so that no file of another kind is replaced.
+    """Check before long work that a file can be written, and that none of another kind is replaced.
 
     Raises:
         ConfigError: Its name ends otherwise, it is a folder, or it or its folder cannot be written.
@@ -89,11 +82,7 @@ def require_file(path: Path, *suffixes: str) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole; text in UTF-8, what that cannot hold as escapes such as `\\udce9`.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a file whole, or raise an OSError; what UTF-8 cannot hold as escapes like `\\udce9`."""
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     with whole(path) as draft:
         draft.write_bytes(data)
@@ -123,11 +112,7 @@ def json_text(content: Any, *, indent: int | None = None, encoding: str = "utf-8
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write a table whole, in UTF-8, its header as the first row.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a table whole, in UTF-8, its header as the first row; an OSError if it cannot be."""
     with (
         whole(path) as draft,
         draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
@@ -138,11 +123,7 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def row_writer(file: TextIO) -> Callable[[Sequence[object]], object]:
-    """What writes rows of CSV, each a row again whatever its cells hold.
-
-    Args:
-        file: Opened with `newline=""`.
-    """
+    """What writes rows of CSV, each a row again, to a file opened with `newline=""`."""
     plain = csv.writer(file, lineterminator="\n")
     quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 

@@ -19,26 +19,22 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done and how much there is, 0 where that is not known."""
 
-EVERY_S = 30.0
-"""Between two lines in a log."""
-
+EVERY_S = 30.0  # between two lines in a log
 Item = TypeVar("Item")
 
 
-class Tally:
+class ProgressCount:
     """Adds up what is done and tells it, where anyone listens."""
 
     def __init__(self, progress: Progress | None, what: str, total: int) -> None:
-        self._progress = progress
-        self._what = what
-        self._total = total
-        self._done = 0
+        self._progress, self._what, self._total = progress, what, total
+        self.done = 0
 
     def __call__(self, count: int = 1) -> None:
         """So much more is done."""
-        self._done += count
+        self.done += count
         if self._progress is not None:
-            self._progress(self._what, self._done, self._total)
+            self._progress(self._what, self.done, self._total)
 
 
 class Steps:
@@ -97,11 +93,7 @@ class Bar(Steps):
 
 @contextmanager
 def steps(*, bar: bool = True) -> Iterator[Steps]:
-    """Show progress while the context is open.
-
-    Args:
-        bar: Whether a terminal shows a bar; not while answers scroll through the same terminal.
-    """
+    """Show progress; without a bar while answers scroll through the same terminal."""
     if not bar or sys.stderr is None or not sys.stderr.isatty():
         yield Steps()
         return

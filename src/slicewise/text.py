@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-FIRST_SHOWN, LAST_SHOWN = 0.0005, 0.9995
-"""A share beyond these is not 0 or 1, but three decimals would say so."""
-_ONE = 1 - 1e-14
-"""From here on a number differs from 1 by the rounding of sums alone."""
+FIRST_SHOWN, LAST_SHOWN = 0.0005, 0.9995  # beyond these three decimals would say 0 or 1
+_ONE = 1 - 1e-14  # from here on a number differs from 1 by the rounding of sums alone
 
 
 def number_text(value: float) -> str:
@@ -21,12 +19,7 @@ def number_text(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 slice`, `2,000 slices`.
-
-    Args:
-        number: How many.
-        noun: In the singular; its plural ends in s.
-    """
+    """A number with its noun, whose plural ends in s: `1 slice`, `2,000 slices`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from builders_records import KEY
 from postgres import postgres, postgres_url
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.log import AuditLog
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 
 __all__ = ["postgres", "postgres_url"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from postgres import on_both, postgres, postgres_url
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.keys import Key, KeyStore, Role
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.errors import AuditError, ConfigError
 
 __all__ = ["postgres", "postgres_url"]

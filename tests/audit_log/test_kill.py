@@ -10,8 +10,8 @@ from pathlib import Path
 
 from builders_records import record
 from postgres import on_both
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.log import AuditLog
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
 

@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from builders_records import KEY, record
 from postgres import on_both
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.log import MIGRATIONS, AuditLog, open_database, revision_of
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import METADATA, REVISION
 from slicewise.audit_log.verify import verify
@@ -80,7 +80,7 @@ def test_several_start_at_once(settings: AuditSettings):
 def test_several_processes_start_at_once_and_share_one_key(tmp_path: Path):
     code = (
         "import sys; from slicewise.audit_log.store import AuditStore; "
-        "from slicewise.audit_log.settings import AuditSettings; "
+        "from slicewise.audit_log.chain import AuditSettings; "
         "store = AuditStore.open(AuditSettings(sys.argv[1])); store.ping(); store.close()"
     )
     url = f"sqlite:///{tmp_path / 'audit.db'}"
@@ -147,7 +147,7 @@ def test_a_second_start_does_not_load_alembic(tmp_path: Path):
     AuditStore.open(AuditSettings(database_url=url)).close()
     code = (
         "import sys; from slicewise.audit_log.store import AuditStore; "
-        "from slicewise.audit_log.settings import AuditSettings; "
+        "from slicewise.audit_log.chain import AuditSettings; "
         "AuditStore.open(AuditSettings(database_url=sys.argv[1])).close(); "
         "print('alembic' in sys.modules, 'torch' in sys.modules)"
     )

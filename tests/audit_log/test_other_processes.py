@@ -18,7 +18,7 @@ sys.path.insert(0, sys.argv[2])
 from builders_records import KEY, record
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.keys import KeyStore
-from slicewise.audit_log.settings import AuditSettings
+from slicewise.audit_log.chain import AuditSettings
 
 settings = AuditSettings(database_url=sys.argv[1], key=KEY)
 store = AuditStore.open(settings)

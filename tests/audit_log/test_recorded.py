@@ -20,12 +20,12 @@ import pytest
 
 from builders import bundle_info
 from builders_records import START, record
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.comparison import compare_models
 from slicewise.audit_log.export import export
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.retention import Pruned, prune
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import FEEDBACK, PREDICTIONS, Span
 from slicewise.audit_log.verify import read_heads, verify

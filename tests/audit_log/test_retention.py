@@ -10,9 +10,9 @@ from sqlalchemy import delete, select, update
 
 from builders_records import KEY, START, record, records
 from postgres import on_both
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.retention import Pruned, prune, prune_some
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import CHECKPOINTS, HEADS, PREDICTIONS, now
 from slicewise.audit_log.verify import heads_now, verify

@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 from builders_records import KEY, START, record, records
 from postgres import Server, on_both
 from slicewise.audit_log import database
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.audit_log.log import AuditLog
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.verify import verify
 from slicewise.errors import AuditError, ConfigError, FeedbackError

@@ -12,9 +12,8 @@ from sqlalchemy import delete, insert, select, update
 
 from builders_records import KEY, records
 from postgres import on_both
-from slicewise.audit_log.chain import ChainKey, Place
+from slicewise.audit_log.chain import AuditSettings, ChainKey, Place, chain_key
 from slicewise.audit_log.log import AuditLog
-from slicewise.audit_log.settings import AuditSettings, chain_key
 from slicewise.audit_log.store import AuditStore
 from slicewise.audit_log.tables import CHECKPOINTS, HEADS, PREDICTIONS
 from slicewise.audit_log.verify import Head, Verification, heads_now, read_heads, verify

@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 from builders_records import KEY, record
-from slicewise.audit_log.settings import AuditSettings
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.store import AuditStore
 
 store = AuditStore.open(AuditSettings(database_url=sys.argv[1], key=KEY))

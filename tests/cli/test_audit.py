@@ -38,13 +38,13 @@ def run(*arguments: str):
     return CliRunner().invoke(app, ["audit", *arguments], catch_exceptions=False)
 
 
-def failed(monkeypatch, capsys, *arguments: str) -> str:
-    """What stands on stderr where the installed command ends with exit code 1."""
+def failed(monkeypatch, capsys, *arguments: str, code: int = 1) -> str:
+    """What stands on stderr where the installed command ends with an exit code."""
     monkeypatch.setattr(sys, "argv", ["slicewise", "audit", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (1, "")
+    assert (ended.value.code, out) == (code, "")
     assert "Traceback" not in err
     return err
 
@@ -156,7 +156,7 @@ def test_report_of_nothing(url: str):
 
 
 def test_a_mistyped_year_does_not_delete_everything(url: str, monkeypatch, capsys):
-    err = failed(monkeypatch, capsys, "prune", "--before", "2130-01-01")
+    err = failed(monkeypatch, capsys, "prune", "--before", "2130-01-01", code=2)
     assert "expected a time in the past" in err
     assert "deleted" not in err
 

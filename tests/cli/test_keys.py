@@ -59,20 +59,20 @@ def test_another_database(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["create", "a b"], "expected a name of 1 to 64"),
-        (["list"], "expected an audit database; there is none"),
-        (["revoke", "reader"], "expected an audit database; there is none"),
+        (["create", "a b"], 2, "expected a name of 1 to 64"),
+        (["list"], 1, "expected an audit database; there is none"),
+        (["revoke", "reader"], 1, "expected an audit database; there is none"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_what_fails_is_one_line(monkeypatch, capsys, arguments, message):
+def test_what_fails_is_one_line(monkeypatch, capsys, arguments, code, message):
     monkeypatch.setattr(sys, "argv", ["slicewise", "keys", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (1, "")
+    assert (ended.value.code, out) == (code, "")
     assert message in err
     assert err.count("\n") == 1
 

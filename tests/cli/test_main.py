@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 import slicewise
+from builders_data import head, save
 from slicewise.cli.main import app, main
 
 
@@ -54,6 +55,14 @@ def test_every_command_has_help(command, option):
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
     assert result.stdout.isascii()
+
+
+def test_an_option_of_several_commands_reads_the_same_in_each():
+    told: dict[str, set[str]] = {}
+    for _, command in commands():
+        for option in command.params:
+            told.setdefault(option.name, set()).add(f"{option.help} {option.default}")
+    assert [len(told[name]) for name in ("threads", "bundle", "database")] == [1, 1, 1]
 
 
 def commands() -> Iterator[tuple[list[str], Any]]:
@@ -121,7 +130,6 @@ def called(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     ("arguments", "message"),
     [
         (["predict", "a.png", "--bundle", "gone"], "gone: no such bundle"),
-        (["train", "gone.yaml"], "gone.yaml: cannot be read"),
         (["evaluate", "gone.csv", "--out", "o", "--bundle", "gone"], "gone"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -134,6 +142,56 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
     assert message in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train gone.yaml", "gone.yaml: cannot be read"),
+        ("train run.yaml", "unknown key optimiser"),
+        ("predict a.png --csv a.png", "a.png: expected a file named .csv"),
+        ("predict a.png --report .", "expected a file to write to, got a folder"),
+        ("predict a.png --explain a.png", "a.png: expected a folder, got a file"),
+        ("predict a.png --explain o --target cyst", "--target 'cyst': expected one of glioma"),
+        ("evaluate m.csv --out a.png", "a.png: expected a folder, got a file"),
+        ("evaluate m.csv --out o --map astro", "--map 'astro': expected LABEL=CLASS"),
+        ("evaluate m.csv --out o --gate gone.yaml", "gone.yaml: expected a gate as YAML"),
+        ("data build d --out m.txt", "m.txt: expected a file named .csv or .parquet"),
+        ("data build d --out m.csv --task four", "task 'four'"),
+        ("data build d --out m.csv --alias a", "alias 'a': expected folder=class"),
+        ("data build d --out m.csv --pattern (", "pattern"),
+        ("data build d --out m.csv --on-conflict keep", "on_conflict"),
+        ("data build d --out m.csv --copies some", "copies"),
+        ("data build d --out m.csv --key k", "key: expected a table"),
+        ("data build d --out m.csv --base d", "--base goes with a YAML file"),
+        ("data audit d m.csv --out o", "m.csv: expected one manifest by itself"),
+        ("data audit d --out a.png", "a.png: expected a folder, got a file"),
+        ("audit export t.txt", "t.txt: expected a file named .csv or .parquet"),
+        ("audit head --database mysql://x", "database_url: expected sqlite:///FILE"),
+        ("audit prune --before 2130-01-01", "expected a time in the past"),
+        ("monitor --out o --arm shadow", "arm shadow: expected its bundle"),
+        ("serve --challenger-share 0.5 --host 0.0.0.0", "expected"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_exit_2_and_one_line(
+    monkeypatch, capsys, tmp_path, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLICEWISE_CHALLENGER", raising=False)
+    save(head(1, side=64), tmp_path / "a.png")
+    save(head(1, side=64), tmp_path / "d" / "glioma" / "a.png")
+    (tmp_path / "run.yaml").write_text("optimiser: {}")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = called(monkeypatch, capsys, *words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("slicewise: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_split_that_there_is_not_is_wrong_use():
+    assert run("evaluate", "m.csv", "--out", "o", "--split", "valid").exit_code == 2
 
 
 def test_ctrl_c_is_told(monkeypatch, capsys):
@@ -202,6 +260,6 @@ def test_completion_is_offered(tmp_path):
 
 def test_an_error_shows_no_control_character(tmp_path):
     result = shell("slicewise data build --out m.csv $'a\\x1b[31m\\xe9.yaml'", tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "\x1b" not in result.stderr
     assert "a\\x1b[31m\\udce9.yaml" in result.stderr

@@ -138,6 +138,11 @@ def test_stdin_is_read_once(bundle):
     assert predict(bundle, "-", "-", stdin=b"").exit_code == 2
 
 
+def test_help_says_where_study_answers_are(bundle):
+    text = " ".join(predict(bundle, "--help").stdout.split())
+    assert "Write one row a slice, none a series, to this .csv file." in text
+
+
 def test_csv_has_a_row_a_slice_and_a_row_an_error(bundle, inputs):
     result = predict(bundle, inputs, "--json", "--csv", inputs / "out" / "table.csv")
     with (inputs / "out" / "table.csv").open(encoding="utf-8", newline="") as file:
@@ -185,6 +190,37 @@ def test_explain_writes_a_picture_a_slice_and_names_it(bundle, inputs):
         assert picture.width >= 2 * HEAD.shape[1]
         red, _, blue = np.asarray(picture.convert("RGB"), np.int16).transpose(2, 0, 1)
         assert np.abs(red - blue).max() > 50, "nothing of the heat map in colour"
+
+
+@pytest.mark.parametrize("below", ["x", "deep/er/x"])
+def test_pictures_that_it_wrote_are_not_read_again(bundle, inputs, below, monkeypatch):
+    (inputs / "deep" / "er").mkdir(parents=True)
+    (inputs / "z.png").write_bytes(picture_bytes(HEAD))
+    monkeypatch.chdir(inputs)
+    first, again = (predict(bundle, ".", "--json", "--explain", below) for _ in range(2))
+    named = [[one["source"] for one in json.loads(r.stdout)["predictions"]] for r in (first, again)]
+    assert named == [["a.png", "c.png", "z.png"]] * 2
+    assert "note: " not in first.stderr
+    assert f"note: {below} is not read, since pictures are written there\n" in again.stderr
+    listed = predict(bundle, "a.png", inputs / below, "--json", "--explain", below)
+    assert [one["source"] for one in json.loads(listed.stdout)["predictions"]] == ["a.png"]
+    chosen = predict(bundle, Path(below, "0001_a.png"), "--json", "--explain", below)
+    assert len(json.loads(chosen.stdout)["predictions"]) == 1
+
+
+def test_pictures_do_not_go_among_the_slices(bundle, inputs):
+    before = sorted(inputs.iterdir())
+    result = predict(bundle, inputs, "--explain", f"{inputs}/.")
+    assert result.exit_code == 2
+    assert "expected another folder than the one that is read" in result.stderr
+    assert sorted(inputs.iterdir()) == before
+
+
+def test_tables_pages_and_lines_that_it_wrote_are_not_read_again(bundle, inputs):
+    for name in ("page.html", "page.htm", "table.csv", "lines.jsonl", "all.json"):
+        (inputs / name).write_text("")
+    content = json.loads(predict(bundle, inputs, "--json").stdout)
+    assert [Path(one["source"]).name for one in content["errors"]] == ["b.jpg"]
 
 
 def test_names_of_inputs_never_choose_where_pictures_go(bundle, tmp_path):
@@ -320,7 +356,7 @@ def test_a_folder_is_no_report(bundle, inputs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words, "--report", str(tmp_path)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "expected a file to write to, got a folder" in capsys.readouterr().err
 
 
@@ -331,7 +367,7 @@ def test_a_report_never_replaces_a_picture(bundle, inputs, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words, "--report", str(picture)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert "expected a file named .html or .htm" in capsys.readouterr().err
     assert picture.read_bytes() == before
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from builders_training import register_small, run_values, write_heads
 from slicewise.cli.main import app
-from slicewise.errors import BundleError, ConfigError, ManifestError, TrainingError
+from slicewise.errors import BundleError, ConfigError, ManifestError
 from slicewise.inference.bundle import load_bundle
 from slicewise.text import figure_text
 
@@ -106,7 +106,7 @@ def test_the_same_command_again_changes_nothing(project):
 
 def test_an_unknown_fold_is_named(project):
     result = run("train", project / "quick.yaml", "--fold", "z")
-    assert isinstance(result.exception, TrainingError)
+    assert isinstance(result.exception, ConfigError)
     assert "fold 'z': the manifest has a, b, c" in str(result.exception)
 
 

@@ -20,7 +20,7 @@ from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
 from slicewise.inference.results import DISCLAIMER
 from slicewise.output.html import HtmlReport, percent
-from slicewise.output.sink import Item
+from slicewise.output.sinks import Item
 
 SHARES = (0.7, 0.1, 0.15, 0.05)
 

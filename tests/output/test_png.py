@@ -42,6 +42,14 @@ def test_no_source_leaves_the_folder(tmp_path, source):
     assert path.name.isascii()
 
 
+def test_a_sign_of_archives_in_a_name_cuts_nothing(tmp_path):
+    (tmp_path / "a!b.png").touch()
+    items = [single(picture(f"{tmp_path}/{name}"), SHARES) for name in ("a!b.png", "c.zip!d.png")]
+    found = with_pictures(items, tmp_path)
+    names = [Path(item.answers[0].prediction.heatmap).name for item in found]
+    assert names == ["0001_a_b.png", "0002_d.png"]
+
+
 def test_what_is_named_is_drawn(tmp_path):
     sink = PngSink(bundle(), OverlayStyle())
     (item,) = with_pictures([single(picture("a.png"), SHARES)], tmp_path / "maps")

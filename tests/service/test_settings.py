@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slicewise.audit_log.settings import AuditSettings
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.errors import ConfigError
 from slicewise.service.settings import Settings, read_settings
 

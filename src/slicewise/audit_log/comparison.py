@@ -166,9 +166,7 @@ def _singles_json(found: ByInput[Single], shares: Mapping[str, Share | None]) ->
     }
 
 
-def _differences(
-    shares: Mapping[Model, Mapping[str, Share | None]],
-) -> Iterator[dict[str, Any]]:
+def _differences(shares: Mapping[Model, Mapping[str, Share | None]]) -> Iterator[dict[str, Any]]:
     """Of every challenger from every main model, share by share."""
     for other in (model for model in shares if model.arm == Arm.CHALLENGER):
         for first in (model for model in shares if model.arm == Arm.MAIN):
@@ -286,8 +284,7 @@ def _newest_feedback() -> Subquery:
 
 def _streamed(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
     """Rows of a query, few of them in memory at a time."""
-    found = connection.execution_options(yield_per=1000).execute(query)
-    yield from (tuple(row) for row in found)
+    return map(tuple, connection.execution_options(yield_per=1000).execute(query))
 
 
 def _changed() -> AuditError:

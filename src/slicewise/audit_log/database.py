@@ -16,24 +16,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import URL, Connection, create_engine, event, exc, func, make_url, select
 
 from slicewise.errors import AuditError, ConfigError, MissingExtraError
 
-BUSY_S = 10
-"""How long a writer waits for another one, seconds."""
-
+BUSY_S = 10  # how long a writer waits for another one, seconds
 _PAUSE_S = 0.02
 
-_SETTING_UP = 7_312_907_101
-"""Number of the lock in PostgreSQL that one process holds while it creates or migrates tables."""
+_SETTING_UP = 7_312_907_101  # the lock in PostgreSQL while one process makes or migrates tables
 
 _POSTGRES_OPTIONS = (
     f"-c synchronous_commit=on -c lock_timeout={BUSY_S}s -c statement_timeout=60s "
@@ -106,7 +96,11 @@ class Database:
         Where it fails nothing was written, or, if the connection broke during the commit, perhaps
         all.
         """
-        self._require_same_file()
+        # Nobody would find what is written into a file that was moved or deleted.
+        if self.file is not None and _identity(self.file) != self._identity:
+            raise AuditError(
+                f"{self.file}: expected the file that was opened; it was moved, deleted or replaced"
+            )
         with self._audit_errors(), self._writing, self._engine.connect() as connection:
             connection.execution_options(slicewise_writes=True)
             with connection.begin():
@@ -124,38 +118,31 @@ class Database:
         """Give all connections back."""
         self._engine.dispose()
 
-    def _require_same_file(self) -> None:
-        """Refuse to write into a file that was moved or deleted: nobody would find it there."""
-        if self.file is not None and _identity(self.file) != self._identity:
-            raise AuditError(
-                f"{self.file}: expected the file that was opened; it was moved, deleted or replaced"
-            )
-
     @contextmanager
     def _audit_errors(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except exc.SQLAlchemyError as error:
             raise AuditError(f"{self.name}: {_reason(error)}") from error
 
 
 def is_conflict(error: AuditError) -> bool:
     """Whether a row was refused because one of its kind is there."""
-    return isinstance(error.__cause__, IntegrityError)
+    return isinstance(error.__cause__, exc.IntegrityError)
 
 
 def may_pass(error: AuditError) -> bool:
     """Whether trying again may help: a lost connection, a server that restarts, a lock."""
     cause = error.__cause__
-    return isinstance(cause, OperationalError) or (
-        isinstance(cause, DBAPIError) and cause.connection_invalidated
+    return isinstance(cause, exc.OperationalError) or (
+        isinstance(cause, exc.DBAPIError) and cause.connection_invalidated
     )
 
 
 def _known(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except exc.ArgumentError:
         raise ConfigError("database_url: expected an SQLAlchemy URL; got something else") from None
     kind = parsed.get_backend_name()
     if kind in {"postgresql", "postgres"}:
@@ -253,7 +240,7 @@ def _any_text(connection: Any) -> Iterator[None]:
         connection.text_factory = str
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: exc.SQLAlchemyError) -> str:
     """First line of what the driver says; never the statement or its values."""
     original = getattr(error, "orig", None)
     lines = str(original if original is not None else type(error).__name__).splitlines()

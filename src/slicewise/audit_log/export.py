@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,14 @@ from sqlalchemy import Boolean, Double, Table, Text
 from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.tables import Span, count_of, moment, rows_of
 from slicewise.errors import AuditError, ManifestError, MissingExtraError
-from slicewise.files import row_writer, whole
-from slicewise.progress import Progress, Tally
+from slicewise.files import whole, write_csv
+from slicewise.progress import Progress, ProgressCount
 
-NUMBERS = frozenset({"probabilities", "summary"})
-"""Columns of JSON text that hold numbers by name."""
+NUMBERS = frozenset({"probabilities", "summary"})  # columns of JSON text that hold numbers by name
+TEXTS = frozenset({"prediction_set", "reasons"})  # columns of JSON text that hold a list of texts
+NEWER_NAMES = {"ood_score": "distance"}  # written a second time, under the name of today
 
-TEXTS = frozenset({"prediction_set", "reasons"})
-"""Columns of JSON text that hold a list of texts."""
-
-NEWER_NAMES = {"ood_score": "distance"}
-"""Columns that are written a second time, under the name that the rest of SliceWise uses."""
-
-GROUP = 5000
-"""Rows of one group of a Parquet file, which stand in memory together."""
-
+GROUP = 5000  # rows of one group of a Parquet file, which stand in memory together
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,31 +37,23 @@ def export(
         ManifestError: If the suffix is another one.
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
-    write = {".csv": _write_csv, ".parquet": _write_parquet}.get(out.suffix.lower())
-    if write is None:
+    if out.suffix.lower() not in (".csv", ".parquet"):
         raise ManifestError(f"{out}: expected a table named .csv or .parquet")
     columns = [column.name for column in table.c]
     columns += [name for name, stored in NEWER_NAMES.items() if stored in columns]
-    tally = Tally(progress, table.name, count_of(log.database, table, span))
+    tally = ProgressCount(progress, table.name, count_of(log.database, table, span))
 
     def rows() -> Iterator[dict[str, Any]]:
         for row in rows_of(log.database, table, span):
             yield {name: row[NEWER_NAMES.get(name, name)] for name in columns}
             tally()
 
-    with whole(out) as draft:
-        return write(table, columns, draft, rows())
-
-
-def _write_csv(table: Table, columns: list[str], path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        write = row_writer(file)
-        write(columns)
-        for row in rows:
-            write([_harmless(value) for value in row.values()])
-            count += 1
-    return count
+    if out.suffix.lower() == ".csv":
+        cells = ([_harmless(value) for value in row.values()] for row in rows())
+        write_csv(out, chain([columns], cells))
+    else:
+        _write_parquet(table, columns, out, rows())
+    return tally.done
 
 
 def _harmless(value: Any) -> Any:
@@ -77,8 +62,8 @@ def _harmless(value: Any) -> Any:
 
 
 def _write_parquet(
-    table: Table, columns: list[str], path: Path, rows: Iterator[dict[str, Any]]
-) -> int:
+    table: Table, columns: list[str], out: Path, rows: Iterator[dict[str, Any]]
+) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -86,12 +71,9 @@ def _write_parquet(
         raise MissingExtraError("Parquet", "evaluate") from error
     types = [_arrow_type(table.c[NEWER_NAMES.get(name, name)]) for name in columns]
     schema = pyarrow.schema(list(zip(columns, types, strict=True)))
-    count = 0
-    with parquet.ParquetWriter(path, schema) as writer:
+    with whole(out) as draft, parquet.ParquetWriter(draft, schema) as writer:
         while group := [_native(row) for row in islice(rows, GROUP)]:
             writer.write_table(pyarrow.Table.from_pylist(group, schema))
-            count += len(group)
-    return count
 
 
 def _arrow_type(column: Any) -> Any:

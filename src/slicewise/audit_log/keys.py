@@ -19,15 +19,13 @@ from enum import StrEnum
 
 from sqlalchemy import insert, select, update
 
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.database import Database
 from slicewise.audit_log.log import open_database
-from slicewise.audit_log.settings import AuditSettings
 from slicewise.audit_log.tables import API_KEYS, moment, now, stamp
 from slicewise.errors import AuditError, ConfigError
 
-REFRESH_S = 1.0
-"""How far what is known of the keys may lag behind the database, seconds."""
-
+REFRESH_S = 1.0  # how far what is known of the keys may lag behind the database, seconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECRET = re.compile(r"sw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _RESERVED = "open"
@@ -44,8 +42,7 @@ class Role(StrEnum):
 
     def allows(self, needed: Role) -> bool:
         """Whether this role may do what asks for `needed`."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(needed)
+        return list(Role).index(self) >= list(Role).index(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +70,15 @@ class KeyStore:
 
     @classmethod
     def open(cls, settings: AuditSettings, *, create: bool = True) -> KeyStore:
-        """Open the database as `open_database` does; the key of the chains is not needed."""
+        """Open the database as `open_database` does, without the key of the chains."""
         return cls(open_database(settings, create=create))
 
     def create(self, name: str, role: Role) -> str:
         """Make a key and give its secret, which nobody can read again.
 
-        Args:
-            name: 1 to 64 letters, digits, dots, dashes or underscores; never used before, for the
-                audit database names callers by it.
-
         Raises:
-            ConfigError: If the name is of another form or taken.
+            ConfigError: If the name is of another form than 1 to 64 letters, digits, dots, dashes
+                or underscores, or was used before: the audit database names callers by it.
         """
         if not _NAME.fullmatch(name) or name == _RESERVED:
             raise ConfigError(
@@ -131,10 +125,8 @@ class KeyStore:
         """
         in_force = (API_KEYS.c.name == name) & API_KEYS.c.revoked.is_(None)
         with self._database.writing() as connection:
-            ended = connection.execute(
-                update(API_KEYS).where(in_force).values(revoked=stamp(now()))
-            )
-            if ended.rowcount == 0:
+            ending = update(API_KEYS).where(in_force).values(revoked=stamp(now()))
+            if connection.execute(ending).rowcount == 0:
                 raise ConfigError(f"key: expected the name of a key in force; got {name!r}")
         self._forget()
 
@@ -162,18 +154,12 @@ class KeyStore:
     def _read(self) -> dict[str, tuple[Key, str]]:
         with self._database.reading() as connection:
             rows = connection.execute(select(API_KEYS)).mappings().all()
-        return {
-            row["public_id"]: (
-                Key(
-                    row["name"],
-                    Role(row["role"]),
-                    moment(row["created"]),
-                    None if row["revoked"] is None else moment(row["revoked"]),
-                ),
-                row["secret_sha256"],
-            )
-            for row in rows
-        }
+        known = {}
+        for row in rows:
+            revoked = None if row["revoked"] is None else moment(row["revoked"])
+            key = Key(row["name"], Role(row["role"]), moment(row["created"]), revoked)
+            known[row["public_id"]] = key, row["secret_sha256"]
+        return known
 
 
 def _sha256(secret: str) -> str:

@@ -13,10 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, inspect, select, text, update
 
-from slicewise.audit_log.chain import ChainKey, Place, Values
+from slicewise.audit_log.chain import AuditSettings, ChainKey, Place, Values, chain_key
 from slicewise.audit_log.database import Database
-from slicewise.audit_log.settings import AuditSettings, chain_key
-from slicewise.audit_log.tables import CHAINED, HEADS, REVISION
+from slicewise.audit_log.tables import CHAINED, HEADS, METADATA, REVISION
 from slicewise.errors import AuditError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -33,13 +32,10 @@ class AuditLog:
     def open(cls, settings: AuditSettings, *, create: bool) -> AuditLog:
         """Open the audit log that a database holds.
 
-        Args:
-            settings: Name the database and, if given, the key.
-
         Raises:
-            AuditError: If the database fails, holds no audit log, or its key is missing.
-            ConfigError: If URL or key are not as expected.
-            MissingExtraError: If the driver of PostgreSQL is not installed.
+            AuditError: If it holds none, or its key is missing.
+            ConfigError: If the key is not as expected.
+            SliceWiseError: As `open_database` raises it.
         """
         database = open_database(settings, create=create)
         try:
@@ -50,18 +46,18 @@ class AuditLog:
                     f"{database.name}: expected an audit log; got a database without one"
                 )
             opened = cls(database, chain_key(settings, database.file, may_make=fresh))
-            if fresh:
-                opened._begin()
+            if fresh:  # all heads at once: a single one that is missing later was removed
+                with database.setting_up() as connection:
+                    if not _is_begun(connection):
+                        heads = [opened._head(c, opened.key.beginning(c)) for c in CHAINED]
+                        connection.execute(insert(HEADS), heads)
         except BaseException:
             database.close()
             raise
         return opened
 
     def end(self, connection: Connection, chain: str, *, lock: bool = False) -> Place:
-        """Where a chain ends, by its head row.
-
-        Args:
-            lock: Keep others from moving it until the transaction ends.
+        """Where a chain ends, by its head row; locked, nobody else moves it meanwhile.
 
         Raises:
             AuditError: If the head is missing, was changed, or was sealed with another key.
@@ -80,22 +76,9 @@ class AuditLog:
         head = self._head(table.name, Place(linked[-1]["seq"], linked[-1]["mac"]))
         connection.execute(update(HEADS).where(HEADS.c.chain == table.name).values(head))
 
-    def check_heads(self) -> None:
-        """Raise AuditError unless every chain can be appended to with this key."""
-        with self.database.reading() as connection:
-            for chain in CHAINED:
-                self.end(connection, chain)
-
     def close(self) -> None:
         """Give the connections back."""
         self.database.close()
-
-    def _begin(self) -> None:
-        """Write all heads at once: a single one that is missing later was removed."""
-        with self.database.setting_up() as connection:
-            if not _is_begun(connection):
-                heads = [self._head(chain, self.key.beginning(chain)) for chain in CHAINED]
-                connection.execute(insert(HEADS), heads)
 
     def _head(self, chain: str, end: Place) -> dict[str, Any]:
         place = {"chain": chain, "seq": end.seq, "mac": end.mac}
@@ -106,10 +89,8 @@ def open_database(settings: AuditSettings, *, create: bool) -> Database:
     """The database of the settings with its newest tables, made if missing and `create` is set.
 
     Raises:
-        AuditError: If it fails, was written by a newer SliceWise, or is not to be made and holds
-            no tables.
-        ConfigError: If the URL is not as expected.
-        MissingExtraError: If the driver of PostgreSQL is not installed.
+        AuditError: If it was written by a newer SliceWise, or holds no tables and may get none.
+        SliceWiseError: As `Database` raises it.
     """
     database = Database(settings.database_url, create=create)
     try:
@@ -164,4 +145,8 @@ def _migrate(connection: Connection, name: str) -> None:
             f"{name}: expected tables of revision {REVISION} or before; got {found}, "
             "which a newer SliceWise wrote"
         )
-    command.upgrade(config, "head")
+    if found is None:  # alembic.sqlalchemy.org: cookbook, "Building an Up to Date Database"
+        METADATA.create_all(connection, checkfirst=False)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")

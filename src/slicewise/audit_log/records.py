@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -19,9 +19,7 @@ from slicewise.audit_log.tables import FEEDBACK, PREDICTIONS, moment, stamp
 from slicewise.errors import AuditError, FeedbackError
 from slicewise.inference.decision import Reason
 
-LONGEST_NOTE = 2000
-"""Most characters of a note."""
-
+LONGEST_NOTE = 2000  # most characters of a note
 _JSON = ("probabilities", "prediction_set", "reasons", "summary")
 
 
@@ -45,16 +43,12 @@ class PredictionRecord:
         request_id: Shared by all answers to one request.
         input_sha256: Of the uploaded bytes, hexadecimal.
         slice_index: Which slice of the upload; None where it held one.
-        arm: `main`, `challenger` or `shadow`.
         shadow_of: Id of the answer that main gave to the same slice; None but for a shadow.
         bundle: Name, version and SHA-256 of the model.
-        tumor_probability: None without a negative class.
-        tumor_flag: Whether it reaches the threshold; None without a negative class.
-        threshold: The one in force; None without a negative class.
+        tumor_probability, tumor_flag, threshold: None without a negative class.
         prediction_set: Classes that cannot be ruled out; None where no sets are fitted.
-        decision: `accept`, `review` or `reject`.
         latency_ms: From the start of the request, or of the shadow, to the answer that is recorded.
-        ood_score: Out-of-distribution score; None where the bundle has none.
+        ood_score: None where the bundle has no out-of-distribution statistics.
     """
 
     id: str
@@ -83,20 +77,14 @@ class PredictionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said about a prediction; a later one does not replace an earlier one.
+    """What somebody said about a prediction; a later one does not replace an earlier one."""
 
-    Args:
-        id: 32 hexadecimal digits.
-        caller: Name of the API key, or `open`.
-        label: What is right instead; None if unknown.
-    """
-
-    id: str
+    id: str  # 32 hexadecimal digits
     prediction_id: str
     created: datetime
     caller: str
     agree: bool
-    label: str | None
+    label: str | None  # what is right; None if unknown
     note: str | None
 
 
@@ -128,7 +116,7 @@ def prediction_row(record: PredictionRecord) -> dict[str, Any]:
     """
     if record.arm not in set(Arm):
         raise AuditError(f"arm: expected one of {', '.join(Arm)}; got another one")
-    values = _values(record)
+    values = asdict(record)
     names = ("bundle_name", "bundle_version", "bundle_sha256")
     values |= dict(zip(names, values.pop("bundle"), strict=True))
     values["distance"] = values.pop("ood_score")  # the column keeps the name it was chained with
@@ -142,7 +130,8 @@ def prediction_of(row: Mapping[str, Any]) -> PredictionRecord:
         AuditError: If the row was changed so that it holds none.
     """
     try:
-        values = {name: row[name] for name in _names(PredictionRecord) if name in row}
+        names = (field.name for field in fields(PredictionRecord))
+        values = {name: row[name] for name in names if name in row}
         values |= {name: json.loads(row[name]) for name in _JSON if row[name] is not None}
         values["reasons"] = [_current(reason) for reason in values["reasons"]]
         values["created"] = moment(row["created"])
@@ -153,26 +142,14 @@ def prediction_of(row: Mapping[str, Any]) -> PredictionRecord:
 
 
 def feedback_row(feedback: Feedback) -> dict[str, Any]:
-    """The columns of feedback.
-
-    Raises:
-        AuditError: If a text holds what no database takes.
-    """
-    return _row(FEEDBACK, _values(feedback))
+    """The columns of feedback; an AuditError where a text holds what no database takes."""
+    return _row(FEEDBACK, asdict(feedback))
 
 
 def feedback_of(row: Mapping[str, Any]) -> Feedback:
     """The feedback that a row holds."""
-    values = {name: row[name] for name in _names(Feedback)}
+    values = {field.name: row[field.name] for field in fields(Feedback)}
     return Feedback(**{**values, "created": moment(row["created"])})
-
-
-def _names(kind: type[PredictionRecord | Feedback]) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-def _values(record: PredictionRecord | Feedback) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in _names(type(record))}
 
 
 def _row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:

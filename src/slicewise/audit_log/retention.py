@@ -21,8 +21,7 @@ from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.tables import CHECKPOINTS, FEEDBACK, PREDICTIONS, now, rows_in, stamp
 from slicewise.errors import AuditError
 
-BATCH = 500
-"""Rows of one transaction: others wait for some ten milliseconds."""
+BATCH = 500  # rows of one transaction: others wait for some ten milliseconds
 
 
 class Pruned(NamedTuple):
@@ -55,26 +54,21 @@ def _prune_batch(log: AuditLog, table: Table, before: str) -> int:
     with log.database.writing() as connection:
         end = log.end(connection, table.name, lock=True)
         rows = list(islice(_leading_old_rows(log, connection, table, end, before), BATCH))
-        if rows:
-            _delete(log, connection, table, rows)
+        if not rows:
+            return 0
+        last, times = rows[-1], [row["created"] for row in rows]
+        connection.execute(delete(table).where(table.c.seq <= last["seq"]))
+        checkpoint = {
+            "created": stamp(now()),
+            "chain": table.name,
+            "through_seq": last["seq"],
+            "through_mac": last["mac"],
+            "pruned": len(rows),
+            "oldest": min(times),
+            "newest": max(times),
+        }
+        log.append(connection, CHECKPOINTS, [checkpoint])
     return len(rows)
-
-
-def _delete(
-    log: AuditLog, connection: Connection, table: Table, rows: list[dict[str, Any]]
-) -> None:
-    last, times = rows[-1], [row["created"] for row in rows]
-    connection.execute(delete(table).where(table.c.seq <= last["seq"]))
-    checkpoint = {
-        "created": stamp(now()),
-        "chain": table.name,
-        "through_seq": last["seq"],
-        "through_mac": last["mac"],
-        "pruned": len(rows),
-        "oldest": min(times),
-        "newest": max(times),
-    }
-    log.append(connection, CHECKPOINTS, [checkpoint])
 
 
 def _leading_old_rows(

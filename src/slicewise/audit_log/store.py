@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.database import is_conflict, may_pass
 from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.records import (
@@ -31,31 +32,19 @@ from slicewise.audit_log.records import (
     prediction_row,
 )
 from slicewise.audit_log.retention import prune_some
-from slicewise.audit_log.settings import AuditSettings
-from slicewise.audit_log.tables import FEEDBACK, HEADS, PREDICTIONS, Span, now, rows_of
+from slicewise.audit_log.tables import CHAINED, FEEDBACK, HEADS, PREDICTIONS, Span, now, rows_of
 from slicewise.errors import AuditError, FeedbackError
 
 Rows = Sequence[dict[str, Any]]
 
-RETRY_S = 8.0
-"""How long a failed commit is tried again, seconds: a restart of the database is shorter."""
-
-GROUP = 1000
-"""Rows after which no further submission joins a commit."""
-
-WAITING = 20_000
-"""Rows that may wait; a database that stands still must not fill the memory."""
-
-FIRST_CHORE_S = 5.0
-"""Time from the start to the first chore, seconds: who only opens and closes does none."""
-
-CHORE_S = 3600.0
-"""Time between two chores, seconds."""
-
+RETRY_S = 8.0  # how long a failed commit is tried again: longer than the database restarts
+GROUP = 1000  # rows after which no further submission joins a commit
+WAITING = 20_000  # rows that may wait; a database that stands still must not fill the memory
+FIRST_CHORE_S = 5.0  # from the start to the first chore: who only opens and closes does none
+CHORE_S = 3600.0  # time between two chores, seconds
 _PAUSE_S = 0.25
 _PROOF_S = 5.0
-_FAULT_S = 10.0
-"""How long a commit that was given up counts against the database."""
+_FAULT_S = 10.0  # how long a commit that was given up counts against the database
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +67,9 @@ class AuditStore:
         """Open the audit log as `AuditLog.open` does, make what is missing, check every head."""
         opened = AuditLog.open(settings, create=True)
         try:
-            opened.check_heads()
+            with opened.database.reading() as connection:
+                for chain in CHAINED:
+                    opened.end(connection, chain)
         except AuditError:
             opened.close()
             raise

@@ -6,112 +6,90 @@ bytes on every database, which a chain over the rows needs. Lists and mappings a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Double,
-    FromClause,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    func,
-    select,
-    type_coerce,
-)
+import sqlalchemy as sa
 
 from slicewise.audit_log.database import Database
 from slicewise.errors import AuditError
 
-PAGE = 2000
-"""Rows that are read at once, so that memory stays small however many there are."""
-
-REVISION = "0002"
-"""The newest migration: what `alembic_version` must hold."""
-
-METADATA = MetaData()
+PAGE = 2000  # rows that are read at once, so that memory stays small however many there are
+REVISION = "0002"  # the newest migration: what `alembic_version` must hold
+METADATA = sa.MetaData()
 
 _TRUTH = {0: False, 1: True}
-_BEFORE_ALL = -(2**62)
-"""Less than the number of any row, one that was put in by hand included."""
-
-_SEQ = BigInteger().with_variant(Integer, "sqlite")
+_BEFORE_ALL = -(2**62)  # less than the number of any row, one that was put in by hand included
+_SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
-def _texts(*names: str) -> list[Column[str]]:
-    return [Column(name, Text, nullable=False) for name in names]
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text, nullable=False) for name in names]
 
 
-def _chain(name: str, *content: Column[Any] | Index) -> Table:
+def _chain(name: str, *content: sa.Column[Any] | sa.Index) -> sa.Table:
     """A table whose rows are links of a chain, by their place and code."""
-    seq = Column("seq", _SEQ, primary_key=True, autoincrement=False)
-    return Table(name, METADATA, seq, *_texts("mac"), *content)
+    seq = sa.Column("seq", _SEQ, primary_key=True, autoincrement=False)
+    return sa.Table(name, METADATA, seq, *_texts("mac"), *content)
 
 
 PREDICTIONS = _chain(
     "predictions",
     *_texts("id", "created", "caller", "route", "request_id", "input_sha256"),
-    Column("slice_index", Integer),
+    sa.Column("slice_index", sa.Integer),
     *_texts("arm", "bundle_name", "bundle_version", "bundle_sha256", "label"),
-    Column("confidence", Double, nullable=False),
+    sa.Column("confidence", sa.Double, nullable=False),
     *_texts("probabilities"),
-    Column("tumor_probability", Double),
-    Column("tumor_flag", Boolean),
-    Column("threshold", Double),
-    Column("prediction_set", Text),
+    sa.Column("tumor_probability", sa.Double),
+    sa.Column("tumor_flag", sa.Boolean),
+    sa.Column("threshold", sa.Double),
+    sa.Column("prediction_set", sa.Text),
     *_texts("decision", "reasons"),
-    Column("latency_ms", Double, nullable=False),
+    sa.Column("latency_ms", sa.Double, nullable=False),
     *_texts("summary"),
-    Column("distance", Double),
-    Column("shadow_of", Text),
-    Index("ix_predictions_id", "id", unique=True),
-    Index("ix_predictions_created", "created"),
+    sa.Column("distance", sa.Double),
+    sa.Column("shadow_of", sa.Text),
+    sa.Index("ix_predictions_id", "id", unique=True),
+    sa.Index("ix_predictions_created", "created"),
 )
 
 FEEDBACK = _chain(
     "feedback",
     *_texts("id", "prediction_id", "created", "caller"),
-    Column("agree", Boolean, nullable=False),
-    Column("label", Text),
-    Column("note", Text),
-    Index("ix_feedback_id", "id", unique=True),
-    Index("ix_feedback_prediction_id", "prediction_id"),
-    Index("ix_feedback_created", "created"),
+    sa.Column("agree", sa.Boolean, nullable=False),
+    sa.Column("label", sa.Text),
+    sa.Column("note", sa.Text),
+    sa.Index("ix_feedback_id", "id", unique=True),
+    sa.Index("ix_feedback_prediction_id", "prediction_id"),
+    sa.Index("ix_feedback_created", "created"),
 )
 
 CHECKPOINTS = _chain(
     "checkpoints",
     *_texts("created", "chain"),
-    Column("through_seq", BigInteger, nullable=False),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
     *_texts("through_mac"),
-    Column("pruned", BigInteger, nullable=False),
+    sa.Column("pruned", sa.BigInteger, nullable=False),
     *_texts("oldest", "newest"),
 )
 
-HEADS = Table(
+HEADS = sa.Table(
     "heads",
     METADATA,
-    Column("chain", Text, primary_key=True),
-    Column("seq", BigInteger, nullable=False),
+    sa.Column("chain", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
     *_texts("mac", "seal", "key_id"),
 )
 
-API_KEYS = Table(
+API_KEYS = sa.Table(
     "api_keys",
     METADATA,
-    Column("name", Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
     *_texts("public_id", "secret_sha256", "role", "created"),
-    Column("revoked", Text),
-    Index("ix_api_keys_public_id", "public_id", unique=True),
+    sa.Column("revoked", sa.Text),
+    sa.Index("ix_api_keys_public_id", "public_id", unique=True),
 )
 
 CHAINED = {table.name: table for table in (PREDICTIONS, FEEDBACK, CHECKPOINTS)}
@@ -142,21 +120,15 @@ def moment(stamped: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which rows are wanted.
+    """Which rows are wanted; None for no limit."""
 
-    Args:
-        since: From this time on; None from the first.
-        until: Before this time; None to the last.
-        arm: Of predictions, only those of this arm; None for all.
-    """
+    since: datetime | None = None  # from this time on
+    until: datetime | None = None  # before this time
+    arm: str | None = None  # of predictions, only those of this arm
 
-    since: datetime | None = None
-    until: datetime | None = None
-    arm: str | None = None
-
-    def conditions(self, table: FromClause) -> list[ColumnElement[bool]]:
+    def conditions(self, table: sa.FromClause) -> list[sa.ColumnElement[bool]]:
         """As conditions on a table."""
-        wanted: list[ColumnElement[bool]] = []
+        wanted: list[sa.ColumnElement[bool]] = []
         if self.since is not None:
             wanted.append(table.c.created >= stamp(self.since))
         if self.until is not None:
@@ -167,16 +139,16 @@ class Span:
 
 
 def rows_in(
-    connection: Connection, table: Table, page_size: int | None = None
+    connection: sa.Connection, table: sa.Table, page_size: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """All rows of a chain by number, as they stand, within one transaction.
 
     SQLite keeps truth as 0 and 1, and would keep 7: other values than these come as they are, so
     that they cannot pass for true.
     """
-    truths = [column.name for column in table.c if isinstance(column.type, Boolean)]
-    query = select(
-        *(type_coerce(c, Integer).label(c.name) if c.name in truths else c for c in table.c)
+    truths = [column.name for column in table.c if isinstance(column.type, sa.Boolean)]
+    query = sa.select(
+        *(sa.type_coerce(c, sa.Integer).label(c.name) if c.name in truths else c for c in table.c)
     )
     query = query.order_by(table.c.seq).limit(page_size or PAGE)
     after = _BEFORE_ALL
@@ -186,21 +158,19 @@ def rows_in(
         after = page[-1]["seq"]
 
 
-def rows_of(database: Database, table: Table, span: Span) -> Iterator[dict[str, Any]]:
+def rows_of(database: Database, table: sa.Table, span: Span) -> Iterator[dict[str, Any]]:
     """Rows by number, each page in a transaction of its own, so that no long one stays open."""
-    query = select(table).where(*span.conditions(table)).order_by(table.c.seq).limit(PAGE)
-    after = _BEFORE_ALL
-    while True:
+    query = sa.select(table).where(*span.conditions(table)).order_by(table.c.seq).limit(PAGE)
+    page: Sequence[Any] = [{"seq": _BEFORE_ALL}]
+    while page:
         with database.reading() as connection:
-            page = connection.execute(query.where(table.c.seq > after)).mappings().all()
-        if not page:
-            return
+            following = query.where(table.c.seq > page[-1]["seq"])
+            page = connection.execute(following).mappings().all()
         yield from map(dict, page)
-        after = page[-1]["seq"]
 
 
-def count_of(database: Database, table: Table, span: Span) -> int:
+def count_of(database: Database, table: sa.Table, span: Span) -> int:
     """How many rows there are."""
-    query = select(func.count()).select_from(table).where(*span.conditions(table))
+    query = sa.select(sa.func.count()).select_from(table).where(*span.conditions(table))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())

@@ -6,7 +6,7 @@ to an older state. A head that was noted before, and kept elsewhere, shows that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,11 +19,10 @@ from slicewise.audit_log.chain import ChainKey, Place, same
 from slicewise.audit_log.log import AuditLog, head_fault
 from slicewise.audit_log.tables import CHAINED, CHECKPOINTS, HEADS, moment, now, rows_in, stamp
 from slicewise.errors import AuditError
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 from slicewise.text import counted
 
-SHOWN = 50
-"""Findings of one chain that are kept in words; all are counted."""
+SHOWN = 50  # findings of one chain that are kept in words; all are counted
 
 
 class Fault(StrEnum):
@@ -50,8 +49,7 @@ class Head:
 
     def line(self) -> str:
         """As one line of text: time, chain, number, code, key."""
-        words = (stamp(self.created), self.chain, str(self.end.seq), self.end.mac, self.key_id)
-        return " ".join(words)
+        return f"{stamp(self.created)} {self.chain} {self.end.seq} {self.end.mac} {self.key_id}"
 
 
 def heads_now(log: AuditLog) -> list[Head]:
@@ -83,25 +81,23 @@ def read_heads(path: Path) -> list[Head]:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AuditError(f"{path}: expected lines that audit head printed; {error}") from error
-    found = list(_parsed(path, lines))
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            words = line.split()
+            if len(words) != 5 or words[1] not in CHAINED or not words[2].isdecimal():
+                raise AuditError(
+                    f"{path}, line {number}: expected time, chain, number, code and key"
+                )
+            created, chain, seq, mac, key_id = words
+            found.append(Head(moment(created), chain, Place(int(seq), mac), key_id))
     if not found:
         raise AuditError(f"{path}: expected lines that audit head printed; got none")
     return found
 
 
-def _parsed(path: Path, lines: list[str]) -> Iterator[Head]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        words = line.split()
-        if len(words) != 5 or words[1] not in CHAINED or not words[2].isdecimal():
-            raise AuditError(f"{path}, line {number}: expected time, chain, number, code and key")
-        created, chain, seq, mac, key_id = words
-        yield Head(moment(created), chain, Place(int(seq), mac), key_id)
-
-
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFinding:
     """One thing that is not as it was written."""
 
     fault: Fault
@@ -118,21 +114,13 @@ class ChainState:
     pruned_through: int = 0  # number of the last row that retention removed
     last: int = 0  # number of the last row; of the last removed one where none is left
     faults: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ChainFinding] = field(default_factory=list)
 
     def note(self, fault: Fault, seq: int | None, text: str) -> None:
         """Count a finding; keep it while there are few."""
         self.faults += 1
         if len(self.findings) < SHOWN:
-            self.findings.append(Finding(fault, seq, text))
-
-    def lines(self) -> Iterator[str]:
-        """What was found, for a terminal."""
-        pruned = f", pruned through {self.pruned_through}" if self.pruned_through else ""
-        yield f"{self.chain}: {self.rows} rows, last {self.last}{pruned}"
-        yield from (f"  {finding.fault}: {finding.text}" for finding in self.findings)
-        if self.faults > len(self.findings):
-            yield f"  ... and {self.faults - len(self.findings)} more"
+            self.findings.append(ChainFinding(fault, seq, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +137,13 @@ class Verification:
 
     def text(self) -> str:
         """All of it, for a terminal."""
-        lines = [line for state in self.chains for line in state.lines()]
-        faults = sum(state.faults for state in self.chains)
+        lines, faults = [], sum(state.faults for state in self.chains)
+        for state in self.chains:
+            pruned = f", pruned through {state.pruned_through}" if state.pruned_through else ""
+            lines.append(f"{state.chain}: {state.rows} rows, last {state.last}{pruned}")
+            lines += [f"  {finding.fault}: {finding.text}" for finding in state.findings]
+            if state.faults > len(state.findings):
+                lines.append(f"  ... and {state.faults - len(state.findings)} more")
         if faults:
             lines.append(f"NOT AS WRITTEN: {counted(faults, 'finding')}")
         else:
@@ -168,12 +161,7 @@ class Verification:
 def verify(
     log: AuditLog, heads: Sequence[Head] = (), progress: Progress | None = None
 ) -> Verification:
-    """Check every row of every chain in one state of the database; others may write meanwhile.
-
-    Args:
-        heads: Where chains ended at earlier times.
-        progress: Told of rows; None for nobody.
-    """
+    """Check every row of every chain, and the ends noted earlier; others may write meanwhile."""
     order = [CHECKPOINTS.name, *(name for name in CHAINED if name != CHECKPOINTS.name)]
     states = []
     pruned: dict[str, Place] = {}
@@ -211,23 +199,20 @@ class _ChainCheck:
             self.state.note(Fault.KEY if other_key else Fault.HEAD, None, fault)
             if other_key:
                 return self.state  # with another key no code can be checked
-        end = _end_of(head)
-        self._walk(rows_in(connection, CHAINED[self._chain]), end, progress)
+        end = None  # a head may say what could be no place
+        if head is not None and isinstance(head["seq"], int) and isinstance(head["mac"], str):
+            end = Place(head["seq"], head["mac"])
+        tally = ProgressCount(progress, self._chain, 0 if end is None else end.seq - self._last.seq)
+        for row in rows_in(connection, CHAINED[self._chain]):
+            self.state.rows += 1
+            self._check_row(row, end)
+            tally()
+        self.state.last = self._last.seq
         if end is not None:
             self._compare_end(end)
         for earlier in self._heads:
             self._compare_earlier(earlier)
         return self.state
-
-    def _walk(
-        self, rows: Iterable[dict[str, Any]], end: Place | None, progress: Progress | None
-    ) -> None:
-        tally = Tally(progress, self._chain, 0 if end is None else end.seq - self._last.seq)
-        for row in rows:
-            self.state.rows += 1
-            self._check_row(row, end)
-            tally()
-        self.state.last = self._last.seq
 
     def _check_row(self, row: dict[str, Any], end: Place | None) -> None:
         seq = row["seq"]
@@ -273,19 +258,14 @@ class _ChainCheck:
         return self._codes.get(seq)
 
 
-def _end_of(head: Mapping[Any, Any] | None) -> Place | None:
-    """Where a head says that its chain ends; None where it says nothing that could be a place."""
-    if head is None or not isinstance(head["seq"], int) or not isinstance(head["mac"], str):
-        return None
-    return Place(head["seq"], head["mac"])
-
-
 def _last_checkpoints(connection: Connection, check: _ChainCheck) -> dict[str, Place]:
     """Up to where retention removed each chain; notes rows that were gone before it came."""
     state, last = check.state, dict[str, Place]()
     for row in rows_in(connection, CHECKPOINTS):
-        if row["seq"] in check.doubtful or not _is_checkpoint(row):
-            continue
+        kinds = {"through_seq": int, "through_mac": str, "pruned": int}
+        sound = all(isinstance(row[name], kind) for name, kind in kinds.items())
+        if row["seq"] in check.doubtful or row["chain"] not in CHAINED or not sound:
+            continue  # one after a gap could not be checked
         before = last[row["chain"]].seq if row["chain"] in last else 0
         if row["through_seq"] - before != row["pruned"]:
             text = (
@@ -295,12 +275,6 @@ def _last_checkpoints(connection: Connection, check: _ChainCheck) -> dict[str, P
             state.note(Fault.CHECKPOINT, row["seq"], text)
         last[row["chain"]] = Place(row["through_seq"], row["through_mac"])
     return last
-
-
-def _is_checkpoint(row: Mapping[str, Any]) -> bool:
-    """Whether a row has values of the right kind; one after a gap could not be checked."""
-    kinds = {"through_seq": int, "through_mac": str, "pruned": int}
-    return row["chain"] in CHAINED and all(isinstance(row[n], kind) for n, kind in kinds.items())
 
 
 def _rows(first: int, last: int) -> str:

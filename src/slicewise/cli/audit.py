@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,18 +164,17 @@ def _comparison_text(report: Mapping[str, Any]) -> str:
 
 
 def _compared(arms: list[dict[str, Any]]) -> Section:
-    shares, latencies = arms[0]["shares"], arms[0]["latency_ms"]
-    rows = [
-        ("answers", *(str(arm["predictions"]) for arm in arms)),
-        ("inputs", *(str(arm["inputs"]) for arm in arms)),
-        *((name, *(_share(arm["shares"][name]) for arm in arms)) for name in shares),
-        ("answers with feedback", *(str(arm["with_feedback"]) for arm in arms)),
-        *(
-            (f"latency {q}, ms", *(f"{arm['latency_ms'][q]:.1f}" for arm in arms))
-            for q in latencies
-        ),
+    columns = [
+        [
+            *(f"{arm['arm']}: {_model(arm)}", str(arm["predictions"]), str(arm["inputs"])),
+            *map(_share, arm["shares"].values()),
+            *(str(arm["with_feedback"]), *(f"{ms:.1f}" for ms in arm["latency_ms"].values())),
+        ]
+        for arm in arms
     ]
-    heads = ("", *(f"{arm['arm']}: {_model(arm)}" for arm in arms))
+    latencies = (f"latency {quantile}, ms" for quantile in arms[0]["latency_ms"])
+    names = ("", "answers", "inputs", *arms[0]["shares"], "answers with feedback", *latencies)
+    heads, *rows = zip(names, *columns, strict=True)
     return Section("Models side by side", (Table(heads, tuple(rows)),))
 
 
@@ -216,16 +215,11 @@ def _share(share: Mapping[str, float] | None) -> str:
     return share_text(share["value"], share["ci_low"], share["ci_high"])
 
 
-@contextmanager
-def _opened(database: str | None) -> Iterator[AuditLog]:
+def _opened(database: str | None) -> closing[AuditLog]:
     from slicewise.audit_log.log import AuditLog
     from slicewise.service.settings import read_settings
 
-    log = AuditLog.open(read_settings(database_url=database).audit_log, create=False)
-    try:
-        yield log
-    finally:
-        log.close()
+    return closing(AuditLog.open(read_settings(database_url=database).audit_log, create=False))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

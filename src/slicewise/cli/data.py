@@ -179,28 +179,23 @@ def data_stats(
     ] = 224,
 ) -> None:
     """Take mean and standard deviation of the training split."""
+    from slicewise.data import statistics
     from slicewise.data.manifest import Manifest
-    from slicewise.data.statistics import (
-        compute_statistics,
-        load_statistics,
-        save_statistics,
-        verify_statistics,
-    )
     from slicewise.imaging.preprocess import PreprocessSpec
     from slicewise.progress import steps
 
     path = manifest.with_suffix(".stats.json")
     if mode == "display":
-        show(load_statistics(path).summary())
+        show(statistics.load_statistics(path).summary())
         return
     rows = Manifest.read(manifest)
     with steps() as progress:
         if mode == "verify":
-            found = verify_statistics(load_statistics(path), rows, progress)
+            found = statistics.verify_statistics(statistics.load_statistics(path), rows, progress)
         else:
-            found = compute_statistics(rows, PreprocessSpec(size=size), progress)
+            found = statistics.compute_statistics(rows, PreprocessSpec(size=size), progress)
     if mode == "save":
-        save_statistics(found, path)
+        statistics.save_statistics(found, path)
     show(found.summary())
     show("verified" if mode == "verify" else f"saved: {path}")
 

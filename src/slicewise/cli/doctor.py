@@ -17,23 +17,20 @@ from slicewise.cli.options import AsJson, show, show_json
 Status = Literal["ok", "warning", "error"]
 REINSTALL = "pip install --force-reinstall slicewise"
 GIGABYTE = 10**9
-LITTLE = 1.0
-"""In GB, of memory or disk: with less, long work may end early."""
+LITTLE = 1.0  # in GB, of memory or disk: with less, long work may end early
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class InstallationCheck:
     """What was found about one thing.
 
-    Args:
-        status: `warning`: a part works less well or not at all; `error`: SliceWise does not work.
-        mend: What to do about it; None where there is nothing to do.
+    A warning: a part works less well or not at all. An error: SliceWise does not work.
     """
 
     name: str
     status: Status
     message: str
-    mend: str | None = None
+    mend: str | None = None  # what to do about it
 
 
 def doctor(json_: AsJson = False) -> None:
@@ -52,7 +49,9 @@ def doctor(json_: AsJson = False) -> None:
     raise typer.Exit(1 if any(check.status == "error" for check in checks) else 0)
 
 
-def _findings(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+def _findings(
+    name: str, look: Callable[[], Iterator[InstallationCheck]]
+) -> list[InstallationCheck]:
     """What a check finds; one that fails is an error itself, whatever is broken."""
     from slicewise.errors import SliceWiseError
 
@@ -60,32 +59,32 @@ def _findings(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
         return list(look())
     except Exception as error:
         kind = "" if isinstance(error, SliceWiseError) else f"{type(error).__name__}: "
-        return [Check(name, "error", f"{kind}{error}", MEND.get(name, REINSTALL))]
+        return [InstallationCheck(name, "error", f"{kind}{error}", MEND.get(name, REINSTALL))]
 
 
-def _warned(name: str, message: str, mend: str, *, bad: bool) -> Check:
-    return Check(name, "warning" if bad else "ok", message, mend if bad else None)
+def _warned(name: str, message: str, mend: str, *, bad: bool) -> InstallationCheck:
+    return InstallationCheck(name, "warning" if bad else "ok", message, mend if bad else None)
 
 
-def _versions() -> Iterator[Check]:
+def _versions() -> Iterator[InstallationCheck]:
     import platform
 
     from slicewise import __file__ as here
     from slicewise import __version__
 
     machine = f"{platform.system()} {platform.machine()}"
-    yield Check("python", "ok", f"Python {platform.python_version()} on {machine}")
-    yield Check("slicewise", "ok", f"SliceWise {__version__} in {Path(here).parent}")
+    yield InstallationCheck("python", "ok", f"Python {platform.python_version()} on {machine}")
+    yield InstallationCheck("slicewise", "ok", f"SliceWise {__version__} in {Path(here).parent}")
 
 
-def _extras() -> Iterator[Check]:
+def _extras() -> Iterator[InstallationCheck]:
     from importlib import metadata
 
     for extra in metadata.metadata("slicewise").get_all("Provides-Extra") or ():
-        missing = [name for name in _packages(extra) if not _is_installed(name)]
+        missing = [n for n in _packages(extra) if not any(metadata.distributions(name=n))]
         found = f"not installed (missing: {', '.join(missing)})" if missing else "installed"
         install = f"pip install 'slicewise[{extra}]'" if missing else None
-        yield Check(f"extra {extra}", "ok", found, install)
+        yield InstallationCheck(f"extra {extra}", "ok", found, install)
 
 
 def _packages(extra: str) -> list[str]:
@@ -100,27 +99,17 @@ def _packages(extra: str) -> list[str]:
     return names
 
 
-def _is_installed(name: str) -> bool:
-    from importlib import metadata
-
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _model() -> Iterator[Check]:
+def _model() -> Iterator[InstallationCheck]:
     from slicewise.inference.classifier import Classifier
 
     bundle = Classifier.load().bundle
     model = f"{bundle.info.name} {bundle.info.version} ({bundle.identity[:12]})"
-    yield Check("model", "ok", f"{model} is installed and can be loaded")
+    yield InstallationCheck("model", "ok", f"{model} is installed and can be loaded")
     licences = (f"{part}: {licence}" for part, licence in bundle.info.licences.items())
-    yield Check("licences", "ok", f"of the model: {'; '.join(licences)}")
+    yield InstallationCheck("licences", "ok", f"of the model: {'; '.join(licences)}")
 
 
-def _decoders() -> Iterator[Check]:
+def _decoders() -> Iterator[InstallationCheck]:
     from pydicom import uid
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -135,15 +124,15 @@ def _decoders() -> Iterator[Check]:
     yield _warned("decoders", lacking if missing else message, REINSTALL, bad=bool(missing))
 
 
-def _cores() -> Iterator[Check]:
+def _cores() -> Iterator[InstallationCheck]:
     there = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
     quota, _, period = _limit("cpu.max").partition(" ")
     limit = f"; the container allows the time of {int(quota) / int(period):g}" if quota else ""
-    yield Check("cores", "ok", f"{usable} of {there} may be used{limit}")
+    yield InstallationCheck("cores", "ok", f"{usable} of {there} may be used{limit}")
 
 
-def _memory() -> Iterator[Check]:
+def _memory() -> Iterator[InstallationCheck]:
     if not Path("/proc/meminfo").exists():
         return  # not known on this system
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -166,16 +155,16 @@ def _limit(name: str) -> str:
     return "" if limit.startswith("max") else limit
 
 
-def _device() -> Iterator[Check]:
+def _device() -> Iterator[InstallationCheck]:
     from slicewise.inference.runtime import ort
 
     providers = [name.removesuffix("ExecutionProvider") for name in ort.get_available_providers()]
     others = ", ".join(name for name in providers if name not in ("CPU", "Azure"))
     beside = f"; there is also a provider for {others}" if others else ""
-    yield Check("device", "ok", f"CPU, by ONNX Runtime {ort.__version__}{beside}")
+    yield InstallationCheck("device", "ok", f"CPU, by ONNX Runtime {ort.__version__}{beside}")
 
 
-def _database() -> Iterator[Check]:
+def _database() -> Iterator[InstallationCheck]:
     from slicewise.audit_log.database import Database
     from slicewise.audit_log.log import revision_of
     from slicewise.audit_log.tables import REVISION
@@ -184,7 +173,9 @@ def _database() -> Iterator[Check]:
     url = read_settings().database_url
     file = url.removeprefix("sqlite:///")
     if file != url and not Path(file).exists():
-        yield Check("database", "ok", f"none yet; the service makes {Path(file).absolute()}")
+        yield InstallationCheck(
+            "database", "ok", f"none yet; the service makes {Path(file).absolute()}"
+        )
         return
     database = Database(url, create=False)
     try:
@@ -199,7 +190,7 @@ def _database() -> Iterator[Check]:
     yield _warned("database", message, mend, bad=revision != REVISION)
 
 
-def _places() -> Iterator[Check]:
+def _places() -> Iterator[InstallationCheck]:
     import shutil
     import tempfile
 
@@ -209,13 +200,15 @@ def _places() -> Iterator[Check]:
                 free = shutil.disk_usage(folder).free / GIGABYTE
         except OSError as error:
             message = f"{folder} cannot be written: {error.strerror}"
-            yield Check(name, "warning", message, "work in another folder, or change its rights")
+            yield InstallationCheck(
+                name, "warning", message, "work in another folder, or change its rights"
+            )
             continue
         message = f"{folder} can be written; {free:.1f} GB are free"
         yield _warned(name, message, "free some space", bad=free < LITTLE)
 
 
-def _terminal() -> Iterator[Check]:
+def _terminal() -> Iterator[InstallationCheck]:
     import locale
 
     encodings = sys.stdout.encoding, sys.getfilesystemencoding()
@@ -226,16 +219,11 @@ def _terminal() -> Iterator[Check]:
     yield _warned("terminal", message, "export PYTHONUTF8=1", bad=bool(plain))
 
 
-CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
-    "versions": _versions,
-    "extras": _extras,
-    "model": _model,
-    "decoders": _decoders,
-    "cores": _cores,
-    "memory": _memory,
-    "device": _device,
-    "database": _database,
-    "places": _places,
-    "terminal": _terminal,
+CHECKS: dict[str, Callable[[], Iterator[InstallationCheck]]] = {
+    look.__name__.removeprefix("_"): look
+    for look in (
+        *(_versions, _extras, _model, _decoders, _cores),
+        *(_memory, _device, _database, _places, _terminal),
+    )
 }
 MEND = {"database": "correct or unset SLICEWISE_DATABASE_URL, or start its server"}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slicewise.inference.bundle import Bundle
     from slicewise.inference.classifier import Classifier
 
-NOT_SHUFFLED = "skipped: permuting the weights needs pip install 'slicewise[train]'"
+Split = Literal["train", "val", "test", "all"]
 
 
 def evaluate(
@@ -30,10 +30,8 @@ def evaluate(
     ],
     bundle: BundlePath = None,
     split: Annotated[
-        str | None,
-        typer.Option(
-            help="The split: train, val, test or all. The default is test, or all without splits."
-        ),
+        Split | None,
+        typer.Option(help="The split to use. The default is test, or all without splits."),
     ] = None,
     allow_seen: Annotated[
         bool,
@@ -90,7 +88,7 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=1, help="The number of resamples for intervals.")
     ] = 1000,
-    threads: Threads = 1,
+    threads: Threads = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of text.")
     ] = False,
@@ -124,18 +122,18 @@ def evaluate(
     )
     slices = Manifest.read(manifest)
     require_labels(names, slices)
-    split = split or default_split(slices)
-    classifier = Classifier.load(bundle, threads)
+    part = split or default_split(slices)
+    classifier = Classifier.load(bundle, threads or 1)
     if robustness:
-        require_places(places, choose(slices, split, classifier.bundle, names).rows)
-    rivals = [Classifier.load(path, threads) for path in compare or ()]
+        require_places(places, choose(slices, part, classifier.bundle, names).rows)
+    rivals = [Classifier.load(path, threads or 1) for path in compare or ()]
     with steps() as progress:
         report = evaluate(
             slices,
             classifier,
             out,
             command=shlex.join(["slicewise", *sys.argv[1:]]),
-            split=split,
+            split=part,
             allow_seen=allow_seen,
             bootstrap=Bootstrap(resamples=resamples),
             label_names=names,
@@ -165,7 +163,7 @@ def _pairs(given: Sequence[str]) -> dict[str, str]:
 def _shuffled(bundle: Bundle) -> Mapping[str, Classifier] | str:
     """The model with permuted weights, or why there is none."""
     if find_spec("onnx") is None:
-        return NOT_SHUFFLED
+        return "skipped: permuting the weights needs pip install 'slicewise[train]'"
     from slicewise.training.export.randomise import shuffled_classifiers
 
     return shuffled_classifiers(bundle)

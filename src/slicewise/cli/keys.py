@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -55,16 +54,11 @@ def keys_revoke(name: Name, database: Database = None) -> None:
     show(f"Key {name} is revoked.", err=True)
 
 
-@contextmanager
-def _opened(database: str | None, *, create: bool) -> Iterator[KeyStore]:
+def _opened(database: str | None, *, create: bool) -> closing[KeyStore]:
     from slicewise.audit_log.keys import KeyStore
     from slicewise.service.settings import read_settings
 
-    store = KeyStore.open(read_settings(database_url=database).audit_log, create=create)
-    try:
-        yield store
-    finally:
-        store.close()
+    return closing(KeyStore.open(read_settings(database_url=database).audit_log, create=create))
 
 
 def _shown(key: Key) -> dict[str, str | None]:

@@ -22,7 +22,7 @@ from slicewise.cli.options import show
 from slicewise.cli.predict import predict
 from slicewise.cli.serve import serve
 from slicewise.cli.train import train
-from slicewise.errors import SliceWiseError
+from slicewise.errors import ConfigError, SliceWiseError
 
 app = typer.Typer(
     name="slicewise",
@@ -41,8 +41,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.command()(doctor)
 
-INTERRUPTED = 130
-"""Exit code after Ctrl+C."""
+INTERRUPTED = 130  # exit code after Ctrl+C
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.exit(1)
     except SliceWiseError as error:
-        _fail(str(error))
+        _fail(str(error), 2 if isinstance(error, ConfigError) else 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
@@ -84,9 +83,9 @@ def _flush() -> None:
         raise
 
 
-def _fail(text: str) -> None:
+def _fail(text: str, code: int = 1) -> None:
     show(f"slicewise: {text}", err=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _version(wanted: bool) -> None:

@@ -22,7 +22,10 @@ BundlePath = Annotated[
         help="The bundle to use, a folder or a .zip. The default is the model that is installed."
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="The number of threads of one forward pass.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="The number of threads of one forward pass. The default is 1."),
+]
 Database = Annotated[
     str | None,
     typer.Option(
@@ -34,11 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 
 def require_extra(what: str, extra: str, module: str) -> None:
-    """Say in one line what to install, before any of it is imported.
-
-    Raises:
-        MissingExtraError: If the module is not installed.
-    """
+    """Raise a MissingExtraError, before any of it is imported, if a module is not installed."""
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(what, extra)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slicewise.cli.options import BundlePath, Threads, show
+from slicewise.cli.options import AsJson, BundlePath, Threads, show
 
 if TYPE_CHECKING:
     from slicewise.imaging.entry import Entry
     from slicewise.inference.bundle import Bundle
-    from slicewise.output.sink import Item, Sink
-    from slicewise.progress import Steps
+    from slicewise.output.sinks import Item, Sink
 
 Colormap = Literal["ember", "lagoon", "grey"]
 STDIN = "-"
@@ -40,7 +40,9 @@ def predict(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a table with one row a slice to this .csv file."),
+        typer.Option(
+            metavar="FILE", help="Write one row a slice, none a series, to this .csv file."
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -66,13 +68,11 @@ def predict(
             help="The tumor probability that flags a slice. The default is the model's.",
         ),
     ] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of text.")
-    ] = False,
+    json_: AsJson = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print one line of JSON for every answer.")
     ] = False,
-    threads: Threads = 1,
+    threads: Threads = None,
 ) -> None:
     """Predict the label of slices and series, with heat maps.
 
@@ -89,43 +89,68 @@ def predict(
     if explain is None and report is None and (colormap or alpha):
         raise typer.BadParameter("--colormap and --alpha need --explain DIR or --report FILE")
     from slicewise.files import require_file, require_folder
+    from slicewise.imaging.discovery import count_files
     from slicewise.inference.classifier import Classifier
     from slicewise.inference.predict import answer_inputs
-    from slicewise.output.tally import Tally
+    from slicewise.output import sinks as output
     from slicewise.progress import steps
 
     started = time.monotonic()
-    classifier = Classifier.load(bundle, threads)
+    classifier = Classifier.load(bundle, threads or 1)
     classifier.threshold(threshold)  # refused here where the model has none
+    own = None if explain is None else Path(os.path.realpath(explain))
     if explain is not None:
         require_folder(explain)
+        paths = _without_pictures(paths, explain)
     if report is not None:
         require_file(report, ".html", ".htm")
     if csv is not None:
         require_file(csv, ".csv")
     inputs = [_stdin() if path == STDIN else path for path in paths]
-    items: Iterable[Item] = answer_inputs(inputs, classifier, threshold=threshold, tta=tta)
+    items: Iterable[Item] = answer_inputs(
+        inputs, classifier, threshold=threshold, tta=tta, leave_out=own
+    )
     if explain is not None:
         from slicewise.output.png import with_pictures
 
         items = with_pictures(items, explain)
-    tally, form = Tally(), "json" if json_ else "jsonl" if jsonl else "text"
+    counts = output.AnswerCounts()
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
-        files = _file_sinks(classifier.bundle, csv, report, explain, target, colormap, alpha)
-        sinks = [_printing(form, progress), tally, *files]  # what is printed never waits for a file
-        total = _total(paths)
+        printing: Sink = output.TextSink(sys.stdout, progress.say)
+        if json_ or jsonl:
+            printing = (output.JsonSink if json_ else output.JsonLinesSink)(sys.stdout)
+        sinks = [printing, counts]  # what is printed never waits for a file
+        if csv is not None:
+            sinks.append(output.CsvSink(csv, classifier.bundle.classes))
+        if explain is not None or report is not None:
+            style = colormap or "ember", alpha or 0.6
+            sinks += _pictures(classifier.bundle, report, explain, target, style)
+        folders = [Path(path) for path in paths if Path(path).is_dir()]
+        total = len(paths) - len(folders) + sum(count_files(folder, own) for folder in folders)
         progress("answering", 0, total)
         for item in items:
             for sink in sinks:
                 sink.write(item)
-            progress("answering", tally.files, max(total, tally.files))
+            progress("answering", counts.files, max(total, counts.files))
     for sink in sinks:
         sink.close()
     if report is not None:
         show(f"report: {report}", err=True)
-    if tally.slices + tally.errors > 1:
-        show(tally.text(time.monotonic() - started), err=True)
-    raise typer.Exit(1 if tally.errors else 0)
+    if counts.slices + counts.errors > 1:
+        show(counts.text(time.monotonic() - started), err=True)
+    raise typer.Exit(1 if counts.errors else 0)
+
+
+def _without_pictures(paths: Sequence[str], explain: Path) -> list[str]:
+    """The paths but for the folder that pictures go to; a line says where it is not searched."""
+    own = Path(os.path.realpath(explain))
+    places = [Path(os.path.realpath(path)) for path in paths]
+    kept = [path for path, place in zip(paths, places, strict=True) if place != own]
+    if not kept:
+        raise typer.BadParameter("--explain: expected another folder than the one that is read")
+    if own.is_dir() and any(own.is_relative_to(place) for place in places):
+        show(f"note: {explain} is not read, since pictures are written there", err=True)
+    return kept
 
 
 def _stdin() -> Entry:
@@ -138,48 +163,21 @@ def _stdin() -> Entry:
     return bytes_entry(sys.stdin.buffer.read(DEFAULT_LIMITS.max_bytes + 1), STDIN)
 
 
-def _total(paths: Sequence[str]) -> int:
-    """How many files there are to read."""
-    from slicewise.imaging.discovery import count_files
-
-    return sum(count_files(Path(path)) if Path(path).is_dir() else 1 for path in paths)
-
-
-def _printing(form: str, progress: Steps) -> Sink:
-    from slicewise.output.json import JsonLinesSink, JsonSink
-    from slicewise.output.text import TextSink
-
-    if form == "text":
-        return TextSink(sys.stdout, progress.say)
-    return JsonSink(sys.stdout) if form == "json" else JsonLinesSink(sys.stdout)
-
-
-def _file_sinks(
+def _pictures(
     bundle: Bundle,
-    csv: Path | None,
     report: Path | None,
     explain: Path | None,
     target: str | None,
-    colormap: Colormap | None,
-    alpha: float | None,
-) -> list[Sink]:
-    """What writes files; the pictures are drawn before an answer that names them is printed."""
-    sinks: list[Sink] = []
-    if csv is not None:
-        from slicewise.output.csv import CsvSink
-
-        sinks.append(CsvSink(csv, bundle.classes))
-    if explain is None and report is None:
-        return sinks
+    style: tuple[str, float],
+) -> Iterator[Sink]:
+    """What draws, imported only where it is asked for."""
     from slicewise.explain.overlay import OverlayStyle
 
-    style = OverlayStyle(colormap or "ember", alpha or 0.6)
     if explain is not None:
         from slicewise.output.png import PngSink
 
-        sinks.append(PngSink(bundle, style, target))
+        yield PngSink(bundle, OverlayStyle(*style), target)
     if report is not None:
         from slicewise.output.html import HtmlReport
 
-        sinks.append(HtmlReport(report, bundle, style))
-    return sinks
+        yield HtmlReport(report, bundle, OverlayStyle(*style))

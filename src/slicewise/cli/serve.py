@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slicewise.cli.options import BundlePath, Database
+from slicewise.cli.options import BundlePath, Database, Threads
 from slicewise.errors import ConfigError
 
 
@@ -24,10 +24,7 @@ def serve(
         int | None, typer.Option(min=1, max=64, help="The number of processes. The default is 1.")
     ] = None,
     bundle: BundlePath = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="The number of threads of one forward pass. The default is 1."),
-    ] = None,
+    threads: Threads = None,
     challenger: Annotated[
         Path | None,
         typer.Option(help="A second bundle to try beside the first. There is none by default."),

@@ -14,8 +14,7 @@ from slicewise.cli.options import require_extra, show
 if TYPE_CHECKING:
     from slicewise.training.config import RunConfig
 
-SECTIONS = {"weights": "model", "boxes": "data"}
-"""Files that an option may name, and the section of the configuration that they belong to."""
+SECTIONS = {"weights": "model", "boxes": "data"}  # of the configuration, by the option of a file
 
 
 def train(

@@ -15,7 +15,7 @@ from slicewise.errors import InputError, ManifestError
 from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 
 _TOLERANCE = 1e-6
 
@@ -54,7 +54,7 @@ def compute_statistics(
     if not rows:
         raise ManifestError("statistics: expected slices in the training split; got none")
     histogram = np.zeros(256, dtype=np.int64)
-    tally = Tally(progress, "measuring", len(rows))
+    tally = ProgressCount(progress, "measuring", len(rows))
     for row in rows:
         try:
             image = preprocess(read_slice(manifest.resolve(row)).pixels, spec).image

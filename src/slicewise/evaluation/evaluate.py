@@ -26,7 +26,7 @@ from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import require_plots
 from slicewise.stats.bootstrap import Bootstrap
@@ -110,7 +110,7 @@ def evaluate(
     rows, training, labels, untyped = choose(manifest, split, classifier.bundle, label_names or {})
     if gate is not None:
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
-    step = Tally(progress, "reading slices", len(rows) + len(training))
+    step = ProgressCount(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
     checks = [find_seen(model.bundle, answers.prints) for model in models]
     seen = np.asarray(np.any([check.seen for check in checks], axis=0))

@@ -28,7 +28,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import require_plots
 from slicewise.text import class_text, counted, percent_text
@@ -98,7 +98,7 @@ def draw_gallery(evaluated: Evaluated, most: int) -> list[Section]:
         for old in folder.glob(f"{kind}_[0-9][0-9][0-9][0-9].png"):
             old.unlink()
     wrong, right = confident_errors(table, most), correct_by_lot(table, most)
-    step = Tally(evaluated.progress, "drawing the gallery", wrong.size + right.size)
+    step = ProgressCount(evaluated.progress, "drawing the gallery", wrong.size + right.size)
     mistakes = int(np.sum(table.predicted != table.targets))
     kinds = (
         ("wrong", "incorrect", wrong, mistakes, "the most confident first"),
@@ -287,7 +287,7 @@ def _with_tumor(given: PartInput, limit: int) -> list[ManifestRow]:
 
 def _shown_tumors(given: PartInput, rows: Sequence[ManifestRow]) -> tuple[list[Slice], Strings]:
     """Slices on which the model sees a tumor, where a map has something to show; their groups."""
-    step, classifier = Tally(given.progress, "reading", len(rows)), given.classifier
+    step, classifier = ProgressCount(given.progress, "reading", len(rows)), given.classifier
     slices, groups = [], []
     for batch in batched(rows, _BATCH):
         read = [read_slice(given.manifest.resolve(row)) for row in batch]

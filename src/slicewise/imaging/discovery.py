@@ -25,14 +25,14 @@ _FOREIGN_SUFFIXES = _suffixes("""
 _FOREIGN_NAMES = frozenset(("DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"))
 
 
-def walk(folder: Path) -> Iterator[Entry | Failure]:
+def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Entry | Failure]:
     """Every visible file below a folder, in the order of sorted names, folder by folder.
 
-    Links to folders are not followed.
+    Links to folders are not followed; `leave_out`, a resolved folder below, is not searched.
     """
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = _visible(folders)
+        folders[:] = _searched(parent, folders, leave_out)
         for name in _visible(files):
             if not is_foreign(name):
                 yield entry_or_failure(Path(parent) / name)
@@ -41,13 +41,22 @@ def walk(folder: Path) -> Iterator[Entry | Failure]:
     yield from (_folder_failure(error) for error in unreadable)
 
 
-def count_files(folder: Path) -> int:
+def count_files(folder: Path, leave_out: Path | None = None) -> int:
     """How many files `walk` finds below a folder; none of them is looked at."""
     count = 0
-    for _, folders, files in os.walk(folder):
-        folders[:] = _visible(folders)
+    for parent, folders, files in os.walk(folder):
+        folders[:] = _searched(parent, folders, leave_out)
         count += sum(not is_foreign(name) for name in _visible(files))
     return count
+
+
+def _searched(parent: str, names: Iterable[str], leave_out: Path | None) -> list[str]:
+    """Folders to go into."""
+    return [
+        name
+        for name in _visible(names)
+        if leave_out is None or Path(os.path.realpath(Path(parent, name))) != leave_out
+    ]
 
 
 def _visible(names: Iterable[str]) -> list[str]:

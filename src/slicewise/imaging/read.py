@@ -21,7 +21,9 @@ _INDEX = re.compile(r"#(\d+)$")
 
 
 def read_inputs(
-    inputs: Iterable[str | Path | Entry], limits: Limits = DEFAULT_LIMITS
+    inputs: Iterable[str | Path | Entry],
+    limits: Limits = DEFAULT_LIMITS,
+    leave_out: Path | None = None,
 ) -> Iterator[Series | Failure]:
     """Read files, folders and zips one after another; what cannot be read is a failure beside them.
 
@@ -32,6 +34,7 @@ def read_inputs(
     Args:
         inputs: Files, folders (searched to any depth, hidden and clearly foreign files skipped)
             and zips, or what is open already, such as bytes in memory.
+        leave_out: A folder that is not searched, as `walk` takes it.
 
     Yields:
         A series, or the failure of one input. Series are decoded one at a time, when asked for.
@@ -39,7 +42,7 @@ def read_inputs(
     named = Gathering(None, limits)
     for given in inputs:
         if not isinstance(given, Entry) and is_folder(Path(given)):
-            yield from read_place(walk(Path(given)), str(Path(given)), limits)
+            yield from read_place(walk(Path(given), leave_out), str(Path(given)), limits)
             continue
         entry = given if isinstance(given, Entry) else entry_or_failure(Path(given))
         yield from named.read(entry)

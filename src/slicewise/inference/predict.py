@@ -91,9 +91,10 @@ def answer_inputs(
     threshold: float | None = None,
     tta: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    leave_out: Path | None = None,
 ) -> Iterator[SeriesAnswers | Failure]:
     """Answer for what `read_inputs` takes, series by series; a bad input is a `Failure` there."""
-    return _answered(read_inputs(inputs, limits), classifier, threshold, tta)
+    return _answered(read_inputs(inputs, limits, leave_out), classifier, threshold, tta)
 
 
 def answer_series(

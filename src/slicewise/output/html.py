@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 from PIL import Image
 
@@ -19,50 +20,62 @@ from slicewise.files import whole
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Verdict
+from slicewise.inference.decision import REASON_TEXTS, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.output.html_classes import class_looks
-from slicewise.output.sink import Item
+from slicewise.output.sinks import Item, Sink
 from slicewise.reports.html import data_address, jpeg, templates
 from slicewise.text import percent_text
 
-_PARTS = ("failures", "series", "slices")
 _CHUNK = 1 << 20
-_GAP = "\N{NO-BREAK SPACE}"
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One slice on the page.
+class ClassLook(NamedTuple):
+    """The colour is a CSS one, and never the only sign of the class."""
 
-    Args:
-        picture: The slice as a data address; `overlay` with its heat map.
-        evidence: Whether the heat map has any.
-        drawn: Class that a phantom says was drawn; None for a real picture.
-        peak_in_drawing: Whether the peak lies in the drawn tumor; None where that is not known.
-    """
-
-    prediction: Prediction
-    picture: str
-    overlay: str
-    evidence: bool
-    drawn: str | None
-    peak_in_drawing: bool | None
+    title: str
+    colour: str
+    gloss: str
 
 
-class HtmlReport:
-    """A sink: the page of all answers, with their pictures and how to read them.
+_KNOWN = {
+    "glioma": ClassLook(
+        "Glioma",
+        "#ef4444",
+        "Grows from the supporting cells of the brain itself. High-grade ones often show a ragged "
+        "bright rim round a dark centre, with swelling beside it.",
+    ),
+    "meningioma": ClassLook(
+        "Meningioma",
+        "#f59e0b",
+        "Grows from the coverings of the brain, so it sits against the skull or the falx. Usually "
+        "round, evenly bright after contrast, and slow to grow.",
+    ),
+    "no_tumor": ClassLook(
+        "No tumor",
+        "#10b981",
+        "None of the tumor kinds this model knows was recognised on this slice. That does not show "
+        "that the brain is healthy.",
+    ),
+    "pituitary": ClassLook(
+        "Pituitary tumor",
+        "#6366f1",
+        "Mostly an adenoma: a rounded mass of the pituitary gland, in the bony saddle at the base "
+        "of the skull in the midline.",
+    ),
+    "tumor": ClassLook("Tumor", "#ef4444", "A mass of any kind, told from slices without one."),
+}
+_SPARE_COLOURS = ("#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f7")
+
+
+class HtmlReport(Sink):
+    """The page of all answers, with their pictures and how to read them.
 
     What an answer looks like is made when it comes and kept in unnamed files beside the page;
     closing joins them below their counts. So a folder of any size takes the memory of a series.
     """
 
     def __init__(self, path: Path, bundle: Bundle, style: OverlayStyle = DEFAULT_STYLE) -> None:
-        """Write to `path` once closed; its folder is made where it is missing.
-
-        Raises:
-            InputError: Nothing can be written there.
-        """
+        """Write to `path` once closed; an InputError says that nothing can be written there."""
         self._path, self._bundle, self._style = path, bundle, style
         self._counts: Counter[str] = Counter()
         self._templates = templates("slicewise.output")
@@ -75,17 +88,21 @@ class HtmlReport:
         }
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._parts = {name: _spool(path.parent) for name in _PARTS}
+            self._parts = {name: _spool(path.parent) for name in ("failures", "series", "slices")}
 
     def write(self, item: Item) -> None:
-        """Take the answers of one series, or why an input has none."""
         if isinstance(item, Failure):
             self._add("failures", failure=item)
             return
         pairs = list(zip(item.series.slices, item.answers, strict=True))
         if item.study is None:
             for slice_, answer in pairs:
-                self._add_slice(self._card(slice_, answer))
+                card = self._card(slice_, answer)
+                self._counts[f"to {answer.prediction.decision.value}"] += 1
+                if card["drawn"] is not None:
+                    self._counts["drawn"] += 1
+                    self._counts["as drawn"] += card["drawn"] == answer.prediction.label
+                self._add("slices", card=card)
             return
         key = set(item.study.study.key_slices)
         cards = [self._card(*pair) for pair in pairs if pair[1].prediction.source in key]
@@ -95,11 +112,13 @@ class HtmlReport:
 
     def close(self) -> None:
         """Put the page in place; an InputError says that it cannot be written."""
+        for part in self._parts.values():
+            part.seek(0)
         page = self._templates.get_template("report.html.j2").generate(
             counts=self._counts,
             bundle=self._bundle.reference,
             info=self._bundle.info,
-            **{name: _chunks(part) for name, part in self._parts.items()},
+            **{name: iter(partial(part.read, _CHUNK), "") for name, part in self._parts.items()},
         )
         with (
             self._writing(),
@@ -116,24 +135,18 @@ class HtmlReport:
         with self._writing():
             self._parts[part].write(text)
 
-    def _add_slice(self, card: Card) -> None:
-        self._counts[f"to {card.prediction.decision.value}"] += 1
-        if card.drawn is not None:
-            self._counts["drawn"] += 1
-            self._counts["as drawn"] += card.drawn == card.prediction.label
-        self._add("slices", card=card)
-
-    def _card(self, slice_: Slice, answer: Answer) -> Card:
+    def _card(self, slice_: Slice, answer: Answer) -> dict[str, Any]:
+        """One slice on the page."""
         prediction, heat = answer.prediction, heat_map_of(slice_, answer)
         tumor = prediction.label != self._bundle.negative_class
-        return Card(
-            prediction=prediction,
-            picture=_address(Image.fromarray(display(slice_))),
-            overlay=_address(overlay(slice_, heat, self._style)),
-            evidence=heat.peak is not None,
-            drawn=_drawn(slice_),
-            peak_in_drawing=_peak_in_drawing(heat, slice_) if tumor else None,
-        )
+        return {
+            "prediction": prediction,
+            "picture": _address(Image.fromarray(display(slice_))),
+            "overlay": _address(overlay(slice_, heat, self._style)),
+            "evidence": heat.peak is not None,
+            "drawn": _drawn(slice_),
+            "peak_in_drawing": _peak_in_drawing(heat, slice_) if tumor else None,
+        }
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -147,18 +160,20 @@ class HtmlReport:
 
 def percent(share: float) -> str:
     """A share in percent that never rounds to certainty and is not broken over lines."""
-    return percent_text(share).replace(" ", _GAP)
+    return percent_text(share).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def class_looks(classes: tuple[str, ...]) -> dict[str, ClassLook]:
+    """How each class of a model is shown; classes of the user's own get a spare colour."""
+    spare = cycle(_SPARE_COLOURS)
+    return {
+        name: _KNOWN.get(name) or ClassLook(name.replace("_", " ").capitalize(), next(spare), "")
+        for name in classes
+    }
 
 
 def _spool(folder: Path) -> IO[str]:
     return TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", dir=folder)
-
-
-def _chunks(part: IO[str]) -> Iterator[str]:
-    """What was written, from the start."""
-    part.seek(0)
-    while text := part.read(_CHUNK):
-        yield text
 
 
 def _drawn(slice_: Slice) -> str | None:

@@ -13,28 +13,19 @@ from slicewise.explain.overlay import OverlayStyle, draw_answer
 from slicewise.files import whole
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
-from slicewise.inference.classifier import Answer
-from slicewise.output.sink import Item
+from slicewise.output.sinks import Item, Sink, file_of
 
 
-class PngSink:
+class PngSink(Sink):
     """Draws each slice to the file that its prediction names, as `with_pictures` puts it there."""
 
     def __init__(self, bundle: Bundle, style: OverlayStyle, target: str | None = None) -> None:
-        """Draw in a style.
-
-        Args:
-            target: Class whose heat map is drawn; None for the answered one.
-
-        Raises:
-            ConfigError: The model has no class of that name.
-        """
+        """Draw the heat map of a class, which the model must have, or of the answered one."""
         if target is not None and target not in bundle.classes:
             raise ConfigError(f"--target {target!r}: expected one of {', '.join(bundle.classes)}")
         self._style, self._target = style, target
 
     def write(self, item: Item) -> None:
-        """Draw the slices of one series; there is none of an error."""
         if isinstance(item, Failure):
             return
         for slice_, answer in zip(item.series.slices, item.answers, strict=True):
@@ -44,9 +35,6 @@ class PngSink:
                 with whole(path) as draft:
                     draw_answer(slice_, answer, self._style, self._target).save(draft)
 
-    def close(self) -> None:
-        """Everything is drawn."""
-
 
 def with_pictures(items: Iterable[Item], folder: Path) -> Iterator[Item]:
     """The same answers, each with the name of its picture as `heatmap`: `0001_<source>.png` on."""
@@ -54,19 +42,17 @@ def with_pictures(items: Iterable[Item], folder: Path) -> Iterator[Item]:
     for item in items:
         if isinstance(item, Failure):
             yield item
-        else:
-            answers = [_named(answer, folder, next(numbers)) for answer in item.answers]
-            yield replace(item, answers=answers)
-
-
-def _named(answer: Answer, folder: Path, number: int) -> Answer:
-    prediction = answer.prediction
-    path = folder / f"{number:04d}_{_safe(prediction.source)}.png"
-    return replace(answer, prediction=replace(prediction, heatmap=str(path)))
+            continue
+        answers = []
+        for answer in item.answers:
+            path = folder / f"{next(numbers):04d}_{_safe(answer.prediction.source)}.png"
+            named = replace(answer.prediction, heatmap=str(path))
+            answers.append(replace(answer, prediction=named))
+        yield replace(item, answers=answers)
 
 
 def _safe(source: str) -> str:
     """A file name from the last part of a source; nothing of its folders, nothing special."""
-    last = re.split(r"[/\\!]", source)[-1]
+    last = re.split(r"[/\\]", source.removeprefix(f"{file_of(source)}!"))[-1]
     stem = re.sub(r"\.(png|jpe?g|tiff?|bmp|webp|dcm)\b", "", last, flags=re.IGNORECASE)
     return re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[-80:]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from slicewise.arrays import Bools, Floats, Ints, Strings
+from slicewise.arrays import Floats
 from slicewise.errors import EvaluationError
 from slicewise.files import write_csv
 from slicewise.inference.decision import Verdict
@@ -63,29 +64,18 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
     missing = [name for name in REQUIRED if name not in rows[0]]
     if missing or not classes:
         raise EvaluationError(f"{path}: expected columns {REQUIRED} and logits; missing {missing}")
-    _require_whole(path, rows)
-    _require_known(path, rows, classes)
+    _require_valid(path, rows, classes)
     try:
         return _table(rows, classes, negative_class)
     except (ValueError, TypeError) as problem:
         raise EvaluationError(f"{path}: expected numbers; {problem}") from None
 
 
-def _require_whole(path: Path, rows: list[dict[str, str]]) -> None:
-    """Refuse rows with too few or too many cells, and decisions without their reasons."""
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise EvaluationError(
-                f"{path}: row {number} below the header: expected a cell for each column; got "
-                f"{'more' if None in row else 'fewer'}"
-            )
+def _require_valid(path: Path, rows: list[dict[str, str]], classes: tuple[str, ...]) -> None:
+    """Refuse incomplete rows, unknown labels and decisions, and probabilities that are none."""
     given = [name for name in TOGETHER if name in rows[0]]
     if len(given) == 1:
         raise EvaluationError(f"{path}: expected the columns {TOGETHER} together; got {given}")
-
-
-def _require_known(path: Path, rows: list[dict[str, str]], classes: tuple[str, ...]) -> None:
-    """Refuse labels and decisions that there are not, and probabilities that are none."""
     decided = any(row.get("decision") for row in rows)
     known = {
         "label": classes,
@@ -94,6 +84,11 @@ def _require_known(path: Path, rows: list[dict[str, str]], classes: tuple[str, .
     }
     for number, row in enumerate(rows, start=1):
         where = f"{path}: row {number} below the header"
+        if None in row or None in row.values():
+            raise EvaluationError(
+                f"{where}: expected a cell for each column; got "
+                f"{'more' if None in row else 'fewer'}"
+            )
         for column, words in known.items():
             if column in row and row[column] not in words:
                 raise EvaluationError(
@@ -139,13 +134,13 @@ def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
             table.classes[predicted[i]],
             "yes" if predicted[i] == table.targets[i] else "no",
             "" if tumor is None else f"{tumor[i]:.6f}",
-            _cell(table.temperatures, i),
-            _cell(table.thresholds, i),
+            *(_numbers(table.temperatures, i) or [""]),
+            *(_numbers(table.thresholds, i) or [""]),
             *_numbers(table.biases, i),
             *_numbers(table.class_distances, i),
             *(() if trust is None else (f"{trust[i]:.6f}",)),
             *(() if table.answered is None else (table.classes[table.answered[i]],)),
-            _set_text(table, i),
+            "" if table.sets is None else JOINT.join(compress(table.classes, table.sets[i])),
             "" if table.verdicts is None else str(table.verdicts[i]),
             "" if table.reasons is None else str(table.reasons[i]),
             "yes" if str(table.paths[i]) in seen else "no",
@@ -153,22 +148,25 @@ def _rows(table: PredictionTable, seen: Collection[str]) -> Iterator[list[str]]:
 
 
 def _numbers(column: Floats | None, row: int) -> list[str]:
-    return [] if column is None else [repr(float(value)) for value in column[row]]
-
-
-def _set_text(table: PredictionTable, row: int) -> str:
-    if table.sets is None:
-        return ""
-    return JOINT.join(np.array(table.classes)[table.sets[row]].tolist())
-
-
-def _cell(column: Floats | None, row: int) -> str:
-    return "" if column is None else repr(float(column[row]))
+    return [] if column is None else [repr(float(value)) for value in np.atleast_1d(column[row])]
 
 
 def _table(
     rows: list[dict[str, str]], classes: tuple[str, ...], negative_class: str | None
 ) -> PredictionTable:
+    def column(name: str, dtype: type | None = None, beside: str | None = None) -> Any:
+        """None where it (or the one beside it, which is never empty) is empty in all rows."""
+        if all(row.get(beside or name, "") == "" for row in rows):
+            return None
+        return np.array([row[name] for row in rows], dtype)
+
+    def by_class(prefix: str) -> Any:
+        given = [prefix + name for name in classes if prefix + name in rows[0]]
+        if given and len(given) < len(classes):
+            raise ValueError(f"{prefix}<class>: expected a column for each class; got {given}")
+        return np.array([[row[name] for name in given] for row in rows], float) if given else None
+
+    sets, answered = column("prediction_set"), column("answered")
     return PredictionTable(
         classes=classes,
         negative_class=negative_class,
@@ -177,47 +175,12 @@ def _table(
         groups=np.array([row["group"] for row in rows]),
         sources=np.array([row["source"] for row in rows]),
         paths=np.array([row["path"] for row in rows]),
-        temperatures=_column(rows, "temperature"),
-        thresholds=_column(rows, "threshold"),
-        biases=_by_class(rows, BIAS, classes),
-        verdicts=_words(rows, "decision"),
-        reasons=_words(rows, "reasons", beside="decision"),
-        sets=_sets(rows, classes),
-        answered=_answered(rows, classes),
-        class_distances=_by_class(rows, DISTANCE, classes),
+        temperatures=column("temperature", float),
+        thresholds=column("threshold", float),
+        biases=by_class(BIAS),
+        verdicts=column("decision"),
+        reasons=column("reasons", beside="decision"),
+        sets=None if sets is None else np.array([np.isin(classes, s.split(JOINT)) for s in sets]),
+        answered=None if answered is None else np.array([*map(classes.index, answered)], np.int64),
+        class_distances=by_class(DISTANCE),
     )
-
-
-def _by_class(rows: list[dict[str, str]], prefix: str, classes: tuple[str, ...]) -> Floats | None:
-    given = [prefix + name for name in classes if prefix + name in rows[0]]
-    if not given:
-        return None
-    if len(given) < len(classes):
-        raise ValueError(f"{prefix}<class>: expected a column for each class; got {given}")
-    return np.array([[row[name] for name in given] for row in rows], np.float64)
-
-
-def _answered(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Ints | None:
-    if "answered" not in rows[0]:
-        return None
-    return np.array([classes.index(row["answered"]) for row in rows], np.int64)
-
-
-def _words(rows: list[dict[str, str]], name: str, beside: str | None = None) -> Strings | None:
-    """A column of words; None where it (or the one beside it, which is never empty) is empty."""
-    if all(row.get(beside or name, "") == "" for row in rows):
-        return None
-    return np.array([row[name] for row in rows])
-
-
-def _sets(rows: list[dict[str, str]], classes: tuple[str, ...]) -> Bools | None:
-    if all(row.get("prediction_set", "") == "" for row in rows):
-        return None
-    named = [row["prediction_set"].split(JOINT) for row in rows]
-    return np.array([[name in inside for name in classes] for inside in named])
-
-
-def _column(rows: list[dict[str, str]], name: str) -> Floats | None:
-    if all(row[name] == "" for row in rows):
-        return None
-    return np.array([row[name] for row in rows], np.float64)

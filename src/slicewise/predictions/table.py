@@ -16,9 +16,7 @@ from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import trust_scores
 from slicewise.stats.checks import require_matrix, require_targets
 
-JOINT = ";"
-"""Between the reasons of one slice."""
-_PER_SLICE = ("temperatures", "thresholds", "verdicts", "reasons")
+JOINT = ";"  # between the reasons of one slice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +62,7 @@ class PredictionTable:
     class_distances: Floats | None = None
 
     def __post_init__(self) -> None:
-        """Refuse columns that do not fit each other.
-
-        Raises:
-            EvaluationError: If a shape, an index, a temperature or the negative class is off.
-        """
+        """Raise an EvaluationError where columns do not fit each other."""
         n, k = require_matrix("logits", self.logits).shape
         if k != len(self.classes) or len(set(self.classes)) != k:
             raise EvaluationError(f"classes: expected {k} different names; got {self.classes}")
@@ -77,20 +71,17 @@ class PredictionTable:
                 f"negative_class: expected one of {self.classes}; got {self.negative_class}"
             )
         require_targets(self.targets, n, k)
-        for name in ("groups", "sources", "paths", *_PER_SLICE, "answered"):
-            column = getattr(self, name)
-            if column is not None and column.shape != (n,):
-                raise EvaluationError(f"{name}: expected shape ({n},); got {column.shape}")
+        by_class = ("biases", "sets", "class_distances")
+        for name in _COLUMNS[2:]:
+            column, shape = getattr(self, name), (n, k) if name in by_class else (n,)
+            if column is not None and column.shape != shape:
+                raise EvaluationError(f"{name}: expected shape {shape}; got {column.shape}")
         if self.answered is not None and not np.isin(self.answered, np.arange(k)).all():
             raise EvaluationError(f"answered: expected class indices in [0, {k}); got others")
         if self.temperatures is not None and not (self.temperatures > 0).all():
             raise EvaluationError("temperatures: expected positive numbers; got others")
         if self.class_distances is not None and not (self.class_distances >= 0).all():
             raise EvaluationError("class_distances: expected numbers of 0 or more; got others")
-        for name in ("biases", "sets", "class_distances"):
-            column = getattr(self, name)
-            if column is not None and column.shape != (n, k):
-                raise EvaluationError(f"{name}: expected shape ({n}, {k}); got {column.shape}")
 
     @property
     def n(self) -> int:
@@ -201,12 +192,7 @@ class PredictionTable:
         )
 
     def take(self, rows: NDArray[np.int64] | Bools) -> PredictionTable:
-        """Some of the rows.
-
-        Args:
-            rows: Indices, or (N,) booleans.
-        """
-
+        """Some of the rows, by index or by (N,) booleans."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         taken: dict[str, Any] = {n: None if c is None else c[rows] for n, c in columns.items()}
         return replace(self, **taken)
@@ -219,8 +205,7 @@ class PredictionTable:
 
 _COLUMNS = tuple(field.name for field in fields(PredictionTable))[2:]
 """All but the classes: what has one row a slice."""
-_FILLED = ("temperatures", "biases", "answered")
-"""What a table may lack where others have it."""
+_FILLED = ("temperatures", "biases", "answered")  # what a table may lack where others have it
 
 
 def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
@@ -241,28 +226,18 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     for table in tables:
         if (table.classes, table.negative_class) != (first.classes, first.negative_class):
             raise EvaluationError(f"tables: expected the task {first.classes}; got {table.classes}")
-    columns = {name: _pooled(tables, name) for name in _COLUMNS if name not in _FILLED}
-    return PredictionTable(
-        classes=first.classes,
-        negative_class=first.negative_class,
-        temperatures=_filled([t.temperatures for t in tables], [np.ones(t.n) for t in tables]),
-        biases=_filled([t.biases for t in tables], [np.zeros(t.logits.shape) for t in tables]),
-        answered=_pooled_answered(tables),
-        **columns,
-    )
-
-
-def _filled(columns: Sequence[Floats | None], nothing: Sequence[Floats]) -> Floats | None:
-    """A column of all tables; what stands for nothing where only some have it."""
-    if all(column is None for column in columns):
-        return None
-    return np.concatenate([n if c is None else c for c, n in zip(columns, nothing, strict=True)])
-
-
-def _pooled_answered(tables: Sequence[PredictionTable]) -> Ints | None:
-    if all(table.answered is None for table in tables):
-        return None
-    return np.concatenate([table.predicted for table in tables])
+    some = {name for name in _FILLED if any(getattr(t, name) is not None for t in tables)}
+    filled = [
+        replace(
+            table,
+            temperatures=np.ones(table.n) if table.temperatures is None else table.temperatures,
+            biases=np.zeros(table.logits.shape) if table.biases is None else table.biases,
+            answered=table.predicted,
+        )
+        for table in tables
+    ]
+    columns = {n: _pooled(filled if n in some else tables, n) for n in _COLUMNS}
+    return PredictionTable(first.classes, first.negative_class, **columns)
 
 
 def _pooled(tables: Sequence[PredictionTable], name: str) -> Any:

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from slicewise.audit_log.settings import AuditSettings
+from slicewise.audit_log.chain import AuditSettings
 from slicewise.errors import ConfigError
 
 PREFIX = "SLICEWISE_"

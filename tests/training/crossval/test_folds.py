@@ -13,7 +13,7 @@ import pytest
 from builders_training import run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
-from slicewise.errors import LeakageError, TrainingError
+from slicewise.errors import ConfigError, LeakageError, TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.predictions.files import read_predictions
 from slicewise.training.config import OperatingPointConfig, load_config
@@ -32,7 +32,7 @@ def manifest(tmp_path) -> Manifest:
 
 
 def test_an_unknown_fold_is_named(tmp_path, manifest):
-    with pytest.raises(TrainingError, match="fold 'd': the manifest has a, b, c"):
+    with pytest.raises(ConfigError, match="fold 'd': the manifest has a, b, c"):
         train_fold(run_config(tmp_path), FOUR_CLASS, "d", "x")
 
 

@@ -165,7 +165,7 @@ def test_every_fold_is_checked_before_the_first_is_trained(heads):
     before = sorted(heads.rglob("*"))
     with pytest.raises(TrainingError, match="fold-c holds a run with another configuration"):
         cross_validate(config, FOUR_CLASS, "x")
-    with pytest.raises(TrainingError, match="fold 'z': the manifest has a, b, c"):
+    with pytest.raises(ConfigError, match="fold 'z': the manifest has a, b, c"):
         require_folds(config, FOUR_CLASS, ["a", "z"])
     changed(heads, lambda row: replace(row, extra={"fold": "a" if row.label == "glioma" else "b"}))
     with pytest.raises(TrainingError, match="split 'train' has no slices of meningioma"):

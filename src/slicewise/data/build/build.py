@@ -29,7 +29,7 @@ from slicewise.data.tables import write_table
 from slicewise.data.tasks import TUMOR, Task, contradict, parse_task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _read_all(
     files: Sequence[File], collected: Collected, progress: Progress | None
 ) -> Iterator[Array]:
     """Pixels of the slices that are kept; their items, and what is left out, go to `collected`."""
-    tally = Tally(progress, "reading", len(files))
+    tally = ProgressCount(progress, "reading", len(files))
     for file in files:
         try:
             for item, slice_ in read_file(file):

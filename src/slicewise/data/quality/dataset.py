@@ -26,7 +26,7 @@ from slicewise.errors import InputError
 from slicewise.imaging.appearance import APPEARANCE_NAMES, appearance
 from slicewise.imaging.read import file_and_index
 from slicewise.imaging.slice import Slice
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 
 _CHUNK = 64
 """Files that a process reads before it hands back what it found."""
@@ -80,7 +80,7 @@ def read_dataset(
 ) -> Dataset:
     """Read all files from `plan` or `files_of`; what cannot be read is listed beside the others."""
     parts = [_read([])]
-    tally = Tally(progress, "reading", len(files))
+    tally = ProgressCount(progress, "reading", len(files))
     for part, count in _parts(files, workers):
         parts.append(part)
         tally(count)

@@ -18,7 +18,7 @@ from PIL import Image
 from slicewise.arrays import Array, Ints
 from slicewise.errors import MissingExtraError
 from slicewise.imaging.formats.content import HEAD_BYTES, content_of
-from slicewise.progress import Progress, Tally
+from slicewise.progress import Progress, ProgressCount
 from slicewise.stats.intervals import Share, mean_share_by_class, share_by_group
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -201,7 +201,7 @@ def probe(
     )
     families = {"all": FEATURES, **FAMILIES}
     scores = []
-    tally = Tally(progress, f"probing the {target}", len(families) + 1)
+    tally = ProgressCount(progress, f"probing the {target}", len(families) + 1)
     with threadpool_limits(1):  # thousands of steps too short to share: threads would only spin
         for family, columns in families.items():
             chosen = known[:, [FEATURES.index(name) for name in columns]]

@@ -26,7 +26,7 @@ from slicewise.imaging.preprocess import Placement, preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import probabilities_of
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import drawing, grid, line_style
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
@@ -62,7 +62,7 @@ def deletion_report(
     slices: Sequence[Slice], groups: Strings, given: PartInput
 ) -> tuple[dict[str, Any], Section]:
     """Curves of at least one slice, for JSON and for the report; writes `deletion.png`."""
-    step = Tally(given.progress, "taking pixels away", len(slices))
+    step = ProgressCount(given.progress, "taking pixels away", len(slices))
     found = curves(slices, groups, given.classifier, SEED, step)
     estimates, count = areas(found, given.bootstrap), int(np.unique(groups).size)
     report = {

@@ -28,7 +28,7 @@ from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer, Classifier
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, HATCHES, drawing, grid, whiskers
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
@@ -149,7 +149,7 @@ def localisation_report(
     Args:
         shown: Paths of the slices that the contact sheet shows, where their regions are known.
     """
-    step = Tally(given.progress, "localising", len(given.rows))
+    step = ProgressCount(given.progress, "localising", len(given.rows))
     scored: list[Scored] = []
     tiles: list[Image.Image] = []
     for one in localised(given.manifest, given.rows, given.classifier, boxes, step):

@@ -19,7 +19,7 @@ from slicewise.evaluation.summary import nested
 from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, drawing, grid, whiskers
 from slicewise.stats.bootstrap import Bootstrap, Estimate, Key, Quantity, group_intervals
@@ -109,7 +109,7 @@ def randomisation_report(
     """
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(TITLE, shuffled)
-    step = Tally(given.progress, "permuted networks", (1 + len(shuffled)) * len(slices))
+    step = ProgressCount(given.progress, "permuted networks", (1 + len(shuffled)) * len(slices))
     found = randomisation(slices, groups, given.classifier, shuffled, given.bootstrap, step)
     report = {
         "n": found.n,

@@ -27,7 +27,7 @@ from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Classifier
-from slicewise.progress import Tally
+from slicewise.progress import ProgressCount
 from slicewise.reports.blocks import Section
 from slicewise.reports.plots import COLOURS, drawing, grid, require_plots
 from slicewise.synthetic.ood.kinds import KINDS, ood_slices
@@ -129,7 +129,7 @@ def _corrupted_outcomes(
         outcomes |= {(name, level): [] for level in range(1, len(entry.strengths) + 1)}
     donors: list[Slice] = []
     every = max(1, len(sample) // _DONORS)
-    tally = Tally(given.progress, "corrupted slices", len(sample) * len(outcomes))
+    tally = ProgressCount(given.progress, "corrupted slices", len(sample) * len(outcomes))
     for start, batch in enumerate(batched(sample, _BATCH)):
         slices = [read_slice(given.manifest.resolve(row)) for row in batch]
         keys = [content_key(given.manifest, row) for row in batch]
@@ -149,7 +149,7 @@ def _ood_outcomes(
 ) -> dict[str, list[results.Outcome]]:
     outcomes: dict[str, list[results.Outcome]] = {kind: [] for kind in KINDS}
     names = {name: name for name in given.classifier.bundle.classes}
-    tally = Tally(given.progress, "out-of-distribution pictures", count * len(KINDS))
+    tally = ProgressCount(given.progress, "out-of-distribution pictures", count * len(KINDS))
     for kind, answers in outcomes.items():
         for batch in batched(ood_slices(kind, count, seed + _OOD_SEED, donors), _BATCH):
             answers += _outcomes(given.classifier, batch, names)

@@ -14,7 +14,7 @@ import numpy as np
 from slicewise.data.build.splits import deal
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import Task, parse_task
-from slicewise.errors import TrainingError
+from slicewise.errors import ConfigError, TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.predictions.files import read_predictions
 from slicewise.predictions.table import pooled
@@ -51,7 +51,8 @@ def train_fold(
     """Train without one fold and evaluate on it, as `train`, in `runs/NAME/fold-FOLD`.
 
     Raises:
-        TrainingError: There is no such fold, or training failed.
+        ConfigError: There is no such fold.
+        TrainingError: Training failed.
     """
     manifest = read_with_folds(config)
     _require_known(config, manifest, [fold])
@@ -109,7 +110,7 @@ def _require_known(config: RunConfig, manifest: Manifest, names: Sequence[str | 
     known = fold_names(config, manifest)
     unknown = [name for name in names if name is not None and name not in known]
     if unknown:
-        raise TrainingError(f"fold {unknown[0]!r}: the manifest has {', '.join(known)}")
+        raise ConfigError(f"fold {unknown[0]!r}: the manifest has {', '.join(known)}")
 
 
 def headlines(bundle: Path) -> str:

@@ -1,0 +1,244 @@
+"""Sinks: where answers go, one after another, as text, JSON, CSV or counts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TextIO
+
+from slicewise.files import json_text, row_writer, whole
+from slicewise.imaging.discovery import entry_or_failure
+from slicewise.imaging.entry import Entry
+from slicewise.imaging.slice import Failure
+from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, reasons_text
+from slicewise.inference.results import DISCLAIMER, Predictions, SeriesAnswers
+from slicewise.predictions.table import JOINT
+from slicewise.text import counted, percent_text, printable
+
+Item = SeriesAnswers | Failure
+
+_BAR = 20
+_WORDS = {Verdict.ACCEPT: "accepted", Verdict.REVIEW: "for review", Verdict.REJECT: "rejected"}
+
+
+class Sink:
+    """Takes answers, and is finished by `close`; one that is never closed leaves no file."""
+
+    def write(self, item: Item) -> None:
+        """Take the answers of one series, or why an input has none."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+class AnswerCounts(Sink):
+    """Counts slices, series, decisions, errors and files."""
+
+    def __init__(self) -> None:
+        self.slices = self.series = self.errors = self.files = 0
+        self._decisions: Counter[Verdict] = Counter()
+        self._last_file = ""
+
+    def write(self, item: Item) -> None:
+        if isinstance(item, Failure):
+            self.errors += 1
+            files = {file_of(item.source)}
+        else:
+            self.slices += len(item.answers)
+            self.series += item.study is not None
+            self._decisions.update(answer.prediction.decision for answer in item.answers)
+            files = {file_of(slice_.source) for slice_ in item.series.slices}
+        self.files += len(files - {self._last_file})  # a zip gives one series after another
+        self._last_file = next(iter(files), "") if len(files) == 1 else ""
+
+    def text(self, seconds: float) -> str:
+        """One line: `12 slices, 1 series: 9 accepted, 3 for review, 0 rejected; 1 error; 2.4 s`."""
+        series = f", {self.series} series" if self.series else ""
+        decisions = ", ".join(f"{self._decisions[one]} {word}" for one, word in _WORDS.items())
+        return (
+            f"{counted(self.slices, 'slice')}{series}: {decisions}; "
+            f"{counted(self.errors, 'error')}; {seconds:.1f} s"
+        )
+
+
+def file_of(source: str) -> str:
+    """The file of a source, which may have a `!member`, an `#index` or both behind its name.
+
+    The name of a file may hold these signs as well; that of a member holds none.
+    """
+    without_index = re.sub(r"#\d+$", "", source)
+    for name in (source, without_index):
+        if isinstance(entry_or_failure(Path(name)), Entry):
+            return name
+    return without_index.rpartition("!")[0] or without_index
+
+
+class TextSink(Sink):
+    """Paragraphs on slices and series; a line on each slice of a series; errors elsewhere."""
+
+    def __init__(self, stream: TextIO, complain: Callable[[str], object]) -> None:
+        self._stream, self._complain = stream, complain
+
+    def write(self, item: Item) -> None:
+        if isinstance(item, Failure):
+            self._complain(f"{printable(item.source)}\n  error: {printable(item.error)}")
+            return
+        shown = _line if item.series.is_volume else _paragraph
+        texts = [shown(answer.prediction) for answer in item.answers]
+        if item.study is not None:
+            texts.append(_study(item.study))
+        print(*texts, sep="\n", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Say what the answers are not for."""
+        print(DISCLAIMER, file=self._stream)
+
+
+def _paragraph(prediction: Prediction) -> str:
+    lines = [printable(prediction.source)]
+    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    for name, share in ranked:
+        bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
+        lines.append(f"  {name:<12} {bar} {_percent(share):>7}")
+    lines += _verdict(prediction, prediction.label, prediction.tumor_probability)
+    if prediction.prediction_set is not None and len(prediction.prediction_set) > 1:
+        lines.append("  cannot be ruled out: " + ", ".join(prediction.prediction_set))
+    if prediction.heatmap:
+        lines.append(f"  heat map: {printable(prediction.heatmap)}")
+    return "\n".join(lines)
+
+
+def _line(prediction: Prediction) -> str:
+    """One slice of a series: the answer for the series follows in full."""
+    if prediction.decision is Verdict.REJECT:
+        parts = ["withheld", reasons_text(prediction.reasons)]
+    else:
+        parts = [f"{prediction.label} {_percent(prediction.confidence)}"]
+        if prediction.tumor_probability is not None:
+            flag = {True: " (flagged)", False: " (not flagged)", None: ""}[prediction.tumor_flag]
+            parts.append(f"tumor probability {_percent(prediction.tumor_probability)}{flag}")
+        parts.append(prediction.decision)
+    if prediction.heatmap:
+        parts.append(f"heat map: {printable(prediction.heatmap)}")
+    return f"{printable(prediction.source)}: {', '.join(parts)}"
+
+
+def _study(prediction: StudyPrediction) -> str:
+    study = prediction.study
+    plane = f", {prediction.plane}" if prediction.plane else ""
+    lines = [f"{printable(prediction.source)}: series of {study.slices_total} slices{plane}"]
+    lines += _verdict(prediction, study.label, study.tumor_probability)
+    if study.slices_flagged is not None:
+        lines.append(f"  {study.slices_flagged} of {study.slices_total} slices reach the threshold")
+    lines.append("  key slices: " + ", ".join(map(printable, study.key_slices)))
+    return "\n".join(lines)
+
+
+def _verdict(answered: Prediction | StudyPrediction, label: str, tumor: float | None) -> list[str]:
+    withheld, threshold = answered.decision == Verdict.REJECT, answered.threshold
+    answer = "  answer: withheld" if withheld else f"  answer: {label}"
+    if tumor is not None and threshold is not None and not withheld:
+        side = "at or above" if tumor >= threshold else "below"
+        answer += (
+            f"; tumor probability {_percent(tumor)}, {side} the threshold of {_percent(threshold)}"
+        )
+    why = reasons_text(answered.reasons)
+    return [answer, f"  decision: {answered.decision}" + (f" ({why})" if why else "")]
+
+
+def _percent(share: float) -> str:
+    """A share in percent that is never rounded to certainty."""
+    return percent_text(share).replace(" ", "")
+
+
+class JsonSink(Sink):
+    """`{"predictions": [], "studies": [], "errors": []}`, written at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._found = Predictions()
+
+    def write(self, item: Item) -> None:
+        self._found.add(item)
+
+    def close(self) -> None:
+        found = self._found
+        lists: dict[str, Sequence[Prediction | StudyPrediction | Failure]]
+        lists = {"predictions": found, "studies": found.studies, "errors": found.errors}
+        content = {name: [asdict(part) for part in parts] for name, parts in lists.items()}
+        print(_json(content, self._stream, indent=2), file=self._stream)
+
+
+class JsonLinesSink(Sink):
+    """One line for every prediction, study and error, written as soon as it is known."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, item: Item) -> None:
+        found = Predictions()
+        found.add(item)
+        for part in (*found.errors, *found, *found.studies):
+            print(_json(asdict(part), self._stream), file=self._stream, flush=True)
+
+
+def _json(content: Any, stream: TextIO, indent: int | None = None) -> str:
+    return json_text(content, indent=indent, encoding=stream.encoding or "utf-8")
+
+
+class CsvSink(Sink):
+    """A CSV file in UTF-8; an input that failed is a row with its `error`.
+
+    The columns are those of a prediction: `p_<class>` for the probabilities, `bundle_name`,
+    `bundle_version` and `bundle_sha256` for the bundle. Lists are joined by semicolons, what is
+    null is empty. Control characters in a name are escapes, so that a row is one line.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        """Write to `path` once closed; its folder is made where it is missing."""
+        self._path = path
+        self._rows = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+        self._write = row_writer(self._rows)
+        parts = {
+            "probabilities": [f"p_{name}" for name in classes],
+            "bundle": ["bundle_name", "bundle_version", "bundle_sha256"],
+        }
+        names = [parts.get(field.name, [field.name]) for field in fields(Prediction)]
+        self._columns = [*chain.from_iterable(names), "error"]
+        self._write(self._columns)
+
+    def write(self, item: Item) -> None:
+        if isinstance(item, Failure):
+            rows = [asdict(item)]
+        else:
+            rows = [_cells(answer.prediction) for answer in item.answers]
+        for row in rows:
+            self._write([_cell(row.get(name)) for name in self._columns])
+
+    def close(self) -> None:
+        self._rows.seek(0)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(self._path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(self._rows, file)
+        self._rows.close()
+
+
+def _cells(prediction: Prediction) -> dict[str, object]:
+    cells = asdict(prediction)
+    cells |= {f"p_{name}": share for name, share in prediction.probabilities.items()}
+    return cells | {f"bundle_{name}": value for name, value in cells["bundle"].items()}
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return JOINT.join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return printable(value) if isinstance(value, str) else value
