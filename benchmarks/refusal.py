@@ -218,7 +218,7 @@ def _real_figures(real: Sequence[PredictionTable]) -> dict[str, Any]:
     right, groups = table.predicted == table.targets, table.groups
     refused = np.array([bool(GATES & set(text.split(JOINT))) for text in table.reasons])
     quantities = {
-        ("refused_as_unlike",): share_of(refused),
+        ("refused_as_ood",): share_of(refused),
         ("rejected",): share_of(rejected),
         ("accepted",): share_of(accepted),
         ("accuracy_of_accepted",): share_of(right, accepted),

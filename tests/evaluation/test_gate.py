@@ -106,6 +106,8 @@ def test_the_file_says_what_was_held_to_what(report, tmp_path):
     written = json.loads((tmp_path / "gate.json").read_text())
     assert written["passed"] is False
     assert [check["passed"] for check in written["checks"]] == [False, True]
+    assert all(check["figure"] == check["metric"] for check in written["checks"])
+    assert all(check["said"] == check["explanation"] for check in written["checks"])
     assert prose_of(section).startswith("Research gate failed: 1 of 2 limits kept.")
     assert "nothing about use on patients" in prose_of(section)
 

@@ -11,6 +11,7 @@ import pytest
 from builders import bundle_info, write_tiny_bundle
 from slicewise.errors import BundleError
 from slicewise.inference.bundle import INFO_NAME, load_bundle, pack_bundle, write_bundle
+from slicewise.inference.measured import Evaluation, Measured
 
 
 @pytest.fixture
@@ -220,8 +221,16 @@ def test_metrics_are_kept_as_they_were_given(tmp_path: Path) -> None:
             "description": "Two.",
             "brier": {"mean": 0.1, "sd": None, "ci_low": None, "ci_high": None, "folds": 1},
         },
-        "patterns": {"mistakes": [{"true": "glioma", "sources": {"a": 1}}]},
+        "error_analysis": {"mistakes": [{"true": "glioma", "sources": {"a": 1}}]},
     }
     write_tiny_bundle(tmp_path / "b", evaluation=given)
     assert json.loads((tmp_path / "b" / INFO_NAME).read_text())["evaluation"] == given
     assert load_bundle(tmp_path / "b").info.evaluation.as_json() == given
+
+
+def test_metrics_under_their_older_names_are_read() -> None:
+    given = {"patterns": {"mistakes": []}, "per_source": {"a": {"refused_as_unlike": {"value": 1}}}}
+    read = Evaluation.model_validate(given)
+    assert read.error_analysis == {"mistakes": []}
+    assert read.per_source["a"].refused_as_ood == Measured(value=1)
+    assert Evaluation.model_validate(given | {"error_analysis": {"mistakes": []}}) == read

@@ -121,7 +121,7 @@ def comparison(
         slices: To take times on.
     """
     names = names_of(models)
-    content = {
+    content: dict[str, Any] = {
         "n": tables[0].n,
         "groups": tables[0].n_groups,
         "notice": notice,
@@ -133,7 +133,7 @@ def comparison(
                 "size_mb": round(len(model.bundle.files[MODEL_NAME]) / 1e6, 2),
                 "stages_ms": timings(model, slices)["stages_ms"],
                 "scored_by": table.scored_by,
-                "figures": metrics_of(table, bootstrap),
+                "metrics": metrics_of(table, bootstrap),
             }
             for name, model, table in zip(names, models, tables, strict=True)
         },
@@ -142,6 +142,8 @@ def comparison(
             for name, table in zip(names[1:], tables[1:], strict=True)
         },
     }
+    for model in content["models"].values():
+        model["figures"] = model["metrics"]  # an older name
     write_json(out_dir / "compare.json", content)
     pictures = (_draw(content, out_dir / "compare.png"),) if plots else ()
     columns = ("metric", *names, *(f"{name} minus {names[0]}" for name in names[1:]))
@@ -184,7 +186,7 @@ def _text(content: Mapping[str, Any]) -> str:
 def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     models, others = content["models"].values(), content["against_first"].values()
     for headline in COMPARED:
-        own = (cell_text(headline.metric(model["figures"])) for model in models)
+        own = (cell_text(headline.metric(model["metrics"])) for model in models)
         yield headline.title, *own, *(_gap_text(headline, other["differences"]) for other in others)
     blank = [""] * len(others)
     median = [f"{model['stages_ms']['answer']['p50']:.1f}" for model in models]

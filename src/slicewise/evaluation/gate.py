@@ -27,8 +27,6 @@ MEANING = (
     "research on these slices; it says nothing about use on patients."
 )
 SMALLER_IS_BETTER = ("ece", "brier")
-_CHECK_KEYS = ("figure", "limit", "measured", "passed", "said")
-"""Of a check in `gate.json`."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Limit = Share | None
 
@@ -221,7 +219,10 @@ def write_gate(judgement: Judgement, gate: Gate, out_dir: Path) -> Section:
         "words": judgement.outcome,
         "meaning": MEANING,
         "gate": gate.model_dump(exclude_none=True),
-        "checks": [dict(zip(_CHECK_KEYS, check, strict=True)) for check in judgement.checks],
+        "checks": [
+            {**check._asdict(), "figure": check.metric, "said": check.explanation}  # older names
+            for check in judgement.checks
+        ],
     }
     write_json(out_dir / "gate.json", content)
     return Section.of(

@@ -70,7 +70,7 @@ def summarise(
         report["per_class"][name] |= counts_of(table.targets == k, table.groups)
     report["decisions"] |= decision_counts(table)
     report["threshold_sweep"] = best_threshold(table)
-    report["patterns"] = error_analysis(table)
+    report["error_analysis"] = report["patterns"] = error_analysis(table)  # an older name
     copies = np.char.startswith(table.groups.astype(np.str_), COPIES_PREFIX)
     report["groups_of_copies"] = np.unique(table.sources[copies]).tolist()
     report["per_source"] = {

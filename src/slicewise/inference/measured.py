@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import JsonValue, field_validator
+from pydantic import JsonValue, field_validator, model_validator
 
 from slicewise.inference.decision import OLDER_REASONS
 from slicewise.inference.rule import Record
+
+OLDER_NAMES = {"error_analysis": "patterns", "refused_as_ood": "refused_as_unlike"}
+"""Of version 0.1.0, by today's name: still read."""
 
 
 class Measured(Record):
@@ -68,7 +71,15 @@ class Metrics(Record):
     tumor: dict[str, Measured] = {}
     decisions: DecisionMetrics = DecisionMetrics()
     conformal: dict[str, JsonValue] = {}
-    refused_as_unlike: Measured | None = None
+    refused_as_ood: Measured | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        older = {old: name for name, old in OLDER_NAMES.items()}
+        return {older.get(name, name): value for name, value in given.items()}
 
 
 class CalibrationComparison(Record):
@@ -92,7 +103,7 @@ class Evaluation(Metrics):
     per_class: dict[str, dict[str, int | Measured]] = {}
     per_source: dict[str, Metrics] = {}
     threshold_sweep: dict[str, JsonValue] = {}
-    patterns: dict[str, JsonValue] = {}
+    error_analysis: dict[str, JsonValue] = {}
     groups_of_copies: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     folds: dict[str, Metrics] = {}

@@ -149,7 +149,7 @@ def test_promises_hold_on_folds_alike(folds):
     assert figures["n"] == sum(table.n for table in folds)
     assert figures["conformal"]["coverage"]["value"] == pytest.approx(0.95, abs=0.03)
     assert figures["decisions"]["accept"]["accuracy"]["value"] > 0.95
-    assert figures["refused_as_unlike"]["value"] == pytest.approx(1 / figures["n"])
+    assert figures["refused_as_ood"]["value"] == pytest.approx(1 / figures["n"])
     section = rule_section(figures)
     assert [row[0] for row in section.blocks[1].rows] == list(pooled_report.SHOWN)
 

@@ -118,7 +118,7 @@ def _groups_and_copying(report: Report) -> Iterator[str]:
 
 
 def _weak_classes(report: Report) -> Iterator[str]:
-    mistakes = {pair["true"]: pair for pair in reversed(report["patterns"]["mistakes"])}
+    mistakes = {pair["true"]: pair for pair in reversed(report["error_analysis"]["mistakes"])}
     for name, entry in report["per_class"].items():
         found = entry["sensitivity"]
         if found["value"] is None or found["value"] >= WEAK_CLASS:
@@ -152,7 +152,7 @@ def _sources_differ(report: Report) -> Iterator[str]:
 
 def _probabilities(report: Report) -> Iterator[str]:
     found, best = report["ece"], report["threshold_sweep"]
-    wrong = report["patterns"]["confidence"]["wrong"]
+    wrong = report["error_analysis"]["confidence"]["wrong"]
     if found["value"] >= MISCALIBRATED and (found["ci_low"] or 0) > MISCALIBRATED / 2:
         yield (
             f"Confidence and accuracy differ by {figure_text(found)} on average. Fit the "

@@ -175,11 +175,11 @@ def _error_sections(table: PredictionTable, report: Report, drawn: Drawn) -> Ite
         ("answers", "slices", "10th percentile", "median", "90th percentile", f"from {CONFIDENT}"),
         [
             (name, *_cells(entry, "n", "p10", "p50", "p90", "confident"))
-            for name, entry in report["patterns"]["confidence"].items()
+            for name, entry in report["error_analysis"]["confidence"].items()
         ],
         drawn("confidence.png"),
     )
-    pairs = report["patterns"]["mistakes"]
+    pairs = report["error_analysis"]["mistakes"]
     yield Section.of(
         "Which mistakes are made",
         "The most frequent first." if pairs else "No slice was answered wrong.",

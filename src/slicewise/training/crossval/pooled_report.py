@@ -79,7 +79,7 @@ SHOWN = {
     "accepted": ("decisions", "accept", "share"),
     "right among accepted": ("decisions", "accept", "accuracy"),
     "rejected": ("decisions", "reject", "share"),
-    "refused for what is in the picture": ("refused_as_unlike",),
+    "refused for what is in the picture": ("refused_as_ood",),
     "tumor sensitivity": ("tumor", "sensitivity"),
     "tumor specificity": ("tumor", "specificity"),
 }
@@ -157,10 +157,11 @@ def measured_across_folds(
         **tumor_quantities(table),
         **decision_quantities(table),
         **set_quantities(table),
-        ("refused_as_unlike",): share_of(refused),
+        ("refused_as_ood",): share_of(refused),
     }
     found = nested(group_intervals(quantities, table.groups, table.labels, Bootstrap()))
     found["decisions"] |= decision_counts(table)
+    found["refused_as_unlike"] = found["refused_as_ood"]  # an older name
     return {"n": table.n, "groups": table.n_groups, **found}
 
 
