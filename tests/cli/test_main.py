@@ -102,6 +102,7 @@ def test_help_says_what_it_is_not():
         ["predict", "a.png", "--threshold", "1.5"],
         ["predict", "a.png", "--threshold", "high"],
         ["predict", "a.png", "--threads", "0"],
+        ["predict", "a.png", "--threads", "257"],  # thousands would take all memory
         ["predict", "a.png", "--json", "--jsonl"],
         ["data", "phantom", "out", "--size", "8"],
         ["evaluate", "m.csv"],

@@ -24,7 +24,7 @@ BundlePath = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="The number of threads of one forward pass. The default is 1."),
+    typer.Option(min=1, max=256, help="Threads of one forward pass. The default is 1."),
 ]
 Database = Annotated[
     str | None,

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer.")
     bundle: Path | None = Field(None, description="Folder or zip; the bundled model by default.")
-    threads: int = Field(1, ge=1, description="Threads within one forward pass.")
+    threads: int = Field(1, ge=1, le=256, description="Threads within one forward pass.")
 
     challenger: Path | None = Field(None, description="A second bundle to try.")
     challenger_share: float = Field(

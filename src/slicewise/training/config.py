@@ -129,7 +129,7 @@ class TrainerConfig(Section):
     gradient_clip: float = Field(1.0, ge=0, description="Largest gradient norm; 0 is off.")
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    threads: int | None = Field(None, ge=1, description="CPU threads; default all.")
+    threads: int | None = Field(None, ge=1, le=256, description="CPU threads; default all.")
     deterministic: bool = True
     profile: bool = Field(
         False, description="Write fit-profile.txt: where the time of a step goes."
