@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -190,6 +190,13 @@ def _operations() -> list[tuple[str, str]]:
     return [(path, method) for path, methods in paths.items() for method in methods]
 
 
+def _lost_in_a_form(case: schemathesis.Case) -> bool:
+    """A form has no lists: one of one item is sent as the item, an empty one is not sent."""
+    form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    fields = case.body.values() if form else ()
+    return any(isinstance(field, list) and len(field) < 2 for field in fields)
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=["as described", "not as described"])
 @pytest.mark.parametrize(("path", "method"), _operations())
 def test_the_service_does_what_it_says(described, path, method, mode):
@@ -203,6 +210,7 @@ def test_the_service_does_what_it_says(described, path, method, mode):
         suppress_health_check=list(HealthCheck),
     )
     def run(case: schemathesis.Case) -> None:
+        assume(not _lost_in_a_form(case))
         case.call_and_validate(excluded_checks=NOT_SAID, timeout=30)
 
     try:
