@@ -53,6 +53,16 @@ def test_an_unknown_folder_names_the_nearest():
         FOUR_CLASS.label_of("gliom")
 
 
+def test_a_folder_that_is_near_no_class_names_none_and_says_what_to_do():
+    with pytest.raises(ManifestError) as refused:
+        FOUR_CLASS.label_of("series")
+    assert str(refused.value) == (
+        "folder 'series' means no known class; expected one of glioma, meningioma, no_tumor, "
+        "pituitary; --alias FOLDER=CLASS says which class it holds, --skip FOLDER leaves it out, "
+        "--task names other classes (in a YAML file: aliases, skip, task)"
+    )
+
+
 def test_own_aliases_come_first():
     assert FOUR_CLASS.label_of("brain_tumor", {"Brain Tumor": "pituitary"}) == "pituitary"
 
