@@ -79,6 +79,8 @@ def test_presets_are_found_by_name():
     assert THREE_CLASS.negative_class is None
     with pytest.raises(ConfigError, match=r"nearest: binary"):
         parse_task("binari")
+    with pytest.raises(ConfigError, match=r"or class names separated by commas$"):
+        parse_task("glioma")
 
 
 @pytest.mark.parametrize("classes", [("a",), ("a", "a"), ()])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from slicewise.config import nearest
+from slicewise.config import near
 from slicewise.errors import ConfigError, ManifestError
 
 NO_TUMOR = "no_tumor"
@@ -106,8 +105,7 @@ class Task:
         if meant:
             return f"folder {folder!r} means {meant}; {expected}; {advice}"
         known = [*self.classes, *own, *(n for n, c in _CLASS_OF.items() if c in self.classes)]
-        near = "".join(f" (nearest: {one})" for one in get_close_matches(name, known, n=1))
-        return f"folder {folder!r} means no known class; {expected}{near}; {advice}"
+        return f"folder {folder!r} means no known class; {expected}{near(name, known)}; {advice}"
 
 
 FOUR_CLASS = Task("four_class", ("glioma", "meningioma", NO_TUMOR, "pituitary"), NO_TUMOR)
@@ -130,8 +128,8 @@ def parse_task(text: str) -> Task:
         return PRESETS[name]
     if "," not in text:
         raise ConfigError(
-            f"task {text!r}: expected {', '.join(PRESETS)} or class names separated by commas "
-            f"(nearest: {nearest(name, PRESETS)})"
+            f"task {text!r}: expected {', '.join(PRESETS)} or class names separated by commas"
+            f"{near(name, PRESETS)}"
         )
     names = [normal_name(part) for part in text.split(",") if part.strip()]
     classes = tuple(_CLASS_OF.get(part, part) for part in names)
