@@ -83,6 +83,7 @@ def test_only_training_knows_torch(path: Path) -> None:
 def test_every_folder_is_known() -> None:
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - {"models", "cli"} <= set(BELOW)
+    assert all((ROOT / name / "__init__.py").is_file() for name in folders - {"models"})
 
 
 def test_package_faces_hold_no_logic() -> None:
@@ -144,7 +145,10 @@ def test_help_loads_no_library_beside_typer() -> None:
     end = "import atexit; atexit.register(lambda: print('\\n', *sys.modules))"
     words = [sys.executable, "-c", f"{code}; {end}; main()"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    names = done.stdout.splitlines()[-1].split()
+    rooms = {name.split(".")[1] for name in names if name.startswith("slicewise.")}
+    assert rooms == {"cli", "errors", "files", "text"}
+    loaded = {name.split(".")[0] for name in names}
     assert "typer" in loaded
     assert not loaded & {
         *("numpy", "PIL", "pydicom", "onnxruntime", "pydantic", "torch", "rich", "jinja2"),

@@ -19,13 +19,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """` (nearest: NAME)` where a known name resembles a wrong one; nothing where none does."""
+    return "".join(f" (nearest: {one})" for one in get_close_matches(name, list(known), n=1))
+
+
 def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
     location = item["loc"]
     where = ".".join(map(str, location))
     if item["type"] == "extra_forbidden":
         parents = location[:-1]
-        near = nearest(str(location[-1]), _keys(parents, model))
-        return f"unknown key {where}; nearest known key: {'.'.join(map(str, [*parents, near]))}"
+        known = nearest(str(location[-1]), _keys(parents, model))
+        return f"unknown key {where}; nearest known key: {'.'.join(map(str, [*parents, known]))}"
     got = item.get("input")
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool) else ""
     message = f"{item['msg']}{shown}".removeprefix("Value error, ")

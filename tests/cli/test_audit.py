@@ -100,7 +100,12 @@ def test_heads_are_kept_for_later(url: str, tmp_path: Path):
     kept.write_text(" ".join(words[:5]), encoding="ascii")
     result = run("verify", "--anchor", str(kept))
     assert result.exit_code == 1
-    assert "names row 99; the chain ends at 6" in result.stdout
+    [finding] = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+    assert finding.startswith("  head: the head of ")
+    assert finding.endswith("names row 99; the chain ends at 6")
+    assert "anchor" not in result.stdout
+    chains = json.loads(run("verify", "--head", str(kept), "--json").stdout)["chains"]
+    assert [one["fault"] for chain in chains for one in chain["findings"]] == ["anchor"]
     found = json.loads(run("head", "--json").stdout)
     assert found["anchors"] == (heads := found["heads"])
     assert [(head["chain"], head["end"]["seq"]) for head in heads] == [

@@ -143,11 +143,26 @@ def test_a_label_that_no_row_has_is_not_mapped(project):
     assert evaluated(project, "--map", "Glioma=glioma", out="mapped-own").exit_code == 0
 
 
-def test_too_few_places_are_found_before_the_work(project):
-    result = evaluated(project, "--robustness", "--limit", 3, out="places")
-    assert isinstance(result.exception, ConfigError)
-    assert "--limit 3: expected at least 4, a slice of each class" in str(result.exception)
+def test_a_label_is_not_mapped_to_what_is_no_class(project):
+    result = evaluated(project, "--map", "glioma=abscess", out="no-class")
+    assert isinstance(result.exception, ConfigError)  # which ends with 2
+    words = "--map glioma=abscess: expected a class of the model, one of glioma, meningioma"
+    assert words in str(result.exception)
+    assert not (project / "no-class").exists()
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 3])
+def test_too_few_places_are_found_before_the_work(project, limit):
+    result = evaluated(project, "--robustness", "--limit", limit, out="places")
+    assert isinstance(result.exception, ConfigError)  # which ends with 2
+    assert f"--limit {limit}: expected at least 4, a slice of each class" in str(result.exception)
     assert not (project / "places").exists()
+
+
+def test_help_says_how_many_places_are_needed():
+    shown = " ".join(run("evaluate", "--help").stdout.split())
+    assert "--robustness tests: one of each class, or more." in shown
+    assert ">=" not in shown.partition("--limit")[2].partition("--explanations")[0]
 
 
 def test_a_folder_is_no_manifest_and_the_way_to_one_is_named(project):

@@ -53,6 +53,16 @@ def test_an_unknown_folder_names_the_nearest():
         FOUR_CLASS.label_of("gliom")
 
 
+def test_a_folder_that_is_near_no_class_names_none_and_says_what_to_do():
+    with pytest.raises(ManifestError) as refused:
+        FOUR_CLASS.label_of("series")
+    assert str(refused.value) == (
+        "folder 'series' means no known class; expected one of glioma, meningioma, no_tumor, "
+        "pituitary; --alias FOLDER=CLASS says which class it holds, --skip FOLDER leaves it out, "
+        "--task names other classes (in a YAML file: aliases, skip, task)"
+    )
+
+
 def test_own_aliases_come_first():
     assert FOUR_CLASS.label_of("brain_tumor", {"Brain Tumor": "pituitary"}) == "pituitary"
 
@@ -69,6 +79,8 @@ def test_presets_are_found_by_name():
     assert THREE_CLASS.negative_class is None
     with pytest.raises(ConfigError, match=r"nearest: binary"):
         parse_task("binari")
+    with pytest.raises(ConfigError, match=r"or class names separated by commas$"):
+        parse_task("glioma")
 
 
 @pytest.mark.parametrize("classes", [("a",), ("a", "a"), ()])

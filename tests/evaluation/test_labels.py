@@ -87,7 +87,8 @@ def test_unknown_labels_are_refused():
         read_labels(["glioma", "abscess"], FOUR_TASK, {})
     with pytest.raises(EvaluationError, match=r"the model knows glioma.*got \['tumor'\]"):
         read_labels(["glioma", "tumor"], THREE, {})
-    with pytest.raises(EvaluationError, match=r"expected a class of the model.*'abscess'"):
+    asked = "--map x=abscess: expected a class of the model, one of glioma, meningioma, no_tumor, "
+    with pytest.raises(ConfigError, match=f"{asked}pituitary, tumor$"):
         read_labels(["glioma"], FOUR_TASK, {"x": "abscess"})
 
 

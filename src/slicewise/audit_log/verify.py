@@ -37,6 +37,11 @@ class Fault(StrEnum):
     CHECKPOINT = "checkpoint"
     EARLIER_HEAD = "anchor"  # the name that programs know from the JSON of 0.1.0
 
+    @property
+    def shown(self) -> str:
+        """What people read; what is wrong with an earlier head is told by the finding's text."""
+        return Fault.HEAD if self is Fault.EARLIER_HEAD else self
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -141,7 +146,7 @@ class Verification:
         for state in self.chains:
             pruned = f", pruned through {state.pruned_through}" if state.pruned_through else ""
             lines.append(f"{state.chain}: {state.rows} rows, last {state.last}{pruned}")
-            lines += [f"  {finding.fault}: {finding.text}" for finding in state.findings]
+            lines += [f"  {finding.fault.shown}: {finding.text}" for finding in state.findings]
             if state.faults > len(state.findings):
                 lines.append(f"  ... and {state.faults - len(state.findings)} more")
         if faults:

@@ -14,12 +14,11 @@ import typer
 from slicewise.cli.options import AsJson, Database, show, show_json
 from slicewise.errors import ConfigError
 from slicewise.files import require_file
-from slicewise.reports.blocks import Prose, Section, Table
-from slicewise.reports.text import render_sections
 from slicewise.text import change_text, percent_text, share_text
 
 if TYPE_CHECKING:
     from slicewise.audit_log.log import AuditLog
+    from slicewise.reports.blocks import Section
 
 _IDENTITY = 12
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
@@ -152,6 +151,9 @@ def audit_prune(
 
 
 def _comparison_text(report: Mapping[str, Any]) -> str:
+    from slicewise.reports.blocks import Prose, Section
+    from slicewise.reports.text import render_sections
+
     if not report["arms"]:
         return "no predictions in this time"
     sections = [
@@ -164,6 +166,8 @@ def _comparison_text(report: Mapping[str, Any]) -> str:
 
 
 def _compared(arms: list[dict[str, Any]]) -> Section:
+    from slicewise.reports.blocks import Section, Table
+
     columns = [
         [
             *(f"{arm['arm']}: {_model(arm)}", str(arm["predictions"]), str(arm["inputs"])),
@@ -179,6 +183,8 @@ def _compared(arms: list[dict[str, Any]]) -> Section:
 
 
 def _difference(gap: Mapping[str, Any]) -> Section:
+    from slicewise.reports.blocks import Section, Table
+
     rows = tuple(
         (name, "-" if value is None else change_text(value, 1, 100))
         for name, value in gap["shares"].items()
@@ -188,6 +194,8 @@ def _difference(gap: Mapping[str, Any]) -> Section:
 
 
 def _shadow(pairs: Mapping[str, Any]) -> Section:
+    from slicewise.reports.blocks import Section, Table
+
     gap, right = pairs["probability_gap"], pairs["right"]
     rows = (
         ("answers to the same slices", f"{pairs['pairs']} of {pairs['inputs']} inputs"),

@@ -72,8 +72,8 @@ def evaluate(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="Slices, and inputs of each kind, that --robustness tests. The default is 300.",
+            help="Slices, and inputs of each kind, that --robustness tests: one of each class, or "
+            "more. The default is 300."
         ),
     ] = None,
     explanations: Annotated[
@@ -112,10 +112,10 @@ def evaluate(
     require_folder(out)
     limits = None if gate is None else load_gate(gate)
     names = _pairs(map_ or ())
-    places = (limit or 300) if robustness else 0
+    places = 300 if limit is None else limit
     parts = parts_of(
         gallery=gallery,
-        robustness=places,
+        robustness=places if robustness else 0,
         explanations=explanations,
         boxes=boxes,
         shuffled=_shuffled,

@@ -98,10 +98,11 @@ def predict(
     started = time.monotonic()
     classifier = Classifier.load(bundle, threads or 1)
     classifier.threshold(threshold)  # refused here where the model has none
-    own = None if explain is None else Path(os.path.realpath(explain))
+    own: Path | None = None  # resolved
     if explain is not None:
+        own = Path(os.path.realpath(explain))
         require_folder(explain)
-        paths = _without_pictures(paths, explain)
+        paths = _without_pictures(paths, explain, own)
     if report is not None:
         require_file(report, ".html", ".htm")
     if csv is not None:
@@ -116,9 +117,10 @@ def predict(
         items = with_pictures(items, explain)
     counts = output.AnswerCounts()
     with steps(bar=json_ or not sys.stdout.isatty()) as progress:
-        printing: Sink = output.TextSink(sys.stdout, progress.say)
         if json_ or jsonl:
-            printing = (output.JsonSink if json_ else output.JsonLinesSink)(sys.stdout)
+            printing: Sink = (output.JsonSink if json_ else output.JsonLinesSink)(sys.stdout)
+        else:
+            printing = output.TextSink(sys.stdout, progress.say)
         sinks = [printing, counts]  # what is printed never waits for a file
         if csv is not None:
             sinks.append(output.CsvSink(csv, classifier.bundle.classes))
@@ -141,9 +143,8 @@ def predict(
     raise typer.Exit(1 if counts.errors else 0)
 
 
-def _without_pictures(paths: Sequence[str], explain: Path) -> list[str]:
+def _without_pictures(paths: Sequence[str], explain: Path, own: Path) -> list[str]:
     """The paths but for the folder that pictures go to; a line says where it is not searched."""
-    own = Path(os.path.realpath(explain))
     places = [Path(os.path.realpath(path)) for path in paths]
     kept = [path for path, place in zip(paths, places, strict=True) if place != own]
     if not kept:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from slicewise.config import nearest
+from slicewise.config import near
 from slicewise.errors import ConfigError, ManifestError
 
 NO_TUMOR = "no_tumor"
@@ -79,7 +79,8 @@ class Task:
             untyped: Whether `tumor` may be a label where the task has several tumor types.
 
         Raises:
-            ManifestError: If the name means no class of this task; names the nearest one.
+            ManifestError: If the name means no class of this task; names one that is near it, if
+                any, and what to do.
         """
         name = normal_name(folder)
         own = {normal_name(given): class_ for given, class_ in (aliases or {}).items()}
@@ -95,14 +96,16 @@ class Task:
 
     def _unknown(self, folder: str, name: str, meant: str, own: list[str]) -> str:
         expected = f"expected one of {', '.join(self.classes)}"
-        advice = "declare it as a class, as another name of one, or skip it"
+        advice = (
+            "--alias FOLDER=CLASS says which class it holds, --skip FOLDER leaves it out, --task "
+            "names other classes (in a YAML file: aliases, skip, task)"
+        )
         if meant == TUMOR:
             advice = f"--task binary (task: binary) tells tumor from no tumor; or {advice}"
         if meant:
             return f"folder {folder!r} means {meant}; {expected}; {advice}"
         known = [*self.classes, *own, *(n for n, c in _CLASS_OF.items() if c in self.classes)]
-        near = nearest(name, known)
-        return f"folder {folder!r} means no known class; {expected} (nearest: {near}); {advice}"
+        return f"folder {folder!r} means no known class; {expected}{near(name, known)}; {advice}"
 
 
 FOUR_CLASS = Task("four_class", ("glioma", "meningioma", NO_TUMOR, "pituitary"), NO_TUMOR)
@@ -125,8 +128,8 @@ def parse_task(text: str) -> Task:
         return PRESETS[name]
     if "," not in text:
         raise ConfigError(
-            f"task {text!r}: expected {', '.join(PRESETS)} or class names separated by commas "
-            f"(nearest: {nearest(name, PRESETS)})"
+            f"task {text!r}: expected {', '.join(PRESETS)} or class names separated by commas"
+            f"{near(name, PRESETS)}"
         )
     names = [normal_name(part) for part in text.split(",") if part.strip()]
     classes = tuple(_CLASS_OF.get(part, part) for part in names)

@@ -100,7 +100,8 @@ def evaluate(
             it is left once unreadable, changed and seen slices are taken out; if a rival has other
             classes.
         ManifestError: If there is no such split.
-        ConfigError: If the gate names a class or source that was not evaluated.
+        ConfigError: If the gate names a class or source that was not evaluated, or a label name
+            a class that the model does not have.
         MissingExtraError: If pictures are wanted and matplotlib is not installed.
     """
     if plots:
@@ -174,6 +175,7 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
     Raises:
         EvaluationError: If the split is empty, or has a label the model does not know.
         ManifestError: If there is no such split.
+        ConfigError: If a name stands for a class that the model does not have.
     """
     if split not in (*SPLITS, ALL):
         known = ", ".join((*SPLITS, ALL))

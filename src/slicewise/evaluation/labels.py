@@ -55,17 +55,20 @@ def read_labels(
         beside: Labels of slices that are compared with, not evaluated; they may mean no class.
 
     Raises:
-        EvaluationError: If a label means no class of the model, or `given` names no class.
+        EvaluationError: If a label means no class of the model.
+        ConfigError: If `given` says that a label means what is no class of the model.
     """
     known, negative = Task(task.name, task.classes, task.negative_class), task.negative_class
     binary = None  # tumor against no tumor, for a model that tells several tumors apart
     if negative is not None and TUMOR not in task.classes:
         binary = Task("binary", (negative, TUMOR), negative)
-    unmeant = sorted(set(given.values()) - {*task.classes, *(binary.classes if binary else ())})
-    if unmeant:
-        raise EvaluationError(
-            f"label names: expected a class of the model, {', '.join(task.classes)}; got {unmeant}"
-        )
+    classes = dict.fromkeys((*task.classes, *(binary.classes if binary else ())))
+    for label, class_ in given.items():
+        if class_ not in classes:
+            raise ConfigError(
+                f"--map {label}={class_}: expected a class of the model, one of "
+                f"{', '.join(classes)}"
+            )
     meant, unknown = _meant(labels, known, given)
     if not unknown:
         meant |= _meant(beside, known, given)[0]

@@ -151,7 +151,7 @@ def load_bundle(path: str | Path) -> Bundle:
         where = ".".join(str(part) for part in first["loc"]) or INFO_NAME
         raise BundleError(f"{location}: {INFO_NAME}: {where}: {first['msg']}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{location}: {INFO_NAME}: expected JSON; {error}") from error
+        raise BundleError(f"{location}: {INFO_NAME}: expected JSON of a bundle; {error}") from error
     _verify(info.files, contents, location)
     return Bundle(info, sha256(raw).hexdigest(), contents)
 

@@ -237,7 +237,7 @@ class Classifier:
             pairs = [(w, f) for w, f in zip(wanted, found, strict=False) if w != f]
             known = any(isinstance(w, int) and isinstance(f, int) for w, f in pairs)
             if known or len(found) != len(wanted):
-                said, got = (", ".join(map(str, sizes)) for sizes in (wanted, found))
+                said, got = (", ".join(map(str, shape)) for shape in (wanted, found))
                 where = f"{MODEL_NAME}: {name}"
                 raise BundleError(
                     f"{where}: expected (N, {said}) by the description; got (N, {got})"

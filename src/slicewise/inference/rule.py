@@ -47,7 +47,9 @@ class Acceptance(_Fitted):
     target: float = Field(gt=0, lt=1, description="Wanted share of right answers among accepted.")
     accuracy: float = Field(ge=0, le=1, description="Reached where it was fitted.")
     coverage: float = Field(ge=0, le=1, description="Share of slices accepted there.")
-    unknown: float | None = Field(None, ge=0, le=1, description="Coverage, own class taken away.")
+    unknown: float | None = Field(
+        None, ge=0, le=1, description="The same share with the class of each slice taken away."
+    )
 
     @model_validator(mode="after")
     def _one_score(self) -> Acceptance:
@@ -78,7 +80,9 @@ class DecisionRule(Record):
 
     temperature: float | None = Field(None, gt=0, description="Logits are divided by it.")
     class_bias: dict[str, float] | None = Field(None, description="Added to that, by class.")
-    class_balance: float = Field(0.0, ge=0, le=1, description="Classes counted frequency^(1 - it).")
+    class_balance: float = Field(
+        0.0, ge=0, le=1, description="A class counts as its frequency to the power 1 minus this."
+    )
     operating_point: OperatingPoint | None = None
     fitted_on: str | None = Field(None, description="Which answers it was fitted on, in words.")
     conformal: Conformal | None = None

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from PIL import Image
 
@@ -20,7 +20,7 @@ from slicewise.files import whole
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import REASON_TEXTS, Verdict
+from slicewise.inference.decision import REASON_TEXTS, Prediction, Verdict
 from slicewise.inference.results import DISCLAIMER
 from slicewise.output.sinks import Item, Sink
 from slicewise.reports.html import data_address, jpeg, templates
@@ -67,6 +67,17 @@ _KNOWN = {
 _SPARE_COLOURS = ("#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f7")
 
 
+class Card(NamedTuple):
+    """One slice on the page; pictures are data addresses."""
+
+    prediction: Prediction
+    picture: str
+    overlay: str
+    evidence: bool  # whether the heat map has any
+    drawn: str | None  # class that a phantom says was drawn; None for a real picture
+    peak_in_drawing: bool | None  # None where that is not known
+
+
 class HtmlReport(Sink):
     """The page of all answers, with their pictures and how to read them.
 
@@ -99,9 +110,9 @@ class HtmlReport(Sink):
             for slice_, answer in pairs:
                 card = self._card(slice_, answer)
                 self._counts[f"to {answer.prediction.decision.value}"] += 1
-                if card["drawn"] is not None:
+                if card.drawn is not None:
                     self._counts["drawn"] += 1
-                    self._counts["as drawn"] += card["drawn"] == answer.prediction.label
+                    self._counts["as drawn"] += card.drawn == answer.prediction.label
                 self._add("slices", card=card)
             return
         key = set(item.study.study.key_slices)
@@ -135,18 +146,17 @@ class HtmlReport(Sink):
         with self._writing():
             self._parts[part].write(text)
 
-    def _card(self, slice_: Slice, answer: Answer) -> dict[str, Any]:
-        """One slice on the page."""
+    def _card(self, slice_: Slice, answer: Answer) -> Card:
         prediction, heat = answer.prediction, heat_map_of(slice_, answer)
         tumor = prediction.label != self._bundle.negative_class
-        return {
-            "prediction": prediction,
-            "picture": _address(Image.fromarray(display(slice_))),
-            "overlay": _address(overlay(slice_, heat, self._style)),
-            "evidence": heat.peak is not None,
-            "drawn": _drawn(slice_),
-            "peak_in_drawing": _peak_in_drawing(heat, slice_) if tumor else None,
-        }
+        return Card(
+            prediction=prediction,
+            picture=_address(Image.fromarray(display(slice_))),
+            overlay=_address(overlay(slice_, heat, self._style)),
+            evidence=heat.peak is not None,
+            drawn=_drawn(slice_),
+            peak_in_drawing=_peak_in_drawing(heat, slice_) if tumor else None,
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

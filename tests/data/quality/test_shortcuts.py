@@ -117,12 +117,12 @@ def test_a_jpeg_tells_its_quality_and_a_png_has_none(tmp_path):
     coarseness = []
     for quality in (95, 75, 40):
         picture.save(tmp_path / f"{quality}.jpg", quality=quality)
-        coarseness.append(file_traits(tmp_path / f"{quality}.jpg")["jpeg_coarseness"])
+        coarseness.append(file_traits(tmp_path / f"{quality}.jpg").jpeg_coarseness)
     assert coarseness == sorted(coarseness)
     table = Image.open(tmp_path / "40.jpg").quantization[0]
     assert coarseness[-1] == pytest.approx(np.mean(table))
     picture.save(tmp_path / "a.png")
-    assert np.isnan(file_traits(tmp_path / "a.png")["jpeg_coarseness"])
+    assert np.isnan(file_traits(tmp_path / "a.png").jpeg_coarseness)
 
 
 def test_grey_and_colour_files_differ_in_mode_only(tmp_path):
@@ -130,8 +130,8 @@ def test_grey_and_colour_files_differ_in_mode_only(tmp_path):
     picture.save(tmp_path / "grey.png")
     picture.convert("RGB").save(tmp_path / "rgb.png")
     grey, rgb = file_traits(tmp_path / "grey.png"), file_traits(tmp_path / "rgb.png")
-    assert grey["container"] == rgb["container"]
-    assert grey["mode"] != rgb["mode"]
+    assert grey.container == rgb.container
+    assert grey.mode != rgb.mode
 
 
 def test_the_noise_level_is_that_of_white_noise_and_ignores_slopes():

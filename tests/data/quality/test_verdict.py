@@ -19,8 +19,32 @@ from slicewise.data.quality.audit import audit_folders, audit_manifest
 from slicewise.data.quality.leakage import Sides, find_copies
 from slicewise.data.quality.page import render_page
 from slicewise.data.quality.shortcuts import FamilyScore, Probe
-from slicewise.data.quality.verdict import _shortcut, _splits, percent
+from slicewise.data.quality.verdict import _memory, _shortcut, _slices, _splits, percent
 from slicewise.stats.intervals import Share
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "severity", "meaning"),
+    [
+        (0.5, "note", "Put this score beside every other on this split."),
+        (0.95, "severe", "has to beat the first score before its own means anything."),
+    ],
+)
+def test_what_memory_scores_is_called_a_score(accuracy, severity, meaning):
+    shares = [Share(value, None, None) for value in (accuracy, 0.4, 0.3)]
+    names = ("accuracy", "grouped", "majority")
+    memory = SimpleNamespace(
+        split="a random split", test=[0], **dict(zip(names, shares, strict=True))
+    )
+    [found] = _memory(SimpleNamespace(memory=memory))
+    assert found.severity == severity
+    assert found.text.endswith(meaning)
+
+
+def test_without_patients_metrics_stay_too_good():
+    excluded = SimpleNamespace(excluded=[])
+    [found] = _slices(SimpleNamespace(issues=[], dataset=excluded, known_patients=False))
+    assert "so metrics stay too good" in found.text
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,12 @@ def _counts(rows: Sequence[ManifestRow]) -> list[str]:
         table.append([*map(printable, kind), *numbers, str(groups[kind])])
     totals = [str(sum(row.split == split for row in rows)) for split in SPLITS]
     table.append(["all", "", *totals, str(len({row.group for row in rows}))])
-    ends = [max(map(len, column)) for column in zip(*table, strict=True)]
-    form = "  ".join(f"{{:{'<' if i < 2 else '>'}{end}}}" for i, end in enumerate(ends))
-    return [form.format(*row).rstrip() for row in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    pads = [str.ljust] * 2 + [str.rjust] * (len(widths) - 2)  # names to the left, numbers right
+    return [
+        "  ".join(pad(cell, end) for pad, cell, end in zip(pads, row, widths, strict=True))
+        for row in table
+    ]
 
 
 def _reasons(excluded: Sequence[Excluded]) -> list[str]:

@@ -266,8 +266,9 @@ def _class_folder(path: Path, inner: PurePath, root: Path, task: Task) -> tuple[
     """The published split that a file stands in, or an empty name, and its class folder."""
     folders = inner.parts[:-1]
     published = PUBLISHED_SPLITS.get(normal_name(folders[0]), "") if folders else ""
-    folder = next(iter(folders[1:] if published else folders), root.resolve().name)
-    if len(folders) > bool(published) or _is_class(folder, task):
+    below = folders[1:] if published else folders
+    folder = below[0] if below else root.resolve().name
+    if below or _is_class(folder, task):
         return published, folder
     raise ManifestError(
         f"{path}: expected it in a class folder ({', '.join(task.classes)}) below {root}"

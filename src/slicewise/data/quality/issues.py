@@ -130,7 +130,7 @@ def find_issues(held: Bools, looks: Array, clusters: Sequence[int]) -> list[Issu
 
     Takes (N, R) from `issues_of`, (N, A) appearance and (N) index of the first copy of each slice.
     """
-    columns = [*held.T[:-1], unusual_appearance(looks, clusters)]
+    columns = [*held.T[:-1], unusual_appearance(looks, clusters)]  # of `unlike`, the last rule
     found = [np.flatnonzero(column).tolist() for column in columns]
     return [Issue(rule, own) for rule, own in zip(RULES, found, strict=True) if own]
 

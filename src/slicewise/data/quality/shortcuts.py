@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -48,6 +48,15 @@ _BORDER = 0.04
 _BLACK = 0.04
 _NORMAL = 0.6745
 """Median absolute value of a standard normal variable."""
+
+
+class FileTraits(NamedTuple):
+    """What the header of a file says; -1 for another format or mode, or where it is no picture."""
+
+    container: int  # format by content
+    mode: int  # kind of pixels
+    size: int  # bytes
+    jpeg_coarseness: float  # mean of the luminance quantisation table; NaN where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +108,8 @@ class Probe:
         }
 
 
-def file_traits(path: Path) -> dict[str, float]:
-    """What the header of a file says that was read as slices before; `OSError` where it has gone.
-
-    `container` (format by content) and `mode` (kind of pixels) are numbers, -1 where it is another
-    or the file is no picture; `bytes` is the size; `jpeg_coarseness` is the mean of the luminance
-    quantisation table, NaN where there is none.
-    """
+def file_traits(path: Path) -> FileTraits:
+    """Read the header of a file that was read as slices before; `OSError` where it has gone."""
     with path.open("rb") as file:
         content = content_of(file.read(HEAD_BYTES))
     mode, coarseness = "", float("nan")
@@ -114,16 +118,16 @@ def file_traits(path: Path) -> dict[str, float]:
             mode = image.mode
             tables: dict[int, list[int]] = getattr(image, "quantization", {})
         coarseness = float(np.mean(tables[0])) if 0 in tables else coarseness
-    return {
-        "container": _CONTAINERS.index(content) if content in _CONTAINERS else -1,
-        "mode": _MODES.index(mode) if mode in _MODES else -1,
-        "bytes": path.stat().st_size,
-        "jpeg_coarseness": coarseness,
-    }
+    return FileTraits(
+        container=_CONTAINERS.index(content) if content in _CONTAINERS else -1,
+        mode=_MODES.index(mode) if mode in _MODES else -1,
+        size=path.stat().st_size,
+        jpeg_coarseness=coarseness,
+    )
 
 
 def feature_vector(
-    pixels: Array, colour: float | None, traits: dict[str, float], slices: int = 1
+    pixels: Array, colour: float | None, traits: FileTraits, slices: int = 1
 ) -> Array:
     """(F,) the features of one slice, in the order of `FEATURES`; NaN where there is none.
 
@@ -134,11 +138,11 @@ def feature_vector(
     levels = np.percentile(pixels, (1, 25, 50, 75, 99))
     ring, corners = _border(pixels)
     limit = pixels.min() + _BLACK * (levels[-1] - pixels.min())
-    per_pixel, tint = traits["bytes"] / slices / pixels.size, np.nan if colour is None else colour
+    per_pixel, tint = traits.size / slices / pixels.size, np.nan if colour is None else colour
     lit = (ring > limit).mean()
-    values = {
+    values = {  # as `FAMILIES` names them
         "size": (width, height, height / width),
-        "file": (traits["container"], traits["mode"], per_pixel, traits["jpeg_coarseness"], tint),
+        "file": (traits.container, traits.mode, per_pixel, traits.jpeg_coarseness, tint),
         "border": (ring.mean(), ring.std(), corners.mean(), lit, np.percentile(ring, 10)),
         "levels": ((pixels <= limit).mean(), *levels, pixels.max(), noise_level(pixels)),
     }

@@ -137,10 +137,10 @@ def _memory(results: AuditResults) -> Iterator[QualityFinding]:
         return
     lead = memory.accuracy.value - memory.majority.value
     bad = memory.accuracy.value >= _SEVERE_MEMORY and lead > 0.1
-    meaning = "Put this figure beside every score on this split."
+    meaning = "Put this score beside every other on this split."
     if bad:
-        meaning = "This split measures memory: a model has to beat the first figure before its "
-        meaning += "score means anything."
+        meaning = "This split measures memory: a model has to beat the first score before its "
+        meaning += "own means anything."
     text = (
         f"Copying the label of the most similar training picture, with no learning, scores "
         f"{percent(memory.accuracy)} ({memory.split}; "
@@ -207,7 +207,8 @@ def _unclear(probe: Probe) -> str:
     score = probe.scores[0].balanced_accuracy
     if score.ci_low is not None and score.ci_high is not None:
         above = _gain(probe, score.value) > _SHORTCUT
-        if score.ci_low > probe.chance if above else _gain(probe, score.ci_high) <= _SHORTCUT:
+        clear = score.ci_low > probe.chance if above else _gain(probe, score.ci_high) <= _SHORTCUT
+        if clear:
             return ""
     return f" The interval is too wide to tell {rest}."
 
@@ -237,7 +238,7 @@ def _slices(results: AuditResults) -> Iterator[QualityFinding]:
     if not results.known_patients:
         text = (
             "Patients are not known for all slices. Neighbouring slices of one patient may still "
-            "stand on both sides of any split made here, so figures stay too good; give patients "
+            "stand on both sides of any split made here, so metrics stay too good; give patients "
             "or groups with a table or pattern if you can."
         )
         yield QualityFinding("warning", "groups", text)

@@ -55,9 +55,9 @@ _DECODERS = {
 }
 _ANNOTATION_PREFIX = "slicewise:"
 _HEADER_TAGS = [
-    *("SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"),
-    *("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet"),
-]
+    "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "NumberOfFrames",
+    "SpecificCharacterSet",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

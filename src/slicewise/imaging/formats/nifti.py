@@ -54,9 +54,9 @@ def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
     packed = is_gzip(stream.read(2))
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    return (
-        (cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST) if packed else (stream, size)
-    )
+    if not packed:
+        return stream, size
+    return cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
