@@ -109,6 +109,13 @@ def test_every_mistake_is_told_at_once() -> None:
     assert all(key in str(caught.value) for key in ("seed: ", "optimizer.lr: ", "model.nmae;"))
 
 
+@pytest.mark.parametrize("factor", [0, -1, "much"])
+def test_a_weight_of_a_source_is_above_0(factor: object) -> None:
+    data = {**MINIMAL["data"], "source_weights": {"site": factor}}
+    with pytest.raises(ConfigError, match=r"data\.source_weights\.site: "):
+        parse_config({**MINIMAL, "data": data}, "x")
+
+
 def test_a_preset_fills_what_is_not_given() -> None:
     config = parse_config({**MINIMAL, "augment": {"preset": "light", "rotate": 3}}, "x")
     assert (config.augment.rotate, config.augment.flip, config.augment.erase) == (3, 0.5, 0)
@@ -138,13 +145,14 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 SHIPPED = [
     path
-    for path in (*sorted(Path("docs/configs").glob("*.yaml")), Path("models/four_class/train.yaml"))
+    for folder, names in (("docs/configs", "*.yaml"), ("models/four_class", "train*.yaml"))
+    for path in sorted(Path(folder).glob(names))
     if "manifest" in (yaml.safe_load(path.read_text()).get("data") or {})
 ]
 
 
 def test_there_are_configurations_to_begin_with() -> None:
-    assert len(SHIPPED) >= 4
+    assert len(SHIPPED) >= 5
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -41,6 +41,9 @@ class DataConfig(Section):
     batch_size: int = Field(32, ge=2)
     boxes: Path | None = Field(None, description="Table of tumor boxes, for loss.region.")
     cache: Path | None = Field(None, description="Folder of decoded pixels; default beside runs.")
+    source_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Factors on the loss of slices, by source; 1 if unnamed."
+    )
 
 
 class FoldsConfig(Section):
@@ -53,6 +56,9 @@ class FoldsConfig(Section):
         None, ge=2, description="Deal whole groups into so many folds, where there is no column."
     )
     validation_share: float = Field(0.125, gt=0, lt=0.5, description="Of the other folds' groups.")
+    validation_by: Literal["label", "label_and_source"] = Field(
+        "label", description="What has its share in the validation split."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -116,6 +122,9 @@ class LossConfig(Section):
     class_weights: Literal["balanced", "none"] = "balanced"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     focal_gamma: float = Field(2.0, ge=0)
+    source_balance: float = Field(
+        0.0, ge=0, le=1, description="How alike sources count in a class: 0 by slices, 1 all alike."
+    )
     region: float = Field(
         0.0, ge=0, description="Weight of the loss that puts evidence into known tumor regions."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from builders_training import run_config, write_heads
-from slicewise.data.manifest import Manifest
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import ConfigError, LeakageError, TrainingError
 from slicewise.inference.bundle import load_bundle
@@ -188,6 +189,81 @@ def test_validation_has_about_its_share_of_every_class(tmp_path):
 def test_validation_groups_depend_on_the_seed_alone(tmp_path, manifest):
     def chosen(seed: int, rows: Manifest) -> set[str]:
         return groups_of(held_out(run_config(tmp_path, seed=seed), rows, "a"), "val")
+
+    shuffled = replace(manifest, rows=manifest.rows[::-1])
+    assert chosen(1, manifest) == chosen(1, shuffled)
+    assert len({frozenset(chosen(seed, manifest)) for seed in range(5)}) > 1
+
+
+def of_sources(folder: Path, counts: dict[tuple[str, str], list[int]]) -> Manifest:
+    """A manifest without files: groups of so many slices, of a class and a source."""
+    rows = [
+        ManifestRow(
+            path=f"{label}/{source}/{group}-{number}.png",
+            label=label,
+            source=source,
+            patient_id="",
+            group=f"{label} {source} {group}",
+            split="",
+            sha256="0" * 64,
+            width=64,
+            height=64,
+            extra={"fold": "a"},
+        )
+        for (label, source), sizes in counts.items()
+        for group, size in enumerate(sizes)
+        for number in range(size)
+    ]
+    return Manifest(tuple(rows), folder)
+
+
+SITES = {
+    ("no_tumor", "scans"): [20] * 16,
+    ("no_tumor", "single"): [1] * 40,
+    ("no_tumor", "few"): [3] * 8,
+    ("no_tumor", "two"): [9] * 2,
+    ("glioma", "scans"): [5] * 16,
+    ("glioma", "uneven"): [7] * 8,
+}
+
+
+def validated(folder: Path, manifest: Manifest, **sections: object) -> Counter[tuple[str, str]]:
+    split = held_out(run_config(folder, **sections), manifest, None)
+    return Counter((row.label, row.source) for row in split.subset("val").rows)
+
+
+def test_every_source_of_a_class_has_its_share_of_the_validation(tmp_path):
+    manifest = of_sources(tmp_path, SITES)
+    by_label = [validated(tmp_path, manifest, seed=seed) for seed in range(5)]
+    assert any(not found["no_tumor", "few"] for found in by_label)
+    expected = {
+        ("no_tumor", "scans"): 40,
+        ("no_tumor", "single"): 6,  # 5, and 1 for the class, since `two` gives none
+        ("no_tumor", "few"): 3,
+        ("glioma", "scans"): 10,
+        ("glioma", "uneven"): 7,
+    }
+    folds = {"validation_by": "label_and_source"}
+    for seed in range(5):
+        found = validated(tmp_path, manifest, seed=seed, folds=folds)
+        assert {kind: found[kind] for kind in expected} == expected
+
+
+def test_a_source_with_groups_enough_is_validated_where_another_fills_the_class(tmp_path):
+    """Two groups of 100 are more than the share of the class already."""
+    counts = {("glioma", "large"): [100] * 13, ("glioma", "small"): [5] * 7 + [4]}
+    found = validated(
+        tmp_path, of_sources(tmp_path, counts), folds={"validation_by": "label_and_source"}
+    )
+    assert found == {("glioma", "large"): 200, ("glioma", "small"): 4}
+
+
+def test_groups_by_source_depend_on_the_seed_alone(tmp_path):
+    manifest = of_sources(tmp_path, SITES)
+
+    def chosen(seed: int, rows: Manifest) -> set[str]:
+        config = run_config(tmp_path, seed=seed, folds={"validation_by": "label_and_source"})
+        return groups_of(held_out(config, rows, None), "val")
 
     shuffled = replace(manifest, rows=manifest.rows[::-1])
     assert chosen(1, manifest) == chosen(1, shuffled)

@@ -73,8 +73,13 @@ def changed(folder: Path, change: Callable[[ManifestRow], ManifestRow | None]) -
             ManifestError,
             r"gone\.csv",
         ),
+        (
+            {"data": {"source_weights": {"odd": 2, "evne": 0.5}}},
+            ConfigError,
+            "data.source_weights 'evne': expected a source of the manifest; nearest: even",
+        ),
     ],
-    ids=["name", "stages", "weights", "precision", "schedule", "boxes"],
+    ids=["name", "stages", "weights", "precision", "schedule", "boxes", "source"],
 )
 def test_a_wrong_configuration_is_reported_first(heads, sections, error, message):
     refused(heads, error, message, **sections)

@@ -14,16 +14,20 @@ from builders_training import run_config
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import TrainingError
 from slicewise.training.config import LossConfig
-from slicewise.training.loop.module import SliceModule, class_weights, loss, region_loss
+from slicewise.training.loop.module import SliceModule, loss, region_loss
 from slicewise.training.network.model import create_network
 
 
-def module(folder, given: np.ndarray | None = None, **sections) -> SliceModule:
+def module(
+    folder, given: np.ndarray | None = None, each: torch.Tensor | None = None, **sections
+) -> SliceModule:
     config = run_config(folder, **sections)
     torch.manual_seed(0)
     network = create_network(config.model, FOUR_CLASS, weights=None)
     network.normalise_by(0.3, 0.2)
-    return SliceModule(network, config, torch.ones(4), given)
+    return SliceModule(
+        network, config, torch.ones(4), torch.ones(8) if each is None else each, given
+    )
 
 
 def batch(count: int = 8, seed: int = 0):
@@ -202,6 +206,41 @@ def test_the_loss_of_regions_draws_evidence_to_them(tmp_path):
     assert value(0.5, regions) != value(0.5, regions[:, ::-1, ::-1].copy())
 
 
+@pytest.mark.parametrize("mixing", [{}, {"mixup": 0.4}, {"cutmix": 1.0}])
+def test_the_weight_of_a_slice_goes_with_it_also_as_a_partner(tmp_path, mixing):
+    """Losses are linear in the weights: those of single slices add up to the loss of all."""
+    regions = np.zeros((8, 32, 32), dtype=np.uint8)
+    regions[:, :8, :8] = 255
+    images, possible, positions = batch()
+    shuffled = images, possible, positions.flip(0)  # row 0 of the batch is slice 7
+
+    def value(each: torch.Tensor) -> float:
+        sections = {"augment": mixing, "model": {"pool": "evidence"}, "loss": {"region": 1.0}}
+        made = module(tmp_path, given=regions, each=each, **sections)
+        logged(made)
+        return float(made.training_step(shuffled, 3).detach())
+
+    alone = [value(torch.eye(8)[index]) for index in range(8)]
+    assert all(part > 0 for part in alone)
+    assert value(torch.ones(8)) == pytest.approx(sum(alone), rel=1e-5)
+    weights = torch.arange(8.0)
+    assert value(weights) == pytest.approx(
+        sum(w * part for w, part in zip(weights.tolist(), alone, strict=True)), rel=1e-5
+    )
+
+
+def test_a_slice_carries_the_weight_of_its_place_in_the_split(tmp_path):
+    """With a batch of other slices than the first, the weight is found by position."""
+    images, possible, positions = batch(4)
+    each = torch.tensor([9.0, 9, 9, 9, 2, 2, 2, 2])
+    values = []
+    for weights in (each, torch.ones(8)):
+        made = module(tmp_path, each=weights)
+        logged(made)
+        values.append(float(made.training_step((images, possible, positions + 4), 3).detach()))
+    assert values[0] == pytest.approx(2 * values[1])
+
+
 def test_a_step_takes_labels_that_leave_classes_open(tmp_path):
     made = module(tmp_path)
     logged(made)
@@ -245,12 +284,6 @@ def test_an_open_label_counts_the_joint_probability() -> None:
     p = LOGITS[:1].softmax(1)[0]
     found = loss(LOGITS[:1], possible, torch.tensor([1.0, 5.0, 3.0]), LossConfig())
     assert float(found) == pytest.approx(2 * -math.log(float(p[0] + p[2])), rel=1e-5)
-
-
-def test_balanced_weights_are_inverse_to_the_frequency_of_told_classes() -> None:
-    possible = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [1, 1]], dtype=bool)
-    torch.testing.assert_close(class_weights(possible, "balanced"), torch.tensor([4 / 6, 2.0]))
-    assert class_weights(possible, "none").tolist() == [1, 1]
 
 
 def test_weights_scale_the_terms_of_their_class() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
@@ -170,7 +170,7 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
 
 
 def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifest:
-    """The manifest with one fold as test split, and some groups of each class as validation.
+    """The manifest with one fold as test split, and whole groups of the others as validation.
 
     The splits of the manifest itself are ignored; where no fold is named, all are trained on.
     Slices of a tumor whose type is unknown follow their groups; none is counted for validation.
@@ -179,7 +179,9 @@ def held_out(config: RunConfig, manifest: Manifest, fold: str | None) -> Manifes
     inside = [row for row in rows if fold is None or row.extra[column] != fold]
     task = parse_task(config.data.task)
     typed = [row for row in inside if len(task.possible(row.label)) <= 1]
-    chosen = _validation_groups(typed, config.folds.validation_share, config.seed)
+    by_source = config.folds.validation_by == "label_and_source"
+    choose = _groups_by_source if by_source else _groups_by_label
+    chosen = choose(typed, config.folds.validation_share, config.seed)
 
     def split_of(row: ManifestRow) -> str:
         if fold is not None and row.extra[column] == fold:
@@ -219,7 +221,7 @@ def _dealt(manifest: Manifest, count: int, seed: int) -> Manifest:
     return replace(manifest, rows=tuple(dealt))
 
 
-def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:
+def _groups_by_label(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:
     """Groups holding about `share` of the slices of each class."""
     sizes: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
@@ -236,4 +238,23 @@ def _validation_groups(rows: Sequence[ManifestRow], share: float, seed: int) -> 
             if groups[index] not in chosen:
                 wanted -= sizes[label][groups[index]]
                 chosen.add(groups[index])
+    return chosen
+
+
+def _groups_by_source(rows: Sequence[ManifestRow], share: float, seed: int) -> set[str]:
+    """Groups holding about `share` of the slices of each class, and of each source within it.
+
+    A source that has `1 / share` groups of a class or more is never left out of it.
+    """
+    rows = sorted(rows, key=lambda row: row.path)
+    labels, sources = [row.label for row in rows], [row.source for row in rows]
+    groups, shares = [row.group for row in rows], {"train": 1 - share, "val": share}
+    splits = deal(groups, labels, sources, shares=shares, seed=seed)
+    chosen = {group for group, split in zip(groups, splits, strict=True) if split == "val"}
+    sizes, strata = Counter(groups), defaultdict(set)
+    for label, source, group in zip(labels, sources, groups, strict=True):
+        strata[label, source].add(group)
+    for _, found in sorted(strata.items()):
+        if len(found) >= 1 / share and not found & chosen:
+            chosen.add(min(found, key=lambda group: (sizes[group], group)))
     return chosen

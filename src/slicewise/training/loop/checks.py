@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from slicewise.config import nearest
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
-from slicewise.errors import TrainingError
+from slicewise.errors import ConfigError, TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.imaging.read import file_and_index
 from slicewise.inference.bundle import INFO_NAME
@@ -38,13 +39,14 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
 
     Raises:
         LeakageError: A group stands in two splits.
-        ConfigError: The model is unknown or not possible.
+        ConfigError: The model or a source with a weight is unknown, or the model not possible.
         TrainingError: A folder holds another run or cannot be written, slices do not suffice or
             are missing, or start weights, device, precision or schedule do not fit.
         ManifestError: The table of boxes is not as expected.
     """
     for folder, manifest in parts.items():
         manifest.require_sound(folder)
+        _require_sources(config, manifest)
         _require_same_run(folder, config, manifest)
     open_parts = [manifest for folder, manifest in parts.items() if not is_finished(folder)]
     for manifest in open_parts:
@@ -68,6 +70,16 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
             read_boxes(config.data.boxes)
         for folder in (*parts, config.cache):
             _require_writable(folder)
+
+
+def _require_sources(config: RunConfig, manifest: Manifest) -> None:
+    known = {row.source for row in manifest.rows}
+    for name in config.data.source_weights:
+        if name not in known:
+            raise ConfigError(
+                f"data.source_weights {name!r}: expected a source of the manifest; "
+                f"nearest: {nearest(name, sorted(known))}"
+            )
 
 
 def is_finished(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from slicewise.inference.decision import probabilities_of
 from slicewise.stats.metrics import accuracy, balanced_accuracy, macro_auroc
 from slicewise.training.config import LossConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from slicewise.training.data.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
-from slicewise.training.data.dataset import Images, Possible
+from slicewise.training.data.dataset import Images
 from slicewise.training.network.model import SliceNet
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -34,16 +34,23 @@ class SliceModule(L.LightningModule):
     """Trains a `SliceNet` on uint8 batches; augmentation runs on whole batches on the device."""
 
     class_weights: Tensor
+    slice_weights: Tensor
 
     def __init__(
-        self, network: SliceNet, config: RunConfig, weights: Tensor, regions: Images | None = None
+        self,
+        network: SliceNet,
+        config: RunConfig,
+        class_weights: Tensor,
+        slice_weights: Tensor,
+        regions: Images | None = None,
     ) -> None:
-        """Weights are (K,), of the classes in the loss; regions as in `LabelledSlices`."""
+        """Take (K,) and (N,) weights in the loss, and regions as in `LabelledSlices`."""
         super().__init__()
         self.network = network
         self.config = config
         self._regions = regions
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.register_buffer("slice_weights", slice_weights, persistent=False)
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -74,7 +81,7 @@ class SliceModule(L.LightningModule):
             if scores is not None and regions is not None:
                 places = region_loss(scores, regions[order], possible[order], self.network.negative)
                 own = own + self.config.loss.region * places
-            return own.mean()
+            return (own * self.slice_weights[positions[order]]).mean()
 
         value = of(torch.arange(len(images), device=images.device))
         if blend is not None:
@@ -214,21 +221,6 @@ def _scheduler(
 
 def _cosine(progress: float, final: float) -> float:
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def class_weights(possible: Possible, kind: str) -> Tensor:
-    """(K,) weights with mean 1 over slices of one class: ones, or inverse to its frequency.
-
-    Args:
-        possible: (N, K) which classes each label leaves open; those with several do not count.
-        kind: `none` or `balanced`.
-    """
-    classes = possible.shape[1]
-    if kind == "none":
-        return torch.ones(classes)
-    counts = possible[possible.sum(axis=1) == 1].sum(axis=0)
-    weights = np.where(counts > 0, counts.sum() / (classes * np.maximum(counts, 1)), 0.0)
-    return torch.from_numpy(weights).float()
 
 
 def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) -> Tensor:

@@ -68,7 +68,8 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.module import SliceModule, class_weights
+from slicewise.training.loop.module import SliceModule
+from slicewise.training.loop.weights import class_weights, slice_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 METRICS_NAME = "metrics.json"
@@ -215,14 +216,16 @@ def _train(
         f"normalisation of the {origin}: "
         f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
     )
-    weights = class_weights(train.possible, config.loss.class_weights)
+    sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
+    each = slice_weights(train.possible, sources, balance, config.data.source_weights)
+    weights = class_weights(train.possible, config.loss.class_weights, each)
     last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
     shuffled = EpochSampler(len(train.images), size, config.seed)
     in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
     ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         _trainer(config, folder).fit(
-            SliceModule(network, config, weights, train.regions),
+            SliceModule(network, config, weights, torch.from_numpy(each).float(), train.regions),
             loader(train.images, train.possible, shuffled),
             loader(validation.images, validation.possible, list(in_order)),
             ckpt_path=str(last) if last.is_file() else None,
