@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.data.tasks import Task
-from slicewise.errors import AccessError, InputError, LimitError, ManifestError
+from slicewise.errors import AccessError, InputError, InternalError, LimitError, ManifestError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
@@ -126,6 +126,8 @@ def measured(
             roots.require_all([path])
             label = task.label_of(path.parent.name)
             slices = read_slices(path, shown)
+        except InternalError as error:
+            skipped.append(SkippedOut(path=shown, error=failure_on(shown, error).error))
         except (AccessError, InputError, ManifestError) as error:
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
