@@ -355,26 +355,29 @@ class Engine:
     async def _shadow_records(
         self, shadow: Batcher, request: PredictionRequest, series: PreparedSeries, given: list[str]
     ) -> list[PredictionRecord]:
-        """Records of the slices that the shadow can answer; the log tells of the others."""
+        """Records of the slices that the shadow can answer; the log counts the others."""
         classifier = shadow.classifier
         limit = classifier.threshold(request.threshold)
         origin = replace(request.origin, started=time.perf_counter())
         done: list[tuple[PreparedSlice, str, Answer]] = []
+        faults: list[BaseException] = []
         for window in batched(zip(series.slices, given, strict=True), self._settings.batch_size):
             tried = []
             for slice_, id_ in window:
                 try:
                     ready = await self.work(classifier.prepare, slice_.ready.slice_)
                     tried.append((slice_, id_, ready))
-                except Exception:
-                    log.exception("shadow failed")
+                except Exception as error:
+                    faults.append(error)
             waiting = shadow.submit([ready for *_, ready in tried], limit, tta=request.tta)
             found = await asyncio.gather(*map(asyncio.wrap_future, waiting), return_exceptions=True)
             for (slice_, id_, _), answer in zip(tried, found, strict=True):
                 if isinstance(answer, BaseException):
-                    log.error("shadow failed", exc_info=answer)
+                    faults.append(answer)
                 else:
                     done.append((slice_, id_, answer))
+        if faults:
+            log.error("shadow failed", slices=len(faults), exc_info=faults[0])
         if not done:
             return []
         slices, ids, answers = map(list, zip(*done, strict=True))
