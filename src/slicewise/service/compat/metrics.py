@@ -119,7 +119,7 @@ def measured(
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
     skipped: list[SkippedOut] = []
-    files = _files(wanted, roots, deadline)
+    files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
         try:
@@ -171,7 +171,10 @@ def _answers(
     return [_answers([slice_], classifier, tta=tta)[0] for slice_ in slices]
 
 
-def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path]:
+def _files(
+    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[SkippedOut]
+) -> list[Path]:
+    """The files to answer for; what cannot be opened goes to `skipped`."""
     if wanted.paths is not None:
         return [roots.find(path) for path in wanted.paths]
     root = roots.find(wanted.root or "")
@@ -181,11 +184,14 @@ def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path
     chosen: list[Path] = []
     for entry in walk(root):
         deadline("looking for files", len(chosen), MOST_PATHS)
-        if isinstance(entry, Failure):
-            continue
         path = Path(entry.source)
-        if wanted.recursive or len(path.parts) <= depth:
-            chosen.append(path)
+        if not wanted.recursive and len(path.parts) > depth:
+            continue
+        if isinstance(entry, Failure):
+            shown, why = roots.hidden(entry.source), roots.hidden(entry.error)
+            skipped.append(SkippedOut(path=shown, error=why))
+            continue
+        chosen.append(path)
         if len(chosen) > MOST_PATHS:
             raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got more")
     return chosen

@@ -260,11 +260,14 @@ class TestMetrics:
         (root / "elsewhere").mkdir()
         Image.new("L", (32, 32)).save(root / "elsewhere" / "a.png")
         (root / "glioma" / "bad.png").write_bytes(picture_bytes(Image.new("L", (32, 32)))[:50])
+        (root / "glioma" / "gone.png").symlink_to(root / "nowhere.png")
         said = measuring.post("/metrics", json={"root": "."}).json()
+        (root / "glioma" / "gone.png").unlink()
         (root / "elsewhere" / "a.png").unlink()
         (root / "elsewhere").rmdir()
         (root / "glioma" / "bad.png").unlink()
-        assert {one["path"] for one in said["skipped"]} == {"elsewhere/a.png", "glioma/bad.png"}
+        uncounted = {"elsewhere/a.png", "glioma/bad.png", "glioma/gone.png"}
+        assert {one["path"] for one in said["skipped"]} == uncounted
         assert said["total"] == 12
         assert str(root) not in json.dumps(said)
 
