@@ -6,7 +6,9 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from slicewise.audit_log.records import PredictionRecord
+from slicewise.audit_log.records import PredictionRecord, prediction_of
+from slicewise.audit_log.store import AuditStore
+from slicewise.audit_log.tables import PREDICTIONS, Span, rows_of
 
 KEY = "a key of at least thirty-two characters"
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -44,3 +46,9 @@ def record(number: int = 0, **changed: object) -> PredictionRecord:
 def records(count: int, **changed: object) -> list[PredictionRecord]:
     """Several predictions, a second apart."""
     return [record(number, **changed) for number in range(count)]
+
+
+def kept_in(store: AuditStore, **span: object) -> list[PredictionRecord]:
+    """Predictions of a store in the order in which they were written."""
+    found = rows_of(store._audit.database, PREDICTIONS, Span(**span))
+    return [prediction_of(row) for row in found]

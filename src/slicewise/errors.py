@@ -52,6 +52,10 @@ class AuditError(SliceWiseError):
     """The audit log cannot be written, read or trusted."""
 
 
+class ServiceError(SliceWiseError):
+    """The service cannot start, though what was set could be as it is."""
+
+
 class OverloadError(SliceWiseError):
     """More is asked than can be answered now; later it can."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from builders import bundle_info
-from builders_records import START, record
+from builders_records import START, kept_in, record
 from slicewise.audit_log.chain import AuditSettings
 from slicewise.audit_log.comparison import compare_models
 from slicewise.audit_log.export import export
@@ -83,7 +83,7 @@ def test_it_is_written_on_and_pruned(store: AuditStore, log: AuditLog):
 
 
 def test_answers_have_the_words_of_today(store: AuditStore):
-    kept = list(store.records(arm="main"))
+    kept = kept_in(store, arm="main")
     reasons = Counter(reason for one in kept for reason in one.reasons)
     assert set(reasons) <= set(Reason)
     assert reasons[Reason.POSSIBLY_OUT_OF_DISTRIBUTION] == 4
@@ -114,7 +114,7 @@ def test_its_models_are_compared(log: AuditLog):
 
 def test_it_is_monitored(store: AuditStore):
     question = Question(START + timedelta(days=4), START + timedelta(days=20), 1000, 5)
-    report = monitor(store.records(arm="main"), bundle_info(), "ab" * 32, question)
+    report = monitor(kept_in(store, arm="main"), bundle_info(), "ab" * 32, question)
     reasons = next(change for change in report.changes if change.name == "reasons")
     assert set(reasons.bins) == {
         "none",

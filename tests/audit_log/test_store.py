@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from builders_records import KEY, START, record, records
+from builders_records import KEY, START, kept_in, record, records
 from postgres import Server, on_both
 from slicewise.audit_log import database
 from slicewise.audit_log.chain import AuditSettings
@@ -54,7 +54,7 @@ def test_a_record_reads_back_as_it_was(store: AuditStore):
     kept = [record(), record(1, **ODD), record(2, tumor_flag=False, prediction_set=[])]
     store.submit(kept).result(10)
     assert [store.get(one.id) for one in kept] == kept
-    assert list(store.records()) == kept
+    assert kept_in(store) == kept
     assert store.get("0" * 32) is None
 
 
@@ -94,7 +94,7 @@ def test_times_are_kept_in_utc(store: AuditStore):
 def test_what_cannot_be_kept_is_refused_at_once(store: AuditStore, changed):
     with pytest.raises(AuditError, match="expected"):
         store.submit([record(), record(1, **changed)])
-    assert list(store.records()) == []
+    assert kept_in(store) == []
 
 
 @on_both
@@ -102,17 +102,17 @@ def test_records_by_time_and_arm(store: AuditStore):
     kept = [record(number, arm="shadow" if number % 2 else "main") for number in range(6)]
     store.submit(kept).result(10)
     since, until = START + timedelta(seconds=1), START + timedelta(seconds=5)
-    assert list(store.records(since=since, until=until)) == kept[1:5]
-    assert list(store.records(since=since, arm="shadow")) == kept[1::2]
+    assert kept_in(store, since=since, until=until) == kept[1:5]
+    assert kept_in(store, since=since, arm="shadow") == kept[1::2]
     with pytest.raises(AuditError, match="zone"):
-        list(store.records(since=datetime(2026, 3, 1)))
+        kept_in(store, since=datetime(2026, 3, 1))
 
 
 def test_records_beyond_one_page_come_in_order(store: AuditStore, monkeypatch):
     monkeypatch.setattr("slicewise.audit_log.tables.PAGE", 7)
     kept = records(21)
     store.submit(kept).result(10)
-    assert list(store.records()) == kept
+    assert kept_in(store) == kept
 
 
 @on_both
@@ -134,7 +134,7 @@ def test_a_record_twice_fails_alone(store: AuditStore, log: AuditLog):
         bad.result(15)
     assert KEY not in str(refused.value)
     assert "request-3" not in str(refused.value)
-    assert [one.request_id for one in store.records()] == [f"request-{n}" for n in (0, 1, 2, 4)]
+    assert [one.request_id for one in kept_in(store)] == [f"request-{n}" for n in (0, 1, 2, 4)]
     assert verify(log).intact
 
 
@@ -151,7 +151,7 @@ def test_many_threads_share_commits_and_lose_nothing(store: AuditStore, log: Aud
         thread.start()
     for thread in threads:
         thread.join()
-    kept = list(store.records())
+    kept = kept_in(store)
     assert {one.id for one in kept} == {one.id for batch in made for one in batch}
     for batch in made:  # one caller's records stay in the order in which he sent them
         mine = [one for one in kept if one.caller == batch[0].caller]
@@ -317,7 +317,7 @@ def test_old_predictions_are_pruned_by_the_writer(settings, store: AuditStore, m
     store.submit([young]).result(10)
     monkeypatch.setattr("slicewise.audit_log.store.FIRST_CHORE_S", 0.0)
     pruning = AuditStore.open(replace(settings, retention_days=30))
-    until(lambda: list(store.records()) == [young])
+    until(lambda: kept_in(store) == [young])
     pruning.close()
 
 
@@ -325,7 +325,7 @@ def test_who_only_opens_and_closes_prunes_nothing(settings: AuditSettings, store
     kept = records(3)
     store.submit(kept).result(10)
     AuditStore.open(replace(settings, retention_days=30)).close()
-    assert list(store.records()) == kept
+    assert kept_in(store) == kept
 
 
 def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monkeypatch, caplog):
@@ -336,7 +336,7 @@ def test_what_was_changed_is_not_pruned_but_told(settings, store, execute, monke
     until(lambda: "audit retention: predictions: row 2 is not as it was written" in caplog.text)
     pruning.submit([record(3)]).result(10)  # the writer goes on
     pruning.close()
-    assert len(list(store.records())) == 4
+    assert len(kept_in(store)) == 4
 
 
 def test_sqlite_is_durable_and_private(tmp_path: Path):
@@ -366,7 +366,7 @@ def test_a_restart_of_postgres_loses_nothing(postgres: Server, postgres_url: str
     postgres.start()
     for done in futures:
         done.result(30)
-    assert [one.request_id for one in store.records()] == [f"request-{n}" for n in range(4)]
+    assert [one.request_id for one in kept_in(store)] == [f"request-{n}" for n in range(4)]
     log = AuditLog.open(settings, create=False)
     assert verify(log).intact
     log.close()
@@ -385,7 +385,7 @@ def test_a_commit_that_only_seemed_to_fail_is_not_repeated(store: AuditStore, mo
     kept = records(2)
     store.submit(kept).result(10)
     assert calls == [2]
-    assert list(store.records()) == kept
+    assert kept_in(store) == kept
 
 
 def lost() -> AuditError:
@@ -411,7 +411,7 @@ def test_a_commit_that_arrives_after_the_look_is_no_conflict(store: AuditStore, 
     kept = records(2)
     store.submit(kept).result(10)
     assert calls == [2, 2]
-    assert list(store.records()) == kept
+    assert kept_in(store) == kept
 
 
 @on_both
@@ -431,7 +431,7 @@ def test_a_record_twice_is_refused_after_a_lost_connection_too(store: AuditStore
     with pytest.raises(AuditError, match=r"(?i)unique"):
         store.submit([first, record(1)]).result(10)
     assert time.monotonic() - began < 4
-    assert list(store.records()) == [first]
+    assert kept_in(store) == [first]
 
 
 def test_only_the_first_waits_for_a_database_that_stays_away(store: AuditStore, monkeypatch):
@@ -453,7 +453,7 @@ def test_only_the_first_waits_for_a_database_that_stays_away(store: AuditStore, 
     monkeypatch.setattr(store, "_append", append)
     back = record(2)
     store.submit([back]).result(10)
-    assert list(store.records()) == [back]
+    assert kept_in(store) == [back]
     monkeypatch.setattr(store, "_append", away)
     calls.clear()
     with pytest.raises(AuditError):

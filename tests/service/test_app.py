@@ -68,6 +68,16 @@ def test_a_page_of_another_site_or_under_another_name_is_turned_away(client):
     problem(client.post("/v1/predict", files=files(png(0)), headers=foreign), 403)
 
 
+@pytest.mark.parametrize("path", ["/docs", "/", "/openapi.json"])
+def test_what_a_browser_is_shown_is_logged_and_counted_by_its_route(client, path):
+    with capture_logs() as logged:
+        assert client.get(path).status_code == 200
+    assert [one["route"] for one in logged if one["event"] == "request"] == [path]
+    assert (
+        f'slicewise_responses_total{{route="{path}",status="200"}}' in client.get("/metrics").text
+    )
+
+
 @pytest.mark.parametrize("path", ["/docs", "/", "/openapi.json", "/healthz"])
 def test_every_answer_has_an_id_and_safe_headers(client, path):
     headers = client.get(path).headers

@@ -20,6 +20,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from builders_records import kept_in
 from builders_service import files, png, service_settings, until
 from processes import COMMAND, Certificate, certificate, environment, serving
 from slicewise.audit_log.store import AuditStore
@@ -53,16 +54,37 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, workers):
             [*COMMAND, "--port", port, "--workers", workers],
             env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert f"127.0.0.1, port {port}" in done.stderr
     assert "--port choose another" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
+def test_an_address_that_this_machine_does_not_have_is_set_wrongly(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
+        server_module._listen(service_settings(tmp_path, host="192.0.2.1"))
+
+
+def test_workers_that_can_never_start_are_failed_work(tmp_path):
+    code = (
+        "from slicewise.service import server\n"
+        "server.load_classifiers = lambda settings: None\n"
+        "from slicewise.cli.main import main\n"
+        "main()\n"
+    )
+    options = ["--port", "0", "--workers", "2", "--bundle", "nowhere"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", *options],
+        capture_output=True, text=True, env=environment(tmp_path), timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "a worker could not start" in done.stderr.splitlines()[-1]
+
+
 def recorded(folder: Path) -> set[str]:
     store = AuditStore.open(service_settings(folder).audit_log)
     try:
-        return {row.id for row in store.records()}
+        return {row.id for row in kept_in(store)}
     finally:
         store.close()
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from builders_records import kept_in
 from builders_service import files, png, problem, service_settings, until
 from postgres import postgres, postgres_url
 from processes import COMMAND, certificate, serving
@@ -123,7 +124,7 @@ def test_with_postgresql_every_worker_records_in_one_chain(tmp_path, postgres_ur
             assert kept["label"] == one["label"]
         assert end(process) == 0
     store = AuditStore.open(service_settings(tmp_path, database_url=postgres_url).audit_log)
-    assert [row.id for row in store.records()] == [one["id"] for one in said]
+    assert [row.id for row in kept_in(store)] == [one["id"] for one in said]
     store.close()
 
 
@@ -148,8 +149,8 @@ def test_a_second_bundle_answers_beside_or_instead(tmp_path, rival, host, share)
         assert address.startswith("http://[::1]:" if host == "::1" else "http://localhost:")
         (said,) = answers(httpx.post, address, 1)
         store = AuditStore.open(service_settings(tmp_path).audit_log)
-        until(lambda: len(list(store.records())) == 2 - int(share))
-        arms = {row.arm: row.bundle[0] for row in store.records()}
+        until(lambda: len(kept_in(store)) == 2 - int(share))
+        arms = {row.arm: row.bundle[0] for row in kept_in(store)}
         store.close()
         assert end(process) == 0
     assert said["bundle"]["name"] == ("rival" if share == "1" else "tiny")

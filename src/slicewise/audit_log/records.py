@@ -75,6 +75,9 @@ class PredictionRecord:
     ood_score: float | None
 
 
+_FIELDS = [field.name for field in fields(PredictionRecord)]
+
+
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What somebody said about a prediction; a later one does not replace an earlier one."""
@@ -116,7 +119,7 @@ def prediction_row(record: PredictionRecord) -> dict[str, Any]:
     """
     if record.arm not in set(Arm):
         raise AuditError(f"arm: expected one of {', '.join(Arm)}; got another one")
-    values = asdict(record)
+    values = {name: getattr(record, name) for name in _FIELDS}
     names = ("bundle_name", "bundle_version", "bundle_sha256")
     values |= dict(zip(names, values.pop("bundle"), strict=True))
     values["distance"] = values.pop("ood_score")  # the column keeps the name it was chained with
@@ -130,8 +133,7 @@ def prediction_of(row: Mapping[str, Any]) -> PredictionRecord:
         AuditError: If the row was changed so that it holds none.
     """
     try:
-        names = (field.name for field in fields(PredictionRecord))
-        values = {name: row[name] for name in names if name in row}
+        values = {name: row[name] for name in _FIELDS if name in row}
         values |= {name: json.loads(row[name]) for name in _JSON if row[name] is not None}
         values["reasons"] = [_current(reason) for reason in values["reasons"]]
         values["created"] = moment(row["created"])
@@ -176,7 +178,8 @@ def _kept(value: Any, kind: type) -> Any:
 
 def _can_be_kept(text: str) -> bool:
     """Whether a text holds neither NUL nor a lone surrogate, which PostgreSQL refuses."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    surrogates = ("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" not in text and (text.isascii() or not any(surrogates))
 
 
 def _text(value: str) -> str:

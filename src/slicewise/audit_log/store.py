@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -32,7 +32,7 @@ from slicewise.audit_log.records import (
     prediction_row,
 )
 from slicewise.audit_log.retention import prune_some
-from slicewise.audit_log.tables import CHAINED, FEEDBACK, HEADS, PREDICTIONS, Span, now, rows_of
+from slicewise.audit_log.tables import CHAINED, FEEDBACK, HEADS, PREDICTIONS, now
 from slicewise.errors import AuditError, FeedbackError
 
 Rows = Sequence[dict[str, Any]]
@@ -113,17 +113,6 @@ class AuditStore:
         with _errors_logged(), self._audit.database.reading() as connection:
             found = connection.execute(query.order_by(FEEDBACK.c.seq)).mappings()
             return [feedback_of(dict(row)) for row in found]
-
-    def records(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        arm: str | None = None,
-    ) -> Iterator[PredictionRecord]:
-        """Predictions of a `Span` in the order in which they were written, a page at a time."""
-        wanted = Span(since, until, arm)
-        return map(prediction_of, rows_of(self._audit.database, PREDICTIONS, wanted))
 
     def ping(self) -> None:
         """Show that the database can be written; writes only if nothing was in the last seconds."""

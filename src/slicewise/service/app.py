@@ -75,6 +75,7 @@ def create_app(
         summary="Brain MRI slices to answers that can be checked.",
         description=DISCLAIMER,
         lifespan=lifespan,
+        openapi_url=None,  # it is a route of the page: FastAPI's own has no template in the log
         docs_url=None,
         redoc_url=None,
         license_info={"name": "MIT", "identifier": "MIT"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import math
 import multiprocessing
@@ -24,7 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slicewise.audit_log.keys import KeyStore
 from slicewise.audit_log.store import AuditStore
-from slicewise.errors import ConfigError
+from slicewise.errors import ConfigError, ServiceError
 from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
 from slicewise.service.monitoring.logs import configure_logs
@@ -60,7 +61,8 @@ def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun, within the time set for it.
 
     Raises:
-        ConfigError: It would be open to others, bundles do not fit, or a worker could not start.
+        ConfigError: It would be open to others, bundles do not fit, or there is no such address.
+        ServiceError: It cannot listen there now, or a worker could not start.
         BundleError: A bundle is missing, incomplete or changed.
         AuditError: The audit database cannot be opened.
     """
@@ -201,7 +203,7 @@ class Workers:
         self._stopped = False
 
     def run(self) -> None:
-        """Answer until SIGTERM or SIGINT; ConfigError where none could ever start."""
+        """Answer until SIGTERM or SIGINT; ServiceError where none could ever start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         given = self._settings, self._listener
@@ -228,7 +230,7 @@ class Workers:
                 continue
             unable = worker.kill()
             if unable and not self._was_ready:
-                raise ConfigError("a worker could not start; the log says why")
+                raise ServiceError("a worker could not start; the log says why")
             log.warning("worker ended", process=worker.process.pid, could_not_start=unable)
             time.sleep(RESTART_S if unable else 0)
             self._workers[index] = Worker(self._settings, self._listener)
@@ -307,9 +309,10 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         # The text of the error names the address again, unless none was found for the name.
-        named = error.errno is None or isinstance(error, socket.gaierror)
-        why = error.strerror if named else os.strerror(error.errno or 0)
-        raise ConfigError(
+        unnamed = isinstance(error, socket.gaierror)
+        why = error.strerror if unnamed or error.errno is None else os.strerror(error.errno)
+        is_wrong = unnamed or error.errno == errno.EADDRNOTAVAIL
+        raise (ConfigError if is_wrong else ServiceError)(
             f"cannot listen on {settings.host}, port {settings.port}: {why}; "
             "--host and --port choose another"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from builders_service import files, png, problem
 from slicewise.imaging import series
@@ -23,15 +24,21 @@ def failing(monkeypatch):
 
 
 def test_a_request_with_nothing_else_is_answered_500(client, failing):
-    answer = client.post("/v1/predict", files=files(png(0)))
+    with capture_logs() as logged:
+        answer = client.post("/v1/predict", files=files(png(0)))
     told = problem(answer, 500)
+    assert [one["event"] for one in logged].count("failure on an input") == 1
     assert "secret" not in answer.text
     assert told["errors"][0]["source"] == "slice0.png"
     assert "fault of SliceWise" in told["errors"][0]["error"]
 
 
 def test_beside_another_input_it_is_an_entry(client, failing):
-    answer = client.post("/v1/predict/batch", files=files(png(0), png(1)))
+    with capture_logs() as logged:
+        answer = client.post("/v1/predict/batch", files=files(png(0), png(1)))
+    (fault,) = (one["fault"] for one in logged if one["event"] == "failure on an input")
+    assert "SliceWise failed (AttributeError in " in fault
+    assert "slice0" not in fault
     assert answer.status_code == 200
     assert [one["source"] for one in answer.json()["predictions"]] == ["slice1.png"]
     assert [one["source"] for one in answer.json()["errors"]] == ["slice0.png"]

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from builders import bundle_info, write_tiny_bundle
 from builders_imaging import zip_bytes
+from builders_records import kept_in
 from builders_service import (
     Gate,
     files,
@@ -73,7 +74,7 @@ def test_what_takes_too_long_ends(tmp_path, monkeypatch):
         gate.open.set()
         problem(response, 503)
         assert response.headers["retry-after"]
-        assert not list(services(client).store.records())
+        assert not kept_in(services(client).store)
 
 
 def test_nothing_is_answered_that_is_not_recorded(tmp_path, monkeypatch):
@@ -85,6 +86,24 @@ def test_nothing_is_answered_that_is_not_recorded(tmp_path, monkeypatch):
         assert "secret" not in response.text
         assert "probabilities" not in response.text
         problem(response, 503)
+
+
+def test_an_answer_that_cannot_be_kept_is_a_fault_of_ours_on_its_input(tmp_path, monkeypatch):
+    summary_of = uploads.summary_of
+
+    def endless(ready):
+        wrong = {"mean": float("inf")} if ready.slice_.source == "slice0.png" else {}
+        return {**summary_of(ready), **wrong}
+
+    monkeypatch.setattr(uploads, "summary_of", endless)
+    with running(service_settings(tmp_path)) as client:
+        with capture_logs() as logged:
+            said = client.post("/v1/predict", files=files(png(0), png(1))).json()
+        assert [one["source"] for one in said["predictions"]] == ["slice1.png"]
+        assert [one["source"] for one in said["errors"]] == ["slice0.png"]
+        assert "fault of SliceWise" in said["errors"][0]["error"]
+        assert [one["event"] for one in logged].count("failure on an input") == 1
+        problem(client.post("/v1/predict", files=files(png(0))), 500)
 
 
 def test_the_answer_waits_for_the_record(tmp_path, monkeypatch):
@@ -146,7 +165,7 @@ def test_many_clients_get_their_own_answers(tmp_path):
             assert said["decision"] == alone[i % 12]["decision"]
             assert said["probabilities"] == pytest.approx(alone[i % 12]["probabilities"], abs=1e-5)
         assert len({said["id"] for said in together}) == 48
-        assert sum(1 for _ in services(client).store.records()) == 60
+        assert len(kept_in(services(client).store)) == 60
 
 
 def test_a_challenger_answers_its_share_and_always_the_same_inputs(tmp_path, rival):
@@ -157,7 +176,7 @@ def test_a_challenger_answers_its_share_and_always_the_same_inputs(tmp_path, riv
             [client.post("/v1/predict", files=files(one)).json()["bundle"]["name"] for one in sent]
             for _ in range(2)
         )
-        arms = [row.arm for row in services(client).store.records()][:16]
+        arms = [row.arm for row in kept_in(services(client).store)][:16]
     assert first == second
     assert set(first) == {"tiny", "rival"}
     assert arms == ["challenger" if name == "rival" else "main" for name in first]
@@ -229,6 +248,27 @@ def test_a_service_whose_threads_all_hang_is_not_ready(tmp_path, monkeypatch):
         until(lambda: client.get("/readyz").status_code == 200)
 
 
+def test_a_service_whose_forward_pass_hangs_is_not_ready(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path, request_timeout_s=0.2, drain_s=0.3)) as client:
+        gate = Gate(services(client).engine.main, monkeypatch)
+        problem(client.post("/v1/predict", files=files(png(0))), 503)
+        until(lambda: client.get("/readyz").status_code == 503)
+        assert "forward passes no longer run" in client.get("/readyz").json()["detail"]
+        gate.open.set()
+        until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_a_shadow_that_hangs_harms_nobody(tmp_path, rival, monkeypatch):
+    settings = service_settings(tmp_path, challenger=rival, request_timeout_s=0.5, drain_s=0.3)
+    with running(settings) as client:
+        gate = Gate(services(client).engine.classifiers[Arm.CHALLENGER], monkeypatch)
+        assert client.post("/v1/predict", files=files(png(0))).status_code == 200
+        assert gate.reached.wait(10)
+        time.sleep(0.6)  # longer than a request may take
+        assert client.get("/readyz").status_code == 200
+        gate.open.set()
+
+
 def test_a_service_whose_queue_is_long_is_ready(tmp_path, monkeypatch):
     done, begun = threading.Semaphore(0), []
 
@@ -275,18 +315,22 @@ def faulty(tmp_path, monkeypatch):
     def start(step, name, **settings):
         with running(service_settings(tmp_path, **settings)) as client:
             where = engine_module if step == "draw" else services(client).engine.main
-            work = getattr(where, step)
-
-            def fails(given, *others, **named):
-                slices = given if isinstance(given, list) else [given]
-                if any(getattr(one, "slice_", one).source.endswith(name) for one in slices):
-                    raise KeyError("/secret/place")
-                return work(given, *others, **named)
-
-            monkeypatch.setattr(where, step, fails)
+            failing(step, where, name, monkeypatch)
             yield client
 
     return start
+
+
+def failing(step, where, name, monkeypatch):
+    work = getattr(where, step)
+
+    def fails(given, *others, **named):
+        slices = given if isinstance(given, list) else [given]
+        if any(getattr(one, "slice_", one).source.endswith(name) for one in slices):
+            raise KeyError("/secret/place")
+        return work(given, *others, **named)
+
+    monkeypatch.setattr(where, step, fails)
 
 
 STEPS = ("prepare", "answer_ready")
@@ -303,7 +347,7 @@ def test_a_fault_on_one_slice_costs_no_other(faulty, step, route):
         assert [one["source"] for one in said["errors"]] == ["slice1.png"]
         assert "fault of SliceWise" in said["errors"][0]["error"]
         assert "secret" not in answer.text
-        kept = [record.id for record in services(client).store.records()]
+        kept = [record.id for record in kept_in(services(client).store)]
         assert kept == [one["id"] for one in said["predictions"]]
 
 
@@ -314,7 +358,7 @@ def test_a_fault_on_one_slice_of_a_series_leaves_its_study(faulty, step):
         said = client.post("/v1/predict", files=sent).json()
         assert said["studies"][0]["study"]["slices_total"] == 5
         assert [one["source"] for one in said["errors"]] == ["scan.zip!s3.dcm"]
-        assert [one.slice_index for one in services(client).store.records()] == [0, 1, 2, 4, 5]
+        assert [one.slice_index for one in kept_in(services(client).store)] == [0, 1, 2, 4, 5]
 
 
 def test_a_fault_on_a_study_costs_only_its_series(faulty, monkeypatch):
@@ -380,9 +424,9 @@ def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
         said = client.post("/v1/predict", files=files(png(0))).json()
         assert said["bundle"]["name"] == "tiny"
         store = services(client).store
-        until(lambda: list(store.records(arm="shadow")))
-        (shadow,) = store.records(arm="shadow")
-        (main,) = store.records(arm="main")
+        until(lambda: kept_in(store, arm="shadow"))
+        (shadow,) = kept_in(store, arm="shadow")
+        (main,) = kept_in(store, arm="main")
     assert shadow.bundle[0] == "rival"
     assert shadow.threshold == 0.2
     assert (shadow.request_id, shadow.input_sha256) == (main.request_id, main.input_sha256)
@@ -396,7 +440,21 @@ def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):
         for _ in range(3):
             assert client.post("/v1/predict", files=files(png(0))).status_code == 200
         until(lambda: [one["event"] for one in logged].count("shadow failed") == 3)
-        assert not list(services(client).store.records(arm="shadow"))
+        assert not kept_in(services(client).store, arm="shadow")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_slice_that_fails_the_shadow_costs_it_no_other(tmp_path, rival, monkeypatch, step):
+    settings = service_settings(tmp_path, challenger=rival, batch_size=2)
+    with running(settings) as client, capture_logs() as logged:
+        engine, store = services(client).engine, services(client).store
+        failing(step, engine.classifiers[Arm.CHALLENGER], "s1.dcm", monkeypatch)
+        sent = {"file": ("scan.zip", zip_bytes({**series(4), "z.png": png(0)}))}
+        said = client.post("/v1/predict", files=sent).json()["predictions"]
+        wanted = {one["id"] for one in said if not one["source"].endswith("s1.dcm")}
+        assert len(wanted) == 4
+        until(lambda: {row.shadow_of for row in kept_in(store, arm="shadow")} == wanted)
+        assert [one["event"] for one in logged].count("shadow failed") == 1
 
 
 def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival, monkeypatch):
@@ -412,5 +470,5 @@ def test_a_long_series_runs_in_shadow_and_its_pixels_are_counted(tmp_path, rival
             assert client.post("/v1/predict", files=files(png(0))).status_code == 200
         assert [one["slices"] for one in logged if one["event"] == "shadow skipped"] == [1]
         gate.open.set()
-        until(lambda: len(list(services(client).store.records(arm="shadow"))) == 9)
+        until(lambda: len(kept_in(services(client).store, arm="shadow")) == 9)
         until(lambda: engine.admission.pixels_held == 0)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.data.tasks import Task
-from slicewise.errors import AccessError, InputError, LimitError, ManifestError
+from slicewise.errors import AccessError, InputError, InternalError, LimitError, ManifestError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
@@ -119,13 +119,15 @@ def measured(
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
     skipped: list[SkippedOut] = []
-    files = _files(wanted, roots, deadline)
+    files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
         try:
             roots.require_all([path])
             label = task.label_of(path.parent.name)
             slices = read_slices(path, shown)
+        except InternalError as error:
+            skipped.append(SkippedOut(path=shown, error=failure_on(shown, error).error))
         except (AccessError, InputError, ManifestError) as error:
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
@@ -169,7 +171,10 @@ def _answers(
     return [_answers([slice_], classifier, tta=tta)[0] for slice_ in slices]
 
 
-def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path]:
+def _files(
+    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[SkippedOut]
+) -> list[Path]:
+    """The files to answer for; what cannot be opened goes to `skipped`."""
     if wanted.paths is not None:
         return [roots.find(path) for path in wanted.paths]
     root = roots.find(wanted.root or "")
@@ -179,11 +184,14 @@ def _files(wanted: MetricsIn, roots: DataRoots, deadline: Deadline) -> list[Path
     chosen: list[Path] = []
     for entry in walk(root):
         deadline("looking for files", len(chosen), MOST_PATHS)
-        if isinstance(entry, Failure):
-            continue
         path = Path(entry.source)
-        if wanted.recursive or len(path.parts) <= depth:
-            chosen.append(path)
+        if not wanted.recursive and len(path.parts) > depth:
+            continue
+        if isinstance(entry, Failure):
+            shown, why = roots.hidden(entry.source), roots.hidden(entry.error)
+            skipped.append(SkippedOut(path=shown, error=why))
+            continue
+        chosen.append(path)
         if len(chosen) > MOST_PATHS:
             raise LimitError(f"root: expected at most {MOST_PATHS:,} files, got more")
     return chosen

@@ -134,7 +134,7 @@ async def _on_slicewise_error(request: Request, error: errors.SliceWiseError) ->
     status = _status_of(error)
     if status is None:  # a bundle, a run: nothing that a request can do wrong
         raise error
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, errors.InternalError):
         log.error(
             "failure on an input", route=route_of(request.scope), exc_info=error.__cause__ or error
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -57,13 +58,17 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._changed = Condition()
         self._closed = False
+        self._longest_s = settings.request_timeout_s
+        self._pass_since = math.inf  # from when the pass runs that runs now
         self.seconds_per_slice = FIRST_GUESS_S  # what one took in the last passes
         self._thread = Thread(target=self._run, name="forward", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive() and not self._closed
+        """Whether passes are run, and none takes longer than a request may."""
+        hangs = time.monotonic() - self._pass_since > self._longest_s
+        return self._thread.is_alive() and not self._closed and not hangs
 
     def submit(
         self, ready: Sequence[Ready], limit: Threshold, *, tta: bool
@@ -123,6 +128,7 @@ class Batcher:
     def _answer(self, running: Sequence[_Waiting], *, tta: bool) -> None:
         """Answer in one pass; where it fails, each by itself, so that it fails for one slice."""
         self._metrics.batch_size(len(running))
+        self._pass_since = time.monotonic()
         try:
             with self._metrics.stage("forward"):
                 answers = self.classifier.answer_ready(
@@ -135,5 +141,7 @@ class Batcher:
             for item in running:
                 self._answer([item], tta=tta)
             return
+        finally:
+            self._pass_since = math.inf
         for item, answer in zip(running, answers, strict=True):
             item.answer.set_result(answer)

@@ -120,10 +120,11 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether all forward passes are run, and a thread is there to decode."""
+        """Whether a thread is there to decode, and the forward passes of answers are run."""
         latest = time.monotonic() - self._settings.request_timeout_s
         hanging = sum(since < latest for since in list(self._busy_since.values()))
-        return hanging < WORKERS and all(batcher.alive for batcher in self._batchers.values())
+        answering = (one for one in self._batchers.values() if one is not self._shadow)
+        return hanging < WORKERS and all(batcher.alive for batcher in answering)
 
     async def answer(self, request: PredictionRequest) -> PredictionResults:
         """Answer for the files of a request; when this returns, every prediction is on disk.
@@ -193,13 +194,13 @@ class Engine:
             join = partial(joined, threshold=request.threshold)
             try:
                 found = await self._off_loop(count, join, one.series, answers, batcher.classifier)
+                rows = await self._off_loop(
+                    count, records_of, one, found.answers, one.arm, request.origin
+                )
             except Exception as error:  # whatever it is, the other series are answered
                 failures.append(failure_on(one.series.source, error))
                 continue
             answered.append(found)
-            rows = await self._off_loop(
-                count, records_of, one, found.answers, one.arm, request.origin
-            )
             records += rows
             kept.append((one, [row.id for row in rows]))
         # The disk works while pictures are drawn.
@@ -345,21 +346,44 @@ class Engine:
     async def _answer_in_shadow(
         self, shadow: Batcher, request: PredictionRequest, answered: _Answered
     ) -> None:
+        for series, given in answered:
+            try:
+                await self._record(await self._shadow_records(shadow, request, series, given))
+            except Exception:  # the caller has the answer already; the log has to tell
+                log.exception("shadow failed")
+
+    async def _shadow_records(
+        self, shadow: Batcher, request: PredictionRequest, series: PreparedSeries, given: list[str]
+    ) -> list[PredictionRecord]:
+        """Records of the slices that the shadow can answer; the log counts the others."""
         classifier = shadow.classifier
-        try:
-            limit = classifier.threshold(request.threshold)
-            for series, given in answered:
-                origin = replace(request.origin, started=time.perf_counter())
-                answers: list[Answer] = []
-                for window in batched(series.series.slices, self._settings.batch_size):
-                    ready = [await self.work(classifier.prepare, slice_) for slice_ in window]
-                    waiting = shadow.submit(ready, limit, tta=request.tta)
-                    answers += await asyncio.gather(*map(asyncio.wrap_future, waiting))
-                marked = joined(series.series, answers, classifier, threshold=request.threshold)
-                records = records_of(series, marked.answers, Arm.SHADOW, origin, given)
-                await self._record(records)
-        except Exception:  # the caller has the answer already; the log has to tell
-            log.exception("shadow failed")
+        limit = classifier.threshold(request.threshold)
+        origin = replace(request.origin, started=time.perf_counter())
+        done: list[tuple[PreparedSlice, str, Answer]] = []
+        faults: list[BaseException] = []
+        for window in batched(zip(series.slices, given, strict=True), self._settings.batch_size):
+            tried = []
+            for slice_, id_ in window:
+                try:
+                    ready = await self.work(classifier.prepare, slice_.ready.slice_)
+                    tried.append((slice_, id_, ready))
+                except Exception as error:
+                    faults.append(error)
+            waiting = shadow.submit([ready for *_, ready in tried], limit, tta=request.tta)
+            found = await asyncio.gather(*map(asyncio.wrap_future, waiting), return_exceptions=True)
+            for (slice_, id_, _), answer in zip(tried, found, strict=True):
+                if isinstance(answer, BaseException):
+                    faults.append(answer)
+                else:
+                    done.append((slice_, id_, answer))
+        if faults:
+            log.error("shadow failed", slices=len(faults), exc_info=faults[0])
+        if not done:
+            return []
+        slices, ids, answers = map(list, zip(*done, strict=True))
+        some = series.only(slices)
+        marked = joined(some.series, answers, classifier, threshold=request.threshold)
+        return records_of(some, marked.answers, Arm.SHADOW, origin, ids)
 
 
 async def _wait(futures: Iterable[asyncio.Future[Any]], ends_at: float) -> None:

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
 
-from slicewise.audit_log.records import Arm, PredictionRecord
+from slicewise.audit_log.records import Arm, PredictionRecord, prediction_row
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, StudyPrediction
@@ -88,9 +88,17 @@ def records_of(
     origin: Origin,
     shadow_of: Iterable[str | None] = repeat(None),
 ) -> list[PredictionRecord]:
-    """The records of a series, each with a new id; of a shadow with those that the caller got."""
+    """The records of a series, each with a new id; of a shadow with those that the caller got.
+
+    Raises:
+        AuditError: A value cannot be kept, such as a number that is not finite: a fault of ours,
+            told here, for this series alone, and not by the database, for all of a request.
+    """
     slices = zip(series.slices, answers, strict=True)
-    return [_record_of(*one, arm, origin, of) for one, of in zip(slices, shadow_of, strict=False)]
+    made = [_record_of(*one, arm, origin, of) for one, of in zip(slices, shadow_of, strict=False)]
+    for record in made:
+        prediction_row(record)
+    return made
 
 
 def _record_of(

@@ -141,7 +141,8 @@ def failure_on(source: str, error: BaseException) -> Failure:
     except LimitError as told:
         return Failure(source, str(told).removeprefix(f"{source}: "))
     except Exception as told:
-        log.error("failure on an input", exc_info=error)
+        fault = error.__cause__ if isinstance(error, InternalError) else None
+        log.error("failure on an input", exc_info=fault or error)
         text = str(told) if isinstance(told, InternalError) else FAULT.format(type(told).__name__)
         return InternalFailure(source, text.removeprefix(f"{source}: "))
 
@@ -161,6 +162,8 @@ def _decoded(
         _require_wanted(stop)
         if isinstance(item, Failure):
             failures.append(item)
+            if isinstance(item, InternalFailure):  # it says where in the code, and names no file
+                log.error("failure on an input", fault=item.error)
             continue
         found.append(item)
         size = sum(slice_.pixels.size for slice_ in item.slices)

@@ -7,10 +7,12 @@ import threading
 
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, problem, running, service_settings
 from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.imaging import read
 
 NAMES = ("glioma", "meningioma", "no_tumor", "pituitary")
 
@@ -238,15 +240,34 @@ class TestMetrics:
         assert (said["total"], len(said["skipped"])) == (8, 4)
         assert all("fault of SliceWise" in one["error"] for one in said["skipped"])
 
+    def test_a_fault_while_reading_one_file_is_logged(self, measuring, monkeypatch):
+        decode = read.decode
+
+        def fails(entry, content, limits):
+            if entry.source.endswith("glioma/glioma_0.png"):
+                raise KeyError("/secret/place")
+            return decode(entry, content, limits)
+
+        monkeypatch.setattr(read, "decode", fails)
+        with capture_logs() as logged:
+            said = measuring.post("/metrics", json={"root": "."}).json()
+        assert [one["path"] for one in said["skipped"]] == ["glioma/glioma_0.png"]
+        assert "fault of SliceWise" in said["skipped"][0]["error"]
+        (told,) = (one for one in logged if one["event"] == "failure on an input")
+        assert isinstance(told["exc_info"], KeyError)
+
     def test_what_cannot_be_counted_is_told(self, measuring, root):
         (root / "elsewhere").mkdir()
         Image.new("L", (32, 32)).save(root / "elsewhere" / "a.png")
         (root / "glioma" / "bad.png").write_bytes(picture_bytes(Image.new("L", (32, 32)))[:50])
+        (root / "glioma" / "gone.png").symlink_to(root / "nowhere.png")
         said = measuring.post("/metrics", json={"root": "."}).json()
+        (root / "glioma" / "gone.png").unlink()
         (root / "elsewhere" / "a.png").unlink()
         (root / "elsewhere").rmdir()
         (root / "glioma" / "bad.png").unlink()
-        assert {one["path"] for one in said["skipped"]} == {"elsewhere/a.png", "glioma/bad.png"}
+        uncounted = {"elsewhere/a.png", "glioma/bad.png", "glioma/gone.png"}
+        assert {one["path"] for one in said["skipped"]} == uncounted
         assert said["total"] == 12
         assert str(root) not in json.dumps(said)
 

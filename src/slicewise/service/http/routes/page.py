@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 
 from slicewise import __version__
 from slicewise.inference.results import DISCLAIMER
@@ -36,6 +36,12 @@ async def docs(request: Request) -> HTMLResponse:
     if not hasattr(kept, "docs"):  # made once: anybody may ask for it
         kept.docs = _rendered("docs.html.j2", operations=_operations(request.app.openapi()))
     return HTMLResponse(kept.docs)
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+async def openapi(request: Request) -> JSONResponse:
+    """Every route, for programs."""
+    return JSONResponse(request.app.openapi())
 
 
 def _rendered(name: str, **given: Any) -> str:
