@@ -19,7 +19,7 @@ from slicewise.evaluation import answering
 from slicewise.evaluation.answering import answer_split, verdict_columns, with_verdicts
 from slicewise.evaluation.labels import read_labels
 from slicewise.evaluation.summary import summarise
-from slicewise.fitting.trust_fit import fit_neighbours
+from slicewise.fitting.acceptance import fit_neighbours
 from slicewise.imaging.preprocess import Placement
 from slicewise.inference.bundle import TRUST_NAME, Bundle, TaskInfo
 from slicewise.inference.classifier import Answer, Classifier

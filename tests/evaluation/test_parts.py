@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders import CLASSES, head_with_spot, make_slice, tiny_bundle
+from builders import CLASSES, head_with_spot, tiny_bundle
 from builders_evaluation import input_of, table_of
 from builders_reports import blocks_of, files_of, prose_of, table_of_section
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -26,9 +26,7 @@ from slicewise.evaluation.parts import (
     correct_by_lot,
     draw_gallery,
     explanation_tests,
-    machine,
     timing_report,
-    timings,
 )
 from slicewise.evaluation.slices import sample_rows
 from slicewise.inference.classifier import Classifier
@@ -88,14 +86,6 @@ def test_times_are_told_with_the_machine(evaluated):
     assert "1 thread" in prose_of(section)
     assert table_of_section(section).rows[0][0] == "preprocessing, one slice"
     assert all(row[-1] == "8" for row in table_of_section(section).rows)
-
-
-def test_times_rise_with_the_percentile_and_cover_the_parts(evaluated):
-    found = timings(evaluated.classifier, [make_slice() for _ in range(5)])
-    for entry in found["stages_ms"].values():
-        assert entry["n"] == 5
-        assert 0 < entry["p50"] <= entry["p90"] <= entry["p99"]
-    assert machine(2)["threads"] == 2
 
 
 def report_in(folder: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy as np
 from slicewise.errors import EvaluationError
 from slicewise.evaluation import summary
 from slicewise.evaluation.gate import SMALLER_IS_BETTER
-from slicewise.evaluation.parts import machine, timings
 from slicewise.evaluation.sections.headlines import ACCEPTED, COPYING, OVERALL, TUMOR, Headline
+from slicewise.evaluation.timing import machine, timings
 from slicewise.files import write_json
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import MODEL_NAME, Bundle

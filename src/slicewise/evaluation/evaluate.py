@@ -19,9 +19,9 @@ from slicewise.evaluation.answering import answer_split, readable
 from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
-from slicewise.evaluation.parts import sample_slices
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.seen import find_seen, neighbour_correct
+from slicewise.evaluation.slices import sample_slices
 from slicewise.imaging.slice import Failure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from slicewise.arrays import Floats, Ints, Strings
-from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.evaluation.slices import sample_rows
+from slicewise.arrays import Ints, Strings
+from slicewise.data.manifest import ManifestRow
+from slicewise.evaluation.evaluate import Evaluated, Part, PartInput
+from slicewise.evaluation.slices import SAMPLE, sample_rows, sample_slices
 from slicewise.evaluation.summary import confident_errors
+from slicewise.evaluation.timing import STAGES, machine, timings
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import caption_of, display, overlay, side_by_side, stamped
 from slicewise.files import whole, write_json
 from slicewise.imaging.batches import batched
-from slicewise.imaging.preprocess import preprocess, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.imaging.slice import Slice
 from slicewise.inference.bundle import Bundle
@@ -34,7 +31,6 @@ from slicewise.reports.plots import require_plots
 from slicewise.text import class_text, counted, percent_text
 
 if TYPE_CHECKING:
-    from slicewise.evaluation.evaluate import Evaluated, Part, PartInput
     from slicewise.evaluation.explanations.regions import Boxes
 
 NOT_TOLD_APART = (
@@ -44,21 +40,10 @@ NOT_TOLD_APART = (
 Shuffled = Callable[[Bundle], Mapping[str, Classifier] | str]
 """Gives a model with permuted weights, by what was permuted, or says why there is none."""
 _SEED = 42
-_BATCH, _WARM_UP = 16, 3
-_SAMPLE = 48
-"""Slices that times are taken on, and heat maps tested by running the network many times."""
+_BATCH = 16
 SHOWN = 18
 """Slices on the contact sheet of heat maps."""
 NOTHING_SEEN = "not measured: the model sees no tumor on any slice of the sample"
-STAGES = {
-    "preprocess": "preprocessing, one slice",
-    "forward": "forward pass, one slice",
-    "answer": "whole answer, one slice (preprocessing, forward pass, decision)",
-    "heat_map": "heat map of an answer, without drawing it",
-    "forward_batched": "forward pass, share of a slice in a batch",
-}
-Item = TypeVar("Item")
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def parts_of(
@@ -156,62 +141,11 @@ def timing_report(evaluated: Evaluated) -> list[Section]:
     return [section]
 
 
-def timings(classifier: Classifier, slices: Sequence[Slice]) -> dict[str, Any]:
-    """Milliseconds a slice of all `STAGES`, as mean and percentiles over at least one slice."""
-    spec = classifier.bundle.info.preprocessing
-    images = [preprocess(slice_.pixels, spec).image for slice_ in slices]
-    single = [to_batch(image[None]) for image in images]
-    for batch in single[:_WARM_UP]:
-        classifier.run(batch)
-    answers = [classifier.answers([slice_])[0] for slice_ in slices]
-    parts = [np.stack(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
-    per_batch = _seconds(lambda part: classifier.run(to_batch(part)), parts)
-    sizes = np.array([len(part) for part in parts])
-    pairs = list(zip(slices, answers, strict=True))
-    stages = {
-        "preprocess": _seconds(lambda slice_: preprocess(slice_.pixels, spec), slices),
-        "forward": _seconds(classifier.run, single),
-        "answer": _seconds(lambda slice_: classifier.answers([slice_]), slices),
-        "heat_map": _seconds(lambda pair: heat_map_of(*pair), pairs),
-        "forward_batched": np.repeat(per_batch / sizes, sizes),
-    }
-    return {
-        "n": len(slices),
-        "batch": _BATCH,
-        "stages_ms": {name: _percentiles(seconds) for name, seconds in stages.items()},
-    }
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the times were taken on; `threads` are those of one forward pass."""
-    from slicewise.inference.runtime import ort
-
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    told = _CPU_INFO.read_text("utf-8", "replace") if _CPU_INFO.is_file() else ""
-    model = re.search(r"^model name.*?:(.*)", told, re.MULTILINE)
-    return {
-        "device": "CPU",
-        "cpu": model[1].strip() if model else platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
-        "threads": threads,
-        "load_average": load,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "onnxruntime": ort.__version__,
-    }
-
-
-def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
-    """Some slices to take times on, evenly spread over rows that can be read."""
-    chosen = np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(int)
-    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
-
-
 def explanation_tests(
     given: PartInput,
     shuffled: Mapping[str, Classifier] | str,
     boxes: Boxes | None = None,
-    sample: int = _SAMPLE,
+    sample: int = SAMPLE,
 ) -> list[Section]:
     """Run every test of the heat maps and write `explanations.json` and its pictures.
 
@@ -297,18 +231,3 @@ def _shown_tumors(given: PartInput, rows: Sequence[ManifestRow]) -> tuple[list[S
                 slices.append(slice_)
                 groups.append(row.group)
     return slices, np.array(groups, dtype=np.str_)
-
-
-def _seconds(work: Callable[[Item], object], items: Sequence[Item]) -> Floats:
-    taken = []
-    for item in items:
-        started = time.perf_counter()
-        work(item)
-        taken.append(time.perf_counter() - started)
-    return np.array(taken)
-
-
-def _percentiles(seconds: Floats) -> dict[str, float]:
-    ms = 1000 * seconds
-    named = {f"p{p}": round(float(np.percentile(ms, p)), 3) for p in (50, 90, 99)}
-    return {"n": ms.size, "mean": round(float(ms.mean()), 3), **named}

@@ -7,8 +7,7 @@ baseline learns nothing: where it is high, the split holds near copies of traini
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
@@ -39,10 +38,7 @@ def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
     if SEEN_NAME not in bundle.files:
         unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
         return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown, checked=False)
-    with TemporaryDirectory() as folder:  # they are read from a file, a zipped bundle has none
-        path = Path(folder) / SEEN_NAME
-        path.write_bytes(bundle.files[SEEN_NAME])
-        training = Fingerprints.load(path)
+    training = Fingerprints.load(BytesIO(bundle.files[SEEN_NAME]), SEEN_NAME)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
     return SeenCheck(seen, f"compared with the {len(training)} training slices of the bundle")
 

@@ -12,7 +12,11 @@ import numpy as np
 
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import ConfigError, EvaluationError, InputError
-from slicewise.imaging.read import file_and_index
+from slicewise.imaging.read import file_and_index, read_slice
+from slicewise.imaging.slice import Slice
+
+SAMPLE = 48
+"""Slices that times are taken on, and heat maps tested by running the network many times."""
 
 
 def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[ManifestRow]:
@@ -36,6 +40,12 @@ def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[Mani
     for k, label in enumerate(sorted(turns, key=lambda name: len(turns[name]))):
         chosen += turns[label][: (limit - len(chosen)) // (len(turns) - k)]
     return [rows[index] for index in sorted(chosen)]
+
+
+def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice]:
+    """Some slices to take times on, evenly spread over rows that can be read."""
+    chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
+    return [read_slice(manifest.resolve(rows[i])) for i in np.unique(chosen)]
 
 
 def require_places(limit: int, rows: Sequence[ManifestRow]) -> None:

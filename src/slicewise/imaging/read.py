@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from slicewise.errors import InputError
+from slicewise.errors import InputError, InternalError
 from slicewise.imaging.discovery import entry_or_failure, is_folder, walk
 from slicewise.imaging.entry import Entry, bytes_entry, file_entry
 from slicewise.imaging.formats.archive import open_archive
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
 from slicewise.imaging.series import Gathering, content_in, decode, read_place
-from slicewise.imaging.slice import Failure, Series, Slice
+from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
 
 _INDEX = re.compile(r"#(\d+)$")
 
@@ -80,7 +80,8 @@ def read_slices(
         with open_archive(entry, limits) as members:
             for answer in read_place(members, source, limits):
                 if isinstance(answer, Failure):
-                    raise InputError(f"{answer.source}: {answer.error}")
+                    kind = InternalError if isinstance(answer, InternalFailure) else InputError
+                    raise kind(f"{answer.source}: {answer.error}")
                 slices += answer.slices
         return slices
 

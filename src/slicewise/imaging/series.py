@@ -140,8 +140,12 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
                 read[file.instance] = file.entry.source
         except InputError as error:
             yield _failure(file.entry.source, error)
-    if slices:
-        yield from split_series(slices, source)
+    try:
+        with naming(source):
+            answers: list[Answer] = [*split_series(slices, source)] if slices else []
+    except InputError as error:
+        answers = [_failure(source, error)]
+    yield from answers
 
 
 def _count(files: list[_DicomFile]) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -99,7 +99,8 @@ class HtmlReport(Sink):
         }
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._parts = {name: _spool(path.parent) for name in ("failures", "series", "slices")}
+            spool = partial(TemporaryFile, "w+", encoding="utf-8", errors="backslashreplace")
+            self._parts = {n: spool(dir=path.parent) for n in ("failures", "series", "slices")}
 
     def write(self, item: Item) -> None:
         if isinstance(item, Failure):
@@ -180,10 +181,6 @@ def class_looks(classes: tuple[str, ...]) -> dict[str, ClassLook]:
         name: _KNOWN.get(name) or ClassLook(name.replace("_", " ").capitalize(), next(spare), "")
         for name in classes
     }
-
-
-def _spool(folder: Path) -> IO[str]:
-    return TemporaryFile("w+", encoding="utf-8", errors="backslashreplace", dir=folder)
 
 
 def _drawn(slice_: Slice) -> str | None:

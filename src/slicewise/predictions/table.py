@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -205,7 +205,12 @@ class PredictionTable:
 
 _COLUMNS = tuple(field.name for field in fields(PredictionTable))[2:]
 """All but the classes: what has one row a slice."""
-_FILLED = ("temperatures", "biases", "answered")  # what a table may lack where others have it
+_FILLED: dict[str, Callable[[PredictionTable], Any]] = {
+    "temperatures": lambda table: np.ones(table.n),
+    "biases": lambda table: np.zeros(table.logits.shape),
+    "answered": lambda table: table.predicted,
+}
+"""What a table may lack where others have it."""
 
 
 def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
@@ -226,25 +231,15 @@ def pooled(tables: Sequence[PredictionTable]) -> PredictionTable:
     for table in tables:
         if (table.classes, table.negative_class) != (first.classes, first.negative_class):
             raise EvaluationError(f"tables: expected the task {first.classes}; got {table.classes}")
-    some = {name for name in _FILLED if any(getattr(t, name) is not None for t in tables)}
-    filled = [
-        replace(
-            table,
-            temperatures=np.ones(table.n) if table.temperatures is None else table.temperatures,
-            biases=np.zeros(table.logits.shape) if table.biases is None else table.biases,
-            answered=table.predicted,
-        )
-        for table in tables
-    ]
-    columns = {n: _pooled(filled if n in some else tables, n) for n in _COLUMNS}
+    columns: dict[str, Any] = {}
+    for name in _COLUMNS:
+        own = [getattr(table, name) for table in tables]
+        given = sum(column is not None for column in own)
+        if given and name in _FILLED:
+            own = [_FILLED[name](t) if c is None else c for t, c in zip(tables, own, strict=True)]
+        elif 0 < given < len(tables):
+            raise EvaluationError(
+                f"{name}: expected all of {len(tables)} tables or none; got {given}"
+            )
+        columns[name] = np.concatenate(own) if given else None
     return PredictionTable(first.classes, first.negative_class, **columns)
-
-
-def _pooled(tables: Sequence[PredictionTable], name: str) -> Any:
-    """A column that all tables have or none."""
-    given = [column for table in tables if (column := getattr(table, name)) is not None]
-    if given and len(given) < len(tables):
-        raise EvaluationError(
-            f"{name}: expected all of {len(tables)} tables or none; got {len(given)}"
-        )
-    return np.concatenate(given) if given else None

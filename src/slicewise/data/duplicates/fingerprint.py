@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -87,25 +88,26 @@ class Fingerprints:
             )
 
     @classmethod
-    def load(cls, path: Path) -> Fingerprints:
-        """Read what `save` wrote; nothing is ever unpickled.
+    def load(cls, file: Path | BinaryIO, name: str = "") -> Fingerprints:
+        """Read what `save` wrote, and call it by a name; nothing is ever unpickled.
 
         Raises:
             ManifestError: If the file is no fingerprint file of this format.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(file, allow_pickle=False) as arrays:
                 version, packed = int(arrays["format"]), arrays["codes"]
                 boxes, digests = arrays["boxes"], arrays["digests"]
         except _DAMAGED as error:
-            raise ManifestError(f"{path}: expected a fingerprint file; {error}") from error
+            raise ManifestError(f"{name or file}: expected a fingerprint file; {error}") from error
         n = len(packed) if packed.ndim else 0
         shapes = (packed.shape, boxes.shape, digests.shape)
         kinds = (packed.dtype, boxes.dtype, digests.dtype)
         expected = ((n, SIDE, SIDE // 2), (n, 4), (n, 16))
         if (version, shapes, kinds) != (FORMAT, expected, (np.uint8, np.float16, np.uint8)):
             raise ManifestError(
-                f"{path}: expected fingerprints of format {FORMAT}; got format {version}, {shapes}"
+                f"{name or file}: expected fingerprints of format {FORMAT}; got format {version}, "
+                f"{shapes}"
             )
         codes = np.empty((len(packed), SIDE, SIDE), dtype=np.uint8)
         codes[..., 0::2], codes[..., 1::2] = packed >> 4, packed & 15

@@ -11,7 +11,7 @@ import numpy as np
 from slicewise.arrays import Array, Floats
 from slicewise.data.manifest import Manifest
 from slicewise.errors import EvaluationError
-from slicewise.fitting.acceptance import fit_acceptance
+from slicewise.fitting.acceptance import fit_acceptance, fit_neighbours
 from slicewise.fitting.calibration import class_balanced, fit_bias_corrected, fit_temperature
 from slicewise.fitting.conformal import fit_conformal
 from slicewise.fitting.ood_fit import FEWEST, Seen, cross_scores, fit_ood_detector, limits_of
@@ -21,7 +21,6 @@ from slicewise.fitting.operating_point import (
     target_specificity,
     youden_j,
 )
-from slicewise.fitting.trust_fit import fit_neighbours
 from slicewise.imaging.batches import batched
 from slicewise.imaging.preprocess import to_batch
 from slicewise.imaging.read import read_slice

@@ -68,8 +68,7 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.module import SliceModule
-from slicewise.training.loop.weights import class_weights, slice_weights
+from slicewise.training.loop.module import SliceModule, class_weights, slice_weights
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 METRICS_NAME = "metrics.json"
