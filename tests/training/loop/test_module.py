@@ -363,13 +363,13 @@ def test_losses_have_gradients_that_are_numbers() -> None:
         assert torch.isfinite(scores.grad).all()
 
 
-GLIOMA, HEALTHY, TUMOR = (1, 0, 0), (0, 0, 1), (1, 1, 0)
-FIVE = np.array([GLIOMA, GLIOMA, GLIOMA, GLIOMA, GLIOMA], dtype=bool)
+FIRST, LAST, OPEN = (1, 0, 0), (0, 0, 1), (1, 1, 0)
+FIVE = np.array([FIRST, FIRST, FIRST, FIRST, FIRST], dtype=bool)
 NAMES = ["big", "big", "big", "big", "small"]
 
 
 def test_without_keys_every_slice_counts_one() -> None:
-    possible = np.array([GLIOMA, GLIOMA, HEALTHY, TUMOR], dtype=bool)
+    possible = np.array([FIRST, FIRST, LAST, OPEN], dtype=bool)
     assert slice_weights(possible, ["a", "b", "a", "b"], 0, {}).tolist() == [1, 1, 1, 1]
 
 
@@ -388,14 +388,14 @@ def test_sources_of_a_class_share_by_the_power(balance: float, big: float, small
 
 def test_classes_are_balanced_each_for_itself() -> None:
     """A source that is small in one class may be large in another."""
-    possible = np.concatenate([FIVE, np.array([HEALTHY] * 3, dtype=bool)])
+    possible = np.concatenate([FIVE, np.array([LAST] * 3, dtype=bool)])
     found = slice_weights(possible, [*NAMES, "small", "small", "big"], 1, {})
     np.testing.assert_allclose(found, [5 / 8] * 4 + [5 / 2] + [3 / 4, 3 / 4, 3 / 2])
 
 
 def test_an_untold_tumor_counts_apart_and_one_taken_for_a_class_with_it() -> None:
     """Which classes are left open says so, whatever the label."""
-    possible = np.array([GLIOMA, GLIOMA, TUMOR, TUMOR], dtype=bool)
+    possible = np.array([FIRST, FIRST, OPEN, OPEN], dtype=bool)
     found = slice_weights(possible, ["a", "b", "b", "b"], 1, {})
     assert found.tolist() == [1, 1, 1, 1]
 
@@ -409,7 +409,7 @@ def test_slices_at_one_position_count_as_one() -> None:
     """Three channels each: the factor of the docs gives the weights of a third as many slices."""
     balance = 0.5
     names = ["channels"] * 12 + ["other"] * 9
-    possible = np.array([GLIOMA] * 21, dtype=bool)
+    possible = np.array([FIRST] * 21, dtype=bool)
     found = slice_weights(possible, names, balance, {"channels": 3 ** (balance - 1)})
     assert found[:12].sum() / found[12:].sum() == pytest.approx((4 / 9) ** 0.5)
 
