@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from slicewise.config import problems
+from slicewise.config import nearest, problems
 from slicewise.data.annotations import TableSpec, require_pattern
+from slicewise.data.tasks import normal_name
 from slicewise.errors import ConfigError
 
 STAR = "*"
@@ -115,6 +116,25 @@ class BuildConfig(BaseModel):
     def wording_of(self, field: str) -> str:
         """How a field is set where this was given, up to its value: by an option or by a key."""
         return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
+
+    def require_met(self, folders: Sequence[set[str]]) -> None:
+        """That every name to skip, or with an alias, is that of a class folder.
+
+        Args:
+            folders: Of each source. The options of a command line are for any of them.
+
+        Raises:
+            ConfigError: Names the nearest folder.
+        """
+        everywhere = set[str]().union(*folders)
+        named = [("alias", name, everywhere) for name in self.aliases]
+        for source, own in zip(self.sources, folders, strict=True):
+            named += [("skip", name, own if self._in_file else everywhere) for name in source.skip]
+        for key, name, met in named:
+            if normal_name(name) not in map(normal_name, met):
+                known = f"one of {', '.join(sorted(met))}" if met else "but there is none"
+                close = f" (nearest: {nearest(name, met)})" if met else ""
+                raise ConfigError(f"{key} {name!r}: expected a class folder, {known}{close}")
 
     @model_validator(mode="after")
     def _folds_go_together(self) -> Self:

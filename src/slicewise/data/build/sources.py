@@ -125,9 +125,11 @@ class Item:
 
 
 def list_files(
-    source: SourceConfig, task: Task, aliases: Mapping[str, str] | None = None
+    source: SourceConfig, task: Task, aliases: Mapping[str, str], folders: set[str]
 ) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
+
+    The names of all class folders, those that are skipped among them, are added to `folders`.
 
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
     like a class. Folders below the class folder are free. Where masks give the labels, every
@@ -142,6 +144,7 @@ def list_files(
         raise ManifestError(f"{root}: expected a folder of class folders; got {got}")
     name = source.name or source_name(root, task)
     if source.masks is not None:
+        folders.add(source.masks.label)
         label = task.label_of(source.masks.label, aliases)
         return _masked_files(root, name, source.masks, label, task.negative_class)
     skipped = {normal_name(folder) for folder in source.skip}
@@ -152,6 +155,7 @@ def list_files(
             continue
         path, inner = Path(entry.source), Path(entry.source).relative_to(root)
         published, folder = _class_folder(path, inner, root, task)
+        folders.add(folder)
         if normal_name(folder) not in skipped:
             label = task.label_of(folder, aliases, untyped=source.untyped)
             files.append(File(path, inner, name, label, published))
