@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(project: Path, *options: object, out: str = "out"):
-    quick = ("--resamples", 20, "--gallery", 0)
+    quick = ("--resamples", 50, "--gallery", 0)
     words = ("evaluate", project / "m.csv", "--bundle", project / "bundle", *quick)
     return run(*words, "--out", project / out, *options)
 
@@ -101,7 +101,7 @@ def test_bundles_are_compared(project):
 def test_labels_of_others_are_mapped(project):
     renamed = project / "renamed.csv"
     renamed.write_text((project / "m.csv").read_text().replace(",glioma,", ",astro,"))
-    words = ("evaluate", renamed, "--bundle", project / "bundle", "--resamples", 5, "--gallery", 0)
+    words = ("evaluate", renamed, "--bundle", project / "bundle", "--resamples", 50, "--gallery", 0)
     result = run(*words, "--out", project / "mapped", "--map", "astro=glioma", "--json")
     assert json.loads(result.stdout)["labels"]["read_as"] == {"astro": "glioma"}
     wrong = run(*words, "--out", project / "x", "--map", "astro")
@@ -118,7 +118,7 @@ def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
     monkeypatch.setattr(robustness, "CORRUPTIONS", few)
     monkeypatch.setattr(robustness, "KINDS", {"text_page": robustness.KINDS["text_page"]})
     words = ("evaluate", project / "joined.csv", "--bundle", project / "bundle", "--gallery", 0)
-    quick = ("--resamples", 5, "--robustness", "--limit", 4)
+    quick = ("--resamples", 50, "--robustness", "--limit", 4)
     result = run(*words, "--out", project / "worse", *quick)
     assert result.exit_code == 0, result.output
     report = json.loads((project / "worse/robustness.json").read_text())
