@@ -31,11 +31,7 @@ _WORDS = {"not_shown": "no difference shown", "no_interval": "no interval"}
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
-    """Check that models are different ones and tell the same classes apart, in whatever order.
-
-    Raises:
-        EvaluationError: Names the model with other classes, or the one that is given twice.
-    """
+    """`EvaluationError` where models differ in classes, order aside, or one is given twice."""
     first, identities = bundles[0], [bundle.identity for bundle in bundles]
     for bundle in bundles:
         if identities.count(bundle.identity) > 1:

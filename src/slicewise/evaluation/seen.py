@@ -30,11 +30,7 @@ class SeenCheck(NamedTuple):
 
 
 def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
-    """Look for duplicates of slices among those a bundle was trained on.
-
-    Raises:
-        ManifestError: If the fingerprints in the bundle are of an unknown format.
-    """
+    """Duplicates of slices among those trained on; `ManifestError` for an unknown format."""
     if SEEN_NAME not in bundle.files:
         unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
         return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown, checked=False)

@@ -115,11 +115,7 @@ def limits_of(
 def cross_scores(
     real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
-    """(N,) score of each real slice, whose `kinds` are groups, by weights fitted without its group.
-
-    Raises:
-        EvaluationError: If there are fewer groups than parts.
-    """
+    """(N,) scores without a slice's own group (its kind); `EvaluationError` if below `parts`."""
     names, index = np.unique(real.kinds, return_inverse=True)
     if names.size < parts:
         raise EvaluationError(

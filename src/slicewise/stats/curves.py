@@ -59,11 +59,7 @@ def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts
 
 
 def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """1 - specificity and sensitivity, (T + 1,) each, from (0, 0) to (1, 1).
-
-    Raises:
-        EvaluationError: If there is no positive or no negative.
-    """
+    """1 - specificity, sensitivity: (T + 1,), 0 to 1; `EvaluationError` where a side is empty."""
     n = counts.positives + counts.negatives
     require_some("auroc", counts.positives, n, "a positive")
     require_some("auroc", counts.negatives, n, "a negative")
@@ -74,11 +70,7 @@ def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
 
 
 def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """Recall and precision as steps, (T,) each, recall rising to 1.
-
-    Raises:
-        EvaluationError: If there is no positive.
-    """
+    """Recall, rising to 1, and precision, (T,) steps; `EvaluationError` without a positive."""
     require_some("auprc", counts.positives, counts.positives + counts.negatives, "a positive")
     flagged = counts.true_positives + counts.false_positives
     return counts.true_positives / counts.positives, counts.true_positives / flagged

@@ -192,11 +192,7 @@ def build_config(
     skip: Sequence[str],
     pattern: str | None,
 ) -> BuildConfig:
-    """A configuration from the command line: one YAML file by itself, or folders with options.
-
-    Raises:
-        ConfigError: A YAML file is mixed with options, or an option would change nothing.
-    """
+    """Of one YAML file, or folders with options; `ConfigError` if mixed or of no effect."""
     files = [root for root in roots if root.suffix.lower() in {".yaml", ".yml"}]
     if files and len(roots) > 1:
         raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
@@ -255,11 +251,7 @@ def config_of(
 
 
 def validated(content: dict[str, Any], name: str) -> BuildConfig:
-    """A checked configuration from plain values as in the YAML file; errors begin with `name`.
-
-    Raises:
-        ConfigError: A key is unknown (the nearest known one is named) or a value of the wrong kind.
-    """
+    """Checked plain values, as in YAML; `ConfigError` begins with `name`, names a nearest key."""
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:

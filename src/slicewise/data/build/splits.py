@@ -203,11 +203,7 @@ def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Cross
 
 
 def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
-    """Raise what a crossed boundary means; `option` asks for another answer, up to its value.
-
-    Raises:
-        LeakageError: If anything crosses; names how many, the first few, and what can be done.
-    """
+    """`LeakageError` where anything crosses a fold: the first few, and what `option` can do."""
     if not found:
         return
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)

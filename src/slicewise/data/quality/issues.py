@@ -117,11 +117,7 @@ RULES = (
 
 
 def issues_of(slice_: Slice, look: Appearance) -> list[bool]:
-    """Which of `RULES` hold for one slice; False for `unlike`, which depends on the others.
-
-    Raises:
-        MissingExtraError: If SciPy, which comes with scikit-learn, is not installed.
-    """
+    """Which of `RULES` hold for one slice, never `unlike`; `MissingExtraError` without SciPy."""
     ring = bright_ring(slice_.pixels)
     holds = {
         "synthetic": is_synthetic(slice_),

@@ -223,11 +223,7 @@ def localised(
     boxes: Boxes | None,
     step: Callable[[], None],
 ) -> Iterator[Localised]:
-    """Every slice whose tumor's place is known, with its measures.
-
-    Raises:
-        InputError: If a slice or its mask cannot be read.
-    """
+    """Every slice whose tumor's place is known; `InputError` where it or a mask is unreadable."""
 
     def with_region() -> Iterator[tuple[ManifestRow, Slice, Bools]]:
         for row in rows:

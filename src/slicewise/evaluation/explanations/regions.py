@@ -53,11 +53,7 @@ class Boxes(NamedTuple):
         return np.asarray(np.any(regions, axis=0), dtype=np.bool_)
 
     def require_one_each(self, paths: Iterator[str]) -> None:
-        """Check that no name of the table means two slices.
-
-        Raises:
-            ManifestError: Names both.
-        """
+        """`ManifestError` where a name of the table means two slices; names both."""
         taken: dict[str, str] = {}
         for path in paths:
             name = self.name_of(path)

@@ -51,11 +51,7 @@ def metrics_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, standard deviation and t interval of each headline metric over the folds that have it.
-
-    Raises:
-        MissingExtraError: If SciPy is not installed.
-    """
+    """Mean, SD and t interval of the headline metrics over folds; raises as `t_interval`."""
     spread = {}
     for key in HEADLINES:
         values = [at(report, key).get("value") for report in reports.values()]
