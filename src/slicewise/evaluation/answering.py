@@ -56,11 +56,7 @@ def answer_split(
     labels: Labels,
     step: Callable[[], None],
 ) -> SplitAnswers:
-    """Read slices once and run models of the same classes, in whatever order, a batch at a time.
-
-    Raises:
-        EvaluationError: If not one slice can be used.
-    """
+    """Slices read once, answered by models of the same classes; `EvaluationError` without any."""
     read: list[ManifestRow] = []
     failed: list[Failure] = []
     answers: list[list[_Kept]] = [[] for _ in classifiers]
@@ -91,14 +87,9 @@ def answer_split(
 def with_verdicts(
     table: PredictionTable, rule: DecisionRule, concerns: Sequence[Sequence[Reason]]
 ) -> PredictionTable:
-    """The same logits, calibrated and decided by one rule.
+    """The same logits, calibrated and decided by one rule; `concerns` are about each row's picture.
 
-    Args:
-        concerns: For each row, what was found about the picture itself.
-
-    Raises:
-        EvaluationError: If the answers do not follow from the logits, or the rule asks for
-            class_distances that the table does not hold.
+    `EvaluationError` where the answers do not follow from the logits, or a distance is missing.
     """
     if rule.goes_by_trust and table.class_distances is None:
         raise EvaluationError(

@@ -65,11 +65,8 @@ def metrics_of(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
 def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
     """How another model differs from the first on the same slices, each difference on one resample.
 
-    Returns:
-        `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`.
-
-    Raises:
-        EvaluationError: If the tables are not of the same slices.
+    `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`;
+    `EvaluationError` if the slices differ.
     """
     same = first.n == other.n and bool((first.paths == other.paths).all())
     if not same or not (first.labels == other.labels).all():

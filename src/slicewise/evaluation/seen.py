@@ -44,11 +44,7 @@ def neighbour_correct(
 ) -> Bools:
     """(N,) whether the nearest training slice has the same label; its mean is the 1-NN accuracy.
 
-    Args:
-        queries: (N, D) thumbnails of the evaluated slices; `references` (M, D) of training slices.
-
-    Raises:
-        EvaluationError: If a shape is off or there is no training slice.
+    `queries` are (N, D) thumbnails, `references` (M, D), M > 0; else an `EvaluationError`.
     """
     labels, known = np.asarray(query_labels), np.asarray(reference_labels)
     if labels.shape != queries.shape[:1] or known.shape != references.shape[:1]:

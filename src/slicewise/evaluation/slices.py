@@ -24,9 +24,7 @@ def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[Mani
 
     The groups of a class take turns to give a random row: slices of one group resemble each other,
     so this tells more than as many rows from few groups, and intervals stay valid.
-
-    Raises:
-        EvaluationError: If there is no row, or fewer places than classes.
+    `EvaluationError` where there is no row, or fewer places than classes.
     """
     labels = {row.label for row in rows}
     if not rows or limit < len(labels):

@@ -94,10 +94,8 @@ def limits_of(
 ) -> OutOfDistribution:
     """Limits that stated shares of held-out slices exceed.
 
-    Args:
-        scores: (N,) of held-out slices that the weights were not fitted on.
-        groups: (N,) their groups.
-        reviewed: Share above the lower limit; `rejected` is that above the upper one.
+    `scores` are (N,) of slices that the weights were not fitted on, `groups` (N,) theirs. A share
+    `reviewed` is above the lower limit, `rejected` above the upper one.
     """
     lower, upper = np.quantile(scores, [1 - reviewed, 1 - rejected])
     return OutOfDistribution(

@@ -53,11 +53,7 @@ def grid(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
 
 
 def whiskers(estimates: Iterable[tuple[float | None, float | None, float | None]]) -> Floats:
-    """(2, N) how far intervals reach below and above values; NaN, not drawn, where one is None.
-
-    Args:
-        estimates: Value, lower and upper end of each.
-    """
+    """(2, N) reach of intervals, of (value, low, high); NaN, not drawn, where one is None."""
     value, low, high = np.array(list(estimates), dtype=np.float64).T
     reach: Floats = np.maximum([value - low, high - value], 0)
     return reach

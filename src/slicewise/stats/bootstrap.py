@@ -53,11 +53,7 @@ _NO_MARGIN = Margin(0.0, 0.0, alone=False)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; None where undefined, and then the reason.
-
-    Args:
-        skipped: Resamples left out because the quantity was undefined in them.
-    """
+    """A number, its interval, or the reason for none; resamples in which it was undefined."""
 
     value: float | None
     ci_low: float | None = None

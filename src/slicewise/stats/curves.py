@@ -35,12 +35,7 @@ class ThresholdCounts:
 def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts:
     """Count what each threshold flags; equal scores are flagged together.
 
-    Args:
-        scores: (N,) finite, larger means more likely positive.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or a score is not finite.
+    `scores` (N,) finite, larger for positives, `positives` (N,) booleans; else `EvaluationError`.
     """
     truth = require_flags("positives", positives)
     values = require_scores(scores, truth.size)
@@ -132,12 +127,7 @@ class RiskCoverage:
 def risk_coverage(sureness: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """The curve of N answers.
 
-    Args:
-        sureness: (N,) finite, larger means surer.
-        correct: (N,) booleans, whether the answer is right.
-
-    Raises:
-        EvaluationError: If the shapes differ or a number is not finite.
+    `sureness` (N,) finite, larger if surer, `correct` (N,) booleans; else `EvaluationError`.
     """
     wrong = threshold_counts(sureness, ~require_flags("correct", correct))
     kept = wrong.true_positives + wrong.false_positives

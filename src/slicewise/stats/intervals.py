@@ -91,12 +91,9 @@ class Shares:
 def mean_of(
     values: Values, among: Bools | None = None, needs: str = "a mean needs a slice"
 ) -> Quantity:
-    """The mean of numbers of slices, over all or over some of them.
+    """The mean of (N,) numbers of slices, over all or over those that are `among` (N,) them.
 
-    Args:
-        values: (N,) numbers.
-        among: (N,) which slices count; None for all.
-        needs: What to say where none of them does.
+    `needs` is what to say where none of them is.
     """
 
     def mean(indices: Ints) -> float:

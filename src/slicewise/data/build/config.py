@@ -118,13 +118,9 @@ class BuildConfig(BaseModel):
         return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
 
     def require_met(self, folders: Sequence[set[str]]) -> None:
-        """That every name to skip, or with an alias, is that of a class folder.
+        """`ConfigError` where a name to skip, or an alias, is no class folder's; names the nearest.
 
-        Args:
-            folders: Of each source. The options of a command line are for any of them.
-
-        Raises:
-            ConfigError: Names the nearest folder.
+        `folders` are those of each source; the options of a command line are for any of them.
         """
         everywhere = set[str]().union(*folders)
         named = [("alias", name, everywhere) for name in self.aliases]
@@ -158,10 +154,7 @@ class BuildConfig(BaseModel):
 def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     """Read a YAML file; roots start from `base`, or else from the file's own folder.
 
-    Tables are looked for beside the file, then below their root.
-
-    Raises:
-        ConfigError: If it cannot be read, or as `validated`.
+    Tables are looked for beside the file, then below their root. `ConfigError` as `validated`.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -226,10 +219,7 @@ def config_of(
     """A configuration from command-line options, the same table and pattern for every root.
 
     The table's values are fields of `TableSpec`, the rest further fields of `BuildConfig`; None
-    means the default. Each alias is `folder=class`.
-
-    Raises:
-        ConfigError: If a value is not as expected.
+    means the default. Each alias is `folder=class`. `ConfigError` where a value is off.
     """
     columns = {name: value for name, value in (table or {}).items() if value is not None}
     if columns and not columns.get("path"):

@@ -68,10 +68,7 @@ def read_boxes(path: Path) -> Boxes:
     """Read a CSV or Parquet table of boxes, of which a slice may have several.
 
     Its first column names the slice (relative path, or file name, with or without suffix);
-    `x_center, y_center, width, height` are fractions of the slice.
-
-    Raises:
-        ManifestError: If a column is missing or a number is none or out of range.
+    `x_center, y_center, width, height` are fractions of the slice, or it is a `ManifestError`.
     """
     rows = read_table(path)
     columns = list(rows[0]) if rows else []

@@ -168,11 +168,7 @@ class Compared(NamedTuple):
 
 
 def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
-    """Calibrate held-out answers in each way, every group by what was fitted on other groups.
-
-    Args:
-        folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
-    """
+    """Answers calibrated by other groups, in `folds` parts, or as many as a class has groups."""
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
     count = min(folds, *sizes)
     tables = {UNCALIBRATED: replace(table, temperatures=None, biases=None)}
