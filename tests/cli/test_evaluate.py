@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from builders import CLASSES, head_with_spot, write_tiny_bundle
@@ -17,6 +18,7 @@ from slicewise.cli.main import app
 from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.evaluation.robustness import report as robustness
 from slicewise.inference.classifier import Classifier
+from slicewise.service.http.routes.evaluation import EvaluateIn
 
 COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")
 
@@ -83,6 +85,19 @@ def test_a_missed_gate_is_exit_1(project, limit, code, words):
     assert result.exit_code == code
     assert words in result.stdout
     assert ("  minimum.groups: 8 where at least 9 are asked" in result.stdout) == bool(code)
+
+
+@pytest.mark.parametrize("number", [1, 49, 2001])
+def test_resamples_have_the_limits_of_the_service(project, number):
+    result = evaluated(project, "--resamples", number, out="none")
+    assert result.exit_code == 2
+    limit = "greater than or equal to 50" if number < 50 else "less than or equal to 2000"
+    assert f"'--resamples': Input should be {limit}" in result.output
+    assert not (project / "none").exists()
+    with pytest.raises(ValidationError, match="resamples"):
+        EvaluateIn(manifest="m.csv", resamples=number)
+    for allowed in (50, 2000):
+        assert EvaluateIn(manifest="m.csv", resamples=allowed).resamples == allowed
 
 
 def test_bundles_are_compared(project):

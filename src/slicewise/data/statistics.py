@@ -80,7 +80,7 @@ def load_statistics(path: Path) -> Statistics:
 def verify_statistics(
     saved: Statistics, manifest: Manifest, progress: Progress | None = None
 ) -> Statistics:
-    """Computed again; `ManifestError` where the saved differ or are of another manifest."""
+    """Compute them again; `ManifestError` if the saved differ or are of another manifest."""
     if saved.manifest_sha256 != manifest.sha256:
         raise ManifestError(
             f"statistics: expected those of manifest {manifest.sha256[:12]}; "

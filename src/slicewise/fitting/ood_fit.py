@@ -113,7 +113,7 @@ def limits_of(
 def cross_scores(
     real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
-    """(N,) scores without a slice's own group (its kind); `EvaluationError` if below `parts`."""
+    """(N,) scores by weights fitted without the group (`kinds`); `EvaluationError` if too few."""
     names, index = np.unique(real.kinds, return_inverse=True)
     if names.size < parts:
         raise EvaluationError(

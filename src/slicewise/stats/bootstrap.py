@@ -53,7 +53,7 @@ _NO_MARGIN = Margin(0.0, 0.0, alone=False)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number, its interval, or the reason for none; resamples in which it was undefined."""
+    """A number and its interval, or the reason for none; `skipped` resamples did not define it."""
 
     value: float | None
     ci_low: float | None = None

@@ -76,6 +76,6 @@ def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
 
 
 def require_some(name: str, count: int, total: int, what: str) -> None:
-    """`EvaluationError` where a quantity has none (`count`) of `what` it is a share of."""
+    """`EvaluationError` where the `count` of `what` a quantity needs is 0 of `total` slices."""
     if count == 0:
         raise EvaluationError(f"{name} needs {what}; got 0 among {total} slices")

@@ -43,7 +43,7 @@ class Share:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Share:
-    """Share of `n` independent answers (Wilson 1927); `EvaluationError` if one is out of range."""
+    """Share of `n` independent answers (Wilson 1927); `EvaluationError` if it is out of range."""
     if not 0 <= successes <= n or n < 1 or not 0 < level < 1:
         raise EvaluationError(
             "share: expected 0 <= successes <= n, n >= 1 and a level in (0, 1); "
@@ -114,7 +114,7 @@ def share_of(
 
 
 def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
-    """Share of hits (N,), 95 % interval by resampled groups (N,); `EvaluationError` if N is 0."""
+    """Share of hits (N,), 95 % interval that resamples groups (N,); `EvaluationError` if N is 0."""
     return mean_share_by_class(hits, np.zeros(len(np.asarray(hits)), dtype=np.int64), groups)
 
 

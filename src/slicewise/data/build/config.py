@@ -185,7 +185,7 @@ def build_config(
     skip: Sequence[str],
     pattern: str | None,
 ) -> BuildConfig:
-    """Of one YAML file, or folders with options; `ConfigError` if mixed or of no effect."""
+    """From one YAML file, or folders with options; `ConfigError` where one has no effect."""
     files = [root for root in roots if root.suffix.lower() in {".yaml", ".yml"}]
     if files and len(roots) > 1:
         raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
@@ -241,7 +241,7 @@ def config_of(
 
 
 def validated(content: dict[str, Any], name: str) -> BuildConfig:
-    """Checked plain values, as in YAML; `ConfigError` begins with `name`, names a nearest key."""
+    """Check plain values as of a YAML; `ConfigError` begins with `name`, names the nearest key."""
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:

@@ -129,14 +129,11 @@ def list_files(
 ) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 
-    The names of all class folders, those that are skipped among them, are added to `folders`.
-
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
     like a class. Folders below the class folder are free. Where masks give the labels, every
-    layout is free; files that are neither volume nor mask are failures.
-
-    Raises:
-        ManifestError: If the root is no folder, or a folder's name means no class of the task.
+    layout is free; files that are neither volume nor mask are failures. The names of all class
+    folders, those that are skipped among them, are added to `folders`. `ManifestError` where the
+    root is no folder, or a folder's name means no class of the task.
     """
     root = source.root
     if not root.is_dir():

@@ -89,7 +89,7 @@ class Fingerprints:
 
     @classmethod
     def load(cls, file: Path | BinaryIO, name: str = "") -> Fingerprints:
-        """What `save` wrote, nothing unpickled; `ManifestError` that names it where it is none."""
+        """Read what `save` wrote, never unpickled; `ManifestError` with `name` if it is none."""
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 version, packed = int(arrays["format"]), arrays["codes"]

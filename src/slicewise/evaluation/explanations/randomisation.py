@@ -102,7 +102,7 @@ def randomisation_report(
     given: PartInput,
     shuffled: Mapping[str, Classifier] | str,
 ) -> tuple[dict[str, Any], Section]:
-    """The check, or `shuffled` says why none, for JSON and report; writes `randomisation.png`."""
+    """The check, or why `shuffled` is none, for JSON and report; writes `randomisation.png`."""
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(TITLE, shuffled)
     step = ProgressCount(given.progress, "permuted networks", (1 + len(shuffled)) * len(slices))
