@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from builders import CLASSES, head_with_spot, write_tiny_bundle
@@ -17,6 +18,7 @@ from slicewise.cli.main import app
 from slicewise.errors import ConfigError, EvaluationError, ManifestError
 from slicewise.evaluation.robustness import report as robustness
 from slicewise.inference.classifier import Classifier
+from slicewise.service.http.routes.evaluation import EvaluateIn
 
 COLUMNS = ("path", "label", "source", "patient_id", "group", "split", "sha256", "width", "height")
 
@@ -46,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(project: Path, *options: object, out: str = "out"):
-    quick = ("--resamples", 20, "--gallery", 0)
+    quick = ("--resamples", 50, "--gallery", 0)
     words = ("evaluate", project / "m.csv", "--bundle", project / "bundle", *quick)
     return run(*words, "--out", project / out, *options)
 
@@ -85,6 +87,19 @@ def test_a_missed_gate_is_exit_1(project, limit, code, words):
     assert ("  minimum.groups: 8 where at least 9 are asked" in result.stdout) == bool(code)
 
 
+@pytest.mark.parametrize("number", [1, 49, 2001])
+def test_resamples_have_the_limits_of_the_service(project, number):
+    result = evaluated(project, "--resamples", number, out="none")
+    assert result.exit_code == 2
+    limit = "greater than or equal to 50" if number < 50 else "less than or equal to 2000"
+    assert f"'--resamples': Input should be {limit}" in result.output
+    assert not (project / "none").exists()
+    with pytest.raises(ValidationError, match="resamples"):
+        EvaluateIn(manifest="m.csv", resamples=number)
+    for allowed in (50, 2000):
+        assert EvaluateIn(manifest="m.csv", resamples=allowed).resamples == allowed
+
+
 def test_bundles_are_compared(project):
     write_tiny_bundle(project / "rival", name="rival")
     result = evaluated(project, "--compare", project / "rival", out="compared")
@@ -101,7 +116,7 @@ def test_bundles_are_compared(project):
 def test_labels_of_others_are_mapped(project):
     renamed = project / "renamed.csv"
     renamed.write_text((project / "m.csv").read_text().replace(",glioma,", ",astro,"))
-    words = ("evaluate", renamed, "--bundle", project / "bundle", "--resamples", 5, "--gallery", 0)
+    words = ("evaluate", renamed, "--bundle", project / "bundle", "--resamples", 50, "--gallery", 0)
     result = run(*words, "--out", project / "mapped", "--map", "astro=glioma", "--json")
     assert json.loads(result.stdout)["labels"]["read_as"] == {"astro": "glioma"}
     wrong = run(*words, "--out", project / "x", "--map", "astro")
@@ -118,7 +133,7 @@ def test_slices_get_worse_where_labels_know_tumors_only(project, monkeypatch):
     monkeypatch.setattr(robustness, "CORRUPTIONS", few)
     monkeypatch.setattr(robustness, "KINDS", {"text_page": robustness.KINDS["text_page"]})
     words = ("evaluate", project / "joined.csv", "--bundle", project / "bundle", "--gallery", 0)
-    quick = ("--resamples", 5, "--robustness", "--limit", 4)
+    quick = ("--resamples", 50, "--robustness", "--limit", 4)
     result = run(*words, "--out", project / "worse", *quick)
     assert result.exit_code == 0, result.output
     report = json.loads((project / "worse/robustness.json").read_text())

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("train", "run.yaml"),
     "evaluate": (
         *("evaluate", "manifest.csv", *BUNDLE, "--out", "report", "--gallery", "0"),
-        *("--resamples", "5"),
+        *("--resamples", "50"),
     ),
     "monitor": ("monitor", "--out", "drift", *BUNDLE, *DATABASE),
     "audit verify": ("audit", "verify", *DATABASE),

@@ -15,7 +15,8 @@ from builders import bundle_info, head_with_spot, write_tiny_bundle
 from builders_evaluation import FOUR, rule_of
 from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
-from slicewise.errors import ConfigError, EvaluationError, ManifestError
+from slicewise.errors import ConfigError, EvaluationError, InternalError, ManifestError
+from slicewise.evaluation import answering
 from slicewise.evaluation.evaluate import default_split, evaluate
 from slicewise.evaluation.gate import Gate
 from slicewise.imaging.preprocess import Placement
@@ -206,6 +207,31 @@ def test_unreadable_slices_are_listed_and_do_not_stop_the_rest(folder):
     failed = report["refused"]["failed"]
     assert report["n"] == 10
     assert [row["source"] for row in failed["errors"]] == ["no_tumor/12.png", "no_tumor/13.png"]
+
+
+def test_a_fault_of_ours_is_no_unreadable_slice(folder, monkeypatch):
+    """One test file and one of training on which reading itself fails, beside one that is gone."""
+    (folder / FOUR[2] / "13.png").unlink()
+    real = answering.read_slice
+
+    def read_slice(reference):
+        if Path(reference).name in {"12.png", "0.png"}:
+            raise InternalError(f"{reference}: SliceWise failed (TypeError in read, line 1)")
+        return real(reference)
+
+    monkeypatch.setattr(answering, "read_slice", read_slice)
+    report, _ = run(folder)
+    ours, gone = report["refused"]["failed"]["errors"]
+    assert (ours["source"], ours["fault"]) == ("no_tumor/12.png", True)
+    assert gone.keys() == {"source", "error"}
+    told = " ".join(report["cautions"])
+    assert "1 slice could not be read, or had changed" in told
+    assert "SliceWise failed on 1 slice, which no metric counts: a fault of SliceWise" in told
+    why = report["memorisation_1nn"]["reason"]
+    assert why.endswith("SliceWise itself failed on 1: please report it")
+    page = " ".join((folder / "out/evaluation_report.txt").read_text().split())
+    assert "1 unreadable, 1 SliceWise failed on" in page
+    assert "1 unreadable, 1 that SliceWise failed on" in page
 
 
 def test_a_missing_training_file_leaves_the_neighbour_score_null(folder):

@@ -59,7 +59,7 @@ def test_every_kind_of_block_is_shown_with_its_words() -> None:
         Table(("class", "n"), (("glioma", "5"),)),
         Bars((("guessing", 0.25, "25.0 %"),)),
         Pictures((Picture(picture(), "a drawing"),)),
-        Gallery((Strip((Picture(None, "gone.png"),), "3 files", 2),)),
+        Gallery((Strip((Picture("no longer readable", "gone.png"),), "3 files", 2),)),
         Section("Inner", (Prose("Inside."),)),
         notices=(Notice("caution", "Caution", "Few groups."),),
         made=(("Command", "slicewise test"), ("Seed", "42")),

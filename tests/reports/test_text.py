@@ -73,7 +73,7 @@ def test_pictures_are_named_from_the_folder_of_the_report() -> None:
     folder = Path("/data/out")
     section = Section.of("Part", "Words.", pictures=[folder / "a.png", folder / "sub" / "b.png"])
     assert render_sections([section], folder).endswith("Pictures: a.png, sub/b.png")
-    inline = Gallery((Strip((Picture(b"", "glioma\nset"), Picture(None, "gone"))),))
+    inline = Gallery((Strip((Picture(b"", "glioma\nset"), Picture("no longer readable", "gone"))),))
     assert lines_of(inline) == ["Pictures: glioma set, gone"]
 
 

@@ -86,7 +86,7 @@ def evaluate(
         ),
     ] = None,
     resamples: Annotated[
-        int, typer.Option(min=1, help="The number of resamples for intervals.")
+        int, typer.Option(min=50, max=2000, help="The number of resamples for intervals.")
     ] = 1000,
     threads: Threads = None,
     json_: Annotated[

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN, TAKEN_COLUMN
 from slicewise.data.tables import read_table
@@ -63,6 +64,12 @@ class TableSpec(BaseModel):
         if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN, TAKEN_COLUMN):
             raise ValueError(f"expected a name that is no manifest column; got {name!r}: rename it")
         return name
+
+    @model_validator(mode="after")
+    def _reasons_are_of_keep(self) -> Self:
+        if self.reason_column and not self.keep_column:
+            raise ValueError("reason_column: expected a keep_column beside it; got none")
+        return self
 
     def columns(self) -> list[str]:
         """The columns that must be there."""

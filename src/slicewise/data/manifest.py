@@ -173,11 +173,7 @@ def _leaking(rows: Iterable[ManifestRow]) -> list[str]:
 
 
 def as_utf8(name: str) -> str:
-    """A name of a file as a manifest has it, whichever encoding this system gives names in.
-
-    Raises:
-        ManifestError: If its bytes are not UTF-8.
-    """
+    """A file's name as a manifest has it; `ManifestError` where its bytes are not UTF-8."""
     try:
         return os.fsencode(name).decode("utf-8")
     except UnicodeError:

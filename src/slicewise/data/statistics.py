@@ -45,11 +45,7 @@ class Statistics(BaseModel):
 def compute_statistics(
     manifest: Manifest, spec: PreprocessSpec, progress: Progress | None = None
 ) -> Statistics:
-    """Read the training split, and nothing else, and measure it.
-
-    Raises:
-        ManifestError: If the training split is empty or a slice cannot be read.
-    """
+    """Measure the training split alone; `ManifestError` if it is empty or cannot be read."""
     rows = manifest.subset("train").rows
     if not rows:
         raise ManifestError("statistics: expected slices in the training split; got none")
@@ -74,11 +70,7 @@ def save_statistics(statistics: Statistics, path: Path) -> None:
 
 
 def load_statistics(path: Path) -> Statistics:
-    """Read what `save_statistics` wrote.
-
-    Raises:
-        ManifestError: If it cannot be read or holds something else.
-    """
+    """What `save_statistics` wrote; `ManifestError` where it cannot be read or is none."""
     try:
         return Statistics.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
@@ -88,11 +80,7 @@ def load_statistics(path: Path) -> Statistics:
 def verify_statistics(
     saved: Statistics, manifest: Manifest, progress: Progress | None = None
 ) -> Statistics:
-    """Compute the statistics again, compare them with the saved ones and return them.
-
-    Raises:
-        ManifestError: If the saved ones are of another manifest, or a number differs.
-    """
+    """Compute them again; `ManifestError` if the saved differ or are of another manifest."""
     if saved.manifest_sha256 != manifest.sha256:
         raise ManifestError(
             f"statistics: expected those of manifest {manifest.sha256[:12]}; "

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from slicewise.errors import ManifestError, MissingExtraError
 from slicewise.files import whole, write_csv
@@ -18,7 +19,22 @@ def read_table(path: Path) -> list[dict[str, str]]:
         ManifestError: If it cannot be read, or a row has more or fewer values than the header.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
-    return _read_parquet(path) if is_parquet(path) else _read_csv(path)
+    if is_parquet(path):
+        arrow = _pyarrow()
+        try:
+            records = arrow.parquet.read_table(path).to_pylist()
+        except (OSError, arrow.ArrowException) as error:
+            raise ManifestError(f"{path}: expected a Parquet table; {error}") from error
+        return [{k: "" if v is None else str(v) for k, v in record.items()} for record in records]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path}: expected a CSV table; {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ManifestError(f"{path}, row {number}: expected as many values as columns")
+    return rows
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
@@ -29,7 +45,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence
         MissingExtraError: If Parquet is wanted and pyarrow is not installed.
     """
     if is_parquet(path):
-        _write_parquet(path, rows, columns)
+        arrow = _pyarrow()
+        values = {name: [_held(row.get(name, "")) for row in rows] for name in columns}
+        with whole(path) as draft:
+            arrow.parquet.write_table(arrow.table(values), draft)
         return
     cells = ([_held(row.get(name, "")) for name in columns] for row in rows)
     write_csv(path, chain([columns], cells))
@@ -47,36 +66,9 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
+def _pyarrow() -> Any:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path}: expected a CSV table; {error}") from error
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ManifestError(f"{path}, row {number}: expected as many values as columns")
-    return rows
-
-
-def _read_parquet(path: Path) -> list[dict[str, str]]:
-    try:
-        from pyarrow import ArrowException, parquet
+        import pyarrow.parquet
     except ImportError as error:
         raise MissingExtraError("Parquet", "evaluate") from error
-    try:
-        records = parquet.read_table(path).to_pylist()
-    except (OSError, ArrowException) as error:
-        raise ManifestError(f"{path}: expected a Parquet table; {error}") from error
-    return [{k: "" if v is None else str(v) for k, v in record.items()} for record in records]
-
-
-def _write_parquet(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("Parquet", "evaluate") from error
-    values = {name: [_held(row.get(name, "")) for row in rows] for name in columns}
-    with whole(path) as draft:
-        parquet.write_table(pyarrow.table(values), draft)
+    return pyarrow

@@ -118,10 +118,7 @@ def parse_task(text: str) -> Task:
     """A preset by name, or a task of one's own from class names separated by commas.
 
     Names that the presets know under another name (`healthy`, `yes`) are folded; the negative
-    class is `no_tumor` where it is listed.
-
-    Raises:
-        ConfigError: If it is neither.
+    class is `no_tumor` where it is listed. `ConfigError` where it is neither.
     """
     name = normal_name(text)
     if name in PRESETS:

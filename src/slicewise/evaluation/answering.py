@@ -13,12 +13,12 @@ from slicewise.arrays import Array, Floats, Ints
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
-from slicewise.errors import EvaluationError, InputError
+from slicewise.errors import EvaluationError, InputError, InternalError
 from slicewise.evaluation.labels import Labels
 from slicewise.evaluation.slices import require_unchanged
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
-from slicewise.imaging.slice import Failure, Slice, is_synthetic
+from slicewise.imaging.slice import Failure, InternalFailure, Slice, is_synthetic
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Conclusion, Prediction, Reason, conclude, threshold_of
@@ -56,11 +56,7 @@ def answer_split(
     labels: Labels,
     step: Callable[[], None],
 ) -> SplitAnswers:
-    """Read slices once and run models of the same classes, in whatever order, a batch at a time.
-
-    Raises:
-        EvaluationError: If not one slice can be used.
-    """
+    """Slices read once, answered by models of the same classes; `EvaluationError` without any."""
     read: list[ManifestRow] = []
     failed: list[Failure] = []
     answers: list[list[_Kept]] = [[] for _ in classifiers]
@@ -91,14 +87,9 @@ def answer_split(
 def with_verdicts(
     table: PredictionTable, rule: DecisionRule, concerns: Sequence[Sequence[Reason]]
 ) -> PredictionTable:
-    """The same logits, calibrated and decided by one rule.
+    """The same logits, calibrated and decided by one rule; `concerns` are about each row's picture.
 
-    Args:
-        concerns: For each row, what was found about the picture itself.
-
-    Raises:
-        EvaluationError: If the answers do not follow from the logits, or the rule asks for
-            class_distances that the table does not hold.
+    `EvaluationError` where the answers do not follow from the logits, or a distance is missing.
     """
     if rule.goes_by_trust and table.class_distances is None:
         raise EvaluationError(
@@ -130,7 +121,10 @@ def verdict_columns(
 def readable(
     manifest: Manifest, rows: Sequence[ManifestRow], failed: list[Failure], step: Callable[[], None]
 ) -> Iterator[tuple[ManifestRow, Slice]]:
-    """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`."""
+    """Slices in order; those that cannot be read, or have another SHA-256, go to `failed`.
+
+    Those that SliceWise itself failed on stand there as `InternalFailure`.
+    """
     for row in rows:
         try:
             slice_ = read_slice(manifest.resolve(row))
@@ -138,7 +132,8 @@ def readable(
             if is_synthetic(slice_):
                 raise InputError(SYNTHETIC)
         except InputError as error:
-            failed.append(Failure(row.path, str(error)))
+            kind = InternalFailure if isinstance(error, InternalError) else Failure
+            failed.append(kind(row.path, str(error)))
         else:
             yield row, slice_
         step()

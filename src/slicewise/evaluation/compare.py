@@ -31,11 +31,7 @@ _WORDS = {"not_shown": "no difference shown", "no_interval": "no interval"}
 
 
 def require_same_task(bundles: Sequence[Bundle]) -> None:
-    """Check that models are different ones and tell the same classes apart, in whatever order.
-
-    Raises:
-        EvaluationError: Names the model with other classes, or the one that is given twice.
-    """
+    """`EvaluationError` where models differ in classes, order aside, or one is given twice."""
     first, identities = bundles[0], [bundle.identity for bundle in bundles]
     for bundle in bundles:
         if identities.count(bundle.identity) > 1:
@@ -69,11 +65,8 @@ def metrics_of(table: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
 def paired(first: PredictionTable, other: PredictionTable, bootstrap: Bootstrap) -> dict[str, Any]:
     """How another model differs from the first on the same slices, each difference on one resample.
 
-    Returns:
-        `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`.
-
-    Raises:
-        EvaluationError: If the tables are not of the same slices.
+    `differences` (other minus first) of every headline metric, and `mcnemar_counts` as `right`;
+    `EvaluationError` if the slices differ.
     """
     same = first.n == other.n and bool((first.paths == other.paths).all())
     if not same or not (first.labels == other.labels).all():

@@ -22,7 +22,7 @@ from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
 from slicewise.evaluation.seen import find_seen, neighbour_correct
 from slicewise.evaluation.slices import sample_slices
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.predictions.table import PredictionTable
@@ -223,7 +223,10 @@ def _neighbour(
     read = readable(manifest, training, failed, step)
     references = [thumbnail(slice_.pixels) for _, slice_ in read]
     if failed:
-        return f"{len(failed)} of {len(training)} training slices cannot be read or have changed"
+        faults = sum(isinstance(one, InternalFailure) for one in failed)
+        why = f"; SliceWise itself failed on {faults}: please report it" if faults else ""
+        of = f"{len(failed)} of {len(training)}"
+        return f"{of} training slices cannot be read or have changed{why}"
     known = [row.label for row in training]
     return neighbour_correct(thumbnails, labels, np.stack(references), known)
 

@@ -155,11 +155,7 @@ def load_gate(path: Path) -> Gate:
 
 
 def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]) -> None:
-    """Refuse a gate on classes or sources that are not among those evaluated.
-
-    Raises:
-        ConfigError: Names the nearest one that was.
-    """
+    """`ConfigError` where a gate names a class or source not evaluated; names the nearest."""
     named = [("per_class", name, classes) for name in gate.per_class]
     named += [("sources", name, sources) for name in gate.sources]
     for where, name, known in named:
@@ -171,11 +167,7 @@ def require_known(gate: Gate, classes: Collection[str], sources: Collection[str]
 
 
 def judge(gate: Gate, report: Mapping[str, Any]) -> Judgement:
-    """Hold a report, as in `metrics.json`, to a gate.
-
-    Raises:
-        ConfigError: If the gate names a class or source that was not evaluated.
-    """
+    """Hold a report, as in `metrics.json`, to a gate; raises as `require_known`."""
     require_known(gate, report["per_class"], report["per_source"])
     asked = gate.model_dump(exclude_none=True)
     minimum = asked.pop("minimum", {})

@@ -90,11 +90,7 @@ def read_labels(
 
 
 def require_labels(names: Iterable[str], manifest: Manifest) -> None:
-    """Refuse to explain a label that no row of a manifest has.
-
-    Raises:
-        ConfigError: Names the labels there are.
-    """
+    """`ConfigError` where no row has a label that is explained; names the labels there are."""
     there = sorted({row.label for row in manifest.rows})
     known = {normal_name(label) for label in there}
     for name in names:

@@ -12,13 +12,13 @@ import numpy as np
 from slicewise.arrays import Bools
 from slicewise.evaluation.gate import Judgement
 from slicewise.evaluation.labels import Labels
-from slicewise.evaluation.sections.advice import advice, cautions
+from slicewise.evaluation.sections.advice import advice, cautions, count_faults
 from slicewise.evaluation.sections.answers import answer_sections
 from slicewise.evaluation.sections.headlines import headlines
 from slicewise.evaluation.sections.plots import write_plots
 from slicewise.evaluation.summary import summarise
 from slicewise.files import write_json, write_whole
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.predictions.files import write_predictions
@@ -69,9 +69,11 @@ class Refusals:
         """Their fields of `metrics.json`."""
         check = {"check": self.seen_check, "checked": self.checked}
         seen = {"count": len(self.seen), "paths": list(self.seen), **check}
+        marks = [{"fault": True} if isinstance(e, InternalFailure) else {} for e in self.failed]
+        errors = [asdict(e) | mark for e, mark in zip(self.failed, marks, strict=True)]
         refused = {
             "seen": {"count": 0, "paths": [], **check} if self.allow_seen else seen,
-            "failed": {"count": len(self.failed), "errors": [asdict(one) for one in self.failed]},
+            "failed": {"count": len(errors), "errors": errors},
             "untyped": {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED},
         }
         evaluated = {"seen_evaluated": seen} if self.allow_seen else {}
@@ -211,7 +213,9 @@ def _counts(report: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     yield report["n"], "slices"
     yield report["groups"], "groups"
     yield refused["seen"], "refused: seen in training"
-    yield refused["failed"], "unreadable"
+    yield refused["failed"] - (faults := count_faults(report)), "unreadable"
+    if faults:
+        yield faults, "SliceWise failed on"
     if refused["untyped"]:
         yield refused["untyped"], "tumor of an unknown kind"
     for verdict, count in (report["decisions"]["counts"] or {}).items():
@@ -235,7 +239,10 @@ def _made(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     resamples = f"{interval['resamples']} resamples of whole groups"
     yield "Intervals", f"{interval['method']}: {resamples}, {how}"
     seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
-    text = f"{seen['count']} seen in training ({seen['check']}), {failed['count']} unreadable"
+    unreadable = failed["count"] - (faults := count_faults(report))
+    text = f"{seen['count']} seen in training ({seen['check']}), {unreadable} unreadable"
+    if faults:
+        text += f", {faults} that SliceWise failed on"
     if untyped["count"]:
         text += f", {untyped['count']} {untyped['reason']}"
     if report["allow_seen"]:

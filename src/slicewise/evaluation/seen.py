@@ -30,11 +30,7 @@ class SeenCheck(NamedTuple):
 
 
 def find_seen(bundle: Bundle, slices: Fingerprints) -> SeenCheck:
-    """Look for duplicates of slices among those a bundle was trained on.
-
-    Raises:
-        ManifestError: If the fingerprints in the bundle are of an unknown format.
-    """
+    """Duplicates of slices among those trained on; `ManifestError` for an unknown format."""
     if SEEN_NAME not in bundle.files:
         unknown = f"not checked: bundle {bundle.info.name} holds no {SEEN_NAME}"
         return SeenCheck(np.zeros(len(slices), dtype=np.bool_), unknown, checked=False)
@@ -48,11 +44,7 @@ def neighbour_correct(
 ) -> Bools:
     """(N,) whether the nearest training slice has the same label; its mean is the 1-NN accuracy.
 
-    Args:
-        queries: (N, D) thumbnails of the evaluated slices; `references` (M, D) of training slices.
-
-    Raises:
-        EvaluationError: If a shape is off or there is no training slice.
+    `queries` are (N, D) thumbnails, `references` (M, D), M > 0; else an `EvaluationError`.
     """
     labels, known = np.asarray(query_labels), np.asarray(reference_labels)
     if labels.shape != queries.shape[:1] or known.shape != references.shape[:1]:

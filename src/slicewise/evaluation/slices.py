@@ -24,9 +24,7 @@ def sample_rows(rows: Sequence[ManifestRow], limit: int, seed: int) -> list[Mani
 
     The groups of a class take turns to give a random row: slices of one group resemble each other,
     so this tells more than as many rows from few groups, and intervals stay valid.
-
-    Raises:
-        EvaluationError: If there is no row, or fewer places than classes.
+    `EvaluationError` where there is no row, or fewer places than classes.
     """
     labels = {row.label for row in rows}
     if not rows or limit < len(labels):
@@ -49,11 +47,7 @@ def sample_slices(manifest: Manifest, rows: Sequence[ManifestRow]) -> list[Slice
 
 
 def require_places(limit: int, rows: Sequence[ManifestRow]) -> None:
-    """Refuse before long work a sample with fewer places than the rows have classes.
-
-    Raises:
-        ConfigError: Names the classes.
-    """
+    """`ConfigError`, before long work, where there are fewer places than classes; names them."""
     classes = sorted({row.label for row in rows})
     if limit < len(classes):
         raise ConfigError(
@@ -63,11 +57,7 @@ def require_places(limit: int, rows: Sequence[ManifestRow]) -> None:
 
 
 def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
-    """Check that a file with a SHA-256 is the one that the labels and groups were made for.
-
-    Raises:
-        InputError: The file has another SHA-256, or cannot be read.
-    """
+    """`InputError` where a file does not have the SHA-256 of its row, or cannot be read."""
     if not row.sha256:
         return
     found = _digest_of(manifest.resolve(row))
@@ -79,11 +69,7 @@ def require_unchanged(manifest: Manifest, row: ManifestRow) -> None:
 
 
 def content_key(manifest: Manifest, row: ManifestRow) -> str:
-    """SHA-256 of a slice's file, wherever it lies, and `#index` for one slice of several.
-
-    Raises:
-        InputError: The file is needed and cannot be read.
-    """
+    """SHA-256 of a slice's file, and `#index` of several; `InputError` where it is unreadable."""
     reference = manifest.resolve(row)
     _, index = file_and_index(reference)
     return f"{row.sha256 or _digest_of(reference)}{'' if index is None else f'#{index}'}"

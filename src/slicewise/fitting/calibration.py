@@ -22,12 +22,7 @@ RIDGE = 1e-4
 def class_balanced(targets: ArrayLike, classes: int, balance: float) -> Floats:
     """(N,) weights of slices, mean 1: a class counts as its frequency to the power 1 - balance.
 
-    Args:
-        targets: (N,) class indices.
-        balance: 0 leaves every slice its weight, 1 gives every class the same.
-
-    Raises:
-        EvaluationError: If a target is no class, or the balance is not from 0 to 1.
+    `targets` are (N,) class indices, the balance is from 0 to 1; else an `EvaluationError`.
     """
     if not 0 <= balance <= 1:
         raise EvaluationError(f"class_balance: expected a number from 0 to 1; got {balance:g}")

@@ -23,11 +23,8 @@ COVERAGE = 0.95
 def fit_conformal(table: PredictionTable, coverage: float = COVERAGE) -> Conformal:
     """The smallest probability with which each class stays in the set.
 
-    Args:
-        coverage: Promised share of sets that hold the true class, of each class apart.
-
-    Raises:
-        EvaluationError: If the coverage is no share, or a class has no slice.
+    A share `coverage` in (0, 1) of the sets holds the true class, of each class apart.
+    `EvaluationError` where it is no share, or a class has no slice.
     """
     if not 0 < coverage < 1:
         raise EvaluationError(f"coverage: expected a share in (0, 1); got {coverage}")
@@ -44,12 +41,7 @@ def fit_conformal(table: PredictionTable, coverage: float = COVERAGE) -> Conform
 def smallest_kept(own: ArrayLike, coverage: float) -> float:
     """The limit that a new value of the same kind reaches with at least a probability `coverage`.
 
-    Args:
-        own: (n,) probabilities of the true class.
-
-    Returns:
-        The floor((n + 1) (1 - coverage))-th smallest value; 0 where n is too small to leave any
-        out.
+    The floor((n + 1) (1 - coverage))-th smallest of (n,); 0 where n is too small to leave one out.
     """
     values = np.sort(np.asarray(own, dtype=np.float64))
     # 1 - 0.95 is a little more than 0.05 in binary: keep whole numbers whole.

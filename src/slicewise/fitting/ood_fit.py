@@ -94,10 +94,8 @@ def limits_of(
 ) -> OutOfDistribution:
     """Limits that stated shares of held-out slices exceed.
 
-    Args:
-        scores: (N,) of held-out slices that the weights were not fitted on.
-        groups: (N,) their groups.
-        reviewed: Share above the lower limit; `rejected` is that above the upper one.
+    `scores` are (N,) of slices that the weights were not fitted on, `groups` (N,) theirs. A share
+    `reviewed` is above the lower limit, `rejected` above the upper one.
     """
     lower, upper = np.quantile(scores, [1 - reviewed, 1 - rejected])
     return OutOfDistribution(
@@ -115,11 +113,7 @@ def limits_of(
 def cross_scores(
     real: Seen, ood: Seen, known: Seen | None = None, *, parts: int = 5, seed: int = 42
 ) -> Floats:
-    """(N,) score of each real slice, whose `kinds` are groups, by weights fitted without its group.
-
-    Raises:
-        EvaluationError: If there are fewer groups than parts.
-    """
+    """(N,) scores by weights fitted without the group (`kinds`); `EvaluationError` if too few."""
     names, index = np.unique(real.kinds, return_inverse=True)
     if names.size < parts:
         raise EvaluationError(

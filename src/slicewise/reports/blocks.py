@@ -57,9 +57,9 @@ class Bars(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A PNG or JPEG, in a file or in memory; None where it could not be read any more."""
+    """A PNG or JPEG, in a file or in memory; else in words why there is none."""
 
-    content: Path | bytes | None
+    content: Path | bytes | str
     caption: str = ""
     kind: Kind | None = None
 

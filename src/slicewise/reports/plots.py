@@ -30,11 +30,7 @@ _WARNING = "#B00000"
 
 
 def require_plots() -> None:
-    """Find out early whether pictures can be drawn.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
+    """Raise `MissingExtraError` where matplotlib is not installed, before the work begins."""
     try:
         import matplotlib.figure  # noqa: F401 (only asks whether it is there)
     except ModuleNotFoundError:
@@ -57,11 +53,7 @@ def grid(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
 
 
 def whiskers(estimates: Iterable[tuple[float | None, float | None, float | None]]) -> Floats:
-    """(2, N) how far intervals reach below and above values; NaN, not drawn, where one is None.
-
-    Args:
-        estimates: Value, lower and upper end of each.
-    """
+    """(2, N) reach of intervals, of (value, low, high); NaN, not drawn, where one is None."""
     value, low, high = np.array(list(estimates), dtype=np.float64).T
     reach: Floats = np.maximum([value - low, high - value], 0)
     return reach
@@ -79,11 +71,7 @@ def new_figure(width: float, height: float, dpi: int = _DPI) -> Figure:
 def drawing(
     path: Path, width: float, height: float, title: str = "", notice: str | None = None
 ) -> Iterator[Figure]:
-    """A figure to draw on, written as PNG on leaving into a folder that exists.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
+    """A figure, written as PNG on leaving into a folder that exists; raises as `require_plots`."""
     figure = new_figure(width, height)
     yield figure
     if notice is not None:

@@ -53,11 +53,7 @@ _NO_MARGIN = Margin(0.0, 0.0, alone=False)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; None where undefined, and then the reason.
-
-    Args:
-        skipped: Resamples left out because the quantity was undefined in them.
-    """
+    """A number and its interval, or the reason for none; `skipped` resamples did not define it."""
 
     value: float | None
     ci_low: float | None = None

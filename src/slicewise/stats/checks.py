@@ -13,11 +13,7 @@ SUM_TOLERANCE = 1e-3
 
 
 def require_matrix(name: str, values: ArrayLike) -> Floats:
-    """(N, K) finite numbers, N and K at least 1.
-
-    Raises:
-        EvaluationError: If the shape is another one or a value is not finite.
-    """
+    """(N, K) finite numbers, N and K at least 1; `EvaluationError` where shape or value is off."""
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise EvaluationError(f"{name}: expected shape (N, K), N and K >= 1; got {matrix.shape}")
@@ -28,11 +24,7 @@ def require_matrix(name: str, values: ArrayLike) -> Floats:
 
 
 def require_probabilities(values: ArrayLike) -> Floats:
-    """(N, K) class probabilities in [0, 1], each row summing to one.
-
-    Raises:
-        EvaluationError: If the shape, a value or the sum of a row is off.
-    """
+    """(N, K) numbers in [0, 1], rows summing to one; `EvaluationError` where one is off."""
     matrix = require_matrix("probabilities", values)
     if matrix.min() < 0 or matrix.max() > 1:
         raise EvaluationError(
@@ -48,11 +40,7 @@ def require_probabilities(values: ArrayLike) -> Floats:
 
 
 def require_targets(values: ArrayLike, n: int, classes: int) -> Ints:
-    """(N,) true class indices, integers in [0, `classes`), as many as `n`.
-
-    Raises:
-        EvaluationError: If the shape, the type or a value is off.
-    """
+    """(N,) class indices in [0, `classes`), N being `n`; `EvaluationError` where one is off."""
     targets = np.asarray(values)
     if targets.shape != (n,) or n == 0:
         raise EvaluationError(f"targets: expected shape ({n},), not empty; got {targets.shape}")
@@ -67,11 +55,7 @@ def require_targets(values: ArrayLike, n: int, classes: int) -> Ints:
 
 
 def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
-    """(N,) booleans, as many as `n` where another argument says so.
-
-    Raises:
-        EvaluationError: If the shape or the type is off.
-    """
+    """(N,) booleans, as many as `n` where it is given; `EvaluationError` where they are not."""
     flags = np.asarray(values)
     if flags.ndim != 1 or flags.size == 0 or (n is not None and flags.size != n):
         wanted = "(N,)" if n is None else f"({n},)"
@@ -82,11 +66,7 @@ def require_flags(name: str, values: ArrayLike, n: int | None = None) -> Bools:
 
 
 def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
-    """(N,) finite numbers, as many as `n`.
-
-    Raises:
-        EvaluationError: If the shape is off or a value is not finite.
-    """
+    """(N,) finite numbers, as many as `n`; `EvaluationError` where they are not."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.shape != (n,):
         raise EvaluationError(f"{name}: expected shape ({n},); got {scores.shape}")
@@ -96,10 +76,6 @@ def require_scores(values: ArrayLike, n: int, name: str = "scores") -> Floats:
 
 
 def require_some(name: str, count: int, total: int, what: str) -> None:
-    """That a quantity has something it is a share of: `count` of `what` among `total` slices.
-
-    Raises:
-        EvaluationError: If the count is zero.
-    """
+    """`EvaluationError` where the `count` of `what` a quantity needs is 0 of `total` slices."""
     if count == 0:
         raise EvaluationError(f"{name} needs {what}; got 0 among {total} slices")

@@ -35,12 +35,7 @@ class ThresholdCounts:
 def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts:
     """Count what each threshold flags; equal scores are flagged together.
 
-    Args:
-        scores: (N,) finite, larger means more likely positive.
-        positives: (N,) booleans.
-
-    Raises:
-        EvaluationError: If the shapes differ or a score is not finite.
+    `scores` (N,) finite, larger for positives, `positives` (N,) booleans; else `EvaluationError`.
     """
     truth = require_flags("positives", positives)
     values = require_scores(scores, truth.size)
@@ -59,11 +54,7 @@ def threshold_counts(scores: ArrayLike, positives: ArrayLike) -> ThresholdCounts
 
 
 def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """1 - specificity and sensitivity, (T + 1,) each, from (0, 0) to (1, 1).
-
-    Raises:
-        EvaluationError: If there is no positive or no negative.
-    """
+    """1 - specificity, sensitivity: (T + 1,), 0 to 1; `EvaluationError` where a side is empty."""
     n = counts.positives + counts.negatives
     require_some("auroc", counts.positives, n, "a positive")
     require_some("auroc", counts.negatives, n, "a negative")
@@ -74,11 +65,7 @@ def roc_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
 
 
 def pr_points(counts: ThresholdCounts) -> tuple[Floats, Floats]:
-    """Recall and precision as steps, (T,) each, recall rising to 1.
-
-    Raises:
-        EvaluationError: If there is no positive.
-    """
+    """Recall, rising to 1, and precision, (T,) steps; `EvaluationError` without a positive."""
     require_some("auprc", counts.positives, counts.positives + counts.negatives, "a positive")
     flagged = counts.true_positives + counts.false_positives
     return counts.true_positives / counts.positives, counts.true_positives / flagged
@@ -140,12 +127,7 @@ class RiskCoverage:
 def risk_coverage(sureness: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """The curve of N answers.
 
-    Args:
-        sureness: (N,) finite, larger means surer.
-        correct: (N,) booleans, whether the answer is right.
-
-    Raises:
-        EvaluationError: If the shapes differ or a number is not finite.
+    `sureness` (N,) finite, larger if surer, `correct` (N,) booleans; else `EvaluationError`.
     """
     wrong = threshold_counts(sureness, ~require_flags("correct", correct))
     kept = wrong.true_positives + wrong.false_positives

@@ -77,12 +77,7 @@ def bin_limits(values: Floats) -> Floats:
 
 
 def shares_by_group(groups: Ints, bins: Ints | Sequence[int], count: int) -> Floats:
-    """(G, `count`) which share of each group lies in which bin.
-
-    Args:
-        groups: (N,) group of each value.
-        bins: (N,) bin of each value, below `count`.
-    """
+    """(G, `count`) share of each group in each bin; (N,) `groups` and `bins` are of values."""
     _, number = np.unique(groups, return_inverse=True)
     counts = np.zeros((int(number.max()) + 1, count))
     np.add.at(counts, (number, np.asarray(bins)), 1)

@@ -43,11 +43,7 @@ class Share:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Share:
-    """Share of `n` independent answers with the score interval of Wilson (1927).
-
-    Raises:
-        EvaluationError: If a number is out of range.
-    """
+    """Share of `n` independent answers (Wilson 1927); `EvaluationError` if it is out of range."""
     if not 0 <= successes <= n or n < 1 or not 0 < level < 1:
         raise EvaluationError(
             "share: expected 0 <= successes <= n, n >= 1 and a level in (0, 1); "
@@ -95,12 +91,9 @@ class Shares:
 def mean_of(
     values: Values, among: Bools | None = None, needs: str = "a mean needs a slice"
 ) -> Quantity:
-    """The mean of numbers of slices, over all or over some of them.
+    """The mean of (N,) numbers of slices, over all or over those that are `among` (N,) them.
 
-    Args:
-        values: (N,) numbers.
-        among: (N,) which slices count; None for all.
-        needs: What to say where none of them does.
+    `needs` is what to say where none of them is.
     """
 
     def mean(indices: Ints) -> float:
@@ -121,11 +114,7 @@ def share_of(
 
 
 def share_by_group(hits: ArrayLike, groups: ArrayLike) -> Share:
-    """Share of N > 0 slices that are hits (N,), with a 95 % interval that resamples groups (N,).
-
-    Raises:
-        EvaluationError: If there is no slice.
-    """
+    """Share of hits (N,), 95 % interval that resamples groups (N,); `EvaluationError` if N is 0."""
     return mean_share_by_class(hits, np.zeros(len(np.asarray(hits)), dtype=np.int64), groups)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from builders_data import COPIES, head, save
 from slicewise.data.build.build import build
-from slicewise.data.build.config import BuildConfig, config_of
+from slicewise.data.build.config import BuildConfig, config_of, read_build_config
 from slicewise.data.manifest import Manifest
-from slicewise.errors import LeakageError, ManifestError
+from slicewise.errors import ConfigError, LeakageError, ManifestError
 from slicewise.synthetic.phantom_files import write_phantoms
 
 
@@ -292,3 +292,30 @@ def test_br35h_shares_groups_with_navoneel(real_data):
     shared = [group for group, names in sources.items() if len(names) == 2]
     assert {row.source for row in rows} == {"navoneel", "br35h"}
     assert len(shared) > 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"skip": ["gliom"]}, "skip 'gliom': expected a class folder, one of glioma, notumor"),
+        ({"skip": ["Glioma", "no"]}, r"skip 'no': .*\(nearest: notumor\)"),
+        ({"aliases": ["mass=glioma"]}, r"alias 'mass': .* glioma, notumor \(nearest: glioma\)"),
+    ],
+)
+def test_a_name_that_is_no_folders_is_refused_and_the_nearest_is_named(folder, options, message):
+    with pytest.raises(ConfigError, match=message):
+        build(config_of([folder], **options))
+
+
+def test_a_name_on_the_command_line_may_be_of_one_root_and_in_a_file_is_of_its_own(tmp_path):
+    for place in ("a/glioma/1.png", "a/other/2.png", "b/no/3.png"):
+        save(head(int(Path(place).stem)), tmp_path / place)
+    roots = [tmp_path / "a", tmp_path / "b"]
+    built = build(config_of(roots, skip=["Other"]))
+    assert sorted(row.label for row in built.manifest.rows) == ["glioma", "no_tumor"]
+    file = tmp_path / "data.yaml"
+    file.write_text("sources:\n- {root: a, skip: [other]}\n- {root: b, skip: [other]}\n")
+    with pytest.raises(ConfigError, match=r"skip 'other': .*one of no \(nearest: no\)"):
+        build(read_build_config(file))
+    file.write_text("sources:\n- {root: a, skip: [other]}\n- {root: b}\n")
+    assert build(read_build_config(file)).report.rows == built.report.rows

@@ -46,6 +46,10 @@ def test_bad_options_are_named():
             {"table": {"path": "t", "key": "k", "fold_column": "f"}, "published_splits": True},
             "published_splits: expected no folds",
         ),
+        (
+            {"table": {"path": "t", "key": "k", "reason_column": "why"}},
+            "reason_column: expected a keep_column beside it; got none",
+        ),
         ({"on_conflict": "drop"}, "on_conflict: expected folds or published_splits beside it"),
         ({"seed": 1, "pattern": "(?P<fold>x)"}, "seed: expected no folds beside it"),
         ({"pattern": "(?P<fold>x)", "published_splits": True}, "published_splits: expected no"),

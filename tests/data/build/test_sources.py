@@ -30,7 +30,7 @@ TURNED = np.array([[0, -2.0, 0, 9], [1.5, 0, 0, 3], [0, 0, -4.0, 7], [0, 0, 0, 1
 
 
 def listed(root, task=FOUR_CLASS, aliases=None, skip=()):
-    files = list_files(SourceConfig(root=root, skip=skip), task, aliases)
+    files = list_files(SourceConfig(root=root, skip=skip), task, aliases or {}, set())
     return [(f.inner.as_posix(), f.label, f.published_split) for f in files]
 
 
@@ -87,7 +87,7 @@ def test_a_picture_is_one_slice_and_a_volume_many(tmp_path):
     put(tmp_path, "glioma/1.png")
     volume = np.random.default_rng(0).random((20, 24, 5)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "glioma" / "v.nii.gz")
-    files = list_files(SourceConfig(root=tmp_path, name="made"), FOUR_CLASS)
+    files = list_files(SourceConfig(root=tmp_path, name="made"), FOUR_CLASS, {}, set())
     picture, scan = (list(read_file(file)) for file in files)
     found, slice_ = picture[0]
     assert found.reference == str(tmp_path / "glioma" / "1.png")

@@ -103,6 +103,17 @@ def test_size_and_border_are_those_of_the_picture(framed):
     assert found["bytes_per_pixel"] == pytest.approx(path.stat().st_size / 5000)
 
 
+def test_values_stand_under_their_own_names_in_whatever_order(framed, monkeypatch):
+    pixels, path = framed
+    one = features_of(pixels, path, 0.25)
+    assert one["colour"] == 0.25
+    assert (one["percentile_1"], one["percentile_50"], one["largest"]) == (0, 0, 200)
+    order = tuple(reversed(FEATURES))
+    monkeypatch.setattr(shortcuts, "FEATURES", order)
+    vector = feature_vector(pixels.astype(np.float32), 0.25, file_traits(path))
+    np.testing.assert_array_equal(vector, [one[name] for name in order])
+
+
 def test_what_lies_inside_does_not_change_the_border(framed):
     pixels, path = framed
     other = pixels.copy()

@@ -40,9 +40,10 @@ def manifest(tmp_path) -> Manifest:
 def fold_files(config: RunConfig, name: str, seen: list[str], decision: DecisionRule) -> None:
     folder = config.folder / f"fold-{name}"
     (folder / "evaluation").mkdir(parents=True)
+    fault = {"fault": True} if name == "b" else {}
     refused = {
         "seen": {"count": len(seen), "paths": seen, "check": f"compared in {name}"},
-        "failed": {"count": 1, "errors": [{"source": f"{name}.png", "error": "empty"}]},
+        "failed": {"count": 1, "errors": [{"source": f"{name}.png", "error": "empty", **fault}]},
     }
     context = ReportContext("test", "x", None, "rule", Refusals((), "none"))
     report = write_metrics(
@@ -70,7 +71,9 @@ def test_the_pooled_report_adds_up_what_the_folds_refused(tmp_path, manifest, mo
     assert refused["seen"]["count"] == 3
     assert refused["seen"]["paths"] == ["x.png", "y.png", "z.png"]
     assert refused["seen"]["check"] == "fold a: compared in a; fold b: compared in b"
-    assert [each["source"] for each in refused["failed"]["errors"]] == ["a.png", "b.png"]
+    errors = refused["failed"]["errors"]
+    assert [each["source"] for each in errors] == ["a.png", "b.png"]
+    assert [each.get("fault") for each in errors] == [None, True]
     assert "youden_j; not fitted in fold b: 0.5 assumed" in report["tumor"]["threshold"]["reason"]
     assert report["folds"]["a"]["accuracy"]["value"] == 1.0
     assert report["over_folds"]["accuracy"] == {

@@ -71,12 +71,14 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
 
     Raises:
         ManifestError: If a folder, a table or a path is not as expected.
+        ConfigError: If a name that is skipped or has an alias is no folder's.
     """
     used: UsedRows = {}
     files: list[File] = []
     excluded: list[Excluded] = []
-    for source in config.sources:
-        listed = list_files(source, task, config.aliases)
+    folders = [set[str]() for _ in config.sources]
+    for source, met in zip(config.sources, folders, strict=True):
+        listed = list_files(source, task, config.aliases, met)
         name = source.name or source_name(source.root, task)
         failures = [entry for entry in listed if isinstance(entry, Failure)]
         excluded += [_unreadable(bad.source, "", name, bad.error) for bad in failures]
@@ -88,6 +90,7 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
             else:
                 _require_open(known, file, task, source)
                 files.append(replace(file, known=known))
+    config.require_met(folders)
     paths = Counter(str(file.path.resolve()) for file in files)
     if twice := next((path for path, count in paths.items() if count > 1), None):
         roots = ", ".join(str(source.root) for source in config.sources)

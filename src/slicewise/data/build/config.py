@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from slicewise.config import problems
+from slicewise.config import nearest, problems
 from slicewise.data.annotations import TableSpec, require_pattern
+from slicewise.data.tasks import normal_name
 from slicewise.errors import ConfigError
 
 STAR = "*"
@@ -116,6 +117,21 @@ class BuildConfig(BaseModel):
         """How a field is set where this was given, up to its value: by an option or by a key."""
         return f"{field}: " if self._in_file else f"--{field.replace('_', '-')} "
 
+    def require_met(self, folders: Sequence[set[str]]) -> None:
+        """`ConfigError` where a name to skip, or an alias, is no class folder's; names the nearest.
+
+        `folders` are those of each source; the options of a command line are for any of them.
+        """
+        everywhere = set[str]().union(*folders)
+        named = [("alias", name, everywhere) for name in self.aliases]
+        for source, own in zip(self.sources, folders, strict=True):
+            named += [("skip", name, own if self._in_file else everywhere) for name in source.skip]
+        for key, name, met in named:
+            if normal_name(name) not in map(normal_name, met):
+                known = f"one of {', '.join(sorted(met))}" if met else "but there is none"
+                close = f" (nearest: {nearest(name, met)})" if met else ""
+                raise ConfigError(f"{key} {name!r}: expected a class folder, {known}{close}")
+
     @model_validator(mode="after")
     def _folds_go_together(self) -> Self:
         """No two kinds of folds, and nothing that would have no effect, which is a mistake."""
@@ -138,10 +154,7 @@ class BuildConfig(BaseModel):
 def read_build_config(path: Path, base: Path | None = None) -> BuildConfig:
     """Read a YAML file; roots start from `base`, or else from the file's own folder.
 
-    Tables are looked for beside the file, then below their root.
-
-    Raises:
-        ConfigError: If it cannot be read, or as `validated`.
+    Tables are looked for beside the file, then below their root. `ConfigError` as `validated`.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -172,11 +185,7 @@ def build_config(
     skip: Sequence[str],
     pattern: str | None,
 ) -> BuildConfig:
-    """A configuration from the command line: one YAML file by itself, or folders with options.
-
-    Raises:
-        ConfigError: A YAML file is mixed with options, or an option would change nothing.
-    """
+    """From one YAML file, or folders with options; `ConfigError` where one has no effect."""
     files = [root for root in roots if root.suffix.lower() in {".yaml", ".yml"}]
     if files and len(roots) > 1:
         raise ConfigError(f"{files[0]}: expected one YAML of sources by itself, or folders")
@@ -210,10 +219,7 @@ def config_of(
     """A configuration from command-line options, the same table and pattern for every root.
 
     The table's values are fields of `TableSpec`, the rest further fields of `BuildConfig`; None
-    means the default. Each alias is `folder=class`.
-
-    Raises:
-        ConfigError: If a value is not as expected.
+    means the default. Each alias is `folder=class`. `ConfigError` where a value is off.
     """
     columns = {name: value for name, value in (table or {}).items() if value is not None}
     if columns and not columns.get("path"):
@@ -235,11 +241,7 @@ def config_of(
 
 
 def validated(content: dict[str, Any], name: str) -> BuildConfig:
-    """A checked configuration from plain values as in the YAML file; errors begin with `name`.
-
-    Raises:
-        ConfigError: A key is unknown (the nearest known one is named) or a value of the wrong kind.
-    """
+    """Check plain values as of a YAML; `ConfigError` begins with `name`, names the nearest key."""
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:

@@ -125,16 +125,15 @@ class Item:
 
 
 def list_files(
-    source: SourceConfig, task: Task, aliases: Mapping[str, str] | None = None
+    source: SourceConfig, task: Task, aliases: Mapping[str, str], folders: set[str]
 ) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
     like a class. Folders below the class folder are free. Where masks give the labels, every
-    layout is free; files that are neither volume nor mask are failures.
-
-    Raises:
-        ManifestError: If the root is no folder, or a folder's name means no class of the task.
+    layout is free; files that are neither volume nor mask are failures. The names of all class
+    folders, those that are skipped among them, are added to `folders`. `ManifestError` where the
+    root is no folder, or a folder's name means no class of the task.
     """
     root = source.root
     if not root.is_dir():
@@ -142,6 +141,7 @@ def list_files(
         raise ManifestError(f"{root}: expected a folder of class folders; got {got}")
     name = source.name or source_name(root, task)
     if source.masks is not None:
+        folders.add(source.masks.label)
         label = task.label_of(source.masks.label, aliases)
         return _masked_files(root, name, source.masks, label, task.negative_class)
     skipped = {normal_name(folder) for folder in source.skip}
@@ -152,6 +152,7 @@ def list_files(
             continue
         path, inner = Path(entry.source), Path(entry.source).relative_to(root)
         published, folder = _class_folder(path, inner, root, task)
+        folders.add(folder)
         if normal_name(folder) not in skipped:
             label = task.label_of(folder, aliases, untyped=source.untyped)
             files.append(File(path, inner, name, label, published))

@@ -69,11 +69,8 @@ def split_names(
 ) -> list[str]:
     """The split of each of N slices, given the names of their groups, of which none crosses a fold.
 
-    With `keep` their folds are splits and stay; whole groups without one are dealt.
-
-    Raises:
-        ManifestError: If folds or published splits are not as expected.
-        ConfigError: If a fold is named that is not there.
+    With `keep` their folds are splits and stay; whole groups without one are dealt. `ManifestError`
+    where folds or published splits are not as expected, `ConfigError` for the name of none.
     """
     folds = [item.fold for item in items]
     if keep:
@@ -121,12 +118,9 @@ def named_folds(folds: Sequence[str], test_fold: str | None, val_fold: str | Non
 def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) -> tuple[str, str]:
     """The names of the test and of the validation fold; one named like a split is that split.
 
-    None stands for `test` or `val`, or else the first that is left in sorted order.
-
-    Raises:
-        ManifestError: If there are fewer than three folds. Two will do where both are named: then
-            nothing is left to train on.
-        ConfigError: If none has that name.
+    None stands for `test` or `val`, or else the first that is left in sorted order. `ManifestError`
+    with fewer than three folds; two will do where both are named, as nothing is left to train on
+    then. `ConfigError` if none has that name.
     """
     names = sorted(set(folds))
     both_named = bool(test_fold and val_fold) or {"test", "val"} <= set(names)
@@ -153,11 +147,7 @@ def held_out(folds: Sequence[str], test_fold: str | None, val_fold: str | None) 
 def within_folds(
     items: Sequence[Item], config: BuildConfig
 ) -> tuple[list[Item], list[Excluded], int]:
-    """Slices of whose groups none crosses a fold, what was dropped for it, how many were moved.
-
-    Raises:
-        LeakageError: If a group crosses a fold and the configuration says refuse.
-    """
+    """Slices whose groups cross no fold, those dropped, how many moved; or a `LeakageError`."""
     folds = [item.fold for item in items]
     if not any(folds):
         return list(items), [], 0
@@ -203,11 +193,7 @@ def crossings(keys: Sequence[Sequence[Key]], folds: Sequence[str]) -> list[Cross
 
 
 def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
-    """Raise what a crossed boundary means; `option` asks for another answer, up to its value.
-
-    Raises:
-        LeakageError: If anything crosses; names how many, the first few, and what can be done.
-    """
+    """`LeakageError` where anything crosses a fold: the first few, and what `option` can do."""
     if not found:
         return
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)

@@ -89,11 +89,7 @@ class Fingerprints:
 
     @classmethod
     def load(cls, file: Path | BinaryIO, name: str = "") -> Fingerprints:
-        """Read what `save` wrote, and call it by a name; nothing is ever unpickled.
-
-        Raises:
-            ManifestError: If the file is no fingerprint file of this format.
-        """
+        """Read what `save` wrote, never unpickled; `ManifestError` with `name` if it is none."""
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 version, packed = int(arrays["format"]), arrays["codes"]

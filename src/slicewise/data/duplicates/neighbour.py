@@ -20,10 +20,7 @@ def thumbnail(pixels: Array) -> Array:
     """A slice, (H, W) finite values of any scale, shrunk by area averaging: (1024,) float32.
 
     It has zero mean and unit length. A slice of one single value, or of no detail at this size,
-    gives zeros: it resembles nothing.
-
-    Raises:
-        EvaluationError: If the shape is another one or a value is not finite.
+    gives zeros: it resembles nothing. `EvaluationError` where shape or value is off.
     """
     values = np.asarray(pixels, dtype=np.float32)
     if values.ndim != 2 or 0 in values.shape or not np.isfinite(values).all():

@@ -30,6 +30,8 @@ _REACH = 1.35
 _RIM = 0.55
 _SATURATED = 0.9
 _THICK = 0.04
+_NEAR = 7
+"""Steps along a ray: a tenth of a half axis."""
 _INSIDE = 0.6
 
 _TEXT_SIDE = 256
@@ -52,14 +54,23 @@ class Ring:
 
     Args:
         cover: Share of rays that cross a run of nearly the largest value near the rim, at least 4 %
-            of the head's half axis long. Bone in CT; in MR fat is as bright, but seldom all around.
+            of the head's half axis long. Bone in CT; in MR near the crown, fat.
+        beyond: Median level in the tenth of a half axis outside of it. Bone, which the window of a
+            CT cuts off, ends sharply; fat in MR fades.
         inside: Median level inside, 1 being nearly the largest value.
         inside_bright: Share of the inside that is as bright as the ring.
     """
 
     cover: float
+    beyond: float
     inside: float
     inside_bright: float
+
+    @property
+    def is_bone(self) -> bool:
+        """Whether it is probably the skull in a CT."""
+        dim = self.inside <= 0.5 and self.inside_bright <= 0.05
+        return self.cover >= 0.75 and self.beyond <= 1 / 3 and dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,8 @@ RULES = (
     Rule("blank", "blank", "more than 95 % of the pixels have one level", True),
     Rule("ct", "probably CT, not MR",
          "a ring of nearly the largest value, at least 4 % of the head's half axis thick, on 75 % "
-         "of the rays from the centre or more, and a median level inside of at most half of it",
+         "of the rays from the centre or more, which ends sharply (at most a third of it just "
+         "outside), and a median level inside of at most half of it",
          True),
     Rule("small", "very small", "the shorter side has fewer than 96 pixels", True),
     Rule("colour", "coloured", "colour channels differ by more than 2 % of the range on average",
@@ -105,16 +117,12 @@ RULES = (
 
 
 def issues_of(slice_: Slice, look: Appearance) -> list[bool]:
-    """Which of `RULES` hold for one slice; False for `unlike`, which depends on the others.
-
-    Raises:
-        MissingExtraError: If SciPy, which comes with scikit-learn, is not installed.
-    """
+    """Which of `RULES` hold for one slice, never `unlike`; `MissingExtraError` without SciPy."""
     ring = bright_ring(slice_.pixels)
     holds = {
         "synthetic": is_synthetic(slice_),
         "blank": look.top_level_share > 0.95,
-        "ct": ring.cover >= 0.75 and ring.inside <= 0.5 and ring.inside_bright <= 0.05,
+        "ct": ring.is_bone,
         "small": min(slice_.shape) < 96,
         "colour": (slice_.colour or 0) > 0.02,
         "bright_border": look.border_level > 0.5,
@@ -165,8 +173,11 @@ def bright_ring(pixels: Array) -> Ring:
     bright = (rays >= _SATURATED) & (radii > _RIM)
     thickness = _longest_runs(bright) / _STEPS * _REACH
     inside = rays[:, radii < _INSIDE]
+    last = _STEPS - 1 - bright[:, ::-1].argmax(axis=1)  # of a ray that crosses none: its end
+    outside = np.minimum(last[:, None] + np.arange(1, _NEAR + 1), _STEPS - 1)
     return Ring(
         cover=float((thickness >= _THICK).mean()),
+        beyond=float(np.median(np.take_along_axis(rays, outside, axis=1).mean(axis=1))),
         inside=float(np.median(inside)),
         inside_bright=float((inside > _SATURATED).mean()),
     )

@@ -15,7 +15,7 @@ from slicewise.data.quality.leakage import Crossed, Group
 from slicewise.data.quality.results import AuditResults, kept_of, outcome
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
 from slicewise.data.quality.verdict import KINDS, QualityFinding, percent
-from slicewise.errors import InputError
+from slicewise.errors import InputError, InternalError
 from slicewise.imaging.read import read_slice
 from slicewise.progress import Progress
 from slicewise.reports import blocks
@@ -264,12 +264,14 @@ def _unreadable(results: AuditResults) -> Iterator[blocks.Block]:
         yield blocks.Bullets(tuple(f"{one.path}: {one.reason}" for one in excluded[:_LISTED]))
 
 
-def _thumbnail(reference: str) -> bytes | None:
-    """A small grey JPEG; None where the file can no longer be read."""
+def _thumbnail(reference: str) -> bytes | str:
+    """A small grey JPEG; in words that the file can no longer be read, or that SliceWise failed."""
     try:
         pixels = read_slice(reference).pixels
+    except InternalError as error:
+        return str(error).removeprefix(f"{reference}: ")
     except InputError:
-        return None
+        return "no longer readable"
     low, high = (float(value) for value in np.percentile(pixels, (0.5, 99.7)))
     scale = 255 / (high - low) if high > low else 0.0
     picture = Image.fromarray(np.clip((pixels - low) * scale, 0, 255).astype(np.uint8))

@@ -46,6 +46,7 @@ _CONTAINERS = (*_PICTURES, "DICOM", "NIFTI", "ZIP")
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16", "I;16L", "I;16B")
 _BORDER = 0.04
 _BLACK = 0.04
+_PERCENTILES = (1, 25, 50, 75, 99)
 _NORMAL = 0.6745
 """Median absolute value of a standard normal variable."""
 
@@ -135,18 +136,18 @@ def feature_vector(
     unknown, what `file_traits` gave and the number of slices in the file.
     """
     height, width = pixels.shape
-    levels = np.percentile(pixels, (1, 25, 50, 75, 99))
+    levels = np.percentile(pixels, _PERCENTILES)
     ring, corners = _border(pixels)
     limit = pixels.min() + _BLACK * (levels[-1] - pixels.min())
-    per_pixel, tint = traits.size / slices / pixels.size, np.nan if colour is None else colour
-    lit = (ring > limit).mean()
-    values = {  # as `FAMILIES` names them
-        "size": (width, height, height / width),
-        "file": (traits.container, traits.mode, per_pixel, traits.jpeg_coarseness, tint),
-        "border": (ring.mean(), ring.std(), corners.mean(), lit, np.percentile(ring, 10)),
-        "levels": ((pixels <= limit).mean(), *levels, pixels.max(), noise_level(pixels)),
-    }
-    return np.array([value for name in FAMILIES for value in values[name]], dtype=np.float32)
+    found = {f"percentile_{q}": level for q, level in zip(_PERCENTILES, levels, strict=True)}
+    found |= traits._asdict() | {"bytes_per_pixel": traits.size / slices / pixels.size}
+    found |= {"width": width, "height": height, "aspect": height / width}
+    found |= {"colour": np.nan if colour is None else colour, "largest": pixels.max()}
+    found |= {"black_share": (pixels <= limit).mean(), "noise": noise_level(pixels)}
+    found |= {"border_mean": ring.mean(), "border_spread": ring.std()}
+    found |= {"corner_mean": corners.mean(), "border_lit": (ring > limit).mean()}
+    found["background"] = np.percentile(ring, 10)
+    return np.array([found[name] for name in FEATURES], dtype=np.float32)
 
 
 def noise_level(pixels: Array) -> float:

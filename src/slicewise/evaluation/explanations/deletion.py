@@ -135,9 +135,7 @@ def played(image: Picture, ranks: Floats, *, deletes: bool) -> Picture:
 def order_of(heat: Array, head: Bools, ties: Array) -> Floats:
     """(H, W) share of the head's pixels that are hotter than each one; 2 outside the head.
 
-    Args:
-        heat: (H, W) values; of equal ones those with larger `ties` (H, W) come first.
-        head: (H, W) where the head is.
+    Of equal `heat` (H, W) those with larger `ties` (H, W) come first.
     """
     inside = np.flatnonzero(head)
     order = np.lexsort((-ties.ravel()[inside], -heat.ravel()[inside]))

@@ -170,14 +170,9 @@ def localisation_report(
 
 
 def measure(heat: Array, region: Bools) -> Measures:
-    """Hold a map against a region.
+    """Hold a map, (H, W) and nowhere below 0, against a region (H, W) of at least one pixel.
 
-    Args:
-        heat: (H, W) finite values of at least 0.
-        region: (H, W) where the tumor is; at least one pixel.
-
-    Raises:
-        EvaluationError: If the shapes differ or the region is empty.
+    `EvaluationError` where the shapes differ or the region is empty.
     """
     if heat.shape != region.shape or not region.any():
         raise EvaluationError(
@@ -223,11 +218,7 @@ def localised(
     boxes: Boxes | None,
     step: Callable[[], None],
 ) -> Iterator[Localised]:
-    """Every slice whose tumor's place is known, with its measures.
-
-    Raises:
-        InputError: If a slice or its mask cannot be read.
-    """
+    """Every slice whose tumor's place is known; `InputError` where it or a mask is unreadable."""
 
     def with_region() -> Iterator[tuple[ManifestRow, Slice, Bools]]:
         for row in rows:

@@ -102,11 +102,7 @@ def randomisation_report(
     given: PartInput,
     shuffled: Mapping[str, Classifier] | str,
 ) -> tuple[dict[str, Any], Section]:
-    """The check, or why it was skipped, for JSON and for the report; writes `randomisation.png`.
-
-    Args:
-        shuffled: Classifiers by what of them was permuted, or why there are none.
-    """
+    """The check, or why `shuffled` is none, for JSON and report; writes `randomisation.png`."""
     if isinstance(shuffled, str):
         return {"reason": shuffled}, Section.of(TITLE, shuffled)
     step = ProgressCount(given.progress, "permuted networks", (1 + len(shuffled)) * len(slices))

@@ -53,11 +53,7 @@ class Boxes(NamedTuple):
         return np.asarray(np.any(regions, axis=0), dtype=np.bool_)
 
     def require_one_each(self, paths: Iterator[str]) -> None:
-        """Check that no name of the table means two slices.
-
-        Raises:
-            ManifestError: Names both.
-        """
+        """`ManifestError` where a name of the table means two slices; names both."""
         taken: dict[str, str] = {}
         for path in paths:
             name = self.name_of(path)
@@ -72,10 +68,7 @@ def read_boxes(path: Path) -> Boxes:
     """Read a CSV or Parquet table of boxes, of which a slice may have several.
 
     Its first column names the slice (relative path, or file name, with or without suffix);
-    `x_center, y_center, width, height` are fractions of the slice.
-
-    Raises:
-        ManifestError: If a column is missing or a number is none or out of range.
+    `x_center, y_center, width, height` are fractions of the slice, or it is a `ManifestError`.
     """
     rows = read_table(path)
     columns = list(rows[0]) if rows else []

@@ -39,6 +39,11 @@ def advice(report: Report) -> list[str]:
     return [sentence for rule in rules for sentence in rule(report)]
 
 
+def count_faults(report: Report) -> int:
+    """How many slices are missing by a fault of SliceWise, not of their files."""
+    return sum("fault" in error for error in report["refused"]["failed"]["errors"])
+
+
 def few_groups(groups: int, per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """That intervals are too narrow, where there are few `groups`, or a class has few."""
     if groups < FEW_GROUPS:
@@ -78,9 +83,14 @@ def _left_out(report: Report) -> Iterator[str]:
         )
     if not seen["checked"]:
         yield f"It is not known whether these slices were trained on: {seen['check']}."
-    if failed["count"]:
-        named, verb = counted(failed["count"], "slice"), "is" if failed["count"] == 1 else "are"
+    if unreadable := failed["count"] - (faults := count_faults(report)):
+        named, verb = counted(unreadable, "slice"), "is" if unreadable == 1 else "are"
         yield f"{named} could not be read, or had changed, and {verb} in no metric."
+    if faults:
+        yield (
+            f"SliceWise failed on {counted(faults, 'slice')}, which no metric counts: a fault of "
+            "SliceWise, not of the files. Please report what refused.failed says of it."
+        )
     if untyped["count"]:
         yield (
             f"{counted(untyped['count'], 'slice')} labelled tumor without a kind, which others "

@@ -23,11 +23,7 @@ _METRIC = ("metric", "value", "meaning")
 
 
 def answer_sections(table: PredictionTable, report: Report, folder: Path | None) -> list[Section]:
-    """All sections that need nothing but the answers, in the order of the report.
-
-    Args:
-        folder: Where the pictures are; None where none were drawn.
-    """
+    """All sections that need the answers alone; pictures are in `folder`, None without any."""
 
     def drawn(*names: str) -> list[Path]:
         return [folder / name for name in names if (folder / name).is_file()] if folder else []

@@ -51,11 +51,7 @@ def metrics_by_fold(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics_over_folds(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, standard deviation and t interval of each headline metric over the folds that have it.
-
-    Raises:
-        MissingExtraError: If SciPy is not installed.
-    """
+    """Mean, SD and t interval of the headline metrics over folds; raises as `t_interval`."""
     spread = {}
     for key in HEADLINES:
         values = [at(report, key).get("value") for report in reports.values()]
@@ -172,11 +168,7 @@ class Compared(NamedTuple):
 
 
 def compare_calibrations(table: PredictionTable, folds: int = 5, seed: int = 42) -> Compared:
-    """Calibrate held-out answers in each way, every group by what was fitted on other groups.
-
-    Args:
-        folds: Into how many parts the groups are dealt; fewer where a class has fewer groups.
-    """
+    """Answers calibrated by other groups, in `folds` parts, or as many as a class has groups."""
     sizes = (np.unique(table.groups[table.labels == name]).size for name in set(table.labels))
     count = min(folds, *sizes)
     tables = {UNCALIBRATED: replace(table, temperatures=None, biases=None)}

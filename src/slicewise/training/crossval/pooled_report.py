@@ -36,7 +36,7 @@ from slicewise.evaluation.summary import (
 )
 from slicewise.files import write_json
 from slicewise.imaging.read import read_slice
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.decision import Reason
 from slicewise.inference.rule import OutOfDistribution
@@ -202,10 +202,13 @@ def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
 def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
     """What the folds left out, together."""
     refused = {name: report["refused"] for name, report in reports.items()}
+    failed = [error for each in refused.values() for error in each["failed"]["errors"]]
     return Refusals(
         tuple(path for each in refused.values() for path in each["seen"]["paths"]),
         "; ".join(f"fold {name}: {each['seen']['check']}" for name, each in refused.items()),
-        tuple(Failure(**e) for each in refused.values() for e in each["failed"]["errors"]),
+        tuple(
+            (InternalFailure if "fault" in e else Failure)(e["source"], e["error"]) for e in failed
+        ),
         checked=all(each["seen"].get("checked", True) for each in refused.values()),
     )
 
