@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +16,8 @@ from slicewise.errors import AccessError, InputError, InternalError, LimitError,
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure, Slice
+from slicewise.imaging.slice import Failure, Slice, is_synthetic
+from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.predict import BATCH
@@ -25,9 +26,14 @@ from slicewise.service.http.dependencies import CurrentServices, Reviewer, descr
 from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.prediction.uploads import failure_on
+from slicewise.text import counted
+
+if TYPE_CHECKING:
+    from slicewise.data.duplicates.fingerprint import Fingerprints
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
+_CAUTION = "Such slices do not tell how good the model is; /v1/evaluate leaves them out. "
 PathText = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -53,7 +59,8 @@ class MetricsIn(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> MetricsIn:
         if (self.root is None) == (self.paths is None):
-            raise ValueError("expected either root or paths")
+            got = "neither" if self.root is None else "both"
+            raise ValueError(f"expected either root or paths; got {got}")
         return self
 
 
@@ -82,7 +89,7 @@ class SkippedOut(BaseModel):
 
 
 class MetricsOut(ResponseModel):
-    """What was measured. `/v1/evaluate` gives intervals, and refuses slices trained on."""
+    """What was measured. `/v1/evaluate` gives intervals, and refuses what `notes` tells of."""
 
     accuracy: float | None = Field(description="Null where no slice was counted.")
     total: int
@@ -90,6 +97,7 @@ class MetricsOut(ResponseModel):
     counts: dict[str, CountOut] = Field(description="By true class.")
     skipped: list[SkippedOut]
     predictions: list[MeasuredSlice] | None
+    notes: str = Field(description="How many slices the model was trained on, or are synthetic.")
     bundle: BundleReference
     disclaimer: str = DISCLAIMER
 
@@ -115,10 +123,13 @@ def measured(
         InputError: The root is no folder.
         LimitError: The folder holds too many files, or the time is up.
     """
+    from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
+
     info = classifier.bundle.info.task
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
     skipped: list[SkippedOut] = []
+    prints, synthetic = [], 0
     files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
@@ -132,18 +143,22 @@ def measured(
             skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
         else:
             for batch in batched(slices, BATCH):
-                for one in _answers(batch, classifier, tta=wanted.tta):
+                for slice_, one in zip(
+                    batch, _answers(batch, classifier, tta=wanted.tta), strict=True
+                ):
                     if isinstance(one, Failure):
                         skipped.append(SkippedOut(path=one.source, error=one.error))
-                    else:
-                        one_ = MeasuredSlice(
-                            path=one.source,
-                            label=label,
-                            predicted_class=one.label,
-                            confidence=one.confidence,
-                            decision=one.decision.value,
-                        )
-                        found.append(one_)
+                        continue
+                    measured_ = MeasuredSlice(
+                        path=one.source,
+                        label=label,
+                        predicted_class=one.label,
+                        confidence=one.confidence,
+                        decision=one.decision.value,
+                    )
+                    found.append(measured_)
+                    prints.append(fingerprint(slice_.pixels))
+                    synthetic += is_synthetic(slice_)
                 deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
     total = Counter(one.label for one in found)
@@ -155,8 +170,23 @@ def measured(
         counts={name: CountOut(total=total[name], correct=right[name]) for name in sorted(total)},
         skipped=skipped,
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
+        notes=_notes(classifier.bundle, concatenate(prints), synthetic),
         bundle=classifier.bundle.reference,
     )
+
+
+def _notes(bundle: Bundle, prints: Fingerprints, synthetic: int) -> str:
+    """What `/v1/evaluate` would have left out of a measurement."""
+    from slicewise.evaluation.seen import find_seen
+
+    check = find_seen(bundle, prints)
+    known, of = int(check.seen.sum()), counted(len(prints), "slice")
+    text = f"The model was trained on {known} of {of}, or on copies of them"
+    if not check.checked:
+        text = f"Whether the model was trained on any of {of} is {check.described}"
+    text += f"; synthetic: {synthetic} of {of}" if synthetic else ""
+    wrong = known or synthetic or not check.checked
+    return f"{text}. {_CAUTION if wrong else ''}{DISCLAIMER}"
 
 
 def _answers(
