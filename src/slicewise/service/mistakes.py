@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ _EXPECTED = {
     "string_type": "text",
     "string_too_short": "at least {min_length:,} characters",
     "string_too_long": "at most {max_length:,} characters",
+    "string_pattern_mismatch": "an id, 32 hexadecimal digits",  # no other pattern is asked for
     "list_type": "a list",
     "too_short": "at least {min_length:,} in the list",
     "too_long": "at most {max_length:,} in the list",
@@ -25,7 +25,7 @@ _EXPECTED = {
 }
 """By the type of an error, with what its context holds."""
 
-_SHOWN = (str, int, float, bool, type(None))
+_KINDS = {list: "a list", dict: "an object", type(None): "null"}
 
 
 def mistake(error: Mapping[str, Any]) -> str:
@@ -33,15 +33,14 @@ def mistake(error: Mapping[str, Any]) -> str:
     context, kind, given = error.get("ctx", {}), error["type"], error.get("input")
     if "error" in context:  # of a validator of ours, which says both
         return str(context["error"])
-    expected = (
-        f"expected {_EXPECTED[kind].format(**context)}" if kind in _EXPECTED else error["msg"]
-    )
+    got = _KINDS.get(type(given), str(given).lower())
     if kind == "missing":
-        return f"{expected}; got none"
-    if kind.endswith(("_short", "_long")):
-        return f"{expected}; got {len(given or ''):,}"
-    if not isinstance(given, _SHOWN):
-        return f"{expected}; got {'a list' if isinstance(given, list) else 'an object'}"
+        got = "none"
+    elif kind.endswith(("_short", "_long")):
+        got = f"{len(given or ''):,}"
+    elif isinstance(given, str):
+        got = repr(given[:40])
+    wanted = _EXPECTED.get(kind)
     return (
-        f"{expected}; got {json.dumps(given) if not isinstance(given, str) else repr(given[:40])}"
+        f"{error['msg'] if wanted is None else 'expected ' + wanted.format(**context)}; got {got}"
     )

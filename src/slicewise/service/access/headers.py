@@ -62,7 +62,7 @@ def require_safe(settings: Settings) -> None:
     """
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise ConfigError(
-            f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither"
+            f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither; got one"
         )
     if (proxy := settings.trusted_proxy) is not None:
         try:
@@ -150,7 +150,7 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._exposed and not is_loopback(_name(host)):
-            return "expected a Host header that names this machine"
+            return "expected a Host header that names this machine; got another one"
         forwarded = [n for n in headers if n == "forwarded" or n.startswith("x-forwarded-")]
         if not self._exposed and forwarded:
             return (
@@ -158,7 +158,7 @@ class Guard:
                 f"its address belongs in {PREFIX}TRUSTED_PROXY"
             )
         if self._by_proxy and scope["scheme"] != "https" and scope["path"] not in PROBES:
-            return "expected HTTPS, through the proxy"
+            return "expected HTTPS, through the proxy; got HTTP"
         if scope["method"] not in _SAFE_METHODS and self._is_foreign(headers.get("origin"), host):
             return "expected a request from a page of this service; its origin is another site"
         return None

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprint
 from slicewise.data.tasks import Task
 from slicewise.errors import AccessError, InputError, InternalError, LimitError, ManifestError
+from slicewise.evaluation.seen import find_seen
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
@@ -27,9 +29,6 @@ from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.prediction.uploads import failure_on
 from slicewise.text import counted
-
-if TYPE_CHECKING:
-    from slicewise.data.duplicates.fingerprint import Fingerprints
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
@@ -123,12 +122,10 @@ def measured(
         InputError: The root is no folder.
         LimitError: The folder holds too many files, or the time is up.
     """
-    from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
-
     info = classifier.bundle.info.task
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
-    skipped: list[SkippedOut] = []
+    skipped: list[Failure] = []
     prints, synthetic = [], 0
     files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
@@ -138,25 +135,17 @@ def measured(
             label = task.label_of(path.parent.name)
             slices = read_slices(path, shown)
         except InternalError as error:
-            skipped.append(SkippedOut(path=shown, error=failure_on(shown, error).error))
+            skipped.append(failure_on(shown, error))
         except (AccessError, InputError, ManifestError) as error:
-            skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
+            skipped.append(Failure(shown, roots.hidden(str(error))))
         else:
             for batch in batched(slices, BATCH):
-                for slice_, one in zip(
-                    batch, _answers(batch, classifier, tta=wanted.tta), strict=True
-                ):
+                answers = _answers(batch, classifier, tta=wanted.tta)
+                for slice_, one in zip(batch, answers, strict=True):
                     if isinstance(one, Failure):
-                        skipped.append(SkippedOut(path=one.source, error=one.error))
+                        skipped.append(one)
                         continue
-                    measured_ = MeasuredSlice(
-                        path=one.source,
-                        label=label,
-                        predicted_class=one.label,
-                        confidence=one.confidence,
-                        decision=one.decision.value,
-                    )
-                    found.append(measured_)
+                    found.append(_measured(one, label))
                     prints.append(fingerprint(slice_.pixels))
                     synthetic += is_synthetic(slice_)
                 deadline("measuring", done - 1, len(files))
@@ -168,17 +157,25 @@ def measured(
         total=len(found),
         correct=right.total(),
         counts={name: CountOut(total=total[name], correct=right[name]) for name in sorted(total)},
-        skipped=skipped,
+        skipped=[SkippedOut(path=one.source, error=one.error) for one in skipped],
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
         notes=_notes(classifier.bundle, concatenate(prints), synthetic),
         bundle=classifier.bundle.reference,
     )
 
 
+def _measured(one: Prediction, label: str) -> MeasuredSlice:
+    return MeasuredSlice(
+        path=one.source,
+        label=label,
+        predicted_class=one.label,
+        confidence=one.confidence,
+        decision=one.decision.value,
+    )
+
+
 def _notes(bundle: Bundle, prints: Fingerprints, synthetic: int) -> str:
     """What `/v1/evaluate` would have left out of a measurement."""
-    from slicewise.evaluation.seen import find_seen
-
     check = find_seen(bundle, prints)
     known, of = int(check.seen.sum()), counted(len(prints), "slice")
     text = f"The model was trained on {known} of {of}, or on copies of them"
@@ -202,7 +199,7 @@ def _answers(
 
 
 def _files(
-    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[SkippedOut]
+    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[Failure]
 ) -> list[Path]:
     """The files to answer for; what cannot be opened goes to `skipped`."""
     if wanted.paths is not None:
@@ -218,8 +215,7 @@ def _files(
         if not wanted.recursive and len(path.parts) > depth:
             continue
         if isinstance(entry, Failure):
-            shown, why = roots.hidden(entry.source), roots.hidden(entry.error)
-            skipped.append(SkippedOut(path=shown, error=why))
+            skipped.append(Failure(roots.hidden(entry.source), roots.hidden(entry.error)))
             continue
         chosen.append(path)
         if len(chosen) > MOST_PATHS:

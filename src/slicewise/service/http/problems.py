@@ -24,19 +24,17 @@ from slicewise.service.monitoring.logs import request_id_of, route_of
 PROBLEM_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:slicewise:problem:"
 
-_UNPROCESSABLE = (
-    *(errors.InputError, errors.ConfigError, errors.FeedbackError, errors.ManifestError),
-    errors.EvaluationError,
-)
-_STATUSES: tuple[tuple[type[errors.SliceWiseError], HTTPStatus], ...] = (
-    (errors.InternalError, HTTPStatus.INTERNAL_SERVER_ERROR),
-    (errors.LimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    *((kind, HTTPStatus.UNPROCESSABLE_ENTITY) for kind in _UNPROCESSABLE),
-    (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
-    (errors.OverloadError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (errors.RateLimitError, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.AuditError, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+_STATUSES: dict[HTTPStatus, tuple[type[errors.SliceWiseError], ...]] = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: (errors.InternalError,),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (errors.LimitError,),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (
+        *(errors.InputError, errors.ConfigError, errors.FeedbackError),
+        *(errors.ManifestError, errors.EvaluationError),
+    ),
+    HTTPStatus.NOT_IMPLEMENTED: (errors.MissingExtraError,),
+    HTTPStatus.SERVICE_UNAVAILABLE: (errors.OverloadError, errors.AuditError),
+    HTTPStatus.TOO_MANY_REQUESTS: (errors.RateLimitError,),
+}
 """The first that fits counts."""
 
 _AUDIT_DETAIL = "the audit database does not answer; nothing was predicted that is not recorded"
@@ -161,7 +159,8 @@ def _status_of(error: errors.SliceWiseError) -> int | None:
         isinstance(one, InternalFailure) for one in error.failures
     ):
         return HTTPStatus.INTERNAL_SERVER_ERROR
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), None)
+    fits = (status for status, kinds in _STATUSES.items() if isinstance(error, kinds))
+    return next(fits, None)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
@@ -196,8 +195,9 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
             detail = f"expected a route, as /docs lists them; got {path[:80]!r}{near(path, known)}"
         elif status == HTTPStatus.METHOD_NOT_ALLOWED:
             methods = [name.upper() for name in known.get(route_of(request.scope), ())]
-            headers["Allow"] = ", ".join(methods) or headers["Allow"]
-            detail = f"expected {headers['Allow'].replace(', ', ' or ')}; got {request.method}"
+            methods = sorted(methods or headers["Allow"].split(", "))
+            headers["Allow"] = ", ".join(methods)
+            detail = f"expected {' or '.join(methods)}; got {request.method}"
     return problem_response(status, detail, request_id_of(request.scope), headers=headers)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import asdict
 from typing import Annotated, Any, get_type_hints
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.exceptions import HTTPException
 
 from slicewise.audit_log.keys import Role
@@ -22,19 +21,8 @@ from slicewise.service.http.problems import documented
 from slicewise.service.services import Services
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
-_FORM = "^[0-9a-f]{32}$"
-
-
-def _require_form(given: str) -> str:
-    if not re.fullmatch(_FORM, given):
-        raise ValueError(f"expected an id, 32 hexadecimal digits; got {given[:40]!r}")
-    return given
-
-
 PredictionId = Annotated[
-    str,
-    Path(description="`id` of the answer.", examples=[ID], json_schema_extra={"pattern": _FORM}),
-    AfterValidator(_require_form),
+    str, Path(pattern="^[0-9a-f]{32}$", description="`id` of the answer.", examples=[ID])
 ]
 
 

@@ -87,14 +87,8 @@ def _fields(said: Described, whole: Described) -> list[dict[str, Any]]:
         if name in rows:
             rows[name]["place"] += f" or {place}"
             continue
-        text, kind = _plain(schema.get("description", "")), _kind(schema)
-        rows[name] = {
-            "name": name,
-            "kind": kind,
-            "place": place,
-            "required": required,
-            "text": text,
-        }
+        rows[name] = {"name": name, "kind": _kind(schema), "place": place, "required": required}
+        rows[name]["text"] = _plain(schema.get("description", ""))
         rows[name]["allowed"] = _allowed(schema)
     return list(rows.values())
 
