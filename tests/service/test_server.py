@@ -38,7 +38,7 @@ from slicewise.service.server import serve
             "SLICEWISE_TLS_CERTIFICATE and SLICEWISE_TLS_KEY: expected a certificate",
         ),
         ({"tls_key": "none.pem"}, "together, or neither"),
-        ({"host": "nosuch.invalid"}, r"cannot listen on nosuch\.invalid"),
+        ({"host": "nosuch.invalid"}, r"nosuch\.invalid, port 0: expected a host that exists"),
         ({"host": "192.0.2.1"}, r"cannot listen on 192\.0\.2\.1"),
         ({"host": "0.0.0.0"}, "expected an API key"),  # noqa: S104
         ({"audit_key": "short"}, "expected at least 32 characters; got 5"),

@@ -27,7 +27,12 @@ from slicewise.errors import ConfigError, ServiceError
 from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
 from slicewise.service.monitoring.logs import configure_logs
-from slicewise.service.monitoring.metrics import Metrics, remove_left_over, shared_among_workers
+from slicewise.service.monitoring.metrics import (
+    SHARED_FOLDER,
+    Metrics,
+    private_folder,
+    remove_left_over,
+)
 from slicewise.service.services import Services, load_classifiers
 from slicewise.service.settings import PREFIX, Settings
 
@@ -274,7 +279,8 @@ def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
     load_classifiers(settings)
     AuditStore.open(settings.audit_log).close()
     configure_logs(settings.log_level)
-    with shared_among_workers():
+    with private_folder() as shared:  # for workers: this process counted when it was imported
+        os.environ[SHARED_FOLDER] = str(shared)
         _log_address(settings, listener)
         Workers(settings, listener).run()
 
@@ -306,9 +312,10 @@ def _listen(settings: Settings) -> socket.socket:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        # The text of the error names the address again, unless none was found for the name.
         unnamed = isinstance(error, socket.gaierror)
-        why = error.strerror if unnamed or error.errno is None else os.strerror(error.errno)
+        why = f"expected a host that exists, such as 127.0.0.1; got none ({error.strerror})"
+        if not unnamed:  # the text of the error names the address again
+            why = str(error.strerror) if error.errno is None else os.strerror(error.errno)
         is_wrong = unnamed or error.errno == errno.EADDRNOTAVAIL
         raise (ConfigError if is_wrong else ServiceError)(
             f"cannot listen on {settings.host}, port {settings.port}: {why}; "

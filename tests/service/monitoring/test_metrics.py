@@ -17,8 +17,8 @@ from slicewise.service.monitoring.metrics import (
     STAGES,
     Metrics,
     forget_dead,
+    private_folder,
     remove_left_over,
-    shared_among_workers,
 )
 
 
@@ -139,23 +139,19 @@ def test_what_the_dead_counted_stays(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv(SHARED_FOLDER, "")  # so that it is as before afterwards
-    with shared_among_workers() as folder:
+    with private_folder() as folder:
+        monkeypatch.setenv(SHARED_FOLDER, str(folder))
         yield folder
     assert not folder.exists()
 
 
 def test_the_shared_folder_is_private(shared: Path) -> None:
-    assert os.environ[SHARED_FOLDER] == str(shared)
     assert shared.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("what", ["shared_among_workers", "private_folder"])
-def test_what_a_killed_service_left_is_removed_and_what_others_use_stays(
-    shared: Path, what: str
-) -> None:
+def test_what_a_killed_service_left_is_removed_and_what_others_use_stays(shared: Path) -> None:
     code = (
-        f"import os\nfrom slicewise.service.monitoring.metrics import {what} as held\n"
+        "import os\nfrom slicewise.service.monitoring.metrics import private_folder as held\n"
         "with held() as folder:\n    print(folder, flush=True)\n    os._exit(0)\n"
     )
     ended = [sys.executable, "-c", code]

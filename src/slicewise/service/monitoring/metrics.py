@@ -125,18 +125,6 @@ class Metrics:
         return prometheus.generate_latest(together)
 
 
-@contextmanager
-def shared_among_workers() -> Iterator[Path]:
-    """The folder in which workers that are started within keep their numbers.
-
-    It has no effect on the process that calls it, which has chosen how to count when it imported
-    prometheus_client.
-    """
-    with private_folder() as folder:
-        os.environ[SHARED_FOLDER] = str(folder)
-        yield folder
-
-
 def shared_folder() -> Path | None:
     """Where workers keep their numbers together; None in a single process."""
     named = os.environ.get(SHARED_FOLDER)

@@ -15,6 +15,7 @@ from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, problem, running, service_settings
 from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.errors import EvaluationError
 from slicewise.imaging import read
 from slicewise.imaging.read import read_slices
 from slicewise.inference.results import DISCLAIMER
@@ -65,6 +66,20 @@ def test_evaluate_gives_what_the_command_line_writes(measuring, root, tmp_path):
     assert report == json.loads(json.dumps(expected))
     assert report["n"] == 12
     assert str(root) not in said.text
+
+
+def test_its_folder_is_one_that_is_removed_where_the_service_is_killed(measuring, monkeypatch):
+    held = []
+
+    def noted(*given, **named):
+        held.append(given[2])
+        assert (held[0] / "owner").is_file()
+        raise EvaluationError("stopped")
+
+    monkeypatch.setattr("slicewise.evaluation.evaluate.evaluate", noted)
+    problem(measuring.post("/v1/evaluate", json={"manifest": "manifest.csv"}), 422)
+    assert held[0].name.startswith("slicewise-service-")
+    assert not held[0].exists()
 
 
 @pytest.mark.parametrize("place", ["absolute", "relative"])
