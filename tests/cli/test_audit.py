@@ -130,7 +130,7 @@ def test_export(url: str, tmp_path: Path):
     with out.open(encoding="utf-8", newline="") as file:
         assert [row["request_id"] for row in csv.DictReader(file)] == ["request-1", "request-2"]
     assert run("export", str(tmp_path / "f.csv"), "--table", "feedback").stdout.endswith(
-        "1 rows of feedback\n"
+        "1 row of feedback\n"
     )
 
 

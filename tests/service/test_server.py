@@ -24,7 +24,7 @@ from builders_records import kept_in
 from builders_service import files, png, service_settings, until
 from processes import COMMAND, Certificate, certificate, environment, serving
 from slicewise.audit_log.store import AuditStore
-from slicewise.errors import ConfigError
+from slicewise.errors import BundleError, ConfigError, ServiceError
 from slicewise.service import server as server_module
 from slicewise.service.server import serve
 
@@ -37,13 +37,47 @@ from slicewise.service.server import serve
             {"tls_certificate": "none.pem", "tls_key": "none.pem"},
             "SLICEWISE_TLS_CERTIFICATE and SLICEWISE_TLS_KEY: expected a certificate",
         ),
+        ({"tls_key": "none.pem"}, "together, or neither"),
+        ({"host": "nosuch.invalid"}, r"nosuch\.invalid, port 0: expected a host that exists"),
+        ({"host": "192.0.2.1"}, r"cannot listen on 192\.0\.2\.1"),
+        ({"host": "0.0.0.0"}, "expected an API key"),  # noqa: S104
+        ({"audit_key": "short"}, "expected at least 32 characters; got 5"),
+        ({"trusted_proxy": "10.0.0.1"}, "expected an API key"),
+        ({"bundle": Path("nowhere")}, "no such bundle"),
+        ({"bundle": Path("nowhere"), "workers": 2}, "no such bundle"),
     ],
 )
 def test_what_is_set_wrongly_is_told_before_anything_is_opened(tmp_path, named, told):
-    settings = service_settings(tmp_path, **named)
-    with pytest.raises(ConfigError, match=told):
+    settings = service_settings(tmp_path, port=0, **named)
+    with pytest.raises((ConfigError, BundleError), match=told):
         serve(settings)
     assert not list(tmp_path.glob("audit.db*"))
+
+
+def test_workers_end_where_a_later_one_cannot_be_started(tmp_path, monkeypatch):
+    started = []
+
+    class Fake:
+        def __init__(self, *_: object) -> None:
+            if len(started) == 2:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            self.process, self.ended = self, []
+            started.append(self)
+
+        def terminate(self) -> None:
+            self.ended.append("terminated")
+
+        def join(self) -> None:
+            self.ended.append("joined")
+
+    monkeypatch.setattr(server_module, "Worker", Fake)
+    monkeypatch.setattr(server_module.signal, "signal", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        workers = server_module.Workers(service_settings(tmp_path, workers=3), listener)
+        with pytest.raises(ServiceError, match="could not be started: Resource temporarily"):
+            workers.run()
+        assert listener.fileno() == -1
+    assert [one.ended for one in started] == [["terminated", "joined"]] * 2
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

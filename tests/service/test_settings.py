@@ -81,6 +81,55 @@ def test_a_misspelt_variable_is_told(monkeypatch, misspelt, known):
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ("foo", "foo"),
+        ("", ""),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("mysql://me:hunter2@host/name", "mysql:***@host/name"),
+        ("me:hunter:2@host", "me:***@host"),
+        ("postgresql:/me:hunter@2@host/name", "postgresql:***@host/name"),
+        ("postgresql://me:hunter2@host:abc/name", "postgresql:***@host:abc/name"),
+        ("host=here password=hunter2 dbname=name", "host=here password=*** dbname=name"),
+    ],
+)
+def test_another_address_of_a_database_is_told_without_its_password(given, got):
+    with pytest.raises(ConfigError) as told:
+        read_settings(database_url=given)
+    assert str(told.value) == (
+        "SLICEWISE_DATABASE_URL or --database: expected sqlite:///FILE or "
+        f"postgresql://USER@HOST/NAME, such as sqlite:///slicewise.db; got {got}"
+    )
+
+
+@pytest.mark.parametrize("url", ["sqlite:///a/b.db", "postgresql://u:p@h/n", "postgres://h/n"])
+def test_an_address_of_a_database_is_taken_as_it_is(url):
+    assert read_settings(database_url=url).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("PORT", "abc", "SLICEWISE_PORT: expected a whole number; got 'abc'"),
+        ("WORKERS", "0", "SLICEWISE_WORKERS: expected at least 1; got '0'"),
+        ("DRAIN_S", "soon", "SLICEWISE_DRAIN_S: expected a number; got 'soon'"),
+        (
+            "LOG_LEVEL",
+            "loud",
+            "SLICEWISE_LOG_LEVEL: expected one of 'debug', 'info', 'warning' or 'error'; "
+            "got 'loud'",
+        ),
+    ],
+)
+def test_another_value_of_a_variable_is_told(monkeypatch, name, given, told):
+    monkeypatch.setenv(f"SLICEWISE_{name}", given)
+    with pytest.raises(ConfigError) as found:
+        read_settings()
+    assert str(found.value) == told
+
+
 @pytest.mark.parametrize("origin", ["*", "viewer", "https://a.example/", "ftp://a.example"])
 def test_an_origin_that_no_browser_sends_is_told(monkeypatch, origin):
     monkeypatch.setenv("SLICEWISE_CORS_ORIGINS", f"https://b.example,{origin}")

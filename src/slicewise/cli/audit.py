@@ -14,7 +14,7 @@ import typer
 from slicewise.cli.options import AsJson, Database, show, show_json
 from slicewise.errors import ConfigError
 from slicewise.files import require_file
-from slicewise.text import change_text, percent_text, share_text
+from slicewise.text import change_text, counted, percent_text, share_text
 
 if TYPE_CHECKING:
     from slicewise.audit_log.log import AuditLog
@@ -108,7 +108,7 @@ def audit_export(
     require_file(out, ".csv", ".parquet")
     with _opened(database) as log, steps() as progress:
         rows = export(log, CHAINED[table], out, Span(_utc(since), _utc(until), arm), progress)
-    show(f"{out}: {rows} rows of {table}")
+    show(f"{out}: {counted(rows, 'row')} of {table}")
 
 
 @audit.command("report")

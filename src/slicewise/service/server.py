@@ -8,13 +8,11 @@ import logging
 import math
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import ssl
 import threading
 import time
-from contextlib import closing
 from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 
@@ -23,13 +21,18 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from slicewise.audit_log.keys import KeyStore
+from slicewise.audit_log.chain import chain_key
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError, ServiceError
 from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
 from slicewise.service.monitoring.logs import configure_logs
-from slicewise.service.monitoring.metrics import Metrics, remove_left_over, share_among_workers
+from slicewise.service.monitoring.metrics import (
+    SHARED_FOLDER,
+    Metrics,
+    private_folder,
+    remove_left_over,
+)
 from slicewise.service.services import Services, load_classifiers
 from slicewise.service.settings import PREFIX, Settings
 
@@ -64,17 +67,16 @@ def serve(settings: Settings) -> None:
         ConfigError: It would be open to others, bundles do not fit, or there is no such address.
         ServiceError: It cannot listen there now, or a worker could not start.
         BundleError: A bundle is missing, incomplete or changed.
-        AuditError: The audit database cannot be opened.
+        AuditError: The audit database cannot be opened, or its key was not given.
     """
     _require_files(settings)
     remove_left_over()
-    with closing(KeyStore.open(settings.audit_log)) as keys:
-        require_safe(settings, keys)
-    listener = _listen(settings)
-    if settings.workers == 1:
-        _serve_here(settings, listener)
-    else:
-        _serve_in_workers(settings, listener)
+    with _listen(settings) as listener:  # whoever connects waits until all has been checked
+        require_safe(settings)
+        if settings.workers == 1:
+            _serve_here(settings, listener)
+        else:
+            _serve_in_workers(settings, listener)
 
 
 def server_of(settings: Settings, app: FastAPI) -> uvicorn.Server:
@@ -206,12 +208,14 @@ class Workers:
         """Answer until SIGTERM or SIGINT; ServiceError where none could ever start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        given = self._settings, self._listener
-        self._workers = [Worker(*given) for _ in range(self._settings.workers)]
         try:
+            for _ in range(self._settings.workers):
+                self._workers.append(Worker(self._settings, self._listener))
             while not self._stopped:
                 time.sleep(CHECK_S)
                 self._replace_lost()
+        except OSError as error:
+            raise ServiceError(f"a process could not be started: {error.strerror}") from error
         finally:
             self._listener.close()  # from now on connections are refused
             for worker in self._workers:
@@ -271,20 +275,20 @@ def _serve_here(settings: Settings, listener: socket.socket) -> None:
 
 
 def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
-    """Migrate the database and try the bundles once, then start processes that share a socket."""
-    AuditStore.open(settings.audit_log).close()
+    """Try the bundles and migrate the database once, then start processes that share a socket."""
     load_classifiers(settings)
+    AuditStore.open(settings.audit_log).close()
     configure_logs(settings.log_level)
-    shared = share_among_workers()
-    try:
+    with private_folder() as shared:  # for workers: this process counted when it was imported
+        os.environ[SHARED_FOLDER] = str(shared)
         _log_address(settings, listener)
         Workers(settings, listener).run()
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
 
 
 def _require_files(settings: Settings) -> None:
-    """Check what the settings name before anything is opened."""
+    """Check what the settings name before anything is opened or made."""
+    if settings.audit_key is not None or not settings.database_url.startswith("sqlite"):
+        chain_key(settings.audit_log, None, may_make=False)
     missing = [str(folder) for folder in settings.data_roots if not folder.is_dir()]
     if missing:
         raise ConfigError(
@@ -308,9 +312,10 @@ def _listen(settings: Settings) -> socket.socket:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        # The text of the error names the address again, unless none was found for the name.
         unnamed = isinstance(error, socket.gaierror)
-        why = error.strerror if unnamed or error.errno is None else os.strerror(error.errno)
+        why = f"expected a host that exists, such as 127.0.0.1; got none ({error.strerror})"
+        if not unnamed:  # the text of the error names the address again
+            why = str(error.strerror) if error.errno is None else os.strerror(error.errno)
         is_wrong = unnamed or error.errno == errno.EADDRNOTAVAIL
         raise (ConfigError if is_wrong else ServiceError)(
             f"cannot listen on {settings.host}, port {settings.port}: {why}; "

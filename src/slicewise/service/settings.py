@@ -19,9 +19,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from slicewise.audit_log.chain import AuditSettings
 from slicewise.errors import ConfigError
+from slicewise.service.mistakes import mistake
 
 PREFIX = "SLICEWISE_"
 MEBIBYTE = 2**20
@@ -30,6 +33,9 @@ NOT_SETTINGS = ("SLICEWISE_DATA",)
 """Variables with the prefix that are no settings: the tests find real data by it."""
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+_SECRET = re.compile(r"(?<=:).*(?=@)|(?<=password=)[^&\s]*")
+"""What may be the password in an address, of whatever form."""
+
 _ALIKE = 0.8  # share of a name from which it is taken for a misspelt one
 
 
@@ -97,6 +103,21 @@ class Settings(BaseSettings):
         parts = given.split(":" if info.field_name == "data_roots" else ",")
         return tuple(part.strip() for part in parts if part.strip())
 
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_known_kind(cls, given: str) -> str:
+        try:
+            url = make_url(given)
+            kind, sqlite = url.get_backend_name(), url.database not in (None, "", ":memory:")
+        except (ArgumentError, ValueError):  # ValueError: of the port
+            kind, sqlite = "", False
+        if kind not in ("postgresql", "postgres") and (kind != "sqlite" or not sqlite):
+            raise ValueError(
+                "expected sqlite:///FILE or postgresql://USER@HOST/NAME, such as "
+                f"sqlite:///slicewise.db; got {_SECRET.sub('***', given)}"
+            )
+        return given
+
     @field_validator("cors_origins")
     @classmethod
     def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -130,14 +151,13 @@ def read_settings(**given: object) -> Settings:
         known = {name: value for name, value in given.items() if value is not None}
         return Settings.model_validate(known)
     except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False)
-        raise ConfigError("; ".join(map(_in_words, wrong))) from None
+        raise ConfigError("; ".join(map(_in_words, error.errors()))) from None
 
 
 def _in_words(error: ErrorDetails) -> str:
-    own = error.get("ctx", {}).get("error")  # of a validator in this module
-    where = f"{PREFIX}{str(error['loc'][0]).upper()}: " if error["loc"] else ""
-    return f"{where}{error['msg'] if own is None else own}"
+    name = str(error["loc"][0]) if error["loc"] else ""
+    where = f"{PREFIX}{name.upper()}{' or --database' if name == 'database_url' else ''}: "
+    return f"{where if name else ''}{mistake(error)}"
 
 
 def _require_known(names: Iterable[str]) -> None:

@@ -29,9 +29,15 @@ TLS = {"tls_certificate": "c.pem", "tls_key": "k.pem"}
 WORLD = "0.0.0.0"  # noqa: S104 (nothing listens there)
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database stands that settings name by default."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
-def keys(tmp_path: Path) -> Iterator[KeyStore]:
-    store = KeyStore.open(Settings(database_url=f"sqlite:///{tmp_path / 'audit.db'}").audit_log)
+def keys(here: None) -> Iterator[KeyStore]:
+    store = KeyStore.open(Settings().audit_log)
     yield store
     store.close()
 
@@ -61,8 +67,17 @@ def test_a_proxy_on_the_same_machine_exposes_loopback() -> None:
     assert is_exposed(Settings(trusted_proxy="127.0.0.1"))
 
 
-def test_on_loopback_nothing_is_needed(keys: KeyStore) -> None:
-    require_safe(Settings(), keys)
+def test_on_loopback_nothing_is_needed() -> None:
+    require_safe(Settings())
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_without_a_database_there_is_no_key_and_none_is_made(tmp_path: Path, empty: bool) -> None:
+    if empty:
+        (tmp_path / "slicewise.db").touch()
+    with pytest.raises(ConfigError, match="keys create"):
+        require_safe(Settings(host=WORLD, **TLS))
+    assert [path.name for path in tmp_path.iterdir()] == ["slicewise.db"] * empty
 
 
 @pytest.mark.parametrize(
@@ -85,7 +100,7 @@ def test_it_refuses_to_start_and_says_why(
     if with_key:
         keys.create("one", Role.PREDICT)
     with pytest.raises(ConfigError) as refused:
-        require_safe(Settings(**changed), keys)
+        require_safe(Settings(**changed))
     assert all(name in str(refused.value) for name in named)
     if with_key:
         assert "keys create" not in str(refused.value)
@@ -97,14 +112,14 @@ def test_it_refuses_to_start_and_says_why(
 )
 def test_with_a_key_and_encryption_it_starts(keys: KeyStore, changed: dict[str, Any]) -> None:
     keys.create("one", Role.PREDICT)
-    require_safe(Settings(**changed), keys)
+    require_safe(Settings(**changed))
 
 
 def test_a_revoked_key_is_none(keys: KeyStore) -> None:
     keys.create("one", Role.PREDICT)
     keys.revoke("one")
     with pytest.raises(ConfigError, match="keys create"):
-        require_safe(Settings(host=WORLD, **TLS), keys)
+        require_safe(Settings(host=WORLD, **TLS))
 
 
 def client(address: str = "http://127.0.0.1:8000", **changed: Any) -> TestClient:

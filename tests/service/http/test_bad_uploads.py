@@ -112,7 +112,11 @@ def test_a_compressed_body_is_a_problem(client):
     ("sent", "status", "told"),
     [
         ({"files": {"picture": ("a.png", b"x")}}, 422, "'picture'"),
-        ({"data": {"file": "text"}, "files": {"image": ("a.png", b"x")}}, 422, "text in a field"),
+        (
+            {"data": {"file": "text"}, "files": {"image": ("a.png", b"x")}},
+            422,
+            "file in the field 'file'; got text",
+        ),
         ({"files": {"file": ("", b"")}}, 422, "got none"),
         ({"data": {"explain": "true"}, "files": [("file", ("", b""))]}, 422, "got none"),
         ({"json": {"file": "a.png"}}, 415, "multipart/form-data"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ from slicewise.service.monitoring.metrics import (
     STAGES,
     Metrics,
     forget_dead,
+    private_folder,
     remove_left_over,
-    share_among_workers,
 )
 
 
@@ -140,23 +139,22 @@ def test_what_the_dead_counted_stays(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv(SHARED_FOLDER, "")  # so that it is as before afterwards
-    folder = share_among_workers()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with private_folder() as folder:
+        monkeypatch.setenv(SHARED_FOLDER, str(folder))
+        yield folder
+    assert not folder.exists()
 
 
 def test_the_shared_folder_is_private(shared: Path) -> None:
-    assert os.environ[SHARED_FOLDER] == str(shared)
     assert shared.stat().st_mode & 0o077 == 0
 
 
 def test_what_a_killed_service_left_is_removed_and_what_others_use_stays(shared: Path) -> None:
-    ended = [
-        sys.executable,
-        "-c",
-        "from slicewise.service.monitoring.metrics import share_among_workers as s\nprint(s())",
-    ]
+    code = (
+        "import os\nfrom slicewise.service.monitoring.metrics import private_folder as held\n"
+        "with held() as folder:\n    print(folder, flush=True)\n    os._exit(0)\n"
+    )
+    ended = [sys.executable, "-c", code]
     left = Path(subprocess.run(ended, capture_output=True, text=True, check=True).stdout.strip())
     (left / "counter_1.db").write_bytes(b"x")
     assert left.parent == shared.parent

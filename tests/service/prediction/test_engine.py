@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -368,6 +369,26 @@ def test_a_fault_on_a_study_costs_only_its_series(faulty, monkeypatch):
         said = client.post("/v1/predict", files=sent).json()
         assert [one["source"] for one in said["predictions"]] == ["scan.zip!a.png"]
         assert "fault of SliceWise" in said["errors"][0]["error"]
+
+
+def test_numbers_that_are_none_are_a_fault_of_the_bundle(tmp_path, monkeypatch):
+    with running(service_settings(tmp_path)) as client:
+        session = services(client).engine.main._session
+        run = session.run
+
+        class Broken:
+            def run(self, *given):
+                return [np.full_like(numbers, np.nan) for numbers in run(*given)]
+
+        monkeypatch.setattr(services(client).engine.main, "_session", Broken())
+        told = problem(client.post("/v1/predict", files=files(png(0))), 500)["errors"]
+    assert told == [
+        {
+            "source": "slice0.png",
+            "error": "tiny: logits: expected finite numbers from the graph; got others; this is a "
+            "fault of the bundle, not of the file: tell whoever runs the service",
+        }
+    ]
 
 
 @pytest.mark.parametrize("step", STEPS)

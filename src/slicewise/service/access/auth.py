@@ -86,7 +86,8 @@ class Access:
             return ANYBODY
         if not secret:
             raise AccessError(
-                "expected an API key, as `Authorization: Bearer` or `X-API-Key`", known=False
+                "expected an API key, as `Authorization: Bearer` or `X-API-Key`; got none",
+                known=False,
             )
         key = await asyncio.to_thread(self._keys.find, secret)
         if key is None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from slicewise.audit_log.database import Database
 from slicewise.audit_log.keys import KeyStore
+from slicewise.audit_log.log import revision_of
 from slicewise.errors import ConfigError
 from slicewise.service.http.problems import problem_response
 from slicewise.service.monitoring.logs import PROBES, request_id_of
@@ -47,16 +52,17 @@ def is_exposed(settings: Settings) -> bool:
     return settings.trusted_proxy is not None or not is_loopback(settings.host)
 
 
-def require_safe(settings: Settings, keys: KeyStore) -> None:
-    """Refuse to listen where anybody could call, or read along.
+def require_safe(settings: Settings) -> None:
+    """Refuse to listen where anybody could call, or read along; a missing database is not made.
 
     Raises:
         ConfigError: Bound beyond loopback, or behind a proxy, without a key that is valid or
             without TLS here or at a declared proxy; or half a TLS configuration.
+        AuditError: The database with the keys cannot be read.
     """
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise ConfigError(
-            f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither"
+            f"expected {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY together, or neither; got one"
         )
     if (proxy := settings.trusted_proxy) is not None:
         try:
@@ -69,7 +75,7 @@ def require_safe(settings: Settings, keys: KeyStore) -> None:
     if not is_exposed(settings):
         return
     missing = []
-    if not any(key.revoked is None for key in keys.list()):
+    if not _has_key(settings.database_url):
         missing.append("an API key (slicewise keys create NAME)")
     if not _is_encrypted(settings):
         missing.append(
@@ -81,6 +87,17 @@ def require_safe(settings: Settings, keys: KeyStore) -> None:
         if settings.trusted_proxy is not None:
             why = f"{PREFIX}TRUSTED_PROXY lets others in through a proxy"
         raise ConfigError(f"expected {' and '.join(missing)}; got none. {why}")
+
+
+def _has_key(url: str) -> bool:
+    """Whether a key is in force; no database, or one without tables, has none and gets none."""
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
+        return False
+    database = Database(url, create=False)
+    with closing(database), database.reading() as connection:
+        begun = revision_of(connection) is not None
+        return begun and any(key.revoked is None for key in KeyStore(database).list())
 
 
 class SecurityHeaders:
@@ -133,7 +150,7 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._exposed and not is_loopback(_name(host)):
-            return "expected a Host header that names this machine"
+            return "expected a Host header that names this machine; got another one"
         forwarded = [n for n in headers if n == "forwarded" or n.startswith("x-forwarded-")]
         if not self._exposed and forwarded:
             return (
@@ -141,7 +158,7 @@ class Guard:
                 f"its address belongs in {PREFIX}TRUSTED_PROXY"
             )
         if self._by_proxy and scope["scheme"] != "https" and scope["path"] not in PROBES:
-            return "expected HTTPS, through the proxy"
+            return "expected HTTPS, through the proxy; got HTTP"
         if scope["method"] not in _SAFE_METHODS and self._is_foreign(headers.get("origin"), host):
             return "expected a request from a page of this service; its origin is another site"
         return None

@@ -11,12 +11,15 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprint
 from slicewise.data.tasks import Task
 from slicewise.errors import AccessError, InputError, InternalError, LimitError, ManifestError
+from slicewise.evaluation.seen import find_seen
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure, Slice
+from slicewise.imaging.slice import Failure, Slice, is_synthetic
+from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference, Prediction
 from slicewise.inference.predict import BATCH
@@ -25,9 +28,11 @@ from slicewise.service.http.dependencies import CurrentServices, Reviewer, descr
 from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.prediction.uploads import failure_on
+from slicewise.text import counted
 
 router = APIRouter(tags=["older routes"])
 MOST_PATHS = 10_000
+_CAUTION = "Such slices do not tell how good the model is; /v1/evaluate leaves them out. "
 PathText = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -53,7 +58,8 @@ class MetricsIn(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> MetricsIn:
         if (self.root is None) == (self.paths is None):
-            raise ValueError("expected either root or paths")
+            got = "neither" if self.root is None else "both"
+            raise ValueError(f"expected either root or paths; got {got}")
         return self
 
 
@@ -82,7 +88,7 @@ class SkippedOut(BaseModel):
 
 
 class MetricsOut(ResponseModel):
-    """What was measured. `/v1/evaluate` gives intervals, and refuses slices trained on."""
+    """What was measured. `/v1/evaluate` gives intervals, and refuses what `notes` tells of."""
 
     accuracy: float | None = Field(description="Null where no slice was counted.")
     total: int
@@ -90,6 +96,7 @@ class MetricsOut(ResponseModel):
     counts: dict[str, CountOut] = Field(description="By true class.")
     skipped: list[SkippedOut]
     predictions: list[MeasuredSlice] | None
+    notes: str = Field(description="How many slices the model was trained on, or are synthetic.")
     bundle: BundleReference
     disclaimer: str = DISCLAIMER
 
@@ -118,7 +125,8 @@ def measured(
     info = classifier.bundle.info.task
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
-    skipped: list[SkippedOut] = []
+    skipped: list[Failure] = []
+    prints, synthetic = [], 0
     files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
@@ -127,23 +135,19 @@ def measured(
             label = task.label_of(path.parent.name)
             slices = read_slices(path, shown)
         except InternalError as error:
-            skipped.append(SkippedOut(path=shown, error=failure_on(shown, error).error))
+            skipped.append(failure_on(shown, error))
         except (AccessError, InputError, ManifestError) as error:
-            skipped.append(SkippedOut(path=shown, error=roots.hidden(str(error))))
+            skipped.append(Failure(shown, roots.hidden(str(error))))
         else:
             for batch in batched(slices, BATCH):
-                for one in _answers(batch, classifier, tta=wanted.tta):
+                answers = _answers(batch, classifier, tta=wanted.tta)
+                for slice_, one in zip(batch, answers, strict=True):
                     if isinstance(one, Failure):
-                        skipped.append(SkippedOut(path=one.source, error=one.error))
-                    else:
-                        one_ = MeasuredSlice(
-                            path=one.source,
-                            label=label,
-                            predicted_class=one.label,
-                            confidence=one.confidence,
-                            decision=one.decision.value,
-                        )
-                        found.append(one_)
+                        skipped.append(one)
+                        continue
+                    found.append(_measured(one, label))
+                    prints.append(fingerprint(slice_.pixels))
+                    synthetic += is_synthetic(slice_)
                 deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
     total = Counter(one.label for one in found)
@@ -153,10 +157,33 @@ def measured(
         total=len(found),
         correct=right.total(),
         counts={name: CountOut(total=total[name], correct=right[name]) for name in sorted(total)},
-        skipped=skipped,
+        skipped=[SkippedOut(path=one.source, error=one.error) for one in skipped],
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
+        notes=_notes(classifier.bundle, concatenate(prints), synthetic),
         bundle=classifier.bundle.reference,
     )
+
+
+def _measured(one: Prediction, label: str) -> MeasuredSlice:
+    return MeasuredSlice(
+        path=one.source,
+        label=label,
+        predicted_class=one.label,
+        confidence=one.confidence,
+        decision=one.decision.value,
+    )
+
+
+def _notes(bundle: Bundle, prints: Fingerprints, synthetic: int) -> str:
+    """What `/v1/evaluate` would have left out of a measurement."""
+    check = find_seen(bundle, prints)
+    known, of = int(check.seen.sum()), counted(len(prints), "slice")
+    text = f"The model was trained on {known} of {of}, or on copies of them"
+    if not check.checked:
+        text = f"Whether the model was trained on any of {of} is {check.described}"
+    text += f"; synthetic: {synthetic} of {of}" if synthetic else ""
+    wrong = known or synthetic or not check.checked
+    return f"{text}. {_CAUTION if wrong else ''}{DISCLAIMER}"
 
 
 def _answers(
@@ -172,7 +199,7 @@ def _answers(
 
 
 def _files(
-    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[SkippedOut]
+    wanted: MetricsIn, roots: DataRoots, deadline: Deadline, skipped: list[Failure]
 ) -> list[Path]:
     """The files to answer for; what cannot be opened goes to `skipped`."""
     if wanted.paths is not None:
@@ -188,8 +215,7 @@ def _files(
         if not wanted.recursive and len(path.parts) > depth:
             continue
         if isinstance(entry, Failure):
-            shown, why = roots.hidden(entry.source), roots.hidden(entry.error)
-            skipped.append(SkippedOut(path=shown, error=why))
+            skipped.append(Failure(roots.hidden(entry.source), roots.hidden(entry.error)))
             continue
         chosen.append(path)
         if len(chosen) > MOST_PATHS:

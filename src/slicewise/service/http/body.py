@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slicewise.service.http.problems import problem_response
+from slicewise.service.http.problems import only, problem_response
 from slicewise.service.monitoring.logs import request_id_of
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.prediction.uploads import Upload
 from slicewise.service.settings import Settings
+from slicewise.text import printable
 
 FILE_FIELDS = ("file", "files", "image")
 """Form fields that files come in; `image` is what older clients call it."""
@@ -28,6 +29,16 @@ LONGEST_NAME = 100
 
 MOST_OTHER_BYTES = 256 * 1024
 """Of a body without files: it is parsed as one piece on the event loop."""
+
+_BROKEN = {
+    "Missing boundary": "a boundary in Content-Type; got none",
+    "Too many files": "at most {most:,} files; got more",
+    "Too many fields": f"at most {MOST_FIELDS} fields beside the files; got more",
+    "Part exceeded": f"at most {MOST_FIELD_BYTES:,} bytes in a field; got more",
+    "The Content-Disposition": "a Content-Disposition with a name in every part; got one without",
+    "": "multipart/form-data, every part between its boundaries; got something else",
+}
+"""What was expected and got, by the beginning of what Starlette says of a form."""
 
 
 class BodyLimit:
@@ -77,8 +88,13 @@ class BodyLimit:
 
 
 def has_files(headers: Headers) -> bool:
-    kind = headers.get("content-type", "").split(";")[0]
-    return kind.strip().lower() == "multipart/form-data"
+    return kind_of(headers) == "multipart/form-data"
+
+
+def kind_of(headers: Headers) -> str:
+    """The type of a body, without its parameters, as it may be shown."""
+    kind = headers.get("content-type", "").split(";")[0].strip().lower()
+    return printable(kind[:LONGEST_NAME]) or "no Content-Type"
 
 
 class _Body:
@@ -120,7 +136,7 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             self._late = True
-            detail = f"expected the whole body within {self._seconds:g} s"
+            detail = f"expected the whole body within {self._seconds:g} s; got a part of it"
             raise HTTPException(408, detail) from None
         self._read += len(message.get("body", b""))
         self._over = message["type"] != "http.request" or not message.get("more_body", False)
@@ -160,12 +176,14 @@ async def read_form(
         OverloadError: There is no room for it now.
     """
     if not has_files(request.headers):
-        raise HTTPException(415, "expected multipart/form-data with a file in the field `file`")
+        wanted = "multipart/form-data with a file in the field `file`"
+        raise HTTPException(415, f"expected {wanted}; got {kind_of(request.headers)}")
     try:
         parser = _InMemory(request, _counted(request, admission), most)
         form = await parser.parse()
     except MultiPartException as error:
-        raise HTTPException(400, error.message) from None
+        words = next(told for start, told in _BROKEN.items() if error.message.startswith(start))
+        raise HTTPException(400, f"expected {words.format(most=most)}") from None
     except UnicodeError:  # the charset that its head names
         raise HTTPException(400, "expected a form in UTF-8, got another charset") from None
     if not parser.ended:  # what came after the last whole part is lost
@@ -194,9 +212,9 @@ def _form_of(form: FormData, known: Collection[str]) -> Form:
             if content or value.filename:  # a browser sends an empty part for an empty choice
                 files.append((value.filename or "", content))
         elif value or field not in FILE_FIELDS:
-            got = "text in a field for files" if field in FILE_FIELDS else f"field {shown}"
-            fields = ", ".join(["file", *known])
-            _require(field in known, f"no other fields than {fields}; got {got}")
+            _require(field not in FILE_FIELDS, f"a file in the field {shown}; got text")
+            if field not in known:
+                raise HTTPException(422, only("fields", field, ["file", *known]))
             texts[field] = value
     _require(bool(files), "at least one file in the field `file`, got none")
     names = distinct([shown_name(name) for name, _ in files])

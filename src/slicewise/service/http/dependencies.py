@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from slicewise.audit_log.keys import Role
 from slicewise.service.access.auth import Caller, caller_dependency
-from slicewise.service.http.body import read_form
+from slicewise.service.http.body import kind_of, read_form
 from slicewise.service.http.problems import AnswerlessError, documented
 from slicewise.service.monitoring.logs import request_id_of, route_of
 from slicewise.service.prediction.admission import AdmissionControl
@@ -187,9 +187,8 @@ async def json_of(request: Request, model: type[Model]) -> Model:
             is too large or too slow.
         RequestValidationError: It is not what it must be.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
-        raise HTTPException(415, "expected a body of application/json")
+    if (kind := kind_of(request.headers)) != "application/json":
+        raise HTTPException(415, f"expected a body of application/json; got {kind}")
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:

@@ -73,6 +73,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "ood_score": -4.2,
         "distance": -4.2,
     },
+    "MetricsOut": {"notes": "The model was trained on 0 of 10 slices, or on copies of them."},
     "EvaluateOut": {"report": {"n": 250, **_ACCURACY}},
     "ModelOut": {
         "task": "four_class",
@@ -168,11 +169,6 @@ def _nested(hint: Any) -> Any:
     for inner in get_args(hint):
         if (found := _nested(inner)) is not None:
             kind = get_origin(hint)
-            return (
-                [found]
-                if kind in (list, Sequence)
-                else {"glioma": found}
-                if kind is dict
-                else found
-            )
+            found = [found] if kind in (list, Sequence) else found
+            return {"glioma": found} if kind is dict else found
     return None

@@ -15,30 +15,31 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from slicewise import errors
+from slicewise.config import near
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.service.http.examples import ResponseModel
+from slicewise.service.mistakes import mistake
 from slicewise.service.monitoring.logs import request_id_of, route_of
 
 PROBLEM_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:slicewise:problem:"
 
-_UNPROCESSABLE = (
-    *(errors.InputError, errors.ConfigError, errors.FeedbackError, errors.ManifestError),
-    errors.EvaluationError,
-)
-_STATUSES: tuple[tuple[type[errors.SliceWiseError], HTTPStatus], ...] = (
-    (errors.InternalError, HTTPStatus.INTERNAL_SERVER_ERROR),
-    (errors.LimitError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    *((kind, HTTPStatus.UNPROCESSABLE_ENTITY) for kind in _UNPROCESSABLE),
-    (errors.MissingExtraError, HTTPStatus.NOT_IMPLEMENTED),
-    (errors.OverloadError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (errors.RateLimitError, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.AuditError, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+_STATUSES: dict[HTTPStatus, tuple[type[errors.SliceWiseError], ...]] = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: (errors.InternalError,),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (errors.LimitError,),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (
+        *(errors.InputError, errors.ConfigError, errors.FeedbackError),
+        *(errors.ManifestError, errors.EvaluationError),
+    ),
+    HTTPStatus.NOT_IMPLEMENTED: (errors.MissingExtraError,),
+    HTTPStatus.SERVICE_UNAVAILABLE: (errors.OverloadError, errors.AuditError),
+    HTTPStatus.TOO_MANY_REQUESTS: (errors.RateLimitError,),
+}
 """The first that fits counts."""
 
 _AUDIT_DETAIL = "the audit database does not answer; nothing was predicted that is not recorded"
 _RETRY_AFTER_S = 5
+_PLACES = {"query": "query parameter", "body": "field", "path": "path parameter"}
 
 log = structlog.stdlib.get_logger("slicewise.service")
 
@@ -158,21 +159,46 @@ def _status_of(error: errors.SliceWiseError) -> int | None:
         isinstance(one, InternalFailure) for one in error.failures
     ):
         return HTTPStatus.INTERNAL_SERVER_ERROR
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), None)
+    fits = (status for status, kinds in _STATUSES.items() if isinstance(error, kinds))
+    return next(fits, None)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
-    """What pydantic found, without the values that were sent."""
-    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
-    detail = "; ".join(f"{where}: {what}" if where else str(what) for where, what in found)
+    """What pydantic found, of the first five mistakes."""
+    detail = "; ".join(_mistake(request, one) for one in error.errors()[:5])
     return problem_response(422, detail, request_id_of(request.scope))
 
 
+def _mistake(request: Request, error: Mapping[str, Any]) -> str:
+    place, *names = map(str, error["loc"])
+    name, kind = ".".join(names), _PLACES[place]
+    if error["type"] != "extra_forbidden":
+        return f"{f'{kind} {name}' if name else place}: {mistake(error)}"
+    said = request.app.openapi()["paths"][route_of(request.scope)][request.method.lower()]
+    known = [one["name"] for one in said.get("parameters", ()) if one["in"] == place]
+    for content in said["requestBody"]["content"].values() if place == "body" else ():
+        known += content["schema"]["properties"]
+    return only(f"{kind}s", name, known)
+
+
+def only(what: str, name: str, known: Sequence[str]) -> str:
+    """What to say where a name is none of those that are known."""
+    return f"expected no other {what} than {', '.join(known)}; got {name[:40]!r}{near(name, known)}"
+
+
 async def _on_http(request: Request, error: HTTPException) -> Response:
-    detail = error.detail or _title(error.status_code)
-    return problem_response(
-        error.status_code, detail, request_id_of(request.scope), headers=error.headers
-    )
+    """What a route says; of no such route and no such method, more than the title."""
+    status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
+    if detail == HTTPStatus(status).phrase:
+        known, path = request.app.openapi()["paths"], request.url.path
+        if status == HTTPStatus.NOT_FOUND:
+            detail = f"expected a route, as /docs lists them; got {path[:80]!r}{near(path, known)}"
+        elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = [name.upper() for name in known.get(route_of(request.scope), ())]
+            methods = sorted(methods or headers["Allow"].split(", "))
+            headers["Allow"] = ", ".join(methods)
+            detail = f"expected {' or '.join(methods)}; got {request.method}"
+    return problem_response(status, detail, request_id_of(request.scope), headers=headers)
 
 
 def _title(status: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import Literal, get_args
 
 import prometheus_client as prometheus
 from prometheus_client import multiprocess
@@ -32,9 +32,8 @@ _SLICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _WORKER = "worker-"
 """Beginning of the name of the file by which a worker says that it has numbers in the folder."""
 
-_PREFIX = "slicewise-metrics-"
-_OWNER = "owner"  # file that a service holds a lock on as long as it lives
-_held: list[IO[bytes]] = []
+_PREFIX = "slicewise-service-"
+_OWNER = "owner"  # file that a service holds a lock on as long as it needs the folder
 
 
 class Metrics:
@@ -126,20 +125,6 @@ class Metrics:
         return prometheus.generate_latest(together)
 
 
-def share_among_workers() -> Path:
-    """Make the folder in which workers keep their numbers; call it before starting them.
-
-    Whoever calls this removes it at the end; for what a killed service left, see
-    `remove_left_over`. It has no effect on the process that calls it, which has chosen how to count
-    when it imported prometheus_client.
-    """
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=memory_folder())
-    os.environ[SHARED_FOLDER] = folder
-    _held.append((Path(folder) / _OWNER).open("wb"))
-    fcntl.flock(_held[-1], fcntl.LOCK_EX)
-    return Path(folder)
-
-
 def shared_folder() -> Path | None:
     """Where workers keep their numbers together; None in a single process."""
     named = os.environ.get(SHARED_FOLDER)
@@ -157,15 +142,26 @@ def forget_dead(folder: Path) -> None:
             multiprocess.mark_process_dead(pid, str(folder))
 
 
-def memory_folder() -> Path:
-    """A file system in memory, where there is one."""
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder for as long as it is needed, in memory where there is such a file system."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_memory()))
+    try:
+        with (folder / _OWNER).open("wb") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path:
     shm = Path("/dev/shm")  # noqa: S108 (the folder made there is private)
     return shm if shm.is_dir() else Path(tempfile.gettempdir())
 
 
 def remove_left_over() -> None:
-    """Remove folders whose service was killed: nobody holds the lock of these."""
-    for folder in memory_folder().glob(f"{_PREFIX}*"):
+    """Remove private folders whose service was killed: nobody holds the lock of these."""
+    for folder in _memory().glob(f"{_PREFIX}*"):
         with suppress(OSError), (folder / _OWNER).open("rb+") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

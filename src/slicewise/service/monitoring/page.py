@@ -76,7 +76,7 @@ def render_page(report: Report, bundle: BundleInfo) -> str:
         made=(
             ("First window", _window_text(found.reference)),
             ("Recent window", _window_text(found.recent)),
-            ("Left out", f"{found.others} answers of other bundles; {_AGAIN}"),
+            ("Left out", f"{counted(found.others, 'answer')} of other bundles; {_AGAIN}"),
             ("Bundle", about.sha256),
         ),
     )
@@ -88,10 +88,11 @@ def report_text(report: Report, page: Path) -> str:
     found = report.gathered
     lines = [
         f"{STANDINGS[report.standing]}: {report.bundle.name} {report.bundle.version}, "
-        f"{found.recent.uploads} recent uploads against the first {found.reference.uploads}"
+        f"{counted(found.recent.uploads, 'recent upload')} against the first "
+        f"{found.reference.uploads:,}"
     ]
     if found.others:
-        lines.append(f"  left out: {found.others} answers of other bundles")
+        lines.append(f"  left out: {counted(found.others, 'answer')} of other bundles")
     for one in report.expectations:
         if one.state != "steady" and one.recent is not None:
             lines.append(
@@ -144,7 +145,8 @@ def _expected(report: Report) -> Iterator[blocks.Block]:
         ("share of", "bundle", "first window (95 % interval)", "recent window (95 % interval)",
          "state"),
         tuple(
-            (one.text, f"{percent_text(one.expected)} (n = {one.n}, {one.groups} groups)",
+            (one.text,
+             f"{percent_text(one.expected)} (n = {one.n}, {counted(one.groups, 'group')})",
              _share_text(one.reference), _share_text(one.recent), one.state)
             for one in found
         ),
@@ -218,7 +220,7 @@ def _share_text(share: Share | None) -> str:
 
 
 def _window_text(window: drift.Window) -> str:
-    text = f"{window.uploads} uploads, {window.answers} slices"
+    text = f"{counted(window.uploads, 'upload')}, {counted(window.answers, 'slice')}"
     if window.first is not None and window.last is not None:
         text += f", {window.first:%Y-%m-%d %H:%M} to {window.last:%Y-%m-%d %H:%M} UTC"
     return text + (" (a fair draw of more)" if window.sampled else "")

@@ -36,7 +36,9 @@ class Drawing:
     def require_class(self, classes: Sequence[str]) -> None:
         """Raise a ConfigError where the model has no class of the name of the target."""
         if self.target is not None and self.target not in classes:
-            raise ConfigError(f"target: expected one of {', '.join(classes)}; got another one")
+            raise ConfigError(
+                f"target: expected one of {', '.join(classes)}; got {self.target[:40]!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

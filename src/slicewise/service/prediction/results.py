@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
+from typing import Any
 
 from slicewise.audit_log.records import Arm, PredictionRecord, prediction_row
 from slicewise.imaging.slice import Failure
@@ -17,6 +18,11 @@ from slicewise.inference.results import SeriesAnswers
 from slicewise.service.prediction.admission import Admission
 from slicewise.service.prediction.pictures import Drawing, Pictures
 from slicewise.service.prediction.uploads import PreparedSeries, PreparedSlice, Upload
+
+_SAME = (
+    *("label", "confidence", "probabilities", "tumor_probability", "tumor_flag", "threshold"),
+    "prediction_set",
+)  # fields of a prediction that its record has too
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ def _record_of(
     slice_: PreparedSlice, answer: Answer, arm: Arm, origin: Origin, shadow_of: str | None
 ) -> PredictionRecord:
     prediction = answer.prediction
+    same: dict[str, Any] = {name: getattr(prediction, name) for name in _SAME}
     return PredictionRecord(
         id=uuid.uuid4().hex,
         created=datetime.now(UTC),
@@ -116,16 +123,10 @@ def _record_of(
         arm=arm.value,
         shadow_of=shadow_of,
         bundle=astuple(prediction.bundle),
-        label=prediction.label,
-        confidence=prediction.confidence,
-        probabilities=prediction.probabilities,
-        tumor_probability=prediction.tumor_probability,
-        tumor_flag=prediction.tumor_flag,
-        threshold=prediction.threshold,
-        prediction_set=prediction.prediction_set,
         decision=prediction.decision.value,
         reasons=[reason.value for reason in prediction.reasons],
         latency_ms=round((time.perf_counter() - origin.started) * 1000, 3),
         summary=slice_.summary,
         ood_score=answer.ood_score,
+        **same,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from slicewise.audit_log.records import Arm
-from slicewise.errors import InternalError, LimitError, OverloadError
+from slicewise.errors import BundleError, InternalError, LimitError, OverloadError
 from slicewise.imaging.entry import bytes_entry
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.limits import Limits
@@ -26,6 +26,7 @@ from slicewise.service.settings import Settings
 
 MOST_SLICES = 4096  # slices in one request, over all its files
 FAULT = "SliceWise failed ({}); this is a fault of SliceWise, not of the file: please report it"
+BUNDLE_FAULT = "{}; this is a fault of the bundle, not of the file: tell whoever runs the service"
 _STATISTICS = ("rows", "columns", "mean", "std", "p1", "p50", "p99")
 
 log = structlog.stdlib.get_logger("slicewise.service")
@@ -134,7 +135,7 @@ def read_uploads(
 
 
 def failure_on(source: str, error: BaseException) -> Failure:
-    """The entry for an input that was read and still not answered; a fault of ours is logged."""
+    """The entry for an input that was read and not answered; a fault not of the file is logged."""
     try:
         with naming(source):
             raise error
@@ -144,6 +145,8 @@ def failure_on(source: str, error: BaseException) -> Failure:
         fault = error.__cause__ if isinstance(error, InternalError) else None
         log.error("failure on an input", exc_info=fault or error)
         text = str(told) if isinstance(told, InternalError) else FAULT.format(type(told).__name__)
+        if isinstance(told, BundleError):
+            text = BUNDLE_FAULT.format(told)
         return InternalFailure(source, text.removeprefix(f"{source}: "))
 
 

@@ -5,14 +5,20 @@ import hashlib
 import json
 import threading
 
+import numpy as np
 import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
+from builders import write_tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
 from builders_service import png, problem, running, service_settings
+from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.errors import EvaluationError
 from slicewise.imaging import read
+from slicewise.imaging.read import read_slices
+from slicewise.inference.results import DISCLAIMER
 
 NAMES = ("glioma", "meningioma", "no_tumor", "pituitary")
 
@@ -60,6 +66,20 @@ def test_evaluate_gives_what_the_command_line_writes(measuring, root, tmp_path):
     assert report == json.loads(json.dumps(expected))
     assert report["n"] == 12
     assert str(root) not in said.text
+
+
+def test_its_folder_is_one_that_is_removed_where_the_service_is_killed(measuring, monkeypatch):
+    held = []
+
+    def noted(*given, **named):
+        held.append(given[2])
+        assert (held[0] / "owner").is_file()
+        raise EvaluationError("stopped")
+
+    monkeypatch.setattr("slicewise.evaluation.evaluate.evaluate", noted)
+    problem(measuring.post("/v1/evaluate", json={"manifest": "manifest.csv"}), 422)
+    assert held[0].name.startswith("slicewise-service-")
+    assert not held[0].exists()
 
 
 @pytest.mark.parametrize("place", ["absolute", "relative"])
@@ -164,7 +184,45 @@ def test_an_evaluation_ends_at_its_time(tmp_path, root):
         assert "12" in said["detail"]
 
 
+CAUTION = "Such slices do not tell how good the model is; /v1/evaluate leaves them out. "
+
+
 class TestMetrics:
+    @pytest.mark.parametrize("known", [0, 3])
+    def test_slices_that_the_model_was_trained_on_are_told(self, tmp_path, root, known):
+        trained = [root / "glioma" / f"glioma_{i}.png" for i in range(known)] or [
+            tmp_path / "a.png"
+        ]
+        (tmp_path / "a.png").write_bytes(picture_bytes(np.eye(64, dtype=np.uint8) * 200))
+        prints = fingerprints([read_slices(path)[0].pixels for path in trained])
+        prints.save(tmp_path / "seen.npz")
+        extra = {"seen.npz": (tmp_path / "seen.npz").read_bytes()}
+        write_tiny_bundle(tmp_path / "trained", extra)
+        wanted = {"data_roots": (root,), "bundle": tmp_path / "trained"}
+        with running(service_settings(tmp_path, **wanted)) as client:
+            said = client.post("/metrics", json={"root": "."}).json()
+        assert said["total"] == 12
+        text = f"The model was trained on {known} of 12 slices, or on copies of them. "
+        assert said["notes"] == f"{text}{CAUTION if known else ''}{DISCLAIMER}"
+
+    def test_a_bundle_that_cannot_tell_says_so(self, measuring):
+        said = measuring.post("/metrics", json={"root": "."}).json()
+        assert said["notes"] == (
+            "Whether the model was trained on any of 12 slices is not checked: bundle tiny holds "
+            f"no seen.npz. {CAUTION}{DISCLAIMER}"
+        )
+
+    def test_nothing_counted_is_no_fault(self, measuring, tmp_path):
+        said = measuring.post("/metrics", json={"root": "glioma", "recursive": False}).json()
+        assert said["notes"].endswith(DISCLAIMER)
+
+    def test_synthetic_slices_are_told(self, measuring, root):
+        drawn = measuring.get("/v1/sample", params={"label": "glioma", "seed": 1}).content
+        (root / "glioma" / "drawn.png").write_bytes(drawn)
+        said = measuring.post("/metrics", json={"paths": ["glioma/drawn.png"]}).json()
+        (root / "glioma" / "drawn.png").unlink()
+        assert "; synthetic: 1 of 1 slice. " in said["notes"]
+
     def test_labels_are_folders(self, measuring, root):
         said = measuring.post("/metrics", json={"root": str(root)}).json()
         assert said["total"] == 12

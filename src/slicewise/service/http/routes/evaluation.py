@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +15,7 @@ from slicewise.inference.results import DISCLAIMER
 from slicewise.service.http.dependencies import CurrentServices, Reviewer, described_json, json_of
 from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 from slicewise.service.http.examples import ResponseModel
-from slicewise.service.monitoring.metrics import memory_folder
+from slicewise.service.monitoring.metrics import private_folder
 
 router = APIRouter(prefix="/v1", tags=["evaluation"])
 MOST_RESAMPLES = 2000
@@ -34,10 +32,8 @@ class EvaluateIn(BaseModel):
     manifest: str = Field(
         min_length=1, max_length=1000, description="CSV or Parquet below an allowed folder."
     )
-    split: str | None = Field(
-        None,
-        pattern="^(train|val|test|all)$",
-        description="Default test, or all where the manifest has no splits.",
+    split: Literal["train", "val", "test", "all"] | None = Field(
+        None, description="Default test, or all where the manifest has no splits."
     )
     allow_seen: bool = Field(False, description="Keep slices the model was trained on.")
     resamples: int = Field(200, ge=50, le=MOST_RESAMPLES, description="For intervals.")
@@ -76,11 +72,11 @@ def measured(
     split = wanted.split or default_split(manifest)
     words = ["slicewise", "evaluate", wanted.manifest, "--split", split]
     words += ["--resamples", str(wanted.resamples), *["--allow-seen"] * wanted.allow_seen]
-    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+    with private_folder() as folder:
         return run(
             manifest,
             classifier,
-            Path(folder),
+            folder,
             command=shlex.join(words),
             split=split,
             allow_seen=wanted.allow_seen,

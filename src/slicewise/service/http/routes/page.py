@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -18,7 +17,6 @@ from slicewise.service.http.dependencies import CurrentServices
 
 router = APIRouter(include_in_schema=False)
 Described = Mapping[str, Any]  # an OpenAPI description as `/openapi.json` has it, or a part of it
-_CHOICE = re.compile(r"\^\(([\w|]+)\)\$")
 _PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
 
 
@@ -26,7 +24,8 @@ _PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
 async def page(request: Request, services: CurrentServices) -> HTMLResponse:
     """A form to try the service with."""
     bundle, address = services.engine.main.bundle.reference, str(request.base_url).rstrip("/")
-    return HTMLResponse(_rendered("index.html.j2", bundle=bundle, address=address))
+    keys = not await request.app.state.access.is_open()
+    return HTMLResponse(_rendered("index.html.j2", bundle=bundle, address=address, keys=keys))
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -88,14 +87,8 @@ def _fields(said: Described, whole: Described) -> list[dict[str, Any]]:
         if name in rows:
             rows[name]["place"] += f" or {place}"
             continue
-        text, kind = _plain(schema.get("description", "")), _kind(schema)
-        rows[name] = {
-            "name": name,
-            "kind": kind,
-            "place": place,
-            "required": required,
-            "text": text,
-        }
+        rows[name] = {"name": name, "kind": _kind(schema), "place": place, "required": required}
+        rows[name]["text"] = _plain(schema.get("description", ""))
         rows[name]["allowed"] = _allowed(schema)
     return list(rows.values())
 
@@ -119,8 +112,6 @@ def _allowed(schema: Described) -> str:
             parts.append(f"at least {_number(low)}" if high is None else f"at most {_number(high)}")
         if "enum" in one:
             parts.append(", ".join(map(str, one["enum"])))
-        if choice := _CHOICE.fullmatch(one.get("pattern", "")):
-            parts.append(choice[1].replace("|", ", "))
         if "maxLength" in one:
             parts.append(f"at most {one['maxLength']:,} characters")
     default = schema.get("default")

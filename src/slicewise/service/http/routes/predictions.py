@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from slicewise.explain.overlay import COLORMAPS, DEFAULT_STYLE, OverlayStyle
+from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
 from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
@@ -26,10 +26,8 @@ class ExplainQuery(OptionsQuery):
     """How an explanation is wanted."""
 
     target: str | None = Field(None, description="Class to explain; the answered one by default.")
-    colormap: str = Field(
-        DEFAULT_STYLE.colormap,
-        pattern=f"^({'|'.join(COLORMAPS)})$",
-        description="Colours of the heat map.",
+    colormap: Literal["ember", "lagoon", "grey"] = Field(
+        "ember", description="Colours of the heat map."
     )
     alpha: float = Field(
         DEFAULT_STYLE.alpha, ge=0.05, le=1, description="Opacity where evidence is strongest."
