@@ -43,7 +43,11 @@ class Share:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Share:
-    """Share of `n` independent answers (Wilson 1927); `EvaluationError` if it is out of range."""
+    """Share of `n` independent answers with the score interval of Wilson (1927).
+
+    Raises:
+        EvaluationError: If a number is out of range.
+    """
     if not 0 <= successes <= n or n < 1 or not 0 < level < 1:
         raise EvaluationError(
             "share: expected 0 <= successes <= n, n >= 1 and a level in (0, 1); "
