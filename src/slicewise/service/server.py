@@ -27,12 +27,7 @@ from slicewise.errors import ConfigError, ServiceError
 from slicewise.service.access.headers import require_safe
 from slicewise.service.app import create_app
 from slicewise.service.monitoring.logs import configure_logs
-from slicewise.service.monitoring.metrics import (
-    SHARED_FOLDER,
-    Metrics,
-    private_folder,
-    remove_left_over,
-)
+from slicewise.service.monitoring.metrics import Metrics, remove_left_over, shared_among_workers
 from slicewise.service.services import Services, load_classifiers
 from slicewise.service.settings import PREFIX, Settings
 
@@ -279,8 +274,7 @@ def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
     load_classifiers(settings)
     AuditStore.open(settings.audit_log).close()
     configure_logs(settings.log_level)
-    with private_folder() as shared:  # for workers: this process counted when it was imported
-        os.environ[SHARED_FOLDER] = str(shared)
+    with shared_among_workers():
         _log_address(settings, listener)
         Workers(settings, listener).run()
 

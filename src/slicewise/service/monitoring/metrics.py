@@ -125,6 +125,14 @@ class Metrics:
         return prometheus.generate_latest(together)
 
 
+@contextmanager
+def shared_among_workers() -> Iterator[None]:
+    """A folder for the numbers of workers started within; who calls this keeps to its own."""
+    with private_folder() as folder:
+        os.environ[SHARED_FOLDER] = str(folder)
+        yield
+
+
 def shared_folder() -> Path | None:
     """Where workers keep their numbers together; None in a single process."""
     named = os.environ.get(SHARED_FOLDER)
