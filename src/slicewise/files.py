@@ -46,7 +46,7 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.copymode(target, draft)
         draft.replace(target)
     except OSError as error:
-        if error.filename == str(draft):
+        if error.filename in (None, str(draft)):  # a full disk is reported without a name
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from slicewise.__main__ import INTERRUPTED
 from slicewise.cli.audit import audit
 from slicewise.cli.data import data
 from slicewise.cli.doctor import doctor
@@ -22,7 +25,7 @@ from slicewise.cli.options import show
 from slicewise.cli.predict import predict
 from slicewise.cli.serve import serve
 from slicewise.cli.train import train
-from slicewise.errors import ConfigError, SliceWiseError
+from slicewise.errors import ConfigError, SliceWiseError, plain
 
 app = typer.Typer(
     name="slicewise",
@@ -41,8 +44,6 @@ app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.command()(doctor)
 
-INTERRUPTED = 130  # exit code after Ctrl+C
-
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 the work failed, 2 wrong use, 130 interrupted."""
@@ -55,14 +56,21 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.exit(1)
     except SliceWiseError as error:
-        _fail(str(error), 2 if isinstance(error, ConfigError) else 1)
+        wrong_use = 2 if isinstance(error, ConfigError) else 1
+        _fail(str(error), INTERRUPTED if _was_interrupted(error) else wrong_use)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}")
-    except SystemExit as ended:  # what Typer makes of Ctrl+C has the code of a killed process
-        if ended.code == INTERRUPTED:
-            show("slicewise: interrupted", err=True)
-        raise
+        _fail(plain(str(error)))
+    except BaseException as ended:
+        if not _was_interrupted(ended):
+            raise
+        _fail("interrupted", INTERRUPTED)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is what Typer, Lightning or an import broken off made of Ctrl+C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _open_streams() -> None:
@@ -72,6 +80,33 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _Stdout(
+            sys.stdout.buffer,
+            *(sys.stdout.encoding, sys.stdout.errors),
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
+
+
+class _Stdout(io.TextIOWrapper):
+    """Standard output, named by the errors that it raises: that its disk is full."""
+
+    def write(self, text: str, /) -> int:
+        with _named():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _named():
+            super().flush()
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _flush() -> None:
