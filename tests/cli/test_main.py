@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import slicewise
 from builders_data import head, save
 from slicewise.cli.main import app, main
-from slicewise.errors import TrainingError
+from slicewise.errors import TrainingError, plain
 
 
 def run(*arguments: str):
@@ -167,12 +167,14 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
         ("data build d --out m.csv --copies some", "copies"),
         ("data build d --out m.csv --key k", "key: expected a table"),
         ("data build d --out m.csv --base d", "--base goes with a YAML file"),
+        ("data phantom a.png", "a.png: expected a folder, got a file"),
         ("data audit d m.csv --out o", "m.csv: expected one manifest by itself"),
         ("data audit d --out a.png", "a.png: expected a folder, got a file"),
         ("audit export t.txt", "t.txt: expected a file named .csv or .parquet"),
         ("audit head --database mysql://x", "database_url: expected sqlite:///FILE"),
         ("audit prune --before 2130-01-01", "expected a time in the past"),
         ("monitor --out o --arm shadow", "arm shadow: expected its bundle"),
+        ("predict a.png --explain=", "an argument is empty: expected a value"),
         ("serve --challenger-share 0.5 --host 0.0.0.0", "expected"),
     ],
 )
@@ -191,6 +193,29 @@ def test_what_is_asked_for_wrongly_is_exit_2_and_one_line(
     assert message in err
     assert len(err.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("predict x --threshold 2", "'--threshold': expected at most 1; got '2'"),
+        ("predict x --explain o --alpha 7", "'--alpha': expected at most 1; got '7'"),
+        ("predict x --threads x", "'--threads': expected a whole number; got 'x'"),
+        ("predict x --colormap red", "expected one of 'ember', 'lagoon', 'grey'; got 'red'"),
+        ("keys create n --role boss", "expected one of 'predict', 'review', 'admin'; got 'boss'"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_named_beside_what_was_expected(words, told):
+    result = run(*words.split())
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_number_of_the_system_is_no_message():
+    error = TrainingError("x.csv: cannot be read; [Errno 2] No such file or directory: 'x.csv'")
+    assert str(error) == "x.csv: cannot be read; no such file"
+    assert plain(str(OSError(2, "No such file or directory", "y.csv"))) == "y.csv: no such file"
+    assert plain(str(OSError(13, "Permission denied", "y"))) == "y: permission denied"
 
 
 def test_a_split_that_there_is_not_is_wrong_use():

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from slicewise.__main__ import INTERRUPTED
 from slicewise.cli.audit import audit
@@ -27,8 +29,24 @@ from slicewise.cli.serve import serve
 from slicewise.cli.train import train
 from slicewise.errors import ConfigError, SliceWiseError, plain
 
+
+class Commands(TyperGroup):
+    """All commands; a wrong value of an option is told in the words of `slicewise.config`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            from slicewise.config import expected
+
+            for item in getattr(wrong.__cause__, "errors", list)():
+                wrong.message = expected(item)
+            raise
+
+
 app = typer.Typer(
     name="slicewise",
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help is shown in a third of the time, and in every terminal
@@ -48,6 +66,8 @@ app.command()(doctor)
 def main() -> None:
     """Run the command line: exit 0 done, 1 the work failed, 2 wrong use, 130 interrupted."""
     _open_streams()
+    if any(re.fullmatch(r"(--[\w-]+=)?", word) for word in sys.argv[1:]):
+        _fail("an argument is empty: expected a value; . is the working directory", 2)
     try:
         try:
             app()
@@ -80,7 +100,7 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if sys.stdout is sys.__stdout__:
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
         sys.stdout = _Stdout(
             sys.stdout.buffer,
             *(sys.stdout.encoding, sys.stdout.errors),

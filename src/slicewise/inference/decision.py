@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Real
 
 import numpy as np
 
@@ -229,8 +230,9 @@ def threshold_of(
     if override is not None:
         if negative_class is None:
             raise ConfigError("threshold: the model has no class without a tumor")
-        if not 0 <= override <= 1:
-            raise ConfigError(f"threshold: expected a number from 0 to 1; got {override}")
+        number = isinstance(override, Real) and not isinstance(override, bool)
+        if not (number and 0 <= override <= 1):
+            raise ConfigError(f"threshold: expected a number from 0 to 1; got {override!r}")
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))
     if negative_class is None:
         return Threshold(None)
