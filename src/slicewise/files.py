@@ -21,6 +21,7 @@ from slicewise.errors import ConfigError
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold as it is, but terminals obey, line readers split at or UTF-8 cannot hold."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -120,6 +121,12 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
         write = row_writer(file)
         for row in rows:
             write(row)
+
+
+def harmless(cell: Any) -> Any:
+    """Text that no spreadsheet runs as a formula: an apostrophe before it; others as they are."""
+    formula = isinstance(cell, str) and cell.startswith(_FORMULA) and cell != "-"
+    return f"'{cell}" if formula else cell
 
 
 def row_writer(file: TextIO) -> Callable[[Sequence[object]], object]:

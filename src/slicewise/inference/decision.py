@@ -53,6 +53,7 @@ class Reason(StrEnum):
         return None if name is None else cls(name)
 
 
+_COLUMNS = ("source", "answer", "probability", "decision", "reasons")
 OLDER_REASONS = {
     "unlike_training": "possibly_out_of_distribution",
     "far_from_known": "out_of_distribution",
@@ -121,11 +122,12 @@ class Shown(ABC):
 
 
 def table_html(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of plain text as an HTML table."""
+    """Rows of `Shown.cells` as an HTML table."""
     from html import escape  # a notebook needs it, a prediction does not
 
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in (head, *lines)) + "</table>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -739,7 +739,7 @@ def test_a_validation_split_of_one_class_can_choose_an_epoch_by_its_loss(heads):
 def test_a_device_that_is_not_there_is_named(heads):
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
-    with pytest.raises(TrainingError, match=r"trainer.device cuda: .*available: .*cpu"):
+    with pytest.raises(ConfigError, match=r"trainer.device cuda: .*available: .*cpu"):
         fitted(heads, trainer={"device": "cuda"})
 
 
