@@ -2,8 +2,6 @@
 
 import sys
 
-INTERRUPTED = 130  # exit code after Ctrl+C
-
 
 def main() -> None:
     """Run the command line, which is imported here so that Ctrl+C meanwhile is told as well."""
@@ -13,7 +11,7 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         print("slicewise: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ _EXPECTED = {
     **dict.fromkeys(("model_type", "dict_type"), "a section of keys"),
     **dict.fromkeys(("tuple_type", "list_type"), "a list"),
     "finite_number": "a finite number",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
+    "greater_than": "more than {gt:.15g}",
+    "greater_than_equal": "at least {ge:.15g}",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "at most {le:.15g}",
     "too_short": "at least {min_length}",
     "too_long": "at most {max_length}",
     "string_pattern_mismatch": "text of the form {pattern}",
@@ -48,10 +48,9 @@ def expected(item: Mapping[str, Any]) -> str:
             return f"expected one of {choice[2]}; got {choice[1]}"
         untold = isinstance(got, str | int | float | bool) and repr(got) not in said
         return f"{said} (got {got!r})" if untold else said
-    whole = {name: int(n) for name, n in limits.items() if isinstance(n, float) and n.is_integer()}
     unquoted = kind == "string_type" and isinstance(got, int | float)
     quote = f" (quote it: '{got}')" if unquoted else ""
-    return f"expected {wanted.format(**{**limits, **whole})}; got {shown}{quote}"
+    return f"expected {wanted.format(**limits)}; got {shown}{quote}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -54,6 +54,17 @@ def whole(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """An OSError without a file, as a full disk raises it, gets this name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, name) from error
+
+
 def require_folder(folder: Path) -> None:
     """Check before long work that files can be written into a folder, made where it is missing.
 

@@ -306,3 +306,14 @@ def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["source"] for row in rows] == ["'=1+1.jpg", "'@sum"]
     assert rows[1]["error"] == "'-why"
+
+
+def test_a_full_disk_for_drafts_is_named(tmp_path, monkeypatch):
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink = CsvSink(tmp_path / "a.csv", CLASSES)
+    monkeypatch.setattr(sink, "_write", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        sink.write(single(picture("a"), SHARES))
+    assert "a.csv" in caught.value.filename

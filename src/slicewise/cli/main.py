@@ -9,14 +9,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from slicewise.__main__ import INTERRUPTED
 from slicewise.cli.audit import audit
 from slicewise.cli.data import data
 from slicewise.cli.doctor import doctor
@@ -28,6 +25,10 @@ from slicewise.cli.predict import predict
 from slicewise.cli.serve import serve
 from slicewise.cli.train import train
 from slicewise.errors import ConfigError, SliceWiseError, plain
+from slicewise.files import named
+
+INTERRUPTED = 130  # exit code after Ctrl+C
+STDOUT = "standard output"
 
 
 class Commands(TyperGroup):
@@ -113,20 +114,12 @@ class _Stdout(io.TextIOWrapper):
     """Standard output, named by the errors that it raises: that its disk is full."""
 
     def write(self, text: str, /) -> int:
-        with _named():
+        with named(STDOUT):
             return super().write(text)
 
     def flush(self) -> None:
-        with _named():
+        with named(STDOUT):
             super().flush()
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _flush() -> None:

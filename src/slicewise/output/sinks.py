@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, TextIO
 
-from slicewise.files import harmless, json_text, row_writer, whole
+from slicewise.files import harmless, json_text, named, row_writer, whole
 from slicewise.imaging.discovery import entry_or_failure
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
@@ -220,12 +220,9 @@ class CsvSink(Sink):
             rows = [asdict(item)]
         else:
             rows = [_cells(answer.prediction) for answer in item.answers]
-        try:
+        with named(f"{gettempdir()} (for {self._path})"):
             for row in rows:
                 self._write([_cell(row.get(name)) for name in self._columns])
-        except OSError as error:
-            draft = f"{gettempdir()} (for {self._path})"
-            raise OSError(error.errno, error.strerror, draft) from error
 
     def close(self) -> None:
         self._rows.seek(0)

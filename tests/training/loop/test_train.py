@@ -568,8 +568,11 @@ def test_a_run_leaves_its_process_as_it_was(heads, hosted):
 
 
 def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch, hosted):
-    with pytest.raises(TrainingError, match="interrupted; run the same command again"):
+    with pytest.raises(TrainingError, match="interrupted; run the same command again") as caught:
         broken_off(monkeypatch, heads, 1, KeyboardInterrupt)
+    ended = caught.value.__cause__
+    assert ended is not None
+    assert isinstance(ended.__context__, KeyboardInterrupt)  # the command line looks for it
     assert saved_epoch(heads / "runs/quick") == 0
     assert state_of_the_process() == hosted
 
