@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 
 from slicewise.errors import ConfigError
 from slicewise.files import (
+    harmless,
     json_text,
     require_file,
     row_writer,
@@ -160,3 +162,19 @@ def test_a_file_that_may_not_be_replaced_is_refused_before_the_work(tmp_path, mo
     monkeypatch.setattr(os, "access", lambda place, mode: place != path and may(place, mode))
     with pytest.raises(ConfigError, match=r"answers\.csv: .* may not be written"):
         require_file(path, ".csv")
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught, whole(tmp_path / "a.png"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as file objects raise it
+    assert caught.value.filename == str(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [("=1+1.jpg", "'=1+1.jpg"), ("@x", "'@x"), ("+1", "'+1"), ("-x", "'-x"), ("\tx", "'\tx"),
+     ("-", "-"), ("a=1", "a=1"), ("", ""), (-1.5, -1.5), (None, None)],
+)  # fmt: skip
+def test_no_text_is_a_formula(cell, written):
+    assert harmless(cell) == written

@@ -165,3 +165,41 @@ def test_no_extra_is_needed(use: str, tmp_path: Path) -> None:
     answer = found["predictions"][0] if "predictions" in found else found
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
     assert answer["bundle"]["name"] == "four_class"
+
+
+WRONG_USES = [
+    ("predict(png, threshold='x')", "threshold: expected a number from 0 to 1; got 'x'"),
+    ("predict(png, threshold=True)", "threshold: expected a number from 0 to 1; got True"),
+    ("predict(png, bundle=5)", "bundle: expected the path of a folder or a .zip; got int"),
+    ("load_bundle(5)", "bundle: expected the path of a folder or a .zip; got int"),
+    ("load_bundle('')", "bundle: expected the path of a folder or a .zip; got an empty one"),
+    ("Classifier.load('')", "bundle: expected the path of a folder or a .zip; got an empty one"),
+    ("Classifier('x')", "bundle: expected a Bundle, as load_bundle gives; got str"),
+    ("predict(png, tta='yes')", "tta: expected True or False; got 'yes'"),
+    ("Classifier.load().answers([], tta='yes')", "tta: expected True or False; got 'yes'"),
+    ("Classifier.load(threads=0)", "threads: expected a whole number from 1 to 256; got 0"),
+    ("predict(png, threads=[2])", r"threads: expected a whole number from 1 to 256; got \[2\]"),
+    ("Classifier.load().answers('g.jpg')", "slices: expected a list of Slice, .*; got str"),
+    ("Classifier.load().predict([png])", "slices: expected a list of Slice, .*; got .*Path in it"),
+    ("predict('')", "inputs: expected a path, got an empty one; . is the working directory"),
+    ("predict([png, ''])", r"inputs\[1\]: expected a path, got an empty one"),
+    ("read_slices('')", "inputs: expected a path, got an empty one"),
+    ("predict(Image.open(png))", r"got PngImageFile. Give its file, or np.asarray\(image"),
+]
+
+
+@pytest.mark.parametrize(("use", "told"), WRONG_USES, ids=[use for use, _ in WRONG_USES])
+def test_an_argument_of_another_kind_is_named(use: str, told: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from slicewise.errors import BundleError, ConfigError
+
+    named = {name: getattr(slicewise, name) for name in NAMES}
+    with pytest.raises((TypeError, ConfigError, BundleError), match=told):
+        eval(use, {**named, "Image": Image, "png": inputs(tmp_path)[0]})  # noqa: S307
+
+
+def test_bytes_may_be_of_any_kind(tmp_path: Path) -> None:
+    png = inputs(tmp_path)[0].read_bytes()
+    shares = [slicewise.predict(kind(png))[0].probabilities for kind in (bytes, bytearray)]
+    assert slicewise.predict(memoryview(png))[0].probabilities == shares[0] == shares[1]

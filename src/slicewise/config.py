@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+_EXPECTED = {
+    **dict.fromkeys(("string_type", "path_type"), "text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("literal_error", "enum"), "one of {expected}"),
+    **dict.fromkeys(("model_type", "dict_type"), "a section of keys"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    "finite_number": "a finite number",
+    "greater_than": "more than {gt:.15g}",
+    "greater_than_equal": "at least {ge:.15g}",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "at most {le:.15g}",
+    "too_short": "at least {min_length}",
+    "too_long": "at most {max_length}",
+    "string_pattern_mismatch": "text of the form {pattern}",
+}
+"""What was expected, by the name that pydantic gives a mistake; other mistakes in its words."""
+_GOT: dict[Any, str] = {type(None): "nothing", dict: "a section of keys", list | tuple: "a list"}
+
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Every mistake that pydantic found in a configuration, each in one sentence."""
-    return [_problem(dict(item), model) for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    return [_problem(item, model) for item in items if not _follows(item, items)]
+
+
+def expected(item: Mapping[str, Any]) -> str:
+    """What pydantic found wrong with a value, as `expected ...; got ...`."""
+    kind, got, limits = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "missing":
+        return "expected a value; the key is missing"
+    shown = next((word for form, word in _GOT.items() if isinstance(got, form)), repr(got))
+    if (wanted := _EXPECTED.get(kind)) is None:
+        said = item["msg"].removeprefix("Value error, ")
+        if choice := re.fullmatch(r"(.+) is not one of (.+)\.", said):  # in the words of Typer
+            return f"expected one of {choice[2]}; got {choice[1]}"
+        untold = isinstance(got, str | int | float | bool) and repr(got) not in said
+        return f"{said} (got {got!r})" if untold else said
+    unquoted = kind == "string_type" and isinstance(got, int | float)
+    quote = f" (quote it: '{got}')" if unquoted else ""
+    return f"expected {wanted.format(**limits)}; got {shown}{quote}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -24,17 +63,21 @@ def near(name: str, known: Iterable[str]) -> str:
     return "".join(f" (nearest: {one})" for one in get_close_matches(name, list(known), n=1))
 
 
-def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
+def _follows(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a list is too short only because what stands in it is wrong and told as well."""
+    place = item["loc"]
+    inside = (one["loc"] for one in items if one["loc"] != place)
+    return item["type"] == "too_short" and any(at[: len(place)] == place for at in inside)
+
+
+def _problem(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     location = item["loc"]
     where = ".".join(map(str, location))
     if item["type"] == "extra_forbidden":
         parents = location[:-1]
         known = nearest(str(location[-1]), _keys(parents, model))
         return f"unknown key {where}; nearest known key: {'.'.join(map(str, [*parents, known]))}"
-    got = item.get("input")
-    shown = f" (got {got!r})" if isinstance(got, str | int | float | bool) else ""
-    message = f"{item['msg']}{shown}".removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    return f"{where}: {expected(item)}" if where else expected(item)
 
 
 def _keys(location: Sequence[str | int], model: type[BaseModel]) -> list[str]:

@@ -3,9 +3,32 @@
 A message names the input, what was expected and what was got. It never holds patient data.
 """
 
+import re
+
+_ERRNO = re.compile(r"\[Errno \d+\] ([\w /-]+)(?:: (['\"])(.*?)\2)?")
+_WORDS = {
+    "No such file or directory": "no such file",
+    "Is a directory": "expected a file, got a folder",
+    "Not a directory": "expected a folder, got a file",
+}
+
+
+def plain(text: str) -> str:
+    """A message without numbers of the system: `[Errno 2] ...: 'x'` is `x: no such file`."""
+
+    def words(found: re.Match[str]) -> str:
+        said, _, path = found.groups()
+        named = "" if path is None or path in text[: found.start()] else f"{path}: "
+        return named + _WORDS.get(said, said[:1].lower() + said[1:])
+
+    return _ERRNO.sub(words, text)
+
 
 class SliceWiseError(Exception):
     """Parent of all errors that SliceWise raises on purpose."""
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class InputError(SliceWiseError):

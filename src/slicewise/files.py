@@ -21,6 +21,7 @@ from slicewise.errors import ConfigError
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold as it is, but terminals obey, line readers split at or UTF-8 cannot hold."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -46,11 +47,22 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.copymode(target, draft)
         draft.replace(target)
     except OSError as error:
-        if error.filename == str(draft):
+        if error.filename in (None, str(draft)):  # a full disk is reported without a name
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """An OSError without a file, as a full disk raises it, gets this name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, name) from error
 
 
 def require_folder(folder: Path) -> None:
@@ -120,6 +132,12 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
         write = row_writer(file)
         for row in rows:
             write(row)
+
+
+def harmless(cell: Any) -> Any:
+    """Text that no spreadsheet runs as a formula: an apostrophe before it; others as they are."""
+    formula = isinstance(cell, str) and cell.startswith(_FORMULA) and cell != "-"
+    return f"'{cell}" if formula else cell
 
 
 def row_writer(file: TextIO) -> Callable[[Sequence[object]], object]:

@@ -251,6 +251,10 @@ def test_a_wrong_key_shows(log: AuditLog, url: str):
     assert faults(verify(other)) == [
         (chain, "key", None) for chain in ("checkpoints", "predictions", "feedback")
     ]
+    *lines, last = verify(other).text().splitlines()
+    assert last.startswith("NOT CHECKED: with this key nothing matches, so the key may be wrong;")
+    assert "predictions: not checked" in lines
+    assert not any("0 rows" in line for line in lines)
     # ... even where the note of which key it was is forged
     with log.database.writing() as connection:
         connection.execute(update(HEADS).values(key_id=other.key.id))

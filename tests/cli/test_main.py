@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 import slicewise
 from builders_data import head, save
 from slicewise.cli.main import app, main
+from slicewise.errors import TrainingError, plain
 
 
 def run(*arguments: str):
@@ -165,12 +167,14 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
         ("data build d --out m.csv --copies some", "copies"),
         ("data build d --out m.csv --key k", "key: expected a table"),
         ("data build d --out m.csv --base d", "--base goes with a YAML file"),
+        ("data phantom a.png", "a.png: expected a folder, got a file"),
         ("data audit d m.csv --out o", "m.csv: expected one manifest by itself"),
         ("data audit d --out a.png", "a.png: expected a folder, got a file"),
         ("audit export t.txt", "t.txt: expected a file named .csv or .parquet"),
         ("audit head --database mysql://x", "database_url: expected sqlite:///FILE"),
         ("audit prune --before 2130-01-01", "expected a time in the past"),
         ("monitor --out o --arm shadow", "arm shadow: expected its bundle"),
+        ("predict a.png --explain=", "an argument is empty: expected a value"),
         ("serve --challenger-share 0.5 --host 0.0.0.0", "expected"),
     ],
 )
@@ -189,6 +193,29 @@ def test_what_is_asked_for_wrongly_is_exit_2_and_one_line(
     assert message in err
     assert len(err.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("predict x --threshold 2", "'--threshold': expected at most 1; got '2'"),
+        ("predict x --explain o --alpha 7", "'--alpha': expected at most 1; got '7'"),
+        ("predict x --threads x", "'--threads': expected a whole number; got 'x'"),
+        ("predict x --colormap red", "expected one of 'ember', 'lagoon', 'grey'; got 'red'"),
+        ("keys create n --role boss", "expected one of 'predict', 'review', 'admin'; got 'boss'"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_named_beside_what_was_expected(words, told):
+    result = run(*words.split())
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_number_of_the_system_is_no_message():
+    error = TrainingError("x.csv: cannot be read; [Errno 2] No such file or directory: 'x.csv'")
+    assert str(error) == "x.csv: cannot be read; no such file"
+    assert plain(str(OSError(2, "No such file or directory", "y.csv"))) == "y.csv: no such file"
+    assert plain(str(OSError(13, "Permission denied", "y"))) == "y: permission denied"
 
 
 def test_a_split_that_there_is_not_is_wrong_use():
@@ -243,9 +270,49 @@ def test_a_reader_that_leaves_early_is_nothing_to_talk_about(tmp_path, command):
     assert result.returncode in (0, 1)
 
 
-def test_a_full_disk_is_one_line(tmp_path):
-    result = shell("slicewise doctor > /dev/full", tmp_path)
-    assert (result.returncode, result.stderr) == (1, "slicewise: No space left on device\n")
+@pytest.mark.parametrize("command", ["doctor", "-h", "doctor --json", "predict a.png --json"])
+def test_a_full_disk_is_one_line_that_names_what_was_written(tmp_path, command):
+    save(head(1, side=64), tmp_path / "a.png")
+    for unbuffered in ("", "1"):
+        prepared = f"export PYTHONUNBUFFERED={unbuffered}"
+        result = shell(f"{prepared}; slicewise {command} > /dev/full", tmp_path)
+        told = "slicewise: standard output: no space left on device\n"
+        assert (result.returncode, result.stderr) == (1, told)
+
+
+@pytest.mark.parametrize("command", ["doctor", "predict a.png"])
+def test_ctrl_c_at_any_time_is_told(tmp_path, command):
+    save(head(1, side=64), tmp_path / "a.png")
+    began = (
+        "import signal, sys, threading, time\n"
+        "wait, sys.argv = float(sys.argv[1]), ['slicewise', *sys.argv[2:]]\n"
+        "def ctrl_c():\n"
+        "    time.sleep(wait)\n"
+        "    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)\n"
+        "threading.Thread(target=ctrl_c, daemon=True).start()\n"
+        "from slicewise.__main__ import main\n"
+        "main()\n"
+    )
+    for wait in (0.01, 0.03, 0.06, 0.1, 0.15, 0.2):
+        words = [sys.executable, "-c", began, str(wait), *command.split()]
+        found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert found.stderr == "slicewise: interrupted\n", wait
+        assert found.returncode in (130, -signal.SIGINT)  # 130 in a shell; Python takes either
+
+
+def test_a_run_broken_off_is_interrupted(monkeypatch, capsys):
+    def fit(*_: object) -> None:
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                sys.exit(1)  # as Lightning does
+        except SystemExit as error:
+            raise TrainingError("interrupted; run the same command again") from error
+
+    monkeypatch.setattr("slicewise.training.config.load_config", fit)
+    code, _, err = called(monkeypatch, capsys, "train", "run.yaml")
+    assert (code, err) == (130, "slicewise: interrupted; run the same command again\n")
 
 
 def test_without_streams_nothing_fails(tmp_path):

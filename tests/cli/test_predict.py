@@ -106,7 +106,7 @@ def test_a_series_has_a_study_answer(bundle, tmp_path):
 def test_the_closing_line_tells_how_many_of_each(bundle, inputs):
     dicom_series(inputs / "series", np.stack([HEAD.astype(np.uint16)] * 3))
     last = predict(bundle, inputs).stderr.splitlines()[-1]
-    told = "5 slices, 1 series: 0 accepted, 5 for review, 0 rejected; 1 error; "
+    told = "1 series; 5 slices: 0 accepted, 5 for review, 0 rejected; 1 error; "
     assert re.fullmatch(re.escape(told) + r"\d+\.\d s", last)
 
 

@@ -342,7 +342,6 @@ class TestPredict:
             (7, "got int"),
             ({"a.png": 1}, "got dict"),
             ({"a.png"}, "got set"),
-            (bytearray(PNG), "got bytearray"),
             (iter(["a.png"]), "got list_iterator"),
             ([["a.png"]], "got list"),
             (["a.png", None], "got NoneType"),

@@ -7,7 +7,7 @@ import pytest
 
 from builders import head_with_spot, tiny_bundle
 from builders_imaging import nifti_bytes, picture_bytes
-from slicewise.imaging.slice import Failure
+from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import Reason, Verdict
 from slicewise.inference.predict import answer_inputs
@@ -62,6 +62,12 @@ class TestShown:
         assert "withheld" in repr(study)
         assert "tumor" in repr(found.studies[0])
 
+    def test_a_slice_and_a_bundle_show_no_arrays_and_no_bytes(self, tmp_path):
+        slice_ = Slice(np.zeros((4, 4), np.float32), "a.png")
+        assert repr(slice_).startswith("Slice(source='a.png', ")
+        assert "array" not in repr(slice_)
+        assert len(repr(tiny_bundle(tmp_path / "one"))) < 10_000
+
     def test_names_are_escaped(self, found):
         odd = replace(found[0], source="<script>\x1b[31m.png")
         assert "<td>&lt;script&gt;\\x1b[31m.png</td>" in odd._repr_html_()
@@ -72,5 +78,9 @@ class TestShown:
         html = whole._repr_html_()
         assert "<script>" not in html
         assert "<td>&lt;i&gt;</td>" in html
-        assert html.count("<tr>") == 2
+        assert html.count("<tr>") == 3
+        names = ("source", "answer", "probability", "decision", "reasons")
+        head = "<tr>" + "".join(f"<th>{name}</th>" for name in names) + "</tr>"
+        assert f"<table>{head}" in html
+        assert f"<table>{head}" in odd._repr_html_()
         assert DISCLAIMER in html

@@ -155,6 +155,13 @@ def test_all_rejected_is_rejected_with_their_reasons() -> None:
     found = study(blank, foreign, blank)
     assert found.decision is Verdict.REJECT
     assert found.reasons == [Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION]
+    assert found.study.slices_flagged == 0
+
+
+def test_what_is_flagged_is_counted_where_all_is_rejected() -> None:
+    foreign = answered(0.9, decision=Verdict.REJECT, reasons=[Reason.OUT_OF_DISTRIBUTION])
+    found = study(foreign, answered(0.1, decision=Verdict.REJECT), foreign)
+    assert found.study.slices_flagged == 2
 
 
 def test_a_key_slice_that_is_not_accepted_asks_for_review() -> None:

@@ -18,9 +18,9 @@ from slicewise.errors import InputError
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
-from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.results import DISCLAIMER, SeriesAnswers
 from slicewise.output.html import HtmlReport, percent
-from slicewise.output.sinks import Item
+from slicewise.output.sinks import AnswerCounts, Item
 
 SHARES = (0.7, 0.1, 0.15, 0.05)
 
@@ -43,6 +43,14 @@ def write_report(items: Sequence[Item], model: Bundle, path: Path) -> None:
     for item in items:
         sink.write(item)
     sink.close()
+
+
+def rejected(item: SeriesAnswers) -> SeriesAnswers:
+    """The same answers for a series, all of them rejected."""
+    change = {"decision": Verdict.REJECT, "reasons": [Reason.OUT_OF_DISTRIBUTION]}
+    answers = [replace(a, prediction=replace(a.prediction, **change)) for a in item.answers]
+    assert item.study is not None
+    return replace(item, answers=answers, study=replace(item.study, **change))
 
 
 def words(page: str) -> str:
@@ -114,7 +122,31 @@ class TestReport:
         assert "Answer withheld scan.png" in text
         assert f"reject {REASON_TEXTS[Reason.BLANK_IMAGE]}" in text
         assert "Tumor probability" not in text
-        assert "1 to reject" in text
+        assert "1 slice 1 slice rejected" in text
+
+    def test_the_tiles_count_what_the_command_counts(self) -> None:
+        slices = [picture(f"series#{k}") for k in range(3)]
+        items = [rejected(volume(slices, [0.1, 0.9, 0.8], [1])), single(picture(), SHARES)]
+        counts = AnswerCounts()
+        for item in items:
+            counts.write(item)
+        assert counts.text(0).startswith(
+            "1 series; 4 slices: 0 accepted, 1 for review, 3 rejected;"
+        )
+        text = words(render_report(items, bundle()))
+        assert "1 series 4 slices 1 slice for review 3 slices rejected" in text
+
+    def test_a_rejected_series_shows_no_class_and_no_number(self) -> None:
+        slices = [picture(f"series#{k}", synthetic="true", drawn="pituitary") for k in range(3)]
+        page = render_report([rejected(volume(slices, [0.1, 0.9, 0.8], [1]))], bundle())
+        [card] = re.findall(r"<article.*?</article>", page, flags=re.S)
+        text = words(card)
+        assert text.count("Answer withheld") == 2  # the series and its key slice
+        assert "answer withheld ." in text or "answer withheld." in text
+        assert "glioma" not in card.lower()
+        assert "threshold" not in text
+        assert "%" not in text
+        assert 'class="curve"' not in card
 
     def test_failures_stand_with_their_error(self) -> None:
         text = words(render_report([Failure("bad.dcm", "expected pixels, got none")], bundle()))
@@ -155,7 +187,7 @@ class TestReport:
         ]
         page = render_report(items, bundle())
         text = words(page)
-        assert "1 series 2 single slices 2 to review 1 not readable" in text
+        assert "1 series 5 slices 5 slices for review 1 not readable" in text
         titles = ["Inputs that could not be read", "Series", "Slices", "What the classes are"]
         assert re.findall(r"<h2[^>]*>([^<]*)", page)[:4] == titles
         places = [text.index(name) for name in ("bad.dcm", "series#1", "a.png", "b.png")]

@@ -48,7 +48,7 @@ def test_everything_is_counted():
         counts.write(item)
     assert (counts.slices, counts.series, counts.errors, counts.files) == (4, 1, 1, 3)
     assert counts.text(2.44) == (
-        "4 slices, 1 series: 0 accepted, 4 for review, 0 rejected; 1 error; 2.4 s"
+        "1 series; 4 slices: 0 accepted, 4 for review, 0 rejected; 1 error; 2.4 s"
     )
 
 
@@ -295,3 +295,25 @@ def test_a_table_that_is_not_closed_is_not_there(tmp_path):
     del sink
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "older"
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path):
+    sink = CsvSink(tmp_path / "a.csv", CLASSES)
+    sink.write(single(picture("=1+1.jpg"), SHARES))
+    sink.write(Failure("@sum", "-why"))
+    sink.close()
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == ["'=1+1.jpg", "'@sum"]
+    assert rows[1]["error"] == "'-why"
+
+
+def test_a_full_disk_for_drafts_is_named(tmp_path, monkeypatch):
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink = CsvSink(tmp_path / "a.csv", CLASSES)
+    monkeypatch.setattr(sink, "_write", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        sink.write(single(picture("a"), SHARES))
+    assert "a.csv" in caught.value.filename

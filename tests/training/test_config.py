@@ -23,17 +23,17 @@ def test_defaults_fill_in_and_survive_writing(tmp_path: Path) -> None:
     [
         ({"optimiser": {"lr": 1}}, "unknown key optimiser; nearest known key: optimizer"),
         ({"trainer": {"epoch": 3}}, "unknown key trainer.epoch; nearest known key: trainer.epochs"),
-        ({"trainer": {"epochs": 0}}, r"trainer.epochs: .*greater than or equal to 1 \(got 0\)"),
+        ({"trainer": {"epochs": 0}}, "trainer.epochs: expected at least 1; got 0"),
         ({"name": "../x"}, "name: "),
         ({"loss": {"name": "hinge"}}, "loss.name: .*cross_entropy"),
-        ({"name": "Run 1"}, r"name: .*\(got 'Run 1'\)"),
+        ({"name": "Run 1"}, "name: .*got 'Run 1'"),
         ({"preprocessing": {"sise": 64}}, "nearest known key: preprocessing.size"),
         ({"augment": {"rotation": 5}}, "nearest known key: augment.rotate"),
-        ({"data": {}}, "data.manifest: Field required"),
-        ({"bundle": {"version": "1"}}, r"bundle.version: .*\(got '1'\)"),
+        ({"data": {}}, "data.manifest: expected a value; the key is missing"),
+        ({"bundle": {"version": "1"}}, "bundle.version: .*got '1'"),
         ({"folds": {"column": "f", "count": 5}}, "^x: folds: expected column or count, not both$"),
-        ({"folds": 5}, "folds: .*valid dictionary.*got 5"),
-        ({"folds": {"count": 1}}, "folds.count: .*greater than or equal to 2"),
+        ({"folds": 5}, "folds: expected a section of keys; got 5"),
+        ({"folds": {"count": 1}}, "folds.count: expected at least 2; got 1"),
         (
             {"bundle": {"operating_point": "yuden"}},
             "bundle.operating_point: rule 'yuden': expected one of .*; nearest: youden_j",
@@ -57,7 +57,7 @@ def test_defaults_fill_in_and_survive_writing(tmp_path: Path) -> None:
         ),
         (
             {"bundle": {"operating_point": {"rule": "target_sensitivity", "value": 95}}},
-            r"bundle.operating_point.value: .*less than or equal to 1 \(got 95\)",
+            "bundle.operating_point.value: expected at most 1; got 95",
         ),
         (
             {"trainer": {"validate_every": 2, "epochs": 1}},

@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Double, Table, Text
 from slicewise.audit_log.log import AuditLog
 from slicewise.audit_log.tables import Span, count_of, moment, rows_of
 from slicewise.errors import AuditError, ManifestError, MissingExtraError
-from slicewise.files import whole, write_csv
+from slicewise.files import harmless, whole, write_csv
 from slicewise.progress import Progress, ProgressCount
 
 NUMBERS = frozenset({"probabilities", "summary"})  # columns of JSON text that hold numbers by name
@@ -21,7 +21,6 @@ TEXTS = frozenset({"prediction_set", "reasons"})  # columns of JSON text that ho
 NEWER_NAMES = {"ood_score": "distance"}  # written a second time, under the name of today
 
 GROUP = 5000  # rows of one group of a Parquet file, which stand in memory together
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(
@@ -49,16 +48,11 @@ def export(
             tally()
 
     if out.suffix.lower() == ".csv":
-        cells = ([_harmless(value) for value in row.values()] for row in rows())
+        cells = ([harmless(value) for value in row.values()] for row in rows())
         write_csv(out, chain([columns], cells))
     else:
         _write_parquet(table, columns, out, rows())
     return tally.done
-
-
-def _harmless(value: Any) -> Any:
-    """Text that no spreadsheet runs as a formula; other values as they are."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _write_parquet(

@@ -121,6 +121,11 @@ class ChainState:
     faults: int = 0
     findings: list[ChainFinding] = field(default_factory=list)
 
+    @property
+    def of_another_key(self) -> bool:
+        """Whether it was written with another key, so that no row of it could be checked."""
+        return any(found.fault is Fault.KEY and found.seq is None for found in self.findings)
+
     def note(self, fault: Fault, seq: int | None, text: str) -> None:
         """Count a finding; keep it while there are few."""
         self.faults += 1
@@ -145,11 +150,15 @@ class Verification:
         lines, faults = [], sum(state.faults for state in self.chains)
         for state in self.chains:
             pruned = f", pruned through {state.pruned_through}" if state.pruned_through else ""
-            lines.append(f"{state.chain}: {state.rows} rows, last {state.last}{pruned}")
+            seen = f"{state.rows} rows, last {state.last}{pruned}"
+            lines.append(f"{state.chain}: {'not checked' if state.of_another_key else seen}")
             lines += [f"  {finding.fault.shown}: {finding.text}" for finding in state.findings]
             if state.faults > len(state.findings):
                 lines.append(f"  ... and {state.faults - len(state.findings)} more")
-        if faults:
+        if all(state.of_another_key for state in self.chains):
+            told = "with this key nothing matches, so the key may be wrong"
+            lines.append(f"NOT CHECKED: {told}; give the one that the log was written with")
+        elif faults:
             lines.append(f"NOT AS WRITTEN: {counted(faults, 'finding')}")
         else:
             compared = f", {self.heads} earlier heads hold" if self.heads else ""

@@ -214,5 +214,6 @@ def data_phantom(
     """Draw synthetic slices, for demos and tests only."""
     from slicewise.synthetic.phantom_files import write_phantoms
 
+    require_folder(out)
     paths = write_phantoms(out, count, seed, size)
     show(f"{len(paths)} synthetic files in {out}")

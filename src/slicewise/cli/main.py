@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from slicewise.cli.audit import audit
 from slicewise.cli.data import data
@@ -22,10 +24,30 @@ from slicewise.cli.options import show
 from slicewise.cli.predict import predict
 from slicewise.cli.serve import serve
 from slicewise.cli.train import train
-from slicewise.errors import ConfigError, SliceWiseError
+from slicewise.errors import ConfigError, SliceWiseError, plain
+from slicewise.files import named
+
+INTERRUPTED = 130  # exit code after Ctrl+C
+STDOUT = "standard output"
+
+
+class Commands(TyperGroup):
+    """All commands; a wrong value of an option is told in the words of `slicewise.config`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            from slicewise.config import expected
+
+            for item in getattr(wrong.__cause__, "errors", list)():
+                wrong.message = expected(item)
+            raise
+
 
 app = typer.Typer(
     name="slicewise",
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help is shown in a third of the time, and in every terminal
@@ -41,12 +63,12 @@ app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.command()(doctor)
 
-INTERRUPTED = 130  # exit code after Ctrl+C
-
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 the work failed, 2 wrong use, 130 interrupted."""
     _open_streams()
+    if any(re.fullmatch(r"(--[\w-]+=)?", word) for word in sys.argv[1:]):
+        _fail("an argument is empty: expected a value; . is the working directory", 2)
     try:
         try:
             app()
@@ -55,14 +77,21 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.exit(1)
     except SliceWiseError as error:
-        _fail(str(error), 2 if isinstance(error, ConfigError) else 1)
+        wrong_use = 2 if isinstance(error, ConfigError) else 1
+        _fail(str(error), INTERRUPTED if _was_interrupted(error) else wrong_use)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}")
-    except SystemExit as ended:  # what Typer makes of Ctrl+C has the code of a killed process
-        if ended.code == INTERRUPTED:
-            show("slicewise: interrupted", err=True)
-        raise
+        _fail(plain(str(error)))
+    except BaseException as ended:
+        if not _was_interrupted(ended):
+            raise
+        _fail("interrupted", INTERRUPTED)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is what Typer, Lightning or an import broken off made of Ctrl+C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _open_streams() -> None:
@@ -72,6 +101,25 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
+        sys.stdout = _Stdout(
+            sys.stdout.buffer,
+            *(sys.stdout.encoding, sys.stdout.errors),
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
+
+
+class _Stdout(io.TextIOWrapper):
+    """Standard output, named by the errors that it raises: that its disk is full."""
+
+    def write(self, text: str, /) -> int:
+        with named(STDOUT):
+            return super().write(text)
+
+    def flush(self) -> None:
+        with named(STDOUT):
+            super().flush()
 
 
 def _flush() -> None:

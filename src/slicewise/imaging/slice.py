@@ -41,7 +41,7 @@ class Slice:
             by SliceWise), such as how a phantom was drawn. Never patient data.
     """
 
-    pixels: Array
+    pixels: Array = field(repr=False)
     source: str
     modality: str | None = None
     patient_id: str | None = field(default=None, repr=False)

@@ -7,16 +7,18 @@ own is the bundle's identity. Schema 2 is written, schema 1 read as what it mean
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from slicewise.config import expected
 from slicewise.errors import BundleError
 from slicewise.files import json_text, whole, write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
@@ -101,8 +103,8 @@ class BundleInfo(Record):
         named = {"class_bias": self.decision.class_bias, "conformal.smallest": smallest}
         for name, numbers in named.items():
             if numbers is not None and set(numbers) != set(self.task.classes):
-                expected = f"one number for each of {', '.join(self.task.classes)}"
-                raise ValueError(f"decision.{name}: expected {expected}; got {', '.join(numbers)}")
+                wanted = f"one number for each of {', '.join(self.task.classes)}"
+                raise ValueError(f"decision.{name}: expected {wanted}; got {', '.join(numbers)}")
         return self
 
 
@@ -112,7 +114,7 @@ class Bundle:
 
     info: BundleInfo
     identity: str
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -130,12 +132,18 @@ class Bundle:
         return BundleReference(self.info.name, self.info.version, self.identity)
 
 
-def load_bundle(path: str | Path) -> Bundle:
+def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a bundle folder, or a `.zip` with the same files at its top, and check every file of it.
 
     Raises:
+        TypeError: It is no path.
         BundleError: A file is missing, changed, not listed, or the description is not valid.
     """
+    if not isinstance(path, str | os.PathLike):
+        got = type(path).__name__
+        raise TypeError(f"bundle: expected the path of a folder or a .zip; got {got}")
+    if not os.fspath(path):
+        raise BundleError("bundle: expected the path of a folder or a .zip; got an empty one")
     location = Path(path)
     contents = _read_folder(location) if location.is_dir() else _read_zip(location)
     if INFO_NAME not in contents:
@@ -149,7 +157,7 @@ def load_bundle(path: str | Path) -> Bundle:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or INFO_NAME
-        raise BundleError(f"{location}: {INFO_NAME}: {where}: {first['msg']}") from error
+        raise BundleError(f"{location}: {INFO_NAME}: {where}: {expected(first)}") from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{location}: {INFO_NAME}: expected JSON of a bundle; {error}") from error
     _verify(info.files, contents, location)
@@ -256,11 +264,11 @@ def _limit(location: Path, count: int, size: int) -> None:
         raise BundleError(f"{location}: {count} files of {size} bytes; a bundle has at most {most}")
 
 
-def _verify(expected: Mapping[str, str], contents: Mapping[str, bytes], location: Path) -> None:
-    _require(expected, location)
-    if unlisted := sorted(contents.keys() - expected.keys()):
+def _verify(listed: Mapping[str, str], contents: Mapping[str, bytes], location: Path) -> None:
+    _require(listed, location)
+    if unlisted := sorted(contents.keys() - listed.keys()):
         raise BundleError(f"{location}: files that {INFO_NAME} does not list: {unlisted}")
-    for name, digest in expected.items():
+    for name, digest in listed.items():
         if name not in contents:
             raise BundleError(f"{location}: {name} is missing")
         if sha256(contents[name]).hexdigest() != digest:

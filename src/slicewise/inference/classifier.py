@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from PIL import Image
 
 from slicewise.arrays import Array, Bytes, Floats
-from slicewise.errors import BundleError
+from slicewise.errors import BundleError, ConfigError
 from slicewise.imaging.preprocess import Placement, Preprocessed, preprocess, to_batch
 from slicewise.imaging.slice import Series, Slice
 from slicewise.inference.bundle import (
@@ -37,6 +37,7 @@ from slicewise.inference.study import study_prediction
 from slicewise.inference.trust import TrustReference
 
 OUTPUTS = ("logits", "cam", "embedding")
+MOST_THREADS = 256
 _ANGLES = (-7.5, 7.5)  # degrees; half of the largest turn of the standard training augmentation
 Part = TypeVar("Part", OodDetector, TrustReference)
 
@@ -80,8 +81,15 @@ class Classifier:
         """Start an ONNX Runtime session, with so many threads within one forward pass.
 
         Raises:
+            ConfigError: `threads` is no whole number from 1 to 256.
             BundleError: Its files do not fit each other or its description.
         """
+        if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+            expected = f"a whole number from 1 to {MOST_THREADS}"
+            raise ConfigError(f"threads: expected {expected}; got {threads!r}")
+        if not isinstance(bundle, Bundle):
+            got = type(bundle).__name__
+            raise TypeError(f"bundle: expected a Bundle, as load_bundle gives; got {got}")
         self.bundle, self.threads = bundle, threads
         self._session = session_of(MODEL_NAME, bundle.files[MODEL_NAME], threads)
         self._width = self._check_graph()
@@ -93,13 +101,13 @@ class Classifier:
             self._trust = self._part(TRUST_NAME, lambda c: TrustReference.from_bytes(c, classes))
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threads: int = 1) -> Classifier:
+    def load(cls, path: str | os.PathLike[str] | None = None, threads: int = 1) -> Classifier:
         """Load a bundle folder or zip; the bundled model where no path is given.
 
         Raises:
             BundleError: It is missing, incomplete or changed.
         """
-        return cls(load_bundle(path or bundled_model()), threads)
+        return cls(load_bundle(bundled_model() if path is None else path), threads)
 
     def predict(
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
@@ -111,6 +119,8 @@ class Classifier:
         self, slices: Sequence[Slice], *, threshold: float | None = None, tta: bool = False
     ) -> list[Answer]:
         """Like `predict`, with heat maps and embeddings."""
+        _require_slices(slices)
+        require_switch("tta", tta)
         limits = [self.threshold(threshold)] * len(slices)
         return self.answer_ready([self.prepare(slice_) for slice_ in slices], limits, tta=tta)
 
@@ -163,6 +173,7 @@ class Classifier:
 
     def forward(self, slices: Sequence[Slice]) -> Outputs:
         """Preprocess slices and run the graph once."""
+        _require_slices(slices)
         spec = self.bundle.info.preprocessing
         images = np.stack([preprocess(slice_.pixels, spec).image for slice_ in slices])
         return self.run(to_batch(images))
@@ -243,6 +254,21 @@ class Classifier:
                     f"{where}: expected (N, {said}) by the description; got (N, {got})"
                 )
         return cast(int | str | None, outputs["embedding"][-1])
+
+
+def require_switch(name: str, value: object) -> None:
+    """Raise a ConfigError unless an argument is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{name}: expected True or False; got {value!r}")
+
+
+def _require_slices(slices: Any) -> None:
+    """Raise a TypeError unless it is a list of slices."""
+    several = isinstance(slices, Sequence) and not isinstance(slices, str | bytes)
+    others = (one for one in slices if not isinstance(one, Slice)) if several else iter((slices,))
+    for other in others:
+        got = f"{type(other).__name__}{' in it' if several else ''}"
+        raise TypeError(f"slices: expected a list of Slice, as read_slices gives; got {got}")
 
 
 def other_views(images: Bytes) -> Iterator[Bytes]:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Real
 
 import numpy as np
 
@@ -52,6 +53,7 @@ class Reason(StrEnum):
         return None if name is None else cls(name)
 
 
+_COLUMNS = ("source", "answer", "probability", "decision", "reasons")
 OLDER_REASONS = {
     "unlike_training": "possibly_out_of_distribution",
     "far_from_known": "out_of_distribution",
@@ -120,11 +122,12 @@ class Shown(ABC):
 
 
 def table_html(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of plain text as an HTML table."""
+    """Rows of `Shown.cells` as an HTML table."""
     from html import escape  # a notebook needs it, a prediction does not
 
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in (head, *lines)) + "</table>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -229,8 +232,9 @@ def threshold_of(
     if override is not None:
         if negative_class is None:
             raise ConfigError("threshold: the model has no class without a tumor")
-        if not 0 <= override <= 1:
-            raise ConfigError(f"threshold: expected a number from 0 to 1; got {override}")
+        number = isinstance(override, Real) and not isinstance(override, bool)
+        if not (number and 0 <= override <= 1):
+            raise ConfigError(f"threshold: expected a number from 0 to 1; got {override!r}")
         return Threshold(override, (Reason.THRESHOLD_OVERRIDDEN,))
     if negative_class is None:
         return Threshold(None)

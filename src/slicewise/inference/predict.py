@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.errors import InputError
+from slicewise.errors import ConfigError, InputError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.entry import Entry, bytes_entry
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
 from slicewise.imaging.read import read_inputs
 from slicewise.imaging.slice import Failure, Series, Slice
 from slicewise.inference.bundle import Bundle
-from slicewise.inference.classifier import Answer, Classifier
+from slicewise.inference.classifier import Answer, Classifier, require_switch
 from slicewise.inference.results import Predictions, SeriesAnswers
 from slicewise.inference.study import with_ends_marked
 
-Input = str | os.PathLike[str] | bytes | NDArray[Any] | Slice
+Input = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | Slice
 Model = str | os.PathLike[str] | Bundle | Classifier | None
 
 BATCH = 8  # slices in one forward pass: enough for throughput, little memory
@@ -56,11 +56,13 @@ def predict(
         threads: Of one forward pass; those of a `Classifier` stay.
 
     Raises:
-        TypeError: An input is of another kind.
+        TypeError: An input is of another kind, or `bundle` is.
         BundleError: The model cannot be loaded.
-        ConfigError: The threshold is out of range, or the model has no class without a tumor.
+        ConfigError: A path is empty, the model has no class without a tumor, or `threshold`,
+            `tta` or `threads` is out of range.
     """
     items = _items_of(inputs)
+    require_switch("tta", tta)
     classifier = _classifier(bundle, threads)
     classifier.threshold(threshold)
     found = Predictions()
@@ -74,6 +76,7 @@ def read_slices(inputs: Input | Sequence[Input]) -> list[Slice]:
 
     Raises:
         TypeError: An input is of another kind than `predict` takes.
+        ConfigError: A path is empty.
         InputError: One cannot be read.
     """
     slices: list[Slice] = []
@@ -140,9 +143,9 @@ def _classifier(bundle: Model, threads: int) -> Classifier:
     if isinstance(bundle, Bundle):
         return Classifier(bundle, threads)
     if bundle is not None:
-        return Classifier.load(Path(bundle), threads)
+        return Classifier.load(bundle, threads)
     with _loading:
-        return _bundled(threads)
+        return _bundled(threads) if type(threads) is int else Classifier.load(threads=threads)
 
 
 @lru_cache(maxsize=1)
@@ -162,13 +165,18 @@ def _items_of(inputs: Any) -> Iterator[Series | Failure]:
 def _given(one: Any, place: str) -> Path | Entry | Slice:
     """What a reader takes of an input, named by its place in a list."""
     if isinstance(one, str | os.PathLike):
+        if not os.fspath(one):
+            told = "expected a path, got an empty one; . is the working directory"
+            raise ConfigError(f"inputs{place}: {told}")
         return Path(one)
-    if isinstance(one, bytes):
-        return bytes_entry(one, f"bytes{place}")
+    if isinstance(one, bytes | bytearray | memoryview):
+        return bytes_entry(bytes(one), f"bytes{place}")
     slice_ = one if isinstance(one, Slice) else Slice(one, f"array{place}")
     pixels: Any = slice_.pixels
     if not isinstance(pixels, np.ndarray):
-        raise TypeError(f"{_EXPECTED}; got {type(pixels).__name__}")
+        picture = ". Give its file, or np.asarray(image.convert('F'))"
+        hint = picture if hasattr(pixels, "convert") else ""
+        raise TypeError(f"{_EXPECTED}; got {type(pixels).__name__}{hint}")
     if pixels.ndim != 2:
         hint = "list(volume), of a colour picture one channel or its brightness"
         got = f"an array of shape {pixels.shape}. Of a volume (N, H, W) give {hint}"

@@ -43,7 +43,7 @@ def study_prediction(
     run = _strongest_run(scores, study)
     best = np.argsort(-scores[run], kind="stable")[: study.key_slices]
     key = [counting[run.start + int(i)] for i in sorted(best)]  # in the order of the series
-    flagged = sum(p.tumor_flag is True for p in answered)
+    flagged = sum(p.tumor_flag is True for p in answered or predictions)
     flag = None if tumor is None or threshold.value is None else tumor >= threshold.value
     decision, reasons = Verdict.REJECT, _reasons_of(predictions)
     if answered:  # as strict as the decisions on the key slices

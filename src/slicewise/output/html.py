@@ -22,7 +22,7 @@ from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import REASON_TEXTS, Prediction, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.output.sinks import Item, Sink
+from slicewise.output.sinks import WORDS, AnswerCounts, Item, Sink
 from slicewise.reports.html import data_address, jpeg, templates
 from slicewise.text import percent_text
 
@@ -89,6 +89,7 @@ class HtmlReport(Sink):
         """Write to `path` once closed; an InputError says that nothing can be written there."""
         self._path, self._bundle, self._style = path, bundle, style
         self._counts: Counter[str] = Counter()
+        self._tally = AnswerCounts()
         self._templates = templates("slicewise.output")
         self._templates.filters |= {"percent": percent, "reason": REASON_TEXTS.__getitem__}
         self._templates.globals |= {
@@ -103,6 +104,7 @@ class HtmlReport(Sink):
             self._parts = {n: spool(dir=path.parent) for n in ("failures", "series", "slices")}
 
     def write(self, item: Item) -> None:
+        self._tally.write(item)
         if isinstance(item, Failure):
             self._add("failures", failure=item)
             return
@@ -110,8 +112,7 @@ class HtmlReport(Sink):
         if item.study is None:
             for slice_, answer in pairs:
                 card = self._card(slice_, answer)
-                self._counts[f"to {answer.prediction.decision.value}"] += 1
-                if card.drawn is not None:
+                if card.drawn is not None and answer.prediction.decision is not Verdict.REJECT:
                     self._counts["drawn"] += 1
                     self._counts["as drawn"] += card.drawn == answer.prediction.label
                 self._add("slices", card=card)
@@ -128,6 +129,8 @@ class HtmlReport(Sink):
             part.seek(0)
         page = self._templates.get_template("report.html.j2").generate(
             counts=self._counts,
+            tally=self._tally,
+            decided={word: self._tally.decisions[one] for one, word in WORDS.items()},
             bundle=self._bundle.reference,
             info=self._bundle.info,
             **{name: iter(partial(part.read, _CHUNK), "") for name, part in self._parts.items()},

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Any, TextIO
 
-from slicewise.files import json_text, row_writer, whole
+from slicewise.files import harmless, json_text, named, row_writer, whole
 from slicewise.imaging.discovery import entry_or_failure
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
@@ -24,7 +24,7 @@ from slicewise.text import counted, percent_text, printable
 Item = SeriesAnswers | Failure
 
 _BAR = 20
-_WORDS = {Verdict.ACCEPT: "accepted", Verdict.REVIEW: "for review", Verdict.REJECT: "rejected"}
+WORDS = {Verdict.ACCEPT: "accepted", Verdict.REVIEW: "for review", Verdict.REJECT: "rejected"}
 
 
 class Sink:
@@ -43,7 +43,7 @@ class AnswerCounts(Sink):
 
     def __init__(self) -> None:
         self.slices = self.series = self.errors = self.files = 0
-        self._decisions: Counter[Verdict] = Counter()
+        self.decisions: Counter[Verdict] = Counter()
         self._last_file = ""
 
     def write(self, item: Item) -> None:
@@ -53,17 +53,17 @@ class AnswerCounts(Sink):
         else:
             self.slices += len(item.answers)
             self.series += item.study is not None
-            self._decisions.update(answer.prediction.decision for answer in item.answers)
+            self.decisions.update(answer.prediction.decision for answer in item.answers)
             files = {file_of(slice_.source) for slice_ in item.series.slices}
         self.files += len(files - {self._last_file})  # a zip gives one series after another
         self._last_file = next(iter(files), "") if len(files) == 1 else ""
 
     def text(self, seconds: float) -> str:
-        """One line: `12 slices, 1 series: 9 accepted, 3 for review, 0 rejected; 1 error; 2.4 s`."""
-        series = f", {self.series} series" if self.series else ""
-        decisions = ", ".join(f"{self._decisions[one]} {word}" for one, word in _WORDS.items())
+        """One line: `1 series; 12 slices: 9 accepted, 3 for review, 0 rejected; 1 error; 2.4 s`."""
+        series = f"{self.series} series; " if self.series else ""
+        decisions = ", ".join(f"{self.decisions[one]} {word}" for one, word in WORDS.items())
         return (
-            f"{counted(self.slices, 'slice')}{series}: {decisions}; "
+            f"{series}{counted(self.slices, 'slice')}: {decisions}; "
             f"{counted(self.errors, 'error')}; {seconds:.1f} s"
         )
 
@@ -135,7 +135,7 @@ def _study(prediction: StudyPrediction) -> str:
     plane = f", {prediction.plane}" if prediction.plane else ""
     lines = [f"{printable(prediction.source)}: series of {study.slices_total} slices{plane}"]
     lines += _verdict(prediction, study.label, study.tumor_probability)
-    if study.slices_flagged is not None:
+    if study.slices_flagged is not None and prediction.decision is not Verdict.REJECT:
         lines.append(f"  {study.slices_flagged} of {study.slices_total} slices reach the threshold")
     lines.append("  key slices: " + ", ".join(map(printable, study.key_slices)))
     return "\n".join(lines)
@@ -198,7 +198,8 @@ class CsvSink(Sink):
 
     The columns are those of a prediction: `p_<class>` for the probabilities, `bundle_name`,
     `bundle_version` and `bundle_sha256` for the bundle. Lists are joined by semicolons, what is
-    null is empty. Control characters in a name are escapes, so that a row is one line.
+    null is empty. Control characters in a name are escapes, so that a row is one line. Text that a
+    spreadsheet would run as a formula begins with an apostrophe.
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
@@ -219,8 +220,9 @@ class CsvSink(Sink):
             rows = [asdict(item)]
         else:
             rows = [_cells(answer.prediction) for answer in item.answers]
-        for row in rows:
-            self._write([_cell(row.get(name)) for name in self._columns])
+        with named(f"{gettempdir()} (for {self._path})"):
+            for row in rows:
+                self._write([_cell(row.get(name)) for name in self._columns])
 
     def close(self) -> None:
         self._rows.seek(0)
@@ -238,7 +240,7 @@ def _cells(prediction: Prediction) -> dict[str, object]:
 
 def _cell(value: object) -> object:
     if isinstance(value, list):
-        return JOINT.join(value)
+        value = JOINT.join(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return printable(value) if isinstance(value, str) else value
+    return harmless(printable(value)) if isinstance(value, str) else value

@@ -286,10 +286,10 @@ def test_slices_of_an_unknown_type_choose_no_validation_group(tmp_path, manifest
 
 def test_folds_are_those_of_the_column(tmp_path, manifest):
     assert fold_names(run_config(tmp_path), manifest) == ["a", "b", "c"]
-    with pytest.raises(TrainingError, match=r"folds.column 'site': .*none. Give folds.count"):
+    with pytest.raises(ConfigError, match=r"folds.column 'site': .*none. Give folds.count"):
         fold_names(run_config(tmp_path, folds={"column": "site"}), manifest)
     rows = tuple(replace(row, extra={"fold": "a"}) for row in manifest.rows)
-    with pytest.raises(TrainingError, match=r"at least two folds; got a"):
+    with pytest.raises(ConfigError, match=r"at least two folds; got a"):
         fold_names(run_config(tmp_path), replace(manifest, rows=rows))
 
 

@@ -568,8 +568,11 @@ def test_a_run_leaves_its_process_as_it_was(heads, hosted):
 
 
 def test_ctrl_c_is_an_error_that_says_how_to_go_on(heads, monkeypatch, hosted):
-    with pytest.raises(TrainingError, match="interrupted; run the same command again"):
+    with pytest.raises(TrainingError, match="interrupted; run the same command again") as caught:
         broken_off(monkeypatch, heads, 1, KeyboardInterrupt)
+    ended = caught.value.__cause__
+    assert ended is not None
+    assert isinstance(ended.__context__, KeyboardInterrupt)  # the command line looks for it
     assert saved_epoch(heads / "runs/quick") == 0
     assert state_of_the_process() == hosted
 
@@ -739,7 +742,7 @@ def test_a_validation_split_of_one_class_can_choose_an_epoch_by_its_loss(heads):
 def test_a_device_that_is_not_there_is_named(heads):
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
-    with pytest.raises(TrainingError, match=r"trainer.device cuda: .*available: .*cpu"):
+    with pytest.raises(ConfigError, match=r"trainer.device cuda: .*available: .*cpu"):
         fitted(heads, trainer={"device": "cuda"})
 
 

@@ -154,7 +154,7 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
     """The folds a manifest names, sorted.
 
     Raises:
-        TrainingError: The fold column is missing or empty somewhere, or names fewer than two folds.
+        ConfigError: The fold column is missing or empty somewhere, or names fewer than two folds.
     """
     column = config.folds.name
     names = sorted({row.extra.get(column, "") for row in manifest.rows})
@@ -162,7 +162,7 @@ def fold_names(config: RunConfig, manifest: Manifest) -> list[str]:
         got = ", ".join(names)
         if not any(names):
             got = "none. Give folds.count, such as 5, to deal whole groups into folds"
-        raise TrainingError(
+        raise ConfigError(
             f"folds.column {column!r}: expected a fold in every row and at least two folds; "
             f"got {got}"
         )

@@ -175,7 +175,8 @@ def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
     """What computes, and in which numbers.
 
     Raises:
-        TrainingError: The device is not on this machine, or cannot do the precision.
+        ConfigError: The device is not on this machine.
+        TrainingError: It cannot do the precision.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -185,7 +186,7 @@ def device_and_precision(settings: TrainerConfig) -> tuple[str, Precision]:
     there = [name for name, yes in available.items() if yes]
     device = there[0] if settings.device == "auto" else settings.device
     if device not in there:
-        raise TrainingError(
+        raise ConfigError(
             f"trainer.device {device}: not on this machine; available: {', '.join(there)}"
         )
     precision = settings.precision
