@@ -73,18 +73,18 @@ class Kinds(BaseModel):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, ["name: expected a value; the key is missing"]),
+        ({}, ["name: expected a value; got none"]),
         ({"name": 5}, ["name: expected text; got 5 (quote it: '5')"]),
-        ({"name": None}, ["name: expected text; got nothing"]),
+        ({"name": None}, ["name: expected text; got none"]),
         ({"name": ["x"]}, ["name: expected text; got a list"]),
         ({"name": "x", "share": "much"}, ["share: expected a number; got 'much'"]),
         ({"name": "x", "share": 1}, ["share: expected less than 1; got 1"]),
         ({"name": "x", "share": -0.5}, ["share: expected at least 0; got -0.5"]),
         ({"name": "x", "choice": "c"}, ["choice: expected one of 'a' or 'b'; got 'c'"]),
         ({"name": "x", "on": "so"}, ["on: expected true or false; got 'so'"]),
-        ({"name": "x", "one": 3}, ["one: expected a section of keys; got 3"]),
-        ({"name": "x", "many": {}}, ["many: expected a list; got a section of keys"]),
-        ({"name": "x", "many": []}, ["many: expected at least 1; got a list"]),
+        ({"name": "x", "one": 3}, ["one: expected names with values; got 3"]),
+        ({"name": "x", "many": {}}, ["many: expected a list; got names with values"]),
+        ({"name": "x", "many": []}, ["many: expected at least 1 in the list; got 0"]),
         (
             {"name": "x", "many": [{"wide": 1}]},
             ["unknown key many.0.wide; nearest known key: many.0.width"],

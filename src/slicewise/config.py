@@ -10,24 +10,27 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 _EXPECTED = {
+    "missing": "a value",
     **dict.fromkeys(("string_type", "path_type"), "text"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
     **dict.fromkeys(("literal_error", "enum"), "one of {expected}"),
-    **dict.fromkeys(("model_type", "dict_type"), "a section of keys"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "names with values"),
     **dict.fromkeys(("tuple_type", "list_type"), "a list"),
-    "finite_number": "a finite number",
-    "greater_than": "more than {gt:.15g}",
-    "greater_than_equal": "at least {ge:.15g}",
-    "less_than": "less than {lt:.15g}",
-    "less_than_equal": "at most {le:.15g}",
-    "too_short": "at least {min_length}",
-    "too_long": "at most {max_length}",
+    "greater_than": "more than {gt:,.15g}",
+    "greater_than_equal": "at least {ge:,.15g}",
+    "less_than": "less than {lt:,.15g}",
+    "less_than_equal": "at most {le:,.15g}",
+    "too_short": "at least {min_length:,} in the list",
+    "too_long": "at most {max_length:,} in the list",
+    "string_too_short": "at least {min_length:,} characters",
+    "string_too_long": "at most {max_length:,} characters",
     "string_pattern_mismatch": "text of the form {pattern}",
 }
 """What was expected, by the name that pydantic gives a mistake; other mistakes in its words."""
-_GOT: dict[Any, str] = {type(None): "nothing", dict: "a section of keys", list | tuple: "a list"}
+_GOT = {type(None): "none", dict: "names with values", list: "a list", tuple: "a list"}
+_SHOWN = 40  # characters of a wrong value
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -36,21 +39,29 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return [_problem(item, model) for item in items if not _follows(item, items)]
 
 
-def expected(item: Mapping[str, Any]) -> str:
-    """What pydantic found wrong with a value, as `expected ...; got ...`."""
-    kind, got, limits = item["type"], item.get("input"), item.get("ctx", {})
+def expected(item: Mapping[str, Any], pattern: str = "") -> str:
+    """What pydantic found wrong with a value, as `expected ...; got ...`.
+
+    Of a text or list of a wrong length only the length is told. `pattern` says in words what a text
+    has to look like.
+    """
+    kind, given, limits = item["type"], item.get("input"), item.get("ctx", {})
+    got = _GOT.get(type(given), str(given).lower())
     if kind == "missing":
-        return "expected a value; the key is missing"
-    shown = next((word for form, word in _GOT.items() if isinstance(got, form)), repr(got))
+        got = "none"
+    elif kind.endswith(("_short", "_long")):
+        got = f"{len(given or ''):,}"
+    elif isinstance(given, str):
+        got = repr(given[:_SHOWN])
     if (wanted := _EXPECTED.get(kind)) is None:
         said = item["msg"].removeprefix("Value error, ")
         if choice := re.fullmatch(r"(.+) is not one of (.+)\.", said):  # in the words of Typer
             return f"expected one of {choice[2]}; got {choice[1]}"
-        untold = isinstance(got, str | int | float | bool) and repr(got) not in said
-        return f"{said} (got {got!r})" if untold else said
-    unquoted = kind == "string_type" and isinstance(got, int | float)
-    quote = f" (quote it: '{got}')" if unquoted else ""
-    return f"expected {wanted.format(**limits)}; got {shown}{quote}"
+        untold = isinstance(given, str | int | float) and "got" not in said and got not in said
+        return f"{said} (got {got})" if untold else said
+    if kind == "string_pattern_mismatch" and pattern:
+        wanted = pattern
+    return f"expected {wanted.format(**limits)}; got {got}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -77,7 +88,9 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel]) -> str:
         parents = location[:-1]
         known = nearest(str(location[-1]), _keys(parents, model))
         return f"unknown key {where}; nearest known key: {'.'.join(map(str, [*parents, known]))}"
-    return f"{where}: {expected(item)}" if where else expected(item)
+    unquoted = item["type"] == "string_type" and isinstance(item["input"], int | float)
+    told = f"{expected(item)} (quote it: '{item['input']}')" if unquoted else expected(item)
+    return f"{where}: {told}" if where else told
 
 
 def _keys(location: Sequence[str | int], model: type[BaseModel]) -> list[str]:

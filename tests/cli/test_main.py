@@ -171,7 +171,7 @@ def test_what_fails_is_exit_1_and_one_line(monkeypatch, capsys, tmp_path, argume
         ("data audit d m.csv --out o", "m.csv: expected one manifest by itself"),
         ("data audit d --out a.png", "a.png: expected a folder, got a file"),
         ("audit export t.txt", "t.txt: expected a file named .csv or .parquet"),
-        ("audit head --database mysql://x", "database_url: expected sqlite:///FILE"),
+        ("audit head --database mysql://x", "--database: expected sqlite:///FILE"),
         ("audit prune --before 2130-01-01", "expected a time in the past"),
         ("monitor --out o --arm shadow", "arm shadow: expected its bundle"),
         ("predict a.png --explain=", "an argument is empty: expected a value"),

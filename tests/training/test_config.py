@@ -29,10 +29,10 @@ def test_defaults_fill_in_and_survive_writing(tmp_path: Path) -> None:
         ({"name": "Run 1"}, "name: .*got 'Run 1'"),
         ({"preprocessing": {"sise": 64}}, "nearest known key: preprocessing.size"),
         ({"augment": {"rotation": 5}}, "nearest known key: augment.rotate"),
-        ({"data": {}}, "data.manifest: expected a value; the key is missing"),
+        ({"data": {}}, "data.manifest: expected a value; got none"),
         ({"bundle": {"version": "1"}}, "bundle.version: .*got '1'"),
         ({"folds": {"column": "f", "count": 5}}, "^x: folds: expected column or count, not both$"),
-        ({"folds": 5}, "folds: expected a section of keys; got 5"),
+        ({"folds": 5}, "folds: expected names with values; got 5"),
         ({"folds": {"count": 1}}, "folds.count: expected at least 2; got 1"),
         (
             {"bundle": {"operating_point": "yuden"}},

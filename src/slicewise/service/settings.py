@@ -23,8 +23,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from slicewise.audit_log.chain import AuditSettings
+from slicewise.config import expected
 from slicewise.errors import ConfigError
-from slicewise.service.mistakes import mistake
 
 PREFIX = "SLICEWISE_"
 MEBIBYTE = 2**20
@@ -157,7 +157,7 @@ def read_settings(**given: object) -> Settings:
 def _in_words(error: ErrorDetails) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     where = f"{PREFIX}{name.upper()}{' or --database' if name == 'database_url' else ''}: "
-    return f"{where if name else ''}{mistake(error)}"
+    return f"{where if name else ''}{expected(error)}"
 
 
 def _require_known(names: Iterable[str]) -> None:

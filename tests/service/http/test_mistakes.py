@@ -24,7 +24,7 @@ JSON = {"Content-Type": "application/json"}
             "got 'thresold' (nearest: threshold)",
         ),
         ("threshold=high", "query parameter threshold: expected a number; got 'high'"),
-        ("threshold=2", "query parameter threshold: expected at most 1.0; got '2'"),
+        ("threshold=2", "query parameter threshold: expected at most 1; got '2'"),
         ("threshold=nan", "query parameter threshold: expected a number; got 'nan'"),
         ("tta=perhaps", "query parameter tta: expected true or false; got 'perhaps'"),
     ],
@@ -67,7 +67,7 @@ def test_colours_are_those_that_can_be_drawn():
             "expected no other fields than file, tta, threshold, explain; "
             "got 'thresold' (nearest: threshold)",
         ),
-        ({"threshold": "-1"}, "field threshold: expected at least 0.0; got '-1'"),
+        ({"threshold": "-1"}, "field threshold: expected at least 0; got '-1'"),
     ],
 )
 def test_a_wrong_form_field(client, fields, told):
@@ -96,10 +96,14 @@ def test_a_wrong_form_field(client, fields, told):
             {"manifest": "x" * 1001},
             "field manifest: expected at most 1,000 characters; got 1,001",
         ),
-        ("/v1/evaluate", [], "body: expected an object; got a list"),
+        ("/v1/evaluate", [], "body: expected names with values; got a list"),
         ("/metrics", {}, "body: expected either root or paths; got neither"),
         ("/metrics", {"paths": []}, "field paths: expected at least 1 in the list; got 0"),
-        ("/metrics", {"root": ".", "tta": {}}, "field tta: expected true or false; got an object"),
+        ("/metrics", {"root": ".", "tta": []}, "field tta: expected true or false; got a list"),
+            "/metrics",
+            {"root": ".", "tta": {}},
+            "field tta: expected true or false; got names with values",
+        ),
         (
             "/metrics",
             {"root": ".", "max_predictions": 10_001},

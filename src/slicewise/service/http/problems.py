@@ -15,10 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from slicewise import errors
-from slicewise.config import near
+from slicewise.config import expected, near
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.service.http.examples import ResponseModel
-from slicewise.service.mistakes import mistake
 from slicewise.service.monitoring.logs import request_id_of, route_of
 
 PROBLEM_TYPE = "application/problem+json"
@@ -169,11 +168,14 @@ async def _on_invalid(request: Request, error: RequestValidationError) -> Respon
     return problem_response(422, detail, request_id_of(request.scope))
 
 
+_ID = "an id, 32 hexadecimal digits"  # no other pattern is asked for
+
+
 def _mistake(request: Request, error: Mapping[str, Any]) -> str:
     place, *names = map(str, error["loc"])
     name, kind = ".".join(names), _PLACES[place]
     if error["type"] != "extra_forbidden":
-        return f"{f'{kind} {name}' if name else place}: {mistake(error)}"
+        return f"{f'{kind} {name}' if name else place}: {expected(error, _ID)}"
     said = request.app.openapi()["paths"][route_of(request.scope)][request.method.lower()]
     known = [one["name"] for one in said.get("parameters", ()) if one["in"] == place]
     for content in said["requestBody"]["content"].values() if place == "body" else ():
