@@ -91,8 +91,8 @@ def test_a_missed_gate_is_exit_1(project, limit, code, words):
 def test_resamples_have_the_limits_of_the_service(project, number):
     result = evaluated(project, "--resamples", number, out="none")
     assert result.exit_code == 2
-    limit = "greater than or equal to 50" if number < 50 else "less than or equal to 2000"
-    assert f"'--resamples': Input should be {limit}" in result.output
+    limit = "at least 50" if number < 50 else "at most 2,000"
+    assert f"'--resamples': expected {limit}; got" in result.output
     assert not (project / "none").exists()
     with pytest.raises(ValidationError, match="resamples"):
         EvaluateIn(manifest="m.csv", resamples=number)

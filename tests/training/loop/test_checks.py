@@ -89,7 +89,7 @@ def test_a_wrong_configuration_is_reported_first(heads, sections, error, message
 def test_a_device_that_is_not_there_is_reported_first(heads):
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
-    refused(heads, TrainingError, "trainer.device cuda: not on this", trainer={"device": "cuda"})
+    refused(heads, ConfigError, "trainer.device cuda: not on this", trainer={"device": "cuda"})
 
 
 @pytest.mark.usefixtures("unread")
