@@ -18,7 +18,6 @@ from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, reasons_text
 from slicewise.inference.results import DISCLAIMER, Predictions, SeriesAnswers
-from slicewise.predictions.table import JOINT
 from slicewise.text import counted, percent_text, printable
 
 Item = SeriesAnswers | Failure
@@ -240,6 +239,8 @@ def _cells(prediction: Prediction) -> dict[str, object]:
 
 def _cell(value: object) -> object:
     if isinstance(value, list):
+        from slicewise.predictions.table import JOINT
+
         value = JOINT.join(value)
     if isinstance(value, bool):
         return str(value).lower()
