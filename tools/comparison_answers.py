@@ -137,6 +137,9 @@ def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """Numbers, texts and lists of texts in a value, each with the keys that lead to it."""
     if isinstance(value, Mapping):
         for key, part in value.items():
+            if key == "study" and value.get("decision") == "reject":
+                # Since 0.2.0 the count of a rejected series is that of its slices.
+                part = {name: one for name, one in part.items() if name != "slices_flagged"}
             if key not in IGNORED:
                 yield from leaves(part, f"{where}.{key}" if where else str(key))
     elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
