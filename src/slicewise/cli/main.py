@@ -96,6 +96,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 def _open_streams() -> None:
     """Nothing that is printed fails for a character that the terminal or file cannot hold."""
+    # Open until the process ends, and with no path of a user.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
@@ -26,15 +27,16 @@ _BAR = 20
 WORDS = {Verdict.ACCEPT: "accepted", Verdict.REVIEW: "for review", Verdict.REJECT: "rejected"}
 
 
-class Sink:
+class Sink(ABC):
     """Takes answers, and is finished by `close`; one that is never closed leaves no file."""
 
+    @abstractmethod
     def write(self, item: Item) -> None:
         """Take the answers of one series, or why an input has none."""
-        raise NotImplementedError
 
     def close(self) -> None:
-        """Finish what was written."""
+        """Finish what was written; of most sinks, nothing is left to do."""
+        return
 
 
 class AnswerCounts(Sink):
@@ -204,6 +206,7 @@ class CsvSink(Sink):
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
         """Write to `path` once closed; its folder is made where it is missing."""
         self._path = path
+        # Open from here to `close`, which no `with` spans.
         self._rows = TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
         self._write = row_writer(self._rows)
         parts = {

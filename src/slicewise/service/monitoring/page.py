@@ -278,6 +278,7 @@ def draw_ood_scores(days: Sequence[drift.Day], limits: OutOfDistribution | None)
     at = [day.day for day in shown]
     low, middle, high = np.array([np.percentile(day.ood_scores, (25, 50, 75)) for day in shown]).T
     style = {**line_style(0), "marker": "o", "markersize": 3}
+    # Dates are numbers to matplotlib; its annotations do not say so.
     axes.plot(at, middle, label="median", **style)  # type: ignore[arg-type]
     axes.vlines(at, low, high, color=COLOURS[0], alpha=0.4, label="middle half")  # type: ignore[arg-type]
     if limits is not None:
