@@ -46,8 +46,8 @@ from slicewise.progress import steps
 
 _SECONDS, _BYTES = 5.0, 10**9
 _MOST_BYTES = 4 << 30  # of address space beyond what a process starts with: it spares the machine
-_CASES_EACH = 500  # of one process
-_PRELOADED = ["builders_imaging", "slicewise.imaging.formats.dicom", "fuzz_mutations"]
+_CASES_EACH = 1000  # of one process
+_PRELOADED = ["imagecodecs", "slicewise.imaging.formats.dicom", "slicewise.imaging.formats.nifti"]
 _QUIET_ANYWAY = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 _OUTCOMES = ("read", "InputError", "LimitError", "UnsupportedImageError")
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -188,9 +188,8 @@ def _reset_peak() -> int:
 
 
 def _peak() -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes) * 1024
 
 
 def _output(printed: Path) -> str:
@@ -334,6 +333,7 @@ def listed(wrong: Sequence[tuple[Case, Verdict]]) -> str:
     alike: dict[tuple[str, str], list[Case]] = {}
     for case, verdict in wrong:
         line = (verdict.message or verdict.trace).strip().partition("\n")[0]
+        line = line.removeprefix("damaged: ")
         key = verdict.finding or "", re.sub(r"[-+]?\d[\d.]*(e[-+]\d+)?|\bnan\b|\binf\b", "N", line)
         alike.setdefault(key, []).append(case)
     rows = sorted(alike.items(), key=lambda row: (row[0][0], -len(row[1])))

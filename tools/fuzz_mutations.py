@@ -9,6 +9,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nibabel
@@ -17,6 +18,7 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import UID_dictionary
 
 from builders_imaging import gzip_bytes, zip_bytes
 from fuzz_seeds import Seed, png_chunk, seeds
@@ -24,58 +26,63 @@ from fuzz_seeds import Seed, png_chunk, seeds
 Step = Callable[[random.Random, bytes], bytes]
 
 _HEAD = 1024
-_EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 127, 128, 255, 256, 1000, 4095, 4096)
-_LARGE = (10_000, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 1 << 20, (1 << 24) - 1, 0x7FFFFFFF, 0x80000000)
-_NUMBERS = (*_EDGES, *_LARGE, 0xFFFFFFFE, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, (1 << 64) - 1)
+_NUMBERS = (
+    *(0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 127, 128, 255, 256, 1000, 4095, 4096),
+    *(10_000, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 1 << 20, (1 << 24) - 1, 0x7FFFFFFF, 0x80000000),
+    *(0xFFFFFFFE, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, (1 << 64) - 1),
+)
 _TEXTS = (
     *(b"", b" ", b"0", b"1", b"-1", b"2", b"16", b"17", b"32", b"33", b"4096", b"65535", b"65536"),
     *(b"4294967295", b"1e400", b"-1e400", b"1e-400", b"1e308", b"nan", b"inf", b"0.5", b"1,5"),
     *(b"1\\2", b"1\\2\\3", b"\\", b"\\\\\\\\", b"1\\\\3", b"x", b"\0", b"\0\0\0\0", b"\xff\xfe"),
     *(b"RGB ", b"YBR_FULL", b"YBR_FULL_422", b"YBR_PARTIAL_420", b"YBR_ICT", b"PALETTE COLOR "),
     *(b"MONOCHROME1 ", b"MONOCHROME2 ", b"LINEAR_EXACT", b"SIGMOID ", b"ISO_IR 6", b"GB18030 "),
-    *(b"ISO 2022 IR 87", b"9" * 40, b"a" * 70_000, b"1\\" * 3000, b"0\\0\\0\\0\\0\\0", b"1\\0\\0\\1"),
+    *(
+        b"ISO 2022 IR 87",
+        b"9" * 40,
+        b"a" * 70_000,
+        b"1\\" * 3000,
+        b"0\\0\\0\\0\\0\\0",
+        b"1\\0\\0\\1",
+    ),
 )
 # Where sizes and counts stand: the mark of a part, and how many bytes after it belong to them.
-_MARKS: dict[str, tuple[tuple[bytes, ...], int]] = {
-    "png": ((b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"IEND"), 26),
-    "jpeg": (tuple(bytes([0xFF, k]) for k in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xE1)), 20),
-    "webp": ((b"RIFF", b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF"), 24),
-    "bmp": ((b"BM",), 54),
-    "zip": ((b"PK\x01\x02", b"PK\x05\x06", b"PK\x03\x04"), 46),
-    "tiff": (tuple(struct.pack("<H", tag) for tag in (*range(254, 285), 317, 322, 325, 338, 339)), 12),
-}  # fmt: skip
-_CODESTREAM_MARKS = tuple(
-    bytes([0xFF, kind])
-    for kind in (0x4F, 0x51, 0x52, 0x5C, 0x50, 0x90, 0x93, 0xC0, 0xC1, 0xC3, 0xC4, 0xDA, 0xF7, 0xF8)
-)
-_IMAGE_TAGS = (
-    "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel "
-    "PhotometricInterpretation PlanarConfiguration NumberOfFrames PixelData FloatPixelData "
-    "DoubleFloatPixelData RescaleSlope RescaleIntercept WindowCenter WindowWidth VOILUTFunction "
-    "ModalityLUTSequence VOILUTSequence LUTDescriptor LUTData PixelPaddingValue "
-    "PixelPaddingRangeLimit PixelSpacing ImageOrientationPatient ImagePositionPatient "
-    "SliceThickness InstanceNumber SeriesInstanceUID SOPInstanceUID StudyInstanceUID PatientID "
-    "Modality Manufacturer ImageComments SpecificCharacterSet PerFrameFunctionalGroupsSequence "
-    "SharedFunctionalGroupsSequence RedPaletteColorLookupTableDescriptor "
-    "GreenPaletteColorLookupTableData ExtendedOffsetTable ExtendedOffsetTableLengths SOPClassUID"
-).split()
-_TAG_NUMBERS = [Tag(keyword) for keyword in _IMAGE_TAGS]
-_REPRESENTATIONS = "AE AS CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST UI UL UN US UT".split()
-_SYNTAXES = [str(value) for value in pydicom.uid.UID_dictionary if value.startswith("1.2.840.10008.1.2")]
-
+_JPEG = (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xE1, 0xF7, 0xF8)
+_J2K = (0x4F, 0x50, 0x51, 0x52, 0x5C, 0x90, 0x93)
+_TIFF = (*range(254, 285), 317, 322, 325, 338, 339)
+_MARKS: dict[str, tuple[list[bytes], int]] = {
+    "png": ([b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"IEND"], 26),
+    "jpeg": ([bytes([0xFF, kind]) for kind in _JPEG], 20),
+    "webp": ([b"RIFF", b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF"], 24),
+    "bmp": ([b"BM"], 54),
+    "zip": ([b"PK\x01\x02", b"PK\x05\x06", b"PK\x03\x04"], 46),
+    "tiff": ([struct.pack("<H", tag) for tag in _TIFF], 12),
+    "codestream": ([bytes([0xFF, kind]) for kind in (*_JPEG, *_J2K)], 40),
+}
+_IMAGE_TAGS = """
+Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel NumberOfFrames
+PhotometricInterpretation PlanarConfiguration PixelData FloatPixelData DoubleFloatPixelData
+RescaleSlope RescaleIntercept WindowCenter WindowWidth VOILUTFunction ModalityLUTSequence
+VOILUTSequence LUTDescriptor LUTData PixelPaddingValue PixelPaddingRangeLimit PixelSpacing
+ImageOrientationPatient ImagePositionPatient SliceThickness InstanceNumber SeriesInstanceUID
+SOPInstanceUID StudyInstanceUID PatientID Modality Manufacturer ImageComments SpecificCharacterSet
+PerFrameFunctionalGroupsSequence SharedFunctionalGroupsSequence ExtendedOffsetTable
+RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData ExtendedOffsetTableLengths
+"""
+_TAGS = [Tag(keyword) for keyword in _IMAGE_TAGS.split()]
+_REPRESENTATIONS = "AE AS CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST UI UL UN US UT"
+_SYNTAXES = [name for name in UID_dictionary if name.startswith("1.2.840.10008.1.2")]
 
 
 def mutated(seed: Seed, number: int) -> bytes:
     """The seed's file with some damage; of the same seed and number always the same."""
     rng = random.Random(f"{seed.name}:{number}")  # noqa: S311
     data, steps = seed.data, _steps_of(seed)
-    few = 1
-    if rng.random() < 0.6:
+    if by_format := rng.random() < 0.6:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = rng.choice(steps)(rng, data)
-        few = 0
-    for _ in range(few + min(int(rng.expovariate(0.7)), 12)):
+    for _ in range(min(int(rng.expovariate(0.7)), 12) + (not by_format)):
         data = _bytes_step(rng, data)
     if data.startswith(b"\x89PNG") and rng.random() < 0.8:
         data = _with_check_sums(data)
@@ -94,12 +101,9 @@ def _steps_of(seed: Seed) -> list[Step]:
     if seed.format == "nifti":
         return [_nifti_field] if not seed.name.endswith("gz") else [_gzipped]
     marks, span = _MARKS[seed.format]
-
-    def marked_step(rng: random.Random, data: bytes) -> bytes:
-        return _at_mark(rng, data, marks, span)
-
     special: dict[str, list[Step]] = {"png": [_png_chunks, _png_pixels], "zip": [_zip_member]}
-    return [marked_step, *special.get(seed.format, [])]
+    at_mark = partial(_at_mark, marks=marks, span=span)
+    return [at_mark, *special.get(seed.format, [])]
 
 
 def _bytes_step(rng: random.Random, data: bytes) -> bytes:
@@ -183,7 +187,7 @@ def _splice(rng: random.Random, data: bytes) -> bytes:
     return data[:at] + other[start:end] + data[at + end - start :]
 
 
-def _at_mark(rng: random.Random, data: bytes, marks: tuple[bytes, ...], span: int) -> bytes:
+def _at_mark(rng: random.Random, data: bytes, marks: list[bytes], span: int) -> bytes:
     """A number behind (or, as the length of a PNG chunk, before) the mark of a part."""
     found = [at for mark in marks for at in _all_places(data, mark)]
     if not found:
@@ -242,7 +246,17 @@ def _png_chunks(rng: random.Random, data: bytes) -> bytes:
         case 4:
             parts[at] = kind, _bytes_step(rng, content)
         case _:
-            names = (b"PLTE", b"tRNS", b"acTL", b"fcTL", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"pHYs")
+            names = (
+                b"PLTE",
+                b"tRNS",
+                b"acTL",
+                b"fcTL",
+                b"iCCP",
+                b"zTXt",
+                b"iTXt",
+                b"eXIf",
+                b"pHYs",
+            )
             parts.insert(1, (rng.choice(names), rng.randbytes(rng.randrange(40))))
     return _png_of(parts)
 
@@ -250,7 +264,10 @@ def _png_chunks(rng: random.Random, data: bytes) -> bytes:
 def _png_pixels(rng: random.Random, data: bytes) -> bytes:
     return _png_of(
         [
-            (kind, zlib.compress(_bytes_step(rng, zlib.decompress(body))) if kind == b"IDAT" else body)
+            (
+                kind,
+                zlib.compress(_bytes_step(rng, zlib.decompress(body))) if kind == b"IDAT" else body,
+            )
             for kind, body in _png_parts(data)
         ]
     )
@@ -303,8 +320,8 @@ def _tag_lengths(rng: random.Random, data: bytes) -> bytes:
     """Representation, length or first bytes of an attribute or of an item."""
     order = ">HH" if rng.random() < 0.1 else "<HH"
     items = ((0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD), (0x0002, 0x0010), (0x0002, 0))
-    tags = [(tag.group, tag.element) for tag in _TAG_NUMBERS] + list(items) * 3
-    return _at_mark(rng, data, tuple(struct.pack(order, *tag) for tag in tags), 14)
+    tags = [(tag.group, tag.element) for tag in _TAGS] + list(items) * 3
+    return _at_mark(rng, data, [struct.pack(order, *tag) for tag in tags], 14)
 
 
 def _codestream(rng: random.Random, data: bytes) -> bytes:
@@ -312,7 +329,7 @@ def _codestream(rng: random.Random, data: bytes) -> bytes:
     start = data.rindex(b"\xe0\x7f\x10\x00")
     before, pixels = data[:start], data[start:]
     if rng.random() < 0.6:
-        return before + _at_mark(rng, pixels, _CODESTREAM_MARKS, 40)
+        return before + _at_mark(rng, pixels, *_MARKS["codestream"])
     return before + _bytes_step(rng, pixels)
 
 
@@ -342,13 +359,17 @@ def _syntax(rng: random.Random, data: bytes) -> bytes:
 def _change(rng: random.Random, dataset: Dataset) -> None:
     holder = _holder(rng, dataset)
     there = list(holder.keys())
-    tag = rng.choice(there) if there and rng.random() < 0.5 else rng.choice(_TAG_NUMBERS)
+    tag = rng.choice(there) if there and rng.random() < 0.5 else rng.choice(_TAGS)
     if rng.random() < 0.2:
         if tag in holder:
             del holder[tag]
         return
-    known = pydicom.datadict.dictionary_VR(tag)[:2] if pydicom.datadict.dictionary_has_tag(tag) else "UN"
-    representation = rng.choice(_REPRESENTATIONS) if rng.random() < 0.3 else known
+    known = (
+        pydicom.datadict.dictionary_VR(tag)[:2]
+        if pydicom.datadict.dictionary_has_tag(tag)
+        else "UN"
+    )
+    representation = rng.choice(_REPRESENTATIONS.split()) if rng.random() < 0.3 else known
     holder[tag] = RawDataElement(
         tag, representation, 0, _raw_value(rng, representation), 0, False, True
     )

@@ -250,6 +250,10 @@ def _compressed_dicoms() -> Files:
         ("jpeg-12", uid.JPEGExtended12Bit, deep, twelve),
     ):
         yield f"dicom-{name}", _encapsulated(pixels, bytes(encode(pixels)), syntax)
+    yield "dicom-jpeg2000-rgb", _dicom(_rgb(), uid.JPEG2000Lossless)
+    yield "dicom-jpegls-rgb", _dicom(_rgb(), uid.JPEGLSLossless)
+    boxed = bytes(imagecodecs.jpeg2k_encode(deep, codecformat="jp2"))
+    yield "dicom-jp2", _encapsulated(deep, boxed, uid.JPEG2000Lossless)
     colour = picture_bytes(_rgb(), "JPEG")
     photometric = {"PhotometricInterpretation": "YBR_FULL_422"}
     yield "dicom-jpeg-rgb", _encapsulated(_rgb(), colour, uid.JPEGBaseline8Bit, **photometric)
