@@ -4,7 +4,7 @@ RUNTIME := .venv
 DEV := .venv-dev
 STAMP := .installed
 
-.PHONY: demo serve test debian lint bench clean
+.PHONY: demo serve test debian lint bench fuzz clean
 
 demo: $(RUNTIME)/$(STAMP)
 	@rm -f demo/report.html
@@ -35,6 +35,9 @@ lint: $(DEV)/$(STAMP)
 
 bench: $(DEV)/$(STAMP)
 	$(DEV)/bin/python -m benchmarks --service
+
+fuzz: $(DEV)/$(STAMP)
+	$(DEV)/bin/python tools/fuzz.py --out build/fuzz
 
 # Debian keeps Python's venv in a package of its own: fetch it where it is missing and we may.
 define new_venv

@@ -10,7 +10,7 @@ not pass. The benchmarks of trained models, `refusal` and `study`, are run by th
 import argparse
 from pathlib import Path
 
-from benchmarks import bad_input, cold_start, duplicates, kernel, service
+from benchmarks import bad_input, cold_start, duplicates, kernel, reading, service
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
 parser.add_argument("data", type=Path, nargs="?", help="folder of the public sets")
@@ -18,6 +18,7 @@ parser.add_argument("--service", action="store_true", help="measure the service 
 given = parser.parse_args()
 for benchmark in (kernel, cold_start, bad_input):
     benchmark.main()
+reading.main([])
 if given.data is not None:
     duplicates.measure(given.data)
 if given.service:

@@ -27,7 +27,7 @@ def seconds(command: list[str]) -> list[float]:
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = str(write_phantoms(Path(folder), 1, 1, dicom_series=False)[0])
+        picture = str(write_phantoms(Path(folder), 1, 1)[0])
         series = Path(folder) / "series"
         write_phantoms(Path(folder), 1, 1)
         predict = [sys.executable, "-c", "from slicewise.cli.main import main; main()", "predict"]

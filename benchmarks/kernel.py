@@ -44,7 +44,7 @@ def main() -> None:
     """Measure and print."""
     classifier = Classifier.load()
     with tempfile.TemporaryDirectory() as folder:
-        path = write_phantoms(Path(folder), 1, 1, dicom_series=False)[0]
+        path = write_phantoms(Path(folder), 1, 1)[0]
         raw = path.read_bytes()
     slice_ = read_slices(raw, "phantom.png")[0]
     options = ort.SessionOptions()

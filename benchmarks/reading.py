@@ -1,0 +1,83 @@
+"""Reading a DICOM series of 12 slices, 256 x 256, beside plain pydicom.
+
+    python -m benchmarks.reading [--rounds 100]
+
+Both take turns in one process on the same files, and must give the same pixels; the figure is the
+median of the ratios. pydicom only reads, decodes, rescales and sorts; SliceWise also checks, groups
+and applies what a header says. To compare two checkouts, run the same command twice, the second
+time with `PYTHONPATH=OTHER/src`, and compare the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.pixels import apply_rescale
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless
+
+from benchmarks.kernel import interleaved
+from slicewise.arrays import Array
+from slicewise.imaging.read import read_inputs
+from slicewise.imaging.slice import Series
+from slicewise.synthetic.phantom_files import write_phantoms
+
+_SIDE = 256
+_SYNTAXES = (ExplicitVRLittleEndian, JPEG2000Lossless)
+
+
+def write_series(folder: Path, syntax: UID) -> Path:
+    """The folder of a phantom's series in a transfer syntax, with a rescale."""
+    series = write_phantoms(folder, 1, 1, _SIDE)[-1].parent
+    for path in series.iterdir():
+        dataset = dcmread(path)
+        dataset.RescaleSlope, dataset.RescaleIntercept = 2, -10
+        if syntax.is_compressed:
+            dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(path)
+    return series
+
+
+def by_pydicom(series: Path) -> list[Array]:
+    """(H, W) modality values of each slice, from below to above, as a short script has them."""
+    datasets = [dcmread(path) for path in series.iterdir()]
+    datasets.sort(key=lambda dataset: dataset.ImagePositionPatient[2])
+    return [apply_rescale(d.pixel_array, d).astype(np.float32) for d in datasets]
+
+
+def by_slicewise(series: Path) -> list[Array]:
+    """The same by SliceWise."""
+    (answer,) = read_inputs([series])
+    assert isinstance(answer, Series)
+    return [slice_.pixels for slice_ in answer.slices]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading")
+    parser.add_argument("--rounds", type=int, default=100)
+    rounds = parser.parse_args(arguments).rounds
+    print(f"\nReading a series of 12 slices, {_SIDE} x {_SIDE}, {rounds} rounds: median (quartiles)")
+    for syntax in _SYNTAXES:
+        with tempfile.TemporaryDirectory() as folder:
+            _measure(syntax, write_series(Path(folder), syntax), rounds)
+
+
+def _measure(syntax: UID, series: Path, rounds: int) -> None:
+    np.testing.assert_array_equal(by_slicewise(series), by_pydicom(series))
+    tasks = {"plain": lambda: by_pydicom(series), "ours": lambda: by_slicewise(series)}
+    times = interleaved(tasks, rounds)
+    ratios = [ours / plain for ours, plain in zip(times["ours"], times["plain"], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    plain, ours = (statistics.median(times[name]) for name in tasks)
+    print(f"  {syntax.keyword:<24} pydicom {plain:6.1f} ms  SliceWise {ours:6.1f} ms", end="  ")
+    print(f"ratio {middle:.3f} ({low:.3f}-{high:.3f})")
+
+
+if __name__ == "__main__":
+    main()
