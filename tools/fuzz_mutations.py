@@ -341,7 +341,7 @@ def _attributes(rng: random.Random, data: bytes) -> bytes:
     out = io.BytesIO()
     try:
         dataset.save_as(out, enforce_file_format=False)
-    except (TypeError, ValueError):  # pydicom does not write it: some other damage
+    except Exception:  # pydicom does not write it, for one of many reasons: some other damage
         return _tag_lengths(rng, data)
     return out.getvalue()
 
