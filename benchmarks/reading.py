@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reading")
     parser.add_argument("--rounds", type=int, default=100)
     rounds = parser.parse_args(arguments).rounds
-    print(f"\nReading a series of 12 slices, {_SIDE} x {_SIDE}, {rounds} rounds: median (quartiles)")
+    print(f"\nReading 12 DICOM slices, {_SIDE} x {_SIDE}, {rounds} rounds: median (quartiles)")
     for syntax in _SYNTAXES:
         with tempfile.TemporaryDirectory() as folder:
             _measure(syntax, write_series(Path(folder), syntax), rounds)

@@ -1,4 +1,4 @@
-"""Damaged files of every format are read or refused; and the fuzzer notices whatever else happens."""
+"""Damaged files of every format are read or refused; the fuzzer notices whatever else happens."""
 
 import importlib
 import json
