@@ -340,6 +340,13 @@ def listed(wrong: Sequence[tuple[Case, Verdict]]) -> str:
     return "\n".join(f"{len(c):>6,}  {kind}: {text} ({c[0]})" for (kind, text), c in rows)
 
 
+def _told(pair: tuple[Case, Verdict]) -> str:
+    case, verdict = pair
+    costs = f"{verdict.seconds:.2f} s, {verdict.megabytes:.0f} MB"
+    first = f"{case}: {verdict.outcome}, {verdict.finding or 'no finding'}, {costs}"
+    return "\n".join((first, verdict.message, verdict.trace))
+
+
 def _kept(found: Sequence[tuple[Case, Verdict]], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for case, _ in found:
@@ -372,8 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = sorted((pair for pair in found if pair[1].finding), key=lambda pair: pair[0])
     if given.out is not None:
         _kept(wrong if given.only is None else found, given.out)
-    print(table(found))
-    print(listed(wrong) if given.only is None else "".join(f"{c}\n{v}" for c, v in found))
+    print(*([table(found), listed(wrong)] if given.only is None else map(_told, found)), sep="\n")
     return 1 if wrong else 0
 
 
