@@ -208,8 +208,9 @@ def _work(connection: Connection, check: Check, home: Path) -> None:
     with printed.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1)
+    traces = (home / "traces.txt").open("w")  # not stderr, which readers may turn elsewhere
+    faulthandler.enable(traces)
+    faulthandler.register(signal.SIGUSR1, traces)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + _MOST_BYTES, size + _MOST_BYTES))
@@ -264,7 +265,7 @@ class _Worker:
         self._process.join()
 
     def _ended(self, finding: str, message: str) -> Verdict:
-        trace = (self.home / "printed.txt").read_text(errors="replace")[:6000]
+        trace = (self.home / "traces.txt").read_text()[:6000]
         seconds = time.monotonic() - self.since
         return Verdict("none", seconds, finding=finding, message=message, trace=trace)
 
