@@ -21,6 +21,7 @@ from slicewise.imaging.formats.raster import read_raster
 from slicewise.imaging.geometry import plane_of, split_series
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
+from slicewise.imaging.upright import upright
 
 if TYPE_CHECKING:
     from slicewise.imaging.formats.dicom import DicomHeader
@@ -184,11 +185,15 @@ def content_in(entry: Entry, limits: Limits) -> Content:
 
 
 def decode(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
-    """The slices of one file, in stored order.
+    """The slices of one file, in stored order, upright.
 
     Raises:
         InputError: It cannot be read.
     """
+    return upright(_stored(entry, content, limits), limits)
+
+
+def _stored(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
     with entry.open() as stream:
         if content == "DICOM":
             from slicewise.imaging.formats.dicom import read_dicom
