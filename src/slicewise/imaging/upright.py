@@ -13,6 +13,7 @@ from typing import cast
 
 import numpy as np
 from PIL import Image
+from PIL.Image import Resampling as Filter
 
 from slicewise.arrays import Array
 from slicewise.errors import InputError
@@ -26,7 +27,7 @@ _TIE = 1e-3  # of a direction cosine: rounding must not turn one slice and leave
 _SHOWN = (1, 1, -1)  # columns and rows run left, posterior and to the feet (the z of LPS is up)
 
 
-def upright(slices: Iterable[Slice], limits: Limits) -> list[Slice]:
+def upright(slices: Iterable[Slice], limits: Limits, *, labels: bool = False) -> list[Slice]:
     """The slices of one file, turned and with square pixels, each as far as its geometry is known.
 
     Axial: columns run to the patient's left, rows to the back. Coronal: left, and to the feet.
@@ -34,6 +35,9 @@ def upright(slices: Iterable[Slice], limits: Limits) -> list[Slice]:
     it. Nothing is interpolated to turn a slice. Where the spacings between rows and columns differ
     by more than 1 %, the coarser is made as fine as the other, linearly. Position, orientation and
     spacing stay those of the pixels. A slice that needs neither is returned as it is.
+
+    Args:
+        labels: Whether the values are labels, as those of a mask: each pixel takes the nearest.
 
     Raises:
         InputError: A pixel is more than 20 times longer than wide.
@@ -46,7 +50,7 @@ def upright(slices: Iterable[Slice], limits: Limits) -> list[Slice]:
         limits.check_image(rows, columns)
         pixels += rows * columns
         limits.check_stack(pixels, len(found) + 1)
-        found.append(_squared(slice_, rows, columns))
+        found.append(_squared(slice_, rows, columns, labels=labels))
     return found
 
 
@@ -57,7 +61,7 @@ def _turned(slice_: Slice) -> Slice:
     transposed, along_columns, along_rows = turn
     pixels, spacing, aspect = slice_.pixels, slice_.pixel_spacing_mm, slice_.pixel_aspect
     if transposed:
-        pixels, orientation = pixels.T, cast(Orientation, orientation[3:] + orientation[:3])
+        pixels, orientation = pixels.T, orientation[3:] + orientation[:3]
         spacing = None if spacing is None else (spacing[1], spacing[0])
         aspect = None if aspect is None else 1 / aspect
     position, (rows, columns) = slice_.position_mm, pixels.shape
@@ -88,10 +92,8 @@ def _turn(orientation: Orientation) -> tuple[bool, int, int]:
     transposed = abs(row[b]) + abs(column[a]) > abs(row[a]) + abs(column[b]) + _TIE
     if transposed:
         row, column = column, row
-    return transposed, *(
-        1 if direction[axis] * _SHOWN[axis] > 0 else -1
-        for direction, axis in ((row, a), (column, b))
-    )
+    steps = [1 if at * _SHOWN[axis] > 0 else -1 for at, axis in ((row[a], a), (column[b], b))]
+    return transposed, steps[0], steps[1]
 
 
 def _square_shape(slice_: Slice) -> tuple[int, int]:
@@ -108,11 +110,11 @@ def _square_shape(slice_: Slice) -> tuple[int, int]:
     return (round(rows * ratio), columns) if ratio > 1 else (rows, round(columns / ratio))
 
 
-def _squared(slice_: Slice, rows: int, columns: int) -> Slice:
+def _squared(slice_: Slice, rows: int, columns: int, *, labels: bool) -> Slice:
     """The slice with so many rows and columns, over the same extent in the patient."""
     if (rows, columns) == slice_.shape:
         return slice_
-    pixels = _resized(slice_.pixels, rows, columns)
+    pixels = _resized(slice_.pixels, rows, columns, Filter.NEAREST if labels else Filter.BILINEAR)
     spacing, position = slice_.pixel_spacing_mm, slice_.position_mm
     if spacing is not None:
         height, width = spacing
@@ -124,11 +126,10 @@ def _squared(slice_: Slice, rows: int, columns: int) -> Slice:
     )
 
 
-def _resized(pixels: Array, rows: int, columns: int) -> Array:
-    """Pixels interpolated linearly, within the range of the given ones."""
-    with np.errstate(all="ignore"):
-        resized = Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(resized), pixels.min(), pixels.max())
+def _resized(pixels: Array, rows: int, columns: int, kind: Filter) -> Array:
+    """Pixels on another grid, within the range of the given ones."""
+    resized: Array = np.asarray(Image.fromarray(pixels).resize((columns, rows), kind))
+    return resized.clip(pixels.min(), pixels.max())
 
 
 def _moved(

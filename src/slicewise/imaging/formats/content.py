@@ -6,6 +6,7 @@ import zlib
 from typing import Literal
 
 from slicewise.errors import UnsupportedImageError
+from slicewise.imaging.formats.neuroimaging import known_volume, pair_of
 
 Content = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM", "NIFTI", "ZIP"]
 
@@ -70,11 +71,14 @@ def looks_like_text(head: bytes) -> bool:
     return bool(text) and all(c.isprintable() or c.isspace() for c in text)
 
 
-def unknown_content(head: bytes) -> UnsupportedImageError:
+def unknown_content(head: bytes, name: str = "") -> UnsupportedImageError:
     """The error for a file whose format is not read here."""
-    got = "text" if looks_like_text(head) else "unknown content"
-    if is_gzip(head):
+    got, pair = known_volume(_inflated(head)), pair_of(name)
+    if got is None and pair is not None and not looks_like_text(head):
+        got = f"half of {pair[1]}"
+    if got is None and is_gzip(head):
         got = "gzip data that hold no NIfTI volume"
+    got = got or ("text" if looks_like_text(head) else "unknown content")
     return UnsupportedImageError(f"expected {FORMATS}, got {got}")
 
 
@@ -99,12 +103,18 @@ def _second_group(head: bytes, length: int) -> int:
 
 
 def _inflated(head: bytes) -> bytes:
+    """What gzip data start with, which may be several members; other bytes as they are."""
     if not is_gzip(head):
         return head
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
-    except zlib.error:
-        return b""
+    found = b""
+    while is_gzip(head) and len(found) < HEAD_BYTES:
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            found += member.decompress(head, HEAD_BYTES)
+        except zlib.error:
+            break
+        head = member.unused_data
+    return found
 
 
 def _is_nifti(head: bytes) -> bool:

@@ -33,6 +33,7 @@ _MM = {1: 1000.0, 3: 0.001}  # of xyzt_units: metre, micron
 _CLEARLY = 1.25  # times as far apart: slices, and not the rounding of a volume of cubes
 _FLAT = 1e-3  # volume that three unit vectors span: less is a plane
 _QUATERNION = 0.01  # squared length above 1 that is still rounding
+_rotation: Any = nibabel.quaternions.quat2mat  # only some of nibabel is annotated
 _LPS = np.array([[-1.0], [-1.0], [1.0]])  # NIfTI's world is RAS, DICOM's is LPS
 
 
@@ -82,10 +83,11 @@ def parse_header(head: bytes) -> NiftiHeader:
     """
     if b"ni1\x00" in (head[344:348], head[4:8]) or head[4:8] == b"ni2\x00":
         raise UnsupportedImageError(
-            "expected a single .nii file, got the header of a .hdr/.img pair"
+            "expected a single .nii file, got half of a .hdr/.img pair; save both as one .nii file"
         )
     second = head[4:8] == b"n+2\x00"
-    kind, size = (nibabel.Nifti2Header, 540) if second else (nibabel.Nifti1Header, 348)
+    kind: Any = nibabel.Nifti2Header if second else nibabel.Nifti1Header
+    size = 540 if second else 348
     if len(head) < size + 4:
         raise InputError(f"expected {size + 4} bytes of NIfTI, got {len(head)} (truncated)")
     with decoding("NIfTI header"):
@@ -176,7 +178,7 @@ def _qform(fields: Any) -> NDArray[np.float64]:
     if fields["pixdim"][0] < 0:
         sizes[2] *= -1
     place = [[float(fields[f"qoffset_{axis}"])] for axis in "xyz"]
-    rotation = nibabel.quaternions.quat2mat([math.sqrt(max(0.0, left)), b, c, d])
+    rotation = _rotation([math.sqrt(max(0.0, left)), b, c, d])
     return np.hstack([rotation * sizes, place])
 
 
