@@ -32,7 +32,8 @@ _NOT_REAL = {
 _MM = {1: 1000.0, 3: 0.001}  # of xyzt_units: metre, micron
 _CLEARLY = 1.25  # times as far apart: slices, and not the rounding of a volume of cubes
 _FLAT = 1e-3  # volume that three unit vectors span: less is a plane
-_QUATERNION = 0.01  # squared length above 1 that is still rounding
+_TOO_LONG = 0.01  # how much of a quaternion's squared length above 1 is still carelessness
+_ROUNDING = 4e-7  # of that length, summed from three 32-bit floats
 _rotation: Any = nibabel.quaternions.quat2mat  # only some of nibabel is annotated
 _LPS = np.array([[-1.0], [-1.0], [1.0]])  # NIfTI's world is RAS, DICOM's is LPS
 
@@ -171,14 +172,14 @@ def _qform(fields: Any) -> NDArray[np.float64]:
     """The quaternion as a matrix; a pixdim that is no length is 1, a qfac other than -1 too."""
     b, c, d = (float(fields[f"quatern_{part}"]) for part in "bcd")
     left = 1 - (b * b + c * c + d * d)
-    if not left >= -_QUATERNION:
+    if not left >= -_TOO_LONG:
         return np.zeros((3, 4))
     sizes = np.abs(fields["pixdim"][1:4].astype(np.float64))
     sizes[~(np.isfinite(sizes) & (sizes > 0))] = 1
     if fields["pixdim"][0] < 0:
         sizes[2] *= -1
     place = [[float(fields[f"qoffset_{axis}"])] for axis in "xyz"]
-    rotation = _rotation([math.sqrt(max(0.0, left)), b, c, d])
+    rotation = _rotation([math.sqrt(left) if left > _ROUNDING else 0.0, b, c, d])
     return np.hstack([rotation * sizes, place])
 
 
@@ -215,4 +216,6 @@ def _slice_axis(
         return int(coarsest)
     if len(thin) == 1:
         return thin[0]
-    return 2 if affine is None else int(np.argmax(np.abs(affine[2, :3] / spacing)))
+    if affine is None:
+        return 2
+    return int(np.argmax(np.abs(affine[2, :3]) / np.linalg.norm(affine[:, :3], axis=0)))
