@@ -555,6 +555,14 @@ def test_truncated_gzip_says_so(left):
         read_slices(packed[:left])
 
 
+@pytest.mark.parametrize("at", [-8, -4, -6000, 400])
+def test_damaged_gzip_says_so(at):
+    packed = bytearray(gzip_bytes(nifti_bytes(np.random.default_rng(0).random(RAS))))
+    packed[at] ^= 0x10
+    with pytest.raises(InputError, match=r"expected intact gzip data, got damaged ones|truncated"):
+        read_slices(bytes(packed))
+
+
 def test_volume_that_cannot_be_in_so_few_bytes_is_not_expanded():
     packed = gzip_bytes(nifti_bytes(np.zeros((400, 400, 400), np.int16))[:100_000])
     with pytest.raises(InputError, match="got at most"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 from typing import Any, BinaryIO, cast
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from slicewise.arrays import Array
 from slicewise.errors import InputError
-from slicewise.imaging.formats.content import is_gzip
+from slicewise.imaging.formats.content import inflate, is_gzip
 from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.nifti_header import HEAD_BYTES, NiftiHeader, parse_header
 from slicewise.imaging.formats.pixels import Values, fill_non_finite
@@ -36,13 +35,12 @@ def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
         UnsupportedImageError: It has several volumes, no real numbers, or no voxels itself.
         InputError: It is broken, too small, or has no finite voxel.
     """
-    plain, available = _plain(stream)
-    header = parse_header(_read(plain, 0, HEAD_BYTES))
+    header = parse_header(bytes(_read(stream, 0, HEAD_BYTES)))
     columns, rows = (header.shape[axis] for axis in header.in_plane)
     count = header.shape[header.slice_axis]
     limits.check_image(rows, columns, count)
     names = [source] if count == 1 else [f"{source}#{index}" for index in range(count)]
-    pixels = _pixels(_stored(plain, available, header, limits), header)
+    pixels = _pixels(_stored(stream, header, limits), header)
     if header.affine is None:
         return [_unplaced(pixels[at], name, header) for at, name in enumerate(names)]
     along_column, along_row = (_direction(header.affine, axis) for axis in header.in_plane)
@@ -61,39 +59,34 @@ def read_nifti(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
     ]
 
 
-def _plain(stream: BinaryIO) -> tuple[BinaryIO, int]:
-    """The uncompressed stream, expanded only as far as it is read, and the most it can hold."""
-    packed = is_gzip(stream.read(2))
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    if not packed:
-        return stream, size
-    return cast(BinaryIO, gzip.open(stream)), size * _DEFLATE_AT_MOST
-
-
-def _read(stream: BinaryIO, start: int, size: int) -> bytes:
-    """Bytes from a place on, fewer at the end of the file."""
+def _read(stream: BinaryIO, start: int, size: int) -> memoryview:
+    """Bytes of the plain file from a place on, fewer at its end; expanded only as far as that."""
     with decoding("NIfTI file"):
-        try:
-            stream.seek(start)
-            return stream.read(size)
-        except EOFError:  # the compressed data end before their own end mark
-            return b""
+        stream.seek(0)
+        if is_gzip(stream.read(2)):
+            stream.seek(0)
+            return memoryview(inflate(stream, start + size))[start:]
+        stream.seek(start)
+        return memoryview(stream.read(size))
 
 
-def _stored(stream: BinaryIO, available: int, header: NiftiHeader, limits: Limits) -> Values:
-    """The voxels as they lie in the file; only what the header declares is read.
+def _most(stream: BinaryIO) -> int:
+    """The most bytes that the plain file can have."""
+    stream.seek(0)
+    packed = is_gzip(stream.read(2))
+    return stream.seek(0, io.SEEK_END) * (_DEFLATE_AT_MOST if packed else 1)
 
-    Args:
-        available: The most bytes that the stream can hold, so that a lie is told without reading.
-    """
-    wanted = header.offset + header.voxel_bytes
+
+def _stored(stream: BinaryIO, header: NiftiHeader, limits: Limits) -> Values:
+    """The voxels as they lie in the file; a lie about their number is told without expanding it."""
+    wanted, got = header.offset + header.voxel_bytes, _most(stream)
     limits.check_bytes(wanted)
-    data = _read(stream, header.offset, header.voxel_bytes) if wanted <= available else b""
-    if (missing := header.voxel_bytes - len(data)) > 0:
-        got = f"{wanted - missing:,}" if data else f"at most {min(wanted - 1, available):,}"
-        raise InputError(f"expected {wanted:,} bytes of NIfTI, got {got} (truncated)")
-    return np.frombuffer(data, header.dtype).reshape(header.shape, order="F")
+    if wanted <= got:
+        data = _read(stream, header.offset, header.voxel_bytes)
+        if len(data) == header.voxel_bytes:
+            return np.frombuffer(data, header.dtype).reshape(header.shape, order="F")
+        got = header.offset + len(data)
+    raise InputError(f"expected {wanted:,} bytes of NIfTI, got at most {got:,} (truncated)")
 
 
 def _pixels(stored: Values, header: NiftiHeader) -> Array:

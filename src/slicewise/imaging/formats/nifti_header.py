@@ -100,7 +100,8 @@ def parse_header(head: bytes) -> NiftiHeader:
             f"expected real voxels of 8 to 64 bits, got {got} (datatype {code})"
         )
     shape = _shape([int(count) for count in fields["dim"]])
-    affine, spacing = _placed(fields)
+    with np.errstate(all="ignore"):  # what overflows is not finite, and found so
+        affine, spacing = _placed(fields)
     return NiftiHeader(
         shape=shape,
         dtype=np.dtype(_REAL[code]).newbyteorder(fields.endianness),
