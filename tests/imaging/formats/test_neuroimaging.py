@@ -40,7 +40,6 @@ KNOWN = {
     "an MRtrix image": [b"mrtrix image\ndim: 20,24,17\n"],
     "an Interfile header": [b"!INTERFILE :=\n"],
     "streamlines": [b"TRACK\0" + bytes(99), b"mrtrix tracks\n"],
-    "a GIFTI surface": [b'<?xml version="1.0"?>\n<!DOCTYPE GIFTI>\n<GIFTI Version="1.0">'],
 }
 
 
@@ -125,6 +124,13 @@ def test_voxels_alone_say_what_they_are(tmp_path, name):
     (tmp_path / name).write_bytes(VOXELS.tobytes())
     (told,) = read_inputs([tmp_path / name])
     assert "got half of" in told.error
+
+
+def test_surfaces_in_words_are_left_out_of_a_folder(tmp_path):
+    (tmp_path / "lh.gii").write_text('<?xml version="1.0"?>\n<GIFTI Version="1.0">')
+    (tmp_path / "b.dcm").write_bytes(dicom_bytes(ramp()))
+    (read,) = read_inputs([tmp_path])
+    assert len(read.slices) == 1
 
 
 def test_pairs_of_two_folders_are_two(tmp_path):

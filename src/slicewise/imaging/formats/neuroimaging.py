@@ -15,7 +15,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"!INTERFILE", f"an Interfile header; {_SAVE}"),
     (b"ObjectType = Image", f"a MetaImage; {_SAVE}"),
     (b"NDims = ", f"a MetaImage; {_SAVE}"),
-    (b"# vtk DataFile", f"a VTK file; {_SAVE}"),
     (b"# === DATA DESCRIPTION FILE", "half of a Philips PAR/REC pair; save both as one .nii file"),
     (b"mrtrix tracks", "streamlines, which are no image"),
     (b"TRACK\x00", "streamlines, which are no image"),
@@ -44,8 +43,6 @@ def known_volume(head: bytes) -> str | None:
         return f"an MGH volume of FreeSurfer; {_SAVE}"
     if _AFNI.match(head):
         return "half of an AFNI .HEAD/.BRIK pair; save both as one .nii file"
-    if b"<GIFTI" in head:
-        return "a GIFTI surface, which is no image"
     return next((words for magic, words in _MAGIC if head.startswith(magic)), None)
 
 

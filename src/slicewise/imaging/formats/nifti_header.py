@@ -109,7 +109,7 @@ def parse_header(head: bytes) -> NiftiHeader:
         scale=_scale(float(fields["scl_slope"]), float(fields["scl_inter"])),
         affine=affine,
         spacing_mm=spacing,
-        slice_axis=_slice_axis(shape, spacing, int(fields["dim_info"]) >> 4, affine),
+        slice_axis=_slice_axis(shape, spacing, int(fields["dim_info"]) >> 4 & 3, affine),
     )
 
 
