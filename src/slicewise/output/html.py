@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
-from os.path import commonprefix
+from itertools import cycle, takewhile
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -149,7 +148,9 @@ class HtmlReport(Sink):
             return
         predictions = [answer.prediction for answer in item.answers]
         rows = _rows(item.study, predictions)
-        cards = [(row, self._card(*pair)) for row, pair in zip(rows, pairs, strict=True) if row.pictured]
+        cards = [
+            (row, self._card(*pair)) for row, pair in zip(rows, pairs, strict=True) if row.pictured
+        ]
         drawn = next((_drawn(slice_) for slice_ in item.series.slices), None)
         self._add(
             "series",
@@ -230,17 +231,18 @@ def _rows(study: StudyPrediction, predictions: Sequence[Prediction]) -> list[Row
 
     Where that is more than a page can show, those of the highest tumor probability are.
     """
-    keys, sources = set(study.study.key_slices), [one.source for one in predictions]
-    shared = len(commonprefix(sources).rpartition("/")[0])
-    places = range(len(predictions))
+    keys, places = set(study.study.key_slices), range(len(predictions))
     withheld = [one.decision is Verdict.REJECT for one in predictions]
     flagged = [bool(predictions[i].tumor_flag) and not withheld[i] for i in places]
-    key = [source in keys for source in sources]
+    key = [one.source in keys for one in predictions]
     others = [i for i in places if flagged[i] and not key[i]]
     others.sort(key=lambda i: -(predictions[i].tumor_probability or 0.0))
     shown = {*others[: max(0, _MOST_PICTURED - sum(key))], *(i for i in places if key[i])}
+    parts = [one.source.split("/") for one in predictions]
+    folders = zip(*(part[:-1] for part in parts), strict=False)
+    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, folders))
     return [
-        Row(one, one.source[shared:].lstrip("/"), withheld[i], flagged[i], key[i], i in shown)
+        Row(one, "/".join(parts[i][shared:]), withheld[i], flagged[i], key[i], i in shown)
         for i, one in enumerate(predictions)
     ]
 

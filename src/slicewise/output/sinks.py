@@ -149,7 +149,10 @@ def _study(prediction: StudyPrediction, slices: Sequence[Prediction]) -> str:
 def _verdict(answered: Prediction | StudyPrediction, said: str) -> list[str]:
     answer = "withheld" if answered.decision is Verdict.REJECT else said.replace(" %", "%")
     why = reasons_text(answered.reasons)
-    return [f"  answer: {answer}", f"  decision: {answered.decision}" + (f" ({why})" if why else "")]
+    return [
+        f"  answer: {answer}",
+        f"  decision: {answered.decision}" + (f" ({why})" if why else ""),
+    ]
 
 
 def _percent(share: float) -> str:
