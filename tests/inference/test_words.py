@@ -20,6 +20,7 @@ from slicewise.inference.decision import (
 from slicewise.inference.words import (
     NO_NEGATIVE_CLASS,
     finding_text,
+    headline,
     refusal_text,
     study_text,
     unsure,
@@ -78,6 +79,16 @@ class TestSlice:
         assert "30.0 %, at or above the threshold of 20.0 %" in text
         assert text.endswith(LOOK)
 
+    def test_no_tumor_that_is_less_probable_than_all_tumors_is_no_contradiction(self) -> None:
+        text = finding_text(answered((0.3, 0.2, 0.45, 0.05), 0.95))
+        assert text.startswith("Most like no tumor (45.0 %), but the kinds of tumor together are")
+        assert "tumor probability 55.0 %, below the threshold of 95.0 %" in text
+        assert text.endswith(LOOK)
+
+    def test_a_person_is_asked_for_by_the_decision_alone(self) -> None:
+        one = answered((0.3, 0.2, 0.45, 0.05), 0.95)
+        assert LOOK not in finding_text(replace(one, decision=Verdict.ACCEPT))
+
     def test_a_threshold_that_is_not_the_models_is_said_to_be_so(self) -> None:
         shares = (0.02, 0.95, 0.02, 0.01)
         given = finding_text(answered(shares, 0.3, Reason.THRESHOLD_OVERRIDDEN))
@@ -121,8 +132,9 @@ class TestSlice:
             one = answered(shares, threshold)
             text, tumor = finding_text(one), one.label != "no_tumor"
             if shares.count(max(shares)) == 1:
-                assert unsure(one) == (one.tumor_flag != tumor)
-            assert (LOOK in text) == unsure(one)
+                rather = none < 0.5 and not tumor
+                assert unsure(one) == (one.tumor_flag != tumor or rather)
+            assert (LOOK in text) == unsure(one) == headline(one).startswith("Unsure")
             assert ("at or above" in text) == one.tumor_flag
             assert one.label.replace("_", " ") in text.lower()
 
@@ -166,6 +178,26 @@ class TestSeries:
         assert unsure(answer)
         assert text.startswith("No tumor in the series as a whole (tumor probability of the series")
         assert text.endswith(f"but 1 of 4 slices is flagged, 1 is withheld. {LOOK}")
+
+    def test_a_tumor_that_is_not_sure_enough_is_not_told_as_none(self) -> None:
+        answer = series("no_tumor", 0.934, 2, 4)
+        text = study_text(answer, self.SLICES)
+        assert text == (
+            "Not sure enough that there is a tumor in the series as a whole: tumor probability of "
+            "the series 93.4 %, below the threshold of 95.0 %. "
+            f"2 of 4 slices are flagged, 1 is withheld. {LOOK}"
+        )
+        assert headline(answer) == "Unsure whether there is a tumor"
+
+    @pytest.mark.parametrize(("label", "tumor"), [("no_tumor", 0.4), ("glioma", 0.96)])
+    def test_key_slices_that_do_not_agree_are_heard(self, label: str, tumor: float) -> None:
+        sure = series(label, tumor, int(tumor > 0.95), 3)
+        answer = replace(sure, reasons=[Reason.LABEL_AND_FLAG_DISAGREE])
+        assert (unsure(sure), unsure(answer)) == (False, True)
+        text = study_text(answer, self.SLICES[1:])
+        said = "Flagged as a tumor, of its kinds most like glioma, but not every key slice agrees"
+        assert text.startswith(said if tumor > 0.95 else "Not sure enough that there is a tumor")
+        assert text.endswith(LOOK)
 
     def test_without_a_negative_class(self) -> None:
         text = study_text(series("glioma", None, None, 4), self.SLICES)

@@ -385,7 +385,7 @@ class TestSeries:
         none = replace(item.study.study, label="no_tumor", tumor_probability=0.1)
         page = render_report([replace(item, study=replace(item.study, study=none))], bundle())
         text = words(page)
-        assert "Unsure: most like no tumor axial series" in text
+        assert "Unsure whether there is a tumor axial series" in text
         assert "No tumor in the series as a whole (" in text
         assert "but 1 of 3 slices is flagged. A person should look." in text
         assert pictured(page) == ["/scans/t1/IM000.dcm", "/scans/t1/IM001.dcm"]

@@ -21,7 +21,7 @@ from slicewise.inference.decision import (
 from slicewise.text import class_text, counted, percent_text, percents_apart
 
 NO_NEGATIVE_CLASS = "this model has no class for slices without a tumor"
-_LOOK = "A person should look."
+_EVEN = 0.5
 _SHORT = {Reason.BLANK_IMAGE: "blank", Reason.COLOUR_PICTURE: "in colour", Reason.NOT_MR: "not MR"}
 
 
@@ -38,15 +38,18 @@ def finding_text(prediction: Prediction, named: Callable[[str], str] = class_tex
     if tumor is None or threshold is None:
         return f"Most like {label}; {NO_NEGATIVE_CLASS}."
     side = f"tumor probability {_beside(tumor, threshold, prediction.reasons)}"
-    if unsure(prediction):
-        but = (
-            "a tumor is probable enough to be flagged"
-            if prediction.tumor_flag
-            else "not sure enough that there is a tumor at all"
-        )
-        return f"Most like {label}, but {but}: {side}, from which a tumor is flagged. {_LOOK}"
-    flagged = "flagged as a tumor" if prediction.tumor_flag else "not flagged"
-    return _capital(f"{label}, {flagged}: {side}.")
+    if not unsure(prediction):
+        flagged = "flagged as a tumor" if prediction.tumor_flag else "not flagged"
+        return _capital(f"{label}, {flagged}: {side}.")
+    if prediction.tumor_flag:
+        but = "a tumor is probable enough to be flagged"
+    elif _names_tumor(prediction):
+        but = "not sure enough that there is a tumor at all"
+    else:
+        but = "the kinds of tumor together are more probable, if not enough to be flagged"
+    return (
+        f"Most like {label}, but {but}: {side}, from which a tumor is flagged.{_look(prediction)}"
+    )
 
 
 def study_text(
@@ -66,22 +69,50 @@ def study_text(
         of = f" Of {total}{rest}." if rest else ""
         return f"Most like {label} on the mean over its slices; {NO_NEGATIVE_CLASS}.{of}"
     side = f"tumor probability of the series {_beside(tumor, threshold, answered.reasons)}"
-    counts = f"{flagged or 'none'} of {total} {_be(flagged or 1)} flagged"
-    if unsure(answered):
-        return f"{_capital(label)} in the series as a whole ({side}), but {counts}{rest}. {_LOOK}"
-    said = "flagged as a tumor" if tumor >= threshold else "not flagged"
-    return f"{_capital(label)}, {said}: {side}. {_capital(counts)}{rest}."
+    counts = f"{flagged or 'none'} of {total} {_be(flagged or 1)} flagged{rest}."
+    if not unsure(answered):
+        said = "flagged as a tumor" if tumor >= threshold else "not flagged"
+        return f"{_capital(label)}, {said}: {side}. {_capital(counts)}"
+    if tumor >= threshold:
+        said = f"Flagged as a tumor, of its kinds most like {label}, but not every key slice agrees"
+    elif _rather_tumor(answered, tumor):
+        said = "Not sure enough that there is a tumor in the series as a whole"
+    else:
+        said = f"{_capital(label)} in the series as a whole ({side}), but {counts}"
+        return said + _look(answered)
+    return f"{said}: {side}. {_capital(counts)}{_look(answered)}"
 
 
 def unsure(answered: Prediction | StudyPrediction) -> bool:
-    """Whether label and flag of a slice, or a series and its slices, differ about a tumor."""
-    if answered.decision is Verdict.REJECT or answered.threshold is None:
+    """Whether an answer says one thing of a tumor by its label and another by its numbers.
+
+    Of a slice, label and flag may differ, or the kinds of tumor be more probable together than
+    the class without one. A series and its slices may differ as well.
+    """
+    threshold = answered.threshold
+    if answered.decision is Verdict.REJECT or threshold is None:
         return False
-    if isinstance(answered, StudyPrediction):
-        tumor = answered.study.tumor_probability
-        flagged = bool(answered.study.slices_flagged)
-        return flagged and tumor is not None and tumor < answered.threshold
-    return answered.tumor_flag is not None and answered.tumor_flag != _names_tumor(answered)
+    if isinstance(answered, Prediction):
+        flagged = bool(answered.tumor_flag)
+        if _names_tumor(answered):
+            return not flagged
+        return flagged or (answered.tumor_probability or 0.0) > _EVEN
+    tumor, flagged = answered.study.tumor_probability, bool(answered.study.slices_flagged)
+    if tumor is None or tumor >= threshold:
+        return Reason.LABEL_AND_FLAG_DISAGREE in answered.reasons
+    return flagged or _rather_tumor(answered, tumor)
+
+
+def headline(
+    answered: Prediction | StudyPrediction, named: Callable[[str], str] = class_text
+) -> str:
+    """What stands above an answer that is not withheld: its class, or that it is unsure."""
+    if isinstance(answered, Prediction):
+        label = named(answered.label)
+        return f"Unsure: most like {label}" if unsure(answered) else _capital(label)
+    if unsure(answered):
+        return "Unsure whether there is a tumor"
+    return _capital(named(answered.study.label))
 
 
 def refusal_text(prediction: Prediction) -> str:
@@ -103,6 +134,15 @@ def withheld_text(slices: Iterable[Prediction]) -> str:
 def _grounds(prediction: Prediction) -> list[Reason]:
     """Why there is no answer, without what would only have called for a review."""
     return [one for one in prediction.reasons if one in REJECTING] or prediction.reasons
+
+
+def _look(answered: Prediction | StudyPrediction) -> str:
+    return " A person should look." if answered.decision is Verdict.REVIEW else ""
+
+
+def _rather_tumor(answered: StudyPrediction, tumor: float) -> bool:
+    """Whether a series below the threshold, or a key slice of it, looks more like a tumor."""
+    return tumor > _EVEN or Reason.LABEL_AND_FLAG_DISAGREE in answered.reasons
 
 
 def _names_tumor(prediction: Prediction) -> bool:

@@ -22,7 +22,14 @@ from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import REASON_TEXTS, Prediction, StudyPrediction, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.inference.words import finding_text, refusal_text, study_text, unsure, withheld_text
+from slicewise.inference.words import (
+    finding_text,
+    headline,
+    refusal_text,
+    study_text,
+    unsure,
+    withheld_text,
+)
 from slicewise.output.sinks import WORDS, AnswerCounts, Item, Sink
 from slicewise.reports.html import data_address, jpeg, templates
 from slicewise.text import counted, percent_text
@@ -115,6 +122,7 @@ class HtmlReport(Sink):
         self._templates.filters |= {
             "percent": percent,
             "reason": REASON_TEXTS.__getitem__,
+            "headline": _worded(headline, looks),
             "finding": _worded(finding_text, looks),
             "study_finding": _worded(study_text, looks),
             "refusal": refusal_text,
