@@ -18,7 +18,9 @@ from builders_explain import CLASSES, REFERENCE, bundle, single, volume
 from slicewise.errors import InputError
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
+from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import REASON_TEXTS, Reason, Verdict
+from slicewise.inference.predict import answer_inputs
 from slicewise.inference.results import DISCLAIMER, SeriesAnswers
 from slicewise.output.html import HtmlReport, percent
 from slicewise.output.sinks import AnswerCounts, Item
@@ -286,7 +288,7 @@ class TestSeries:
         tumor = [0.45 + k / 100 for k in range(40)]
         page = render_report([series_of(tumor, [0, 1])], bundle())
         assert pictured(page) == [f"/scans/t1/IM{k:03}.dcm" for k in (0, 1, *range(18, 40))]
-        assert "16 more flagged slices without a picture" in words(page)
+        assert "Not pictured: 16 more flagged slices, named in the list" in words(page)
         unseen = [row[0] for row in Markup(page).rows if "no picture" in row[-1]]
         assert unseen == [f"IM{k:03}.dcm" for k in range(2, 18)]
 
@@ -294,7 +296,7 @@ class TestSeries:
         page = render_report([series_of([0.5] * 24, [3])], bundle())
         assert len(pictured(page)) == 24
         assert "no picture" not in page
-        assert "without a picture" not in page
+        assert "Not pictured" not in page
 
     def test_a_bar_tells_what_a_slice_is_and_a_withheld_one_only_why(self) -> None:
         item = with_slices(series_of([0.1, 0.9, 0.3, 0.8], [1]), _0=BLANK, _2=OUT)
@@ -412,6 +414,22 @@ class TestSeries:
         text = words(page)
         assert "Most like glioma on the mean over its slices" in text
         assert "1 slice withheld: 1 out of distribution" in text
+
+
+@pytest.mark.realdata
+def test_a_real_series_of_which_most_is_withheld(real_data: Path) -> None:
+    model = Classifier.load()
+    [item] = answer_inputs([real_data / "dicom" / "datalad_t1"], model)
+    assert isinstance(item, SeriesAnswers)
+    page = render_report([item], model.bundle)
+    found = bars(page)
+    withheld = [title for kinds, title in found if "withheld" in kinds]
+    assert (len(found), len(withheld)) == (24, 20)
+    assert all("withheld: out of distribution" in title for title in withheld)
+    assert not any("%" in title for title in withheld)
+    [flagged] = [title.split(":")[0] for kinds, title in found if "flagged" in kinds]
+    assert Path(pictured(page)[0]).name == flagged
+    assert "20 slices withheld: 20 out of distribution" in words(page)
 
 
 class TestLabelAndFlag:

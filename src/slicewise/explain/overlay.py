@@ -17,7 +17,7 @@ from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, Reason, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.inference.words import finding_text
+from slicewise.inference.words import finding_text, unsure
 from slicewise.text import class_text
 
 # Thirteen anchors each. CIELAB lightness rises in a straight line, so that equal steps look equal,
@@ -156,6 +156,8 @@ def caption_of(prediction: Prediction) -> list[str]:
     """What stands below the picture of an answer."""
     withheld = prediction.decision is Verdict.REJECT
     answer = "answer withheld" if withheld else "  ".join(prediction.answer())
+    if unsure(prediction):
+        answer = f"unsure: most like {answer}"
     bundle = prediction.bundle
     return [
         f"{answer}  |  decision: {prediction.decision}",
