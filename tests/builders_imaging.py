@@ -130,7 +130,7 @@ def group(**tags):
     return item
 
 
-def enhanced_bytes(volume, positions, slopes, orientation=AXIAL, **tags):
+def enhanced_bytes(volume, positions, slopes, orientation=AXIAL, spacing=(0.5, 0.5), **tags):
     """An enhanced multi-frame MR image with the geometry and the rescale of each frame."""
     per_frame = [
         group(
@@ -143,7 +143,7 @@ def enhanced_bytes(volume, positions, slopes, orientation=AXIAL, **tags):
     ]
     shared = group(
         PlaneOrientationSequence=Sequence([group(ImageOrientationPatient=list(orientation))]),
-        PixelMeasuresSequence=Sequence([group(PixelSpacing=[0.5, 0.25], SliceThickness=3)]),
+        PixelMeasuresSequence=Sequence([group(PixelSpacing=list(spacing), SliceThickness=3)]),
         FrameVOILUTSequence=Sequence([group(WindowCenter=100, WindowWidth=200)]),
     )
     return dicom_bytes(
@@ -167,11 +167,15 @@ def dicom_series(folder: Path, volume, order=None, prefix="slice", **tags):
     return folder
 
 
-def nifti_bytes(voxels, affine=None, code=2):
-    image = nibabel.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
-    data = bytearray(image.to_bytes())
-    data[252:256] = struct.pack("<hh", 0, code)  # qform and sform: nibabel would never write 0
-    return bytes(data)
+def nifti_bytes(voxels, affine=None, code=2, kind=nibabel.Nifti1Image, **fields):
+    """A volume by its sform; `fields` are put into the header whatever they say."""
+    image = kind(voxels, np.eye(4) if affine is None else affine)
+    data = image.to_bytes()
+    header, size = image.header, image.header.sizeof_hdr
+    changed = type(header)(data[:size], check=False)
+    for name, value in {"qform_code": 0, "sform_code": code, **fields}.items():
+        changed[name] = value
+    return changed.binaryblock + data[size:]
 
 
 def gzip_bytes(data):

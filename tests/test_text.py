@@ -11,6 +11,7 @@ from slicewise.text import (
     figure_text,
     number_text,
     percent_text,
+    percents_apart,
     printable,
     share_text,
     signed_text,
@@ -34,6 +35,21 @@ from slicewise.text import (
 def test_what_is_not_certain_is_not_rounded_to_it(value, number, percent):
     assert number_text(value) == number
     assert percent_text(value) == percent
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "texts"),
+    [
+        (0.934, 0.95, ("93.4 %", "95.0 %")),
+        (0.9501, 0.9503, ("95.01 %", "95.03 %")),
+        (0.95, 0.95, ("95.0 %", "95.0 %")),
+        (0.00011, 0.0001, ("0.011 %", "0.010 %")),
+        (0.99991, 0.9999, ("99.991 %", "99.990 %")),
+        (0.95, 0.95 + 1e-16, ("95.0000000000000 %", "95.0000000000000 %")),
+    ],
+)
+def test_shares_that_differ_are_told_apart_where_digits_can(first, second, texts):
+    assert percents_apart(first, second) == texts
 
 
 def test_shares_with_intervals_do_not_claim_certainty_either():

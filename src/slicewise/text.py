@@ -32,6 +32,16 @@ def percent_text(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def percents_apart(first: float, second: float) -> tuple[str, str]:
+    """Two shares in percent, with the decimals that it takes to tell them apart."""
+    texts = percent_text(first), percent_text(second)
+    for digits in range(2, 14):
+        if first == second or texts[0] != texts[1]:
+            break
+        texts = f"{100 * first:.{digits}f} %", f"{100 * second:.{digits}f} %"
+    return texts
+
+
 def share_text(share: float, ci_low: float | None, ci_high: float | None) -> str:
     """A share with its interval, where it has one: `91.2 % (89.0-93.1)`."""
     if ci_low is None or ci_high is None:

@@ -128,8 +128,16 @@ class TestSideBySide:
         rejected = replace(prediction("s.png", SHARES), decision=Verdict.REJECT, reasons=reasons)
         lines = caption_of(rejected)
         assert lines[0] == "answer withheld  |  decision: reject"
+        assert lines[1].startswith("Withheld: out of distribution: no training slice is like it")
         assert lines[1].endswith("; the picture is in colour; MR slices are grey")
         assert not any("glioma" in line or "probability" in line for line in lines)
+
+    def test_the_caption_of_a_label_below_the_threshold_is_no_contradiction(self) -> None:
+        unsure = replace(prediction("s.png", SHARES), tumor_flag=False, threshold=0.95)
+        caption = caption_of(unsure)
+        assert caption[0] == "unsure: most like glioma  70.0 %  |  decision: review"
+        assert caption[1].startswith("Most like glioma (70.0 %), but not sure enough that there")
+        assert "85.0 %, below the threshold of 95.0 %" in caption[1]
 
     def test_a_blank_slice_has_no_map(self) -> None:
         found = answer(ramp_slice(), SHARES, hot=(1, 1))

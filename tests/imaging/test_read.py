@@ -289,9 +289,9 @@ class TestReadSlice:
     def test_slices_of_one_file_are_decoded_once_until_it_changes(self, tmp_path, monkeypatch):
         decoded = []
 
-        def counted(path):
+        def counted(path, **how):
             decoded.append(path)
-            return read_slices(path)
+            return read_slices(path, **how)
 
         monkeypatch.setattr("slicewise.imaging.read.read_slices", counted)
         path = tmp_path / "v.nii"

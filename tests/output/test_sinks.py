@@ -114,7 +114,8 @@ def test_a_picture_is_a_paragraph():
         "  no_tumor     ###.................   15.0%",
         "  meningioma   ##..................   10.0%",
         "  pituitary    #...................    5.0%",
-        "  answer: glioma; tumor probability 85.0%, at or above the threshold of 40.0%",
+        "  answer: Glioma (70.0%), flagged as a tumor: tumor probability 85.0%, "
+        "at or above the threshold of 40.0%.",
         "  decision: review (this model has no fitted limits for accepting an answer by itself)",
         DISCLAIMER,
     ]
@@ -133,7 +134,30 @@ def test_a_rejected_picture_has_no_answer():
     )
     text, _ = text_of(item)
     assert "  answer: withheld\n  decision: reject (the picture is blank" in text
-    assert "answer: glioma" not in text
+    assert "glioma" not in text.lower()
+    assert "%" not in text
+
+
+def test_a_label_and_a_flag_that_differ_are_told_as_one():
+    unsure = {"tumor_flag": False, "threshold": 0.95}
+    paragraph, _ = text_of(changed(single(picture("a"), SHARES), **unsure))
+    assert (
+        "answer: Most like glioma (70.0%), but not sure enough that there is a tumor" in paragraph
+    )
+    line, _ = text_of(changed(volume([picture("v#0"), picture("v#1")], [0.9, 0.1], [0]), **unsure))
+    assert line.startswith(
+        "v#0: unsure, most like glioma 72.0%, tumor probability 90.0% (not flagged), review"
+    )
+
+
+def test_withheld_slices_of_a_series_are_counted_with_their_reasons():
+    series = volume([picture(f"v#{k}") for k in range(3)], [0.1, 0.9, 0.2], [1])
+    refused = changed(series, decision=Verdict.REJECT, reasons=[Reason.OUT_OF_DISTRIBUTION])
+    mixed = replace(series, answers=[refused.answers[0], series.answers[1], refused.answers[2]])
+    text, _ = text_of(mixed)
+    assert text.startswith("v#0: withheld: out of distribution: no training slice is like it\n")
+    assert "1 of 3 slices is flagged, 2 are withheld." in text
+    assert "\n  2 slices withheld: 2 out of distribution\n" in text
 
 
 def test_a_series_is_a_line_a_slice_and_a_paragraph():
@@ -143,8 +167,8 @@ def test_a_series_is_a_line_a_slice_and_a_paragraph():
     assert lines[0] == "v#0: no_tumor 90.0%, tumor probability 10.0% (not flagged), review"
     assert lines[1] == "v#1: glioma 72.0%, tumor probability 90.0% (flagged), review"
     assert lines[2] == "series: series of 2 slices, axial"
-    assert lines[-3:] == [
-        "  1 of 2 slices reach the threshold",
+    assert lines[3].endswith("1 of 2 slices is flagged.")
+    assert lines[-2:] == [
         "  key slices: v#1",
         DISCLAIMER,
     ]

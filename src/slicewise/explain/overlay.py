@@ -15,9 +15,10 @@ from slicewise.errors import ConfigError
 from slicewise.explain.heatmap import HeatMap, heat_map_of
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import Prediction, Reason, Verdict, reasons_text
+from slicewise.inference.decision import Prediction, Reason, Verdict
 from slicewise.inference.results import DISCLAIMER
-from slicewise.text import class_text, percent_text
+from slicewise.inference.words import finding_text, unsure
+from slicewise.text import class_text
 
 # Thirteen anchors each. CIELAB lightness rises in a straight line, so that equal steps look equal,
 # while the hue turns; the chroma is the largest that sRGB holds up to a limit. Nothing is lost in
@@ -155,16 +156,15 @@ def caption_of(prediction: Prediction) -> list[str]:
     """What stands below the picture of an answer."""
     withheld = prediction.decision is Verdict.REJECT
     answer = "answer withheld" if withheld else "  ".join(prediction.answer())
-    lines = [f"{answer}  |  decision: {prediction.decision}"]
-    tumor, threshold = prediction.tumor_probability, prediction.threshold
+    if unsure(prediction):
+        answer = f"unsure: most like {answer}"
     bundle = prediction.bundle
-    if withheld:
-        lines.append(reasons_text(prediction.reasons))
-    elif tumor is not None and threshold is not None:
-        shares = f"{percent_text(tumor)}, threshold {percent_text(threshold)}"
-        lines.append(f"tumor probability {shares}")
-    lines.append(f"{bundle.name} {bundle.version} ({bundle.sha256[:12]})")
-    return [*lines, DISCLAIMER]
+    return [
+        f"{answer}  |  decision: {prediction.decision}",
+        finding_text(prediction),
+        f"{bundle.name} {bundle.version} ({bundle.sha256[:12]})",
+        DISCLAIMER,
+    ]
 
 
 def draw_answer(

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from slicewise.errors import InputError
 from slicewise.imaging.entry import Entry, file_entry
 from slicewise.imaging.formats.content import looks_like_text
+from slicewise.imaging.formats.neuroimaging import known_volume
 from slicewise.imaging.slice import Failure
 
 
@@ -76,7 +77,9 @@ def is_bystander(entry: Entry) -> bool:
         InputError: It cannot be opened.
     """
     suffix = PurePosixPath(entry.source).suffix.lower()
-    return suffix not in _IMAGE_SUFFIXES and looks_like_text(entry.head())
+    if suffix in _IMAGE_SUFFIXES or not looks_like_text(head := entry.head()):
+        return False
+    return known_volume(head) is None  # some volumes have a header in words
 
 
 def is_folder(path: Path) -> bool:

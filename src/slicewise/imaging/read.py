@@ -50,17 +50,23 @@ def read_inputs(
 
 
 def read_slices(
-    path_or_bytes: str | Path | bytes, name: str | None = None, limits: Limits = DEFAULT_LIMITS
+    path_or_bytes: str | Path | bytes,
+    name: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    labels: bool = False,
 ) -> list[Slice]:
     """Read one input and raise what is wrong with it.
 
     Args:
         path_or_bytes: A file, or the bytes of one. A zip gives the slices of all its members.
         name: What to call it; the path, or `bytes`, where none is given.
+        labels: Whether one file holds labels, as a mask does, which are never interpolated.
 
     Returns:
-        Its slices in stored order: frames of a DICOM object, pages of a TIFF, axial slices of a
-        NIfTI volume from below. For a zip, in the order in which `read_inputs` gives them.
+        Its slices in stored order: frames of a DICOM object, pages of a TIFF; those of a NIfTI
+        volume as a DICOM series is ordered. For a zip, in the order in which `read_inputs` gives
+        them.
 
     Raises:
         InputError: It cannot be read, or one member of a zip cannot.
@@ -75,7 +81,7 @@ def read_slices(
             entry = replace(file_entry(Path(path_or_bytes)), source=source)
         content = content_in(entry, limits)
         if content != "ZIP":
-            return decode(entry, content, limits)
+            return decode(entry, content, limits, labels=labels)
         slices: list[Slice] = []
         with open_archive(entry, limits) as members:
             for answer in read_place(members, source, limits):
@@ -86,23 +92,24 @@ def read_slices(
         return slices
 
 
-def read_slice(reference: str) -> Slice:
+def read_slice(reference: str, *, labels: bool = False) -> Slice:
     """Read the slice that a manifest's path names.
 
     Args:
         reference: A file of one slice, or `file#index` for one slice of several, from zero, in the
             order of `read_slices`.
+        labels: As `read_slices` takes it.
 
     Raises:
         InputError: The file cannot be read, has several slices and no index is given, or has fewer.
     """
     path, index = file_and_index(reference)
     if index is None:
-        alone = read_slices(reference)
+        alone = read_slices(reference, labels=labels)
         if len(alone) > 1:
             raise InputError(f"{reference}: expected one slice, got {len(alone)}; add #index")
         return alone[0]
-    slices = _slices_of(path, _stamp(path))
+    slices = _slices_of(path, _stamp(path), labels)
     if index >= len(slices):
         raise InputError(f"{reference}: expected an index below {len(slices)}, got {index}")
     return slices[index]
@@ -119,9 +126,9 @@ def file_and_index(reference: str) -> tuple[str, int | None]:
 
 
 @lru_cache(maxsize=1)  # a manifest names the slices of one file after another
-def _slices_of(path: str, stamp: tuple[int, ...]) -> tuple[Slice, ...]:
+def _slices_of(path: str, stamp: tuple[int, ...], labels: bool) -> tuple[Slice, ...]:
     """Slices of a file; decoded anew where its stamp is another."""
-    return tuple(read_slices(path))
+    return tuple(read_slices(path, labels=labels))
 
 
 def _stamp(path: str) -> tuple[int, ...]:

@@ -17,10 +17,12 @@ from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.archive import open_archive
 from slicewise.imaging.formats.content import FORMATS, Content, content_of, unknown_content
 from slicewise.imaging.formats.decoding import naming
+from slicewise.imaging.formats.neuroimaging import pair_of
 from slicewise.imaging.formats.raster import read_raster
 from slicewise.imaging.geometry import plane_of, split_series
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
+from slicewise.imaging.upright import upright
 
 if TYPE_CHECKING:
     from slicewise.imaging.formats.dicom import DicomHeader
@@ -51,6 +53,7 @@ class Gathering:
     place: str | None
     limits: Limits
     by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
+    pairs: set[tuple[str, str] | None] = field(default_factory=set)  # of which a half was met
 
     def read(self, entry: Entry | Failure) -> Iterator[Answer]:
         """Answer a picture, a volume or a zip; keep a DICOM file for `read_series`."""
@@ -81,7 +84,7 @@ class Gathering:
 
     def _take(self, entry: Entry) -> Series | Entry | None:
         """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
-        if self.place is not None and is_bystander(entry):
+        if self.place is not None and (is_bystander(entry) or self._is_told(entry)):
             return None
         content = content_in(entry, self.limits)
         if content == "ZIP":
@@ -95,6 +98,13 @@ class Gathering:
         file = _DicomFile(entry, header)
         self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
         return None
+
+    def _is_told(self, entry: Entry) -> bool:
+        """Whether a file is the other half of a pair that has been answered, and nothing more."""
+        pair = pair_of(entry.source)
+        told = pair in self.pairs
+        self.pairs.add(pair)
+        return pair is not None and told and content_of(entry.head()) is None
 
 
 def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
@@ -129,6 +139,7 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
         yield _failure(source, error)
         return
     slices: list[Slice] = []
+    pixels = 0
     read: dict[str, str] = {}
     for file in sorted(files, key=_acquisition_order):
         try:
@@ -136,7 +147,10 @@ def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterat
                 if file.instance in read:  # counted twice, it would weigh twice in a study
                     other = read[file.instance]
                     raise InputError(f"expected each instance once, got the same as {other}")
-                slices += decode(file.entry, "DICOM", limits)
+                found = decode(file.entry, "DICOM", limits)
+                pixels += sum(slice_.pixels.size for slice_ in found)
+                limits.check_stack(pixels, len(slices) + len(found))  # square ones may be more
+                slices += found
                 read[file.instance] = file.entry.source
         except InputError as error:
             yield _failure(file.entry.source, error)
@@ -177,18 +191,22 @@ def content_in(entry: Entry, limits: Limits) -> Content:
     head = entry.head()
     content = content_of(head)
     if content is None:
-        raise unknown_content(head)
+        raise unknown_content(head, entry.source)
     if content == "ZIP" and entry.is_member:
         raise UnsupportedImageError("expected an image in the zip, got another zip")
     return content
 
 
-def decode(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
-    """The slices of one file, in stored order.
+def decode(entry: Entry, content: Content, limits: Limits, *, labels: bool = False) -> list[Slice]:
+    """The slices of one file, in stored order, upright; `labels` are not interpolated.
 
     Raises:
         InputError: It cannot be read.
     """
+    return upright(_stored(entry, content, limits), limits, labels=labels)
+
+
+def _stored(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
     with entry.open() as stream:
         if content == "DICOM":
             from slicewise.imaging.formats.dicom import read_dicom

@@ -33,6 +33,7 @@ class Slice:
         position_mm: Image Position (Patient): centre of the first pixel, LPS, mm.
         orientation: Image Orientation (Patient): row then column direction cosines.
         pixel_spacing_mm: Between rows, between columns; mm.
+        pixel_aspect: Height of a pixel over its width, where it is recorded without a spacing.
         slice_thickness_mm: Slice Thickness (0018,0050), mm.
         colour: Mean difference between the brightest and the darkest colour channel, in [0, 1];
             0 for a grey picture or DICOM image saved in colour, None where the file holds grey
@@ -51,6 +52,7 @@ class Slice:
     position_mm: Position | None = None
     orientation: Orientation | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
+    pixel_aspect: float | None = None
     slice_thickness_mm: float | None = None
     window: Window | None = None
     colour: float | None = None

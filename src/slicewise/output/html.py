@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
+from itertools import cycle, takewhile
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -20,13 +20,22 @@ from slicewise.files import whole
 from slicewise.imaging.slice import Failure, Slice
 from slicewise.inference.bundle import Bundle
 from slicewise.inference.classifier import Answer
-from slicewise.inference.decision import REASON_TEXTS, Prediction, Verdict
+from slicewise.inference.decision import REASON_TEXTS, Prediction, StudyPrediction, Verdict
 from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.words import (
+    finding_text,
+    headline,
+    refusal_text,
+    study_text,
+    unsure,
+    withheld_text,
+)
 from slicewise.output.sinks import WORDS, AnswerCounts, Item, Sink
 from slicewise.reports.html import data_address, jpeg, templates
-from slicewise.text import percent_text
+from slicewise.text import counted, percent_text
 
 _CHUNK = 1 << 20
+_MOST_PICTURED = 24  # slices of a series
 
 
 class ClassLook(NamedTuple):
@@ -67,12 +76,30 @@ _KNOWN = {
 _SPARE_COLOURS = ("#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f7")
 
 
+class Row(NamedTuple):
+    """One slice of a series: a bar of its curve and a line of its list."""
+
+    prediction: Prediction
+    name: str  # the source without the folder that all slices of the series share
+    withheld: bool
+    flagged: bool
+    key: bool
+    pictured: bool
+
+    @property
+    def marks(self) -> list[str]:
+        """What is special about it, in words."""
+        missing = self.flagged and not self.pictured
+        marks = {"flagged": self.flagged, "key slice": self.key, "no picture": missing}
+        return [name for name, holds in marks.items() if holds]
+
+
 class Card(NamedTuple):
     """One slice on the page; pictures are data addresses."""
 
     prediction: Prediction
     picture: str
-    overlay: str
+    overlay: str | None  # None where the answer is withheld
     evidence: bool  # whether the heat map has any
     drawn: str | None  # class that a phantom says was drawn; None for a real picture
     peak_in_drawing: bool | None  # None where that is not known
@@ -91,9 +118,19 @@ class HtmlReport(Sink):
         self._counts: Counter[str] = Counter()
         self._tally = AnswerCounts()
         self._templates = templates("slicewise.output")
-        self._templates.filters |= {"percent": percent, "reason": REASON_TEXTS.__getitem__}
+        looks = class_looks(bundle.classes)
+        self._templates.filters |= {
+            "percent": percent,
+            "reason": REASON_TEXTS.__getitem__,
+            "headline": _worded(headline, looks),
+            "finding": _worded(finding_text, looks),
+            "study_finding": _worded(study_text, looks),
+            "refusal": refusal_text,
+            "unsure": unsure,
+            "counted": counted,
+        }
         self._templates.globals |= {
-            "looks": class_looks(bundle.classes),
+            "looks": looks,
             "look_of": lambda name: class_looks((name,))[name],
             "rejected": Verdict.REJECT,
             "disclaimer": DISCLAIMER,
@@ -117,11 +154,21 @@ class HtmlReport(Sink):
                     self._counts["as drawn"] += card.drawn == answer.prediction.label
                 self._add("slices", card=card)
             return
-        key = set(item.study.study.key_slices)
-        cards = [self._card(*pair) for pair in pairs if pair[1].prediction.source in key]
-        drawn = next((_drawn(slice_) for slice_ in item.series.slices), None)
         predictions = [answer.prediction for answer in item.answers]
-        self._add("series", study=item.study, slices=predictions, cards=cards, drawn=drawn)
+        rows = _rows(item.study, predictions)
+        cards = [
+            (row, self._card(*pair)) for row, pair in zip(rows, pairs, strict=True) if row.pictured
+        ]
+        drawn = next((_drawn(slice_) for slice_ in item.series.slices), None)
+        self._add(
+            "series",
+            study=item.study,
+            slices=predictions,
+            rows=rows,
+            cards=cards,
+            drawn=drawn,
+            withheld=withheld_text(predictions),
+        )
 
     def close(self) -> None:
         """Put the page in place; an InputError says that it cannot be written."""
@@ -152,11 +199,12 @@ class HtmlReport(Sink):
 
     def _card(self, slice_: Slice, answer: Answer) -> Card:
         prediction, heat = answer.prediction, heat_map_of(slice_, answer)
-        tumor = prediction.label != self._bundle.negative_class
+        shown = prediction.decision is not Verdict.REJECT
+        tumor = shown and prediction.label != self._bundle.negative_class
         return Card(
             prediction=prediction,
             picture=_address(Image.fromarray(display(slice_))),
-            overlay=_address(overlay(slice_, heat, self._style)),
+            overlay=_address(overlay(slice_, heat, self._style)) if shown else None,
             evidence=heat.peak is not None,
             drawn=_drawn(slice_),
             peak_in_drawing=_peak_in_drawing(heat, slice_) if tumor else None,
@@ -174,7 +222,7 @@ class HtmlReport(Sink):
 
 def percent(share: float) -> str:
     """A share in percent that never rounds to certainty and is not broken over lines."""
-    return percent_text(share).replace(" ", "\N{NO-BREAK SPACE}")
+    return _unbroken(percent_text(share))
 
 
 def class_looks(classes: tuple[str, ...]) -> dict[str, ClassLook]:
@@ -184,6 +232,37 @@ def class_looks(classes: tuple[str, ...]) -> dict[str, ClassLook]:
         name: _KNOWN.get(name) or ClassLook(name.replace("_", " ").capitalize(), next(spare), "")
         for name in classes
     }
+
+
+def _rows(study: StudyPrediction, predictions: Sequence[Prediction]) -> list[Row]:
+    """The slices of a series in its order; pictured are the key slices and what is flagged.
+
+    Where that is more than a page can show, those of the highest tumor probability are.
+    """
+    keys, places = set(study.study.key_slices), range(len(predictions))
+    withheld = [one.decision is Verdict.REJECT for one in predictions]
+    flagged = [bool(predictions[i].tumor_flag) and not withheld[i] for i in places]
+    key = [one.source in keys for one in predictions]
+    others = [i for i in places if flagged[i] and not key[i]]
+    others.sort(key=lambda i: -(predictions[i].tumor_probability or 0.0))
+    shown = {*others[: max(0, _MOST_PICTURED - sum(key))], *(i for i in places if key[i])}
+    parts = [one.source.split("/") for one in predictions]
+    folders = zip(*(part[:-1] for part in parts), strict=False)
+    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, folders))
+    return [
+        Row(one, "/".join(parts[i][shared:]), withheld[i], flagged[i], key[i], i in shown)
+        for i, one in enumerate(predictions)
+    ]
+
+
+def _worded(text: Callable[..., str], looks: dict[str, ClassLook]) -> Callable[..., str]:
+    """A sentence with the names that the page gives to classes, no number broken over lines."""
+    named = {name: look.title.lower() for name, look in looks.items()}
+    return lambda *answered: _unbroken(text(*answered, named=named.__getitem__))
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _drawn(slice_: Slice) -> str | None:

@@ -19,6 +19,7 @@ from slicewise.imaging.entry import Entry
 from slicewise.imaging.slice import Failure
 from slicewise.inference.decision import Prediction, StudyPrediction, Verdict, reasons_text
 from slicewise.inference.results import DISCLAIMER, Predictions, SeriesAnswers
+from slicewise.inference.words import finding_text, refusal_text, study_text, unsure, withheld_text
 from slicewise.text import counted, percent_text, printable
 
 Item = SeriesAnswers | Failure
@@ -92,9 +93,10 @@ class TextSink(Sink):
             self._complain(f"{printable(item.source)}\n  error: {printable(item.error)}")
             return
         shown = _line if item.series.is_volume else _paragraph
-        texts = [shown(answer.prediction) for answer in item.answers]
+        predictions = [answer.prediction for answer in item.answers]
+        texts = [shown(prediction) for prediction in predictions]
         if item.study is not None:
-            texts.append(_study(item.study))
+            texts.append(_study(item.study, predictions))
         print(*texts, sep="\n", file=self._stream, flush=True)
 
     def close(self) -> None:
@@ -104,12 +106,13 @@ class TextSink(Sink):
 
 def _paragraph(prediction: Prediction) -> str:
     lines = [printable(prediction.source)]
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    for name, share in ranked:
-        bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
-        lines.append(f"  {name:<12} {bar} {_percent(share):>7}")
-    lines += _verdict(prediction, prediction.label, prediction.tumor_probability)
-    if prediction.prediction_set is not None and len(prediction.prediction_set) > 1:
+    answered = prediction.decision is not Verdict.REJECT
+    if answered:
+        for name, share in sorted(prediction.probabilities.items(), key=lambda pair: -pair[1]):
+            bar = ("#" * round(share * _BAR)).ljust(_BAR, ".")
+            lines.append(f"  {name:<12} {bar} {_percent(share):>7}")
+    lines += _verdict(prediction, finding_text(prediction))
+    if answered and prediction.prediction_set is not None and len(prediction.prediction_set) > 1:
         lines.append("  cannot be ruled out: " + ", ".join(prediction.prediction_set))
     if prediction.heatmap:
         lines.append(f"  heat map: {printable(prediction.heatmap)}")
@@ -119,9 +122,10 @@ def _paragraph(prediction: Prediction) -> str:
 def _line(prediction: Prediction) -> str:
     """One slice of a series: the answer for the series follows in full."""
     if prediction.decision is Verdict.REJECT:
-        parts = ["withheld", reasons_text(prediction.reasons)]
+        parts = [refusal_text(prediction)]
     else:
-        parts = [f"{prediction.label} {_percent(prediction.confidence)}"]
+        label = f"{prediction.label} {_percent(prediction.confidence)}"
+        parts = [f"unsure, most like {label}" if unsure(prediction) else label]
         if prediction.tumor_probability is not None:
             flag = {True: " (flagged)", False: " (not flagged)", None: ""}[prediction.tumor_flag]
             parts.append(f"tumor probability {_percent(prediction.tumor_probability)}{flag}")
@@ -131,27 +135,24 @@ def _line(prediction: Prediction) -> str:
     return f"{printable(prediction.source)}: {', '.join(parts)}"
 
 
-def _study(prediction: StudyPrediction) -> str:
+def _study(prediction: StudyPrediction, slices: Sequence[Prediction]) -> str:
     study = prediction.study
     plane = f", {prediction.plane}" if prediction.plane else ""
     lines = [f"{printable(prediction.source)}: series of {study.slices_total} slices{plane}"]
-    lines += _verdict(prediction, study.label, study.tumor_probability)
-    if study.slices_flagged is not None and prediction.decision is not Verdict.REJECT:
-        lines.append(f"  {study.slices_flagged} of {study.slices_total} slices reach the threshold")
+    lines += _verdict(prediction, study_text(prediction, slices))
+    if withheld := withheld_text(slices):
+        lines.append(f"  {withheld}")
     lines.append("  key slices: " + ", ".join(map(printable, study.key_slices)))
     return "\n".join(lines)
 
 
-def _verdict(answered: Prediction | StudyPrediction, label: str, tumor: float | None) -> list[str]:
-    withheld, threshold = answered.decision == Verdict.REJECT, answered.threshold
-    answer = "  answer: withheld" if withheld else f"  answer: {label}"
-    if tumor is not None and threshold is not None and not withheld:
-        side = "at or above" if tumor >= threshold else "below"
-        answer += (
-            f"; tumor probability {_percent(tumor)}, {side} the threshold of {_percent(threshold)}"
-        )
+def _verdict(answered: Prediction | StudyPrediction, said: str) -> list[str]:
+    answer = "withheld" if answered.decision is Verdict.REJECT else said.replace(" %", "%")
     why = reasons_text(answered.reasons)
-    return [answer, f"  decision: {answered.decision}" + (f" ({why})" if why else "")]
+    return [
+        f"  answer: {answer}",
+        f"  decision: {answered.decision}" + (f" ({why})" if why else ""),
+    ]
 
 
 def _percent(share: float) -> str:

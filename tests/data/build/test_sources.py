@@ -25,7 +25,7 @@ from slicewise.errors import ConfigError, ManifestError
 from slicewise.imaging.read import read_slice
 
 SIDE = 64
-TURNED = np.array([[0, -2.0, 0, 9], [1.5, 0, 0, 3], [0, 0, -4.0, 7], [0, 0, 0, 1]])
+TURNED = np.array([[0, -1.5, 0, 9], [1.5, 0, 0, 3], [0, 0, -4.0, 7], [0, 0, 0, 1]])
 """Columns run along the patient's y, rows against x, slices downwards: nothing as displayed."""
 
 
@@ -162,6 +162,20 @@ def test_mask_and_slice_are_turned_alike(tmp_path) -> None:
     assert manifest.resolve_mask(bare) is None
 
 
+def test_labels_are_not_interpolated_where_the_slice_is(tmp_path) -> None:
+    long = TURNED @ np.diag([1, 2, 2, 1.0])  # twice as far apart along one axis
+    put_volume(tmp_path / "btp" / "01", affine=long)
+    (volume_path,) = (tmp_path / "btp").rglob("*_T1.nii.gz")
+    mask_path = volume_path.with_name("a_Mask.nii.gz")
+    rows = build(masked(tmp_path / "btp")).manifest.rows
+    assert {row.label for row in rows} == {"glioma", "no_tumor"}
+    slice_, mask = read_slice(f"{volume_path}#3"), read_slice(f"{mask_path}#3", labels=True)
+    assert slice_.shape == mask.shape == (SIDE, 2 * SIDE)
+    assert set(np.unique(mask.pixels)) == {0, 1}
+    assert (mask.pixels > 0).sum() == 50
+    assert (slice_.pixels[mask.pixels > 0] > 250).all()
+
+
 def test_where_a_manifest_lies_does_not_change_its_hash(tmp_path) -> None:
     put_volume(tmp_path / "btp" / "01")
     built = build(masked(tmp_path / "btp"))
@@ -199,7 +213,7 @@ def test_a_folder_that_the_pattern_names_is_no_person(tmp_path) -> None:
 def test_a_volume_without_a_usable_mask_is_listed(tmp_path) -> None:
     root = tmp_path / "btp"
     put_volume(root / "01")
-    put_volume(root / "02", seed=2, mask_affine=np.diag([1.5, 2, 4, 1.0]))
+    put_volume(root / "02", seed=2, mask_affine=np.diag([1.5, 1.5, 4, 1.0]))
     put_volume(root / "03", seed=3)
     (root / "03" / "a_Mask.nii.gz").unlink()
     nibabel.save(nibabel.Nifti1Image(volume(9), TURNED), root / "01" / "a_T2.nii.gz")

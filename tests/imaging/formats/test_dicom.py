@@ -228,7 +228,7 @@ class TestHeader:
             ramp(),
             ImagePositionPatient=[1, 2, 3],
             ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            PixelSpacing=[0.5, 0.25],
+            PixelSpacing=[0.5, 0.5],
             SliceThickness=4,
         )
         slice_ = one(data, name="x.dcm")
@@ -242,7 +242,7 @@ class TestHeader:
         assert slice_.instance_uid is not None
         assert slice_.position_mm == (1, 2, 3)
         assert slice_.orientation == (1, 0, 0, 0, 1, 0)
-        assert slice_.pixel_spacing_mm == (0.5, 0.25)
+        assert slice_.pixel_spacing_mm == (0.5, 0.5)
         assert slice_.slice_thickness_mm == 4
 
     def test_useless_geometry_is_no_geometry(self):
@@ -278,7 +278,7 @@ class TestMultiFrame:
         assert [first.position_mm, second.position_mm] == [(0, 0, 3), (0, 0, 0)]
         np.testing.assert_array_equal(second.pixels, ramp() * 6.0)
         assert second.orientation == (1, 0, 0, 0, 1, 0)
-        assert second.pixel_spacing_mm == (0.5, 0.25)
+        assert second.pixel_spacing_mm == (0.5, 0.5)
         assert second.slice_thickness_mm == 3
         assert second.window == Window(100, 200)
 

@@ -1,9 +1,12 @@
+import io
+import struct
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from builders_imaging import picture_bytes, png_header, ramp
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
@@ -95,6 +98,76 @@ def test_exif_orientation_is_applied(kind, depth):
     lossless = {"lossless": True} if kind == "WEBP" else {}
     data = picture_bytes(pixels, kind, exif=exif, **lossless)
     np.testing.assert_array_equal(pixels_of(data), np.rot90(pixels, -1))
+
+
+GREY = (ramp() % 251).astype(np.uint8)
+
+
+def jfif(units, across, down):
+    """A JPEG with these words in its JFIF segment (ISO 10918-5, 10.1)."""
+    data = bytearray(picture_bytes(GREY, "JPEG"))
+    assert data[6:11] == b"JFIF\0"
+    data[13:18] = struct.pack(">BHH", units, across, down)
+    return bytes(data)
+
+
+def png_phys(unit, across, down):
+    """A PNG with a pHYs chunk."""
+    body = b"pHYs" + struct.pack(">IIB", across, down, unit)
+    chunk = struct.pack(">I", 9) + body + struct.pack(">I", zlib.crc32(body))
+    data = picture_bytes(GREY)
+    return data[:33] + chunk + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        (jfif(0, 2, 1), (40, 24)),
+        (jfif(1, 72, 144), (20, 48)),
+        (jfif(2, 30, 20), (30, 24)),
+        (jfif(0, 1, 1), (20, 24)),
+        (jfif(1, 300, 301), (20, 24)),
+        (jfif(1, 0, 72), (20, 24)),
+        (png_phys(0, 2, 1), (40, 24)),
+        (png_phys(1, 1000, 2000), (20, 48)),
+        (png_phys(0, 0, 0), (20, 24)),
+        (picture_bytes(GREY, "TIFF", dpi=(204, 102)), (40, 24)),
+        (
+            picture_bytes(GREY, "TIFF", resolution_unit=1, x_resolution=1.0, y_resolution=2.0),
+            (20, 48),
+        ),
+        (picture_bytes(GREY, "TIFF"), (20, 24)),
+        (picture_bytes(GREY, "BMP", dpi=(100, 200)), (20, 48)),
+    ],
+)
+def test_unequal_density_makes_pixels_square(data, shape):
+    assert pixels_of(data).shape == shape
+
+
+def test_each_page_has_its_own_density():
+    pages = [Image.fromarray(GREY), Image.fromarray(GREY)]
+    stream = io.BytesIO()
+    with AppendingTiffWriter(stream) as writer:
+        for page, dpi in zip(pages, [(100, 100), (200, 100)], strict=True):
+            page.save(writer, format="TIFF", dpi=dpi)
+            writer.newFrame()
+    assert [slice_.shape for slice_ in read_slices(stream.getvalue())] == [(20, 24), (40, 24)]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("turn", "shape"), [(1, (40, 24)), (3, (40, 24)), (6, (24, 40)), (8, (24, 40))]
+)
+def test_density_turns_with_the_picture(kind, turn, shape):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = picture_bytes(GREY, kind, exif=exif, dpi=(200, 100))
+    assert pixels_of(data).shape == ((40, 24) if turn < 5 else (24, 40))
+
+
+def test_absurd_density_is_refused():
+    with pytest.raises(InputError, match="at most 20 times longer than wide"):
+        read_slices(jfif(1, 300, 1))
 
 
 def test_8_bit_tiff_whose_zero_is_white():

@@ -14,6 +14,7 @@ from builders_service import (
     series,
     service_settings,
 )
+from slicewise.text import percent_text
 
 
 def test_predict_answers_with_the_fields_of_both_older_systems(client):
@@ -31,7 +32,17 @@ def test_predict_answers_with_the_fields_of_both_older_systems(client):
     assert said["tumor_probability"] == pytest.approx(now["tumor_probability"], abs=1e-5)
     assert (said["segmentation_available"], said["tumor_volume_ml"]) == (False, None)
     assert "not a medical device" in said["notes"].lower()
+    assert f"tumor probability {percent_text(now['tumor_probability'])}, " in said["notes"]
+    assert f"threshold of {percent_text(now['threshold'])}" in said["notes"]
     assert said["cam"] is None
+
+
+def test_the_notes_of_a_withheld_slice_hold_no_number(client):
+    blank = picture_bytes(np.zeros((64, 64), dtype=np.uint8))
+    said = client.post("/predict", files=files(blank)).json()
+    assert said["decision"] == "reject"
+    assert "the picture is blank" in said["notes"]
+    assert "%" not in said["notes"]
 
 
 def test_save_cam_sends_the_overlay_and_writes_nothing(client):

@@ -201,7 +201,7 @@ def referred(file: Path, index: int | None) -> str:
 
 def _read_mask(mask: TumorMask, slices: Sequence[Slice]) -> list[tuple[str, str, str]]:
     """Of every slice of a volume its class, its mask's reference and why it can have no class."""
-    masks = read_slices(mask.path)  # as the volume was read, so that both are turned alike
+    masks = read_slices(mask.path, labels=True)  # turned as the volume was
     if len(masks) != len(slices):
         raise InputError(f"{mask.path}: expected {len(slices)} mask slices; got {len(masks)}")
     found = []

@@ -97,7 +97,7 @@ def tumor_region(
     mask = manifest.resolve_mask(row)
     if mask is None:
         return None if boxes is None else boxes.region(row.path, shape)
-    pixels = read_slice(mask).pixels
+    pixels = read_slice(mask, labels=True).pixels
     if pixels.shape != shape:
         raise EvaluationError(f"{mask}: expected a mask of {shape}; got {pixels.shape}")
     region = np.asarray(pixels > 0)

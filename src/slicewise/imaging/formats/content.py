@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import zlib
-from typing import Literal
+from typing import BinaryIO, Literal
 
-from slicewise.errors import UnsupportedImageError
+from slicewise.errors import InputError, UnsupportedImageError
+from slicewise.imaging.formats.neuroimaging import known_volume, pair_of
 
 Content = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM", "NIFTI", "ZIP"]
 
@@ -25,6 +27,8 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"PK\x03\x04", "ZIP"),
     (b"PK\x05\x06", "ZIP"),
 )
+_GZIP = zlib.MAX_WBITS | 16
+_CHUNK = 1 << 20
 _BMP_HEADER_SIZES = frozenset(n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _VALUE_REPRESENTATIONS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL UN US OB".split())
 
@@ -70,11 +74,14 @@ def looks_like_text(head: bytes) -> bool:
     return bool(text) and all(c.isprintable() or c.isspace() for c in text)
 
 
-def unknown_content(head: bytes) -> UnsupportedImageError:
+def unknown_content(head: bytes, name: str = "") -> UnsupportedImageError:
     """The error for a file whose format is not read here."""
-    got = "text" if looks_like_text(head) else "unknown content"
-    if is_gzip(head):
+    got, pair = known_volume(_inflated(head)), pair_of(name)
+    if got is None and pair is not None and not looks_like_text(head):
+        got = f"half of {pair[1]}"
+    if got is None and is_gzip(head):
         got = "gzip data that hold no NIfTI volume"
+    got = got or ("text" if looks_like_text(head) else "unknown content")
     return UnsupportedImageError(f"expected {FORMATS}, got {got}")
 
 
@@ -98,12 +105,39 @@ def _second_group(head: bytes, length: int) -> int:
     return second - first if second - first <= 0x20 else -1
 
 
+def inflate(stream: BinaryIO, size: int) -> bytearray:
+    """At most so many first bytes of what gzip data hold; fewer if they end, or are cut off.
+
+    Members follow each other, and what is no member ends them. The checksum of each that ends
+    within these bytes is checked.
+
+    Raises:
+        InputError: The data are damaged.
+    """
+    found, member = bytearray(), zlib.decompressobj(_GZIP)
+    packed = stream.read(_CHUNK)
+    try:
+        while packed and len(found) <= size:  # one more byte shows whether a member goes on
+            found += member.decompress(packed, size + 1 - len(found))
+            packed = (member.unused_data or member.unconsumed_tail) or stream.read(_CHUNK)
+            if member.eof:
+                packed += stream.read(_CHUNK) if len(packed) < 2 else b""
+                if not is_gzip(packed):
+                    break
+                member = zlib.decompressobj(_GZIP)
+    except zlib.error as error:
+        raise InputError("expected intact gzip data, got damaged ones") from error
+    del found[size:]
+    return found
+
+
 def _inflated(head: bytes) -> bytes:
+    """What gzip data start with; other bytes as they are."""
     if not is_gzip(head):
         return head
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
-    except zlib.error:
+        return bytes(inflate(io.BytesIO(head), HEAD_BYTES))
+    except InputError:
         return b""
 
 

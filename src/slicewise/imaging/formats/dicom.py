@@ -140,6 +140,7 @@ def _slice(dataset: Dataset, index: int, stored: Values, source: str) -> Slice:
         position_mm=frame.position(),
         orientation=frame.orientation(),
         pixel_spacing_mm=frame.pixel_spacing(),
+        pixel_aspect=frame.pixel_aspect(),
         slice_thickness_mm=frame.slice_thickness(),
         window=window,
         colour=_colour(dataset, stored),

@@ -22,6 +22,7 @@ from slicewise.imaging.formats.pixels import LookupTable, linear_window
 from slicewise.imaging.slice import Orientation, Position, Window
 
 _UNIT_TOLERANCE = 0.05
+_ASPECTS = ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 
 
 class FrameHeader:
@@ -51,6 +52,18 @@ class FrameHeader:
         """Pixel Spacing (0028,0030): between rows, between columns; mm."""
         values = numbers(value_of(self._holder("PixelMeasuresSequence"), "PixelSpacing"), 2)
         return None if values is None or min(values) <= 0 else (values[0], values[1])
+
+    def pixel_aspect(self) -> float | None:
+        """Height of a pixel over its width, where there is no Pixel Spacing (PS3.3 C.7.6.3.1.7).
+
+        By Imager Pixel Spacing (0018,1164), Nominal Scanned Pixel Spacing (0018,2010), or Pixel
+        Aspect Ratio (0028,0034): each has the vertical value first.
+        """
+        for keyword in _ASPECTS if self.pixel_spacing() is None else ():
+            values = numbers(value_of(self._dataset, keyword), 2)
+            if values is not None and min(values) > 0:
+                return values[0] / values[1]
+        return None
 
     def slice_thickness(self) -> float | None:
         """Slice Thickness (0018,0050), mm."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from itertools import count
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
@@ -16,11 +17,14 @@ from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice
 
 Picture = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
+_Page = tuple[Values, float | None]  # its pixels, and how much higher than wide each is
 
 ANNOTATION_PREFIX = "slicewise:"
 """How the keys of PNG text begin that become annotations."""
 
 _PLUGINS = {"PNG": "Png", "JPEG": "Jpeg", "TIFF": "Tiff", "BMP": "Bmp", "WEBP": "WebP"}
+_DENSITIES = ("jfif_density", "aspect", "dpi", "resolution")  # in Pillow's words
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange rows and columns
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 254, 258, 262, 339
 
@@ -44,8 +48,14 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
         colour, notes = _colour(image), _annotations(image)
         names = [source] if len(pages) == 1 else [f"{source}#{i}" for i in range(len(pages))]
         return [
-            Slice(require_finite(page), name, colour=colour, annotations=dict(notes))
-            for page, name in zip(pages, names, strict=True)
+            Slice(
+                require_finite(page),
+                name,
+                pixel_aspect=aspect,
+                colour=colour,
+                annotations=dict(notes),
+            )
+            for (page, aspect), name in zip(pages, names, strict=True)
         ]
 
 
@@ -58,16 +68,16 @@ def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
             raise LimitError("expected a picture of bounded size, got a larger one") from error
 
 
-def _only_page(image: Image.Image, limits: Limits) -> Values:
+def _only_page(image: Image.Image, limits: Limits) -> _Page:
     limits.check_image(image.height, image.width)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format in ("PNG", "WEBP"):
         raise UnsupportedImageError(f"expected a still picture, got {frames} animated frames")
-    return _grey(image)
+    return _page(image)
 
 
-def _tiff_pages(image: Image.Image, limits: Limits) -> list[Values]:
-    pages: list[Values] = []
+def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
+    pages: list[_Page] = []
     total = 0
     for index in count():
         if not _found(image, index):
@@ -77,7 +87,7 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[Values]:
         limits.check_image(image.height, image.width)
         total += image.height * image.width
         limits.check_stack(total, len(pages) + 1)
-        pages.append(_grey(image))
+        pages.append(_page(image))
     return pages
 
 
@@ -89,6 +99,26 @@ def _found(image: Image.Image, index: int) -> bool:
         except EOFError:
             return False
     return True
+
+
+def _page(image: Image.Image) -> _Page:
+    aspect = _aspect(image)  # first, because decoding takes the tags away
+    return _grey(image), aspect
+
+
+def _aspect(image: Image.Image) -> float | None:
+    """Height of a pixel over its width, None where they are equal or nothing is recorded.
+
+    By the pixels along each unit of length: JFIF density, PNG pHYs, TIFF XResolution and
+    YResolution, BMP pixels per metre.
+    """
+    found = (image.info[key] for key in _DENSITIES if key in image.info)
+    across, down = (float(density) for density in next(found, (1, 1)))
+    if across == down or not (0 < across < math.inf and 0 < down < math.inf):
+        return None
+    with decoding("EXIF orientation"):
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
+    return down / across if sideways else across / down
 
 
 def _load(image: Image.Image) -> None:

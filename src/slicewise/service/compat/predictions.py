@@ -11,6 +11,7 @@ from starlette.responses import Response
 from slicewise.errors import ConfigError
 from slicewise.inference.decision import BundleReference, Reason, Verdict, reasons_text
 from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.words import finding_text
 from slicewise.service.http.dependencies import (
     CurrentServices,
     Options,
@@ -227,7 +228,8 @@ def _common(recorded: RecordedPrediction, results: PredictionResults | None) -> 
     slices, unread = (len(results.predictions), len(results.failures)) if results else (1, 0)
     one = f"One of {slices} slices; /v1/predict answers for all. " if slices > 1 else ""
     bad = f"Not all could be read ({unread}); /v1/predict says why. " if unread else ""
-    return {"notes": f"{decision}. {one}{bad}{DISCLAIMER}", "id": recorded.id, **same}
+    said = "" if prediction.decision is Verdict.REJECT else f"{finding_text(prediction)} "
+    return {"notes": f"{decision}. {said}{one}{bad}{DISCLAIMER}", "id": recorded.id, **same}
 
 
 def _binary(
