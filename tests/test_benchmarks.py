@@ -184,3 +184,17 @@ def test_stretches_hold_half_tumor_or_none(study):
     np.testing.assert_allclose(scores, expected)
     assert set(groups) == {"patient"}
     assert study.window_text(scores, truths, groups).startswith("1.000")
+
+
+def test_reading_is_measured_on_equal_answers(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT)
+    reading = importlib.import_module("benchmarks.reading")
+    reading.main(["--rounds", "2"])
+    lines = capsys.readouterr().out.splitlines()[2:]
+    told = [("ExplicitVRLittleEndian", "wall"), ("ExplicitVRLittleEndian", "processor")]
+    told += [("JPEG2000Lossless", "wall"), ("JPEG2000Lossless", "processor")]
+    assert [tuple(line.split()[:2]) for line in lines] == told
+    assert all(float(line.split("ratio ")[1].split()[0]) > 0 for line in lines)
+    monkeypatch.setattr(reading, "by_pydicom", lambda _: [np.zeros((256, 256))] * 12)
+    with pytest.raises(AssertionError):
+        reading.main(["--rounds", "2"])
