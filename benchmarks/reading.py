@@ -66,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\nReading 12 DICOM slices, {_SIDE} x {_SIDE}, {rounds} rounds: median (quartiles)")
     for syntax in _SYNTAXES:
         with tempfile.TemporaryDirectory() as folder:
-            _measure(syntax, write_series(Path(folder), syntax), rounds)
+            measure(syntax, write_series(Path(folder), syntax), rounds)
 
 
-def _measure(syntax: UID, series: Path, rounds: int) -> None:
+def measure(syntax: UID, series: Path, rounds: int) -> None:
+    """Time both readers on a series, and print the ratios; at least two rounds."""
     np.testing.assert_array_equal(by_slicewise(series), by_pydicom(series))
     both = [(_times(by_pydicom, series), _times(by_slicewise, series)) for _ in range(rounds)]
     for clock, name in enumerate(("wall", "processor")):
