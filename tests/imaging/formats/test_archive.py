@@ -127,7 +127,7 @@ def test_slices_of_zip_bytes():
 
 
 def test_first_bad_member_is_raised():
-    with pytest.raises(InputError, match=r"^up\.zip!b\.png: expected a readable PNG"):
+    with pytest.raises(InputError, match=r"^up\.zip!b\.png: expected a complete PNG"):
         read_slices(zip_bytes({"a.png": PNG, "b.png": PNG[:60]}), name="up.zip")
     with pytest.raises(LimitError):
         read_slices(zip_bytes({"a.png": bytes(20_000_000)}))
