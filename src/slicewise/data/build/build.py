@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -30,6 +29,7 @@ from slicewise.data.tasks import TUMOR, Task, contradict, parse_task
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.slice import Failure, is_synthetic
 from slicewise.progress import Progress, ProgressCount
+from slicewise.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class Built:
 
 @dataclass(slots=True)
 class Collected:
-    """Slices in order, their fingerprints in the same order, and what was left out."""
+    """Slices in order, their fingerprints in the same order, what was left out, and notes."""
 
+    notes: list[str] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
     prints: Fingerprints = field(default_factory=lambda: fingerprints([]))
@@ -58,16 +59,21 @@ class Collected:
 
 def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
     """Read every source; errors as `plan`."""
-    files, excluded = plan(config, task)
-    collected = Collected(excluded=excluded)
+    collected = Collected()
+    files, collected.excluded = plan(config, task, collected.notes.append)
     collected.prints = fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
         collected.items = [replace(item, fold=item.published_split) for item in collected.items]
     return collected
 
 
-def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
+def plan(
+    config: BuildConfig, task: Task, note: Callable[[str], object] | None = None
+) -> tuple[list[File], list[Excluded]]:
     """The files of every source, none of them decoded yet, and what is left out before reading.
+
+    Args:
+        note: Told what else a user should know: files that are no images, tables read otherwise.
 
     Raises:
         ManifestError: If a folder, a table or a path is not as expected.
@@ -76,14 +82,15 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
     used: UsedRows = {}
     files: list[File] = []
     excluded: list[Excluded] = []
+    skipped: list[str] = []
     folders = [set[str]() for _ in config.sources]
     for source, met in zip(config.sources, folders, strict=True):
-        listed = list_files(source, task, config.aliases, met)
+        listed = list_files(source, task, config.aliases, met, skipped.append)
         name = source.name or source_name(source.root, task)
         failures = [entry for entry in listed if isinstance(entry, Failure)]
         excluded += [_unreadable(bad.source, "", name, bad.error) for bad in failures]
         own = [entry for entry in listed if not isinstance(entry, Failure)]
-        known_of = _known_of([file.inner for file in own], source, used)
+        known_of = _known_of([file.inner for file in own], source, used, note)
         for file, known in zip(own, known_of, strict=True):
             if unwanted := known.excluded or _unnameable(file):
                 excluded.append(Excluded(str(file.path), file.label, name, unwanted))
@@ -91,11 +98,9 @@ def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
                 _require_open(known, file, task, source)
                 files.append(replace(file, known=known))
     config.require_met(folders)
-    paths = Counter(str(file.path.resolve()) for file in files)
-    if twice := next((path for path, count in paths.items() if count > 1), None):
-        roots = ", ".join(str(source.root) for source in config.sources)
-        raise ManifestError(f"{twice} is below more than one of the roots {roots}")
-    return files, excluded
+    if skipped and note is not None:
+        note(f"skipped: {counted(len(skipped), 'file')} not meant as images")
+    return _each_once(files, excluded, config), excluded
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> Built:
@@ -108,7 +113,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     """
     collected = collect(config, parse_task(config.task), progress)
     pairs = find_pairs(collected.prints, progress)
-    return assembled(collected.items, collected.excluded, pairs, config)
+    built = assembled(collected.items, collected.excluded, pairs, config)
+    return replace(built, report=replace(built.report, notes=tuple(collected.notes)))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -180,6 +186,25 @@ def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
     return ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
+def _each_once(files: list[File], excluded: list[Excluded], config: BuildConfig) -> list[File]:
+    """The files without further links to one of them, which are left out; if labels differ, all."""
+    places: dict[Path, list[File]] = {}
+    for file in files:
+        places.setdefault(file.path.resolve(), []).append(file)
+    for path, (first, *links) in places.items():
+        if any(link.source != first.source for link in links):
+            roots = ", ".join(str(source.root) for source in config.sources)
+            raise ManifestError(f"{path} is below more than one of the roots {roots}")
+        clash = any(contradict(first.label, link.label) for link in links)
+        for link in [first, *links] if clash else links:
+            other = links[-1] if link is first else first
+            kind = "label conflict" if clash else "the same file"
+            reason = f"{kind}: {other.label} in {other.path}"
+            excluded.append(Excluded(str(link.path), link.label, link.source, reason, kind))
+            files.remove(link)
+    return files
+
+
 def _unnameable(file: File) -> str:
     """Why a manifest cannot name a file; empty where it can."""
     try:
@@ -205,11 +230,16 @@ def _require_open(known: Known, file: File, task: Task, source: SourceConfig) ->
         )
 
 
-def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -> list[Known]:
+def _known_of(
+    inner: Sequence[PurePath],
+    source: SourceConfig,
+    used: UsedRows,
+    note: Callable[[str], object] | None,
+) -> list[Known]:
     """What the user's table, pattern and folders of volumes say of each file."""
     rows = [NOTHING_KNOWN] * len(inner)
     if source.table:
-        rows = Table(source.table, source.root).look_up(inner, used)
+        rows = Table(source.table, source.root, note).look_up(inner, used)
     found = []
     for path, by_table in zip(inner, rows, strict=True):
         by_path = known_by_path(source.pattern, path) if source.pattern else NOTHING_KNOWN
