@@ -156,7 +156,7 @@ def data_audit(
         else:
             rules, lists = {"task": task}, {"aliases": alias or (), "skip": skip or ()}
             config = build_config(roots, base, {}, rules, pattern=pattern, **lists)
-            audit = audit_folders(config, workers, progress)
+            audit = audit_folders(config, workers, progress, progress.say)
         audit.write(out, progress)
     if json_:
         show_json(audit.as_json())
