@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from slicewise.errors import InputError
 from slicewise.imaging.entry import Entry, file_entry
@@ -105,8 +105,17 @@ def _visible(folders: list[str]) -> list[str]:
 
 def is_foreign(name: str) -> bool:
     """Whether a file's name says that it was never meant as an image."""
-    path = PureWindowsPath(name)  # takes both kinds of slash, as the names in zips have them
-    return path.name.lower() in _FOREIGN_NAMES or path.suffix.lower() in _FOREIGN_SUFFIXES
+    return _last(name) in _FOREIGN_NAMES or _suffix(name) in _FOREIGN_SUFFIXES
+
+
+def _last(name: str) -> str:
+    """The last part of a path, in lower case; either kind of slash, as the names in zips have."""
+    return name.replace("\\", "/").rpartition("/")[2].lower()
+
+
+def _suffix(name: str) -> str:
+    stem, _, suffix = _last(name).rpartition(".")
+    return f".{suffix}" if stem else ""
 
 
 def is_bystander(entry: Entry) -> bool:
@@ -115,7 +124,7 @@ def is_bystander(entry: Entry) -> bool:
     Raises:
         InputError: It cannot be opened.
     """
-    suffix = PureWindowsPath(entry.source).suffix.lower()
+    suffix = _suffix(entry.source)
     if suffix in _IMAGE_SUFFIXES:
         return False
     head = entry.head()
