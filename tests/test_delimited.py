@@ -55,6 +55,7 @@ def test_every_encoding_gives_the_same_rows(tmp_path, data, dialect):
     [
         (" path , label \nx,y\n", [{"path": "x", "label": "y"}]),
         ('path, label\nx, "y, z"\n', [{"path": "x", "label": "y, z"}]),
+        ("path,x\r a, b\r", [{"path": " a", "x": " b"}]),
         ("path;x\na;0,5\nb;1,5\n", [{"path": "a", "x": "0,5"}, {"path": "b", "x": "1,5"}]),
         ("sep=;\npath;x\na;1\n", [{"path": "a", "x": "1"}]),
         ("sep=|\r\npath|x\r\na|1\r\n", [{"path": "a", "x": "1"}]),
@@ -81,6 +82,7 @@ def test_what_people_write_is_understood(tmp_path, text, rows):
         (b"a,b\n1,2\n1,2,3\n", "line 3: expected as many values as columns, 2; got 3$"),
         (b'a,b\n"1\n2",2\n1\n', "line 4: expected as many values as columns, 2; got 1$"),
         (b"a;b;c\n1;2;3\n1;2\n", r"line 3: .* columns, 3; got 2 \(read with semicolons\)"),
+        (b'"a";"b"\n"1"\n', r"line 2: .* columns, 2; got 1 \(read with semicolons\)"),
         (b"a\tb\n1\n", r"line 2: .* columns, 2; got 1 \(read with tabs\)"),
         (b"sep=;\na;b\n1\n", r"line 3: .* columns, 2; got 1"),
         (b"a,a\n1,2\n", "expected each column once; got 'a' twice"),

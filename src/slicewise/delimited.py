@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def read_delimited(path: Path) -> Delimited:
     signs, told = "".join(_DELIMITERS), _SEPARATOR.match(text)
     if told is not None:  # what follows starts with its line end, so that lines keep their numbers
         signs, text = told[1], text[told.end() :]
-    sign, table = _best({sign: _parsed(path, text, sign) for sign in signs})
+    sign, table = _best(path, text, signs)
     if isinstance(table, ValueError):
         raise table
     words = _DELIMITERS.get(sign, repr(sign)) if sign != "," else ""
@@ -91,7 +91,7 @@ def _decoded(path: Path) -> tuple[str, str]:
 
 def _parsed(path: Path, text: str, sign: str) -> Parsed:
     """The rows at one delimiter, each with the number of its first line, the header first."""
-    spaced = f"{sign} " in text.lstrip().partition("\n")[0]
+    spaced = f"{sign} " in _LINE_END.split(text.lstrip(), maxsplit=1)[0]
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=sign, strict=True, skipinitialspace=spaced)
     rows, line = [], 1
@@ -105,18 +105,21 @@ def _parsed(path: Path, text: str, sign: str) -> Parsed:
     return rows or ValueError(f"{path}: expected a header and rows; got an empty file")
 
 
-def _best(parsed: Mapping[str, Parsed]) -> tuple[str, Parsed]:
+def _best(path: Path, text: str, signs: str) -> tuple[str, Parsed]:
     """The first delimiter that fits every row, else the one that splits the header most."""
-    widths = dict.fromkeys(parsed, 0)
-    for sign, rows in parsed.items():
+    tried: dict[str, Parsed] = {}
+    widths: dict[str, int] = {}
+    for sign in signs:
+        tried[sign] = rows = _parsed(path, text, sign)
         if isinstance(rows, ValueError):
+            widths[sign] = 0
             continue
-        widths[sign] = len(rows[0][1])
-        if widths[sign] > 1 and all(len(row) == widths[sign] for _, row in rows):
+        widths[sign] = width = len(rows[0][1])
+        if width > 1 and all(len(row) == width for _, row in rows):
             return sign, rows
-    first = next(iter(parsed))
-    sign = first if isinstance(parsed[first], ValueError) else max(widths, key=widths.__getitem__)
-    return sign, parsed[sign]
+    widest = max(widths, key=widths.__getitem__)
+    sign = widest if widths[widest] > 1 else signs[0]
+    return sign, tried[sign]
 
 
 def _records(path: Path, table: Sequence[Row], dialect: str) -> list[dict[str, str]]:
