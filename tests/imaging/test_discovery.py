@@ -93,7 +93,7 @@ DISC = (
     "DICOMDIR", "autorun.inf", "AUTORUN.INF", "viewer.EXE", "lib.dll", "viewer.ico", "app.jar",
     "help.chm", "data.cab", "setup.msi", "driver.sys", "help/index.html", "help/style.css",
     "help/code.js", "LOCKFILE", "VERSION", "Thumbs.db", "THUMBS.DB", ".DS_Store", "._a.dcm",
-    "desktop.ini", "README.TXT", "data.bin", "viewer",
+    "desktop.ini", "README.TXT", "data.bin", "fonts.dat", "index.db", "viewer",
 )  # fmt: skip
 
 
@@ -110,6 +110,14 @@ def test_what_lies_on_the_disc_of_a_patient_is_skipped_and_told(tmp_path):
     named = {name.removeprefix(f"{tmp_path}/") for name in skipped}
     assert named == {*DISC, "tool"}
     assert len(skipped) == len(named)
+
+
+def test_an_image_is_read_whatever_it_is_called(tmp_path):
+    for name in ("a.bin", "b.DAT", "c", "1.2.3.4", "d.db"):
+        (tmp_path / name).write_bytes(picture_bytes(ramp()))
+    skipped = []
+    assert len(list(read_inputs([tmp_path], skip=skipped.append))) == 5
+    assert skipped == []
 
 
 def test_a_program_that_is_named_is_a_failure(tmp_path):

@@ -65,7 +65,7 @@ def _held(text: str) -> str:
 def is_parquet(path: Path) -> bool:
     """Whether a table is Parquet, by its suffix, or CSV; `ManifestError` where it is neither."""
     if path.suffix.lower() not in {".csv", ".parquet"}:
-        raise ManifestError(f"{path}: expected a table named .csv or .parquet")
+        raise ManifestError(f"{path}: expected a table named .csv or .parquet; save it as CSV")
     return path.suffix.lower() == ".parquet"
 
 

@@ -27,11 +27,15 @@ def _suffixes(names: str) -> frozenset[str]:
 
 _IMAGE_SUFFIXES = _suffixes("png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip")
 _FOREIGN_SUFFIXES = _suffixes("""
-    avi bat bval bvec cab cfg chm ckpt class cmd com css csv cur dll doc docx drv dylib exe h5 hlp
-    htm html icns ico inf ini ipynb jar js json jsonl lnk log mat md mdb mov mp3 mp4 mpg msi npy npz
-    ocx onnx parquet pdf pkl plist pptx pt pth py pyc rst rtf safetensors sh so sql swf sys toml tsv
-    ttf txt url vbs wav whl wmv woff xls xlsx xml xsl yaml yml
+    avi bat bval bvec cab cfg chm ckpt class cmd com config css csv cur dll doc docx drv dtd dylib
+    exe h5 hlp htm html icns ico inf ini ipynb jar jnlp js json jsonl lic lnk log manifest mat md
+    md5 mdb mov mp3 mp4 mpg msi mui nib npy npz ocx onnx otf parquet pdf pkl plist pptx pt pth py
+    pyc rst rtf safetensors sh so sql strings swf sys toml tsv ttf txt url vbs wav whl wmv woff
+    xls xlsx xml xsl yaml yml
 """)
+_DATA_SUFFIXES = _suffixes(
+    "bin dat db idx pak res"
+)  # of programs, unless it is an image by content
 _FOREIGN_NAMES = frozenset((
     "dicomdir", "ehthumbs.db", "icon\r", "licence", "license", "lockfile", "readme", "thumbs.db",
     "version",
@@ -119,7 +123,7 @@ def _suffix(name: str) -> str:
 
 
 def is_bystander(entry: Entry) -> bool:
-    """Whether a file, whose name promises no image, is text or a program that lies beside images.
+    """Whether a file, whose name promises no image, is text or of a program, beside images.
 
     Raises:
         InputError: It cannot be opened.
@@ -130,7 +134,7 @@ def is_bystander(entry: Entry) -> bool:
     head = entry.head()
     if looks_like_text(head):
         return known_volume(head) is None  # some volumes have a header in words
-    return content_of(head) is None and (suffix == ".bin" or is_program(head))
+    return content_of(head) is None and (suffix in _DATA_SUFFIXES or is_program(head))
 
 
 def is_folder(path: Path) -> bool:

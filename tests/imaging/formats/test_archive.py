@@ -217,6 +217,16 @@ def test_a_directory_that_is_not_where_it_should_be_is_told(tmp_path):
     assert "directory is not before its end (broken)" in failures[""]
 
 
+def test_a_part_of_a_split_zip_is_named(tmp_path):
+    data = bytearray(MEMBERS)
+    at = data.rindex(END)
+    data[at + 4] = 2
+    _, failures = answers(tmp_path, bytes(data[at - 20 :]))
+    assert "a whole zip, got the last part of a split one" in failures[""]
+    _, failures = answers(tmp_path, b"PK\x07\x08" + MEMBERS[:60])
+    assert "got the first part of a split zip; join its parts" in failures[""]
+
+
 def test_names_in_utf8_are_shown_as_they_are_whether_or_not_the_zip_says_so(tmp_path):
     told = zip_bytes({"Käse/é.png": PNG, "ü.png": PNG})
     untold = told.replace(b"\0\x08", b"\0\0")

@@ -116,6 +116,8 @@ def _checked(stream: BinaryIO, limits: Limits) -> BinaryIO:
                 return stream
             return io.BytesIO(stream.read(start + at + _END_BYTES - 2) + bytes(2))
         at = tail.rfind(_END_RECORD, 0, at)
+    if int.from_bytes(tail[last + 4 : last + 6], "little") not in (0, 0xFFFF):
+        raise UnsupportedImageError("expected a whole zip, got the last part of a split one")
     if not empty:
         raise InputError("expected a zip, got one whose directory is not before its end (broken)")
     return stream

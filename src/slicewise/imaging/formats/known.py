@@ -33,6 +33,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document or Windows database"),
     (0, b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {_UNPACK}"),
     (0, b"Rar!\x1a\x07", f"a RAR archive; {_UNPACK}"),
+    (0, b"PK\x07\x08", "the first part of a split zip; join its parts first"),
     (0, b"MSCF", f"a cabinet archive; {_UNPACK}"),
     (4, b"1AY&SY", f"bzip2 data; {_UNPACK}"),
     (0, b"\xfd7zXZ\x00", f"XZ data; {_UNPACK}"),
