@@ -211,6 +211,13 @@ def test_members_of_a_zip64_are_counted_before_they_are_parsed(tmp_path):
     assert "at most 20,000 zip members, got 7,000,000" in failures[""]
 
 
+def test_a_zip64_record_elsewhere_is_refused(tmp_path):
+    data = zip64(MEMBERS)
+    at = data.rindex(b"PK\6\7")
+    _, failures = answers(tmp_path, data[:at] + bytes(9) + data[at:])
+    assert "expected a zip64 record before the end of the zip, got none there" in failures[""]
+
+
 def test_a_directory_that_is_not_where_it_should_be_is_told(tmp_path):
     at = MEMBERS.rindex(END)
     _, failures = answers(tmp_path, MEMBERS[: at + 12] + b"\xff" * 4 + MEMBERS[at + 16 :])

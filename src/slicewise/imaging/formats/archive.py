@@ -127,7 +127,9 @@ def _end_record(stream: BinaryIO, tail: bytes, start: int, at: int) -> tuple[int
     """Members, bytes of the directory, and bytes that stand between it and the end record."""
     stream.seek(max(0, start + at - _ZIP64_BYTES))
     record = stream.read(_ZIP64_BYTES)
-    if record.startswith(_ZIP64_RECORD) and record[-20:-16] == _ZIP64_LOCATOR:
+    if record[-20:-16] == _ZIP64_LOCATOR:
+        if not record.startswith(_ZIP64_RECORD):  # it may be anywhere, and say anything
+            raise InputError("expected a zip64 record before the end of the zip, got none there")
         count, directory = struct.unpack("<32xQQ", record[:48])
         return count, directory, _ZIP64_BYTES
     count, directory = struct.unpack_from("<HI", tail.ljust(at + _END_BYTES, b"\0"), at + 10)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from itertools import count
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -106,7 +105,8 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
     for index in count():
         if not _found(image, index):
             return pages
-        tags = _tags(image)
+        # Before the page is decoded, because its tags are gone after that.
+        tags = tiff.known_tags(image.tag_v2)  # type: ignore[attr-defined]  # TIFF images have it
         if tiff.is_extra(tags):
             continue
         limits.check_image(image.height, image.width)
@@ -158,12 +158,6 @@ def _orientation(image: Image.Image) -> int:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
         return found if isinstance(found, int) else 1
     return 1
-
-
-def _tags(image: Image.Image) -> Mapping[int, Any]:
-    """The tags of the current TIFF page; they are gone once it is decoded."""
-    with decoding("TIFF page"):
-        return dict(image.tag_v2)  # type: ignore[attr-defined]  # TIFF images have it
 
 
 def _grey(image: Image.Image) -> Values:

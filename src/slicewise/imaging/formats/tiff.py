@@ -36,7 +36,11 @@ _COLOURS = {
 
 
 def unopened(stream: BinaryIO) -> InputError | None:
-    """Why Pillow could not open a TIFF, by the tags of its first page; None where it is broken."""
+    """Why Pillow could not open a TIFF, by the tags of its first page; None where it is broken.
+
+    Raises:
+        InputError: Not even the tags can be read.
+    """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     stream.seek(0)
@@ -47,10 +51,15 @@ def unopened(stream: BinaryIO) -> InputError | None:
         tags = ImageFileDirectory_v2(head + stream.read(8) if head[2] == 43 else head)
         stream.seek(tags.next)
         tags.load(stream)
-        known = dict(tags)
-    if not known.keys() & _DATA:
-        return None
-    return unread_compression(known) or unread_pixels(known)
+        whole = _DATA.intersection(tags)
+    known = known_tags(tags)
+    return (unread_compression(known) or unread_pixels(known)) if whole else None
+
+
+def known_tags(tags: Mapping[int, Any]) -> dict[int, Any]:
+    """Of the tags of a page those that are used here: others may be large, or broken."""
+    with decoding("TIFF page"):
+        return {tag: tags[tag] for tag in _NAMES if tag in tags}
 
 
 def number_of(tags: Mapping[int, Any], tag: int, default: int) -> int:
