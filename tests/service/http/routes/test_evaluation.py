@@ -315,10 +315,10 @@ class TestMetrics:
     def test_a_fault_while_reading_one_file_is_logged(self, measuring, monkeypatch):
         decode = read.decode
 
-        def fails(entry, content, limits):
+        def fails(entry, content, limits, **how):
             if entry.source.endswith("glioma/glioma_0.png"):
                 raise KeyError("/secret/place")
-            return decode(entry, content, limits)
+            return decode(entry, content, limits, **how)
 
         monkeypatch.setattr(read, "decode", fails)
         with capture_logs() as logged:
