@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.build import clustered, nothing_readable, plan
+from slicewise.data.build.build import clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
+from slicewise.data.build.plan import plan
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
