@@ -45,6 +45,58 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
+def png_with(data, *chunks, behind=False):
+    """A PNG with further chunks, (type, data) or (type, data, False) for a wrong check sum."""
+    extra = b""
+    for kind, content, *right in chunks:
+        chunk = _chunk(kind, content)
+        extra += chunk if right != [False] else chunk[:-4] + b"\xde\xad\xbe\xef"
+    at = len(data) - 12 if behind else 33  # before the end, or behind the header
+    return data[:at] + extra + data[at:]
+
+
+def tiff_bytes(*pages, order="<", big=False, tile=False, **tags):
+    """A TIFF of arrays (rows, columns) or (planes, rows, columns), not compressed.
+
+    Args:
+        tags: Numbers by `t` and the number of the tag, such as `t262=0`; for every page.
+    """
+    offset, width, head = ("Q", 8, 16) if big else ("I", 4, 8)
+    mark = {"<": b"II", ">": b"MM"}[order]
+    body = mark + struct.pack(f"{order}H", 43 if big else 42)
+    body += struct.pack(f"{order}HH", 8, 0) if big else b""
+    links = [len(body)]
+    body += bytes(head - len(body))
+    for array in pages:
+        planes = array.reshape(-1, *array.shape[-2:])
+        kind = {"u": 1, "i": 2, "f": 3, "b": 1}[array.dtype.kind]
+        starts = [len(body) + plane.nbytes * i for i, plane in enumerate(planes)]
+        body += planes.astype(array.dtype.newbyteorder(order)).tobytes()
+        rows, columns = array.shape[-2:]
+        sizes = [planes[0].nbytes] * len(planes)
+        known = {256: columns, 257: rows, 258: array.dtype.itemsize * 8, 259: 1, 262: 1}
+        if tile:
+            known |= {322: columns, 323: rows, 324: starts, 325: sizes}
+        else:
+            known |= {273: starts, 278: rows, 279: sizes}
+        known |= {277: len(planes), 284: 2 if len(planes) > 1 else 1, 339: kind}
+        known |= {int(name[1:]): value for name, value in tags.items()}
+        fields = []
+        for tag, value in sorted(known.items()):
+            values = value if isinstance(value, list | tuple) else [value]
+            packed = struct.pack(f"{order}{len(values)}I", *values)
+            if len(packed) > width:
+                packed, body = struct.pack(f"{order}{offset}", len(body)), body + packed
+            fields.append(struct.pack(f"{order}HH{offset}", tag, 4, len(values)))
+            fields.append(packed.ljust(width, b"\0"))
+        here = struct.pack(f"{order}{offset}", len(body))
+        body = body[: links[-1]] + here + body[links[-1] + width :]
+        body += struct.pack(f"{order}{'Q' if big else 'H'}", len(known)) + b"".join(fields)
+        links.append(len(body))
+        body += bytes(width)
+    return body
+
+
 def _chunk(kind, data):
     check = struct.pack(">I", zlib.crc32(kind + data))
     return struct.pack(">I", len(data)) + kind + data + check

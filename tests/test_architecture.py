@@ -42,7 +42,7 @@ BELOW = {
     "service": {"audit_log", "evaluation", "fitting", "output"} | LOWER,
 }
 """Which rooms a room may import, beside those that all may."""
-FOR_ALL = {"errors", "arrays", "progress", "config", "text", "files"}
+FOR_ALL = {"errors", "arrays", "progress", "config", "text", "files", "delimited"}
 TRAINING_ONLY = {"torch", "torchvision", "timm", "lightning", "optuna", "onnx", "safetensors"}
 MODULES = sorted(ROOT.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]

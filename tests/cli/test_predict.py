@@ -110,6 +110,30 @@ def test_the_closing_line_tells_how_many_of_each(bundle, inputs):
     assert re.fullmatch(re.escape(told) + r"\d+\.\d s", last)
 
 
+def test_files_that_are_no_images_are_counted_once(bundle, inputs):
+    (inputs / "b.jpg").unlink()
+    for name in ("DICOMDIR", "Thumbs.db", "._a.png", "autorun.inf", "CHANGES"):
+        (inputs / name).write_bytes(b"words")
+    members = {"__MACOSX/._a.png": b"x", "viewer.exe": b"MZ", "a.png": picture_bytes(HEAD)}
+    (inputs / "z.zip").write_bytes(zip_bytes(members))
+    result = predict(bundle, inputs)
+    assert result.exit_code == 0
+    assert result.stderr.count("skipped") == 1
+    assert "skipped 7 files not meant as images\n3 slices: " in result.stderr
+    result = predict(bundle, inputs, "--json")
+    assert len(json.loads(result.stdout)["predictions"]) == 3
+
+
+def test_a_link_to_a_folder_is_read(bundle, inputs, tmp_path_factory):
+    store = tmp_path_factory.mktemp("store")
+    (store / "d.png").write_bytes(picture_bytes(HEAD))
+    (inputs / "away").symlink_to(store, target_is_directory=True)
+    (inputs / "loop").symlink_to(inputs, target_is_directory=True)
+    result = predict(bundle, inputs, "--jsonl")
+    names = [json.loads(line)["source"].rpartition("/")[2] for line in result.stdout.splitlines()]
+    assert names == ["a.png", "b.jpg", "c.png", "d.png"]
+
+
 @pytest.mark.parametrize("kind", ["png", "zip", "nii"])
 def test_a_dash_is_the_bytes_of_one_file(bundle, tmp_path, kind):
     content = {

@@ -106,3 +106,25 @@ def test_a_row_serves_one_slice_of_all_roots(tmp_path):
     one.look_up([PurePath("0.png")], used)
     with pytest.raises(ManifestError, match="expected one slice for row '0'"):
         two.look_up([PurePath("0.png")], used)
+
+
+@pytest.mark.parametrize("key", ["glioma\\12.jpg", "glioma\\12", "{root}\\glioma\\12.jpg"])
+def test_a_slice_may_be_named_with_backslashes(tmp_path, key):
+    found = table(tmp_path, f"key;g\n{key.format(root=tmp_path.name)};a\n", group_column="g")
+    assert found.look_up([PurePath("glioma/12.jpg")], {}) == [Known("", "a", "")]
+
+
+def test_a_name_is_tried_as_given_before_its_backslashes_are_turned(tmp_path):
+    found = table(tmp_path, "key,g\na\\1.png,one\na/1.png,two\n", group_column="g")
+    files = [PurePath("a\\1.png"), PurePath("a/1.png")]
+    assert [known.group for known in found.look_up(files, {})] == ["one", "two"]
+    with pytest.raises(ManifestError, match="1 slices have no row"):
+        found.look_up([PurePath("b/1.png")], {})
+
+
+def test_the_dialect_of_a_table_is_told(tmp_path):
+    (tmp_path / "t.tsv").write_bytes("key\tg\nKäse.png\ta\n".encode("latin-1"))
+    notes = []
+    spec = TableSpec(path="t.tsv", key="key", group_column="g")
+    assert Table(spec, tmp_path, notes.append).look_up([PurePath("Käse.png")], {})[0].group == "a"
+    assert notes == [f"{tmp_path / 't.tsv'}: read as a table in tabs, Latin-1"]

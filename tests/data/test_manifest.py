@@ -166,3 +166,17 @@ def test_a_leak_is_told_without_the_patient(manifest, tmp_path, group):
     with pytest.raises(LeakageError, match=r"a patient in \['test', 'train'\]") as caught:
         replace(manifest, rows=tuple(rows)).write(tmp_path / "m.csv")
     assert "Doe" not in str(caught.value)
+
+
+def test_a_manifest_with_backslashes_means_folders(manifest, tmp_path):
+    manifest.write(tmp_path / "m.csv")
+    text = (tmp_path / "m.csv").read_text()
+    (tmp_path / "m.csv").write_text(text.replace("slices/", "slices\\").replace(",", ";"))
+    assert Manifest.read(tmp_path / "m.csv") == manifest
+
+
+def test_a_file_that_is_called_with_a_backslash_stays_that_file(manifest, tmp_path):
+    first = replace(manifest.rows[0], path="a\\1.png")
+    (tmp_path / "a\\1.png").touch()
+    replace(manifest, rows=(first,)).write(tmp_path / "m.csv")
+    assert Manifest.read(tmp_path / "m.csv").rows == (first,)

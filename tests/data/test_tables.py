@@ -19,9 +19,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"a,b\n1\n", "row 1: expected as many values"),
-        ("t.csv", b"a\n1,2\n", "row 1: expected as many values"),
-        ("t.csv", b"a\n\xff\n", "expected a CSV table"),
+        ("t.csv", b"a,b\n1\n", "line 2: expected as many values as columns, 2; got 1"),
+        ("t.csv", b"a\n1,2\n", "line 2: expected as many values as columns, 1; got 2"),
+        ("t.csv", b"a\n\x81\n", "line 2: expected text in UTF-8"),
         ("t.parquet", b"nothing", "expected a Parquet table"),
         ("t.txt", b"", "expected a table named"),
     ],

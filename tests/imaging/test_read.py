@@ -87,7 +87,7 @@ class TestReadInputs:
             "noise": failures[3].error,
         }
         assert failures[3].error.endswith("got unknown content")
-        assert failures[1].error.startswith("expected a readable PNG picture")
+        assert failures[1].error.startswith("expected a complete PNG picture")
 
     def test_missing_path(self, folder):
         series, (failure,) = split(read_inputs([folder / "none.png", folder / "b.png"]))

@@ -69,7 +69,7 @@ def empty_folder(folder: Path) -> Path:
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (named("e.png", bytes), "an empty file"),
     "text named jpg": (named("t.jpg", lambda: b"hello\n" * 9), "got text"),
-    "truncated picture": (named("c.png", lambda: PNG[: len(PNG) // 2]), "readable PNG picture"),
+    "truncated picture": (named("c.png", lambda: PNG[: len(PNG) // 2]), "complete PNG picture"),
     "truncated DICOM": (
         named("c.dcm", lambda: dicom_bytes(HEAD.astype(np.uint16))[:-900]),
         "bytes",

@@ -64,7 +64,8 @@ def test_rows_say_what_was_answered(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "got none"),
+        ("", "got an empty file"),
+        ("path,label\n", "expected rows of predictions; got none"),
         ("path,label\na.png,glioma\n", "missing"),
         (
             "path,label,source,group,temperature,threshold,logit_a,logit_b\np,c,s,g,1,0.5,1,2\n",
@@ -108,14 +109,14 @@ def test_a_value_that_cannot_be_is_named_with_its_row(tmp_path, column, value, m
         read_predictions(path, "no_tumor")
 
 
-@pytest.mark.parametrize(("cells", "got"), [(-3, "fewer"), (None, "more")])
+@pytest.mark.parametrize(("cells", "got"), [(-3, 18), (None, 22)])
 def test_a_row_that_is_cut_off_or_too_long_is_named(tmp_path, cells, got):
     path = tmp_path / "cut.csv"
     write_predictions(decided_table(), path)
     lines = path.read_text().splitlines()
     lines[3] = lines[3] + ",x" if cells is None else ",".join(lines[3].split(",")[:cells])
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(EvaluationError, match=rf"cut\.csv: row 3 below the header.*got {got}"):
+    with pytest.raises(EvaluationError, match=rf"cut\.csv, line 4: .*columns, 21; got {got}"):
         read_predictions(path, "no_tumor")
 
 
@@ -194,3 +195,16 @@ def test_a_number_for_some_classes_only_is_refused(tmp_path, prefix):
     without(table, tmp_path / "p.csv", [f"{prefix}glioma"])
     with pytest.raises(EvaluationError, match=f"{prefix}<class>: expected a column for each"):
         read_predictions(tmp_path / "p.csv", "no_tumor")
+
+
+def test_a_table_that_a_spreadsheet_wrote_again_is_read(tmp_path):
+    ours, theirs = tmp_path / "ours.csv", tmp_path / "theirs.csv"
+    write_predictions(decided_table(), ours)
+    with ours.open(newline="") as file:
+        rows = [[cell.replace(".", ",") for cell in row] for row in csv.reader(file)]
+    text = "\r\n".join(";".join(f'"{cell}"' for cell in row) for row in rows)
+    theirs.write_text(text, encoding="utf-16")
+    known = decided_table()
+    read = read_predictions(theirs, known.negative_class)
+    np.testing.assert_array_equal(read.logits, known.logits)
+    np.testing.assert_array_equal(read.thresholds, read_predictions(ours, None).thresholds)

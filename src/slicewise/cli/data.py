@@ -143,7 +143,7 @@ def data_audit(
     from slicewise.data.quality.audit import PAGE_NAME, audit_folders, audit_manifest
     from slicewise.progress import steps
 
-    tables = [root for root in roots if root.suffix.lower() in {".csv", ".parquet"}]
+    tables = [root for root in roots if root.suffix.lower() in {".csv", ".tsv", ".parquet"}]
     if tables and any((task, alias, skip, pattern, base)):
         raise typer.BadParameter("a manifest is audited as it is: give --out and --json only")
     if tables and len(roots) > 1:
@@ -156,7 +156,7 @@ def data_audit(
         else:
             rules, lists = {"task": task}, {"aliases": alias or (), "skip": skip or ()}
             config = build_config(roots, base, {}, rules, pattern=pattern, **lists)
-            audit = audit_folders(config, workers, progress)
+            audit = audit_folders(config, workers, progress, progress.say)
         audit.write(out, progress)
     if json_:
         show_json(audit.as_json())

@@ -94,6 +94,7 @@ def predict(
     from slicewise.inference.predict import answer_inputs
     from slicewise.output import sinks as output
     from slicewise.progress import steps
+    from slicewise.text import counted
 
     started = time.monotonic()
     classifier = Classifier.load(bundle, threads or 1)
@@ -108,8 +109,9 @@ def predict(
     if csv is not None:
         require_file(csv, ".csv")
     inputs = [_stdin() if path == STDIN else path for path in paths]
+    skipped: list[str] = []
     items: Iterable[Item] = answer_inputs(
-        inputs, classifier, threshold=threshold, tta=tta, leave_out=own
+        inputs, classifier, threshold=threshold, tta=tta, leave_out=own, skip=skipped.append
     )
     if explain is not None:
         from slicewise.output.png import with_pictures
@@ -138,6 +140,8 @@ def predict(
         sink.close()
     if report is not None:
         show(f"report: {report}", err=True)
+    if skipped:
+        show(f"skipped {counted(len(skipped), 'file')} not meant as images", err=True)
     if counts.slices + counts.errors > 1:
         show(counts.text(time.monotonic() - started), err=True)
     raise typer.Exit(1 if counts.errors else 0)

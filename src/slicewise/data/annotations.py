@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Self
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN, TAKEN_COLUMN
 from slicewise.data.tables import read_table
+from slicewise.delimited import with_slashes
 from slicewise.errors import ManifestError
 
 FIELDS = ("patient", "group", "fold")
@@ -83,7 +84,9 @@ class Table:
         ManifestError: If it is missing, lacks a column or names a slice twice.
     """
 
-    def __init__(self, spec: TableSpec, root: Path) -> None:
+    def __init__(
+        self, spec: TableSpec, root: Path, note: Callable[[str], object] | None = None
+    ) -> None:
         self.spec = spec
         places = (spec.path, root / spec.path)
         found = next((place for place in places if place.is_file()), None)
@@ -91,7 +94,7 @@ class Table:
             raise ManifestError(f"{spec.path}: expected a table there or at {places[1]}")
         self.path = found
         self._root = root.resolve()
-        rows = read_table(self.path)
+        rows = read_table(self.path, note)
         missing = [name for name in spec.columns() if rows and name not in rows[0]]
         if missing or not rows:
             has = ", ".join(rows[0]) if rows else "no rows"
@@ -104,6 +107,7 @@ class Table:
             if key in self._rows:
                 raise ManifestError(f"{self.path}, column {spec.key}: {key!r} stands there twice")
             self._rows[key] = self._known(row)
+        self._slashed = {with_slashes(key): key for key in self._rows}  # as Windows names files
 
     def look_up(self, inner: Sequence[PurePath], used: UsedRows) -> list[Known]:
         """What the table says of each file; `used` are rows that files of other roots used.
@@ -135,7 +139,8 @@ class Table:
         path = inner.as_posix()
         without = inner.with_suffix("").as_posix()
         names = (f"{self._root.name}/{path}", path, without, inner.name, inner.stem)
-        return next((name for name in names if name in self._rows), None)
+        given = next((name for name in names if name in self._rows), None)
+        return given or next((self._slashed[name] for name in names if name in self._slashed), None)
 
     def _known(self, row: Mapping[str, str]) -> Known:
         spec = self.spec

@@ -13,6 +13,7 @@ from typing import Any
 
 from slicewise.data.groups import Bond
 from slicewise.data.tables import read_table, write_table
+from slicewise.delimited import with_slashes
 from slicewise.errors import LeakageError, ManifestError
 from slicewise.imaging.read import file_and_index
 
@@ -120,8 +121,12 @@ class Manifest:
         missing = [name for name in COLUMNS if name not in records[0]]
         if missing:
             raise ManifestError(f"{path}: expected columns {', '.join(COLUMNS)}; missing {missing}")
-        rows = tuple(_row(record, f"{path}, row {i}") for i, record in enumerate(records, start=1))
-        manifest = cls(rows, path.absolute().parent)
+        folder = path.absolute().parent
+        rows = tuple(
+            _row(_slashed(record, folder), f"{path}, row {i}")
+            for i, record in enumerate(records, start=1)
+        )
+        manifest = cls(rows, folder)
         manifest.require_sound(path)
         return manifest
 
@@ -191,6 +196,17 @@ def _content(row: ManifestRow) -> dict[str, str]:
 
 def _record(row: ManifestRow) -> dict[str, str]:
     return {name: str(getattr(row, name)) for name in COLUMNS} | dict(row.extra)
+
+
+def _slashed(record: dict[str, str], folder: Path) -> dict[str, str]:
+    """The record with slashes in its paths where it has backslashes and no file is called so."""
+    found = {
+        name: with_slashes(text)
+        for name in ("path", MASK_COLUMN)
+        if "\\" in (text := record.get(name, ""))
+        and not Path(file_and_index(str(folder / text))[0]).exists()
+    }
+    return record | found
 
 
 def _row(record: Mapping[str, str], where: str) -> ManifestRow:

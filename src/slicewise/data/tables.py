@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from slicewise.delimited import read_delimited
 from slicewise.errors import ManifestError, MissingExtraError
 from slicewise.files import whole, write_csv
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """All rows of a table with a header, every value as text; CSV is UTF-8.
+def read_table(path: Path, note: Callable[[str], object] | None = None) -> list[dict[str, str]]:
+    """All rows of a table with a header, every value as text; CSV in any dialect, also `.tsv`.
+
+    Args:
+        note: Told in which dialect a table is written that has not commas and UTF-8.
 
     Raises:
         ManifestError: If it cannot be read, or a row has more or fewer values than the header.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
-    if is_parquet(path):
+    if path.suffix.lower() != ".tsv" and is_parquet(path):
         arrow = _pyarrow()
         try:
             records = arrow.parquet.read_table(path).to_pylist()
@@ -27,14 +30,14 @@ def read_table(path: Path) -> list[dict[str, str]]:
             raise ManifestError(f"{path}: expected a Parquet table; {error}") from error
         return [{k: "" if v is None else str(v) for k, v in record.items()} for record in records]
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = read_delimited(path)
+    except OSError as error:
         raise ManifestError(f"{path}: expected a CSV table; {error}") from error
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ManifestError(f"{path}, row {number}: expected as many values as columns")
-    return rows
+    except ValueError as error:
+        raise ManifestError(str(error)) from error
+    if table.dialect and note is not None:
+        note(f"{path}: read as a table in {table.dialect}")
+    return table.rows
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
@@ -62,7 +65,7 @@ def _held(text: str) -> str:
 def is_parquet(path: Path) -> bool:
     """Whether a table is Parquet, by its suffix, or CSV; `ManifestError` where it is neither."""
     if path.suffix.lower() not in {".csv", ".parquet"}:
-        raise ManifestError(f"{path}: expected a table named .csv or .parquet")
+        raise ManifestError(f"{path}: expected a table named .csv or .parquet; save it as CSV")
     return path.suffix.lower() == ".parquet"
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from slicewise.errors import InputError, InternalError
-from slicewise.imaging.discovery import entry_or_failure, is_folder, walk
+from slicewise.imaging.discovery import Skip, entry_or_failure, is_folder, untold, walk
 from slicewise.imaging.entry import Entry, bytes_entry, file_entry
 from slicewise.imaging.formats.archive import open_archive
 from slicewise.imaging.formats.decoding import naming
@@ -24,6 +24,7 @@ def read_inputs(
     inputs: Iterable[str | Path | Entry],
     limits: Limits = DEFAULT_LIMITS,
     leave_out: Path | None = None,
+    skip: Skip = untold,
 ) -> Iterator[Series | Failure]:
     """Read files, folders and zips one after another; what cannot be read is a failure beside them.
 
@@ -35,14 +36,16 @@ def read_inputs(
         inputs: Files, folders (searched to any depth, hidden and clearly foreign files skipped)
             and zips, or what is open already, such as bytes in memory.
         leave_out: A folder that is not searched, as `walk` takes it.
+        skip: Is told of every file that is left out of a folder or zip, being no image.
 
     Yields:
         A series, or the failure of one input. Series are decoded one at a time, when asked for.
     """
-    named = Gathering(None, limits)
+    named = Gathering(None, limits, skip)
     for given in inputs:
         if not isinstance(given, Entry) and is_folder(Path(given)):
-            yield from read_place(walk(Path(given), leave_out), str(Path(given)), limits)
+            found = walk(Path(given), leave_out, skip)
+            yield from read_place(found, str(Path(given)), limits, skip)
             continue
         entry = given if isinstance(given, Entry) else entry_or_failure(Path(given))
         yield from named.read(entry)

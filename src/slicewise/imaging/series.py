@@ -12,9 +12,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from slicewise.errors import InputError, InternalError, UnsupportedImageError
-from slicewise.imaging.discovery import is_bystander
+from slicewise.imaging.discovery import Skip, is_bystander, untold
 from slicewise.imaging.entry import Entry
-from slicewise.imaging.formats.archive import open_archive
+from slicewise.imaging.formats.archive import ends_as_zip, open_archive
 from slicewise.imaging.formats.content import FORMATS, Content, content_of, unknown_content
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.formats.neuroimaging import pair_of
@@ -47,11 +47,13 @@ class Gathering:
 
     Args:
         place: The folder or zip that is searched; None for files that were named one by one. Text
-            beside images is no failure in a searched place.
+            and programs beside images are no failures in a searched place.
+        skip: Is told of every file that is left out there.
     """
 
     place: str | None
     limits: Limits
+    skip: Skip = untold
     by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
     pairs: set[tuple[str, str] | None] = field(default_factory=set)  # of which a half was met
 
@@ -67,7 +69,7 @@ class Gathering:
         except InputError as error:
             answer = _failure(entry.source, error)
         if isinstance(answer, Entry):
-            yield from _read_zip(answer, self.limits)
+            yield from _read_zip(answer, self.limits, self.skip)
         elif answer is not None:
             yield answer
 
@@ -84,7 +86,10 @@ class Gathering:
 
     def _take(self, entry: Entry) -> Series | Entry | None:
         """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
-        if self.place is not None and (is_bystander(entry) or self._is_told(entry)):
+        if self.place is not None and is_bystander(entry):
+            self.skip(entry.source)
+            return None
+        if self.place is not None and self._is_told(entry):
             return None
         content = content_in(entry, self.limits)
         if content == "ZIP":
@@ -107,21 +112,23 @@ class Gathering:
         return pair is not None and told and content_of(entry.head()) is None
 
 
-def _read_zip(entry: Entry, limits: Limits) -> Iterator[Answer]:
+def _read_zip(entry: Entry, limits: Limits, skip: Skip) -> Iterator[Answer]:
     try:
-        with open_archive(entry, limits) as members:
-            yield from read_place(members, entry.source, limits)
+        with open_archive(entry, limits, skip) as members:
+            yield from read_place(members, entry.source, limits, skip)
     except InputError as error:
         yield _failure(entry.source, error)
 
 
-def read_place(entries: Iterable[Entry | Failure], place: str, limits: Limits) -> Iterator[Answer]:
-    """Read all that a folder or zip holds.
+def read_place(
+    entries: Iterable[Entry | Failure], place: str, limits: Limits, skip: Skip = untold
+) -> Iterator[Answer]:
+    """Read all that a folder or zip holds; `skip` is told of every file that is left out.
 
     Yields:
         A series, or the failure of one input; a failure of the place where it holds no image.
     """
-    gathering, empty = Gathering(place, limits), True
+    gathering, empty = Gathering(place, limits, skip), True
     answers = chain.from_iterable(map(gathering.read, entries))
     for answer in chain(answers, gathering.read_series()):
         empty = False
@@ -190,10 +197,12 @@ def content_in(entry: Entry, limits: Limits) -> Content:
     limits.check_bytes(entry.size)
     head = entry.head()
     content = content_of(head)
+    if content is None and not entry.is_member and ends_as_zip(entry):
+        content = "ZIP"
     if content is None:
         raise unknown_content(head, entry.source)
     if content == "ZIP" and entry.is_member:
-        raise UnsupportedImageError("expected an image in the zip, got another zip")
+        raise UnsupportedImageError("expected an image in the zip, got another zip; unpack it")
     return content
 
 

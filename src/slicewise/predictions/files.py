@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterator
 from itertools import chain, compress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from slicewise.arrays import Floats
+from slicewise.delimited import number, read_delimited
 from slicewise.errors import EvaluationError
 from slicewise.files import write_csv
 from slicewise.inference.decision import Verdict
@@ -52,12 +52,13 @@ def read_predictions(path: Path, negative_class: str | None) -> PredictionTable:
         EvaluationError: If the file is missing, empty, or a column, a row or a value is off.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        rows = read_delimited(path).rows
+    except OSError as problem:
         raise EvaluationError(
             f"{path}: expected a CSV file of predictions; got {problem}"
         ) from None
+    except ValueError as problem:
+        raise EvaluationError(str(problem)) from None
     if not rows:
         raise EvaluationError(f"{path}: expected rows of predictions; got none")
     classes = tuple(name.removeprefix(LOGIT) for name in rows[0] if name.startswith(LOGIT))
@@ -82,13 +83,8 @@ def _require_valid(path: Path, rows: list[dict[str, str]], classes: tuple[str, .
         "answered": classes,
         "decision": tuple(map(str, Verdict)) if decided else ("",),
     }
-    for number, row in enumerate(rows, start=1):
-        where = f"{path}: row {number} below the header"
-        if None in row or None in row.values():
-            raise EvaluationError(
-                f"{where}: expected a cell for each column; got "
-                f"{'more' if None in row else 'fewer'}"
-            )
+    for place, row in enumerate(rows, start=1):
+        where = f"{path}: row {place} below the header"
         for column, words in known.items():
             if column in row and row[column] not in words:
                 raise EvaluationError(
@@ -103,7 +99,7 @@ def _require_valid(path: Path, rows: list[dict[str, str]], classes: tuple[str, .
 
 def _is_share(text: str) -> bool:
     try:
-        return 0 <= float(text) <= 1
+        return 0 <= number(text) <= 1
     except ValueError:
         return False
 
@@ -154,23 +150,24 @@ def _numbers(column: Floats | None, row: int) -> list[str]:
 def _table(
     rows: list[dict[str, str]], classes: tuple[str, ...], negative_class: str | None
 ) -> PredictionTable:
-    def column(name: str, dtype: type | None = None, beside: str | None = None) -> Any:
+    def column(name: str, dtype: type = str, beside: str | None = None) -> Any:
         """None where it (or the one beside it, which is never empty) is empty in all rows."""
         if all(row.get(beside or name, "") == "" for row in rows):
             return None
-        return np.array([row[name] for row in rows], dtype)
+        values = [row[name] for row in rows]
+        return np.array([*map(number, values)] if dtype is float else values)
 
     def by_class(prefix: str) -> Any:
         given = [prefix + name for name in classes if prefix + name in rows[0]]
         if given and len(given) < len(classes):
             raise ValueError(f"{prefix}<class>: expected a column for each class; got {given}")
-        return np.array([[row[name] for name in given] for row in rows], float) if given else None
+        return np.array([[number(row[name]) for name in given] for row in rows]) if given else None
 
     sets, answered = column("prediction_set"), column("answered")
     return PredictionTable(
         classes=classes,
         negative_class=negative_class,
-        logits=np.array([[row[LOGIT + name] for name in classes] for row in rows], np.float32),
+        logits=np.array(by_class(LOGIT), np.float32),
         targets=np.array([classes.index(row["label"]) for row in rows], np.int64),
         groups=np.array([row["group"] for row in rows]),
         sources=np.array([row["source"] for row in rows]),

@@ -190,7 +190,10 @@ def test_two_processes_find_what_one_finds(folder, monkeypatch):
 
 def test_phantoms_are_audited_but_nothing_is_suggested(tmp_path):
     write_phantoms(tmp_path / "drawn", 2, 1, 96)
-    audit = audit_folders(config_of([tmp_path / "drawn"], skip=["series"]))
+    (tmp_path / "drawn" / "Thumbs.db").touch()
+    notes = []
+    audit = audit_folders(config_of([tmp_path / "drawn"], skip=["series"]), note=notes.append)
+    assert notes == ["skipped: 1 file not meant as images"]
     audit.write(tmp_path / "out")
     assert audit.as_json()["clean_manifest"] is None
     assert not (tmp_path / "out" / "clean.csv").exists()

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 from builders_audit import ct_picture, dim_head
 from builders_data import as_pixels, head, save
-from slicewise.data.build.build import plan
 from slicewise.data.build.config import config_of
+from slicewise.data.build.plan import plan
 from slicewise.data.quality.dataset import read_dataset
 from slicewise.data.quality.issues import (
     RULES,

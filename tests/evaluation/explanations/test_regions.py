@@ -105,3 +105,12 @@ def test_the_head_is_the_ellipse_in_its_box() -> None:
     )
     area = np.pi / 4 * (box.bottom - box.top) * (box.right - box.left)
     assert region.sum() == pytest.approx(area, rel=0.02)
+
+
+def test_a_table_of_a_spreadsheet_in_german_is_read(tmp_path) -> None:
+    path = tmp_path / "boxes.csv"
+    text = "Schicht;x_center;y_center;width;height\r\ngröße\\7.png;0,25;0,5;0,5;1\r\n"
+    path.write_bytes(text.encode("latin-1"))
+    boxes = read_boxes(path)
+    assert boxes.region("x/größe/7.png", (2, 2)).tolist() == [[True, False]] * 2
+    assert boxes.region("7.png", (2, 2)) is None

@@ -231,15 +231,16 @@ def test_blank_picture_is_read():
     assert np.all(pixels_of(picture_bytes(np.zeros((16, 16), np.uint8))) == 0)
 
 
-def test_nan_is_refused():
-    pixels = ramp(dtype=np.float32)
-    pixels[3, 4] = np.nan
-    with pytest.raises(InputError, match="finite pixels, got 1 of 480"):
-        read_slices(picture_bytes(pixels, "TIFF"))
-
-
 def test_animation_is_refused():
     frames = [Image.fromarray((ramp() % 200 + k).astype(np.uint8)) for k in (0, 20)]
     data = picture_bytes(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     with pytest.raises(UnsupportedImageError, match="2 animated frames"):
         read_slices(data)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 99])
+def test_an_orientation_that_means_nothing_turns_nothing(orientation):
+    grey = (ramp() % 251).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(pixels_of(picture_bytes(grey, exif=exif)), grey)

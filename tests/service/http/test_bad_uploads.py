@@ -211,3 +211,16 @@ def test_a_form_that_is_cut_off_loses_nothing_in_silence(client):
     assert len(said.json()["predictions"]) == 2
     cut = client.post("/v1/predict/batch", content=whole[:-6], headers=kind)
     assert "closing boundary" in problem(cut, 400)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("K%C3%A4se%20%232.png", "Käse _2.png"), ("a" * 3000 + ".png", "a" * 96 + ".png")],
+)
+def test_a_part_with_an_extended_name_only_is_a_file(client, name, shown):
+    head = f"--b\r\nContent-Disposition: form-data; name=file; filename*=UTF-8''{name}\r\n\r\n"
+    body = head.encode() + png(0) + b"\r\n--b--\r\n"
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    answer = client.post("/v1/predict", content=body, headers=kind)
+    assert answer.status_code == 200
+    assert answer.json()["source"] == shown

@@ -12,7 +12,7 @@ import pytest
 
 from builders_service import service_settings
 from slicewise.service.app import create_app
-from slicewise.service.http.body import MOST_OTHER_BYTES, distinct, shown_name
+from slicewise.service.http.body import MOST_OTHER_BYTES, distinct, shown_name, with_plain_name
 
 HOST = (b"host", b"127.0.0.1:8000")
 FORM = (b"content-type", b"multipart/form-data; boundary=b")
@@ -153,3 +153,40 @@ def test_a_long_name_keeps_its_end():
 def test_names_become_distinct():
     assert distinct(["a", "a", "b", "a"]) == ["a", "a (2)", "b", "a (3)"]
     assert len(set(distinct(["a", "a (2)", "a", "a (2)"]))) == 4
+
+
+@pytest.mark.parametrize(
+    ("extended", "plain"),
+    [
+        ("filename*=UTF-8''a%20b.png", "a b.png"),
+        ("filename*=utf-8'de'K%C3%A4se.png", "Käse.png"),
+        ("filename*=ISO-8859-1''%FC.png", "ü.png"),
+        ("filename*=UTF-8''..%2F..%2Fetc%2Fp.png", "p.png"),
+        ("filename*=UTF-8''c%3A%5Cx%5Cp.png", "p.png"),
+        ("filename*=UTF-8''a%22b.png", 'a\\"b.png'),
+        ("filename=\"\"; filename*=UTF-8''b.png", "b.png"),
+        ("filename*0*=UTF-8''a%20; filename*1=\"b.png\"", "a b.png"),
+        ("FileName*=UTF-8''b.png", "b.png"),
+        ("filename*=unknown''%FF.png", "ÿ.png"),
+        ("filename*=UTF-8''%FF.png", "\N{REPLACEMENT CHARACTER}.png"),
+        ("filename*=junk.png", "junk.png"),
+        ("filename*=UTF-8''", ""),
+        ("filename*=", ""),
+    ],
+)
+def test_an_extended_file_name_is_a_file_name(extended, plain):
+    disposition = f'form-data; name="file"; {extended}'.encode()
+    assert with_plain_name(disposition) == disposition + f'; filename="{plain}"'.encode()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        'name="file"; filename="a.png"; filename*=UTF-8\'\'b.png',
+        'name="file"; filename*=UTF-8\'\'b.png; filename="a.png"',
+        'name="fi*le"; filename="a*.png"',
+        'name="a*b"',
+    ],
+)
+def test_a_plain_file_name_goes_before(given):
+    assert with_plain_name(f"form-data; {given}".encode()) == f"form-data; {given}".encode()

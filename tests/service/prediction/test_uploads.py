@@ -5,6 +5,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from builders import head_pixels, make_slice, tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
@@ -50,6 +51,14 @@ def test_every_slice_knows_its_upload_and_its_place_there(classifier):
     zipped = {source: place for source, place in places.items() if source.startswith("scan.zip!")}
     assert {sha256 for sha256, _ in zipped.values()} == {pages.sha256}
     assert sorted(index for _, index in zipped.values()) == [0, 1, 2, 3]
+
+
+def test_members_of_a_zip_that_are_no_images_are_counted_in_the_log(classifier):
+    members = {"a.png": png(0), "__MACOSX/._a.png": b"x", "DICOMDIR": b"x"}
+    with capture_logs() as logged:
+        prepared = read(classifier, Upload.of("z.zip", zip_bytes(members)))
+    assert (len(prepared.series), prepared.failures) == (1, [])
+    assert [one["members"] for one in logged] == [2]
 
 
 def test_a_series_of_several_files_has_one_arm(classifier):

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from slicewise.arrays import Array
-from slicewise.data.annotations import NOTHING_KNOWN, Known, Table, UsedRows, known_by_path, merged
-from slicewise.data.build.config import STAR, BuildConfig, SourceConfig
+from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.plan import plan, unreadable
 from slicewise.data.build.report import BuildReport, Excluded
-from slicewise.data.build.sources import File, Item, list_files, read_file, source_name
+from slicewise.data.build.sources import File, Item, read_file
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import Pair, find_pairs
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
     MASK_COLUMN,
-    NOT_UTF8,
     PUBLISHED_COLUMN,
     TAKEN_COLUMN,
     Manifest,
     ManifestRow,
-    as_utf8,
 )
 from slicewise.data.tables import write_table
 from slicewise.data.tasks import TUMOR, Task, contradict, parse_task
 from slicewise.errors import InputError, ManifestError
-from slicewise.imaging.slice import Failure, is_synthetic
+from slicewise.imaging.slice import is_synthetic
 from slicewise.progress import Progress, ProgressCount
 
 
@@ -49,8 +46,9 @@ class Built:
 
 @dataclass(slots=True)
 class Collected:
-    """Slices in order, their fingerprints in the same order, and what was left out."""
+    """Slices in order, their fingerprints in the same order, what was left out, and notes."""
 
+    notes: list[str] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
     prints: Fingerprints = field(default_factory=lambda: fingerprints([]))
@@ -58,44 +56,12 @@ class Collected:
 
 def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Collected:
     """Read every source; errors as `plan`."""
-    files, excluded = plan(config, task)
-    collected = Collected(excluded=excluded)
+    collected = Collected()
+    files, collected.excluded = plan(config, task, collected.notes.append)
     collected.prints = fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
         collected.items = [replace(item, fold=item.published_split) for item in collected.items]
     return collected
-
-
-def plan(config: BuildConfig, task: Task) -> tuple[list[File], list[Excluded]]:
-    """The files of every source, none of them decoded yet, and what is left out before reading.
-
-    Raises:
-        ManifestError: If a folder, a table or a path is not as expected.
-        ConfigError: If a name that is skipped or has an alias is no folder's.
-    """
-    used: UsedRows = {}
-    files: list[File] = []
-    excluded: list[Excluded] = []
-    folders = [set[str]() for _ in config.sources]
-    for source, met in zip(config.sources, folders, strict=True):
-        listed = list_files(source, task, config.aliases, met)
-        name = source.name or source_name(source.root, task)
-        failures = [entry for entry in listed if isinstance(entry, Failure)]
-        excluded += [_unreadable(bad.source, "", name, bad.error) for bad in failures]
-        own = [entry for entry in listed if not isinstance(entry, Failure)]
-        known_of = _known_of([file.inner for file in own], source, used)
-        for file, known in zip(own, known_of, strict=True):
-            if unwanted := known.excluded or _unnameable(file):
-                excluded.append(Excluded(str(file.path), file.label, name, unwanted))
-            else:
-                _require_open(known, file, task, source)
-                files.append(replace(file, known=known))
-    config.require_met(folders)
-    paths = Counter(str(file.path.resolve()) for file in files)
-    if twice := next((path for path, count in paths.items() if count > 1), None):
-        roots = ", ".join(str(source.root) for source in config.sources)
-        raise ManifestError(f"{twice} is below more than one of the roots {roots}")
-    return files, excluded
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> Built:
@@ -108,7 +74,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     """
     collected = collect(config, parse_task(config.task), progress)
     pairs = find_pairs(collected.prints, progress)
-    return assembled(collected.items, collected.excluded, pairs, config)
+    built = assembled(collected.items, collected.excluded, pairs, config)
+    return replace(built, report=replace(built.report, notes=tuple(collected.notes)))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -180,49 +147,6 @@ def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
     return ManifestError(f"{roots}: expected at least one readable slice{why}")
 
 
-def _unnameable(file: File) -> str:
-    """Why a manifest cannot name a file; empty where it can."""
-    try:
-        as_utf8(str(file.inner))
-    except ManifestError:
-        return NOT_UTF8
-    return ""
-
-
-def _unreadable(reference: str, label: str, source: str, reason: str) -> Excluded:
-    """The record of an input that could not be read; its kind is the reason without the path."""
-    return Excluded(reference, label, source, reason, reason.removeprefix(f"{reference}: "))
-
-
-def _require_open(known: Known, file: File, task: Task, source: SourceConfig) -> None:
-    """What training takes a slice for is one of several classes that its label leaves open."""
-    if known.taken and not task.leaves_open(file.label, known.taken):
-        left = task.possible(file.label)
-        expected = ", ".join(left) if len(left) > 1 else f"none, as its label is {file.label}"
-        where = f"{source.table.path}, column {source.table.taken_column}" if source.table else ""
-        raise ManifestError(
-            f"{where}: {file.inner.as_posix()} is taken as {known.taken!r}; expected {expected}"
-        )
-
-
-def _known_of(inner: Sequence[PurePath], source: SourceConfig, used: UsedRows) -> list[Known]:
-    """What the user's table, pattern and folders of volumes say of each file."""
-    rows = [NOTHING_KNOWN] * len(inner)
-    if source.table:
-        rows = Table(source.table, source.root).look_up(inner, used)
-    found = []
-    for path, by_table in zip(inner, rows, strict=True):
-        by_path = known_by_path(source.pattern, path) if source.pattern else NOTHING_KNOWN
-        known = merged(by_table, by_path, path.as_posix())
-        if source.masks and not (known.patient or known.group):
-            # The top folder is a group, such as the visits of a person. Folders that the pattern of
-            # volumes itself names before its star are no persons: there it is the first below them.
-            named = source.masks.volume.partition(STAR)[0].count("/")
-            known = replace(known, group="/".join(path.parts[:-1][: named + 1]))
-        found.append(known)
-    return found
-
-
 def _read_all(
     files: Sequence[File], collected: Collected, progress: Progress | None
 ) -> Iterator[Array]:
@@ -237,7 +161,7 @@ def _read_all(
                     collected.items.append(item)
                     yield slice_.pixels
         except InputError as error:
-            bad = _unreadable(str(file.path), file.label, file.source, str(error))
+            bad = unreadable(str(file.path), file.label, file.source, str(error))
             collected.excluded.append(bad)
         tally()
 

@@ -37,7 +37,7 @@ class BuildReport:
     """What a build found: copies are slices that equal or resemble an earlier one.
 
     Slices that were moved are in another fold, so that their group is in one; `boundary` says in
-    words where the splits come from.
+    words where the splits come from; `notes` what else was met.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -46,6 +46,7 @@ class BuildReport:
     near_copies: int
     moved: int
     boundary: str
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """The report as text for people, without a final line break."""
@@ -56,6 +57,7 @@ class BuildReport:
             f"copies found: {self.exact_copies} exact, {self.near_copies} near "
             "(mirrored, turned, resized, retouched)",
             f"splits: {self.boundary}",
+            *map(printable, self.notes),
         ]
         if self.moved:
             lines.append(f"moved to another fold: {counted(self.moved, 'slice')}")

@@ -15,7 +15,8 @@ from slicewise.data.build.report import Excluded
 from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task, normal_name
 from slicewise.errors import InputError, ManifestError
-from slicewise.imaging.discovery import walk
+from slicewise.imaging.discovery import Skip, untold, walk
+from slicewise.imaging.entry import Entry
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Failure, Slice
 
@@ -125,15 +126,20 @@ class Item:
 
 
 def list_files(
-    source: SourceConfig, task: Task, aliases: Mapping[str, str], folders: set[str]
+    source: SourceConfig,
+    task: Task,
+    aliases: Mapping[str, str],
+    folders: set[str],
+    skip: Skip = untold,
 ) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 
     Layouts: `<root>/<class>/...`, `<root>/<split>/<class>/...`, or a root that is itself named
     like a class. Folders below the class folder are free. Where masks give the labels, every
     layout is free; files that are neither volume nor mask are failures. The names of all class
-    folders, those that are skipped among them, are added to `folders`. `ManifestError` where the
-    root is no folder, or a folder's name means no class of the task.
+    folders, those that are skipped among them, are added to `folders`; `skip` is told of files that
+    are no images. `ManifestError` where the root is no folder, or a folder's name means no class of
+    the task.
     """
     root = source.root
     if not root.is_dir():
@@ -143,10 +149,11 @@ def list_files(
     if source.masks is not None:
         folders.add(source.masks.label)
         label = task.label_of(source.masks.label, aliases)
-        return _masked_files(root, name, source.masks, label, task.negative_class)
+        found = list(walk(root, skip=skip))
+        return _masked_files(found, root, name, source.masks, label, task.negative_class)
     skipped = {normal_name(folder) for folder in source.skip}
     files: list[File | Failure] = []
-    for entry in walk(root):
+    for entry in walk(root, skip=skip):
         if isinstance(entry, Failure):
             files.append(entry)
             continue
@@ -240,10 +247,14 @@ def _require_same_grid(slice_: Slice, mask: Slice) -> None:
 
 
 def _masked_files(
-    root: Path, source: str, spec: MaskSpec, label: str, negative: str | None
+    found: Sequence[Entry | Failure],
+    root: Path,
+    source: str,
+    spec: MaskSpec,
+    label: str,
+    negative: str | None,
 ) -> list[File | Failure]:
     """Volumes with their masks; a mask is no volume itself."""
-    found = list(walk(root))
     files: list[File | Failure] = [entry for entry in found if isinstance(entry, Failure)]
     paths = [Path(entry.source) for entry in found if not isinstance(entry, Failure)]
     inner: dict[PurePath, Path] = {path.relative_to(root): path for path in paths}

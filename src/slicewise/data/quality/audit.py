@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from slicewise.data.build.build import clustered, nothing_readable, plan
+from slicewise.data.build.build import clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
+from slicewise.data.build.plan import plan
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
 from slicewise.data.manifest import Manifest
@@ -74,8 +75,16 @@ class Audit:
         write_whole(folder / PAGE_NAME, page)
 
 
-def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | None = None) -> Audit:
+def audit_folders(
+    config: BuildConfig,
+    workers: int = 1,
+    progress: Progress | None = None,
+    note: Callable[[str], object] | None = None,
+) -> Audit:
     """Audit folders of slices; more than one process (worker) needs a guarded main module.
+
+    Args:
+        note: As `plan` takes it.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.
@@ -83,7 +92,7 @@ def audit_folders(config: BuildConfig, workers: int = 1, progress: Progress | No
         ConfigError: If the task is not as expected.
     """
     require_sklearn()
-    files, left_out = plan(config, parse_task(config.task))
+    files, left_out = plan(config, parse_task(config.task), note)
     dataset = read_dataset(files, left_out, workers, progress)
     roots = tuple(str(source.root) for source in config.sources)
     return _audited(dataset, roots, config, None, progress)

@@ -12,6 +12,7 @@ import numpy as np
 from slicewise.arrays import Array, Bools
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tables import read_table
+from slicewise.delimited import number, with_slashes
 from slicewise.errors import EvaluationError, ManifestError
 from slicewise.imaging.preprocess import head_box
 from slicewise.imaging.read import read_slice
@@ -79,10 +80,10 @@ def read_boxes(path: Path) -> Boxes:
         )
     key = columns[0]
     found: dict[str, tuple[TumorBox, ...]] = {}
-    for number, row in enumerate(rows, start=1):
-        box = _box(row, f"{path}, row {number}")
+    for place, row in enumerate(rows, start=1):
+        box = _box(row, f"{path}, row {place}")
         found[row[key]] = (*found.get(row[key], ()), box)
-    return Boxes(path, found)
+    return Boxes(path, {with_slashes(name): boxes for name, boxes in found.items()} | found)
 
 
 def tumor_region(
@@ -122,7 +123,7 @@ def _inside(center: float, extent: float, pixels: int) -> Bools:
 def _box(row: dict[str, str], where: str) -> TumorBox:
     def fraction(name: str) -> float:
         with suppress(ValueError):
-            if 0 <= (value := float(row[name])) <= 1:
+            if 0 <= (value := number(row[name])) <= 1:
                 return value
         raise ManifestError(
             f"{where}, column {name}: expected a fraction from 0 to 1; got {row[name]!r}"

@@ -7,6 +7,7 @@ import zlib
 from typing import BinaryIO, Literal
 
 from slicewise.errors import InputError, UnsupportedImageError
+from slicewise.imaging.formats.known import known_as
 from slicewise.imaging.formats.neuroimaging import known_volume, pair_of
 
 Content = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP", "DICOM", "NIFTI", "ZIP"]
@@ -76,12 +77,14 @@ def looks_like_text(head: bytes) -> bool:
 
 def unknown_content(head: bytes, name: str = "") -> UnsupportedImageError:
     """The error for a file whose format is not read here."""
-    got, pair = known_volume(_inflated(head)), pair_of(name)
+    got, pair = known_volume(inner := _inflated(head)), pair_of(name)
     if got is None and pair is not None and not looks_like_text(head):
         got = f"half of {pair[1]}"
     if got is None and is_gzip(head):
-        got = "gzip data that hold no NIfTI volume"
-    got = got or ("text" if looks_like_text(head) else "unknown content")
+        content = content_of(inner)
+        within = f"{content}; unpack it first" if content else known_as(inner)
+        got = f"gzip data that hold {within or 'no NIfTI volume'}"
+    got = got or known_as(head) or ("text" if looks_like_text(head) else "unknown content")
     return UnsupportedImageError(f"expected {FORMATS}, got {got}")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from threading import Lock
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Lock, current_thread, main_thread
 
 from slicewise.errors import InputError, InternalError, LimitError, SliceWiseError
 
@@ -58,8 +60,26 @@ def decoding(what: str) -> Iterator[None]:
     except MemoryError as error:
         raise LimitError(_NO_MEMORY) from error
     except Exception as error:
-        got = f"broken or truncated data ({type(error).__name__})"
-        raise InputError(f"expected a readable {what}, got {got}") from error
+        raise InputError(f"expected a readable {what}, got broken or truncated data") from error
+
+
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Keep from stderr what a C library prints there by itself.
+
+    Only in the main thread: in a service, others write their logs to stderr meanwhile.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    with ExitStack() as stack:
+        with suppress(OSError):  # of a program without stderr
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            stack.callback(os.dup2, kept, 2)
+        yield
 
 
 @contextmanager

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from itertools import count
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
+from PIL.Image import Transpose
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
-from slicewise.imaging.formats.decoding import decoding, quiet
+from slicewise.imaging.formats import tiff
+from slicewise.imaging.formats.decoding import decoding, quiet, without_stderr
+from slicewise.imaging.formats.jpeg import unread_jpeg
 from slicewise.imaging.formats.pixels import Values, colour_difference, require_finite
+from slicewise.imaging.formats.png import ANNOTATION_PREFIX, bare_png
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice
 
 Picture = Literal["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
 _Page = tuple[Values, float | None]  # its pixels, and how much higher than wide each is
 
-ANNOTATION_PREFIX = "slicewise:"
-"""How the keys of PNG text begin that become annotations."""
-
 _PLUGINS = {"PNG": "Png", "JPEG": "Jpeg", "TIFF": "Tiff", "BMP": "Bmp", "WEBP": "WebP"}
 _DENSITIES = ("jfif_density", "aspect", "dpi", "resolution")  # in Pillow's words
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange rows and columns
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 254, 258, 262, 339
+_MODES = (*_DEEP_MODES, "1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_TURNED = {
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}  # fmt: skip
 
 
 @quiet()
@@ -34,14 +41,15 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
     """Read a picture; a TIFF gives one slice for each full-resolution page.
 
     Colour becomes brightness (ITU-R BT.601), transparency is laid on black, the EXIF orientation is
-    applied. Grey values keep their depth; 16-bit colour is read with 8 bits.
+    applied. Grey values keep their depth; 16-bit colour, and 16-bit grey with transparency, are
+    read with 8 bits. What else a file holds (text, profiles, EXIF) may be broken.
 
     Raises:
         LimitError: It is larger than the limits.
         UnsupportedImageError: It is an animation, or holds pixels of a kind that is not read.
-        InputError: It is too small, broken, or holds a pixel that is no number.
+        InputError: It is too small, broken, or holds no finite pixel.
     """
-    with _opened(stream, kind) as image:
+    with _opened(bare_png(stream) if kind == "PNG" else stream, kind) as image:
         pages = _tiff_pages(image, limits) if kind == "TIFF" else [_only_page(image, limits)]
         if not pages:
             raise UnsupportedImageError("expected a full-resolution page, got only thumbnails")
@@ -61,17 +69,32 @@ def read_raster(stream: BinaryIO, kind: Picture, source: str, limits: Limits) ->
 
 def _opened(stream: BinaryIO, kind: Picture) -> Image.Image:
     import_module(f"PIL.{_PLUGINS[kind]}ImagePlugin")  # Pillow would import all to find a rare one
-    with decoding(f"{kind} picture"):
-        try:
-            return Image.open(stream, formats=(kind,))
-        except Image.DecompressionBombError as error:
-            raise LimitError("expected a picture of bounded size, got a larger one") from error
+    try:
+        with decoding(f"{kind} picture"):
+            try:
+                return Image.open(stream, formats=(kind,))
+            except Image.DecompressionBombError as error:
+                raise LimitError("expected a picture of bounded size, got a larger one") from error
+    except LimitError:
+        raise
+    except InputError as error:
+        raise (_reason(stream, kind) or error) from error
+
+
+def _reason(stream: BinaryIO, kind: Picture) -> InputError | None:
+    """Why Pillow could not open a picture that may be whole."""
+    if kind == "JPEG":
+        stream.seek(0)
+        return unread_jpeg(stream)
+    if kind == "TIFF":
+        return tiff.unopened(stream)
+    return None
 
 
 def _only_page(image: Image.Image, limits: Limits) -> _Page:
     limits.check_image(image.height, image.width)
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format in ("PNG", "WEBP"):
+    if frames > 1 and image.format == "WEBP":
         raise UnsupportedImageError(f"expected a still picture, got {frames} animated frames")
     return _page(image)
 
@@ -82,12 +105,22 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
     for index in count():
         if not _found(image, index):
             return pages
-        if _tag(image, _TIFF_SUBFILE, 0) & 1:  # a reduced copy of another page
+        # Before the page is decoded, because its tags are gone after that.
+        tags = tiff.known_tags(image.tag_v2)  # type: ignore[attr-defined]  # TIFF images have it
+        if tiff.is_extra(tags):
             continue
         limits.check_image(image.height, image.width)
         total += image.height * image.width
         limits.check_stack(total, len(pages) + 1)
-        pages.append(_page(image))
+        if image.mode not in _MODES:
+            raise tiff.unread_pixels(tags)
+        try:
+            page, aspect = _page(image)
+        except InputError as error:
+            raise (tiff.unread_compression(tags) or error) from error
+        if image.mode in (*_DEEP_MODES, "L"):
+            page = tiff.as_tagged(page, tags)
+        pages.append((page, aspect))
     return pages
 
 
@@ -116,62 +149,49 @@ def _aspect(image: Image.Image) -> float | None:
     across, down = (float(density) for density in next(found, (1, 1)))
     if across == down or not (0 < across < math.inf and 0 < down < math.inf):
         return None
-    with decoding("EXIF orientation"):
-        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
-    return down / across if sideways else across / down
+    return down / across if _orientation(image) in _SIDEWAYS else across / down
 
 
-def _load(image: Image.Image) -> None:
-    """Decode the page and turn it as its EXIF orientation says; its tags are gone after that."""
-    with decoding(f"{image.format} picture"):
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, which turns nothing, where none can be read."""
+    with suppress(Exception):  # whatever a parser of broken EXIF raises
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return found if isinstance(found, int) else 1
+    return 1
 
 
 def _grey(image: Image.Image) -> Values:
-    """(H, W) brightness of the current page; larger is brighter."""
+    """(H, W) brightness of the current page, upright; TIFF values as they are stored."""
+    library = without_stderr() if image.format == "TIFF" else nullcontext()  # libtiff prints
+    with decoding(f"{image.format} picture"), library:
+        image.load()
+    upright = _upright(image)
     if image.mode in _DEEP_MODES:
-        return _deep(image)
-    _load(image)
-    if image.has_transparency_data:  # laid on black
-        rgba = image.convert("RGBA")
-        image = Image.new("RGB", rgba.size)
-        image.paste(rgba, mask=rgba.getchannel("A"))
-    elif image.mode == "P":
-        image = image.convert("RGB")
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
+        values = np.asarray(upright)
+        clear = image.info.get("transparency")  # of PNG: one value of all
+        return np.where(values == clear, 0, values) if isinstance(clear, int) else values
+    if upright.mode == "La":
+        upright = upright.convert("LA")
+    if upright.has_transparency_data:  # laid on black
+        rgba = upright.convert("RGBA")
+        upright = Image.new("RGB", rgba.size)
+        upright.paste(rgba, mask=rgba.getchannel("A"))
+    elif upright.mode in ("P", "CMYK"):
+        upright = upright.convert("RGB")
+    return np.asarray(upright if upright.mode == "L" else upright.convert("L"))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its EXIF orientation says."""
+    turned = _TURNED.get(_orientation(image))
+    return image if turned is None else image.transpose(turned)
 
 
 def _colour(image: Image.Image) -> float | None:
     """How far from grey the page is that was read last; None where it can only be grey."""
-    if image.mode in (*_DEEP_MODES, "L", "LA", "1"):
+    if image.mode in (*_DEEP_MODES, "L", "LA", "La", "1"):
         return None
     return colour_difference(image.convert("RGB"))
-
-
-def _deep(image: Image.Image) -> Values:
-    """(H, W) values of a page of more than 8 bits, which Pillow's own conversion would clip."""
-    top = _white_is_zero(image)
-    _load(image)
-    values = np.asarray(image)
-    return values if top is None else top - values.astype(np.int64)
-
-
-def _white_is_zero(image: Image.Image) -> int | None:
-    """Largest value of a TIFF page whose zero is white, None where zero is black."""
-    if image.format != "TIFF" or _tag(image, _TIFF_PHOTOMETRIC, 1) != 0:
-        return None
-    if _tag(image, _TIFF_SAMPLE_FORMAT, 1) != 1:
-        raise UnsupportedImageError("expected unsigned values where zero is white, got others")
-    return (1 << _tag(image, _TIFF_BITS, 1)) - 1
-
-
-def _tag(image: Image.Image, tag: int, default: int) -> int:
-    value = image.tag_v2.get(tag, default)  # type: ignore[attr-defined]  # TIFF images have it
-    first = value[0] if isinstance(value, tuple) and value else value
-    if not isinstance(first, int):
-        raise InputError(f"expected a whole number in TIFF tag {tag}, got another value")
-    return first
 
 
 def _annotations(image: Image.Image) -> dict[str, str]:

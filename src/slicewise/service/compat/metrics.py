@@ -209,7 +209,7 @@ def _files(
         raise InputError("root: expected a folder, got a file")
     depth = len(root.parts) + 2  # root/label/file
     chosen: list[Path] = []
-    for entry in walk(root):
+    for entry in walk(root, links=False):  # which may lead out of the roots
         deadline("looking for files", len(chosen), MOST_PATHS)
         path = Path(entry.source)
         if not wanted.recursive and len(path.parts) > depth:

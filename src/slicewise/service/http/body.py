@@ -6,8 +6,11 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
+from email.message import Message as MailHeader
+from email.utils import collapse_rfc2231_value
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -147,7 +150,10 @@ Form = tuple[list[Upload], dict[str, str]]  # files, and text by field
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser; files stay in memory, which the size of the body bounds."""
+    """Starlette's parser; files stay in memory, which the size of the body bounds.
+
+    A part whose name is given in the extended form only (`filename*`) is a file as well.
+    """
 
     def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], most: int) -> None:
         super().__init__(
@@ -159,9 +165,42 @@ class _InMemory(MultiPartParser):
         )
         self.spool_max_size = 0  # never roll over to a file
         self.ended = False
+        self._field = self._value = b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._value = with_plain_name(self._value)
+        super().on_header_field(self._field, 0, len(self._field))
+        super().on_header_value(self._value, 0, len(self._value))
+        super().on_header_end()
+        self._field = self._value = b""
 
     def on_end(self) -> None:
         self.ended = True
+
+
+def with_plain_name(disposition: bytes) -> bytes:
+    """A Content-Disposition with a plain file name where it has only an extended one (RFC 8187).
+
+    RFC 7578 section 4.2 forbids the extended one in a form, so a plain one goes before it. Some
+    clients send it all the same.
+    """
+    if b"*" not in disposition or parse_options_header(disposition)[1].get(b"filename"):
+        return disposition
+    headed = MailHeader()
+    headed["Content-Disposition"] = disposition.decode("latin-1")
+    pairs = headed.get_params([], header="content-disposition")
+    names = [collapse_rfc2231_value(value) for key, value in pairs if key.lower() == "filename"]
+    if not names:
+        return disposition
+    name = re.split(r"[/\\]", next(filter(None, names), ""))[-1].replace('"', '\\"')
+    return disposition + f'; filename="{name}"'.encode("utf-8", "replace")
 
 
 async def read_form(

@@ -105,8 +105,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "type": "urn:slicewise:problem:unprocessable-content",
         "title": "Unprocessable Content",
         "status": 422,
-        "detail": "scan.png: expected a readable PNG picture, got broken or truncated data "
-        "(UnidentifiedImageError)",
+        "detail": "scan.png: expected a readable PNG picture, got broken or truncated data",
         "instance": "urn:uuid:2f1e0b0c-3c0c-4b0f-9a53-0f4b1a9e1d11",
         "errors": None,
     },

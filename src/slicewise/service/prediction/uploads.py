@@ -160,8 +160,9 @@ def _decoded(
     """All series of a request; what is none goes to the failures."""
     found: list[Series] = []
     slices = pixels = 0
+    skipped: list[str] = []
     entries = [bytes_entry(upload.content, upload.name) for upload in uploads]
-    for item in read_inputs(entries, limits):
+    for item in read_inputs(entries, limits, skip=skipped.append):
         _require_wanted(stop)
         if isinstance(item, Failure):
             failures.append(item)
@@ -176,6 +177,8 @@ def _decoded(
             if got > most:
                 raise LimitError(f"expected at most {most:,} {what} in one request, got more")
         admission.hold_pixels(size)
+    if skipped:
+        log.info("skipped members of zips that are not meant as images", members=len(skipped))
     return found
 
 

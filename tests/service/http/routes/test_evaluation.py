@@ -111,6 +111,7 @@ def test_nothing_outside_is_opened(measuring, root, tmp_path):
         problem(measuring.post("/v1/evaluate", json={"manifest": name}), 403)
         problem(measuring.post("/metrics", json={"root": name}), 403)
         problem(measuring.post("/metrics", json={"paths": [name]}), 403)
+    (root / f"link_{tmp_path.name}").unlink()
 
 
 def test_a_manifest_may_not_name_what_lies_outside(measuring, root, tmp_path):
@@ -121,6 +122,19 @@ def test_a_manifest_may_not_name_what_lies_outside(measuring, root, tmp_path):
     Manifest((row,), root).write(root / "sly.csv")
     problem(measuring.post("/v1/evaluate", json={"manifest": "sly.csv"}), 403)
     (root / "sly.csv").unlink()
+
+
+def test_links_to_folders_are_not_followed_and_told(measuring, root, tmp_path):
+    (tmp_path / "glioma").mkdir()
+    (tmp_path / "glioma" / "secret.png").write_bytes(png(0))
+    link = root / "away"
+    link.symlink_to(tmp_path, target_is_directory=True)
+    said = measuring.post("/metrics", json={"root": "."}).json()
+    link.unlink()
+    assert said["total"] == 12
+    told = "expected a folder, got a link to one (not followed)"
+    assert {"path": "away", "error": told} in said["skipped"]
+    assert "secret" not in str(said)
 
 
 def test_links_out_of_a_folder_are_skipped(measuring, root, tmp_path):
@@ -301,10 +315,10 @@ class TestMetrics:
     def test_a_fault_while_reading_one_file_is_logged(self, measuring, monkeypatch):
         decode = read.decode
 
-        def fails(entry, content, limits):
+        def fails(entry, content, limits, **how):
             if entry.source.endswith("glioma/glioma_0.png"):
                 raise KeyError("/secret/place")
-            return decode(entry, content, limits)
+            return decode(entry, content, limits, **how)
 
         monkeypatch.setattr(read, "decode", fails)
         with capture_logs() as logged:
