@@ -67,8 +67,9 @@ class TestQuiet:
             warn("after")
         assert [str(one.message) for one in kept] == ["after"]
 
-    def test_records_are_kept_while_it_lasts(self, caplog):
-        logger = logging.getLogger("pydicom")
+    @pytest.mark.parametrize("name", ["pydicom", "PIL", "PIL.TiffImagePlugin"])
+    def test_records_are_kept_while_it_lasts(self, caplog, name):
+        logger = logging.getLogger(name)
         with quiet():
             logger.error("Jane Doe")
         assert caplog.records == []

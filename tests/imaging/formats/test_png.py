@@ -116,3 +116,25 @@ def test_an_interlaced_png_is_read():
     bare = whole[:at] + whole[-12:]
     data = png_with(bare, (b"IDAT", zlib.compress(lines)), behind=True)
     np.testing.assert_array_equal(pixels_of(data), small)
+
+
+PALETTE = (b"PLTE", bytes([200] * 30))
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[], [PALETTE, (b"tRNS", bytes(range(150)) * 2)]],
+    ids=["no-colours", "alphas-past-256"],
+)
+def test_a_broken_palette_is_the_fault_of_the_file(chunks):
+    data = png_with(png_of((ramp() % 10).astype(np.uint8), 8, 3), *chunks)
+    with pytest.raises(InputError, match="expected a readable PNG picture") as told:
+        read_slices(data)
+    assert type(told.value) is InputError
+
+
+def test_a_palette_is_read_with_its_transparency():
+    indices = (ramp() % 10).astype(np.uint8)
+    np.testing.assert_array_equal(pixels_of(png_with(png_of(indices, 8, 3), PALETTE)), 200)
+    data = png_with(png_of(indices, 8, 3), PALETTE, (b"tRNS", bytes([255, 0, 255])))
+    np.testing.assert_array_equal(pixels_of(data), np.where(indices == 1, 0, 200))

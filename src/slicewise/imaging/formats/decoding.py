@@ -35,6 +35,9 @@ def quiet() -> Iterator[None]:
             logger = logging.getLogger("pydicom")
             _changed.callback(setattr, logger, "propagate", logger.propagate)
             logger.propagate = False
+            pillow = logging.getLogger("PIL")
+            _changed.callback(pillow.setLevel, pillow.level)
+            pillow.setLevel(logging.CRITICAL + 1)  # it has no handler, so Python would print
         _decoding_now += 1
     try:
         yield

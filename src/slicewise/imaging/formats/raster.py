@@ -170,15 +170,21 @@ def _grey(image: Image.Image) -> Values:
         values = np.asarray(upright)
         clear = image.info.get("transparency")  # of PNG: one value of all
         return np.where(values == clear, 0, values) if isinstance(clear, int) else values
-    if upright.mode == "La":
-        upright = upright.convert("LA")
-    if upright.has_transparency_data:  # laid on black
-        rgba = upright.convert("RGBA")
-        upright = Image.new("RGB", rgba.size)
-        upright.paste(rgba, mask=rgba.getchannel("A"))
-    elif upright.mode in ("P", "CMYK"):
-        upright = upright.convert("RGB")
-    return np.asarray(upright if upright.mode == "L" else upright.convert("L"))
+    with decoding(f"{image.format} picture"):  # whose palette or transparency may be broken
+        return np.asarray(_on_black(upright))
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    """The picture in grey, transparency laid on black."""
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size)
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    elif image.mode in ("P", "CMYK"):
+        image = image.convert("RGB")
+    return image if image.mode == "L" else image.convert("L")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -191,7 +197,9 @@ def _colour(image: Image.Image) -> float | None:
     """How far from grey the page is that was read last; None where it can only be grey."""
     if image.mode in (*_DEEP_MODES, "L", "LA", "La", "1"):
         return None
-    return colour_difference(image.convert("RGB"))
+    with decoding(f"{image.format} picture"):
+        rgb = image.convert("RGB")
+    return colour_difference(rgb)
 
 
 def _annotations(image: Image.Image) -> dict[str, str]:
