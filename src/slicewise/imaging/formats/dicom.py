@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -10,21 +9,16 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from slicewise.imaging.formats.decoding import quiet
-from slicewise.imaging.formats.dicom_dataset import (
-    PixelFormat,
-    load_dataset,
-    load_header,
-    pixel_format,
-)
+from slicewise.imaging.formats.dicom_dataset import PixelFormat, load_dataset, pixel_format
 from slicewise.imaging.formats.dicom_frame import (
     FrameHeader,
-    frame_count,
     in_colour,
     number_in,
     numbers,
     text_in,
     value_of,
 )
+from slicewise.imaging.formats.dicom_header import require_slices
 from slicewise.imaging.formats.dicom_pixels import stored_values
 from slicewise.imaging.formats.pixels import (
     LookupTable,
@@ -48,40 +42,6 @@ PHANTOM_MANUFACTURER = "SliceWise phantom"
 """Manufacturer (0008,0070) of the synthetic series whose comments become annotations."""
 
 _ANNOTATION_PREFIX = "slicewise:"
-_HEADER_TAGS = [
-    "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "NumberOfFrames",
-    "SpecificCharacterSet",
-]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class DicomHeader:
-    """What grouping needs of a file before its pixels are decoded; None where it does not say."""
-
-    series_uid: str | None  # Series Instance UID (0020,000E)
-    instance_uid: str | None  # SOP Instance UID (0008,0018)
-    instance_number: int | None  # Instance Number (0020,0013)
-    frames: int
-    pixels: int  # of all frames together
-
-
-@quiet()
-def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
-    """Read what grouping needs, without the pixels.
-
-    Raises:
-        InputError: It is broken, too small or too large, or has no image attributes.
-    """
-    dataset = load_header(stream, limits, _HEADER_TAGS)
-    number, frames = number_in(dataset, "InstanceNumber"), frame_count(dataset)
-    rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
-    return DicomHeader(
-        series_uid=text_in(dataset, "SeriesInstanceUID"),
-        instance_uid=text_in(dataset, "SOPInstanceUID"),
-        instance_number=None if number is None else int(number),
-        frames=frames,
-        pixels=frames * rows * columns,
-    )
 
 
 @quiet()
@@ -90,10 +50,12 @@ def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
 
     Raises:
         LimitError: It is larger than the limits.
-        UnsupportedImageError: Its transfer syntax or its pixels are of a kind that is not read.
+        UnsupportedImageError: Its transfer syntax or its pixels are of a kind that is not read, or
+            it says that it is no slice.
         InputError: It is broken, too small, or holds no pixels.
     """
     dataset = load_dataset(stream, limits)
+    require_slices(FrameHeader(dataset, 0))
     form = pixel_format(dataset)
     frames = stored_values(dataset, form, limits)
     if form.is_float:

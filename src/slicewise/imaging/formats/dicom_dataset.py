@@ -13,6 +13,7 @@ import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
 
 from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.formats.content import has_preamble
@@ -101,7 +102,7 @@ def is_encapsulated(dataset: Dataset) -> bool:
     return syntax in DECODERS or syntax == _ENCAPSULATED
 
 
-def load_header(stream: BinaryIO, limits: Limits, tags: list[str] | None = None) -> Dataset:
+def load_header(stream: BinaryIO, limits: Limits, tags: list[BaseTag] | None = None) -> Dataset:
     """Read a data set up to its pixels; of its attributes only `tags`, if given.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
@@ -100,6 +101,16 @@ class FrameHeader:
     def voi_lut(self, ends: Values) -> LookupTable | None:
         """The first VOI LUT (0028,3010); `ends` as above, in modality values."""
         return self._first_table(self._holder("FrameVOILUTSequence"), "VOILUTSequence", ends)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any attribute stands in a functional group."""
+        return bool(self._groups)
+
+    def element(self, group: str, tag: int) -> DataElement | RawDataElement | None:
+        """An attribute as it is stored, of a functional group; of the top where `group` is ""."""
+        holder = self._macro(group) if group else self._dataset
+        return None if holder is None else holder.get_item(tag)
 
     def _macro(self, name: str) -> Dataset | None:
         found = (_item(value_of(group, name), 0) for group in self._groups)
@@ -226,6 +237,7 @@ def _item(sequence: Any, index: int) -> Dataset | None:
     return cast(Dataset, sequence[index]) if there else None
 
 
+@lru_cache(maxsize=64)  # slices of a series mostly say the same
 def _is_orientation(values: tuple[float, ...]) -> bool:
     row, column = np.array(values[:3]), np.array(values[3:])
     lengths = (float(np.linalg.norm(part)) - 1 for part in (row, column))
