@@ -161,16 +161,20 @@ def dicom_bytes(array, syntax=ExplicitVRLittleEndian, **tags):
 
 def encapsulated_bytes(array, codestream, syntax, **tags):
     """A DICOM file around an image that something other than pydicom compressed."""
-    dataset = dicom_dataset(array, **tags)
-    dataset.PixelData = encapsulate([codestream])
-    dataset["PixelData"].is_undefined_length = True
+    return around(dicom_dataset(array, **tags), encapsulate([codestream]), syntax)
+
+
+def around(dataset, pixel_data, syntax, undefined_length=True):
+    """A DICOM file around pixel data that are in their transfer syntax already."""
+    dataset.PixelData = pixel_data
+    dataset["PixelData"].is_undefined_length = undefined_length
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
     stream = io.BytesIO()
     file = FileDataset(None, dataset, file_meta=meta, preamble=bytes(128))
-    file.save_as(stream, enforce_file_format=True)
+    file.save_as(stream, implicit_vr=False, little_endian=True, force_encoding=True)
     return stream.getvalue()
 
 

@@ -377,9 +377,9 @@ def test_a_fault_of_our_own_loses_no_other_input(tmp_path, monkeypatch):
     (tmp_path / "b.png").write_bytes(picture_bytes(ramp(dtype=np.uint8)))
 
     def broken(self):
-        raise AttributeError("position")
+        raise AttributeError("thickness")
 
-    monkeypatch.setattr("slicewise.imaging.formats.dicom_frame.FrameHeader.position", broken)
+    monkeypatch.setattr("slicewise.imaging.formats.dicom_frame.FrameHeader.slice_thickness", broken)
     read = list(read_inputs([tmp_path / "a.dcm", tmp_path / "b.png"]))
     assert [type(one) for one in read] == [Series, InternalFailure]
     assert "SliceWise failed (AttributeError in _slice" in read[1].error

@@ -1,5 +1,6 @@
 """Readers on public data, where `SLICEWISE_DATA` points to it."""
 
+import io
 from itertools import pairwise
 
 import numpy as np
@@ -12,9 +13,26 @@ from slicewise.imaging.slice import Failure, Series
 pytestmark = pytest.mark.realdata
 
 
+def without_mosaic(file):
+    """The bytes of a mosaic that no longer says that it is one; the pixels stay as they are."""
+    import pydicom
+
+    dataset = pydicom.dcmread(file)
+    dataset.ImageType = dataset.ImageType[:-1]
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()
+
+
+def test_a_mosaic_is_refused_by_name(real_data):
+    answers = list(read_inputs([real_data / "dicom" / "dcm_qa_ts"]))
+    assert len(answers) == 9
+    assert all("got a Siemens mosaic" in answer.error for answer in answers)
+
+
 def test_nine_transfer_syntaxes_give_the_same_pixels(real_data):
     files = [real_data / "dicom" / "dcm_qa_ts" / f"{n}.dcm" for n in range(1, 10)]
-    first, *others = (read_slices(file)[0].pixels for file in files)
+    first, *others = (read_slices(without_mosaic(file))[0].pixels for file in files)
     assert first.shape == (384, 384)
     assert first.max() == 2362
     for other in others:
@@ -59,9 +77,11 @@ def test_enhanced_rescale_is_applied_once(real_data):
     np.testing.assert_allclose(slices[0].pixels, stored[0] * 1.27985347985347, rtol=1e-6)
 
 
-def test_enhanced_folder_is_one_series_a_scan(real_data):
+def test_enhanced_frames_are_divided_by_component_and_time(real_data):
     answers = list(read_inputs([real_data / "dicom" / "dcm_qa_enh"]))
-    assert [(len(a.slices), a.plane) for a in answers] == [(64, "axial"), (24, "axial")]
+    found = [(len(a.slices), a.source.partition(" ")[2]) for a in answers]
+    times = [(6, f"[time {number}]") for number in (1, 2, 3, 4)]
+    assert found == [(32, ""), (32, "[field map]"), *times]
 
 
 def test_broken_and_unsupported_files_say_why(real_data):

@@ -88,6 +88,12 @@ def study(
     return study_prediction(Series([], "s"), named, described, threshold)
 
 
+def test_notes_are_those_of_the_series() -> None:
+    series = Series([], "s", notes=("2 slices share one position",))
+    found = study_prediction(series, [answered(0.9)], info(full_rule()), Threshold(0.5))
+    assert found.notes == ["2 slices share one position"]
+
+
 def test_neighbours_are_averaged_over_a_quarter_of_the_series() -> None:
     assert study(0, 0.9, 0.9, 0.6, 0).study.tumor_probability == pytest.approx(0.8)
     twenty = [0.0] * 8 + [1.0, 1.0] + [0.0] * 10

@@ -181,6 +181,14 @@ class TestReport:
         assert "2 of 5 slices are flagged." in text
         assert page.count("data:image/jpeg") == 4
 
+    def test_notes_stand_below_the_head_of_a_series(self) -> None:
+        item = volume([picture(f"series#{k}") for k in range(3)], [0.1, 0.9, 0.8], [1])
+        notes = ["2 slices share one position", "split by <b>"]
+        assert item.study is not None
+        page = render_report([replace(item, study=replace(item.study, notes=notes))], bundle())
+        assert "Note: 2 slices share one position." in words(page)
+        assert "split by &lt;b&gt;" in page
+
     def test_a_rejected_slice_shows_its_reason_and_no_answer(self) -> None:
         item = single(picture(), SHARES)
         [answer] = item.answers

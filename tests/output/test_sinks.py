@@ -34,7 +34,7 @@ PREDICTION = {
     *("source", "label", "probabilities", "confidence", "tumor_probability", "tumor_flag"),
     *("threshold", "prediction_set", "decision", "reasons", "bundle", "timing_ms", "heatmap"),
 }
-STUDY = {"source", "plane", "study", "threshold", "decision", "reasons", "bundle"}
+STUDY = {"source", "plane", "study", "threshold", "decision", "reasons", "bundle", "notes"}
 
 
 def picture(source: str) -> Slice:
@@ -158,6 +158,22 @@ def test_withheld_slices_of_a_series_are_counted_with_their_reasons():
     assert text.startswith("v#0: withheld: out of distribution: no training slice is like it\n")
     assert "1 of 3 slices is flagged, 2 are withheld." in text
     assert "\n  2 slices withheld: 2 out of distribution\n" in text
+
+
+def test_notes_on_a_series_stand_below_its_name():
+    series = volume([picture(f"v#{k}") for k in range(2)], [0.1, 0.9], [1])
+    noted = replace(series, study=replace(series.study, notes=["2 slices share one position"]))
+    lines = text_of(noted)[0].splitlines()
+    assert lines[2:4] == [
+        "series: series of 2 slices, axial",
+        "  note: 2 slices share one position",
+    ]
+
+
+def test_notes_on_slices_without_a_study_follow_them():
+    item = single(picture("scan.dcm"), SHARES)
+    noted = replace(item, series=replace(item.series, notes=("split from one",)))
+    assert text_of(noted)[0].splitlines()[-2:] == ["  note: split from one", DISCLAIMER]
 
 
 def test_a_series_is_a_line_a_slice_and_a_paragraph():

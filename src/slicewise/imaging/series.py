@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from slicewise.errors import InputError, InternalError, UnsupportedImageError
+from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.discovery import Skip, is_bystander, untold
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.archive import ends_as_zip, open_archive
@@ -19,26 +19,15 @@ from slicewise.imaging.formats.content import FORMATS, Content, content_of, unkn
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.formats.neuroimaging import pair_of
 from slicewise.imaging.formats.raster import read_raster
-from slicewise.imaging.geometry import plane_of, split_series
+from slicewise.imaging.geometry import plane_of
 from slicewise.imaging.limits import Limits
-from slicewise.imaging.slice import Failure, InternalFailure, Series, Slice
+from slicewise.imaging.slice import Failure, Series, Slice, failure_of
 from slicewise.imaging.upright import upright
 
 if TYPE_CHECKING:
-    from slicewise.imaging.formats.dicom import DicomHeader
+    from slicewise.imaging.grouping.attributes import DicomFile
 
 Answer = Series | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class _DicomFile:
-    entry: Entry
-    header: DicomHeader
-
-    @property
-    def instance(self) -> str:
-        """What tells it from the others of its series."""
-        return self.header.instance_uid or self.entry.source
 
 
 @dataclass(slots=True)
@@ -54,7 +43,7 @@ class Gathering:
     place: str | None
     limits: Limits
     skip: Skip = untold
-    by_series: dict[str, list[_DicomFile]] = field(default_factory=dict)
+    dicom: list[DicomFile] = field(default_factory=list)
     pairs: set[tuple[str, str] | None] = field(default_factory=set)  # of which a half was met
 
     def read(self, entry: Entry | Failure) -> Iterator[Answer]:
@@ -67,7 +56,7 @@ class Gathering:
             with naming(entry.source):
                 answer = self._take(entry)
         except InputError as error:
-            answer = _failure(entry.source, error)
+            answer = failure_of(entry.source, error)
         if isinstance(answer, Entry):
             yield from _read_zip(answer, self.limits, self.skip)
         elif answer is not None:
@@ -75,14 +64,10 @@ class Gathering:
 
     def read_series(self) -> Iterator[Answer]:
         """Decode the DICOM files kept so far, one series after another."""
-        several = sum(_count(files) > 1 for files in self.by_series.values()) > 1
-        for index, files in enumerate(self.by_series.values(), start=1):
-            name = files[0].entry.source  # of its one file, the first of those named, or the place
-            if (count := _count(files)) > 1 and self.place is None:
-                name += f" (+{count - 1} more)"
-            elif count > 1 and self.place is not None:
-                name = f"{self.place} [series {index}]" if several else self.place
-            yield from _read_series(files, name, self.limits)
+        if self.dicom:
+            from slicewise.imaging.grouping.dicom_series import read_dicom_series
+
+            yield from read_dicom_series(self.dicom, self.place, self.limits, decode)
 
     def _take(self, entry: Entry) -> Series | Entry | None:
         """The series of a picture; the entry of a zip; None for DICOM (kept) and bystanders."""
@@ -96,12 +81,11 @@ class Gathering:
             return entry
         if content != "DICOM":
             return _single(entry, content, self.limits)
-        from slicewise.imaging.formats.dicom import read_header
+        from slicewise.imaging.formats.dicom_header import read_header
+        from slicewise.imaging.grouping.attributes import DicomFile
 
         with entry.open() as stream:
-            header = read_header(stream, self.limits)
-        file = _DicomFile(entry, header)
-        self.by_series.setdefault(header.series_uid or entry.source, []).append(file)
+            self.dicom.append(DicomFile(entry, read_header(stream, self.limits)))
         return None
 
     def _is_told(self, entry: Entry) -> bool:
@@ -117,7 +101,7 @@ def _read_zip(entry: Entry, limits: Limits, skip: Skip) -> Iterator[Answer]:
         with open_archive(entry, limits, skip) as members:
             yield from read_place(members, entry.source, limits, skip)
     except InputError as error:
-        yield _failure(entry.source, error)
+        yield failure_of(entry.source, error)
 
 
 def read_place(
@@ -135,48 +119,6 @@ def read_place(
         yield answer
     if empty:
         yield Failure(place, f"expected at least one image, got none; an image is {FORMATS}")
-
-
-def _read_series(files: list[_DicomFile], source: str, limits: Limits) -> Iterator[Answer]:
-    try:
-        with naming(source):
-            headers = [file.header for file in files]
-            limits.check_stack(sum(h.pixels for h in headers), sum(h.frames for h in headers))
-    except InputError as error:
-        yield _failure(source, error)
-        return
-    slices: list[Slice] = []
-    pixels = 0
-    read: dict[str, str] = {}
-    for file in sorted(files, key=_acquisition_order):
-        try:
-            with naming(file.entry.source):
-                if file.instance in read:  # counted twice, it would weigh twice in a study
-                    other = read[file.instance]
-                    raise InputError(f"expected each instance once, got the same as {other}")
-                found = decode(file.entry, "DICOM", limits)
-                pixels += sum(slice_.pixels.size for slice_ in found)
-                limits.check_stack(pixels, len(slices) + len(found))  # square ones may be more
-                slices += found
-                read[file.instance] = file.entry.source
-        except InputError as error:
-            yield _failure(file.entry.source, error)
-    try:
-        with naming(source):
-            answers: list[Answer] = [*split_series(slices, source)] if slices else []
-    except InputError as error:
-        answers = [_failure(source, error)]
-    yield from answers
-
-
-def _count(files: list[_DicomFile]) -> int:
-    return len({file.instance for file in files})
-
-
-def _acquisition_order(file: _DicomFile) -> tuple[bool, int]:
-    """By instance number; files without one come last, in the order they were met."""
-    number = file.header.instance_number
-    return number is None, number or 0
 
 
 def _single(entry: Entry, content: Content, limits: Limits) -> Series:
@@ -228,8 +170,3 @@ def _stored(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
         if content == "ZIP":
             raise InputError("expected an image, got a zip")
         return read_raster(stream, content, entry.source, limits)
-
-
-def _failure(source: str, error: InputError) -> Failure:
-    kind = InternalFailure if isinstance(error, InternalError) else Failure
-    return kind(source, str(error).removeprefix(f"{source}: "))

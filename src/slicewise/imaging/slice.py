@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from slicewise.arrays import Array
+from slicewise.errors import InputError, InternalError
 
 Position = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
@@ -77,6 +78,8 @@ class Series:
     is_volume: bool = False
     plane: str | None = None
     """`axial`, `coronal`, `sagittal`, `oblique`, or None where the orientation is unknown."""
+    notes: tuple[str, ...] = ()
+    """What is unusual of its slices, in sentences: what they were split by, order, distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,12 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class InternalFailure(Failure):
     """An input on which SliceWise itself failed."""
+
+
+def failure_of(source: str, error: InputError) -> Failure:
+    """The failure of an input, from an error that may have its name in front."""
+    kind = InternalFailure if isinstance(error, InternalError) else Failure
+    return kind(source, str(error).removeprefix(f"{source}: "))
 
 
 def is_synthetic(slice_: Slice) -> bool:

@@ -54,6 +54,16 @@ def upright(slices: Iterable[Slice], limits: Limits, *, labels: bool = False) ->
     return found
 
 
+@lru_cache(maxsize=256)  # all slices of a series have one orientation
+def usual(orientation: Orientation) -> tuple[Orientation, bool]:
+    """The orientation that an upright slice has instead, and whether its rows become columns."""
+    transposed, along_columns, along_rows = _turn(orientation)
+    turned = orientation[3:] + orientation[:3] if transposed else orientation
+    signs = (along_columns,) * 3 + (along_rows,) * 3
+    shown = tuple(s * c + 0.0 for s, c in zip(signs, turned, strict=True))
+    return cast(Orientation, shown), transposed
+
+
 def _turned(slice_: Slice) -> Slice:
     orientation = slice_.orientation
     if orientation is None or (turn := _turn(orientation)) == (False, 1, 1):
@@ -69,14 +79,11 @@ def _turned(slice_: Slice) -> Slice:
         right = spacing[1] * (columns - 1) if along_columns < 0 else 0.0
         down = spacing[0] * (rows - 1) if along_rows < 0 else 0.0
         position = _moved(position, orientation, right, down)
-    signs = (along_columns,) * 3 + (along_rows,) * 3
     return replace(
         slice_,
         pixels=np.ascontiguousarray(pixels[::along_rows, ::along_columns]),
         position_mm=position,
-        orientation=cast(
-            Orientation, tuple(s * c + 0.0 for s, c in zip(signs, orientation, strict=True))
-        ),
+        orientation=usual(slice_.orientation)[0],
         pixel_spacing_mm=spacing,
         pixel_aspect=aspect,
     )

@@ -166,7 +166,10 @@ class StudyAnswer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StudyPrediction(Shown):
-    """A study answer, which series it is for, and which model gave it."""
+    """A study answer, which series it is for, and which model gave it.
+
+    `notes` say what is unusual of the slices of the series, such as gaps between them.
+    """
 
     source: str
     plane: str | None
@@ -175,6 +178,7 @@ class StudyPrediction(Shown):
     decision: Verdict
     reasons: list[Reason]
     bundle: BundleReference
+    notes: list[str] = field(default_factory=list)
 
     def answer(self) -> tuple[str, str]:
         """Class with the number of slices, and the tumor probability where there is one."""

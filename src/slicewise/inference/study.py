@@ -68,6 +68,7 @@ def study_prediction(
         decision=decision,
         reasons=[*reasons, *threshold.reasons],
         bundle=predictions[0].bundle,
+        notes=list(series.notes),
     )
 
 

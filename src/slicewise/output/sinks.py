@@ -97,6 +97,8 @@ class TextSink(Sink):
         texts = [shown(prediction) for prediction in predictions]
         if item.study is not None:
             texts.append(_study(item.study, predictions))
+        else:
+            texts += [f"  note: {note}" for note in item.series.notes]
         print(*texts, sep="\n", file=self._stream, flush=True)
 
     def close(self) -> None:
@@ -139,6 +141,7 @@ def _study(prediction: StudyPrediction, slices: Sequence[Prediction]) -> str:
     study = prediction.study
     plane = f", {prediction.plane}" if prediction.plane else ""
     lines = [f"{printable(prediction.source)}: series of {study.slices_total} slices{plane}"]
+    lines += [f"  note: {note}" for note in prediction.notes]
     lines += _verdict(prediction, study_text(prediction, slices))
     if withheld := withheld_text(slices):
         lines.append(f"  {withheld}")

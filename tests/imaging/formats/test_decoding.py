@@ -1,17 +1,26 @@
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from threading import Event, Thread
 
 import pytest
 
 from slicewise.errors import InputError, InternalError, LimitError
-from slicewise.imaging.formats.decoding import decoding, naming, quiet
+from slicewise.imaging.formats.decoding import decoding, naming, overheard, quiet
 
 
 def test_a_decoders_words_are_not_repeated():
     with pytest.raises(InputError) as caught, decoding("PNG picture"):
         raise ValueError("Jane Doe")
     assert str(caught.value) == ("expected a readable PNG picture, got broken or truncated data")
+
+
+def test_a_known_cause_stands_in_for_the_kind_of_error():
+    with pytest.raises(InputError) as caught, decoding("Rows (0028,0010)", got="one that is not"):
+        raise ValueError("Jane Doe")
+    assert str(caught.value) == "expected a readable Rows (0028,0010), got one that is not"
 
 
 def test_own_errors_and_missing_packages_pass():
@@ -100,3 +109,51 @@ class TestQuiet:
         with pytest.raises(InputError), quiet(), decoding("x"):
             raise ValueError("broken")
         assert logging.getLogger("pydicom").propagate
+
+
+class TestOverheard:
+    """What is printed past Python is kept; capfd is the stream of the program here."""
+
+    def test_it_is_given_and_not_printed(self, capfd):
+        with overheard() as said:
+            os.write(2, b"Corrupt data")
+        assert said == [b"Corrupt data"]
+        os.write(2, b"after")
+        assert capfd.readouterr().err == "after"
+
+    def test_a_failure_puts_the_stream_back(self, capfd):
+        with pytest.raises(ZeroDivisionError), overheard():
+            os.write(2, b"Corrupt data"[: 1 // 0])
+        os.write(2, b"after")
+        assert capfd.readouterr().err == "after"
+
+    def test_each_thread_hears_its_own(self, capfd):
+        heard = {}
+
+        def listen(name):
+            with overheard() as said:
+                for _ in range(50):
+                    os.write(2, name)
+            heard[name] = said[0]
+
+        threads = [Thread(target=listen, args=(name,)) for name in (b"a", b"b", b"c")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert heard == {name: name * 50 for name in (b"a", b"b", b"c")}
+        assert capfd.readouterr().err == ""
+
+    def test_a_program_may_have_no_such_stream(self):
+        program = """
+import os
+from slicewise.imaging.formats.decoding import overheard
+os.close(2)
+with overheard() as said:
+    print("decoded")
+print(said)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "decoded\n[]\n"

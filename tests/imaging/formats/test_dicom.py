@@ -170,11 +170,6 @@ class TestValues:
         pixels = one(data).pixels
         assert np.all(pixels[:2] == pixels[2:].min())
 
-    def test_bits_above_bits_stored_are_no_values(self):
-        stored = ramp() | 0x8000
-        data = dicom_bytes(stored, BitsStored=12, HighBit=11)
-        np.testing.assert_array_equal(one(data).pixels, ramp())
-
     def test_colour_becomes_luminance(self):
         rgb = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
         exact = rgb @ np.array([0.299, 0.587, 0.114])
@@ -212,14 +207,275 @@ class TestValues:
         np.testing.assert_array_equal(one(written(dataset)).pixels, ramp() % 256 * 257)
         assert one(written(dataset)).colour == 0
 
-    def test_float_pixels_that_are_no_numbers_are_refused(self):
-        stored = ramp(dtype=np.float32)
-        stored[0, 0] = np.nan
+
+class TestPadding:
+    """Below 50 is nothing but padding, so that what becomes of it is seen."""
+
+    @pytest.mark.parametrize(
+        ("kind", "vr", "value", "limit", "first", "last"),
+        [
+            (np.int16, "SS", -2000, None, -2000, -2000),
+            (np.int16, "US", 63536, None, -2000, -2000),
+            (np.int16, "US", 63536, 63546, -2000, -1990),
+            (np.int16, "US", 63546, 63536, -2000, -1990),
+            (np.int16, "US", 65526, 10, -10, 10),
+            (np.uint16, "US", 40000, None, 40000, 40000),
+            (np.uint16, "SS", -25536, None, 40000, 40000),
+            (np.uint16, "SS", -25536, -25526, 40000, 40010),
+            (np.uint16, "SS", 0, -25536, 0, 40),
+            (np.int8, "US", 206, None, -50, -50),
+            (np.int8, "US", 65486, None, -50, -50),
+            (np.uint8, "SS", -50, None, 206, 206),
+        ],
+    )
+    def test_it_has_the_sign_of_the_pixels(self, kind, vr, value, limit, first, last):
+        stored = (ramp() % 50 + 50).astype(kind)
+        stored[0, 0], stored[0, 1] = first, last
         dataset = dicom_dataset(stored)
-        dataset.FloatPixelData = dataset.PixelData
-        del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
-        with pytest.raises(InputError, match="finite pixels, got 1"):
-            read_slices(written(dataset))
+        for part, number in (("Value", value), ("RangeLimit", limit)):
+            if number is not None:
+                setattr(dataset, f"PixelPadding{part}", 0)
+                element = dataset[f"PixelPadding{part}"]
+                element.VR, element.value = vr, number
+        pixels = one(written(dataset)).pixels
+        if limit != -25536 or value:  # there everything up to 40000 is padding
+            assert pixels[0, :2].tolist() == [50, 50]
+            np.testing.assert_array_equal(pixels[1:], stored[1:])
+
+    def test_twelve_bits_with_a_sign(self):
+        stored = ramp() % 50 + 50
+        stored[0, 0] = 0x830  # -2000 in 12 bits
+        data = dicom_bytes(
+            stored, BitsStored=12, HighBit=11, PixelRepresentation=1, PixelPaddingValue=0x830
+        )
+        assert one(data).pixels[0, 0] == 50
+
+    def test_in_implicit_syntax(self):
+        stored = (ramp() % 50 + 50).astype(np.int16)
+        stored[0, 0] = -2000
+        data = dicom_bytes(stored, uid.ImplicitVRLittleEndian, PixelPaddingValue=-2000)
+        assert one(data).pixels[0, 0] == 50
+
+    def test_a_value_that_no_pixel_can_have_is_none(self):
+        data = dicom_bytes(ramp(), BitsStored=12, HighBit=11, PixelPaddingValue=63536)
+        np.testing.assert_array_equal(one(data).pixels, ramp())
+
+    @pytest.mark.parametrize("sign", [0, 1])
+    def test_of_monochrome1_is_darkest_whatever_the_sign(self, sign):
+        stored = (ramp() % 50 + 50).astype([np.uint16, np.int16][sign])
+        stored[0, 0] = padding = [40000, -2000][sign]
+        dataset = dicom_dataset(
+            stored, PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=padding
+        )
+        pixels = one(written(dataset)).pixels
+        np.testing.assert_array_equal(pixels[1:], [65535, -1][sign] - stored[1:].astype(int))
+        assert pixels[0, 0] == [65535, -1][sign] - 99
+
+
+class TestFloat:
+    def data(self, stored, **tags):
+        dataset = dicom_dataset(stored, **tags)
+        keyword = "FloatPixelData" if stored.dtype == np.float32 else "DoubleFloatPixelData"
+        setattr(dataset, keyword, dataset.PixelData)
+        for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+            delattr(dataset, name)
+        return written(dataset)
+
+    kinds = pytest.mark.parametrize("kind", [np.float32, np.float64])
+
+    @kinds
+    def test_values_are_what_is_stored(self, kind):
+        stored = ramp(dtype=kind) / 7 - 5
+        np.testing.assert_array_equal(one(self.data(stored)).pixels, stored.astype(np.float32))
+
+    @kinds
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_a_background_of_no_numbers_is_darkest(self, kind, value):
+        stored = ramp(dtype=kind) - 10
+        stored[2:5] = value
+        pixels = one(self.data(stored)).pixels
+        assert np.all(pixels[2:5] == -10)
+        np.testing.assert_array_equal(pixels[5:], stored[5:])
+
+    @kinds
+    def test_frames_share_their_darkest(self, kind):
+        stored = np.stack([ramp(dtype=kind) - 10, np.full((20, 24), np.nan, kind)])
+        first, second = read_slices(self.data(stored))
+        np.testing.assert_array_equal(first.pixels, stored[0])
+        assert np.all(second.pixels == -10)
+
+    @kinds
+    def test_nothing_but_no_numbers_is_refused(self, kind):
+        with pytest.raises(InputError, match="only NaN or infinite"):
+            read_slices(self.data(np.full((20, 24), np.nan, kind)))
+
+    @kinds
+    @pytest.mark.parametrize("limit", [None, -800.25])
+    def test_padding(self, kind, limit):
+        stored = ramp(dtype=kind) + 0.5
+        stored[0, 0], stored[0, 1] = -999.5, np.nan
+        prefix = "Float" if kind == np.float32 else "DoubleFloat"
+        tags = {f"{prefix}PixelPaddingValue": -999.5}
+        if limit:
+            stored[0, 2] = -850
+            tags[f"{prefix}PixelPaddingRangeLimit"] = limit
+        pixels = one(self.data(stored, **tags)).pixels
+        assert np.all(pixels[0, : 3 if limit else 2] == stored[0, 3 if limit else 2])
+        np.testing.assert_array_equal(pixels[1:], stored[1:].astype(np.float32))
+
+    @pytest.mark.parametrize("photometric", ["PALETTE COLOR", "RGB"])
+    def test_in_colour_is_refused(self, photometric):
+        data = self.data(ramp(dtype=np.float32), PhotometricInterpretation=photometric)
+        with pytest.raises(InputError, match=r"of MONOCHROME1, MONOCHROME2, got"):
+            read_slices(data)
+
+    def test_of_another_size_names_the_attribute(self):
+        with pytest.raises(InputError, match=r"BitsAllocated \(0028,0100\) of 32, got 16"):
+            read_slices(self.data(ramp(dtype=np.float32), BitsAllocated=16))
+
+
+class TestLookupTables:
+    """Of a modality LUT and of a VOI LUT; `ends` looks up the first and the last entry."""
+
+    def item(self, descriptor, entries, vr="OW", descriptor_vr="US"):
+        item = group(LUTDescriptor=[0, 0, 16], LUTData=b"")
+        item["LUTDescriptor"].VR = descriptor_vr
+        item.LUTDescriptor = descriptor
+        item["LUTData"].VR = vr
+        item.LUTData = entries
+        return Sequence([item])
+
+    tables = pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+
+    @tables
+    @pytest.mark.parametrize(
+        ("bits", "vr", "entries"),
+        [
+            (16, "OW", np.arange(1000, 1480, dtype="<u2").tobytes()),
+            (16, "US", list(range(1000, 1480))),
+            (12, "US", list(range(1000, 1480))),
+            (16, "OW", np.arange(1000, 1490, dtype="<u2").tobytes()),
+        ],
+        ids=["OW", "US", "12 bits", "too long"],
+    )
+    def test_entries(self, keyword, bits, vr, entries):
+        data = dicom_bytes(ramp(), **{keyword: self.item([480, 0, bits], entries, vr)})
+        np.testing.assert_array_equal(one(data).pixels, ramp() + 1000)
+
+    @tables
+    @pytest.mark.parametrize("count", [255, 256])
+    def test_entries_of_eight_bits(self, keyword, count):
+        entries = np.arange(count)[::-1].astype("u1").tobytes() + bytes(count % 2)
+        data = dicom_bytes(ramp() % 255, **{keyword: self.item([count, 0, 8], entries)})
+        np.testing.assert_array_equal(one(data).pixels, count - 1 - ramp() % 255)
+
+    @tables
+    @pytest.mark.parametrize("syntax", [uid.ExplicitVRBigEndian, uid.ImplicitVRLittleEndian])
+    def test_in_other_syntaxes(self, keyword, syntax):
+        kind = "<u2" if syntax.is_little_endian else ">u2"
+        table = self.item([480, 0, 16], np.arange(1000, 1480, dtype=kind).tobytes())
+        data = dicom_bytes(ramp(), syntax, **{keyword: table})
+        np.testing.assert_array_equal(one(data).pixels, ramp() + 1000)
+
+    @tables
+    @pytest.mark.parametrize(("vr", "first"), [("SS", -100), ("US", 65436)])
+    def test_a_first_value_with_a_sign(self, keyword, vr, first):
+        table = self.item([480, first, 16], list(range(480)), "US", vr)
+        stored = ramp(dtype=np.int16) - 100
+        np.testing.assert_array_equal(
+            one(dicom_bytes(stored, **{keyword: table})).pixels, stored + 100
+        )
+
+    def test_a_first_value_with_a_sign_after_the_rescale(self):
+        table = self.item([480, 65436, 16], list(range(480)), "US")
+        data = dicom_bytes(ramp(), VOILUTSequence=table, RescaleIntercept="-100")
+        np.testing.assert_array_equal(one(data).pixels, ramp())
+
+    @tables
+    def test_a_large_first_value_without_one(self, keyword):
+        table = self.item([480, 40000, 16], list(range(480)), "US")
+        data = dicom_bytes(ramp() + 40000, **{keyword: table})
+        np.testing.assert_array_equal(one(data).pixels, ramp())
+
+    @tables
+    def test_a_single_entry(self, keyword):
+        data = dicom_bytes(ramp(), **{keyword: self.item([1, 0, 16], 77, "US")})
+        assert np.all(one(data).pixels == 77)
+
+    def test_it_goes_before_the_rescale(self):
+        table = self.item([480, 0, 16], list(range(1000, 1480)), "US")
+        data = dicom_bytes(ramp(), ModalityLUTSequence=table, RescaleSlope="2")
+        np.testing.assert_array_equal(one(data).pixels, ramp() + 1000)
+
+    @tables
+    @pytest.mark.parametrize(
+        "items",
+        [
+            [],
+            [group()],
+            [group(LUTDescriptor=[480, 0, 16])],
+            [group(LUTDescriptor=[480, 0, 16], LUTData=None)],
+            [group(LUTData=b"\0\0")],
+            [group(LUTExplanation="none")],
+        ],
+        ids=["no item", "empty item", "no data", "empty data", "no descriptor", "neither"],
+    )
+    def test_what_is_no_table_is_passed_over(self, keyword, items):
+        for item in items:
+            for name, vr in (("LUTDescriptor", "US"), ("LUTData", "OW")):
+                if name in item:
+                    item[name].VR = vr
+        data = dicom_bytes(ramp(), RescaleSlope="2", **{keyword: Sequence(items)})
+        np.testing.assert_array_equal(one(data).pixels, ramp() * 2)
+        more = Sequence([*items, *self.item([480, 0, 16], list(range(1000, 1480)), "US")])
+        if keyword == "ModalityLUTSequence":
+            pixels = one(dicom_bytes(ramp(), RescaleSlope="2", **{keyword: more})).pixels
+            np.testing.assert_array_equal(pixels, ramp() + 1000)
+
+    @tables
+    @pytest.mark.parametrize(
+        ("descriptor", "entries", "vr", "message"),
+        [
+            ([480, 0], [1, 2], "US", r"three numbers in LUTDescriptor \(0028,3002\)"),
+            ([480, 0, 16], [1, 2], "US", r"480 entries in LUTData \(0028,3006\), got 2"),
+            ([480, 0, 16], bytes(100), "OW", r"480 entries in LUTData \(0028,3006\), got 100"),
+        ],
+    )
+    def test_a_table_that_contradicts_itself_is_refused(
+        self, keyword, descriptor, entries, vr, message
+    ):
+        data = dicom_bytes(ramp(), **{keyword: self.item(descriptor, entries, vr)})
+        with pytest.raises(InputError, match=message):
+            read_slices(data)
+
+
+class TestRescale:
+    @pytest.mark.parametrize(
+        ("slope", "intercept"),
+        [("1.0E-4", "0"), ("0.5", "-1024.5"), ("-1", "100"), ("+2.", " 3 "), ("1e3", "")],
+    )
+    def test_as_it_is_written(self, slope, intercept):
+        pixels = one(dicom_bytes(ramp(), RescaleSlope=slope, RescaleIntercept=intercept)).pixels
+        expected = ramp() * float(slope) + float(intercept or 0)
+        np.testing.assert_allclose(pixels, expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+    @pytest.mark.parametrize("value", [b"nan ", b"inf ", b"1,5 ", b"abc "])
+    def test_what_is_no_number_names_its_attribute(self, keyword, value):
+        data = dicom_bytes(ramp(), **{keyword: "7654"}).replace(b"7654", value)
+        with pytest.raises(InputError, match=rf"{keyword} \(0028,105\d\)") as caught:
+            read_slices(data)
+        assert "Error" not in str(caught.value)
+
+    def test_an_empty_item_of_a_frame_says_nothing(self):
+        empty = group(PixelValueTransformationSequence=Sequence([group()]))
+        shared = group(PixelValueTransformationSequence=Sequence([group(RescaleSlope=3)]))
+        data = dicom_bytes(
+            ramp(),
+            PerFrameFunctionalGroupsSequence=Sequence([empty]),
+            SharedFunctionalGroupsSequence=Sequence([shared]),
+        )
+        np.testing.assert_array_equal(one(data).pixels, ramp() * 3)
 
 
 class TestHeader:

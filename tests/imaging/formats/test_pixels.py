@@ -5,6 +5,8 @@ from PIL import Image
 from slicewise.errors import InputError
 from slicewise.imaging.formats.pixels import (
     LookupTable,
+    eight_bits,
+    expand_segments,
     fill_non_finite,
     fill_padding,
     invert,
@@ -13,6 +15,7 @@ from slicewise.imaging.formats.pixels import (
     linear_window,
     luminance,
     require_finite,
+    reread,
     rescale,
     stored_range,
 )
@@ -36,6 +39,16 @@ def test_values_beyond_float32_are_refused():
 def test_non_finite_becomes_the_darkest():
     volume = np.array([np.nan, 4.0, -2.0, np.inf], np.float32)
     assert fill_non_finite(volume).tolist() == [-2.0, 4.0, -2.0, -2.0]
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 3), (3, 2, 1), (1, 1, 2, 3)])
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", ">f8"])
+def test_non_finite_of_any_shape(shape, kind):
+    volume = np.array([np.nan, 4, -2, np.inf, -np.inf, 7], kind).reshape(shape)
+    filled = fill_non_finite(volume)
+    assert filled.shape == shape
+    assert filled.ravel().tolist() == [-2, 4, -2, -2, -2, 7]
+    assert np.isnan(volume.flat[0])
 
 
 def test_nothing_finite_is_refused():
@@ -100,6 +113,40 @@ def test_padding_range_may_run_either_way():
 def test_padding_becomes_the_smallest_real_value():
     values, padding = np.array([9, 3, 5]), np.array([True, False, False])
     assert fill_padding(values, padding).tolist() == [3, 3, 5]
+
+
+def test_padding_between_floats_keeps_its_fraction():
+    stored = np.array([-0.5, 0.0, 0.5])
+    assert is_padding(stored, -0.5, None).tolist() == [True, False, False]
+    assert is_padding(stored, 0.25, -0.25).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "sizes", "expected"),
+    [
+        (63536, -32768, 32767, (16,), -2000),
+        (-2000, 0, 65535, (16,), 63536),
+        (206, -128, 127, (16, 8), -50),
+        (-50, 0, 255, (16, 8), 206),
+        (2096, -2048, 2047, (16, 12), -2000),
+        (100, -32768, 32767, (16,), 100),
+        (-1, 0, 4095, (16,), -1),
+    ],
+)
+def test_bits_are_read_with_the_sign_of_the_range(value, low, high, sizes, expected):
+    assert reread(value, low, high, sizes) == expected
+
+
+def test_segments_of_values_and_lines():
+    segments = np.array([0, 2, 5, 10, 1, 4, 30], np.uint16)
+    assert expand_segments(segments, 6).tolist() == [5, 10, 15, 20, 25, 30]
+    assert expand_segments(segments, 3).tolist() == [5, 10, 15]
+
+
+def test_colour_of_32_bits():
+    rgb = np.array([[[0, 0, 0], [4294967295] * 3, [4294967295, 0, 0]]], np.uint32)
+    np.testing.assert_allclose(luminance(rgb)[0], [0, 4294967295, 0.299 * 4294967295], rtol=1e-4)
+    assert eight_bits(rgb, 4294967295)[0, :, 0].tolist() == [0, 255, 255]
 
 
 def test_nothing_but_padding_is_left():

@@ -7,9 +7,9 @@ import os
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
-from threading import Lock, current_thread, main_thread
+from contextlib import ExitStack, contextmanager, nullcontext
+from tempfile import TemporaryFile
+from threading import Lock, RLock, current_thread, main_thread
 
 from slicewise.errors import InputError, InternalError, LimitError, SliceWiseError
 
@@ -18,6 +18,7 @@ _NO_MEMORY = "expected an image that fits into memory, got one that needs more t
 _lock = Lock()
 _decoding_now = 0
 _changed = ExitStack()
+_stderr = RLock()
 
 
 @contextmanager
@@ -49,21 +50,31 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def decoding(what: str) -> Iterator[None]:
-    """Report any failure of a third-party decoder as an `InputError`; no memory as a `LimitError`.
+def overheard() -> Iterator[list[bytes]]:
+    """Keep what C code prints to stderr, past Python, out of it.
 
-    Nothing but the call of the decoder stands inside, so that a fault of our own is never told as
-    a broken file. Decoders raise whatever their innermost parser happened to raise, so everything
-    is caught. Their words are left out: they may quote header values, and those may name a patient.
+    The stream belongs to the whole program, so one thread does this at a time, and only around C
+    code that lets no other thread of Python run meanwhile.
+
+    Yields:
+        A list that holds what was printed, once this is over.
     """
-    try:
-        yield
-    except (SliceWiseError, ImportError):  # a broken installation is not a broken file
-        raise
-    except MemoryError as error:
-        raise LimitError(_NO_MEMORY) from error
-    except Exception as error:
-        raise InputError(f"expected a readable {what}, got broken or truncated data") from error
+    said: list[bytes] = []
+    with _stderr, ExitStack() as stack:
+        try:
+            before = os.dup(2)
+        except OSError:  # a program without stderr
+            yield said
+            return
+        stack.callback(os.close, before)
+        file = stack.enter_context(TemporaryFile())
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            file.seek(0)
+            said.append(file.read())
 
 
 @contextmanager
@@ -72,17 +83,30 @@ def without_stderr() -> Iterator[None]:
 
     Only in the main thread: in a service, others write their logs to stderr meanwhile.
     """
-    if current_thread() is not main_thread():
+    with overheard() if current_thread() is main_thread() else nullcontext():
         yield
-        return
-    with ExitStack() as stack:
-        with suppress(OSError):  # of a program without stderr
-            kept = os.dup(2)
-            stack.callback(os.close, kept)
-            with Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            stack.callback(os.dup2, kept, 2)
+
+
+@contextmanager
+def decoding(what: str, got: str = "broken or truncated data") -> Iterator[None]:
+    """Report any failure of a third-party decoder as an `InputError`; no memory as a `LimitError`.
+
+    Nothing but the call of the decoder stands inside, so that a fault of our own is never told as
+    a broken file. Decoders raise whatever their innermost parser happened to raise, so everything
+    is caught. Their words are left out: they may quote header values, and those may name a patient.
+
+    Args:
+        what: What is decoded, for the message.
+        got: What a failure says of it.
+    """
+    try:
         yield
+    except (SliceWiseError, ImportError):  # a broken installation is not a broken file
+        raise
+    except MemoryError as error:
+        raise LimitError(_NO_MEMORY) from error
+    except Exception as error:
+        raise InputError(f"expected a readable {what}, got {got}") from error
 
 
 @contextmanager

@@ -1,55 +1,108 @@
-"""DICOM files to data sets that are safe to decode: readable, with pixels, within the limits.
-
-A decoder allocates for what a compressed image declares of itself, whatever the DICOM header says,
-and some crash on it: the declaration is read before any decoder acts on it.
-"""
+"""DICOM files to data sets that hold an image, and what their header says of its pixels."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, BinaryIO
 
+import numpy as np
 import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
-from pydicom.pixels.utils import get_expected_length
+from pydicom.tag import BaseTag
 
-from slicewise.errors import InputError
+from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.formats.content import has_preamble
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.dicom_frame import count_in, frame_count, named, number_in, value_of
+from slicewise.imaging.formats.dicom_frame import frame_count, named, number_in, text_in, value_of
+from slicewise.imaging.formats.pixels import Values, stored_range
 from slicewise.imaging.limits import Limits
 
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CHUNK = 1 << 20
-_DECLARED = frozenset(
-    (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes)
-)
-_REQUIRED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
-_JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
-_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
-_FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-"""Markers of JPEG, and of JPEG-LS the last; those taken out are of tables."""
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+_GE_BIG_ENDIAN = uid.UID("1.2.840.113619.5.2")
+"""Private: a data set in little endian around pixels in big endian."""
+_ENCAPSULATED = uid.UID("1.2.840.10008.1.2.1.98")
+"""Encapsulated Uncompressed: the frames as they are, each in fragments."""
+
+NATIVE = {
+    uid.ImplicitVRLittleEndian: uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian: uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian: uid.ExplicitVRBigEndian,
+    uid.DeflatedExplicitVRLittleEndian: uid.ExplicitVRLittleEndian,
+    _GE_BIG_ENDIAN: uid.ExplicitVRBigEndian,
+    _ENCAPSULATED: uid.ExplicitVRLittleEndian,
+}
+"""Transfer syntaxes whose pixels are not compressed, and a standard one of the same byte order."""
+
+# One decoder for each syntax: others would be tried after it, and some of those end the process on
+# broken data (GDCM aborts, pylibjpeg-rle panics). Lossless JPEG has no decoder but GDCM.
+DECODERS = {
+    uid.RLELossless: "pydicom",
+    **dict.fromkeys((uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit), "pillow"),
+    **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), "pyjpegls"),
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), "pylibjpeg"),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), "pylibjpeg"),
+    **dict.fromkeys((uid.JPEGLossless, uid.JPEGLosslessSV1), "gdcm"),
+}
+"""Compressed transfer syntaxes, and pydicom's name of the decoder that reads them."""
+
+_NEW_NAMES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+}
+"""Of UIDs younger than pydicom's dictionary."""
+
+_SEGMENTATIONS = frozenset((uid.SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7"))
+"""SOP classes whose pixels are marks, not an image."""
+
+_SIZES = {"PixelData": (1, 8, 16, 32, 64), "FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
+"""Bits Allocated (0028,0100) by where the pixels are."""
+_SAMPLES = {
+    **dict.fromkeys(("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"), 1),
+    **dict.fromkeys(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"), 3),
+}
+"""Samples per Pixel (0028,0002) by Photometric Interpretation (0028,0004)."""
 
 
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
-    """Read a DICOM image whose pixels may be decoded: everything about them has been checked.
+    """Read a DICOM image, once its header says that its pixels can be read.
 
     Raises:
-        LimitError: It declares more than the limits allow, in its header or in a compressed frame.
-        InputError: It holds no pixel data, or fewer or other ones than it declares.
+        LimitError: It declares more than the limits allow.
+        UnsupportedImageError: It is no image, or in a transfer syntax that is not read.
+        InputError: It lacks what describes an image.
     """
-    _check_extent(load_header(stream, limits), limits)
+    header = load_header(stream, limits)
+    _check_image(header)
+    _check_syntax(header)
+    frames = frame_count(header)
+    if frames < 1:
+        raise InputError(f"expected {named('NumberOfFrames')} of 1 or more, got {frames}")
+    rows, columns = (whole_in(header, k, range(1 << 16)) for k in ("Rows", "Columns"))
+    limits.check_image(rows, columns, frames)
     dataset = _read(stream, limits)
-    _check_pixels(dataset, limits)
+    if not any(keyword in dataset for keyword in _SIZES) and is_encapsulated(dataset):
+        stream.seek(0)  # pydicom leaves them out where the end of their sequence is missing
+        dataset = _read(BytesIO(stream.read() + _SEQUENCE_END), limits)
     return dataset
 
 
-def load_header(stream: BinaryIO, limits: Limits, tags: list[str] | None = None) -> Dataset:
+def is_encapsulated(dataset: Dataset) -> bool:
+    """Whether the pixels lie in fragments, compressed or not (PS3.5 A.4)."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    return syntax in DECODERS or syntax == _ENCAPSULATED
+
+
+def load_header(stream: BinaryIO, limits: Limits, tags: list[BaseTag] | None = None) -> Dataset:
     """Read a data set up to its pixels; of its attributes only `tags`, if given.
 
     Raises:
@@ -66,11 +119,50 @@ def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
     stream.seek(0)
     with decoding("DICOM file"):
         dataset = pydicom.dcmread(stream, force=bare, **how)
-    if "TransferSyntaxUID" not in dataset.file_meta:  # then it is in the syntax it was found to be
+    syntax = value_of(dataset.file_meta, "TransferSyntaxUID")
+    if not syntax or not isinstance(syntax, uid.UID):  # then it is in the one it was found to be in
         implicit, little = dataset.original_encoding
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
     return dataset
+
+
+def _check_image(dataset: Dataset) -> None:
+    if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
+        raise _no_pixels(dataset)
+    if text_in(dataset, "SOPClassUID") in _SEGMENTATIONS:
+        raise UnsupportedImageError(f"expected a DICOM image, got {_kind(dataset)}, which is none")
+
+
+def _no_pixels(dataset: Dataset) -> InputError:
+    got = f"{_kind(dataset)} without Pixel Data (7FE0,0010)"
+    return InputError(f"expected a DICOM image, got {got}")
+
+
+def _kind(dataset: Dataset) -> str:
+    """What a data set is by its SOP class, which PS3.6 names."""
+    found = value_of(dataset, "SOPClassUID") or value_of(
+        dataset.file_meta, "MediaStorageSOPClassUID"
+    )
+    known = isinstance(found, uid.UID) and found.is_valid
+    return f"an object of SOP class {_name(found)}" if known else "a data set"
+
+
+def _name(known: uid.UID) -> str:
+    return _NEW_NAMES.get(known, known.name)
+
+
+def _check_syntax(dataset: Dataset) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in NATIVE or syntax in DECODERS:
+        return
+    name, got = _name(syntax), "no UID"
+    if syntax.is_valid:
+        kind = "private" if syntax.is_private else "unknown"
+        got = f"{name} ({syntax})" if name != syntax else f"the {kind} {syntax}"
+    raise UnsupportedImageError(
+        f"expected {named('TransferSyntaxUID')} of a kind that is read, got {got}"
+    )
 
 
 def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
@@ -91,121 +183,106 @@ def _check_deflated(stream: BinaryIO, limits: Limits) -> None:
         limits.check_bytes(size)
 
 
-def _check_extent(dataset: Dataset, limits: Limits) -> None:
-    if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
-        raise _no_pixels()
-    for keyword in _REQUIRED:
-        if value_of(dataset, keyword) in (None, ""):
-            raise InputError(f"expected DICOM attribute {named(keyword)}, got none")
-    frames = frame_count(dataset)
-    if frames < 1:
-        raise InputError(f"expected Number of Frames (0028,0008) of 1 or more, got {frames}")
-    limits.check_image(count_in(dataset, "Rows"), count_in(dataset, "Columns"), frames)
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """What the header says of the pixels (PS3.3 C.7.6.3); numbers of bits are those of a sample."""
+
+    keyword: str  # of the attribute that holds them
+    frames: int
+    rows: int
+    columns: int
+    photometric: str
+    samples: int
+    planar: int
+    allocated: int
+    stored: int
+    high: int
+    signed: bool | None  # None where the header does not say
+
+    @property
+    def is_float(self) -> bool:
+        """Whether they are floating-point numbers, which have no bits of their own."""
+        return self.keyword != "PixelData"
+
+    def ends(self, stored: Values) -> Values:
+        """(2,) the ends of the range of stored values; those found where they are float."""
+        if self.is_float:
+            return np.array([stored.min(), stored.max()])
+        return np.array(stored_range(self.stored, bool(self.signed)))
+
+    @property
+    def length(self) -> int:
+        """Bytes of all frames, not compressed."""
+        bits = self.frames * self.rows * self.columns * self.samples * self.allocated
+        return -(-bits // 8) * (2 if self.photometric == "YBR_FULL_422" else 3) // 3
 
 
-def _no_pixels() -> InputError:
-    return InputError("expected a DICOM image, got a data set without Pixel Data (7FE0,0010)")
+def pixel_format(dataset: Dataset) -> PixelFormat:
+    """What a data set says of its pixels, checked.
 
+    Absent attributes are taken from others where only one value is possible: Samples per Pixel
+    from the photometric interpretation, High Bit from Bits Stored, Planar Configuration as 0.
 
-def _check_pixels(dataset: Dataset, limits: Limits) -> None:
-    """Refuse absent, short or oversized pixel data before a decoder allocates for them."""
-    keyword = next((name for name in _PIXELS if name in dataset), None)
+    Raises:
+        InputError: An attribute is absent or impossible; the message names it.
+        UnsupportedImageError: Its photometric interpretation is not read.
+    """
+    keyword = next((name for name in _SIZES if name in dataset), None)
     if keyword is None:
-        raise _no_pixels()
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_codestreams(dataset, limits)
-        return
-    with decoding("description of the pixels"):
-        expected = get_expected_length(dataset)
-    if (got := len(value_of(dataset, keyword) or b"")) < expected:
-        pixels = named(keyword)
-        raise InputError(f"expected {expected:,} bytes of {pixels}, got {got:,} (truncated)")
-
-
-def _check_codestreams(dataset: Dataset, limits: Limits) -> None:
-    required = dataset.file_meta.TransferSyntaxUID in _DECLARED
-    for frame in _frames(dataset):
-        found = declaration(frame)
-        if found is not None:
-            limits.check_image(found.rows, found.columns)
-            _check_declaration(dataset, found)
-        elif required:
-            raise InputError("expected a compressed image with a frame header, got none")
-
-
-def _frames(dataset: Dataset) -> Iterator[bytes]:
-    """The compressed frames, each as one codestream."""
-    data = value_of(dataset, "PixelData")
-    with decoding("compressed DICOM image"):
-        frames = generate_frames(data, number_of_frames=frame_count(dataset))
-    while True:
-        with decoding("compressed DICOM image"):
-            frame = next(frames, None)
-        if frame is None:
-            return
-        yield frame
-
-
-def _check_declaration(dataset: Dataset, found: Declaration) -> None:
-    """Refuse a compressed image that contradicts the header: decoders trust it, and may crash."""
-    rows, columns, bits = (count_in(dataset, k) for k in ("Rows", "Columns", "BitsAllocated"))
-    samples = int(number_in(dataset, "SamplesPerPixel") or 1)
-    same = (found.rows, found.columns, found.samples) == (rows, columns, samples)
-    if same and 1 < found.bits <= bits:
-        return
-    raise InputError(
-        f"expected {rows} x {columns} pixels of {samples} x {bits} bits, got {found.rows} x "
-        f"{found.columns} of {found.samples} x {found.bits} in the compressed image"
+        raise _no_pixels(dataset)
+    photometric = _photometric(dataset, keyword)
+    samples = _SAMPLES[photometric]
+    allocated = stored = whole_in(dataset, "BitsAllocated", _SIZES[keyword])
+    high, signed = stored - 1, number_in(dataset, "PixelRepresentation")
+    if keyword == "PixelData":
+        stored = whole_in(dataset, "BitsStored", range(1, allocated + 1))
+        high = whole_in(dataset, "HighBit", range(stored - 1, allocated), stored - 1)
+        if signed is not None or photometric == "MONOCHROME1":  # its range has to be known
+            expected = (0, 1) if samples == 1 else (0,)
+            signed = whole_in(dataset, "PixelRepresentation", expected)
+    return PixelFormat(
+        keyword=keyword,
+        frames=frame_count(dataset),
+        rows=whole_in(dataset, "Rows", range(1 << 16)),
+        columns=whole_in(dataset, "Columns", range(1 << 16)),
+        photometric=photometric,
+        samples=whole_in(dataset, "SamplesPerPixel", (samples,), samples),
+        planar=whole_in(dataset, "PlanarConfiguration", (0, 1), 0) if samples > 1 else 0,
+        allocated=allocated,
+        stored=stored,
+        high=high,
+        signed=False if samples > 1 or stored == 1 else None if signed is None else bool(signed),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """The frame header of a codestream: its size in pixels, and bits of each of its samples."""
+def whole_in(
+    dataset: Dataset, keyword: str, allowed: Container[int], default: int | None = None
+) -> int:
+    """An attribute that must be one of some whole numbers; `default` where it is absent.
 
-    rows: int
-    columns: int
-    bits: int
-    samples: int
-
-
-def declaration(codestream: bytes) -> Declaration | None:
-    """What a JPEG, JPEG-LS, JPEG 2000 or HTJ2K codestream declares.
-
-    Returns:
-        None where it is none of these, or where no frame header is found.
+    Raises:
+        InputError: It is another one, or absent without a default.
     """
-    if codestream.startswith(_JP2_SIGNATURE):
-        start = codestream.find(_J2K_START)
-        return _from_j2k(codestream[start:]) if start >= 0 else None
-    if codestream.startswith(_J2K_START):
-        return _from_j2k(codestream)
-    return _from_jpeg(codestream) if codestream.startswith(_JPEG_START) else None
+    found = number_in(dataset, keyword)
+    value = default if found is None else found
+    if value is not None and value == int(value) and int(value) in allowed:
+        return int(value)
+    got = "none" if value is None else f"{value:g}"
+    raise InputError(f"expected {named(keyword)} {_listed(allowed)}, got {got}")
 
 
-def _from_j2k(codestream: bytes) -> Declaration | None:
-    """From the SIZ segment (ISO 15444-1 A.5.1): grid size less image offset, first component."""
-    if len(codestream) < 43:
-        return None
-    right, bottom, left, top = (_number(codestream, at, 4) for at in (8, 12, 16, 20))
-    bits = (codestream[42] & 0x7F) + 1
-    return Declaration(bottom - top, right - left, bits, _number(codestream, 40, 2))
+def _listed(allowed: Container[int]) -> str:
+    if isinstance(allowed, range):
+        return f"from {allowed[0]} to {allowed[-1]}"
+    return "of " + " or ".join(map(str, allowed))  # type: ignore[call-overload]
 
 
-def _from_jpeg(codestream: bytes) -> Declaration | None:
-    """From the first start-of-frame segment (ISO 10918-1 B.2.2, ISO 14495-1 C.2.2)."""
-    at = 2
-    while at + 10 <= len(codestream) and codestream[at] == 0xFF:
-        marker = codestream[at + 1]
-        if marker == 0xFF:  # fill byte before a marker
-            at += 1
-        elif marker in _FRAME_HEADERS:
-            rows, columns = (_number(codestream, at + skip, 2) for skip in (5, 7))
-            return Declaration(rows, columns, codestream[at + 4], codestream[at + 9])
-        else:
-            at += 2 + _number(codestream, at + 2, 2)
-    return None
-
-
-def _number(data: bytes, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "big")
+def _photometric(dataset: Dataset, pixels: str) -> str:
+    keyword = "PhotometricInterpretation"
+    found = (text_in(dataset, keyword) or "").strip(" \0").upper()
+    known = [name for name in _SAMPLES if pixels == "PixelData" or "MONOCHROME" in name]
+    if found in known:
+        return found
+    got = f"{found:.16}" or "none"  # as much as the attribute may hold
+    error = UnsupportedImageError if found else InputError
+    raise error(f"expected {named(keyword)} of {', '.join(known)}, got {got}")

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from slicewise.errors import InputError
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.pixels import LookupTable, linear_window
+from slicewise.imaging.formats.pixels import (
+    LookupTable,
+    Values,
+    expand_segments,
+    linear_window,
+)
 from slicewise.imaging.slice import Orientation, Position, Window
 
 _UNIT_TOLERANCE = 0.05
@@ -73,12 +80,15 @@ class FrameHeader:
     def rescale(self) -> tuple[float, float]:
         """Rescale Slope (0028,1053) and Intercept (0028,1052); 1 and 0 where there are none."""
         group = self._holder("PixelValueTransformationSequence")
-        slope, intercept = (number_in(group, k) for k in ("RescaleSlope", "RescaleIntercept"))
-        return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
+        return _finite_in(group, "RescaleSlope", 1.0), _finite_in(group, "RescaleIntercept", 0.0)
 
-    def modality_lut(self) -> LookupTable | None:
-        """The Modality LUT (0028,3000), which stands in for the rescale."""
-        return self._lookup_table(self._dataset, "ModalityLUTSequence")
+    def modality_lut(self, ends: Values) -> LookupTable | None:
+        """The Modality LUT (0028,3000), which stands in for the rescale.
+
+        Args:
+            ends: (2,) the smallest and the largest stored value that there may be.
+        """
+        return self._first_table(self._dataset, "ModalityLUTSequence", ends)
 
     def window(self) -> Window | None:
         """The first VOI window (0028,1050) and (0028,1051), in modality values."""
@@ -88,31 +98,84 @@ class FrameHeader:
             return None
         return linear_window(center, width, text_in(group, "VOILUTFunction") or "LINEAR")
 
-    def voi_lut(self) -> LookupTable | None:
-        """The first VOI LUT (0028,3010)."""
-        return self._lookup_table(self._holder("FrameVOILUTSequence"), "VOILUTSequence")
+    def voi_lut(self, ends: Values) -> LookupTable | None:
+        """The first VOI LUT (0028,3010); `ends` as above, in modality values."""
+        return self._first_table(self._holder("FrameVOILUTSequence"), "VOILUTSequence", ends)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any attribute stands in a functional group."""
+        return bool(self._groups)
+
+    def element(self, group: str, tag: int) -> DataElement | RawDataElement | None:
+        """An attribute as it is stored, of a functional group; of the top where `group` is ""."""
+        holder = self._macro(group) if group else self._dataset
+        return None if holder is None else holder.get_item(tag)
 
     def _macro(self, name: str) -> Dataset | None:
         found = (_item(value_of(group, name), 0) for group in self._groups)
-        return next((item for item in found if item is not None), None)
+        return next((item for item in found if item), None)  # an empty item says nothing
 
     def _holder(self, name: str) -> Dataset:
         macro = self._macro(name)
         return self._dataset if macro is None else macro
 
-    def _lookup_table(self, group: Dataset, keyword: str) -> LookupTable | None:
-        item = _item(value_of(group, keyword), 0)
-        if item is None:
-            return None
-        descriptor = numbers(value_of(item, "LUTDescriptor"), 3)
-        if descriptor is None:
-            raise InputError(f"expected three numbers in {named('LUTDescriptor')}, got others")
-        count, first = int(descriptor[0]) or 0x10000, int(descriptor[1])
-        signed = number_in(self._dataset, "PixelRepresentation") == 1
-        if signed and first > 0x7FFF:  # the descriptor's second value may be stored as unsigned
-            first -= 0x10000
-        little = self._dataset.original_encoding[1] is not False
-        return LookupTable(first, _lut_entries(value_of(item, "LUTData"), count, little))
+    def _first_table(self, group: Dataset, keyword: str, ends: Values) -> LookupTable | None:
+        items, little = value_of(group, keyword), _is_little_endian(self._dataset)
+        for item in items if isinstance(items, Sequence) else ():
+            table = lookup_table(item, "LUTDescriptor", "LUTData", ends, little)
+            if table is not None:
+                return table
+        return None
+
+
+def lookup_table(
+    item: Dataset, descriptor: str, data: str, ends: Values, little: bool
+) -> LookupTable | None:
+    """A lookup table (PS3.3 C.11.1.1.1); None where its descriptor or its data are absent or empty.
+
+    Args:
+        item: What holds it.
+        descriptor: Keyword of its descriptor: count of entries, first value, bits of an entry.
+        data: Keyword of its data.
+        ends: (2,) the smallest and the largest value that may be looked up.
+        little: Whether its data are little endian.
+
+    Raises:
+        InputError: The descriptor is no three numbers, or there are too few data.
+    """
+    described, entries = value_of(item, descriptor), value_of(item, data)
+    if _is_empty(described) or _is_empty(entries):
+        return None
+    found = numbers(described, 3)
+    if found is None:
+        raise InputError(f"expected three numbers in {named(descriptor)}, got others")
+    count, first, bits = (int(number) for number in found)
+    # The first value may be written as unsigned where it is signed.
+    first -= 0x10000 if ends.min() < 0 and first > max(0x7FFF, ends.max()) else 0
+    return LookupTable(first, _entries(entries, count % 0x10000 or 0x10000, bits, little, data))
+
+
+def in_colour(dataset: Dataset, values: Values, ends: Values) -> Values:
+    """The colours that the palette (PS3.3 C.7.6.3.1.5, C.7.9) gives to stored values, RGB last.
+
+    Raises:
+        InputError: The palette is absent or incomplete.
+    """
+    little, channels = _is_little_endian(dataset), []
+    for colour in ("Red", "Green", "Blue"):
+        descriptor, data = (f"{colour}PaletteColorLookupTable{x}" for x in ("Descriptor", "Data"))
+        plain = lookup_table(dataset, descriptor, data, ends, little)
+        table = plain or lookup_table(dataset, descriptor, f"Segmented{data}", ends, little)
+        if table is None:
+            raise InputError(f"expected {named(data)} with {named(descriptor)}, got none")
+        channels.append(table.apply(values).astype(np.uint16))
+    return np.stack(channels, axis=-1)
+
+
+def _is_little_endian(dataset: Dataset) -> bool:
+    """How the data set was written, and with it the data of its lookup tables."""
+    return dataset.original_encoding[1] is not False
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
@@ -121,10 +184,11 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
     Raises:
         InputError: It cannot be converted.
     """
-    with decoding(named(keyword)):
+    with decoding(named(keyword), got="one that is not"):
         return dataset.get(keyword)
 
 
+@lru_cache(maxsize=256)
 def named(keyword: str) -> str:
     """Keyword and tag of an attribute, such as `Rows (0028,0010)`."""
     tag = tag_for_keyword(keyword)
@@ -143,22 +207,13 @@ def number_in(dataset: Dataset, keyword: str) -> float | None:
     return None if first is None else first[0]
 
 
-def count_in(dataset: Dataset, keyword: str) -> int:
-    """An attribute that must be a whole number.
+def frame_count(dataset: Dataset) -> int:
+    """Number of Frames (0028,0008), one where it is absent, empty or 0.
 
     Raises:
-        InputError: It is absent or no number.
+        InputError: It is no number.
     """
-    found = number_in(dataset, keyword)
-    if found is None:
-        raise InputError(f"expected a number in {named(keyword)}, got none")
-    return int(found)
-
-
-def frame_count(dataset: Dataset) -> int:
-    """Number of Frames (0028,0008), one where there is none."""
-    count = number_in(dataset, "NumberOfFrames")
-    return 1 if count is None else int(count)
+    return int(_finite_in(dataset, "NumberOfFrames", 1.0)) or 1
 
 
 def numbers(value: Any, length: int) -> tuple[float, ...] | None:
@@ -182,19 +237,36 @@ def _item(sequence: Any, index: int) -> Dataset | None:
     return cast(Dataset, sequence[index]) if there else None
 
 
+@lru_cache(maxsize=64)  # slices of a series mostly say the same
 def _is_orientation(values: tuple[float, ...]) -> bool:
     row, column = np.array(values[:3]), np.array(values[3:])
     lengths = (float(np.linalg.norm(part)) - 1 for part in (row, column))
     return max(abs(float(row @ column)), *map(abs, lengths)) < _UNIT_TOLERANCE
 
 
-def _lut_entries(data: Any, count: int, little: bool) -> np.ndarray[Any, np.dtype[Any]]:
-    if not isinstance(data, bytes):
-        found = numbers(data, len(data)) if _is_list(data) and len(data) else None
-        if found is None:
-            raise InputError(f"expected numbers in {named('LUTData')}, got none")
-        return np.asarray(found, dtype=np.int64)[:count]
-    width = "u1" if len(data) < 2 * count else ("<u2" if little else ">u2")
-    if len(data) < count:
-        raise InputError(f"expected {count:,} entries in {named('LUTData')}, got {len(data):,}")
-    return np.frombuffer(data, dtype=width, count=count)
+def _entries(data: Any, count: int, bits: int, little: bool, keyword: str) -> Values:
+    if isinstance(data, bytes):
+        segmented = keyword.startswith("Segmented")
+        few = len(data) < 2 * count if not segmented else bits <= 8
+        packed = few or (bits <= 8 and len(data) <= count + 1)
+        width = "u1" if packed else ("<u2" if little else ">u2")
+        found: Values = np.frombuffer(data, width, len(data) // (1 if packed else 2))
+        found = expand_segments(found, count) if segmented else found
+    else:
+        values = list(data) if _is_list(data) else [data]
+        found = np.asarray(numbers(values, len(values)) or (), dtype=np.int64)
+    if len(found) < count:
+        raise InputError(f"expected {count:,} entries in {named(keyword)}, got {len(found):,}")
+    return found[:count]
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _finite_in(dataset: Dataset, keyword: str, default: float) -> float:
+    """A number, `default` where it is absent or empty; what is no finite number is an error."""
+    found = number_in(dataset, keyword)
+    if found is None and not _is_empty(value_of(dataset, keyword)):
+        raise InputError(f"expected a finite number in {named(keyword)}, got none")
+    return default if found is None else found

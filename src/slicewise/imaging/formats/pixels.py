@@ -6,6 +6,7 @@ What every format shares: colour to brightness, and values that must be finite.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,52 @@ class LookupTable:
         """Look values up; those outside the table take its nearest end."""
         index = np.rint(values).astype(np.int64) - self.first
         return self.entries[np.clip(index, 0, len(self.entries) - 1)]
+
+
+def expand_segments(segments: Values, count: int) -> Values:
+    """The entries of a segmented palette (PS3.3 C.7.9.2): values, lines, and repeats of both.
+
+    Args:
+        segments: (M,) unsigned, of 8 or 16 bit.
+        count: Entries of the palette; those beyond are left out.
+
+    Raises:
+        InputError: A segment is of another kind, or is cut off.
+    """
+    size, entries = segments.dtype.itemsize, list[int]()
+    data: list[int] = segments.tolist()
+    for kind, length, values in _segments(data, size):
+        copied = [(kind, length, values)]
+        if kind == 2:
+            offset = sum(value << (8 * size * i) for i, value in enumerate(values))
+            copied = list(_segments(data, size, offset // size, length))
+        for each, width, content in copied:
+            if each == 0:
+                entries += content
+            elif each == 1 and entries:
+                line = np.linspace(entries[-1], content[0], width + 1)[1:]
+                entries += np.rint(line).astype(int).tolist()
+            else:
+                raise InputError("expected a palette of values and lines, got another segment")
+            if len(entries) >= count:
+                return np.array(entries[:count])
+    return np.array(entries)
+
+
+def _segments(
+    data: list[int], size: int, at: int = 0, most: int = 0x10000
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Kind, length and content of the segments from `at` on; padding may follow them."""
+    while at + 1 < len(data) and most:
+        kind, length = data[at : at + 2]
+        if not length:
+            return
+        words = {0: length, 1: 1, 2: 4 // size}.get(kind, 0)
+        content = data[at + 2 : at + 2 + words]
+        if kind > 2 or len(content) < words:
+            raise InputError("expected a palette of complete segments, got other ones")
+        yield kind, length, content
+        at, most = at + 2 + words, most - 1
 
 
 def rescale(values: Values, slope: float, intercept: float) -> Values:
@@ -101,6 +148,23 @@ def linear_window(center: float, width: float, function: str) -> Window | None:
     return Window(center, width) if width >= 1 else None
 
 
+def reread(value: float, low: int, high: int, sizes: Iterable[int]) -> float:
+    """A number whose bits were written as signed among unsigned ones, or the other way round.
+
+    Args:
+        value: As it was written.
+        low: The smallest value that it may have; the values have a sign if it is negative.
+        high: The largest one.
+        sizes: Numbers of bits that it may have been written with.
+
+    Returns:
+        Its other reading, where that lies from `low` to `high` and the first does not.
+    """
+    sign = -1 if low < 0 else 1
+    readings = (value, *(value + sign * (1 << size) for size in sizes))
+    return next((reading for reading in readings if low <= reading <= high), value)
+
+
 def is_padding(stored: Values, value: float | None, limit: float | None) -> Bools:
     """Which stored values are padding.
 
@@ -110,7 +174,8 @@ def is_padding(stored: Values, value: float | None, limit: float | None) -> Bool
     """
     if value is None:
         return np.zeros(stored.shape, dtype=np.bool_)
-    ends = (int(value), int(value if limit is None else limit))
+    kind = float if stored.dtype.kind == "f" else int
+    ends = kind(value), kind(value if limit is None else limit)
     return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
 
 
@@ -151,11 +216,13 @@ def luminance(rgb: Values) -> Array:
     """Brightness of colour pixels by ITU-R BT.601, rounded as Pillow rounds its mode L.
 
     Args:
-        rgb: (H, W, 3) unsigned, 8 or 16 bit.
+        rgb: (H, W, 3) unsigned, of any size.
 
     Returns:
         (H, W) float32 in the range of the input.
     """
+    if rgb.dtype.itemsize > 2:
+        return (rgb @ (_REC601 / 65536)).astype(np.float32)
     weighted = rgb.astype(np.uint32) @ _REC601  # 65535 * 65536 + 0x8000 still fits
     return ((weighted + _HALF) >> 16).astype(np.float32)
 
@@ -171,7 +238,9 @@ def colour_difference(picture: Image.Image) -> float:
 
 
 def eight_bits(values: Values, top: int) -> Bytes:
-    """Unsigned values of 8 or 16 bit from 0 to `top`, which is 1 or more, as 0 to 255, rounded."""
+    """Unsigned values from 0 to `top`, which is 1 or more, as 0 to 255, rounded."""
     if top == 255:
         return values.astype(np.uint8, copy=False)
+    if top > 0xFFFF:
+        return np.rint(values * (255 / top)).astype(np.uint8)
     return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)

@@ -58,7 +58,12 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "slices_total": 24,
         "key_slices": ["scan.zip!12.dcm", "scan.zip!13.dcm", "scan.zip!11.dcm"],
     },
-    "StudyPredictionOut": {"source": "scan.zip", "decision": "review", "reasons": ["low_trust"]},
+    "StudyPredictionOut": {
+        "source": "scan.zip",
+        "decision": "review",
+        "reasons": ["low_trust"],
+        "notes": ["1 gap of 10.0 mm where slices lie 5.0 mm apart"],
+    },
     "ExplanationOut": {"heatmap": _PNG, "target": "glioma", "peak": [201, 174]},
     "FeedbackOut": {"id": "0c1d" * 8, "agree": False, "label": "meningioma", "note": "falx"},
     "FeedbackTaken": {"id": "0c1d" * 8},

@@ -124,6 +124,15 @@ def test_a_zip_of_a_series_is_a_study(client):
     assert len({row.input_sha256 for row in rows}) == 1
 
 
+def test_what_is_unusual_of_a_series_is_noted(client):
+    members = series(8)
+    del members["s3.dcm"]
+    (study,) = client.post("/v1/predict", files={"file": ("scan.zip", zip_bytes(members))}).json()[
+        "studies"
+    ]
+    assert study["notes"] == ["1 gap of 6.0 mm where slices lie 3.0 mm apart"]
+
+
 def test_the_files_of_a_series_are_a_study_too(client):
     sent = [("files", (name, data)) for name, data in series(5, uid="1.2.9").items()]
     said = client.post("/v1/predict", files=sent).json()

@@ -83,6 +83,9 @@ class StudyPredictionOut(ResponseModel):
     decision: Verdict
     reasons: list[Reason]
     bundle: BundleReference
+    notes: list[str] = Field(
+        description="What is unusual of its slices: what they were split by, order, distances."
+    )
 
 
 class PredictionsOut(ResponseModel):
