@@ -5,9 +5,13 @@ import os
 import time
 import warnings
 
+import imagecodecs
 import numpy as np
+from pydicom.uid import JPEGLosslessSV1
 
+from builders_imaging import encapsulated_bytes, ramp
 from slicewise.errors import ConfigError, InternalError, LimitError, UnsupportedImageError
+from slicewise.imaging.read import read_slices
 
 
 class Panic(BaseException):
@@ -53,3 +57,13 @@ ACTS = {
 
 def misbehave(case):
     ACTS[case.name]()
+
+
+def read_precisions(_):
+    """Read lossless JPEG of four grey levels whose header claims each number of bits."""
+    values = ramp(32, 32, dtype=np.uint8) % 4
+    codestream = bytearray(imagecodecs.ljpeg_encode(values))
+    at = codestream.index(b"\xff\xc3") + 4
+    for bits in range(2, 9):
+        codestream[at] = bits
+        read_slices(encapsulated_bytes(values, bytes(codestream), JPEGLosslessSV1))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders_fuzz import ACTS, misbehave
+from builders_fuzz import ACTS, misbehave, read_precisions
 from slicewise.errors import UnsupportedImageError
 from slicewise.imaging.read import read_slices
 
@@ -29,6 +29,11 @@ def test_damaged_files_are_read_or_refused(fuzz):
     outcomes = {verdict.outcome for _, verdict in found}
     assert {"read", "InputError", "UnsupportedImageError"} <= outcomes
     assert len({case.name for case, _ in found}) == len(fuzz.seeds())
+
+
+def test_no_precision_of_lossless_jpeg_ends_the_process(fuzz):
+    (verdict,) = (v for _, v in fuzz.verdicts([fuzz.Case("jpeg-lossless", 0)], read_precisions))
+    assert (verdict.outcome, verdict.finding) == ("read", None), verdict
 
 
 def test_undamaged_files_are_read(fuzz):

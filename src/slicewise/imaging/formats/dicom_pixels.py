@@ -191,6 +191,7 @@ def _decode(codestream: bytes, syntax: uid.UID, options: dict[str, Any]) -> Valu
     options = {**options, **_AS_STORED, "decoding_plugin": plugin}
     if plugin != "gdcm":
         return decoder.as_array(data, **options)[0]
+    options["bits_stored"] = max(options["bits_stored"], 8)  # with fewer GDCM ends the process
     with overheard() as said:
         values = decoder.as_array(data, **options)[0]
     if any(loss in said[0] for loss in _LOSSES if said):
