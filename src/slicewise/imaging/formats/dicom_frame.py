@@ -110,7 +110,8 @@ class FrameHeader:
     def element(self, group: str, tag: int) -> DataElement | RawDataElement | None:
         """An attribute as it is stored, of a functional group; of the top where `group` is ""."""
         holder = self._macro(group) if group else self._dataset
-        return None if holder is None else holder.get_item(tag)
+        with decoding(f"DICOM attribute {Tag(tag)}"):
+            return None if holder is None else holder.get_item(tag)
 
     def _macro(self, name: str) -> Dataset | None:
         found = (_item(value_of(group, name), 0) for group in self._groups)
