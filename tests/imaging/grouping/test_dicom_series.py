@@ -727,3 +727,21 @@ def test_members_of_a_zip_are_divided_too(add, tmp_path):
     (tmp_path / "all.zip").write_bytes(data)
     series = list(read_inputs([tmp_path / "all.zip"]))
     assert words(series, tmp_path / "all.zip") == ["[echo 1]", "[echo 2]"]
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        {"Rows": 60000, "Columns": 60000},
+        {"Rows": 4, "Columns": 4},
+        {"NumberOfFrames": 5000},
+        {"NumberOfFrames": 4000, "Rows": 8000, "Columns": 8000},
+    ],
+)
+def test_a_header_with_a_wild_size_costs_its_own_file_alone(add, read, wild):
+    for z in range(3):
+        add(z=5 * z)
+    add(z=15, name="wild.dcm", **wild)
+    [series], [failure] = read()
+    assert len(series.slices) == 3
+    assert failure.source.endswith("wild.dcm")

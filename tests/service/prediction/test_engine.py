@@ -201,8 +201,8 @@ def test_a_thread_that_nobody_waits_for_keeps_its_place_until_it_ends(tmp_path, 
     go_on = threading.Event()
     decode = uploads.read_inputs
 
-    def slow(entries, limits):
-        for item in decode(entries, limits):
+    def slow(entries, limits, **how):
+        for item in decode(entries, limits, **how):
             go_on.wait(10)
             yield item
 

@@ -141,16 +141,16 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
 
     Raises:
         UnsupportedImageError: It says that it is no slice.
-        LimitError: It declares several frames and more of them, or pixels, than the limits allow.
-        InputError: It is broken.
+        LimitError: It declares more frames, or pixels, than the limits allow.
+        InputError: It is broken, or too small.
     """
     dataset = load_header(stream, limits, _HEADER_TAGS)
     first = FrameHeader(dataset, 0)
     require_slices(first)
     count = max(1, frame_count(dataset))
     rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
-    if count > 1:
-        limits.check_stack(rows * columns * count, count)
+    if rows > 0 and columns > 0:  # here, so that one such file does not cost its series
+        limits.check_image(rows, columns, count)
     number = _value(dataset.get_item("InstanceNumber"))
     return DicomHeader(
         series_uid=text_in(dataset, "SeriesInstanceUID"),
