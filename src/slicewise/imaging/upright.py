@@ -43,15 +43,12 @@ def upright(slices: Iterable[Slice], limits: Limits, *, labels: bool = False) ->
         InputError: A pixel is more than 20 times longer than wide.
         LimitError: With square pixels, a slice or all of them together are larger than the limits.
     """
-    found: list[Slice] = []
-    pixels = 0
-    for slice_ in map(_turned, slices):
-        rows, columns = _square_shape(slice_)
+    turned = list(map(_turned, slices))
+    shapes = list(map(_square_shape, turned))
+    for rows, columns in shapes:
         limits.check_image(rows, columns)
-        pixels += rows * columns
-        limits.check_stack(pixels, len(found) + 1)
-        found.append(_squared(slice_, rows, columns, labels=labels))
-    return found
+    limits.check_stack(sum(rows * columns for rows, columns in shapes), len(shapes))
+    return [_squared(one, *shape, labels=labels) for one, shape in zip(turned, shapes, strict=True)]
 
 
 @lru_cache(maxsize=256)  # all slices of a series have one orientation

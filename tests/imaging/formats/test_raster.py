@@ -244,3 +244,11 @@ def test_an_orientation_that_means_nothing_turns_nothing(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     np.testing.assert_array_equal(pixels_of(picture_bytes(grey, exif=exif)), grey)
+
+
+def test_a_run_length_bmp_is_refused_beyond_what_is_decoded_in_a_second():
+    header = struct.pack("<2sIHHI", b"BM", 0, 0, 0, 14 + 40 + 1024)
+    header += struct.pack("<IiiHHIIiiII", 40, 4000, 4000, 1, 8, 1, 0, 0, 0, 256, 256)
+    data = header + bytes(1024) + b"\x01\x07\x00\x00" * 4000 + b"\x00\x01"
+    with pytest.raises(LimitError, match="at most 8,000,000 pixels, got 4000 x 4000"):
+        read_slices(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from importlib import import_module
 from itertools import count
 from typing import BinaryIO, Literal
@@ -29,6 +30,7 @@ _DENSITIES = ("jfif_density", "aspect", "dpi", "resolution")  # in Pillow's word
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange rows and columns
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _MODES = (*_DEEP_MODES, "1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_RUN_LENGTH_PIXELS = 8_000_000  # of a run-length BMP: Pillow takes a second for them
 _TURNED = {
     2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
     5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
@@ -93,6 +95,10 @@ def _reason(stream: BinaryIO, kind: Picture) -> InputError | None:
 
 def _only_page(image: Image.Image, limits: Limits) -> _Page:
     limits.check_image(image.height, image.width)
+    if image.format == "BMP" and image.info.get("compression") in (1, 2):
+        replace(limits, max_pixels=min(limits.max_pixels, _RUN_LENGTH_PIXELS)).check_image(
+            image.height, image.width
+        )
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format == "WEBP":
         raise UnsupportedImageError(f"expected a still picture, got {frames} animated frames")
