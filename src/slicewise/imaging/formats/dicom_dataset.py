@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -74,14 +75,27 @@ _SAMPLES = {
 
 
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
-    """Read a DICOM image, once its header says that its pixels can be read.
+    """Read a DICOM image whose header says that its pixels can be read.
 
     Raises:
         LimitError: It declares more than the limits allow.
         UnsupportedImageError: It is no image, or in a transfer syntax that is not read.
         InputError: It lacks what describes an image.
     """
+    with suppress(InputError):
+        dataset = _read(stream, limits)
+        if any(keyword in dataset for keyword in _SIZES):
+            _check_header(dataset, limits)
+            return dataset
+    # The header alone says more; and pydicom gives nothing where the end of the pixels is missing.
     header = load_header(stream, limits)
+    _check_header(header, limits)
+    stream.seek(0)
+    end = _SEQUENCE_END if is_encapsulated(header) else b""
+    return _read(BytesIO(stream.read() + end), limits)
+
+
+def _check_header(header: Dataset, limits: Limits) -> None:
     _check_image(header)
     _check_syntax(header)
     frames = frame_count(header)
@@ -89,11 +103,6 @@ def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
         raise InputError(f"expected {named('NumberOfFrames')} of 1 or more, got {frames}")
     rows, columns = (whole_in(header, k, range(1 << 16)) for k in ("Rows", "Columns"))
     limits.check_image(rows, columns, frames)
-    dataset = _read(stream, limits)
-    if not any(keyword in dataset for keyword in _SIZES) and is_encapsulated(dataset):
-        stream.seek(0)  # pydicom leaves them out where the end of their sequence is missing
-        dataset = _read(BytesIO(stream.read() + _SEQUENCE_END), limits)
-    return dataset
 
 
 def is_encapsulated(dataset: Dataset) -> bool:
