@@ -1,8 +1,10 @@
 import io
+import struct
 from dataclasses import astuple
 
 import numpy as np
 import pytest
+from pydicom.datadict import tag_for_keyword
 
 from builders_imaging import AXIAL, dicom_bytes, dicom_dataset, enhanced_bytes, ramp, written
 from slicewise.errors import LimitError, UnsupportedImageError
@@ -110,3 +112,13 @@ def test_many_frames_are_refused_before_they_are_counted_out():
         header_of(data)
     with pytest.raises(LimitError, match="at most 900 pixels in 2 images"):
         header_of(dicom_bytes(np.stack([ramp()] * 2)), Limits(max_volume_pixels=900))
+
+
+@pytest.mark.parametrize("keyword", ["InstanceNumber", "EchoTime", "AcquisitionNumber"])
+def test_a_number_of_no_known_representation_is_absent(keyword):
+    data = dicom_bytes(ramp(), **{keyword: 1})
+    tag = tag_for_keyword(keyword)
+    at = data.index(struct.pack("<HH", tag >> 16, tag & 0xFFFF)) + 4
+    header = header_of(data[:at] + b"D\x11" + data[at + 2 :])
+    traits = header.frames[0].traits
+    assert (header.instance_number, traits.echo_time, traits.acquisition) == (None, None, None)

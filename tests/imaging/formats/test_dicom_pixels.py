@@ -54,6 +54,15 @@ def stored_as(cells, syntax, **tags):
     return encapsulated_bytes(cells, bytes(encode(cells)), syntax, **tags)
 
 
+@pytest.mark.parametrize("length", [None, 0, 1, 7, 2**31])
+def test_the_boxes_round_a_jpeg_2000_codestream_are_not_followed(length):
+    frame = bytes(imagecodecs.jpeg2k_encode(VALUES, codecformat="JP2", reversible=True))
+    if length is not None:  # of the second box: with 0 pydicom would never end
+        frame = frame[:12] + length.to_bytes(4, "big") + frame[16:]
+    found = one(encapsulated_bytes(VALUES, frame, uid.JPEG2000Lossless))
+    np.testing.assert_array_equal(found, VALUES)
+
+
 every_syntax = pytest.mark.parametrize(
     "syntax",
     [

@@ -21,15 +21,21 @@ class Declaration:
     lossy: bool = False  # JPEG 2000 and JPEG-LS: values need not be exactly those encoded
 
 
+def codestream_in(frame: bytes) -> bytes:
+    """The codestream in a JP2 file, which DICOM does not allow and some write; else the frame.
+
+    The boxes round it say nothing that the header does not, and pydicom never ends on some of them.
+    """
+    start = frame.find(_J2K_START) if frame.startswith(_JP2_SIGNATURE) else 0
+    return frame[max(0, start) :]
+
+
 def declaration(codestream: bytes) -> Declaration | None:
     """What a JPEG, JPEG-LS, JPEG 2000 or HTJ2K codestream declares.
 
     Returns:
         None where it is none of these, or where no frame header is found.
     """
-    if codestream.startswith(_JP2_SIGNATURE):
-        start = codestream.find(_J2K_START)
-        return _from_j2k(codestream[start:]) if start >= 0 else None
     if codestream.startswith(_J2K_START):
         return _from_j2k(codestream)
     return _from_jpeg(codestream) if codestream.startswith(_JPEG_START) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
@@ -151,7 +152,7 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
     if rows > 0 and columns > 0:  # here, so that one such file does not cost its series
         limits.check_image(rows, columns, count)
-    number = _value(dataset.get_item("InstanceNumber"))
+    number = _value(_item(dataset, "InstanceNumber"))
     return DicomHeader(
         series_uid=text_in(dataset, "SeriesInstanceUID"),
         study_uid=_stored_text(dataset, "StudyInstanceUID") or None,
@@ -201,9 +202,16 @@ def _person(dataset: Dataset) -> Person:
 
 def _stored_text(dataset: Dataset, keyword: str) -> str:
     """An attribute to compare and not to show: its bytes, without padding; empty where absent."""
-    element = dataset.get_item(keyword)
+    element = _item(dataset, keyword)
     value = element.value if element is not None else None
     return value.decode("latin-1").strip(" \0^") if isinstance(value, bytes) else ""
+
+
+def _item(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | None:
+    """An attribute as it is stored; None where it is absent or of no known representation."""
+    with suppress(InputError), decoding(keyword):
+        return dataset.get_item(keyword)
+    return None
 
 
 def _value(element: DataElement | RawDataElement | None) -> Value:

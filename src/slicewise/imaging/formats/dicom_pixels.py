@@ -19,7 +19,7 @@ from pydicom.encaps import encapsulate, generate_fragments, generate_frames, par
 from pydicom.pixels.decoders.base import get_decoder
 
 from slicewise.errors import InputError, UnsupportedImageError
-from slicewise.imaging.formats.codestream import Declaration, declaration
+from slicewise.imaging.formats.codestream import Declaration, codestream_in, declaration
 from slicewise.imaging.formats.decoding import decoding, overheard
 from slicewise.imaging.formats.dicom_dataset import (
     DECODERS,
@@ -129,6 +129,7 @@ def _frame(frame: bytes, syntax: uid.UID, form: PixelFormat, limits: Limits) -> 
         return _native(frame, syntax, replace(form, frames=1), "OB")
     if syntax == uid.RLELossless:
         return _in_their_bits(_decoded(frame, syntax, form, form.allocated), form, form.allocated)
+    frame = codestream_in(frame)
     found = declaration(frame)
     if found is None:
         raise InputError("expected a compressed image with a frame header, got none")
