@@ -91,6 +91,11 @@ class TestPatientsAndStudies:
                 NAMES,
             ),
             (
+                {"PatientID": "ANON", "PatientName": "Doe", "PatientBirthDate": "19500101"},
+                {"PatientID": "ANON", "PatientName": "Roe", "PatientBirthDate": "19600101"},
+                NAMES,
+            ),
+            (
                 {"StudyInstanceUID": "1.2.3"},
                 {"StudyInstanceUID": "1.2.4"},
                 "Study Instance UID (0020,000D)",
@@ -427,6 +432,13 @@ class TestOrder:
         (series,), failures = read()
         assert (len(series.slices), len(failures)) == (4, 1)
         assert series.notes == ("1 gap of 6.0 mm where slices lie 3.0 mm apart",)
+
+    def test_gaps_are_measured_by_slice_location_where_there_is_no_position(self, add, read):
+        for location in (0, 5, 10, 20, 25):
+            add(SliceLocation=location)
+        (series,), _ = read()
+        gap = "1 gap of 10.0 mm where slices lie 5.0 mm apart, by Slice Location (0020,1041)"
+        assert series.notes[1:] == (gap,)
 
     def test_instance_number_where_there_is_no_position(self, add, read):
         for number in (3, 1, 10, 2):

@@ -117,6 +117,11 @@ class Person:
         said = (self.name, other.name), (self.birth_date, other.birth_date)
         return all(one == another for one, another in said if one and another)
 
+    def is_other(self, other: Person) -> bool:
+        """Whether both say a name and a birth date, and neither is the same."""
+        said = (self.name, other.name), (self.birth_date, other.birth_date)
+        return all(one and another and one != another for one, another in said)
+
 
 @dataclass(frozen=True, slots=True)
 class DicomHeader:

@@ -31,7 +31,7 @@ _COMPONENTS = {
 }
 _KINDS = {
     "LOCALIZER": "localizer",
-    **dict.fromkeys(("PROJECTION", "MIP", "MINIP", "MAX_IP", "MIN_IP"), "projection"),
+    **dict.fromkeys(("PROJECTION", "MIP", "MINIP", "MNIP", "MAX_IP", "MIN_IP"), "projection"),
     **dict.fromkeys(("MPR", "REFORMATTED"), "reformatted"),
     **{"ADC": "adc", "FA": "fa", "TRACEW": "trace", "FIELD_MAP": "field map"},
 }

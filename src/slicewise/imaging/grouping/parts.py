@@ -123,14 +123,19 @@ def split_note(what: str, count: int) -> str:
 
 
 def _by_person(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
-    """Files by Patient ID; those without one by name and birth date, as far as these are known."""
+    """Files by Patient ID; those without one by name and birth date, as far as these are known.
+
+    Where one id stands for everybody, as in some anonymised files, name and birth date together
+    tell persons apart.
+    """
     persons = dict.fromkeys(file.header.person for file in files)
     groups: list[list[Person]] = []
-    by_id: dict[str, list[Person]] = defaultdict(list)
-    for person in persons:
-        if person.id:
-            by_id[person.id].append(person)
-    groups = list(by_id.values())
+    for person in filter(lambda person: person.id, persons):
+        same = (each for each in groups if each[0].id == person.id)
+        home = next((each for each in same if not person.is_other(each[0])), None)
+        if home is None:
+            groups.append(home := [])
+        home.append(person)
     for person in persons:
         if not person.id:
             homes = [group for group in groups if any(map(person.may_be, group))]
@@ -138,8 +143,8 @@ def _by_person(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
                 homes[0].append(person)
             else:
                 groups.append([person])
-    home = {person: index for index, group in enumerate(groups) for person in group}
-    return list(_grouped(files, lambda file: home[file.header.person]).values())
+    index = {person: number for number, group in enumerate(groups) for person in group}
+    return list(_grouped(files, lambda file: index[file.header.person]).values())
 
 
 def _grouped(
