@@ -80,7 +80,10 @@ def _decoded(path: Path) -> tuple[str, str]:
     try:
         text, encoding = data.decode("utf-8"), ""
     except UnicodeDecodeError:
-        text, encoding = data.decode("latin-1"), "Latin-1"
+        try:  # as Windows has Latin-1
+            text, encoding = data.decode("cp1252"), "Latin-1"
+        except UnicodeDecodeError:
+            text, encoding = data.decode("latin-1"), "Latin-1"
     wrong = "\0" if not encoding else _CONTROL
     if found := re.search(wrong, text):
         line = len(_LINE_END.findall(text, 0, found.start())) + 1

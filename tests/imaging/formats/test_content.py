@@ -1,4 +1,5 @@
 import bz2
+import gzip
 import io
 import lzma
 import tarfile
@@ -9,9 +10,11 @@ import pytest
 from PIL import Image
 
 from builders_imaging import dicom_bytes, gzip_bytes, nifti_bytes, picture_bytes, ramp, zip_bytes
+from slicewise.errors import InputError
 from slicewise.imaging.formats.content import (
     HEAD_BYTES,
     content_of,
+    inflate,
     looks_like_text,
     unknown_content,
 )
@@ -111,3 +114,10 @@ GREY = ramp().astype("u1")
 def test_a_file_of_another_kind_is_named(data, got):
     told = str(unknown_content(data[:HEAD_BYTES]))
     assert told.startswith(f"expected PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or zip, got {got}")
+
+
+def test_a_great_many_empty_gzip_members_are_no_gzip_data():
+    empty = gzip.compress(b"")
+    assert inflate(io.BytesIO(empty * 500 + gzip.compress(b"x")), 10) == b"x"
+    with pytest.raises(InputError, match="empty members"):
+        inflate(io.BytesIO(empty * 5000), 10)

@@ -133,16 +133,25 @@ class TestOverheard:
         def listen(name):
             with overheard() as said:
                 for _ in range(50):
-                    os.write(2, name)
-            heard[name] = said[0]
+                    os.write(2, name + b"\n")
+            heard[name] = said
 
         threads = [Thread(target=listen, args=(name,)) for name in (b"a", b"b", b"c")]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert heard == {name: name * 50 for name in (b"a", b"b", b"c")}
+        assert heard == {name: [name + b"\n"] * 50 for name in (b"a", b"b", b"c")}
         assert capfd.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        "line", [b'{"event": "request"}\n', b"\x1b[2K 12 of 24", "Grüße\n".encode(), b"\rnext"]
+    )
+    def test_what_no_library_prints_is_passed_on(self, capfd, line):
+        with overheard() as said:
+            os.write(2, b"ZIPDecode: Decoding error.\n" + line)
+        assert said == [b"ZIPDecode: Decoding error.\n"]
+        assert capfd.readouterr().err.encode() == line
 
     def test_a_program_may_have_no_such_stream(self):
         program = """

@@ -122,3 +122,18 @@ def test_a_number_of_no_known_representation_is_absent(keyword):
     header = header_of(data[:at] + b"D\x11" + data[at + 2 :])
     traits = header.frames[0].traits
     assert (header.instance_number, traits.echo_time, traits.acquisition) == (None, None, None)
+
+
+@pytest.mark.parametrize("absent", ["Rows", "Columns"])
+def test_many_frames_of_no_size_are_refused_too(absent):
+    dataset = dicom_dataset(ramp(), NumberOfFrames=10**7)
+    del dataset[absent]
+    with pytest.raises(LimitError, match="at most 4,096 images"):
+        header_of(written(dataset))
+
+
+def test_persons_of_one_id_are_others_where_name_and_birth_date_both_differ():
+    one = Person("ANON", "DOE", "19500101")
+    assert one.is_other(Person("ANON", "ROE", "19600101"))
+    assert not one.is_other(Person("ANON", "ROE", "19500101"))
+    assert not one.is_other(Person("ANON", "ROE", ""))

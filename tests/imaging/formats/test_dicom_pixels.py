@@ -138,7 +138,11 @@ class TestBitsOfACell:
             ({"PixelRepresentation": 2}, r"PixelRepresentation \(0028,0103\) of 0 or 1, got 2"),
             ({"SamplesPerPixel": 3}, r"SamplesPerPixel \(0028,0002\) of 1, got 3"),
             ({"PhotometricInterpretation": "ARGB"}, r"\(0028,0004\) of MONOCHROME1, .*, got ARGB"),
-            ({"PhotometricInterpretation": "GREY"}, r"\(0028,0004\) of MONOCHROME1, .*, got GREY"),
+            (
+                {"PhotometricInterpretation": "DOE^JANE"},
+                r"\(0028,0004\) of MONOCHROME1, .*, got another value",
+            ),
+            ({"PhotometricInterpretation": "HSV"}, r"\(0028,0004\) of MONOCHROME1, .*, got HSV"),
             ({"PhotometricInterpretation": "RGB"}, r"SamplesPerPixel \(0028,0002\) of 3, got 1"),
         ],
         ids=str,

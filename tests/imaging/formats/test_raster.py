@@ -246,6 +246,15 @@ def test_an_orientation_that_means_nothing_turns_nothing(orientation):
     np.testing.assert_array_equal(pixels_of(picture_bytes(grey, exif=exif)), grey)
 
 
+def test_pages_that_are_left_out_count_too():
+    stream = io.BytesIO()
+    page = Image.fromarray(ramp())
+    thumbnails = [Image.fromarray(ramp()) for _ in range(4)]
+    page.save(stream, "TIFF", save_all=True, append_images=thumbnails, tiffinfo={254: 1})
+    with pytest.raises(LimitError, match="at most 3 images, got 4"):
+        read_slices(stream.getvalue(), limits=Limits(max_frames=3))
+
+
 def test_a_run_length_bmp_is_refused_beyond_what_is_decoded_in_a_second():
     header = struct.pack("<2sIHHI", b"BM", 0, 0, 0, 14 + 40 + 1024)
     header += struct.pack("<IiiHHIIiiII", 40, 4000, 4000, 1, 8, 1, 0, 0, 0, 256, 256)

@@ -52,12 +52,13 @@ def open_archive(
         _check_expansion(infos, limits)
         infos.sort(key=_name_of)
         members: list[Entry | Failure] = []
+        latest = _Latest(opened, limits)
         for info in infos:
             name = _name_of(info)
             if is_hidden(name) or is_foreign(name):
                 skip(_source(archive.source, name))
             else:
-                members.append(_member(opened, info, archive.source, limits))
+                members.append(_member(latest, info, archive.source, limits))
         yield members
 
 
@@ -151,14 +152,14 @@ def _check_expansion(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
 
 
 def _member(
-    opened: zipfile.ZipFile, info: zipfile.ZipInfo, archive: str, limits: Limits
+    latest: _Latest, info: zipfile.ZipInfo, archive: str, limits: Limits
 ) -> Entry | Failure:
     source = _source(archive, _name_of(info))
     try:
         _check_member(info, limits)
     except InputError as error:
         return Failure(source, str(error))
-    return Entry(source, info.file_size, lambda: _expand(opened, info, limits), is_member=True)
+    return Entry(source, info.file_size, lambda: latest.open(info), is_member=True)
 
 
 def _source(archive: str, name: str) -> str:
@@ -185,13 +186,31 @@ def _check_member(info: zipfile.ZipInfo, limits: Limits) -> None:
     limits.check_bytes(info.file_size)
 
 
-def _expand(opened: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) -> BinaryIO:
-    """A member in memory. Its declared size is not believed: too much is counted as it comes."""
-    content = io.BytesIO()
-    with decoding("zip member"), opened.open(info) as stream:
-        while chunk := stream.read(_CHUNK):
-            content.write(chunk)
-            if content.tell() > min(info.file_size, limits.max_bytes):
-                raise LimitError(f"expected {info.file_size:,} bytes in a zip member, got more")
-    content.seek(0)
-    return content
+class _Latest:
+    """Members in memory; the latest is kept, because a reader looks at its beginning first."""
+
+    def __init__(self, opened: zipfile.ZipFile, limits: Limits) -> None:
+        self._opened, self._limits = opened, limits
+        self._kept: tuple[zipfile.ZipInfo, bytes] | None = None
+
+    def open(self, info: zipfile.ZipInfo) -> BinaryIO:
+        """A member from its start.
+
+        Raises:
+            InputError: It cannot be expanded, or to more than its declared size.
+        """
+        kept = self._kept
+        if kept is None or kept[0] is not info:
+            self._kept = None
+            self._kept = kept = info, self._expand(info)
+        return io.BytesIO(kept[1])
+
+    def _expand(self, info: zipfile.ZipInfo) -> bytes:
+        """The declared size is not believed: too much is counted as it comes."""
+        content = io.BytesIO()
+        with decoding("zip member"), self._opened.open(info) as stream:
+            while chunk := stream.read(_CHUNK):
+                content.write(chunk)
+                if content.tell() > min(info.file_size, self._limits.max_bytes):
+                    raise LimitError(f"expected {info.file_size:,} bytes in a zip member, got more")
+        return content.getvalue()

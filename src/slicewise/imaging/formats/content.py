@@ -29,7 +29,8 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"PK\x05\x06", "ZIP"),
 )
 _GZIP = zlib.MAX_WBITS | 16
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+_EMPTY_MEMBERS = 1000  # of gzip data, more than any program writes
 _BMP_HEADER_SIZES = frozenset(n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _VALUE_REPRESENTATIONS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL UN US OB".split())
 
@@ -119,14 +120,18 @@ def inflate(stream: BinaryIO, size: int) -> bytearray:
     """
     found, member = bytearray(), zlib.decompressobj(_GZIP)
     packed = stream.read(_CHUNK)
+    begun = empty = 0
     try:
         while packed and len(found) <= size:  # one more byte shows whether a member goes on
             found += member.decompress(packed, size + 1 - len(found))
             packed = (member.unused_data or member.unconsumed_tail) or stream.read(_CHUNK)
             if member.eof:
                 packed += stream.read(_CHUNK) if len(packed) < 2 else b""
+                empty, begun = empty + (len(found) == begun), len(found)
                 if not is_gzip(packed):
                     break
+                if empty > _EMPTY_MEMBERS:
+                    raise InputError(f"expected gzip data, got {empty:,} empty members of them")
                 member = zlib.decompressobj(_GZIP)
     except zlib.error as error:
         raise InputError("expected intact gzip data, got damaged ones") from error

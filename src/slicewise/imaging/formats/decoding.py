@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryFile
-from threading import Lock, RLock, current_thread, main_thread
+from threading import Lock, RLock
 
 from slicewise.errors import InputError, InternalError, LimitError, SliceWiseError
 
@@ -19,6 +20,7 @@ _lock = Lock()
 _decoding_now = 0
 _changed = ExitStack()
 _stderr = RLock()
+_LINE = re.compile(rb"[ -z|~]*\n?")  # words without braces, which a log in JSON has
 
 
 @contextmanager
@@ -51,13 +53,13 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def overheard() -> Iterator[list[bytes]]:
-    """Keep what C code prints to stderr, past Python, out of it.
+    """Keep the lines that a C library prints to stderr, past Python, out of it.
 
-    The stream belongs to the whole program, so one thread does this at a time, and only around C
-    code that lets no other thread of Python run meanwhile.
+    The stream belongs to the whole program: one thread does this at a time. What other threads
+    write meanwhile, logs in JSON and the moves of a progress bar, is passed on at the end.
 
     Yields:
-        A list that holds what was printed, once this is over.
+        A list that holds the lines, once this is over.
     """
     said: list[bytes] = []
     with _stderr, ExitStack() as stack:
@@ -74,17 +76,9 @@ def overheard() -> Iterator[list[bytes]]:
         finally:
             os.dup2(before, 2)
             file.seek(0)
-            said.append(file.read())
-
-
-@contextmanager
-def without_stderr() -> Iterator[None]:
-    """Keep from stderr what a C library prints there by itself.
-
-    Only in the main thread: in a service, others write their logs to stderr meanwhile.
-    """
-    with overheard() if current_thread() is main_thread() else nullcontext():
-        yield
+            lines = re.split(rb"(?<=\n)", file.read())
+            said += (line for line in lines if line and _LINE.fullmatch(line))
+            os.write(before, b"".join(line for line in lines if not _LINE.fullmatch(line)))
 
 
 @contextmanager

@@ -72,6 +72,7 @@ _SAMPLES = {
     **dict.fromkeys(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"), 3),
 }
 """Samples per Pixel (0028,0002) by Photometric Interpretation (0028,0004)."""
+_OTHER_COLOURS = ("HSV", "ARGB", "CMYK", "XYB", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 
 
 def load_dataset(stream: BinaryIO, limits: Limits) -> Dataset:
@@ -137,6 +138,8 @@ def _read(stream: BinaryIO, limits: Limits, **how: Any) -> Dataset:
 
 
 def _check_image(dataset: Dataset) -> None:
+    if not dataset:  # pydicom gives up everything where an element is cut off
+        raise InputError("expected a DICOM image, got a file without attributes (truncated)")
     if "Rows" not in dataset and "PhotometricInterpretation" not in dataset:
         raise _no_pixels(dataset)
     if text_in(dataset, "SOPClassUID") in _SEGMENTATIONS:
@@ -292,6 +295,6 @@ def _photometric(dataset: Dataset, pixels: str) -> str:
     known = [name for name in _SAMPLES if pixels == "PixelData" or "MONOCHROME" in name]
     if found in known:
         return found
-    got = f"{found:.16}" or "none"  # as much as the attribute may hold
+    got = found if found in (*_SAMPLES, *_OTHER_COLOURS) else "another value" if found else "none"
     error = UnsupportedImageError if found else InputError
     raise error(f"expected {named(keyword)} of {', '.join(known)}, got {got}")

@@ -155,7 +155,8 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     require_slices(first)
     count = max(1, frame_count(dataset))
     rows, columns = (int(number_in(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
-    if rows > 0 and columns > 0:  # here, so that one such file does not cost its series
+    limits.check_stack(rows * columns * count, count)  # here, so that it costs its file alone
+    if rows > 0 and columns > 0:
         limits.check_image(rows, columns, count)
     number = _value(_item(dataset, "InstanceNumber"))
     return DicomHeader(

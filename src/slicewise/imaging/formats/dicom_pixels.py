@@ -195,7 +195,7 @@ def _decode(codestream: bytes, syntax: uid.UID, options: dict[str, Any]) -> Valu
     options["bits_stored"] = max(options["bits_stored"], 8)  # with fewer GDCM ends the process
     with overheard() as said:
         values = decoder.as_array(data, **options)[0]
-    if any(loss in said[0] for loss in _LOSSES if said):
+    if any(loss in line for loss in _LOSSES for line in said):
         raise RuntimeError("GDCM made up the pixels that it could not decode")
     return values
 

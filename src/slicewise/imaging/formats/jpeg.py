@@ -9,11 +9,13 @@ from slicewise.errors import UnsupportedImageError
 
 _NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables that stand among the markers of frames
 _KINDS = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical"}
+_LONGEST = 1 << 20  # bytes in which a frame header is looked for
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 
 
 def unread_jpeg(stream: BinaryIO) -> UnsupportedImageError | None:
     """What to tell of a JPEG that could not be opened; None where its kind is a common one."""
+    stream = io.BytesIO(stream.read(_LONGEST))
     while marker := _next_marker(stream):
         if marker in _ALONE:
             continue

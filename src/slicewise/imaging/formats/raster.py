@@ -15,7 +15,7 @@ from PIL.Image import Transpose
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
 from slicewise.imaging.formats import tiff
-from slicewise.imaging.formats.decoding import decoding, quiet, without_stderr
+from slicewise.imaging.formats.decoding import decoding, overheard, quiet
 from slicewise.imaging.formats.jpeg import unread_jpeg
 from slicewise.imaging.formats.pixels import Values, colour_difference, require_finite
 from slicewise.imaging.formats.png import ANNOTATION_PREFIX, bare_png
@@ -111,6 +111,7 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
     for index in count():
         if not _found(image, index):
             return pages
+        limits.check_stack(total, index + 1)  # those that are left out cost time as well
         # Before the page is decoded, because its tags are gone after that.
         tags = tiff.known_tags(image.tag_v2)  # type: ignore[attr-defined]  # TIFF images have it
         if tiff.is_extra(tags):
@@ -168,7 +169,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _grey(image: Image.Image) -> Values:
     """(H, W) brightness of the current page, upright; TIFF values as they are stored."""
-    library = without_stderr() if image.format == "TIFF" else nullcontext()  # libtiff prints
+    library = overheard() if image.format == "TIFF" else nullcontext()  # libtiff prints
     with decoding(f"{image.format} picture"), library:
         image.load()
     upright = _upright(image)
