@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -111,6 +112,16 @@ class TestPatientsAndStudies:
         assert [each.notes for each in series] == [(f"{SPLIT} {by}: 2 series",)] * 2
         assert words(series, tmp_path) == ["[series 1]", "[series 2]"]
         assert failures == []
+
+    @pytest.mark.parametrize("order", permutations(range(4)))
+    def test_the_order_of_files_makes_no_difference(self, add, read, order):
+        doe, roe = {"PatientName": "Doe"}, {"PatientName": "Roe", "PatientBirthDate": "19600101"}
+        said = [{}, doe, roe, {"PatientBirthDate": "19700101"}]
+        nobody = dict.fromkeys(("PatientID", "PatientName", "PatientBirthDate"))
+        for place in order:
+            add(z=3 * place, value=place, **{**nobody, **said[place]})
+        series, _ = read()
+        assert sorted(sorted(values(each)) for each in series) == [[0], [1, 3], [2]]
 
     def test_notes_hold_nothing_of_the_patients(self, add, read):
         for patient in ("Doe^Jane", "Roe^Jane"):

@@ -63,18 +63,20 @@ def _each_once(files: list[File], excluded: list[Excluded], config: BuildConfig)
     places: dict[Path, list[File]] = {}
     for file in files:
         places.setdefault(file.path.resolve(), []).append(file)
+    left_out: set[int] = set()
     for path, (first, *links) in places.items():
         if any(link.source != first.source for link in links):
             roots = ", ".join(str(source.root) for source in config.sources)
             raise ManifestError(f"{path} is below more than one of the roots {roots}")
         clash = any(contradict(first.label, link.label) for link in links)
         for link in [first, *links] if clash else links:
-            other = links[-1] if link is first else first
+            others = (one for one in (first, *links) if contradict(one.label, link.label))
+            other = next(others, first)
             kind = "label conflict" if clash else "the same file"
             reason = f"{kind}: {other.label} in {other.path}"
             excluded.append(Excluded(str(link.path), link.label, link.source, reason, kind))
-            files.remove(link)
-    return files
+            left_out.add(id(link))
+    return [file for file in files if id(file) not in left_out]
 
 
 def _unnameable(file: File) -> str:

@@ -60,14 +60,14 @@ def read_dicom(stream: BinaryIO, source: str, limits: Limits) -> list[Slice]:
     frames = stored_values(dataset, form, limits)
     if form.is_float:
         frames = fill_non_finite(frames)
-    elif form.photometric == "PALETTE COLOR":
-        frames = in_colour(dataset, frames, form.ends(frames))
     names = [source] if len(frames) == 1 else [f"{source}#{i}" for i in range(len(frames))]
     return [_slice(dataset, form, i, frames[i], name) for i, name in enumerate(names)]
 
 
 def _slice(dataset: Dataset, form: PixelFormat, index: int, stored: Values, source: str) -> Slice:
     frame = FrameHeader(dataset, index)
+    if form.photometric == "PALETTE COLOR":
+        stored = in_colour(dataset, stored, form.ends(stored))
     pixels, window = _modality_pixels(dataset, form, frame, stored)
     return Slice(
         pixels=require_finite(pixels),

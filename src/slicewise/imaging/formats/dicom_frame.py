@@ -185,8 +185,11 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
     Raises:
         InputError: It cannot be converted.
     """
-    with decoding(named(keyword), got="one that is not"):
+    try:  # which costs nothing for each of the many that can
         return dataset.get(keyword)
+    except Exception:
+        with decoding(named(keyword), got="one that is not"):
+            raise
 
 
 @lru_cache(maxsize=256)

@@ -43,7 +43,6 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", f"a tar archive; {_UNPACK}"),
     (0, b"\x1a\x45\xdf\xa3", f"a Matroska film; {_FILM}"),
     (0, b"\x00\x00\x01\xba", f"an MPEG film; {_FILM}"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file; save its slices as PNG, TIFF or NIfTI"),
     (0, b"MATLAB ", "a MATLAB file; save its slices as PNG, TIFF or NIfTI"),
     (0, b"\x93NUMPY", "a NumPy array; give the array itself in Python, or save it as TIFF"),
     (0, b"SQLite format 3\x00", "an SQLite database"),

@@ -107,6 +107,16 @@ def _read_series(
 def _read_part(
     part: Part, source: str, notes: tuple[str, ...], decoder: _Decoder
 ) -> Iterator[Series | Failure]:
+    try:
+        with naming(source):
+            yield from _answers_of(part, source, notes, decoder)
+    except InputError as error:
+        yield failure_of(source, error)
+
+
+def _answers_of(
+    part: Part, source: str, notes: tuple[str, ...], decoder: _Decoder
+) -> Iterator[Series | Failure]:
     frames, how = in_order(part)
     decoded: dict[DicomFile, list[Slice]] = {}
     pixels = count = 0

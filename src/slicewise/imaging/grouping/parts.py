@@ -136,13 +136,14 @@ def _by_person(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
         if home is None:
             groups.append(home := [])
         home.append(person)
-    for person in persons:
-        if not person.id:
-            homes = [group for group in groups if any(map(person.may_be, group))]
-            if len(homes) == 1:
-                homes[0].append(person)
-            else:
-                groups.append([person])
+    unnamed = (person for person in persons if not person.id)
+    # Those who say most come first, so that the order of files makes no difference.
+    for person in sorted(unnamed, key=lambda one: (not one.name) + (not one.birth_date)):
+        homes = [group for group in groups if all(map(person.may_be, group))]
+        if len(homes) == 1:
+            homes[0].append(person)
+        else:
+            groups.append([person])
     index = {person: number for number, group in enumerate(groups) for person in group}
     return list(_grouped(files, lambda file: index[file.header.person]).values())
 

@@ -79,7 +79,7 @@ def _distance_note(distances: Floats) -> list[str]:
     if others.min() < _GAP * typical or not (2 * len(others) < len(distances) or multiples.all()):
         return [f"distances between slices vary from {_range(distances)} mm"]
     gaps = "1 gap" if len(others) == 1 else f"{len(others)} gaps"
-    return [f"{gaps} of {_range(others)} mm where slices lie {typical:.1f} mm apart"]
+    return [f"{gaps} of {_range(others)} mm where slices lie {_mm(typical)} mm apart"]
 
 
 def _usual(distances: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -94,5 +94,9 @@ def _typical(distances: Floats) -> float:
 
 
 def _range(distances: Floats) -> str:
-    shortest, longest = f"{distances.min():.1f}", f"{distances.max():.1f}"
+    shortest, longest = _mm(distances.min()), _mm(distances.max())
     return shortest if shortest == longest else f"{shortest} to {longest}"
+
+
+def _mm(distance: float) -> str:
+    return f"{distance:.1f}" if distance < 1e4 else f"{distance:.1e}"
