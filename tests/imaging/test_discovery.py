@@ -187,3 +187,16 @@ def test_walk_gives_entries(tmp_path):
     (entry,) = walk(tmp_path)
     assert isinstance(entry, Entry)
     assert (entry.size, entry.head()) == (3, b"abc")
+
+
+def test_what_macos_adds_is_left_out_and_counted(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"1")
+    inner = tmp_path / "__MACOSX" / "head"
+    inner.mkdir(parents=True)
+    for name in ("._a.png", "b.png"):
+        (inner / name).write_bytes(b"2")
+    skipped = []
+    assert [entry.source for entry in walk(tmp_path, skip=skipped.append)] == [
+        str(tmp_path / "a.png")
+    ]
+    assert sorted(skipped) == [str(inner / "._a.png"), str(inner / "b.png")]

@@ -42,6 +42,9 @@ _FOREIGN_NAMES = frozenset((
 ))  # fmt: skip
 
 
+_MACOS = "__MACOSX"  # where macOS puts what it knows beside the files of a zip
+
+
 def walk(
     folder: Path, leave_out: Path | None = None, skip: Skip = untold, *, links: bool = True
 ) -> Iterator[Entry | Failure]:
@@ -77,6 +80,10 @@ def _search(
                 folders.clear()
                 continue
             searched.add(real)
+            for beside in (Path(parent, name) for name in folders if name == _MACOS):
+                for inner, _, names in os.walk(beside):
+                    for name in names:
+                        skip(str(Path(inner, name)))
             folders[:] = _visible(folders)
             for path in (Path(parent, name) for name in folders):
                 if not path.is_symlink():
@@ -104,7 +111,7 @@ def _leads_up(top: str, folder: Path) -> bool:
 
 
 def _visible(folders: list[str]) -> list[str]:
-    return sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+    return sorted(name for name in folders if name[0] != "." and name != _MACOS)
 
 
 def is_foreign(name: str) -> bool:

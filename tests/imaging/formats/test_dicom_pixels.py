@@ -139,7 +139,7 @@ class TestBitsOfACell:
             ({"SamplesPerPixel": 3}, r"SamplesPerPixel \(0028,0002\) of 1, got 3"),
             ({"PhotometricInterpretation": "ARGB"}, r"\(0028,0004\) of MONOCHROME1, .*, got ARGB"),
             (
-                {"PhotometricInterpretation": "DOE^JANE"},
+                {"PhotometricInterpretation": "DOE JANE"},
                 r"\(0028,0004\) of MONOCHROME1, .*, got another value",
             ),
             ({"PhotometricInterpretation": "HSV"}, r"\(0028,0004\) of MONOCHROME1, .*, got HSV"),

@@ -113,7 +113,7 @@ class TestPatientsAndStudies:
         assert words(series, tmp_path) == ["[series 1]", "[series 2]"]
         assert failures == []
 
-    @pytest.mark.parametrize("order", permutations(range(4)))
+    @pytest.mark.parametrize("order", list(permutations(range(4))))
     def test_the_order_of_files_makes_no_difference(self, add, read, order):
         doe, roe = {"PatientName": "Doe"}, {"PatientName": "Roe", "PatientBirthDate": "19600101"}
         said = [{}, doe, roe, {"PatientBirthDate": "19700101"}]
@@ -471,6 +471,15 @@ class TestOrder:
         (series,), _ = read()
         assert values(series) == [7, 10, 17, 22]
         assert series.notes[0].startswith("ordered by Slice Location (0020,1041), because")
+
+    def test_instance_numbers_that_begin_anew_are_a_second_stack(self, add, read):
+        for acquisition in (1, 2):
+            for one in (1, 2, 3):
+                add(InstanceNumber=one, value=10 * acquisition + one)
+        series, _ = read()
+        assert [values(each) for each in series] == [[11, 12, 13], [21, 22, 23]]
+        by = "repeated Instance Number (0020,0013)"
+        assert all(each.notes[0] == f"{SPLIT} {by}: 2 series" for each in series)
 
     @pytest.mark.parametrize("number", [None, 1])
     def test_names_with_numbers_where_nothing_else_tells(self, add, read, number):

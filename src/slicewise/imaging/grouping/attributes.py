@@ -30,7 +30,7 @@ _COMPONENTS = {
     "PHASE MAP": "phase",
 }
 _KINDS = {
-    "LOCALIZER": "localizer",
+    **dict.fromkeys(("LOCALIZER", "SCOUT"), "localizer"),
     **dict.fromkeys(("PROJECTION", "MIP", "MINIP", "MNIP", "MAX_IP", "MIN_IP"), "projection"),
     **dict.fromkeys(("MPR", "REFORMATTED"), "reformatted"),
     **{"ADC": "adc", "FA": "fa", "TRACEW": "trace", "FIELD_MAP": "field map"},

@@ -143,8 +143,7 @@ def _notes(part: Part, frames: Sequence[Frame], slices: Sequence[Slice]) -> Iter
         alone = "" if part.is_stack else ", answered slice by slice"
         yield f"{kind} by Image Type (0008,0008){alone}"
     read = Part(frames)
-    in_mm = read.heights is not None or all(len(f.file.header.frames) == 1 for f in frames)
-    if read.levels is not None and in_mm:  # a multi-frame object may count places instead
+    if read.levels is not None and read.in_mm:
         by = "" if read.heights is not None else ", by Slice Location (0020,1041)"
         yield from (f"{note}{by}" for note in distance_notes(read.levels))
         shared = zip(read.levels.of, slices, strict=True)

@@ -51,9 +51,26 @@ class Part:
 
     @cached_property
     def levels(self) -> Levels | None:
-        """Where its slices lie, by Slice Location (0020,1041) where positions are missing."""
-        heights = _locations(self.frames) if self.heights is None else self.heights
+        """Where its slices lie, as far as it is known.
+
+        Where positions are missing, by Slice Location (0020,1041); where that is missing as well,
+        by an Instance Number (0020,0013) that begins anew, as that of a second stack does.
+        """
+        heights = self.heights or _all(map(_location, self.frames)) or self._repeated_numbers
         return None if heights is None else levels_of(heights)
+
+    @cached_property
+    def in_mm(self) -> bool:
+        """Whether the levels are distances in the patient, and not counts."""
+        is_single = all(len(frame.file.header.frames) == 1 for frame in self.frames)
+        located = is_single and _all(map(_location, self.frames)) is not None
+        return self.heights is not None or located
+
+    @property
+    def _repeated_numbers(self) -> list[float] | None:
+        numbers = _all(map(_number, self.frames))
+        repeats = numbers is not None and 1 < len(set(numbers)) < len(numbers)
+        return numbers if repeats else None
 
     def name(self, source: str) -> str:
         """What to call it within its series."""
@@ -184,7 +201,8 @@ def _repeats(part: Part) -> list[Part]:
     for frame, level in zip(part.frames, levels.of, strict=True):
         seen[level] += 1
         found[seen[level]].append(frame)
-    note = split_note("repeated positions", len(found))
+    what = "positions" if part.in_mm else _BY_NUMBER
+    note = split_note(f"repeated {what}", len(found))
     return [
         Part(frames, (*part.words, f"repeat {number}"), (*part.notes, note))
         for number, frames in found.items()
@@ -261,10 +279,10 @@ def _location(frame: Frame) -> float | None:
     return value[0] if value and isinstance(value[0], float) else None
 
 
-def _locations(frames: Sequence[Frame]) -> list[float] | None:
-    """Of all slices; None where one has none."""
-    found = [_location(frame) for frame in frames]
-    known = [location for location in found if location is not None]
+def _all(values: Iterable[float | None]) -> list[float] | None:
+    """The values; None where one of them is not known."""
+    found = list(values)
+    known = [value for value in found if value is not None]
     return known if len(known) == len(found) else None
 
 
