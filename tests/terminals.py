@@ -26,7 +26,7 @@ PRELOADED = (
     "slicewise.data.quality.audit",
     "slicewise.evaluation.parts",
     "slicewise.explain.overlay",
-    "slicewise.imaging.formats.dicom",
+    "slicewise.imaging.formats.dicom.image",
     "slicewise.synthetic.phantom_files",
     "slicewise.inference.classifier",
     "slicewise.output.html",

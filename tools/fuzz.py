@@ -47,7 +47,11 @@ from slicewise.progress import steps
 _SECONDS, _BYTES = 5.0, 10**9
 _MOST_BYTES = 4 << 30  # of address space beyond what a process starts with: it spares the machine
 _CASES_EACH = 1000  # of one process
-_PRELOADED = ["imagecodecs", "slicewise.imaging.formats.dicom", "slicewise.imaging.formats.nifti"]
+_PRELOADED = [
+    "imagecodecs",
+    "slicewise.imaging.formats.dicom.image",
+    "slicewise.imaging.formats.nifti.volume",
+]
 _QUIET_ANYWAY = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 _OUTCOMES = ("read", "InputError", "LimitError", "UnsupportedImageError")
 _CONTEXT = multiprocessing.get_context("forkserver")

@@ -379,7 +379,7 @@ def test_a_fault_of_our_own_loses_no_other_input(tmp_path, monkeypatch):
     def broken(self):
         raise AttributeError("thickness")
 
-    monkeypatch.setattr("slicewise.imaging.formats.dicom_frame.FrameHeader.slice_thickness", broken)
+    monkeypatch.setattr("slicewise.imaging.formats.dicom.frame.FrameHeader.slice_thickness", broken)
     read = list(read_inputs([tmp_path / "a.dcm", tmp_path / "b.png"]))
     assert [type(one) for one in read] == [Series, InternalFailure]
     assert "SliceWise failed (AttributeError in _slice" in read[1].error

@@ -17,7 +17,7 @@ Skip = Callable[[str], object]
 """Told the source of every file that is left out, because nobody means it as an image."""
 
 
-def untold(source: str) -> None:
+def ignore_skip(source: str) -> None:
     """A `Skip` for those who do not ask."""
 
 
@@ -46,7 +46,7 @@ _MACOS = "__MACOSX"  # where macOS puts what it knows beside the files of a zip
 
 
 def walk(
-    folder: Path, leave_out: Path | None = None, skip: Skip = untold, *, links: bool = True
+    folder: Path, leave_out: Path | None = None, skip: Skip = ignore_skip, *, links: bool = True
 ) -> Iterator[Entry | Failure]:
     """Every visible file below a folder, in the order of sorted names, folder by folder.
 
@@ -64,7 +64,7 @@ def walk(
 
 def count_files(folder: Path, leave_out: Path | None = None) -> int:
     """How many files `walk` finds below a folder; none of them is looked at."""
-    found = _search(folder, leave_out, untold, links=True)
+    found = _search(folder, leave_out, ignore_skip, links=True)
     return sum(not isinstance(one, Failure) for one in found)
 
 

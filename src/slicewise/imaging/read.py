@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from slicewise.errors import InputError, InternalError
-from slicewise.imaging.discovery import Skip, entry_or_failure, is_folder, untold, walk
+from slicewise.imaging.discovery import Skip, entry_or_failure, ignore_skip, is_folder, walk
 from slicewise.imaging.entry import Entry, bytes_entry, file_entry
 from slicewise.imaging.formats.archive import open_archive
 from slicewise.imaging.formats.decoding import naming
@@ -24,7 +24,7 @@ def read_inputs(
     inputs: Iterable[str | Path | Entry],
     limits: Limits = DEFAULT_LIMITS,
     leave_out: Path | None = None,
-    skip: Skip = untold,
+    skip: Skip = ignore_skip,
 ) -> Iterator[Series | Failure]:
     """Read files, folders and zips one after another; what cannot be read is a failure beside them.
 

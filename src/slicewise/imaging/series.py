@@ -12,13 +12,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from slicewise.errors import InputError, UnsupportedImageError
-from slicewise.imaging.discovery import Skip, is_bystander, untold
+from slicewise.imaging.discovery import Skip, ignore_skip, is_bystander
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.archive import ends_as_zip, open_archive
 from slicewise.imaging.formats.content import FORMATS, Content, content_of, unknown_content
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.formats.neuroimaging import pair_of
-from slicewise.imaging.formats.raster import read_raster
+from slicewise.imaging.formats.raster.picture import read_raster
 from slicewise.imaging.geometry import plane_of
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure, Series, Slice, failure_of
@@ -42,7 +42,7 @@ class Gathering:
 
     place: str | None
     limits: Limits
-    skip: Skip = untold
+    skip: Skip = ignore_skip
     dicom: list[DicomFile] = field(default_factory=list)
     pairs: set[tuple[str, str] | None] = field(default_factory=set)  # of which a half was met
 
@@ -81,7 +81,7 @@ class Gathering:
             return entry
         if content != "DICOM":
             return _single(entry, content, self.limits)
-        from slicewise.imaging.formats.dicom_header import read_header
+        from slicewise.imaging.formats.dicom.header import read_header
         from slicewise.imaging.grouping.attributes import DicomFile
 
         with entry.open() as stream:
@@ -105,7 +105,7 @@ def _read_zip(entry: Entry, limits: Limits, skip: Skip) -> Iterator[Answer]:
 
 
 def read_place(
-    entries: Iterable[Entry | Failure], place: str, limits: Limits, skip: Skip = untold
+    entries: Iterable[Entry | Failure], place: str, limits: Limits, skip: Skip = ignore_skip
 ) -> Iterator[Answer]:
     """Read all that a folder or zip holds; `skip` is told of every file that is left out.
 
@@ -160,11 +160,11 @@ def decode(entry: Entry, content: Content, limits: Limits, *, labels: bool = Fal
 def _stored(entry: Entry, content: Content, limits: Limits) -> list[Slice]:
     with entry.open() as stream:
         if content == "DICOM":
-            from slicewise.imaging.formats.dicom import read_dicom
+            from slicewise.imaging.formats.dicom.image import read_dicom
 
             return read_dicom(stream, entry.source, limits)
         if content == "NIFTI":
-            from slicewise.imaging.formats.nifti import read_nifti
+            from slicewise.imaging.formats.nifti.volume import read_nifti
 
             return read_nifti(stream, entry.source, limits)
         if content == "ZIP":

@@ -52,7 +52,7 @@ def upright(slices: Iterable[Slice], limits: Limits, *, labels: bool = False) ->
 
 
 @lru_cache(maxsize=256)  # all slices of a series have one orientation
-def usual(orientation: Orientation) -> tuple[Orientation, bool]:
+def display_orientation(orientation: Orientation) -> tuple[Orientation, bool]:
     """The orientation that an upright slice has instead, and whether its rows become columns."""
     transposed, along_columns, along_rows = _turn(orientation)
     turned = orientation[3:] + orientation[:3] if transposed else orientation
@@ -80,7 +80,7 @@ def _turned(slice_: Slice) -> Slice:
         slice_,
         pixels=np.ascontiguousarray(pixels[::along_rows, ::along_columns]),
         position_mm=position,
-        orientation=usual(slice_.orientation)[0],
+        orientation=display_orientation(slice_.orientation)[0],
         pixel_spacing_mm=spacing,
         pixel_aspect=aspect,
     )

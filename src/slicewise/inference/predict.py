@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from slicewise.errors import ConfigError, InputError
 from slicewise.imaging.batches import batched
-from slicewise.imaging.discovery import Skip, untold
+from slicewise.imaging.discovery import Skip, ignore_skip
 from slicewise.imaging.entry import Entry, bytes_entry
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
 from slicewise.imaging.read import read_inputs
@@ -96,7 +96,7 @@ def answer_inputs(
     tta: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     leave_out: Path | None = None,
-    skip: Skip = untold,
+    skip: Skip = ignore_skip,
 ) -> Iterator[SeriesAnswers | Failure]:
     """Answer for what `read_inputs` takes, series by series; a bad input is a `Failure` there."""
     return _answered(read_inputs(inputs, limits, leave_out, skip), classifier, threshold, tta)

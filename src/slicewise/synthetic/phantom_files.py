@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_ui
 from slicewise.arrays import Array, Bools
 from slicewise.errors import InputError
 from slicewise.files import whole
-from slicewise.imaging.formats.dicom import PHANTOM_MANUFACTURER
+from slicewise.imaging.formats.dicom.image import PHANTOM_MANUFACTURER
 from slicewise.synthetic.phantom import (
     LABELS,
     PLANES,

@@ -236,9 +236,9 @@ def test_a_part_of_a_split_zip_is_named(tmp_path):
 
 def test_names_in_utf8_are_shown_as_they_are_whether_or_not_the_zip_says_so(tmp_path):
     told = zip_bytes({"Käse/é.png": PNG, "ü.png": PNG})
-    untold = told.replace(b"\0\x08", b"\0\0")
-    assert untold != told
-    for data in (told, untold):
+    ignore_skip = told.replace(b"\0\x08", b"\0\0")
+    assert ignore_skip != told
+    for data in (told, ignore_skip):
         series, failures = answers(tmp_path, data)
         assert (sorted(series), failures) == (["!Käse/é.png", "!ü.png"], {})
 

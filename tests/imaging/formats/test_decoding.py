@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from slicewise.errors import InputError, InternalError, LimitError
-from slicewise.imaging.formats.decoding import decoding, naming, overheard, quiet
+from slicewise.imaging.formats.decoding import captured_stderr, decoding, naming, quiet
 
 
 def test_a_decoders_words_are_not_repeated():
@@ -115,14 +115,14 @@ class TestOverheard:
     """What is printed past Python is kept; capfd is the stream of the program here."""
 
     def test_it_is_given_and_not_printed(self, capfd):
-        with overheard() as said:
+        with captured_stderr() as said:
             os.write(2, b"Corrupt data")
         assert said == [b"Corrupt data"]
         os.write(2, b"after")
         assert capfd.readouterr().err == "after"
 
     def test_a_failure_puts_the_stream_back(self, capfd):
-        with pytest.raises(ZeroDivisionError), overheard():
+        with pytest.raises(ZeroDivisionError), captured_stderr():
             os.write(2, b"Corrupt data"[: 1 // 0])
         os.write(2, b"after")
         assert capfd.readouterr().err == "after"
@@ -131,7 +131,7 @@ class TestOverheard:
         heard = {}
 
         def listen(name):
-            with overheard() as said:
+            with captured_stderr() as said:
                 for _ in range(50):
                     os.write(2, name + b"\n")
             heard[name] = said
@@ -148,7 +148,7 @@ class TestOverheard:
         "line", [b'{"event": "request"}\n', b"\x1b[2K 12 of 24", "Grüße\n".encode(), b"\rnext"]
     )
     def test_what_no_library_prints_is_passed_on(self, capfd, line):
-        with overheard() as said:
+        with captured_stderr() as said:
             os.write(2, b"ZIPDecode: Decoding error.\n" + line)
         assert said == [b"ZIPDecode: Decoding error.\n"]
         assert capfd.readouterr().err.encode() == line
@@ -156,9 +156,9 @@ class TestOverheard:
     def test_a_program_may_have_no_such_stream(self):
         program = """
 import os
-from slicewise.imaging.formats.decoding import overheard
+from slicewise.imaging.formats.decoding import captured_stderr
 os.close(2)
-with overheard() as said:
+with captured_stderr() as said:
     print("decoded")
 print(said)
 """

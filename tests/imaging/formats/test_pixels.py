@@ -15,8 +15,8 @@ from slicewise.imaging.formats.pixels import (
     linear_window,
     luminance,
     require_finite,
-    reread,
     rescale,
+    signed_as,
     stored_range,
 )
 from slicewise.imaging.slice import Window
@@ -134,7 +134,7 @@ def test_padding_between_floats_keeps_its_fraction():
     ],
 )
 def test_bits_are_read_with_the_sign_of_the_range(value, low, high, sizes, expected):
-    assert reread(value, low, high, sizes) == expected
+    assert signed_as(value, low, high, sizes) == expected
 
 
 def test_segments_of_values_and_lines():

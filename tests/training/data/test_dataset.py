@@ -15,7 +15,7 @@ from slicewise.data.duplicates.fingerprint import concatenate, fingerprint
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import ManifestError, TrainingError
-from slicewise.imaging.formats.raster import ANNOTATION_PREFIX
+from slicewise.imaging.formats.raster.picture import ANNOTATION_PREFIX
 from slicewise.imaging.preprocess import Placement, PreprocessSpec, preprocess
 from slicewise.imaging.read import read_slice
 from slicewise.inference.ood import appearances_of

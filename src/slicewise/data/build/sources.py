@@ -15,7 +15,7 @@ from slicewise.data.build.report import Excluded
 from slicewise.data.groups import Bond, Key
 from slicewise.data.tasks import Task, normal_name
 from slicewise.errors import InputError, ManifestError
-from slicewise.imaging.discovery import Skip, untold, walk
+from slicewise.imaging.discovery import Skip, ignore_skip, walk
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.read import read_slices
 from slicewise.imaging.slice import Failure, Slice
@@ -130,7 +130,7 @@ def list_files(
     task: Task,
     aliases: Mapping[str, str],
     folders: set[str],
-    skip: Skip = untold,
+    skip: Skip = ignore_skip,
 ) -> list[File | Failure]:
     """Every file below a root with its class, in sorted order; nothing is decoded.
 

@@ -12,7 +12,7 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
-from slicewise.imaging.discovery import Skip, is_foreign, untold
+from slicewise.imaging.discovery import Skip, ignore_skip, is_foreign
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.limits import Limits
@@ -32,7 +32,7 @@ _CHUNK = 1 << 20
 
 @contextmanager
 def open_archive(
-    archive: Entry, limits: Limits, skip: Skip = untold
+    archive: Entry, limits: Limits, skip: Skip = ignore_skip
 ) -> Iterator[list[Entry | Failure]]:
     """The members of a zip, sorted by name; entries stay readable while the context is open.
 

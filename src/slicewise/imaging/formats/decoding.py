@@ -52,7 +52,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def overheard() -> Iterator[list[bytes]]:
+def captured_stderr() -> Iterator[list[bytes]]:
     """Keep the lines that a C library prints to stderr, past Python, out of it.
 
     The stream belongs to the whole program: one thread does this at a time. What other threads

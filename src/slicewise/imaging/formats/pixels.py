@@ -148,7 +148,7 @@ def linear_window(center: float, width: float, function: str) -> Window | None:
     return Window(center, width) if width >= 1 else None
 
 
-def reread(value: float, low: int, high: int, sizes: Iterable[int]) -> float:
+def signed_as(value: float, low: int, high: int, sizes: Iterable[int]) -> float:
     """A number whose bits were written as signed among unsigned ones, or the other way round.
 
     Args:

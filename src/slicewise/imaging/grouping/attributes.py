@@ -17,10 +17,10 @@ from operator import attrgetter
 from pathlib import PurePath
 
 from slicewise.imaging.entry import Entry
-from slicewise.imaging.formats.dicom_header import DicomHeader, FramePlace, Value
+from slicewise.imaging.formats.dicom.header import DicomHeader, FramePlace, Value
 from slicewise.imaging.geometry import SAME_ORIENTATION, plane_of
 from slicewise.imaging.slice import Orientation
-from slicewise.imaging.upright import usual
+from slicewise.imaging.upright import display_orientation
 
 _CLOSE = 0.01  # of an echo time or a spacing: rounding, not another one
 _DIMENSIONS = 6  # of a multi-frame object, more than any has
@@ -63,7 +63,7 @@ class Frame:
     def upright(self) -> tuple[Orientation | None, bool]:
         """Its orientation once it is upright, and whether rows and columns change places for it."""
         stored = self.place.orientation
-        return (None, False) if stored is None else usual(stored)
+        return (None, False) if stored is None else display_orientation(stored)
 
     @property
     def image_type(self) -> tuple[str, ...]:

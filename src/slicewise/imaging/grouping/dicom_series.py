@@ -12,7 +12,7 @@ from slicewise.imaging.entry import Entry
 from slicewise.imaging.formats.content import Content
 from slicewise.imaging.formats.decoding import naming
 from slicewise.imaging.grouping.attributes import DicomFile, Frame
-from slicewise.imaging.grouping.parts import Part, by_person_and_study, in_order, parts_of
+from slicewise.imaging.grouping.parts import Part, by_person_and_study, ordered, parts_of
 from slicewise.imaging.grouping.spacing import distance_notes
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Failure, Series, Slice, failure_of
@@ -117,7 +117,7 @@ def _read_part(
 def _answers_of(
     part: Part, source: str, notes: tuple[str, ...], decoder: _Decoder
 ) -> Iterator[Series | Failure]:
-    frames, how = in_order(part)
+    frames, how = ordered(part)
     decoded: dict[DicomFile, list[Slice]] = {}
     pixels = count = 0
     for file in dict.fromkeys(frame.file for frame in frames):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from slicewise.imaging.formats.dicom_header import Person
+from slicewise.imaging.formats.dicom.header import Person
 from slicewise.imaging.geometry import first_near, heights_of, plane_of
 from slicewise.imaging.grouping.attributes import ATTRIBUTES, Attribute, DicomFile, Frame, Rule
 from slicewise.imaging.grouping.spacing import Levels, levels_of
@@ -109,7 +109,7 @@ def parts_of(files: Sequence[DicomFile]) -> list[Part]:
     return [piece for part in parts for piece in _repeats(part)]
 
 
-def in_order(part: Part) -> tuple[list[Frame], list[str]]:
+def ordered(part: Part) -> tuple[list[Frame], list[str]]:
     """Put slices in order along their normal; where that is not known, say in a note by what.
 
     That is Instance Number, or else Slice Location, where all slices have one, and then the name

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from builders_imaging import picture_bytes, ramp
-from slicewise.imaging.formats.codestream import Declaration, codestream_in, declaration
+from slicewise.imaging.formats.dicom.codestream import Declaration, codestream_in, declaration
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from slicewise.imaging.formats.decoding import quiet
-from slicewise.imaging.formats.dicom_dataset import PixelFormat, load_dataset, pixel_format
-from slicewise.imaging.formats.dicom_frame import (
+from slicewise.imaging.formats.dicom.dataset import PixelFormat, load_dataset, pixel_format
+from slicewise.imaging.formats.dicom.frame import (
     FrameHeader,
     in_colour,
     number_in,
@@ -18,8 +18,8 @@ from slicewise.imaging.formats.dicom_frame import (
     text_in,
     value_of,
 )
-from slicewise.imaging.formats.dicom_header import require_slices
-from slicewise.imaging.formats.dicom_pixels import stored_values
+from slicewise.imaging.formats.dicom.header import require_slices
+from slicewise.imaging.formats.dicom.pixels import stored_values
 from slicewise.imaging.formats.pixels import (
     LookupTable,
     Values,
@@ -32,8 +32,8 @@ from slicewise.imaging.formats.pixels import (
     is_padding,
     luminance,
     require_finite,
-    reread,
     rescale,
+    signed_as,
 )
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice, Window
@@ -120,7 +120,7 @@ def _padding(
         return found[0], found[1]
     low, high = (int(end) for end in form.ends(stored))
     sizes = (16, form.allocated, *((form.stored,) if form.signed else ()))
-    first, limit = (None if one is None else reread(one, low, high, sizes) for one in found)
+    first, limit = (None if one is None else signed_as(one, low, high, sizes) for one in found)
     return first, limit
 
 

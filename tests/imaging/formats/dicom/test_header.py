@@ -8,7 +8,7 @@ from pydicom.datadict import tag_for_keyword
 
 from builders_imaging import AXIAL, dicom_bytes, dicom_dataset, enhanced_bytes, ramp, written
 from slicewise.errors import LimitError, UnsupportedImageError
-from slicewise.imaging.formats.dicom_header import Person, read_header
+from slicewise.imaging.formats.dicom.header import Person, read_header
 from slicewise.imaging.limits import DEFAULT_LIMITS, Limits
 
 

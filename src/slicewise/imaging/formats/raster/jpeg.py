@@ -13,7 +13,7 @@ _LONGEST = 1 << 20  # bytes in which a frame header is looked for
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 
 
-def unread_jpeg(stream: BinaryIO) -> UnsupportedImageError | None:
+def jpeg_error(stream: BinaryIO) -> UnsupportedImageError | None:
     """What to tell of a JPEG that could not be opened; None where its kind is a common one."""
     stream = io.BytesIO(stream.read(_LONGEST))
     while marker := _next_marker(stream):

@@ -35,7 +35,7 @@ _COLOURS = {
 }  # fmt: skip
 
 
-def unopened(stream: BinaryIO) -> InputError | None:
+def opening_error(stream: BinaryIO) -> InputError | None:
     """Why Pillow could not open a TIFF, by the tags of its first page; None where it is broken.
 
     Raises:
@@ -53,7 +53,7 @@ def unopened(stream: BinaryIO) -> InputError | None:
         tags.load(stream)
         whole = _DATA.intersection(tags)
     known = known_tags(tags)
-    return (unread_compression(known) or unread_pixels(known)) if whole else None
+    return (compression_error(known) or pixels_error(known)) if whole else None
 
 
 def known_tags(tags: Mapping[int, Any]) -> dict[int, Any]:
@@ -98,7 +98,7 @@ def as_tagged(values: Values, tags: Mapping[int, Any]) -> Values:
     return fill_non_finite(values) if values.dtype.kind == "f" else values
 
 
-def unread_compression(tags: Mapping[int, Any]) -> UnsupportedImageError | None:
+def compression_error(tags: Mapping[int, Any]) -> UnsupportedImageError | None:
     """What to tell of a page that cannot be decoded and is not compressed in a common way."""
     if (method := number_of(tags, COMPRESSION, 1)) in _COMMON:
         return None
@@ -109,7 +109,7 @@ def unread_compression(tags: Mapping[int, Any]) -> UnsupportedImageError | None:
     )
 
 
-def unread_pixels(tags: Mapping[int, Any]) -> UnsupportedImageError:
+def pixels_error(tags: Mapping[int, Any]) -> UnsupportedImageError:
     """What to tell of a page whose kind of pixels is not read."""
     colour, kind = number_of(tags, PHOTOMETRIC, 1), number_of(tags, SAMPLE_FORMAT, _UNSIGNED)
     got = (

@@ -14,11 +14,11 @@ from PIL import ExifTags, Image
 from PIL.Image import Transpose
 
 from slicewise.errors import InputError, LimitError, UnsupportedImageError
-from slicewise.imaging.formats import tiff
-from slicewise.imaging.formats.decoding import decoding, overheard, quiet
-from slicewise.imaging.formats.jpeg import unread_jpeg
+from slicewise.imaging.formats.decoding import captured_stderr, decoding, quiet
 from slicewise.imaging.formats.pixels import Values, colour_difference, require_finite
-from slicewise.imaging.formats.png import ANNOTATION_PREFIX, bare_png
+from slicewise.imaging.formats.raster import tiff
+from slicewise.imaging.formats.raster.jpeg import jpeg_error
+from slicewise.imaging.formats.raster.png import ANNOTATION_PREFIX, bare_png
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Slice
 
@@ -87,9 +87,9 @@ def _reason(stream: BinaryIO, kind: Picture) -> InputError | None:
     """Why Pillow could not open a picture that may be whole."""
     if kind == "JPEG":
         stream.seek(0)
-        return unread_jpeg(stream)
+        return jpeg_error(stream)
     if kind == "TIFF":
-        return tiff.unopened(stream)
+        return tiff.opening_error(stream)
     return None
 
 
@@ -120,11 +120,11 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
         total += image.height * image.width
         limits.check_stack(total, len(pages) + 1)
         if image.mode not in _MODES:
-            raise tiff.unread_pixels(tags)
+            raise tiff.pixels_error(tags)
         try:
             page, aspect = _page(image)
         except InputError as error:
-            raise (tiff.unread_compression(tags) or error) from error
+            raise (tiff.compression_error(tags) or error) from error
         if image.mode in (*_DEEP_MODES, "L"):
             page = tiff.as_tagged(page, tags)
         pages.append((page, aspect))
@@ -169,7 +169,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _grey(image: Image.Image) -> Values:
     """(H, W) brightness of the current page, upright; TIFF values as they are stored."""
-    library = overheard() if image.format == "TIFF" else nullcontext()  # libtiff prints
+    library = captured_stderr() if image.format == "TIFF" else nullcontext()  # libtiff prints
     with decoding(f"{image.format} picture"), library:
         image.load()
     upright = _upright(image)

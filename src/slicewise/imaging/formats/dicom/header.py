@@ -17,8 +17,8 @@ from pydicom.valuerep import VR
 
 from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.formats.decoding import decoding, quiet
-from slicewise.imaging.formats.dicom_dataset import load_header
-from slicewise.imaging.formats.dicom_frame import FrameHeader, frame_count, number_in, text_in
+from slicewise.imaging.formats.dicom.dataset import load_header
+from slicewise.imaging.formats.dicom.frame import FrameHeader, frame_count, number_in, text_in
 from slicewise.imaging.limits import Limits
 from slicewise.imaging.slice import Orientation, Position
 

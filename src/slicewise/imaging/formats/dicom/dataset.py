@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag
 from slicewise.errors import InputError, UnsupportedImageError
 from slicewise.imaging.formats.content import has_preamble
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.dicom_frame import frame_count, named, number_in, text_in, value_of
+from slicewise.imaging.formats.dicom.frame import frame_count, named, number_in, text_in, value_of
 from slicewise.imaging.formats.pixels import Values, stored_range
 from slicewise.imaging.limits import Limits
 

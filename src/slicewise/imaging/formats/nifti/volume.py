@@ -12,7 +12,7 @@ from slicewise.arrays import Array
 from slicewise.errors import InputError
 from slicewise.imaging.formats.content import inflate, is_gzip
 from slicewise.imaging.formats.decoding import decoding
-from slicewise.imaging.formats.nifti_header import HEAD_BYTES, NiftiHeader, parse_header
+from slicewise.imaging.formats.nifti.header import HEAD_BYTES, NiftiHeader, parse_header
 from slicewise.imaging.formats.pixels import Values, fill_non_finite
 from slicewise.imaging.geometry import normal_of
 from slicewise.imaging.limits import Limits

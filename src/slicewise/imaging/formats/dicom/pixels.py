@@ -19,15 +19,15 @@ from pydicom.encaps import encapsulate, generate_fragments, generate_frames, par
 from pydicom.pixels.decoders.base import get_decoder
 
 from slicewise.errors import InputError, UnsupportedImageError
-from slicewise.imaging.formats.codestream import Declaration, codestream_in, declaration
-from slicewise.imaging.formats.decoding import decoding, overheard
-from slicewise.imaging.formats.dicom_dataset import (
+from slicewise.imaging.formats.decoding import captured_stderr, decoding
+from slicewise.imaging.formats.dicom.codestream import Declaration, codestream_in, declaration
+from slicewise.imaging.formats.dicom.dataset import (
     DECODERS,
     NATIVE,
     PixelFormat,
     is_encapsulated,
 )
-from slicewise.imaging.formats.dicom_frame import named, number_in, value_of
+from slicewise.imaging.formats.dicom.frame import named, number_in, value_of
 from slicewise.imaging.formats.pixels import Values
 from slicewise.imaging.limits import Limits
 
@@ -193,7 +193,7 @@ def _decode(codestream: bytes, syntax: uid.UID, options: dict[str, Any]) -> Valu
     if plugin != "gdcm":
         return decoder.as_array(data, **options)[0]
     options["bits_stored"] = max(options["bits_stored"], 8)  # with fewer GDCM ends the process
-    with overheard() as said:
+    with captured_stderr() as said:
         values = decoder.as_array(data, **options)[0]
     if any(loss in line for loss in _LOSSES for line in said):
         raise RuntimeError("GDCM made up the pixels that it could not decode")
