@@ -200,3 +200,13 @@ def test_what_macos_adds_is_left_out_and_counted(tmp_path):
         str(tmp_path / "a.png")
     ]
     assert sorted(skipped) == [str(inner / "._a.png"), str(inner / "b.png")]
+
+
+def test_a_link_to_a_folder_that_is_searched_anyway_is_told(tmp_path):
+    real = tmp_path / "glioma"
+    real.mkdir()
+    (real / "a.png").write_bytes(b"1")
+    (tmp_path / "other").symlink_to(real, target_is_directory=True)
+    skipped = []
+    assert len(list(walk(tmp_path, skip=skipped.append))) == 1
+    assert skipped == [str(tmp_path / "other")]

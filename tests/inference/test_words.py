@@ -165,6 +165,12 @@ class TestSeries:
             "threshold of 95.0 %. 2 of 4 slices are flagged, 1 is withheld."
         )
 
+    def test_key_slices_of_another_class_are_told(self) -> None:
+        answer = series("meningioma", 0.971, 2, 4)
+        answer = replace(answer, study=replace(answer.study, key_slices=["a"]))
+        text = study_text(answer, self.SLICES)
+        assert text.startswith("Meningioma, flagged as a tumor, but not every key slice agrees:")
+
     def test_no_tumor_and_no_slice(self) -> None:
         text = study_text(series("no_tumor", 0.031, 0, 3), self.SLICES[1:])
         assert text.startswith(

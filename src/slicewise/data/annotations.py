@@ -107,7 +107,9 @@ class Table:
             if key in self._rows:
                 raise ManifestError(f"{self.path}, column {spec.key}: {key!r} stands there twice")
             self._rows[key] = self._known(row)
-        self._slashed = {with_slashes(key): key for key in self._rows}  # as Windows names files
+        self._slashed = {  # as Windows names files
+            PurePath(with_slashes(key).strip()).as_posix(): key for key in self._rows
+        }
 
     def look_up(self, inner: Sequence[PurePath], used: UsedRows) -> list[Known]:
         """What the table says of each file; `used` are rows that files of other roots used.

@@ -27,11 +27,12 @@ def _suffixes(names: str) -> frozenset[str]:
 
 _IMAGE_SUFFIXES = _suffixes("png jpg jpeg jpe tif tiff bmp webp dcm dicom ima nii gz zip")
 _FOREIGN_SUFFIXES = _suffixes("""
-    avi bat bval bvec cab cfg chm ckpt class cmd com config css csv cur dll doc docx drv dtd dylib
-    exe h5 hlp htm html icns ico inf ini ipynb jar jnlp js json jsonl lic lnk log manifest mat md
-    md5 mdb mov mp3 mp4 mpg msi mui nib npy npz ocx onnx otf parquet pdf pkl plist pptx pt pth py
-    pyc rst rtf safetensors sh so sql strings swf sys toml tsv ttf txt url vbs wav whl wmv woff
-    xls xlsx xml xsl yaml yml
+    avi bak bat bval bvec cab cat cer cfg chm chw ckpt class cmd com config css csv cur dll
+    dmg doc docx drv dtd dylib eot exe h5 hlp htm html icns ico inf ini ipynb iso jar jnlp js
+    json jsonl lib lic lnk log manifest mat md md5 mdb mo mov mp3 mp4 mpg msi msp mst mui nib
+    npy npz ocx onnx otf p7b parquet pdb pdf pkg pkl plist pptx pt pth py pyc qm rst rtf
+    safetensors sh so sql strings swf sys tlb toml tsv ttc ttf txt url vbs wav whl wmv woff
+    woff2 xls xlsx xml xsl yaml yml
 """)
 _DATA_SUFFIXES = _suffixes(
     "bin dat db idx pak res"
@@ -77,6 +78,8 @@ def _search(
         for parent, folders, files in os.walk(top, onerror=unreadable.append):
             real = os.path.realpath(parent)
             if real in searched or (parent == top and _leads_up(top, folder)):
+                if parent == top != str(folder):  # the link itself, whose files are read elsewhere
+                    skip(top)
                 folders.clear()
                 continue
             searched.add(real)

@@ -72,6 +72,8 @@ def study_text(
     counts = f"{flagged or 'none'} of {total} {_be(flagged or 1)} flagged{rest}."
     if not unsure(answered):
         said = "flagged as a tumor" if tumor >= threshold else "not flagged"
+        if any(one.label != study.label for one in slices if one.source in study.key_slices):
+            said += ", but not every key slice agrees"
         return f"{_capital(label)}, {said}: {side}. {_capital(counts)}"
     if tumor >= threshold:
         said = f"Flagged as a tumor, of its kinds most like {label}, but not every key slice agrees"

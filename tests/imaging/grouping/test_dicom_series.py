@@ -305,6 +305,22 @@ class TestKindsOfImage:
             add(z=z, ImageOrientationPatient=[1, 0, 0, 0, np.cos(angle), np.sin(angle)])
         assert len(read()[0]) == 1
 
+    @pytest.mark.parametrize(
+        "derived",
+        [(0,), (3, 4, 5), (0, 5), (1, 3, 5)],
+        ids=["first", "half", "ends", "every other"],
+    )
+    def test_derived_images_are_no_part_of_the_originals(self, add, read, tmp_path, derived):
+        for z in range(6):
+            kind = "DERIVED" if z in derived else "ORIGINAL"
+            add(z=3 * z, value=z, ImageType=[kind, "PRIMARY", "M"])
+        series, _ = read()
+        found = {
+            word: values(one) for word, one in zip(words(series, tmp_path), series, strict=True)
+        }
+        assert found == {"": sorted(set(range(6)) - set(derived)), "[derived]": list(derived)}
+        assert all(f"{SPLIT} Image Type (0008,0008): 2 series" in one.notes for one in series)
+
 
 class TestOneStackStaysOne:
     def test_slices_that_are_stored_turned(self, add, read):
@@ -333,7 +349,8 @@ class TestOneStackStaysOne:
             ("FrameOfReferenceUID", lambda z: f"1.2.{z}"),
             ("FrameOfReferenceUID", lambda z: "1.2.3" if z % 3 else None),
             ("PixelSpacing", lambda z: [0.5 + z / 10000, 0.5]),
-            ("ImageType", lambda z: ["ORIGINAL" if z else "DERIVED", "PRIMARY", "M"]),
+            ("ImageType", lambda z: ["ORIGINAL", "PRIMARY", "M", "ND" if z else "NORM"]),
+            ("ImageType", lambda z: ["ORIGINAL", "PRIMARY", "M"] if z else None),
             ("RepetitionTime", lambda z: 500 + z),
             ("Modality", lambda z: "MR" if z else None),
         ],

@@ -77,6 +77,12 @@ class Frame:
         return next((_KINDS[word] for word in words if word in _KINDS), "")
 
     @property
+    def origin(self) -> str | None:
+        """ORIGINAL or DERIVED, as the first value of its image type says."""
+        first = self.image_type[0] if self.image_type else ""
+        return first if first in ("ORIGINAL", "DERIVED") else None
+
+    @property
     def component(self) -> str:
         """Which part of the complex image it is; magnitude where it does not say."""
         said = map(str, (*(self.place.traits.component or ()), *self.image_type[2:]))
@@ -154,6 +160,10 @@ def _orientation(frame: Frame) -> Orientation | str:
     return frame.upright[0] or "unknown plane"
 
 
+def _origin_word(origin: str) -> str:
+    return "" if origin == "ORIGINAL" else origin.lower()
+
+
 def _plane(orientation: Orientation | str) -> str:
     return orientation if isinstance(orientation, str) else str(plane_of(orientation))
 
@@ -170,6 +180,7 @@ ATTRIBUTES = (
     ),
     Attribute("Image Type (0008,0008)", str, Rule.ALWAYS, attrgetter("kind")),
     Attribute(_COMPONENT, str, Rule.ALWAYS, attrgetter("component")),
+    Attribute("Image Type (0008,0008)", _origin_word, Rule.ALWAYS, attrgetter("origin")),
     Attribute(
         "Frame of Reference UID (0020,0052)", "reference", Rule.FEW, _trait("frame_of_reference")
     ),

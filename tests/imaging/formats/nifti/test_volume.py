@@ -622,3 +622,17 @@ def test_nothing_is_printed_or_logged(tmp_path):
     run = [sys.executable, "-c", script, str(path)]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("17\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "zooms", "axis"),
+    [
+        ((64, 4, 40), (1, 1, 4), 1),
+        ((4, 64, 30), (1, 1, 5), 0),
+        ((64, 4, 64), (1, 1.2, 1.6), 1),
+        ((64, 40, 5), (3, 1, 1), 2),
+    ],
+)
+def test_a_thin_axis_is_the_one_that_is_cut_across(shape, zooms, axis):
+    slices = read_slices(nifti_bytes(np.zeros(shape, np.float32), np.diag([*zooms, 1.0])))
+    assert len(slices) == shape[axis]

@@ -199,24 +199,23 @@ def _slice_axis(
 ) -> int:
     """The axis along which the scanner moved from slice to slice.
 
-    The only axis of one voxel; else the slice axis of `dim_info`, unless voxels are clearly coarser
-    along another; else the axis of clearly the coarsest; else the only one of fewer than 16 voxels;
-    else the axis nearest to the patient's, from feet to head.
+    The only axis of one voxel; else the only one of fewer than 16, without which a slice would be a
+    strip; else the slice axis of `dim_info`, unless voxels are clearly coarser along another; else
+    the axis of clearly the coarsest; else the axis nearest to the patient's, from feet to head.
 
     Args:
         named: Slice axis of `dim_info`, from 1; 0 where it names none.
     """
     single, thin = ([a for a in range(3) if shape[a] < least] for least in (2, MIN_SIDE))
-    if len(single) == 1:
-        return single[0]
+    for few in (single, thin):
+        if len(few) == 1:
+            return few[0]
     known = bool(np.isfinite(spacing).all())
     if 1 <= named <= 3 and not (known and spacing.max() >= _CLEARLY * spacing[named - 1]):
         return named - 1
     coarsest, second = np.argsort(-spacing, kind="stable")[:2]
     if known and spacing[coarsest] >= _CLEARLY * spacing[second]:
         return int(coarsest)
-    if len(thin) == 1:
-        return thin[0]
     if affine is None:
         return 2
     return int(np.argmax(np.abs(affine[2, :3]) / np.linalg.norm(affine[:, :3], axis=0)))
