@@ -248,7 +248,7 @@ def _beat(server: uvicorn.Server, heartbeats: Pipe) -> None:
     try:
         while True:
             heartbeats.send(server.started)
-            time.sleep(HEARTBEAT_S)
+            time.sleep(HEARTBEAT_S if server.started else CHECK_S)
     except OSError:
         os.kill(os.getpid(), signal.SIGTERM)
 
