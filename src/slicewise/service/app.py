@@ -25,6 +25,7 @@ from slicewise.service.http.routes import (
     models,
     page,
     predictions,
+    read,
     sample,
 )
 from slicewise.service.monitoring.logs import REQUEST_ID_HEADER, RequestLog
@@ -33,7 +34,7 @@ from slicewise.service.services import Services
 from slicewise.service.settings import Settings
 
 ROUTES = (
-    *(predictions, feedback, evaluation, models, sample, health),
+    *(predictions, read, feedback, evaluation, models, sample, health),
     *(compat_predictions, compat_metrics, page),
 )
 

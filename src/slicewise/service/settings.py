@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         64 * MEBIBYTE, ge=1024, description="Largest body of a request; more is answered 413."
     )
     max_files: int = Field(50, ge=1, description="Most files in one request.")
+    page_max_bytes: int = Field(
+        32 * MEBIBYTE, ge=MEBIBYTE, description="Most bytes of pixels in one answer of /v1/read."
+    )
     body_timeout_s: float = Field(30.0, gt=0, description="Longest wait for a whole body.")
     request_timeout_s: float = Field(60.0, gt=0, description="Longest wait for an answer.")
     drain_s: float = Field(20.0, ge=0, description="Longest wait for open requests at the end.")

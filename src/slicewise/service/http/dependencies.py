@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,10 +19,12 @@ from slicewise.service.access.auth import Caller, caller_dependency
 from slicewise.service.http.body import kind_of, read_form
 from slicewise.service.http.problems import AnswerlessError, documented
 from slicewise.service.monitoring.logs import request_id_of, route_of
-from slicewise.service.prediction.admission import AdmissionControl
+from slicewise.service.prediction.admission import Admission, AdmissionControl
 from slicewise.service.prediction.engine import Engine
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.results import Origin, PredictionRequest, PredictionResults
+from slicewise.service.prediction.uploads import PreparedUploads
+from slicewise.service.prediction.uploads import Upload as Sent
 from slicewise.service.services import Services
 
 Predictor = Annotated[Caller, Depends(caller_dependency(Role.PREDICT))]
@@ -65,10 +68,12 @@ class OptionsQuery(BaseModel):
 class PredictQuery(OptionsQuery):
     """How predictions are wanted, where a picture may come with them."""
 
-    explain: bool = Field(False, description="Send the heat map as a base64 PNG too.")
+    explain: bool | Literal["map"] = Field(
+        False, description="Send the heat map too: true as a base64 PNG, map as numbers."
+    )
 
     def drawing(self) -> Drawing | None:
-        return Drawing() if self.explain else None
+        return Drawing(numbers=self.explain == "map") if self.explain else None
 
 
 Options = Annotated[OptionsQuery, Query()]
@@ -103,6 +108,30 @@ class UploadRequest:
             HTTPException: The body is not as it must be.
             SliceWiseError: As `answered` raises.
         """
+        async with self._admitted(query, most) as (uploads, asked, admission):
+            how = drawing or asked.drawing(), asked.tta, asked.threshold
+            wanted = PredictionRequest(uploads, admission, self.origin, *how)
+            return await answered(self.services.engine, wanted)
+
+    async def slices(self, query: Model) -> tuple[Model, PreparedUploads]:
+        """The options, and the slices of the files, which nobody answers for or keeps.
+
+        Raises:
+            HTTPException: The body is not as it must be.
+            SliceWiseError: As `Engine.read` raises; AnswerlessError where there is no slice.
+        """
+        async with self._admitted(query) as (uploads, asked, admission):
+            wanted = PredictionRequest(uploads, admission, self.origin)
+            prepared = await self.services.engine.read(wanted)
+        if not prepared.series:
+            raise AnswerlessError(prepared.failures)
+        return asked, prepared
+
+    @asynccontextmanager
+    async def _admitted(
+        self, query: Model, most: int | None = None
+    ) -> AsyncIterator[tuple[list[Sent], Model, Admission]]:
+        """The files and options of the request, which has a place until the context ends."""
         engine, settings = self.services.engine, self.services.settings
         names = tuple(type(query).model_fields)
         with engine.admission.admit(sending=True) as admission:
@@ -110,16 +139,18 @@ class UploadRequest:
                 self.request, admission, most=most or settings.max_files, texts=names
             )
             admission.take_place()
-            asked = _with_fields(query, texts)
-            how = drawing or asked.drawing(), asked.tta, asked.threshold
-            wanted = PredictionRequest(uploads, admission, self.origin, *how)
-            return await answered(engine, wanted)
+            yield uploads, _with_fields(query, texts), admission
 
     async def reply(self, make: Callable[[], BaseModel]) -> Response:
         """A response whose JSON is written in a thread: with many pictures it takes a while."""
+        return await self.reply_with(
+            lambda: make().model_dump_json(by_alias=True).encode(), "application/json"
+        )
+
+    async def reply_with(self, make: Callable[[], bytes], media_type: str) -> Response:
+        """A response whose content is made in a thread."""
         engine = self.services.engine
-        content = await engine.work(lambda: make().model_dump_json(by_alias=True).encode())
-        return CountedResponse(content, engine.admission)
+        return CountedResponse(await engine.work(make), engine.admission, media_type)
 
 
 async def _upload_request(
@@ -132,12 +163,10 @@ Upload = Annotated[UploadRequest, Depends(_upload_request)]
 
 
 class CountedResponse(Response):
-    """JSON that admission control counts until its client has taken it."""
+    """Content that admission control counts until its client has taken it."""
 
-    media_type = "application/json"
-
-    def __init__(self, content: bytes, admission: AdmissionControl) -> None:
-        super().__init__(content)
+    def __init__(self, content: bytes, admission: AdmissionControl, media_type: str) -> None:
+        super().__init__(content, media_type=media_type)
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -198,7 +227,7 @@ async def json_of(request: Request, model: type[Model]) -> Model:
         raise RequestValidationError(_in_body(errors)) from None
 
 
-def _with_fields(query: OptionsQuery, texts: Mapping[str, str]) -> OptionsQuery:
+def _with_fields(query: Model, texts: Mapping[str, str]) -> Model:
     """Options with those of form fields in place of those of the query."""
     if not texts:
         return query

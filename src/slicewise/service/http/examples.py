@@ -64,6 +64,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "reasons": ["low_trust"],
         "notes": ["1 gap of 10.0 mm where slices lie 5.0 mm apart"],
     },
+    "PredictionOut": {"maps": None},
     "ExplanationOut": {"heatmap": _PNG, "target": "glioma", "peak": [201, 174]},
     "FeedbackOut": {"id": "0c1d" * 8, "agree": False, "label": "meningioma", "note": "falx"},
     "FeedbackTaken": {"id": "0c1d" * 8},

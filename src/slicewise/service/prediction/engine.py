@@ -30,7 +30,7 @@ from slicewise.inference.results import SeriesAnswers
 from slicewise.service.monitoring.metrics import Metrics
 from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.batching import Batcher
-from slicewise.service.prediction.pictures import Pictures, draw, to_draw
+from slicewise.service.prediction.pictures import Maps, Pictures, draw, to_draw
 from slicewise.service.prediction.results import PredictionRequest, PredictionResults, records_of
 from slicewise.service.prediction.uploads import (
     PreparedSeries,
@@ -135,9 +135,21 @@ class Engine:
             ConfigError: A threshold for a model without a negative class, or an unknown class.
             AuditError: The predictions could not be recorded; then none is given.
         """
+        return await self._in_time(self._answer(request))
+
+    async def read(self, request: PredictionRequest) -> PreparedUploads:
+        """The slices of a request, as they are made ready to be answered; nothing is recorded.
+
+        Raises:
+            OverloadError: It took longer than a request may take, or there is no room.
+            LimitError: It holds more slices than a request may hold.
+        """
+        return await self._in_time(self._read(request))
+
+    async def _in_time(self, job: Coroutine[Any, Any, Result]) -> Result:
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
-                return await self._answer(request)
+                return await job
         except TimeoutError:
             limit = self._settings.request_timeout_s
             raise OverloadError(f"not answered within {limit:g} s; send less", 5) from None
@@ -276,12 +288,12 @@ class Engine:
 
     async def _draw_all(
         self, answered: Sequence[SeriesAnswers], request: PredictionRequest, failures: list[Failure]
-    ) -> list[Pictures | None]:
+    ) -> list[Pictures | Maps | None]:
         """Pictures in the order of the slices; an entry of the failures tells of those without."""
-        drawn: list[Pictures | None] = []
+        drawn: list[Pictures | Maps | None] = []
         left_out: list[str] = []
         room, size, drawing = MOST_PICTURES, 0, request.drawing
-        for slice_, answer, wanted in to_draw(answered):
+        for slice_, answer, wanted in to_draw(answered, drawing):
             drawn.append(None)
             if drawing is None or not wanted:
                 continue
@@ -295,7 +307,8 @@ class Engine:
                     continue
                 if request.admission.hold_answer(picture.size):
                     drawn[-1] = picture
-                    room, size = room - 1, size + picture.size
+                    room -= isinstance(picture, Pictures)
+                    size += picture.size
                     continue
                 room = 0
             left_out.append(slice_.source)

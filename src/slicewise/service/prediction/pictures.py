@@ -1,4 +1,4 @@
-"""Pictures beside predictions: base64 PNG."""
+"""Pictures beside predictions, base64 PNG; or heat maps as numbers, for who draws by themselves."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from slicewise.inference.classifier import Answer
 from slicewise.inference.results import SeriesAnswers
 
 LONGEST_SIDE = 1024  # pixels; larger slices are drawn smaller
+_DECIMALS, _NUMBER_BYTES = 5, 8  # of a number of a map
 _FAST = 1  # of zlib; a smaller file would take three times as long
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
@@ -27,11 +28,15 @@ _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What is drawn of a prediction; `target` is the class, None for the answered one."""
+    """What is drawn of a prediction; `target` is the class, None for the answered one.
+
+    With `numbers` nothing is drawn: the maps of all classes are given as they are.
+    """
 
     target: str | None = None
     style: OverlayStyle = DEFAULT_STYLE
     original: bool = False
+    numbers: bool = False
 
     def require_class(self, classes: Sequence[str]) -> None:
         """Raise a ConfigError where the model has no class of the name of the target."""
@@ -39,6 +44,27 @@ class Drawing:
             raise ConfigError(
                 f"target: expected one of {', '.join(classes)}; got {self.target[:40]!r}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Heat maps as numbers: raw Grad-CAM, and the square of the slice on which it lies.
+
+    `values` has (h, w) numbers of at least 0 for each class, `top`, `left` and `side` are pixels of
+    the slice, `rows` and `columns` are its size.
+    """
+
+    values: dict[str, list[list[float]]]
+    top: int
+    left: int
+    side: int
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of JSON."""
+        return sum(_NUMBER_BYTES * len(row) for rows in self.values.values() for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +81,13 @@ class Pictures:
         return len(self.heatmap) + len(self.original or "")
 
 
-def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
-    """Draw the prediction for one slice."""
+def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures | Maps:
+    """Draw the prediction for one slice, or give its maps."""
+    if drawing.numbers:
+        raw = np.round(answer.cam.astype(np.float64), _DECIMALS).tolist()
+        values = dict(zip(answer.prediction.probabilities, raw, strict=True))
+        place, (rows, columns) = answer.placement, slice_.shape
+        return Maps(values, place.top, place.left, place.side, rows, columns)
     heat = heat_map_of(slice_, answer, drawing.target)
     return Pictures(
         png(overlay(slice_, heat, drawing.style)),
@@ -66,12 +97,18 @@ def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures:
     )
 
 
-def to_draw(results: Sequence[SeriesAnswers]) -> Iterator[tuple[Slice, Answer, bool]]:
-    """Every slice with its answer and whether it is drawn: of a volume only its key slices."""
+def to_draw(
+    results: Sequence[SeriesAnswers], drawing: Drawing | None
+) -> Iterator[tuple[Slice, Answer, bool]]:
+    """Every slice with its answer and whether it is drawn: of a volume only its key slices.
+
+    Maps as numbers are small, so all slices of a volume have them.
+    """
     for result in results:
-        key = None if result.study is None else set(result.study.study.key_slices)
+        some = result.study is not None and not (drawing and drawing.numbers)
+        key = set(result.study.study.key_slices) if some and result.study else None
         for slice_, answer in zip(result.series.slices, result.answers, strict=True):
-            yield slice_, answer, key is None or slice_.source in key
+            yield slice_, answer, drawing is not None and (key is None or slice_.source in key)
 
 
 def png(picture: Image.Image) -> str:

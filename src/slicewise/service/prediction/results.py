@@ -16,7 +16,7 @@ from slicewise.inference.classifier import Answer
 from slicewise.inference.decision import Prediction, StudyPrediction
 from slicewise.inference.results import SeriesAnswers
 from slicewise.service.prediction.admission import Admission
-from slicewise.service.prediction.pictures import Drawing, Pictures
+from slicewise.service.prediction.pictures import Drawing, Maps, Pictures
 from slicewise.service.prediction.uploads import PreparedSeries, PreparedSlice, Upload
 
 _SAME = (
@@ -53,7 +53,12 @@ class RecordedPrediction:
 
     id: str
     prediction: Prediction
-    pictures: Pictures | None
+    drawn: Pictures | Maps | None
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """None also where its maps were wanted as numbers."""
+        return self.drawn if isinstance(self.drawn, Pictures) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class PredictionResults:
         cls,
         answered: Sequence[SeriesAnswers],
         ids: Iterable[str],
-        drawn: Iterable[Pictures | None],
+        drawn: Iterable[Pictures | Maps | None],
         failures: list[Failure],
     ) -> PredictionResults:
         """Put results together; ids and pictures one a slice, in the order of the series."""

@@ -181,3 +181,19 @@ def test_a_blank_slice_is_rejected_and_recorded(client):
     said = client.post("/v1/predict", files=files(blank)).json()
     assert (said["decision"], said["tumor_flag"]) == ("reject", None)
     assert recorded(client, said["id"]).decision == "reject"
+
+
+def test_maps_come_as_numbers_for_every_slice_of_a_series(client):
+    sent = [("file", ("study.zip", zip_bytes(series(6))))]
+    said = client.post("/v1/predict/batch?explain=map", files=sent).json()
+    slices = read_slices(zip_bytes(series(6)), "study.zip")
+    answers = classifier_of(client).answers(slices)
+    assert len(said["predictions"]) == 6
+    for one, answer in zip(said["predictions"], answers, strict=True):
+        assert one["heatmap"] is None
+        found = np.array([one["maps"]["values"][name] for name in one["probabilities"]])
+        assert found == pytest.approx(answer.cam, abs=1e-5)
+        place = answer.placement
+        square = [one["maps"][name] for name in ("top", "left", "side")]
+        assert square == [place.top, place.left, place.side]
+        assert (one["maps"]["rows"], one["maps"]["columns"]) == (96, 96)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
@@ -16,7 +16,7 @@ from slicewise.inference.results import DISCLAIMER
 from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
-from slicewise.service.prediction.pictures import Drawing
+from slicewise.service.prediction.pictures import Drawing, Maps
 from slicewise.service.prediction.results import PredictionResults, RecordedPrediction
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
@@ -40,6 +40,17 @@ class ExplainQuery(OptionsQuery):
 PredictOptions = Annotated[PredictQuery, Query()]
 
 
+class MapsOut(BaseModel):
+    """Heat maps as numbers: raw Grad-CAM on the square that the model read."""
+
+    values: dict[str, list[list[float]]] = Field(description="(h, w) of each class, at least 0.")
+    top: int = Field(description="Row of the slice at the upper edge of the square.")
+    left: int = Field(description="Column of the slice at its left edge.")
+    side: int = Field(description="Pixels of the slice.")
+    rows: int = Field(description="Of the slice.")
+    columns: int = Field(description="Of the slice.")
+
+
 class PredictionOut(ResponseModel):
     """The answer for one slice."""
 
@@ -60,6 +71,7 @@ class PredictionOut(ResponseModel):
         None,
         description="Overlay as base64 PNG; in a series, of its key slices; of 64 answers at most.",
     )
+    maps: MapsOut | None = Field(None, description="With `explain=map`.")
     disclaimer: str = DISCLAIMER
 
 
@@ -144,7 +156,10 @@ async def explain(upload: Upload, query: Annotated[ExplainQuery, Query()]) -> Re
 
 
 def _prediction(recorded: RecordedPrediction, kind: type[PredictionOut]) -> PredictionOut:
-    pictures = {} if recorded.pictures is None else asdict(recorded.pictures)
+    drawn = recorded.drawn
+    pictures: dict[str, Any] = {} if drawn is None else asdict(drawn)
+    if isinstance(drawn, Maps):
+        pictures = {"maps": pictures}
     return kind(**{**asdict(recorded.prediction), **pictures, "id": recorded.id})
 
 
