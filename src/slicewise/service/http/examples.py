@@ -60,6 +60,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
     },
     "StudyPredictionOut": {
         "source": "scan.zip",
+        "slices": ["scan.zip!11.dcm"],
         "decision": "review",
         "reasons": ["low_trust"],
         "notes": ["1 gap of 10.0 mm where slices lie 5.0 mm apart"],
@@ -99,6 +100,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "version": "0.1.0",
         "slicewise_version": __version__,
     },
+    "CallerOut": {"name": "ward-3", "role": "predict", "requests_a_minute": 600},
     "ReadyOut": {"waiting": 0},
     "HealthOut": {"model_loaded": True},
     "BinaryOut": {

@@ -63,10 +63,11 @@ class RecordedPrediction:
 
 @dataclass(frozen=True, slots=True)
 class PredictionResults:
-    """All that one request gets."""
+    """All that one request gets; `slices` has the sources of each study's slices, in order."""
 
     predictions: list[RecordedPrediction]
     studies: list[StudyPrediction]
+    slices: list[list[str]]
     failures: list[Failure]
 
     def key_prediction(self) -> RecordedPrediction:
@@ -88,6 +89,7 @@ class PredictionResults:
         return cls(
             [RecordedPrediction(*one) for one in zip(ids, predictions, drawn, strict=True)],
             [series.study for series in answered if series.study is not None],
+            [[s.source for s in one.series.slices] for one in answered if one.study is not None],
             failures,
         )
 

@@ -2,28 +2,70 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from pathlib import Path
 
+import pytest
+
+import slicewise.service.web.page
 from builders_service import running, service_settings
 from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.inference.decision import Reason
+
+PAGE = Path(slicewise.service.web.page.__file__).parent
 
 
-def test_the_page_has_a_form_and_says_what_it_is_not(client):
+def test_the_page_says_what_it_is_not_and_loads_only_what_the_service_has(client):
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert "Not a medical device" in page.text
-    assert 'action="/v1/explain"' in page.text
-    assert "tiny 0.1.0" in page.text
+    for address in re.findall(r"(?:src|href)=\"([^\"]+)\"", page.text):
+        assert address == "data:," or client.get(f"/{address}").status_code == 200
 
 
-def test_the_page_says_what_it_reads_and_where_a_key_is_wanted(tmp_path):
-    with running(service_settings(tmp_path)) as client:
-        page = client.get("/").text
-        assert "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI or a zip of a series" in page
-        assert "wants a key" not in page
+def test_no_policy_of_the_page_is_unsafe(client):
+    policy = client.get("/").headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "script-src 'self'" in policy
+    assert "style=" not in client.get("/").text  # the policy would drop it
+
+
+def test_every_script_loads_scripts_that_are_there(client):
+    scripts = {one.name for one in PAGE.glob("*.js")}
+    for name in scripts:
+        answer = client.get(f"/page/{name}")
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert set(re.findall(r"from \"\./([^\"]+)\"", answer.text)) <= scripts
+
+
+@pytest.mark.parametrize("name", ["index.html", "__init__.py", "none.js", "..%2Fapp.py"])
+def test_other_files_are_not_given(client, name):
+    assert client.get(f"/page/{name}").status_code in (404, 405)
+
+
+def test_who_asks_for_json_gets_what_the_service_is(client):
+    said = client.get("/", headers={"Accept": "application/json"}).json()
+    assert said["bundle"]["name"] == "tiny"
+    assert said["key_required"] is False
+    assert said["routes"]["POST /v1/read"]
+    assert set(said["reasons"]) == set(Reason)
+    browser = client.get("/", headers={"Accept": "text/html,application/json;q=0.9"})
+    assert browser.headers["content-type"].startswith("text/html")
+
+
+def test_it_says_where_a_key_is_wanted_and_whose_it_is(tmp_path):
     with closing(KeyStore.open(service_settings(tmp_path).audit_log)) as keys:
-        keys.create("one", Role.PREDICT)
+        secret = keys.create("one", Role.PREDICT)
     with running(service_settings(tmp_path)) as client:
-        assert "wants a key with every request" in client.get("/").text
+        assert client.get("/", headers={"Accept": "application/json"}).json()["key_required"]
+        assert client.get("/v1/caller").status_code == 401
+        said = client.get("/v1/caller", headers={"X-API-Key": secret}).json()
+        assert (said["name"], said["role"]) == ("one", "predict")
+
+
+def test_every_reason_has_a_meaning_for_the_reader():
+    words = (PAGE / "words.js").read_text()
+    for reason in Reason:
+        assert re.search(rf"^  {reason.value}:", words, re.MULTILINE), reason
 
 
 def test_the_reference_shows_every_route_and_fetches_nothing(client):

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from slicewise import __version__
+from slicewise.audit_log.keys import Role
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.rule import DecisionRule
@@ -40,6 +41,14 @@ class ModelsOut(ResponseModel):
 
     models: list[ModelOut]
     disclaimer: str = DISCLAIMER
+
+
+class CallerOut(ResponseModel):
+    """Who is calling."""
+
+    name: str = Field(description="Of the key; `open` where none is needed.")
+    role: Role = Field(description="predict, review or admin.")
+    requests_a_minute: int = Field(description="As many may come; 0 is no limit.")
 
 
 class ModelInfoOut(ResponseModel):
@@ -81,6 +90,13 @@ async def models(caller: Predictor, services: CurrentServices) -> ModelsOut:
             for info in (classifier.bundle.info,)
         ]
     )
+
+
+@router.get("/v1/caller", summary="Who is calling", responses=documented())
+async def caller(caller: Predictor, services: CurrentServices) -> CallerOut:
+    """The name and the role of a key; a key that is not valid is a 401."""
+    limit = services.settings.rate_limit
+    return CallerOut(name=caller.name, role=caller.role, requests_a_minute=limit)
 
 
 @router.get("/model/info", summary="The main bundle (older name)", responses=documented())

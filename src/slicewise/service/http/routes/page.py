@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from slicewise import __version__
+from slicewise.imaging.formats.content import FORMATS
+from slicewise.inference.decision import REASON_TEXTS
 from slicewise.inference.results import DISCLAIMER
 from slicewise.reports.html import templates
 from slicewise.service.http.dependencies import CurrentServices
+from slicewise.service.services import Services
 
+_PAGE, _STYLES, _BASE_STYLE = (
+    "slicewise.service.web.page",
+    "slicewise.reports.templates",
+    "base.css",
+)
 router = APIRouter(include_in_schema=False)
 Described = Mapping[str, Any]  # an OpenAPI description as `/openapi.json` has it, or a part of it
+_KINDS = {".js": "text/javascript", ".css": "text/css"}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
+}
 _PLACES = {"multipart/form-data": "form", "application/json": "JSON"}
 
 
 @router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
-async def page(request: Request, services: CurrentServices) -> HTMLResponse:
-    """A form to try the service with."""
-    bundle, address = services.engine.main.bundle.reference, str(request.base_url).rstrip("/")
-    keys = not await request.app.state.access.is_open()
-    return HTMLResponse(_rendered("index.html.j2", bundle=bundle, address=address, keys=keys))
+async def page(request: Request, services: CurrentServices) -> Response:
+    """The page; who asks for JSON, and not for HTML, gets what this service is."""
+    wanted = request.headers.get("accept", "")
+    if "application/json" in wanted and "text/html" not in wanted:
+        return JSONResponse(await _about(request, services))
+    return Response(_file("index.html"), media_type="text/html", headers=_PAGE_HEADERS)
+
+
+@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+async def part_of_page(name: str) -> Response:
+    """A script or style sheet of the page."""
+    kind = _KINDS.get(Path(name).suffix)
+    if kind is None or name not in _names():
+        raise HTTPException(404)
+    return Response(_file(name), media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -41,6 +70,43 @@ async def docs(request: Request) -> HTMLResponse:
 async def openapi(request: Request) -> JSONResponse:
     """Every route, for programs."""
     return JSONResponse(request.app.openapi())
+
+
+async def _about(request: Request, services: Services) -> dict[str, Any]:
+    """What this service is, for programs and for the page."""
+    settings = services.settings
+    return {
+        "name": "SliceWise",
+        "version": __version__,
+        "disclaimer": DISCLAIMER,
+        "key_required": not await request.app.state.access.is_open(),
+        "bundle": asdict(services.engine.main.bundle.reference),
+        "formats": FORMATS,
+        "limits": {
+            name: getattr(settings, name)
+            for name in ("max_upload_bytes", "max_files", "page_max_bytes")
+        },
+        "reasons": {reason.value: text for reason, text in REASON_TEXTS.items()},
+        "routes": {
+            f"{method.upper()} {path}": said.get("summary", "")
+            for path, methods in request.app.openapi()["paths"].items()
+            for method, said in methods.items()
+        },
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+    }
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Files of the page; a name from a request is only ever looked up among them."""
+    return frozenset(one.name for one in files(_PAGE).iterdir()) | {_BASE_STYLE}
+
+
+@cache
+def _file(name: str) -> bytes:
+    folder = _STYLES if name == _BASE_STYLE else _PAGE
+    return files(folder).joinpath(name).read_bytes()
 
 
 def _rendered(name: str, **given: Any) -> str:

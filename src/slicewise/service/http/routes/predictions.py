@@ -91,6 +91,7 @@ class StudyPredictionOut(ResponseModel):
     source: str
     plane: str | None = Field(description="axial, coronal, sagittal or oblique, where known.")
     study: StudyAnswer
+    slices: list[str] = Field(description="Sources of its predictions, in order along the normal.")
     threshold: float | None
     decision: Verdict
     reasons: list[Reason]
@@ -168,6 +169,9 @@ def _results(
 ) -> PredictionsOut:
     return kind(
         predictions=[_prediction(recorded, one) for recorded in results.predictions],
-        studies=[StudyPredictionOut(**asdict(study)) for study in results.studies],
+        studies=[
+            StudyPredictionOut(**asdict(study), slices=slices)
+            for study, slices in zip(results.studies, results.slices, strict=True)
+        ],
         errors=InputProblem.of(results.failures),
     )

@@ -1,0 +1,118 @@
+// Requests to the service: with the key of this tab, and problems in the words of the service.
+
+import { WORDS } from "./words.js";
+
+const KEY = "slicewise-key";
+
+/** What went wrong with a request, in words for the reader. */
+export class Problem extends Error {
+  /** @param {string} message @param {number} status @param {{source: string, error: string}[]} [errors] */
+  constructor(message, status, errors = []) {
+    super(message);
+    this.status = status;
+    this.errors = errors;
+  }
+}
+
+/** The key of this tab; empty where there is none. */
+export function key() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** @param {string} secret */
+export function setKey(secret) {
+  if (secret) sessionStorage.setItem(KEY, secret);
+  else sessionStorage.removeItem(KEY);
+}
+
+/** What the service says of itself. @returns {Promise<import("./types.js").Info>} */
+export async function info() {
+  return (await ask("./", { headers: { Accept: "application/json" } })).json();
+}
+
+/** Who the key of this tab belongs to. @returns {Promise<import("./types.js").Caller>} */
+export async function caller() {
+  return (await ask("v1/caller")).json();
+}
+
+/** @returns {Promise<{models: import("./types.js").Model[]}>} */
+export async function models() {
+  return (await ask("v1/models")).json();
+}
+
+/** Whether the service can answer now. */
+export async function ready() {
+  try {
+    return (await fetch("readyz")).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** A synthetic slice. @param {AbortSignal} [signal] */
+export async function sample(signal) {
+  const response = await ask("v1/sample", { signal });
+  const seed = response.headers.get("X-Sample-Seed") ?? "0";
+  return new File([await response.blob()], `synthetic-${seed}.png`, { type: "image/png" });
+}
+
+/** The slices of files as numbers, still packed. @param {File[]} files @param {AbortSignal} signal */
+export async function read(files, signal) {
+  return (await send("v1/read?model_input=true", files, {}, signal)).arrayBuffer();
+}
+
+/** Answers for files, with heat maps as numbers.
+ * @param {File[]} files @param {Record<string, string>} options @param {AbortSignal} signal
+ * @returns {Promise<import("./types.js").Answers>} */
+export async function predict(files, options, signal) {
+  return (await send("v1/predict/batch", files, { ...options, explain: "map" }, signal)).json();
+}
+
+/** @param {string} id @param {{agree: boolean, label?: string, note?: string}} said */
+export async function feedback(id, said) {
+  const headers = { "Content-Type": "application/json" };
+  await ask(`v1/predictions/${id}/feedback`, { method: "POST", headers, body: JSON.stringify(said) });
+}
+
+/** @param {string} path @param {File[]} files @param {Record<string, string>} fields @param {AbortSignal} signal */
+function send(path, files, fields, signal) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const file of files) form.append("file", file, file.name);
+  return ask(path, { method: "POST", body: form, signal });
+}
+
+/** A good answer, or a Problem; a busy service is asked again.
+ * @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
+async function ask(path, options = {}) {
+  const headers = new Headers(options.headers);
+  if (key()) headers.set("X-API-Key", key());
+  for (let attempt = 0; ; attempt += 1) {
+    const response = await fetch(path, { ...options, headers }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(WORDS.offline, 0);
+    });
+    if (response.ok) return response;
+    const again = Number(response.headers.get("Retry-After") ?? 0);
+    if (![429, 503].includes(response.status) || attempt === 3 || !again) throw await problemOf(response);
+    await pause(Math.min(again, 10) * 1000, options.signal ?? undefined);
+  }
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const said = await response.json().catch(() => ({}));
+  if (response.status === 401) return new Problem(key() ? WORDS.keyWrong : WORDS.keyWanted, 401);
+  return new Problem(said.detail ?? `HTTP ${response.status}`, response.status, said.errors ?? []);
+}
+
+/** @param {number} ms @param {AbortSignal} [signal] @returns {Promise<void>} */
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("cancelled", "AbortError"));
+    });
+  });
+}

@@ -1,0 +1,129 @@
+// What a reader drops, chooses or pastes, to jobs: files that are answered together.
+
+/** @typedef {{file: File, path: string}} Found */
+/** @typedef {{title: string, files: File[], names: Map<string, string>, chunks: File[][]}} Job */
+
+const SKIPPED = /(^|\/)(\.|__macosx\/|thumbs\.db$|desktop\.ini$|dicomdir$|autorun\.inf$)/i;
+const CHUNK_FILES = 8; // DICOM files that are read together, so that the first appears soon
+
+/** All files of a drop, folders to any depth. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
+export async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null);
+  if (!entries.length) return [...transfer.files].map((file) => ({ file, path: file.name }));
+  const found = await Promise.all(entries.map((entry) => walk(/** @type {FileSystemEntry} */ (entry))));
+  return found.flat();
+}
+
+/** @param {Iterable<File>} files @returns {Found[]} */
+export function chosen(files) {
+  return [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+}
+
+/** @param {FileSystemEntry} entry @returns {Promise<Found[]>} */
+async function walk(entry) {
+  if (entry.isFile) {
+    const one = /** @type {FileSystemFileEntry} */ (entry);
+    const file = await new Promise((resolve, reject) => one.file(resolve, reject));
+    return [{ file: /** @type {File} */ (file), path: entry.fullPath.replace(/^\//, "") }];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  const found = [];
+  for (;;) {
+    /** @type {FileSystemEntry[]} */
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // 100 at most
+    if (!some.length) return found;
+    for (const one of some) found.push(...(await walk(one)));
+  }
+}
+
+/** Files that belong together, and how many were left out: DICOM files of a drop are one study.
+ * @param {Found[]} found @returns {Promise<{jobs: Job[], skipped: number}>} */
+export async function jobsOf(found) {
+  const some = found.filter((one) => !SKIPPED.test(one.path) && one.file.size > 0);
+  const dicom = [];
+  /** @type {Job[]} */
+  const jobs = [];
+  for (const one of some) {
+    if (await isDicom(one.file)) dicom.push(one);
+    else jobs.push({ title: one.path, files: [one.file], names: new Map(), chunks: [[one.file]] });
+  }
+  if (dicom.length === 1) {
+    jobs.unshift({ title: dicom[0].path, files: [dicom[0].file], names: new Map(), chunks: [[dicom[0].file]] });
+  } else if (dicom.length) {
+    jobs.unshift(await study(dicom));
+  }
+  return { jobs, skipped: found.length - some.length };
+}
+
+/** @param {File} file */
+async function isDicom(file) {
+  const head = new Uint8Array(await file.slice(0, 132).arrayBuffer());
+  const magic = String.fromCharCode(...head.slice(128, 132));
+  return magic === "DICM" || ([2, 8].includes(head[0]) && head[1] === 0);
+}
+
+/** Several DICOM files as one zip, and as small ones for reading. @param {Found[]} dicom @returns {Promise<Job>} */
+async function study(dicom) {
+  const sorted = [...dicom].sort((x, y) => x.path.localeCompare(y.path, "en", { numeric: true }));
+  const names = new Map();
+  const members = sorted.map((one, index) => {
+    const name = `${String(index + 1).padStart(5, "0")}.dcm`;
+    names.set(`study.zip!${name}`, one.path);
+    return { name, file: one.file };
+  });
+  // From the middle outwards: what is most worth seeing comes first.
+  const middle = members.length / 2;
+  const outwards = [...members.keys()].sort((x, y) => Math.abs(x + 0.5 - middle) - Math.abs(y + 0.5 - middle));
+  const chunks = [];
+  for (let at = 0; at < outwards.length; at += CHUNK_FILES) {
+    const some = outwards.slice(at, at + CHUNK_FILES).sort((x, y) => x - y);
+    chunks.push([await zipped(some.map((index) => members[index]))]);
+  }
+  const folder = sorted[0].path.split("/").slice(0, -1).join("/");
+  return { title: folder || `${dicom.length} DICOM files`, files: [await zipped(members)], names, chunks };
+}
+
+/** Files as a zip that stores them as they are (APPNOTE 4.3). @param {{name: string, file: File}[]} members */
+async function zipped(members) {
+  const parts = [];
+  const directory = [];
+  let offset = 0;
+  for (const { name, file } of members) {
+    const check = crc32(new Uint8Array(await file.arrayBuffer()));
+    const bytes = new TextEncoder().encode(name);
+    const local = record(30, 0x04034b50, [[4, 2, 20], [14, 4, check], [18, 4, file.size], [22, 4, file.size], [26, 2, bytes.length]]);
+    directory.push(
+      record(46, 0x02014b50, [[4, 2, 20], [6, 2, 20], [16, 4, check], [20, 4, file.size], [24, 4, file.size], [28, 2, bytes.length], [42, 4, offset]]),
+      bytes,
+    );
+    parts.push(local, bytes, file);
+    offset += 30 + bytes.length + file.size;
+  }
+  const size = directory.reduce((sum, part) => sum + part.length, 0);
+  const end = record(22, 0x06054b50, [[8, 2, members.length], [10, 2, members.length], [12, 4, size], [16, 4, offset]]);
+  return new File([...parts, ...directory, end], "study.zip", { type: "application/zip" });
+}
+
+/** @param {number} length @param {number} signature @param {[number, number, number][]} fields at, bytes, value */
+function record(length, signature, fields) {
+  const view = new DataView(new ArrayBuffer(length));
+  view.setUint32(0, signature, true);
+  for (const [at, bytes, value] of fields) {
+    if (bytes === 2) view.setUint16(at, value, true);
+    else view.setUint32(at, value, true);
+  }
+  return new Uint8Array(view.buffer);
+}
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
+  let value = index;
+  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  return value;
+});
+
+/** @param {Uint8Array} bytes */
+function crc32(bytes) {
+  let value = 0xffffffff;
+  for (const byte of bytes) value = TABLE[(value ^ byte) & 255] ^ (value >>> 8);
+  return (value ^ 0xffffffff) >>> 0;
+}
