@@ -1,0 +1,187 @@
+"""The page in a real browser, against a real service."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders_imaging import nifti_bytes, zip_bytes
+from builders_service import png, series, service_settings
+from processes import serving
+from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.audit_log.store import AuditStore
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WAIT_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder) as (_, found):
+        yield found
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    with opened(browser, address) as found:
+        yield found
+
+
+@contextmanager
+def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    """A tab of its own; at its end its console has told of no fault."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(WAIT_MS)
+    faults: list[str] = []
+
+    def heard(said: Any) -> None:
+        """What a browser says of an answer that is no success is told on the page as well."""
+        if said.type == "error" and "Failed to load resource" not in said.text:
+            faults.append(said.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", heard)
+    page.goto(address)
+    yield page
+    page.close()
+    assert not faults
+
+
+def give(page: Any, **contents: bytes) -> None:
+    """Choose files; a double underscore of a name is its dot."""
+    page.set_input_files(
+        "#files",
+        [
+            {"name": name.replace("__", "."), "mimeType": "application/octet-stream", "buffer": one}
+            for name, one in contents.items()
+        ],
+    )
+    page.wait_for_selector("#visit > li:first-child .state:not(:has-text('...'))")
+    page.wait_for_function(
+        "() => ['Done', 'Not answered'].includes("
+        "document.querySelector('#visit > li:first-child .state').textContent)"
+    )
+
+
+def pixels(page: Any) -> np.ndarray:
+    """What the canvas shows, RGBA."""
+    size, flat = page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
+        "const c = document.getElementById('canvas');"
+        "done([[c.height, c.width], "
+        "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]); })))"
+    )
+    return np.array(flat, dtype=np.uint8).reshape(*size, 4)
+
+
+def test_a_picture_is_shown_with_its_answer_and_reasons(page):
+    give(page, head__png=png(1))
+    assert page.inner_text("#answer .label strong")
+    assert page.inner_text("#answer .badge") in ("accept", "review", "reject")
+    assert pixels(page)[..., :3].max() > 100
+    assert "Not a medical device" in page.inner_text("#view")
+
+
+def test_a_series_of_files_is_one_stack_with_a_study_answer(page):
+    give(page, **{name.replace(".", "__"): one for name, one in series(9).items()})
+    assert page.inner_text("#where").endswith("of 9")
+    assert page.locator(".profile button").count() == 9
+    assert "axial" in page.inner_text("#study h3")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "slices"),
+    [
+        ("study__zip", zip_bytes(series(4)), 4),
+        ("head__nii", nifti_bytes(np.random.default_rng(0).random((40, 40, 5), np.float32)), 5),
+    ],
+)
+def test_a_zip_and_a_volume_are_scrolled(page, name, content, slices):
+    give(page, **{name: content})
+    assert page.inner_text("#where").endswith(f"of {slices}")
+
+
+def test_scrolling_window_and_opacity_ask_the_service_for_nothing(page):
+    give(page, **{name.replace(".", "__"): one for name, one in series(6).items()})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.focus("#canvas")
+    page.keyboard.press("Home")
+    shown = [pixels(page)]
+    for key in ("End", "]", "}", "+", "0"):
+        page.keyboard.press(key)
+        shown.append(pixels(page))
+    page.mouse.move(300, 500)
+    page.fill("#opacity", "0")
+    shown.append(pixels(page))
+    for before, after in pairwise(shown):
+        assert not np.array_equal(before, after)
+    assert page.inner_text("#where") == "Slice 6 of 6"
+    assert [url for url in asked if "readyz" not in url] == []
+
+
+def test_a_bad_file_is_told_beside_a_good_one(page):
+    give(page, notes__png=b"these are words and no picture at all")
+    assert "expected" in page.inner_text(".errors")
+    give(page, head__png=png(0))
+    assert page.inner_text("#answer .label strong")
+
+
+def test_feedback_is_a_row_of_the_audit_log(page, folder):
+    give(page, head__png=png(2))
+    page.select_option(".feedback select", "glioma")
+    page.fill(".feedback input", "left temporal")
+    with page.expect_response("**/feedback") as sent:
+        page.click(".feedback button:has-text('Disagree')")
+    page.wait_for_selector(".feedback [role=status]:has-text('Thank you')")
+    id_ = sent.value.url.split("/")[-2]
+    with closing(AuditStore.open(service_settings(folder).audit_log)) as store:
+        [row] = store.feedback_of(id_)
+    assert (row.agree, row.label, row.note) == (False, "glioma", "left temporal")
+
+
+def test_a_key_is_asked_for_and_a_wrong_one_told(browser, tmp_path):
+    with closing(KeyStore.open(service_settings(tmp_path).audit_log)) as keys:
+        secret = keys.create("ward", Role.PREDICT)
+    with serving(tmp_path) as (_, address), opened(browser, address) as page:
+        give(page, head__png=png(0))
+        assert "wants a key" in page.inner_text(".errors")
+        for given, said in (("sw_wrong", "does not know"), (secret, "ward")):
+            page.fill("#key", given)
+            page.click("#keyform button")
+            page.wait_for_selector(f"#who:has-text('{said}')")
+        give(page, head__png=png(0))
+        assert page.inner_text("#answer .label strong")
+        assert secret not in page.content()
+
+
+def test_it_fits_a_phone_and_the_dark(browser, address):
+    look = {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"}
+    with opened(browser, address, **look) as page:
+        give(page, head__png=png(1))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 25)"
