@@ -13,6 +13,7 @@ from starlette.responses import Response
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
 from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
 from slicewise.inference.results import DISCLAIMER
+from slicewise.inference.words import finding_text, study_text
 from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
@@ -71,6 +72,7 @@ class PredictionOut(ResponseModel):
         None,
         description="Overlay as base64 PNG; in a series, of its key slices; of 64 answers at most.",
     )
+    summary: str = Field(description="The answer, or why there is none, in a sentence.")
     maps: MapsOut | None = Field(None, description="With `explain=map`.")
     disclaimer: str = DISCLAIMER
 
@@ -91,6 +93,7 @@ class StudyPredictionOut(ResponseModel):
     source: str
     plane: str | None = Field(description="axial, coronal, sagittal or oblique, where known.")
     study: StudyAnswer
+    summary: str = Field(description="The answer, or why there is none, in a sentence or two.")
     slices: list[str] = Field(description="Sources of its predictions, in order along the normal.")
     threshold: float | None
     decision: Verdict
@@ -161,17 +164,21 @@ def _prediction(recorded: RecordedPrediction, kind: type[PredictionOut]) -> Pred
     pictures: dict[str, Any] = {} if drawn is None else asdict(drawn)
     if isinstance(drawn, Maps):
         pictures = {"maps": pictures}
-    return kind(**{**asdict(recorded.prediction), **pictures, "id": recorded.id})
+    answer = recorded.prediction
+    known = {**asdict(answer), **pictures, "id": recorded.id, "summary": finding_text(answer)}
+    return kind(**known)
 
 
 def _results(
     results: PredictionResults, kind: type[PredictionsOut], one: type[PredictionOut]
 ) -> PredictionsOut:
+    found = {recorded.prediction.source: recorded.prediction for recorded in results.predictions}
+    studies = []
+    for study, slices in zip(results.studies, results.slices, strict=True):
+        summary = study_text(study, [found[source] for source in slices])
+        studies.append(StudyPredictionOut(**asdict(study), slices=slices, summary=summary))
     return kind(
         predictions=[_prediction(recorded, one) for recorded in results.predictions],
-        studies=[
-            StudyPredictionOut(**asdict(study), slices=slices)
-            for study, slices in zip(results.studies, results.slices, strict=True)
-        ],
+        studies=studies,
         errors=InputProblem.of(results.failures),
     )

@@ -40,6 +40,7 @@ export function verdict(answer, texts) {
       element("strong", {}, rejected ? WORDS.withheld : look(label).title),
       rejected ? null : element("span", { class: "lead" }, share),
     ),
+    element("p", {}, answer.summary),
     element(
       "p",
       {},
@@ -69,12 +70,7 @@ export function bars(prediction) {
     element("dl", { class: "bars" }, ...rows),
     tumor === null || limit === null
       ? null
-      : element(
-          "div",
-          { class: "tumor" },
-          element("p", {}, `${WORDS.tumor}: `, element("strong", {}, percent(tumor)), `; ${WORDS.threshold} ${percent(limit)}`),
-          bar(tumor, "var(--bar)", limit),
-        ),
+      : element("div", { class: "tumor" }, element("p", {}, `${WORDS.tumor}, ${WORDS.threshold} marked`), bar(tumor, "var(--bar)", limit)),
     prediction.prediction_set
       ? element("p", { class: "lead" }, `${WORDS.set}: ${prediction.prediction_set.map((name) => look(name).title).join(", ")}`)
       : null,
@@ -122,7 +118,7 @@ export function profile(study, predictions, shown, onPick) {
       limit === null ? null : element("span", { class: "limit", style: { bottom: `${(limit * 100).toFixed(1)}%` } }),
     ),
     element("p", { class: "lead" }, `${WORDS.profile}: ${study.study.slices_flagged ?? 0} ${WORDS.of} ${total} at or above the ${WORDS.threshold} (dashed); hatched: withheld.`),
-    ...(study.notes ?? []).map((note) => element("p", { class: "lead" }, note)),
+    ...study.notes.map((note) => element("p", { class: "lead" }, note)),
     element(
       "p",
       {},
