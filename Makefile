@@ -4,7 +4,7 @@ RUNTIME := .venv
 DEV := .venv-dev
 STAMP := .installed
 
-.PHONY: demo serve test debian lint bench fuzz clean
+.PHONY: demo serve test debian lint page bench fuzz clean
 
 demo: $(RUNTIME)/$(STAMP)
 	@rm -f demo/report.html
@@ -27,11 +27,22 @@ debian:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; } || \
 	  echo "no PostgreSQL here: its tests are skipped (apt-get install postgresql)"
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; } || \
+	  echo "no Chromium here: the tests of the page are skipped (apt-get install chromium)"
 
-lint: $(DEV)/$(STAMP)
+lint: $(DEV)/$(STAMP) page
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
+
+# The scripts of the page: types and lint, where npm is; nothing of it is shipped.
+page:
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy npm; } || true
+	@[ -x node_modules/.bin/tsc ] || npm install --no-package-lock --no-audit --no-fund --silent || \
+	  echo "no npm packages here: the scripts of the page are not checked"
+	@[ ! -x node_modules/.bin/tsc ] || { node_modules/.bin/tsc -p . && node_modules/.bin/eslint .; }
 
 bench: $(DEV)/$(STAMP)
 	$(DEV)/bin/python -m benchmarks --service

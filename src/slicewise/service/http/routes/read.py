@@ -48,12 +48,13 @@ async def read(
 ) -> Response:
     """Modality values of every slice with spacing, orientation and the square the model reads.
 
-    Four bytes, little-endian, tell the length of the JSON that follows; behind it lie the arrays,
-    little-endian, row after row. `series` has for each series `source`, `plane`, `is_volume` and
-    its `slices` in order; a slice has `source`, `rows`, `columns`, `type` and `offset` of its
-    values in the arrays, `pixel_spacing_mm` (rows, columns), `orientation`, `position_mm`, `window`
-    (center, width), and `square` (top, left, side) in pixels. `model_input` is the `offset` and
-    `size` of the picture that the model reads, uint8. `errors` names what could not be read.
+    Four bytes, little-endian, tell the length of the JSON that follows; behind it lie the
+    arrays, little-endian, row after row. `series` has for each series `source`, `plane`,
+    `is_volume`, `notes` and its `slices` in order; a slice has `source`, `rows`, `columns`,
+    `type` and `offset` of its values in the arrays, `pixel_spacing_mm` (rows, columns),
+    `orientation`, `position_mm`, `window` (center, width), and `square` (top, left, side) in
+    pixels. `model_input` is the `offset` and `size` of the picture that the model reads, uint8.
+    `errors` names what could not be read.
     """
     wanted, prepared = await upload.slices(query)
     most = services.settings.page_max_bytes
@@ -75,6 +76,7 @@ def packed(prepared: PreparedUploads, model_input: bool, most: int) -> bytes:
             "source": one.series.source,
             "plane": one.series.plane,
             "is_volume": one.series.is_volume,
+            "notes": one.series.notes,
             "slices": [_described(slice_, arrays, model_input) for slice_ in one.slices],
         }
         for one in prepared.series
