@@ -197,3 +197,14 @@ def test_maps_come_as_numbers_for_every_slice_of_a_series(client):
         square = [one["maps"][name] for name in ("top", "left", "side")]
         assert square == [place.top, place.left, place.side]
         assert (one["maps"]["rows"], one["maps"]["columns"]) == (96, 96)
+
+
+def test_an_answer_comes_in_words_too(client):
+    sent = [("file", ("study.zip", zip_bytes(series(6))))]
+    said = client.post("/v1/predict/batch", files=sent).json()
+    [study] = said["studies"]
+    assert study["slices"] == [one["source"] for one in said["predictions"]]
+    for one in (study, *said["predictions"]):
+        assert one["headline"]
+        assert one["summary"].endswith(".")
+        assert (one["headline"] == "Answer withheld") == (one["decision"] == "reject")

@@ -11,9 +11,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle
-from slicewise.inference.decision import BundleReference, Reason, StudyAnswer, Verdict
+from slicewise.inference.decision import (
+    BundleReference,
+    Prediction,
+    Reason,
+    StudyAnswer,
+    StudyPrediction,
+    Verdict,
+)
 from slicewise.inference.results import DISCLAIMER
-from slicewise.inference.words import finding_text, study_text
+from slicewise.inference.words import finding_text, headline, study_text
 from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
@@ -72,6 +79,9 @@ class PredictionOut(ResponseModel):
         None,
         description="Overlay as base64 PNG; in a series, of its key slices; of 64 answers at most.",
     )
+    headline: str = Field(
+        description="The answer in a word or two: its class, or that it is unsure."
+    )
     summary: str = Field(description="The answer, or why there is none, in a sentence.")
     maps: MapsOut | None = Field(None, description="With `explain=map`.")
     disclaimer: str = DISCLAIMER
@@ -93,6 +103,9 @@ class StudyPredictionOut(ResponseModel):
     source: str
     plane: str | None = Field(description="axial, coronal, sagittal or oblique, where known.")
     study: StudyAnswer
+    headline: str = Field(
+        description="The answer in a word or two: its class, or that it is unsure."
+    )
     summary: str = Field(description="The answer, or why there is none, in a sentence or two.")
     slices: list[str] = Field(description="Sources of its predictions, in order along the normal.")
     threshold: float | None
@@ -165,8 +178,12 @@ def _prediction(recorded: RecordedPrediction, kind: type[PredictionOut]) -> Pred
     if isinstance(drawn, Maps):
         pictures = {"maps": pictures}
     answer = recorded.prediction
-    known = {**asdict(answer), **pictures, "id": recorded.id, "summary": finding_text(answer)}
-    return kind(**known)
+    known = {**asdict(answer), **pictures, "id": recorded.id}
+    return kind(**known, headline=_headline(answer), summary=finding_text(answer))
+
+
+def _headline(answer: Prediction | StudyPrediction) -> str:
+    return "Answer withheld" if answer.decision is Verdict.REJECT else headline(answer)
 
 
 def _results(
@@ -176,7 +193,8 @@ def _results(
     studies = []
     for study, slices in zip(results.studies, results.slices, strict=True):
         summary = study_text(study, [found[source] for source in slices])
-        studies.append(StudyPredictionOut(**asdict(study), slices=slices, summary=summary))
+        words = {"headline": _headline(study), "summary": summary}
+        studies.append(StudyPredictionOut(**asdict(study), slices=slices, **words))
     return kind(
         predictions=[_prediction(recorded, one) for recorded in results.predictions],
         studies=studies,

@@ -37,7 +37,7 @@ export function verdict(answer, texts) {
       "p",
       { class: "label" },
       element("span", { class: "dot", style: rejected ? {} : { background: look(label).colour } }),
-      element("strong", {}, rejected ? WORDS.withheld : look(label).title),
+      element("strong", {}, answer.headline),
       rejected ? null : element("span", { class: "lead" }, share),
     ),
     element("p", {}, answer.summary),

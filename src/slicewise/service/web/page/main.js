@@ -115,8 +115,7 @@ class Entry {
     this.stacks.replaceChildren(
       ...stacks.map((one) => {
         const answer = one.study ?? one.predictions[0];
-        const label = answer && ("study" in answer ? answer.study.label : answer.label);
-        const words = !answer ? "" : answer.decision === "reject" ? WORDS.withheld : look(label ?? "").title;
+        const words = answer ? answer.headline : "";
         return element("li", {}, element("button", { type: "button", class: "pick", onclick: () => show(one) }, `${one.title} (${one.slices.length}) `, element("b", {}, words)));
       }),
     );

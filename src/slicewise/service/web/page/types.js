@@ -14,9 +14,9 @@
  * @typedef {{id: string, source: string, label: string, probabilities: Record<string, number>,
  *   confidence: number, tumor_probability: number | null, tumor_flag: boolean | null,
  *   threshold: number | null, prediction_set: string[] | null, decision: string, reasons: string[],
- *   summary: string, bundle: Bundle, timing_ms: number, maps: Maps | null}} Prediction
+ *   headline: string, summary: string, bundle: Bundle, timing_ms: number, maps: Maps | null}} Prediction
  * @typedef {{source: string, plane: string | null, threshold: number | null, decision: string,
- *   reasons: string[], notes: string[], summary: string, study: {label: string, tumor_probability: number | null,
+ *   reasons: string[], notes: string[], headline: string, summary: string, study: {label: string, tumor_probability: number | null,
  *   slices_flagged: number | null, slices_total: number, key_slices: string[]}, slices: string[]}} Study
  * @typedef {{predictions: Prediction[], studies: Study[],
  *   errors: {source: string, error: string}[]}} Answers
