@@ -42,7 +42,7 @@ page:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qy npm; } || true
 	@[ -x node_modules/.bin/tsc ] || npm install --no-package-lock --no-audit --no-fund --silent || \
 	  echo "no npm packages here: the scripts of the page are not checked"
-	@[ ! -x node_modules/.bin/tsc ] || { node_modules/.bin/tsc -p . && node_modules/.bin/eslint .; }
+	@[ ! -x node_modules/.bin/tsc ] || { node_modules/.bin/tsc -p . && node_modules/.bin/eslint src/slicewise/service/web; }
 
 bench: $(DEV)/$(STAMP)
 	$(DEV)/bin/python -m benchmarks --service
