@@ -22,6 +22,7 @@ GIVEN = {
     "batch_patience_ms": ("1.5", 1.5),
     "queue_size": ("9", 9),
     "max_upload_bytes": ("2048", 2048),
+    "page_max_bytes": ("2097152", 2097152),
     "max_files": ("7", 7),
     "body_timeout_s": ("5", 5.0),
     "request_timeout_s": ("6", 6.0),

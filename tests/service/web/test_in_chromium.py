@@ -164,10 +164,11 @@ def test_feedback_is_a_row_of_the_audit_log(page, folder):
     assert (row.agree, row.label, row.note) == (False, "glioma", "left temporal")
 
 
-def test_a_key_is_asked_for_and_a_wrong_one_told(browser, tmp_path):
+def test_a_key_is_asked_for_and_a_wrong_one_told_and_limits(browser, tmp_path):
     with closing(KeyStore.open(service_settings(tmp_path).audit_log)) as keys:
         secret = keys.create("ward", Role.PREDICT)
-    with serving(tmp_path) as (_, address), opened(browser, address) as page:
+    most = {"SLICEWISE_MAX_UPLOAD_BYTES": "100000"}
+    with serving(tmp_path, **most) as (_, address), opened(browser, address) as page:
         give(page, head__png=png(0))
         assert "wants a key" in page.inner_text(".errors")
         for given, said in (("sw_wrong", "does not know"), (secret, "ward")):
@@ -176,6 +177,9 @@ def test_a_key_is_asked_for_and_a_wrong_one_told(browser, tmp_path):
             page.wait_for_selector(f"#who:has-text('{said}')")
         give(page, head__png=png(0))
         assert page.inner_text("#answer .label strong")
+        assert "at most 0.1 MiB in one go" in page.inner_text("#who")
+        give(page, big__png=bytes(200_000))
+        assert "expected at most 0.1 MiB in one go, got 0.2 MiB" in page.inner_text(".errors")
         assert secret not in page.content()
 
 

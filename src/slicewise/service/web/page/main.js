@@ -53,6 +53,9 @@ class Entry {
   async run() {
     try {
       this.stop.signal.throwIfAborted();
+      const size = this.job.files.reduce((sum, file) => sum + file.size, 0);
+      const most = service?.limits.max_upload_bytes ?? Infinity;
+      if (size > most) throw new Error(WORDS.tooLarge(size, most));
       const answers = api.predict(this.job.files, options(), this.stop.signal);
       answers.catch(() => {}); // told below, after reading
       this.state.textContent = WORDS.reading;
@@ -207,12 +210,13 @@ async function greet() {
     service = await api.info();
     at("model").textContent = `${service.bundle.name} ${service.bundle.version}`;
     at("keyrow").hidden = !service.key_required;
-    if (!service.key_required) at("who").textContent = "";
-    else if (!api.key()) at("who").textContent = WORDS.keyWanted;
-    else {
-      const { name, role } = await api.caller();
-      at("who").textContent = WORDS.keyGood(name, role);
+    if (service.key_required && !api.key()) {
+      at("who").textContent = WORDS.keyWanted;
+      return;
     }
+    const { name, role, requests_a_minute: rate } = await api.caller();
+    const who = service.key_required ? WORDS.keyGood(name, role) : WORDS.keyOpen;
+    at("who").textContent = `${who} ${WORDS.limits(service.limits.max_upload_bytes, rate)}`;
   } catch (error) {
     at("who").textContent = /** @type {Error} */ (error).message;
   }

@@ -16,8 +16,12 @@ export const WORDS = {
   offline: "The service does not answer. Is it still running?",
   keyWanted: "This service wants a key. Enter it above; it is kept until this tab is closed.",
   keyWrong: "The service does not know this key.",
-  keyGood: (/** @type {string} */ name, /** @type {string} */ role) => `Key ${name}: ${ROLES[role] ?? role}`,
-  keyOpen: "No key is needed.",
+  keyGood: (/** @type {string} */ name, /** @type {string} */ role) => `Key ${name}: ${ROLES[role] ?? role};`,
+  keyOpen: "No key is needed;",
+  tooLarge: (/** @type {number} */ size, /** @type {number} */ most) =>
+    `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; drop fewer files, or a smaller zip`,
+  limits: (/** @type {number} */ most, /** @type {number} */ rate) =>
+    `at most ${megabytes(most)} in one go${rate ? `, ${rate} requests a minute` : ""}`,
   alive: "The service is ready",
   busy: "The service is busy or not ready",
   withheld: "Answer withheld",
@@ -36,6 +40,11 @@ export const WORDS = {
   sent: "Thank you: your feedback is in the audit log.",
   research: "Research use only. Not a medical device; not for diagnosis or patient care.",
 };
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 1 : 0)} MiB`;
+}
 
 /** @type {Record<string, string>} */
 export const ROLES = {
