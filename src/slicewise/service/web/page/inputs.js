@@ -1,7 +1,8 @@
 // What a reader drops, chooses or pastes, to jobs: files that are answered together.
 
 /** @typedef {{file: File, path: string}} Found */
-/** @typedef {{title: string, files: File[], names: Map<string, string>, chunks: File[][]}} Job */
+/** @typedef {() => Promise<File>} Made a file that is made when it is sent */
+/** @typedef {{title: string, size: number, names: Map<string, string>, whole: Made, chunks: Made[]}} Job */
 
 const SKIPPED = /(^|\/)(\.|__macosx\/|thumbs\.db$|desktop\.ini$|dicomdir$|autorun\.inf$)/i;
 const CHUNK_FILES = 8; // DICOM files that are read together, so that the first appears soon
@@ -40,19 +41,17 @@ async function walk(entry) {
  * @param {Found[]} found @returns {Promise<{jobs: Job[], skipped: number}>} */
 export async function jobsOf(found) {
   const some = found.filter((one) => !SKIPPED.test(one.path) && one.file.size > 0);
-  const dicom = [];
-  /** @type {Job[]} */
-  const jobs = [];
-  for (const one of some) {
-    if (await isDicom(one.file)) dicom.push(one);
-    else jobs.push({ title: one.path, files: [one.file], names: new Map(), chunks: [[one.file]] });
-  }
-  if (dicom.length === 1) {
-    jobs.unshift({ title: dicom[0].path, files: [dicom[0].file], names: new Map(), chunks: [[dicom[0].file]] });
-  } else if (dicom.length) {
-    jobs.unshift(await study(dicom));
-  }
+  const are = await Promise.all(some.map((one) => isDicom(one.file)));
+  const dicom = some.filter((_, index) => are[index]);
+  const jobs = some.filter((_, index) => !are[index]).map(single);
+  if (dicom.length) jobs.unshift(dicom.length === 1 ? single(dicom[0]) : study(dicom));
   return { jobs, skipped: found.length - some.length };
+}
+
+/** @param {Found} found @returns {Job} */
+function single({ file, path }) {
+  const made = async () => file;
+  return { title: path, size: file.size, names: new Map(), whole: made, chunks: [made] };
 }
 
 /** @param {File} file */
@@ -62,8 +61,8 @@ async function isDicom(file) {
   return magic === "DICM" || ([2, 8].includes(head[0]) && head[1] === 0);
 }
 
-/** Several DICOM files as one zip, and as small ones for reading. @param {Found[]} dicom @returns {Promise<Job>} */
-async function study(dicom) {
+/** Several DICOM files as one zip, and as small ones for reading. @param {Found[]} dicom @returns {Job} */
+function study(dicom) {
   const sorted = [...dicom].sort((x, y) => x.path.localeCompare(y.path, "en", { numeric: true }));
   const names = new Map();
   const members = sorted.map((one, index) => {
@@ -74,13 +73,14 @@ async function study(dicom) {
   // From the middle outwards: what is most worth seeing comes first.
   const middle = members.length / 2;
   const outwards = [...members.keys()].sort((x, y) => Math.abs(x + 0.5 - middle) - Math.abs(y + 0.5 - middle));
-  const chunks = [];
-  for (let at = 0; at < outwards.length; at += CHUNK_FILES) {
+  const chunks = [() => zipped([members[outwards[0]]])]; // the first picture waits for nothing else
+  for (let at = 1; at < outwards.length; at += CHUNK_FILES) {
     const some = outwards.slice(at, at + CHUNK_FILES).sort((x, y) => x - y);
-    chunks.push([await zipped(some.map((index) => members[index]))]);
+    chunks.push(() => zipped(some.map((index) => members[index])));
   }
   const folder = sorted[0].path.split("/").slice(0, -1).join("/");
-  return { title: folder || `${dicom.length} DICOM files`, files: [await zipped(members)], names, chunks };
+  const size = members.reduce((sum, one) => sum + one.file.size + 128, 0);
+  return { title: folder || `${dicom.length} DICOM files`, size, names, whole: () => zipped(members), chunks };
 }
 
 /** Files as a zip that stores them as they are (APPNOTE 4.3). @param {{name: string, file: File}[]} members */

@@ -53,13 +53,15 @@ class Entry {
   async run() {
     try {
       this.stop.signal.throwIfAborted();
-      const size = this.job.files.reduce((sum, file) => sum + file.size, 0);
+      const { size } = this.job;
       const most = service?.limits.max_upload_bytes ?? Infinity;
       if (size > most) throw new Error(WORDS.tooLarge(size, most));
-      const answers = api.predict(this.job.files, options(), this.stop.signal);
-      answers.catch(() => {}); // told below, after reading
+      const [first, ...others] = this.job.chunks;
       this.state.textContent = WORDS.reading;
-      await this.read();
+      await this.read([first]);
+      const answers = this.job.whole().then((file) => api.predict([file], options(), this.stop.signal));
+      answers.catch(() => {}); // told below, after reading
+      await this.read(others);
       this.state.textContent = WORDS.answering;
       this.finish(await answers);
       this.state.textContent = WORDS.done;
@@ -75,11 +77,11 @@ class Entry {
     this.cancel.remove();
   }
 
-  /** Read the slices, the middle ones first, and show them as they come. */
-  async read() {
-    for (const chunk of this.job.chunks) {
+  /** Read some slices, the middle ones first, and show them as they come. @param {import("./inputs.js").Made[]} chunks */
+  async read(chunks) {
+    for (const chunk of chunks) {
       try {
-        for (const slice of unpack(await api.read(chunk, this.stop.signal)).slices) this.slices.set(slice.source, slice);
+        for (const slice of unpack(await api.read([await chunk()], this.stop.signal)).slices) this.slices.set(slice.source, slice);
         this.list([{ title: this.job.title, slices: inOrder([...this.slices.values()]), predictions: [], study: null }]);
       } catch (error) {
         if (!(error instanceof api.Problem) || error.status !== 422) throw error; // of bad files the answers tell
