@@ -217,7 +217,7 @@ class TestDicomSeries:
         path.write_bytes(dicom_bytes(ramp()))
         (series,), (failure,) = split(read_inputs([path, path]))
         assert (len(series.slices), series.is_volume, series.source) == (1, False, str(path))
-        assert failure.error == f"expected each instance once, got the same as {path}"
+        assert failure.error == f"expected each instance once, got a copy of {path}"
 
     def test_a_copied_file_is_named_beside_its_series(self, tmp_path):
         dicom_series(tmp_path, self.volume())

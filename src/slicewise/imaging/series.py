@@ -85,7 +85,11 @@ class Gathering:
         from slicewise.imaging.grouping.attributes import DicomFile
 
         with entry.open() as stream:
-            self.dicom.append(DicomFile(entry, read_header(stream, self.limits)))
+            header = read_header(stream, self.limits)
+        if header.is_image or self.place is None:
+            self.dicom.append(DicomFile(entry, header))
+        else:  # a report or a directory, as they lie beside images on a disc
+            self.skip(entry.source)
         return None
 
     def _is_told(self, entry: Entry) -> bool:

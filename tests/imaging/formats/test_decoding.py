@@ -18,9 +18,9 @@ def test_a_decoders_words_are_not_repeated():
 
 
 def test_a_known_cause_stands_in_for_the_kind_of_error():
-    with pytest.raises(InputError) as caught, decoding("Rows (0028,0010)", got="one that is not"):
+    with pytest.raises(InputError) as caught, decoding("Rows (0028,0010)", got="a damaged value"):
         raise ValueError("Jane Doe")
-    assert str(caught.value) == "expected a readable Rows (0028,0010), got one that is not"
+    assert str(caught.value) == "expected a readable Rows (0028,0010), got a damaged value"
 
 
 def test_own_errors_and_missing_packages_pass():

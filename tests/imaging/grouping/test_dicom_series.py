@@ -374,11 +374,11 @@ class TestRepeatedPositions:
         ("keyword", "word"),
         [
             ("TemporalPositionIdentifier", "time"),
-            ("TriggerTime", "trigger"),
+            ("TriggerTime", "trigger set"),
             ("AcquisitionNumber", "acquisition"),
-            ("DiffusionBValue", "b-value"),
-            ("InversionTime", "inversion"),
-            ("FlipAngle", "flip angle"),
+            ("DiffusionBValue", "b-value set"),
+            ("InversionTime", "inversion set"),
+            ("FlipAngle", "flip angle set"),
         ],
     )
     def test_what_explains_them_splits(self, add, read, tmp_path, keyword, word):
@@ -568,7 +568,7 @@ class TestInstances:
         (series,), failures = read()
         assert values(series) == [1, 2, 3]
         assert {failure.error for failure in failures} == {
-            f"expected each instance once, got the same as {paths[1]}"
+            f"expected each instance once, got a copy of {paths[1]}"
         }
         assert len(failures) == 2
 
@@ -794,3 +794,31 @@ def test_a_header_with_a_wild_size_costs_its_own_file_alone(add, read, wild):
     [series], [failure] = read()
     assert len(series.slices) == 3
     assert failure.source.endswith("wild.dcm")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.1.3.10"],
+    ids=["report", "presentation state", "directory"],
+)
+def test_an_object_without_pixels_is_left_out_of_a_folder_and_not_where_it_is_named(
+    add, tmp_path, kind
+):
+    add(z=0)
+    dataset = dicom_dataset(pixels(1), SOPClassUID=kind)
+    for keyword in ("Rows", "Columns", "PhotometricInterpretation", "PixelData"):
+        del dataset[keyword]
+    path = tmp_path / "SR1"
+    path.write_bytes(written(dataset))
+    skipped = []
+    (series,) = read_inputs([tmp_path], skip=skipped.append)
+    assert (values(series), skipped) == ([1], [str(path)])
+    (failure,) = read_inputs([path])
+    assert "without Pixel Data (7FE0,0010)" in failure.error
+
+
+def test_an_image_without_its_pixels_is_a_failure_in_a_folder_too(add, read):
+    add(z=0)
+    path = add(z=1)
+    path.write_bytes(path.read_bytes()[:400])
+    assert [len(each) for each in read()] == [1, 1]

@@ -184,16 +184,20 @@ ATTRIBUTES = (
     Attribute(
         "Frame of Reference UID (0020,0052)", "reference", Rule.FEW, _trait("frame_of_reference")
     ),
-    Attribute("Pixel Spacing (0028,0030)", "spacing", Rule.FEW, _spacing, _CLOSE),
+    Attribute("Pixel Spacing (0028,0030)", "spacing set", Rule.FEW, _spacing, _CLOSE),
     Attribute("Echo Time (0018,0081)", "echo", Rule.FEW, _echo_time, _CLOSE),
     Attribute("Echo Number(s) (0018,0086)", "echo", Rule.FEW, _trait("echo_number")),
     Attribute("Stack ID (0020,9056)", "stack", Rule.FEW, _trait("stack")),
     Attribute("Temporal Position Identifier (0020,0100)", "time", Rule.STACKS, _trait("time")),
-    Attribute("Diffusion b-value (0018,9087)", "b-value", Rule.REPEATS, _trait("b_value")),
-    Attribute("Inversion Time (0018,0082)", "inversion", Rule.REPEATS, _trait("inversion_time")),
-    Attribute("Trigger Time (0018,1060)", "trigger", Rule.REPEATS, _trait("trigger_time")),
-    Attribute("Flip Angle (0018,1314)", "flip angle", Rule.REPEATS, _trait("flip_angle")),
-    Attribute("Repetition Time (0018,0080)", "repetition", Rule.REPEATS, _trait("repetition_time")),
+    Attribute("Diffusion b-value (0018,9087)", "b-value set", Rule.REPEATS, _trait("b_value")),
+    Attribute(
+        "Inversion Time (0018,0082)", "inversion set", Rule.REPEATS, _trait("inversion_time")
+    ),
+    Attribute("Trigger Time (0018,1060)", "trigger set", Rule.REPEATS, _trait("trigger_time")),
+    Attribute("Flip Angle (0018,1314)", "flip angle set", Rule.REPEATS, _trait("flip_angle")),
+    Attribute(
+        "Repetition Time (0018,0080)", "repetition set", Rule.REPEATS, _trait("repetition_time")
+    ),
     Attribute("Image Type (0008,0008)", "type", Rule.REPEATS, attrgetter("image_type")),
     Attribute("Acquisition Number (0020,0012)", "acquisition", Rule.COUNTS, _trait("acquisition")),
     *(

@@ -172,7 +172,7 @@ def _copies(files: Sequence[DicomFile], decoder: _Decoder) -> dict[DicomFile, Fa
             except InputError:  # which is told when its part is read
                 continue
             if found in first:
-                error = f"expected each instance once, got the same as {first[found]}"
+                error = f"expected each instance once, got a copy of {first[found]}"
                 copies[file] = Failure(file.entry.source, error)
             first.setdefault(found, file.entry.source)
     return copies

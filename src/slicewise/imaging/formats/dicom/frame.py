@@ -188,7 +188,7 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
     try:  # which costs nothing for each of the many that can
         return dataset.get(keyword)
     except Exception:
-        with decoding(named(keyword), got="one that is not"):
+        with decoding(named(keyword), got="a damaged value"):
             raise
 
 
@@ -272,5 +272,5 @@ def _finite_in(dataset: Dataset, keyword: str, default: float) -> float:
     """A number, `default` where it is absent or empty; what is no finite number is an error."""
     found = number_in(dataset, keyword)
     if found is None and not _is_empty(value_of(dataset, keyword)):
-        raise InputError(f"expected a finite number in {named(keyword)}, got none")
+        raise InputError(f"expected a finite number in {named(keyword)}, got another value")
     return default if found is None else found

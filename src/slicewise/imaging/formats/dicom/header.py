@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
+from pydicom import uid
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
@@ -59,7 +60,7 @@ _PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _HEADER_TAGS = [
     *map(_tag, _PERSON),
     *map(_tag, ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "InstanceNumber")),
-    *map(_tag, ("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet")),
+    *map(_tag, ("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet", "SOPClassUID")),
     *map(_tag, ("ImagePositionPatient", "ImageOrientationPatient")),
     *map(_tag, ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")),
     *(tag for places in _FOUND_AT_TOP for _, tag in places),
@@ -131,6 +132,7 @@ class DicomHeader:
     study_uid: str | None  # Study Instance UID (0020,000D)
     instance_uid: str | None  # SOP Instance UID (0008,0018)
     instance_number: int | None  # Instance Number (0020,0013)
+    is_image: bool  # False for reports, presentation states and other objects without pixels
     person: Person
     size: tuple[int, int]  # rows and columns
     frames: tuple[FramePlace, ...]  # in stored order, at least one
@@ -159,11 +161,13 @@ def read_header(stream: BinaryIO, limits: Limits) -> DicomHeader:
     if rows > 0 and columns > 0:
         limits.check_image(rows, columns, count)
     number = _value(_item(dataset, "InstanceNumber"))
+    kind = text_in(dataset, "SOPClassUID") or "Image"
     return DicomHeader(
         series_uid=text_in(dataset, "SeriesInstanceUID"),
         study_uid=_stored_text(dataset, "StudyInstanceUID") or None,
         instance_uid=text_in(dataset, "SOPInstanceUID"),
         instance_number=int(number[0]) if number and isinstance(number[0], float) else None,
+        is_image=rows > 0 or columns > 0 or "Image" in uid.UID(kind).name,
         person=_person(dataset),
         size=(rows, columns),
         frames=_frames(dataset, first, count),
