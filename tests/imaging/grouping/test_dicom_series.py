@@ -229,7 +229,7 @@ class TestKindsOfImage:
 
     def test_image_types_that_repeat_positions(self, add, read, tmp_path):
         for z in range(3):
-            for word in ("WATER", "FAT"):
+            for word in ("ONE", "TWO"):
                 add(z=3 * z, ImageType=["DERIVED", "PRIMARY", "DIXON", word])
         series, _ = read()
         assert words(series, tmp_path) == ["[type 1]", "[type 2]"]

@@ -33,6 +33,10 @@ _KINDS = {
     **dict.fromkeys(("LOCALIZER", "SCOUT"), "localizer"),
     **dict.fromkeys(("PROJECTION", "MIP", "MINIP", "MNIP", "MAX_IP", "MIN_IP"), "projection"),
     **dict.fromkeys(("MPR", "REFORMATTED"), "reformatted"),
+    **dict.fromkeys(("WATER", "W"), "water"),
+    **dict.fromkeys(("FAT", "F"), "fat"),
+    **dict.fromkeys(("IN_PHASE", "IP"), "in phase"),
+    **dict.fromkeys(("OUT_PHASE", "OPP_PHASE", "OP"), "out of phase"),
     **{"ADC": "adc", "FA": "fa", "TRACEW": "trace", "FIELD_MAP": "field map"},
 }
 

@@ -187,7 +187,7 @@ def _divided(part: Part, attribute: Attribute) -> list[Part]:
         return [part]
     note = split_note(attribute.tag, len(clusters))
     return [
-        Part(frames, (*part.words, word), (*part.notes, note))
+        Part(frames, (*part.words, word), tuple(dict.fromkeys((*part.notes, note))))
         for frames, word in zip(clusters.values(), _words(clusters, attribute), strict=True)
     ]
 
