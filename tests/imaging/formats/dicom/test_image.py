@@ -640,3 +640,9 @@ class TestBroken:
             [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
         )
         assert "Jane" not in ran.stdout + ran.stderr
+
+
+def test_deep_inverted_pixels_are_not_rounded():
+    pixels = ramp(40, 40, np.uint32)
+    (slice_,) = read_slices(dicom_bytes(pixels, PhotometricInterpretation="MONOCHROME1"))
+    np.testing.assert_array_equal(slice_.pixels, pixels.max() - pixels.astype(float))

@@ -41,6 +41,7 @@ from slicewise.imaging.slice import Slice, Window
 PHANTOM_MANUFACTURER = "SliceWise phantom"
 """Manufacturer (0008,0070) of the synthetic series whose comments become annotations."""
 
+_EXACT_BITS = 24  # of a whole number in float32
 _ANNOTATION_PREFIX = "slicewise:"
 
 
@@ -100,6 +101,8 @@ def _modality_pixels(
     if window is None and (voi := frame.voi_lut(ends)) is not None:
         values, ends = voi.apply(values), np.array([voi.entries.min(), voi.entries.max()])
     if form.photometric == "MONOCHROME1":
+        if form.stored > _EXACT_BITS:  # mirrored about a range so large, values would be rounded
+            ends = np.array([values.min(), values.max()])
         low, high = float(ends[0]), float(ends[1])
         values = invert(values, low, high)
         window = None if window is None else invert_window(window, low, high)
