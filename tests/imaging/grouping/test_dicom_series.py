@@ -370,6 +370,30 @@ class TestOneStackStaysOne:
 
 
 class TestRepeatedPositions:
+    @pytest.mark.parametrize("missing", [(0, 3), (1, 3), (1, 0), (0, 9)])
+    def test_a_second_run_is_a_series_of_its_own_though_a_slice_is_missing(
+        self, add, read, missing
+    ):
+        for run in (0, 1):
+            for z in range(10):
+                if (run, z) != missing:
+                    add(z=3 * z, value=100 * run + z)
+        series, _ = read()
+        expected = [[100 * r + z for z in range(10) if (r, z) != missing] for r in (0, 1)]
+        assert [values(each) for each in series] == expected
+
+    def test_a_run_that_was_stopped_early(self, add, read):
+        for count in (8, 8, 5):
+            for z in range(count):
+                add(z=3 * z)
+        assert [len(each.slices) for each in read()[0]] == [8, 8, 5]
+
+    def test_one_repeated_slice_is_no_second_run(self, add, read):
+        for z in (0, 1, 2, 2, 3, 4, 5):
+            add(z=3 * z)
+        (series,), _ = read()
+        assert len(series.slices) == 7
+
     @pytest.mark.parametrize(
         ("keyword", "word"),
         [

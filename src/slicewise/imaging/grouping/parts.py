@@ -193,20 +193,39 @@ def _divided(part: Part, attribute: Attribute) -> list[Part]:
 
 
 def _repeats(part: Part) -> list[Part]:
-    """Divide a part in which every position is there equally often, though nothing says why."""
+    """Divide a part whose positions repeat, though nothing says why.
+
+    Either each stack was acquired before the next, or every position is there equally often.
+    """
     levels = part.levels
-    if levels is None or len(levels.counts) < _FEWEST or min(levels.counts) < max(2, levels.most):
+    if levels is None or len(levels.counts) < _FEWEST or not levels.repeated:
         return [part]
-    seen, found = Counter[int](), defaultdict[int, list[Frame]](list)
-    for frame, level in zip(part.frames, levels.of, strict=True):
-        seen[level] += 1
-        found[seen[level]].append(frame)
+    found = _runs(part, levels)
+    fewest = min(levels.repeated, *map(len, found.values()))
+    if len(found) != levels.most or 2 * fewest < len(levels.counts):
+        if min(levels.counts) < levels.most:
+            return [part]
+        seen, found = Counter[int](), defaultdict(list)
+        for frame, level in zip(part.frames, levels.of, strict=True):
+            seen[level] += 1
+            found[seen[level]].append(frame)
     what = "positions" if part.in_mm else _BY_NUMBER
     note = split_note(f"repeated {what}", len(found))
     return [
         Part(frames, (*part.words, f"repeat {number}"), (*part.notes, note))
         for number, frames in found.items()
     ]
+
+
+def _runs(part: Part, levels: Levels) -> dict[int, list[Frame]]:
+    """Slices in the order of acquisition, a run ending where a position comes again."""
+    found, met = defaultdict[int, list[Frame]](list), set[int]()
+    for frame, level in zip(part.frames, levels.of, strict=True):
+        if level in met:
+            met.clear()
+        found[len(found) + (not met)].append(frame)
+        met.add(level)
+    return found
 
 
 def _clusters(

@@ -4,6 +4,7 @@ from PIL import Image
 
 from builders_imaging import picture_bytes, ramp, tiff_bytes
 from slicewise.errors import InputError, UnsupportedImageError
+from slicewise.imaging.formats.raster.tiff import is_misread, pixels_error
 from slicewise.imaging.read import read_slices
 
 
@@ -114,3 +115,10 @@ def test_a_broken_tiff_is_told_and_its_library_says_nothing(capfd):
     with pytest.raises(InputError, match=r"got broken or truncated data$"):
         read_slices(data[: len(data) * 3 // 4])
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_deep_planes_one_behind_the_other_are_refused(bits):
+    assert is_misread({284: 2, 258: (bits,) * 3}) == (bits == 16)
+    assert not is_misread({258: (bits,) * 3})
+    assert "PlanarConfiguration (284) 2 (planes)" in str(pixels_error({284: 2, 262: 2, 258: 16}))

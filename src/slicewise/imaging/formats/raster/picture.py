@@ -119,7 +119,7 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
         limits.check_image(image.height, image.width)
         total += image.height * image.width
         limits.check_stack(total, len(pages) + 1)
-        if image.mode not in _MODES:
+        if image.mode not in _MODES or tiff.is_misread(tags):
             raise tiff.pixels_error(tags)
         try:
             page, aspect = _page(image)

@@ -12,11 +12,12 @@ from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.pixels import Values, fill_non_finite
 
 SUBFILE, OLD_SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, SAMPLE_FORMAT = 254, 255, 258, 259, 262, 339
+PLANAR = 284
 _DATA = {273, 324}  # StripOffsets, TileOffsets: late in the list, so the tags before are there
 _NAMES = {
     SUBFILE: "NewSubfileType", OLD_SUBFILE: "SubfileType", BITS: "BitsPerSample",
     COMPRESSION: "Compression", PHOTOMETRIC: "PhotometricInterpretation",
-    SAMPLE_FORMAT: "SampleFormat",
+    SAMPLE_FORMAT: "SampleFormat", PLANAR: "PlanarConfiguration",
 }  # fmt: skip
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _COMMON = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
@@ -77,6 +78,11 @@ def is_extra(tags: Mapping[int, Any]) -> bool:
     return bool(reduced) or number_of(tags, OLD_SUBFILE, 0) == _OLD_REDUCED
 
 
+def is_misread(tags: Mapping[int, Any]) -> bool:
+    """Whether Pillow takes the planes of a page, of more than 8 bits, for something else."""
+    return number_of(tags, PLANAR, 1) == 2 and number_of(tags, BITS, 1) > 8
+
+
 def as_tagged(values: Values, tags: Mapping[int, Any]) -> Values:
     """(H, W) values of a grey page as its tags have them: signed or not, larger is brighter.
 
@@ -117,6 +123,7 @@ def pixels_error(tags: Mapping[int, Any]) -> UnsupportedImageError:
         f"{_named(BITS)} {number_of(tags, BITS, 1)}, "
         f"{_named(SAMPLE_FORMAT)} {kind} ({_FORMATS.get(kind, 'unknown')})"
     )
+    got += f", {_named(PLANAR)} 2 (planes)" if number_of(tags, PLANAR, 1) == 2 else ""
     return UnsupportedImageError(
         f"expected pixels of a kind that is read, got {got}; save it as 16-bit or float32 grey"
     )
