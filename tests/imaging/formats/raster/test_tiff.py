@@ -4,7 +4,7 @@ from PIL import Image
 
 from builders_imaging import picture_bytes, ramp, tiff_bytes
 from slicewise.errors import InputError, UnsupportedImageError
-from slicewise.imaging.formats.raster.tiff import is_misread, pixels_error
+from slicewise.imaging.formats.raster.tiff import is_misread
 from slicewise.imaging.read import read_slices
 
 
@@ -117,8 +117,24 @@ def test_a_broken_tiff_is_told_and_its_library_says_nothing(capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_deep_planes_one_behind_the_other_are_refused(bits):
-    assert is_misread({284: 2, 258: (bits,) * 3}) == (bits == 16)
-    assert not is_misread({258: (bits,) * 3})
-    assert "PlanarConfiguration (284) 2 (planes)" in str(pixels_error({284: 2, 262: 2, 258: 16}))
+@pytest.mark.parametrize(
+    ("tags", "big_endian", "misread"),
+    [
+        ({284: 2, 258: (16, 16, 16)}, False, True),
+        ({284: 2, 258: (8, 8, 8)}, False, False),
+        ({258: 16}, True, False),
+        ({258: 16, 259: 8}, True, False),
+        ({258: 16, 259: 8, 339: 2}, True, True),
+        ({258: 32, 259: 5, 339: 3}, True, True),
+        ({258: 32, 259: 5, 339: 3}, False, False),
+        ({258: 8, 259: 5, 339: 2}, True, False),
+    ],
+)
+def test_what_pillow_reads_as_other_values(tags, big_endian, misread):
+    assert is_misread(tags, big_endian) is misread
+
+
+def test_planes_of_16_bits_are_refused_by_name():
+    planes = np.stack([ramp()] * 3)
+    with pytest.raises(UnsupportedImageError, match=r"PlanarConfiguration \(284\) 2 \(planes\)"):
+        read_slices(tiff_bytes(planes, t262=2))

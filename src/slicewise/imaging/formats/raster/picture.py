@@ -119,7 +119,8 @@ def _tiff_pages(image: Image.Image, limits: Limits) -> list[_Page]:
         limits.check_image(image.height, image.width)
         total += image.height * image.width
         limits.check_stack(total, len(pages) + 1)
-        if image.mode not in _MODES or tiff.is_misread(tags):
+        swapped = image.tag_v2.prefix == b"MM"  # type: ignore[attr-defined]
+        if image.mode not in _MODES or tiff.is_misread(tags, swapped):
             raise tiff.pixels_error(tags)
         try:
             page, aspect = _page(image)

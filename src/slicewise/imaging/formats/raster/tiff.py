@@ -78,9 +78,16 @@ def is_extra(tags: Mapping[int, Any]) -> bool:
     return bool(reduced) or number_of(tags, OLD_SUBFILE, 0) == _OLD_REDUCED
 
 
-def is_misread(tags: Mapping[int, Any]) -> bool:
-    """Whether Pillow takes the planes of a page, of more than 8 bits, for something else."""
-    return number_of(tags, PLANAR, 1) == 2 and number_of(tags, BITS, 1) > 8
+def is_misread(tags: Mapping[int, Any], big_endian: bool) -> bool:
+    """Whether Pillow gives other values than a page of more than 8 bits has.
+
+    It takes planes for something else, and swaps the bytes of big-endian numbers, other than
+    unsigned ones of 16 bits, again after a library that decompresses has done so.
+    """
+    bits, kind = number_of(tags, BITS, 1), number_of(tags, SAMPLE_FORMAT, _UNSIGNED)
+    swapped = big_endian and number_of(tags, COMPRESSION, 1) != 1
+    planes = number_of(tags, PLANAR, 1) == 2
+    return bits > 8 and (planes or (swapped and (bits, kind) != (16, _UNSIGNED)))
 
 
 def as_tagged(values: Values, tags: Mapping[int, Any]) -> Values:
@@ -125,7 +132,8 @@ def pixels_error(tags: Mapping[int, Any]) -> UnsupportedImageError:
     )
     got += f", {_named(PLANAR)} 2 (planes)" if number_of(tags, PLANAR, 1) == 2 else ""
     return UnsupportedImageError(
-        f"expected pixels of a kind that is read, got {got}; save it as 16-bit or float32 grey"
+        f"expected pixels of a kind that is read, got {got}; save it as 16-bit or float32 grey "
+        "without compression"
     )
 
 
