@@ -120,8 +120,11 @@ def test_a_broken_tiff_is_told_and_its_library_says_nothing(capfd):
 @pytest.mark.parametrize(
     ("tags", "big_endian", "misread"),
     [
-        ({284: 2, 258: (16, 16, 16)}, False, True),
-        ({284: 2, 258: (8, 8, 8)}, False, False),
+        ({284: 2, 277: 3, 262: 2, 258: (16, 16, 16)}, False, True),
+        ({284: 2, 277: 3, 262: 2, 258: (16, 16, 16), 259: 8}, False, False),
+        ({284: 2, 277: 3, 262: 2, 258: (8, 8, 8)}, False, False),
+        ({284: 2, 277: 2, 262: 1, 258: (8, 8)}, False, True),
+        ({284: 2, 277: 1, 262: 1, 258: 16}, False, False),
         ({258: 16}, True, False),
         ({258: 16, 259: 8}, True, False),
         ({258: 16, 259: 8, 339: 2}, True, True),

@@ -12,12 +12,13 @@ from slicewise.imaging.formats.decoding import decoding
 from slicewise.imaging.formats.pixels import Values, fill_non_finite
 
 SUBFILE, OLD_SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, SAMPLE_FORMAT = 254, 255, 258, 259, 262, 339
-PLANAR = 284
+PLANAR, SAMPLES = 284, 277
 _DATA = {273, 324}  # StripOffsets, TileOffsets: late in the list, so the tags before are there
 _NAMES = {
     SUBFILE: "NewSubfileType", OLD_SUBFILE: "SubfileType", BITS: "BitsPerSample",
     COMPRESSION: "Compression", PHOTOMETRIC: "PhotometricInterpretation",
     SAMPLE_FORMAT: "SampleFormat", PLANAR: "PlanarConfiguration",
+    SAMPLES: "SamplesPerPixel",
 }  # fmt: skip
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _COMMON = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
@@ -79,15 +80,17 @@ def is_extra(tags: Mapping[int, Any]) -> bool:
 
 
 def is_misread(tags: Mapping[int, Any], big_endian: bool) -> bool:
-    """Whether Pillow gives other values than a page of more than 8 bits has.
+    """Whether Pillow gives other values than a page has.
 
-    It takes planes for something else, and swaps the bytes of big-endian numbers, other than
-    unsigned ones of 16 bits, again after a library that decompresses has done so.
+    It mistakes planes of grey with alpha, and those of more than 8 bits that are not compressed. It
+    swaps the bytes of big-endian numbers, other than unsigned ones of 16 bits, again after a
+    library that decompresses has done so.
     """
     bits, kind = number_of(tags, BITS, 1), number_of(tags, SAMPLE_FORMAT, _UNSIGNED)
-    swapped = big_endian and number_of(tags, COMPRESSION, 1) != 1
-    planes = number_of(tags, PLANAR, 1) == 2
-    return bits > 8 and (planes or (swapped and (bits, kind) != (16, _UNSIGNED)))
+    packed = number_of(tags, COMPRESSION, 1) != 1
+    if number_of(tags, PLANAR, 1) == 2 and number_of(tags, SAMPLES, 1) > 1:
+        return number_of(tags, PHOTOMETRIC, 1) < 2 or (bits > 8 and not packed)
+    return bits > 8 and big_endian and packed and (bits, kind) != (16, _UNSIGNED)
 
 
 def as_tagged(values: Values, tags: Mapping[int, Any]) -> Values:
