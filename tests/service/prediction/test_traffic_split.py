@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from slicewise.audit_log.records import Arm
-from slicewise.service.prediction.engine import arm_of, fraction_of
+from slicewise.service.prediction.traffic_split import arm_of, fraction_of
 
 INPUTS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(4000)]
 

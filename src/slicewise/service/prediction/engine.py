@@ -6,7 +6,6 @@ A challenger without a share answers in shadow: after the reply, and for the rec
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -32,6 +31,7 @@ from slicewise.service.prediction.admission import AdmissionControl
 from slicewise.service.prediction.batching import Batcher
 from slicewise.service.prediction.pictures import Maps, Pictures, draw, to_draw
 from slicewise.service.prediction.results import PredictionRequest, PredictionResults, records_of
+from slicewise.service.prediction.traffic_split import arm_of
 from slicewise.service.prediction.uploads import (
     PreparedSeries,
     PreparedSlice,
@@ -54,32 +54,11 @@ MANY = 64
 """Slices of one request that are put together in a thread: meanwhile the loop serves others."""
 
 MOST_SHADOWED = 64  # slices that wait for the shadow; what comes beyond is answered without it
-_SALT = b"slicewise rollout"  # never changes: it would send inputs to the other bundle
 Result = TypeVar("Result")
 _Answered = list[tuple[PreparedSeries, list[str]]]
 """Series that were answered, each with the ids of its records."""
 
 log = structlog.stdlib.get_logger("slicewise.service")
-
-
-def arm_of(input_sha256: str, share: float) -> Arm:
-    """Which of two bundles answers an upload; the same on every machine, for all its slices.
-
-    A larger share of the challenger keeps every input that a smaller one gave away.
-    """
-    return Arm.CHALLENGER if fraction_of(input_sha256) < share else Arm.MAIN
-
-
-def fraction_of(input_sha256: str) -> float:
-    """A number in [0, 1) that depends on the input alone, evenly spread over inputs.
-
-    The hash is hashed again with a salt, so that the number has nothing to do with what else is
-    decided by a hash of the input. It is no secret: the salt is public, and who tries many
-    versions of a file can find one for the arm of their choice.
-    """
-    digest = hashlib.sha256(_SALT + input_sha256.encode("ascii")).digest()
-    # Shifted to 53 bits: a 64-bit fraction close to 1 would round up to 1.0.
-    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 class Engine:
