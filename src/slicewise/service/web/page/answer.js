@@ -25,6 +25,7 @@ const SHADES = /** @type {Record<string, string>} */ ({ accept: "good", review: 
  * @param {Prediction | Study} answer @param {Record<string, string>} texts each reason in words */
 export function verdict(answer, texts) {
   const rejected = answer.decision === "reject";
+  const sure = !rejected && !answer.headline.startsWith("Unsure"); // else no class has a colour
   const label = "study" in answer ? answer.study.label : answer.label;
   const share = "study" in answer ? "" : percent(answer.confidence);
   const reasons = answer.reasons.map((reason) =>
@@ -36,7 +37,7 @@ export function verdict(answer, texts) {
     element(
       "p",
       { class: "label" },
-      element("span", { class: "dot", style: rejected ? {} : { background: look(label).colour } }),
+      element("span", { class: "dot", style: sure ? { background: look(label).colour } : {} }),
       element("strong", {}, answer.headline),
       rejected ? null : element("span", { class: "lead" }, share),
     ),
