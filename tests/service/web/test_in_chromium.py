@@ -173,7 +173,7 @@ def test_a_key_is_asked_for_and_a_wrong_one_told_and_limits(browser, tmp_path):
         assert "wants a key" in page.inner_text(".errors")
         for given, said in (("sw_wrong", "does not know"), (secret, "ward")):
             page.fill("#key", given)
-            page.click("#keyform button")
+            page.click("#keyrow button")
             page.wait_for_selector(f"#who:has-text('{said}')")
         give(page, head__png=png(0))
         assert page.inner_text("#answer .label strong")

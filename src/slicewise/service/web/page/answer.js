@@ -1,23 +1,11 @@
-// The answer for a slice or a series in words and bars; DOM only, no requests.
+// The answer for a slice or a series in words and charts; DOM only, no requests.
 
+import { button, element, meaning } from "./dom.js";
+import { settings } from "./settings.js";
 import { DECISIONS, MEANINGS, WORDS, look, percent } from "./words.js";
 
 /** @typedef {import("./types.js").Prediction} Prediction */
 /** @typedef {import("./types.js").Study} Study */
-
-/** An element with attributes and children; text is never taken for HTML.
- * @param {string} name @param {Record<string, any>} [attributes] @param {...(Node | string | null)} children */
-export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (key === "style") Object.entries(value).forEach(([part, to]) => made.style.setProperty(part, String(to)));
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value != null) made.setAttribute(key, String(value));
-  }
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
 
 const SHADES = /** @type {Record<string, string>} */ ({ accept: "good", review: "caution", reject: "alert" });
 
@@ -29,7 +17,7 @@ export function verdict(answer, texts) {
   const label = "study" in answer ? answer.study.label : answer.label;
   const share = "study" in answer ? "" : percent(answer.confidence);
   const reasons = answer.reasons.map((reason) =>
-    element("li", {}, element("details", {}, element("summary", {}, texts[reason] ?? reason), MEANINGS[reason] ?? "")),
+    element("li", {}, meaning(texts[reason] ?? reason, MEANINGS[reason] ?? "")),
   );
   return element(
     "div",
@@ -52,9 +40,29 @@ export function verdict(answer, texts) {
   );
 }
 
-/** Calibrated probabilities as bars; a withheld answer shows none. @param {Prediction} prediction */
-export function bars(prediction) {
+/** Calibrated probabilities; a withheld answer shows none. @param {Prediction} prediction */
+export function probabilities(prediction) {
   if (prediction.decision === "reject") return element("div");
+  const { tumor_probability: tumor, threshold: limit, prediction_set: set } = prediction;
+  return element(
+    "section",
+    { "aria-label": WORDS.probability },
+    settings.chart === "doughnut" ? doughnut(prediction) : bars(prediction),
+    tumor === null || limit === null
+      ? null
+      : element(
+          "div",
+          { class: "tumor" },
+          element("p", {}, `${WORDS.tumor} ${percent(tumor)}; ${WORDS.marked}: ${percent(limit)}`),
+          bar(tumor, "var(--bar)", limit),
+          meaning(WORDS.meaning, WORDS.tumorMeans),
+        ),
+    set && element("div", { class: "set" }, element("p", {}, `${WORDS.set}: ${set.map((name) => look(name).title).join(", ")}`), meaning(WORDS.meaning, WORDS.setMeans)),
+  );
+}
+
+/** @param {Prediction} prediction */
+function bars(prediction) {
   const rows = Object.entries(prediction.probabilities).map(([name, share], index) =>
     element(
       "div",
@@ -63,19 +71,24 @@ export function bars(prediction) {
       element("dd", {}, bar(share, look(name, index).colour, null), element("span", { class: "value" }, percent(share))),
     ),
   );
-  const tumor = prediction.tumor_probability;
-  const limit = prediction.threshold;
-  return element(
-    "section",
-    { "aria-label": WORDS.probability },
-    element("dl", { class: "bars" }, ...rows),
-    tumor === null || limit === null
-      ? null
-      : element("div", { class: "tumor" }, element("p", {}, `${WORDS.tumor}, ${WORDS.threshold} marked`), bar(tumor, "var(--bar)", limit)),
-    prediction.prediction_set
-      ? element("p", { class: "lead" }, `${WORDS.set}: ${prediction.prediction_set.map((name) => look(name).title).join(", ")}`)
-      : null,
-  );
+  return element("dl", { class: "bars" }, ...rows);
+}
+
+/** The shares as a ring, with a legend that says the same in words. @param {Prediction} prediction */
+function doughnut(prediction) {
+  const classes = Object.entries(prediction.probabilities);
+  let from = 0;
+  const parts = classes.map(([name, share], index) => {
+    const part = `${look(name, index).colour} ${from * 360}deg ${(from + share) * 360}deg`;
+    from += share;
+    return part;
+  });
+  const legend = classes.map(([name, share], index) => {
+    const { title, colour } = look(name, index);
+    return element("li", { class: name === prediction.label ? "top" : null }, element("span", { class: "dot", style: { background: colour } }), `${title} ${percent(share)}`);
+  });
+  const ring = element("div", { class: "ring", style: { background: `conic-gradient(${parts.join(", ")})` } }, element("span", {}, percent(prediction.confidence)));
+  return element("div", { class: "doughnut" }, ring, element("ul", {}, ...legend));
 }
 
 /** @param {number} share @param {string} colour @param {number | null} limit */
@@ -98,17 +111,14 @@ export function profile(study, predictions, shown, onPick) {
     const withheld = one.decision === "reject";
     const height = withheld ? 1 : one.tumor_probability ?? one.confidence;
     const words = `${WORDS.slice} ${index + 1}: ${withheld ? WORDS.withheld : percent(height)}`;
-    return element("button", {
-      type: "button",
+    return button("", () => onPick(index), {
       class: [withheld ? "withheld" : "", key.has(one.source) ? "key" : "", index === shown ? "shown" : ""].join(" "),
       style: { height: `${Math.max(2, height * 100).toFixed(1)}%` },
       title: words,
       "aria-label": words,
       tabindex: index === shown ? 0 : -1,
-      onclick: () => onPick(index),
     });
   });
-  const total = study.study.slices_total;
   return element(
     "section",
     { class: "study" },
@@ -118,14 +128,14 @@ export function profile(study, predictions, shown, onPick) {
       ...columns,
       limit === null ? null : element("span", { class: "limit", style: { bottom: `${(limit * 100).toFixed(1)}%` } }),
     ),
-    element("p", { class: "lead" }, `${WORDS.profile}: ${study.study.slices_flagged ?? 0} ${WORDS.of} ${total} at or above the ${WORDS.threshold} (dashed); hatched: withheld.`),
+    element("p", { class: "lead" }, `${WORDS.profile}: ${WORDS.profileOf(study.study.slices_flagged ?? 0, study.study.slices_total)}`),
     ...study.notes.map((note) => element("p", { class: "lead" }, note)),
     element(
       "p",
       {},
       `${WORDS.keySlices}: `,
       ...predictions.flatMap((one, index) =>
-        key.has(one.source) ? [element("button", { type: "button", class: "link", onclick: () => onPick(index) }, String(index + 1)), " "] : [],
+        key.has(one.source) ? [button(String(index + 1), () => onPick(index), { class: "link" }), " "] : [],
       ),
     ),
   );

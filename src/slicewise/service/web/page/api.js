@@ -49,11 +49,12 @@ export async function ready() {
   }
 }
 
-/** A synthetic slice. @param {AbortSignal} [signal] */
-export async function sample(signal) {
-  const response = await ask("v1/sample", { signal });
+/** A slice to try: a synthetic one, or one of those that lie on the server. @param {string} kind */
+export async function sample(kind) {
+  const response = await ask(kind === "stored" ? "v1/sample?kind=stored" : "v1/sample");
   const seed = response.headers.get("X-Sample-Seed") ?? "0";
-  return new File([await response.blob()], `synthetic-${seed}.png`, { type: "image/png" });
+  const content = await response.blob();
+  return new File([content], kind === "stored" ? `random-${seed}` : `synthetic-${seed}.png`, { type: content.type });
 }
 
 /** The slices of files as numbers, still packed. @param {File[]} files @param {AbortSignal} signal */
@@ -62,7 +63,7 @@ export async function read(files, signal) {
 }
 
 /** Answers for files, with heat maps as numbers.
- * @param {File[]} files @param {Record<string, string>} options @param {AbortSignal} signal
+ * @param {File[]} files @param {Record<string, string>} options @param {AbortSignal} [signal]
  * @returns {Promise<import("./types.js").Answers>} */
 export async function predict(files, options, signal) {
   return (await send("v1/predict/batch", files, { ...options, explain: "map" }, signal)).json();
@@ -74,7 +75,7 @@ export async function feedback(id, said) {
   await ask(`v1/predictions/${id}/feedback`, { method: "POST", headers, body: JSON.stringify(said) });
 }
 
-/** @param {string} path @param {File[]} files @param {Record<string, string>} fields @param {AbortSignal} signal */
+/** @param {string} path @param {File[]} files @param {Record<string, string>} fields @param {AbortSignal} [signal] */
 function send(path, files, fields, signal) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);

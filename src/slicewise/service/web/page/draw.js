@@ -4,8 +4,14 @@
 /** @typedef {import("./types.js").Maps} Maps */
 
 // The colours of the reports: lightness rises in a straight line, so equal steps look equal.
-const EMBER = "000f3c20007658006c7e006ba10269c60164e5215af84950ff714dff9657ffb56affd286ffedb1";
-export const COLOURS = ramp(EMBER);
+/** @type {Record<string, string>} */
+const ANCHORS = {
+  ember: "000f3c20007658006c7e006ba10269c60164e5215af84950ff714dff9657ffb56affd286ffedb1",
+  lagoon: "000f4d00255000375b034a67015c7407708002848a0a998f01b08b39c57b81d472b9e26fefee75",
+  grey: "000000ffffff",
+};
+/** @type {Record<string, number[][]>} */
+const RAMPS = Object.fromEntries(Object.entries(ANCHORS).map(([name, anchors]) => [name, ramp(anchors)]));
 
 /** 256 RGB colours between the anchors. @param {string} anchors */
 function ramp(anchors) {
@@ -41,9 +47,9 @@ export function inputOf({ values, size }) {
 }
 
 /** The heat map of one class on the slice, RGBA whose opacity is the evidence; null without any.
- * @param {Maps} maps @param {string} name
+ * @param {Maps} maps @param {string} name @param {string} colours
  * @returns {{image: ImageData, peak: [number, number]} | null} */
-export function heatOf(maps, name) {
+export function heatOf(maps, name, colours) {
   const cam = maps.values[name];
   const rows = weights(maps.rows, maps.top, maps.side, cam.length);
   const columns = weights(maps.columns, maps.left, maps.side, cam[0].length);
@@ -63,9 +69,10 @@ export function heatOf(maps, name) {
   });
   if (highest <= 0) return null;
   const image = new ImageData(maps.columns, maps.rows);
+  const ramp = RAMPS[colours] ?? RAMPS.ember;
   for (let i = 0; i < found.length; i += 1) {
     const level = Math.round((found[i] / highest) * 255);
-    const [red, green, blue] = COLOURS[level];
+    const [red, green, blue] = ramp[level];
     image.data.set([red, green, blue, level], 4 * i);
   }
   return { image, peak: [Math.floor(at / maps.columns), at % maps.columns] };
@@ -83,6 +90,42 @@ function weights(pixels, start, side, cells) {
     const cubic = [(1 - t) ** 3, 3 * t ** 3 - 6 * t ** 2 + 4, -3 * t ** 3 + 3 * t ** 2 + 3 * t + 1, t ** 3];
     return cubic.map((weight, step) => [Math.max(0, Math.min(cells - 1, below + step - 1)), weight / 6]);
   });
+}
+
+/** @param {ImageData} image */
+export function canvasOf(image) {
+  const canvas = document.createElement("canvas");
+  canvas.width = image.width;
+  canvas.height = image.height;
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** A slice as a picture of its own, with the heat map of a class over it where one is given.
+ * @param {SlicePixels} slice @param {[number, number]} limits of the window
+ * @param {{maps: Maps, name: string, colours: string, opacity: number} | null} heat */
+export function still(slice, limits, heat) {
+  const canvas = canvasOf(greyOf(slice, limits));
+  const found = heat && heat.name in heat.maps.values ? heatOf(heat.maps, heat.name, heat.colours) : null;
+  if (!heat || !found) return canvas;
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  pen.globalAlpha = heat.opacity;
+  pen.drawImage(canvasOf(found.image), 0, 0, canvas.width, canvas.height);
+  pen.globalAlpha = 1;
+  ringed(pen, (found.peak[1] + 0.5), found.peak[0] + 0.5, Math.max(4, canvas.width / 36));
+  return canvas;
+}
+
+/** A white ring with a dark edge, open in the middle to show what is there.
+ * @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} radius */
+export function ringed(pen, x, y, radius) {
+  for (const [reach, colour, line] of /** @type {[number, string, number][]} */ ([[radius + 1, "#000", 3], [radius, "#fff", 1.5]])) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = line;
+    pen.beginPath();
+    pen.arc(x, y, reach, 0, 2 * Math.PI);
+    pen.stroke();
+  }
 }
 
 /** Patient letters at the left, right, top and bottom edge; null where the orientation is unknown.

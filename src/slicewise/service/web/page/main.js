@@ -1,161 +1,45 @@
-// The page: what was dropped becomes jobs, each is read and answered, and one is shown at a time.
+// The page: files go to the visit, one stack is shown at a time, and its answer stands beside it.
 
+import { probabilities, profile, verdict } from "./answer.js";
 import * as api from "./api.js";
-import { bars, element, profile, verdict } from "./answer.js";
-import { chosen, dropped, jobsOf } from "./inputs.js";
-import { inOrder, unpack } from "./slices.js";
+import { at, button, element, fill } from "./dom.js";
+import { chosen, dropped } from "./inputs.js";
+import { layOut, saveAnswers, savePicture } from "./report.js";
+import { asked, bindPanels, bindSettings, choose, settings } from "./settings.js";
 import { Viewer } from "./viewer.js";
+import { Visit, keySlice } from "./visit.js";
 import { WORDS, look } from "./words.js";
 
-/** @typedef {import("./types.js").SlicePixels} SlicePixels */
 /** @typedef {import("./types.js").Prediction} Prediction */
-/** @typedef {import("./types.js").Study} Study */
-/** @typedef {import("./inputs.js").Job} Job */
-/** @typedef {{title: string, slices: SlicePixels[], predictions: (Prediction | null)[], study: Study | null}} Stack */
+/** @typedef {import("./visit.js").Stack} Stack */
 
-/** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
+const PULSE_MS = 15_000;
+
+fill();
 const viewer = new Viewer(at("canvas"), () => showAnswer());
 /** @type {import("./types.js").Info | null} */
 let service = null;
+/** @type {import("./types.js").Model[]} */
+let models = [];
+let reviews = false;
 /** @type {Stack | null} */
 let shown = null;
-let running = Promise.resolve();
-
-/** Queue what was dropped; one job is sent at a time. @param {import("./inputs.js").Found[]} found */
-async function take(found) {
-  const { jobs, skipped } = await jobsOf(found);
-  at("hint").textContent = skipped ? WORDS.skipped(skipped) : jobs.length ? "" : WORDS.nothing;
-  for (const job of jobs) {
-    const entry = new Entry(job);
-    running = running.then(() => entry.run());
-  }
-}
-
-/** One job in the list of this visit: its state, its stacks, and a way to stop it. */
-class Entry {
-  /** @param {Job} job */
-  constructor(job) {
-    this.job = job;
-    this.stop = new AbortController();
-    this.state = element("span", { class: "state" }, WORDS.waiting);
-    this.progress = /** @type {HTMLProgressElement} */ (element("progress", { max: job.chunks.length + 1, value: 0 }));
-    this.cancel = element("button", { type: "button", class: "link", onclick: () => this.stop.abort() }, WORDS.cancel);
-    this.stacks = element("ul", { class: "stacks" });
-    this.errors = element("ul", { class: "errors", role: "alert" });
-    this.item = element("li", {}, element("p", {}, element("b", {}, job.title), " ", this.state, " ", this.cancel), this.progress, this.stacks, this.errors);
-    at("visit").prepend(this.item);
-    at("empty").hidden = true;
-    /** @type {Map<string, SlicePixels>} */
-    this.slices = new Map();
-  }
-
-  async run() {
-    try {
-      this.stop.signal.throwIfAborted();
-      const { size } = this.job;
-      const most = service?.limits.max_upload_bytes ?? Infinity;
-      if (size > most) throw new Error(WORDS.tooLarge(size, most));
-      const [first, ...others] = this.job.chunks;
-      this.state.textContent = WORDS.reading;
-      await this.read([first]);
-      const answers = this.job.whole().then((file) => api.predict([file], options(), this.stop.signal));
-      answers.catch(() => {}); // told below, after reading
-      await this.read(others);
-      this.state.textContent = WORDS.answering;
-      this.finish(await answers);
-      this.state.textContent = WORDS.done;
-    } catch (error) {
-      const problem = /** @type {any} */ (error);
-      const stopped = problem.name === "AbortError";
-      this.stop.abort();
-      this.state.textContent = stopped ? WORDS.cancelled : WORDS.failed;
-      if (!stopped) this.tell(problem.errors?.length ? problem.errors : [{ source: "", error: problem.message }]);
-      if (problem.status === 401) at("key").focus();
-    }
-    this.progress.remove();
-    this.cancel.remove();
-  }
-
-  /** Read some slices, the middle ones first, and show them as they come. @param {import("./inputs.js").Made[]} chunks */
-  async read(chunks) {
-    for (const chunk of chunks) {
-      try {
-        for (const slice of unpack(await api.read([await chunk()], this.stop.signal)).slices) this.slices.set(slice.source, slice);
-        this.list([{ title: this.job.title, slices: inOrder([...this.slices.values()]), predictions: [], study: null }]);
-      } catch (error) {
-        if (!(error instanceof api.Problem) || error.status !== 422) throw error; // of bad files the answers tell
-      }
-      this.progress.value += 1;
-    }
-  }
-
-  /** @param {import("./types.js").Answers} answers */
-  finish(answers) {
-    const waiting = new Map(answers.predictions.map((one) => [one.source, one]));
-    /** @param {string[]} sources @param {string} title @param {Study | null} study @returns {Stack} */
-    const stack = (sources, title, study) => {
-      const known = sources.filter((source) => this.slices.has(source));
-      const predictions = known.map((source) => waiting.get(source) ?? null);
-      for (const source of sources) waiting.delete(source);
-      return { title, slices: known.map((source) => /** @type {SlicePixels} */ (this.slices.get(source))), predictions, study };
-    };
-    const stacks = answers.studies.map((study) => stack(study.slices, this.named(study.source), study));
-    for (const source of [...waiting.keys()]) stacks.push(stack([source], this.named(source), null));
-    this.list(stacks.filter((one) => one.slices.length));
-    this.tell(answers.errors);
-  }
-
-  /** @param {string} source */
-  named(source) {
-    const [file, index] = source.split("#");
-    const path = this.job.names.get(file) ?? source.replace("study.zip", this.job.title);
-    return index && this.job.names.has(file) ? `${path}#${index}` : path;
-  }
-
-  /** @param {Stack[]} stacks */
-  list(stacks) {
-    const mine = shown === null || this.open?.includes(shown);
-    this.open = stacks;
-    this.stacks.replaceChildren(
-      ...stacks.map((one) => {
-        const answer = one.study ?? one.predictions[0];
-        const words = answer ? answer.headline : "";
-        return element("li", {}, element("button", { type: "button", class: "pick", onclick: () => show(one) }, `${one.title} (${one.slices.length}) `, element("b", {}, words)));
-      }),
-    );
-    if (mine && stacks.length) show(stacks[0]);
-  }
-
-  /** @param {{source: string, error: string}[]} errors */
-  tell(errors) {
-    this.errors.replaceChildren(...errors.map((one) => element("li", {}, one.source ? `${this.named(one.source)}: ${one.error}` : one.error)));
-  }
-}
-
-/** What the settings ask for, beside the files. @returns {Record<string, string>} */
-function options() {
-  /** @type {Record<string, string>} */
-  const asked = {};
-  if (at("tta").checked) asked.tta = "true";
-  if (at("threshold").value) asked.threshold = at("threshold").value;
-  return asked;
-}
+const visit = new Visit(show, () => shown, () => service?.limits.max_upload_bytes ?? Infinity);
 
 /** @param {Stack} stack */
 function show(stack) {
   const source = shown?.slices[viewer.index]?.source;
   const same = stack.slices.findIndex((one) => one.source === source);
-  const key = stack.study ? stack.predictions.findIndex((one) => one?.source === stack.study?.study.key_slices[0]) : 0;
   shown = stack;
   at("view").hidden = false;
   const maps = stack.slices.map((_, index) => stack.predictions[index]?.maps ?? null);
-  viewer.show(stack.slices, maps, same >= 0 && !stack.study ? same : Math.max(0, key));
+  viewer.show(stack.slices, maps, same >= 0 && !stack.study ? same : keySlice(stack));
   at("slider").max = String(stack.slices.length - 1);
   at("slider").hidden = stack.slices.length < 2;
   const answered = stack.predictions.find((one) => one);
   const classes = answered ? Object.keys(answered.probabilities) : [];
-  at("target").replaceChildren(element("option", { value: "" }, "answered class"), ...classes.map((name) => element("option", { value: name }, look(name).title)));
+  at("target").replaceChildren(element("option", { value: "" }, WORDS.answered), ...classes.map((name) => element("option", { value: name }, look(name).title)));
+  at("takeaway").hidden = !answered;
   showAnswer();
 }
 
@@ -168,49 +52,68 @@ function showAnswer() {
   viewer.draw();
   at("slider").value = String(viewer.index);
   at("where").textContent = `${WORDS.slice} ${viewer.index + 1} ${WORDS.of} ${shown.slices.length}`;
-  at("canvas").setAttribute("aria-label", `${slice.source}, ${at("where").textContent}`);
+  at("slider").setAttribute("aria-valuetext", at("where").textContent);
+  at("canvas").setAttribute("aria-label", `${shown.title}, ${at("where").textContent}${prediction ? `: ${prediction.headline}` : ""}`);
   const empty = prediction !== null && viewer.opacity > 0 && viewer.heat() === null;
   at("nomap").textContent = empty ? WORDS.noMap : "";
   const texts = service?.reasons ?? {};
   const { study } = shown;
   at("study").replaceChildren(
-    ...(study ? [element("h3", {}, `The series${study.plane ? ` (${study.plane})` : ""}`), verdict(study, texts), profile(study, /** @type {Prediction[]} */ (shown.predictions), viewer.index, (index) => viewer.move(index))] : []),
+    ...(study ? [element("h3", {}, WORDS.series(study.plane)), verdict(study, texts), profile(study, /** @type {Prediction[]} */ (shown.predictions), viewer.index, (index) => viewer.move(index))] : []),
   );
   at("answer").replaceChildren(
-    ...(prediction ? [element("h3", {}, study ? at("where").textContent : slice.source), verdict(prediction, texts), bars(prediction), judged(prediction)] : []),
+    ...(prediction ? [element("h3", {}, study ? at("where").textContent : shown.title), verdict(prediction, texts), probabilities(prediction), judged(prediction)] : []),
   );
+  const others = shown.others.flatMap((answers) => answers.get(slice.source) ?? []);
+  at("compared").replaceChildren(
+    ...(others.length ? [element("h3", {}, WORDS.compared), element("div", { class: "arms" }, ...others.map((one) => arm(one, texts)))] : []),
+    ...(prediction && reviews && models.length > 1 && !others.length ? [button(WORDS.compare, compare)] : []),
+  );
+}
+
+/** What one of several models answers. @param {Prediction} one @param {Record<string, string>} texts */
+function arm(one, texts) {
+  return element("section", {}, element("h4", {}, `${one.bundle.name} ${one.bundle.version}`), verdict(one, texts), probabilities(one));
+}
+
+/** Ask every loaded model for the stack that is shown. */
+async function compare() {
+  const stack = shown;
+  if (!stack) return;
+  at("compared").replaceChildren(element("p", { role: "status" }, WORDS.comparing));
+  try {
+    const file = await stack.job.whole();
+    for (const { arm } of models) {
+      const answers = await api.predict([file], { ...asked(), arm });
+      stack.others.push(new Map(answers.predictions.map((one) => [one.source, one])));
+    }
+    if (stack === shown) showAnswer();
+  } catch (error) {
+    at("compared").replaceChildren(element("p", { class: "errors", role: "alert" }, /** @type {Error} */ (error).message));
+  }
 }
 
 /** Agree or not, with the right class and a note. @param {Prediction} prediction */
 function judged(prediction) {
-  const label = element("select", { "aria-label": "right class" }, element("option", { value: "" }, "right class?"), ...Object.keys(prediction.probabilities).map((name) => element("option", { value: name }, look(name).title)));
-  const note = element("input", { type: "text", maxlength: 1000, placeholder: "note (no names)", "aria-label": "note" });
+  const label = /** @type {HTMLSelectElement} */ (element("select", { "aria-label": WORDS.rightClass }, element("option", { value: "" }, WORDS.rightClass), ...Object.keys(prediction.probabilities).map((name) => element("option", { value: name }, look(name).title))));
+  const note = /** @type {HTMLInputElement} */ (element("input", { type: "text", maxlength: 1000, placeholder: WORDS.note, "aria-label": WORDS.note }));
   const said = element("span", { role: "status" });
   const send = async (/** @type {boolean} */ agree) => {
-    const [chosen, text] = [/** @type {any} */ (label).value, /** @type {any} */ (note).value];
     try {
-      await api.feedback(prediction.id, { agree, ...(chosen && { label: chosen }), ...(text && { note: text }) });
+      await api.feedback(prediction.id, { agree, ...(label.value && { label: label.value }), ...(note.value && { note: note.value }) });
       said.textContent = WORDS.sent;
     } catch (error) {
       said.textContent = /** @type {Error} */ (error).message;
     }
   };
-  return element(
-    "p",
-    { class: "feedback" },
-    element("button", { type: "button", onclick: () => send(true) }, WORDS.agree),
-    element("button", { type: "button", onclick: () => send(false) }, WORDS.disagree),
-    label,
-    note,
-    said,
-  );
+  return element("p", { class: "feedback" }, button(WORDS.agree, () => send(true)), button(WORDS.disagree, () => send(false)), label, note, said);
 }
 
-/** Whose key it is, and whether the service is ready. */
+/** Who is calling, what answers, and what is allowed. */
 async function greet() {
   try {
     service = await api.info();
-    at("model").textContent = `${service.bundle.name} ${service.bundle.version}`;
+    at("name").textContent = `${service.bundle.name} ${service.bundle.version}`;
     at("keyrow").hidden = !service.key_required;
     if (service.key_required && !api.key()) {
       at("who").textContent = WORDS.keyWanted;
@@ -219,6 +122,10 @@ async function greet() {
     const { name, role, requests_a_minute: rate } = await api.caller();
     const who = service.key_required ? WORDS.keyGood(name, role) : WORDS.keyOpen;
     at("who").textContent = `${who} ${WORDS.limits(service.limits.max_upload_bytes, rate)}`;
+    reviews = role !== "predict";
+    at("stored").hidden = !(service.stored_samples && reviews);
+    ({ models } = await api.models());
+    showAnswer();
   } catch (error) {
     at("who").textContent = /** @type {Error} */ (error).message;
   }
@@ -230,7 +137,8 @@ async function pulse() {
   at("health").className = ready ? "good" : "alert";
 }
 
-function wire() {
+/** Files that are dropped, chosen, pasted, or drawn by the service. */
+function bindInputs() {
   const zone = at("drop");
   for (const name of ["dragenter", "dragover"]) {
     document.addEventListener(name, (event) => {
@@ -242,36 +150,44 @@ function wire() {
   document.addEventListener("drop", async (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    if (event.dataTransfer) await take(await dropped(event.dataTransfer));
+    if (event.dataTransfer) await visit.take(await dropped(event.dataTransfer));
   });
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData?.files;
-    if (files?.length) take(chosen(files));
+    if (files?.length) visit.take(chosen(files));
   });
   for (const id of ["files", "folder"]) {
     at(id).addEventListener("change", async () => {
-      await take(chosen(at(id).files));
+      await visit.take(chosen(at(id).files));
       at(id).value = "";
     });
   }
-  at("sample").addEventListener("click", async () => {
-    try {
-      await take(chosen([await api.sample()]));
-    } catch (error) {
-      at("hint").textContent = /** @type {Error} */ (error).message;
-    }
-  });
-  at("keyform").addEventListener("submit", (/** @type {Event} */ event) => {
+  for (const [id, kind] of [["sample", "synthetic"], ["stored", "stored"]]) {
+    at(id).addEventListener("click", async () => {
+      try {
+        await visit.take(chosen([await api.sample(kind)]));
+      } catch (error) {
+        at("hint").textContent = /** @type {Error} */ (error).message;
+      }
+    });
+  }
+  at("keyrow").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     api.setKey(at("key").value.trim());
     at("key").value = "";
     greet();
   });
+}
+
+function bindViewer() {
   at("slider").addEventListener("input", () => viewer.move(Number(at("slider").value)));
+  at("opacity").value = settings.opacity;
+  viewer.opacity = Number(settings.opacity) / 100;
   at("opacity").addEventListener("input", () => {
     viewer.opacity = Number(at("opacity").value) / 100;
     viewer.draw();
   });
+  at("opacity").addEventListener("change", () => choose("opacity", at("opacity").value));
   at("target").addEventListener("change", showAnswer);
   at("beside").addEventListener("change", () => {
     viewer.beside = at("beside").checked;
@@ -284,7 +200,24 @@ function wire() {
   at("reset").addEventListener("click", () => viewer.reset());
 }
 
-wire();
+function bindTakeAway() {
+  const view = () => shown && { stack: shown, index: viewer.index, target: viewer.target, limits: viewer.limits };
+  const with_ = (/** @type {(view: import("./report.js").View) => void} */ use) => () => {
+    const found = view();
+    if (found) use(found);
+  };
+  at("png").addEventListener("click", with_(savePicture));
+  at("json").addEventListener("click", with_(saveAnswers));
+  at("print").addEventListener("click", () => window.print());
+  window.addEventListener("beforeprint", with_((found) => layOut(found, service?.reasons ?? {})));
+  window.addEventListener("afterprint", () => at("report").replaceChildren());
+}
+
+bindInputs();
+bindViewer();
+bindTakeAway();
+bindSettings(showAnswer);
+bindPanels(at("panels"));
 greet();
 pulse();
-setInterval(pulse, 15000);
+setInterval(pulse, PULSE_MS);

@@ -3,7 +3,7 @@
 /**
  * @typedef {{name: string, version: string, sha256: string}} Bundle
  * @typedef {{name: string, version: string, disclaimer: string, key_required: boolean, bundle: Bundle,
- *   formats: string, reasons: Record<string, string>,
+ *   formats: string, reasons: Record<string, string>, stored_samples: boolean,
  *   limits: {max_upload_bytes: number, max_files: number, page_max_bytes: number}}} Info
  * @typedef {{name: string, role: string, requests_a_minute: number}} Caller
  * @typedef {{arm: string, bundle: Bundle, task: string, classes: string[], negative_class: string | null,

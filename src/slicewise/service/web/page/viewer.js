@@ -1,6 +1,7 @@
 // A stack of slices on a canvas: scroll, window and level, zoom, pan, heat map, scale and marks.
 
-import { greyOf, heatOf, inputOf, marksOf } from "./draw.js";
+import { canvasOf, greyOf, heatOf, inputOf, marksOf, ringed } from "./draw.js";
+import { settings } from "./settings.js";
 import { windowOf } from "./slices.js";
 
 /** @typedef {import("./types.js").SlicePixels} SlicePixels */
@@ -107,14 +108,7 @@ export class Viewer {
       pen.globalAlpha = this.opacity;
       this.place(heat.picture, left, 0, width, height);
       pen.globalAlpha = 1;
-      const [x, y] = [where.x + (heat.peak[1] + 0.5) * where.scale, where.y + (heat.peak[0] + 0.5) * where.scale];
-      for (const [radius, colour, line] of /** @type {[number, string, number][]} */ ([[9, "#000", 3], [8, "#fff", 1.5]])) {
-        pen.strokeStyle = colour;
-        pen.lineWidth = line;
-        pen.beginPath();
-        pen.arc(x, y, radius, 0, 2 * Math.PI);
-        pen.stroke();
-      }
+      ringed(pen, where.x + (heat.peak[1] + 0.5) * where.scale, where.y + (heat.peak[0] + 0.5) * where.scale, 8);
     }
     this.marks(slice, left, width, height, where.scale);
     pen.restore();
@@ -176,9 +170,9 @@ export class Viewer {
   heat() {
     const maps = this.maps[this.index];
     if (!maps || !(this.target in maps.values)) return null;
-    const name = `${this.index} ${this.target}`;
+    const name = `${this.index} ${this.target} ${settings.colours}`;
     if (!this.heats.has(name)) {
-      const heat = heatOf(maps, this.target);
+      const heat = heatOf(maps, this.target, settings.colours);
       if (this.heats.size > 32) this.heats.clear();
       this.heats.set(name, heat && { picture: canvasOf(heat.image), peak: heat.peak });
     }
@@ -274,13 +268,4 @@ export class Viewer {
     this.limits = [level - width / 2, level + width / 2];
     this.draw();
   }
-}
-
-/** @param {ImageData} image */
-function canvasOf(image) {
-  const canvas = document.createElement("canvas");
-  canvas.width = image.width;
-  canvas.height = image.height;
-  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
-  return canvas;
 }

@@ -1,44 +1,125 @@
-// Every word that the page shows, in one place.
+// Every word that the page shows, in one place, and the colours of classes.
 
 export const WORDS = {
-  drop: "Drop a scan here, or choose files or a folder",
-  dropHint: "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them. Several DICOM files are one study.",
-  reading: "Reading",
-  answering: "Answering",
-  waiting: "Waiting",
-  done: "Done",
-  failed: "Not answered",
-  cancelled: "Cancelled",
-  cancel: "Cancel",
-  remove: "Remove",
-  nothing: "There is no file in what was dropped that could be an image.",
-  skipped: (/** @type {number} */ n) => `${n} file${n === 1 ? "" : "s"} skipped that can be no image`,
-  offline: "The service does not answer. Is it still running?",
+  skip: "Skip to the files",
+  lead: "Brain MRI slices to answers that can be checked. Model:",
+  research: "Research use only. Not a medical device; not for diagnosis or patient care.",
+  key: "Key",
+  keyUse: "Use this key",
   keyWanted: "This service wants a key. Enter it above; it is kept until this tab is closed.",
   keyWrong: "The service does not know this key.",
   keyGood: (/** @type {string} */ name, /** @type {string} */ role) => `Key ${name}: ${ROLES[role] ?? role};`,
   keyOpen: "No key is needed;",
-  tooLarge: (/** @type {number} */ size, /** @type {number} */ most) =>
-    `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; drop fewer files, or a smaller zip`,
   limits: (/** @type {number} */ most, /** @type {number} */ rate) =>
     `at most ${megabytes(most)} in one go${rate ? `, ${rate} requests a minute` : ""}`,
   alive: "The service is ready",
   busy: "The service is busy or not ready",
-  withheld: "Answer withheld",
+  offline: "The service does not answer. Is it still running?",
+
+  files: "Files",
+  drop: "Drop a scan here, paste a picture, or",
+  chooseFiles: "choose files",
+  chooseFolder: "choose a folder",
+  synthetic: "try a synthetic slice",
+  stored: "try a random slice of this server",
+  dropHint:
+    "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them. DICOM files that are dropped together are one study.",
+  nothing: "There is no file in what was dropped that could be an image.",
+  skipped: (/** @type {number} */ n) => `${n} file${n === 1 ? "" : "s"} skipped that can be no image`,
+  waiting: "Waiting",
+  reading: "Reading",
+  answering: "Answering",
+  done: "Done",
+  failed: "Not answered",
+  cancelled: "Cancelled",
+  cancel: "Cancel",
+  again: "Ask again",
+  tooLarge: (/** @type {number} */ size, /** @type {number} */ most) =>
+    `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; drop fewer files, or a smaller zip`,
+
+  view: "The picture, and where the model looked",
   slice: "Slice",
   of: "of",
+  heatMap: "heat map",
+  ofClass: "of",
+  answered: "the answered class",
+  beside: "side by side",
+  modelView: "what the model receives",
+  reset: "reset",
+  noMap: "Nothing on this slice speaks for this class: there is no map.",
+  mapMeans:
+    "The heat map shows what spoke for a class, not the outline of a tumor, and says nothing about how sure the model is.",
+  keysTitle: "Mouse, touch and keys",
+  keys:
+    "Wheel, arrow keys, Page Up and Down, Home and End, or a finger: slices. Drag, or [ ] { }: brightness and contrast. " +
+    "Ctrl and wheel, two fingers, or + and -: zoom. Shift and drag: move. Double click or 0: as at first.",
+
+  series: (/** @type {string | null} */ plane) => `The series${plane ? ` (${plane})` : ""}`,
+  meaning: "What does this mean?",
   probability: "Probability of each class",
   tumor: "Tumor probability",
   threshold: "threshold",
+  marked: "threshold marked",
   set: "Classes that cannot be ruled out",
+  setMeans:
+    "On held-out slices, the true class was in such a set about as often as the model promises. One class is a clear answer; " +
+    "several mean that the picture does not decide between them.",
+  tumorMeans:
+    "One minus the probability of the class without a tumor. From the threshold on, the slice is flagged. " +
+    "A missed tumor weighs more than a false alarm, so the threshold may lie below one half.",
   profile: "Tumor probability of each slice, in the order of the series",
+  profileOf: (/** @type {number} */ flagged, /** @type {number} */ total) =>
+    `${flagged} of ${total} at or above the threshold (dashed); hatched: withheld.`,
   keySlices: "Key slices",
-  noMap: "Nothing on this slice speaks for this class: there is no map.",
+  withheld: "Answer withheld",
   within: "within the fitted limits of this model",
   agree: "Agree",
   disagree: "Disagree",
+  rightClass: "right class?",
+  note: "note (no names)",
   sent: "Thank you: your feedback is in the audit log.",
-  research: "Research use only. Not a medical device; not for diagnosis or patient care.",
+  compare: "Compare the loaded models",
+  comparing: "Asking each model",
+  compared: "The same slice by each loaded model",
+
+  takeAway: "Print or save",
+  notes: "Notes for the printed report. They stay in this browser, are sent nowhere and kept nowhere.",
+  print: "Print, or save as PDF",
+  savePicture: "Picture (PNG)",
+  saveAnswers: "Answers (JSON)",
+  reportTitle: "SliceWise: answer for",
+  reportNotes: "Notes",
+  reportModel: "Model",
+  reportTime: "Printed",
+  reportMap: "with the heat map of",
+
+  visit: "This visit",
+  visitEmpty:
+    "Nothing yet. What you drop is sent to this service only; its answers are recorded there, pictures are not kept.",
+  slices: (/** @type {number} */ n) => (n === 1 ? "" : `${n} slices`),
+  moveUp: (/** @type {string} */ what) => `Move up: ${what}`,
+  moveDown: (/** @type {string} */ what) => `Move down: ${what}`,
+
+  settings: "Settings",
+  thresholdSet: "Tumor threshold (empty: that of the model)",
+  tta: "average over six views of each slice (slower)",
+  colours: "Colours of the heat map",
+  ember: "ember",
+  lagoon: "lagoon",
+  grey: "grey",
+  chart: "Probabilities as",
+  bars: "bars",
+  doughnut: "a doughnut",
+  palette: "Colours of classes",
+  safe: "told apart by colour-blind eyes",
+  classic: "red, amber, green, violet",
+  theme: "Theme",
+  system: "as the system",
+  light: "light",
+  dark: "dark",
+  settingsKept: "Kept in this browser. A changed threshold holds for what is dropped from now on.",
+  forget: "All as at first",
+  docs: "The routes of this service, to try out",
 };
 
 /** @param {number} bytes */
@@ -78,21 +159,30 @@ export const MEANINGS = {
   end_of_series: "At the ends of a series there is little brain, and the model is wrong more often.",
 };
 
-/** @type {Record<string, {title: string, colour: string}>} */
+/** @type {Record<string, {title: string, safe: string, classic: string}>} */
 const CLASSES = {
-  glioma: { title: "Glioma", colour: "#ef4444" },
-  meningioma: { title: "Meningioma", colour: "#f59e0b" },
-  no_tumor: { title: "No tumor", colour: "#10b981" },
-  pituitary: { title: "Pituitary tumor", colour: "#6366f1" },
-  tumor: { title: "Tumor", colour: "#ef4444" },
+  glioma: { title: "Glioma", safe: "#d55e00", classic: "#ef4444" },
+  meningioma: { title: "Meningioma", safe: "#e69f00", classic: "#f59e0b" },
+  no_tumor: { title: "No tumor", safe: "#009e73", classic: "#10b981" },
+  pituitary: { title: "Pituitary tumor", safe: "#0072b2", classic: "#6366f1" },
+  tumor: { title: "Tumor", safe: "#d55e00", classic: "#ef4444" },
 };
 const SPARE = ["#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f7"];
+/** @type {"safe" | "classic"} */
+let palette = "safe";
+
+/** Which colours classes have from now on. @param {string} name */
+export function usePalette(name) {
+  palette = name === "classic" ? "classic" : "safe";
+}
 
 /** How a class is shown; classes of a user's own model get a spare colour.
  * @param {string} name @param {number} [index] */
 export function look(name, index = 0) {
   const words = name.replaceAll("_", " ");
-  return CLASSES[name] ?? { title: words.charAt(0).toUpperCase() + words.slice(1), colour: SPARE[index % SPARE.length] };
+  const known = CLASSES[name];
+  if (known) return { title: known.title, colour: known[palette] };
+  return { title: words.charAt(0).toUpperCase() + words.slice(1), colour: SPARE[index % SPARE.length] };
 }
 
 /** A share in percent that never rounds to certainty. @param {number} share */

@@ -1,0 +1,117 @@
+// What a reader chooses, kept in the browser: how to answer, how it looks, and where panels stand.
+
+import { at, button } from "./dom.js";
+import { WORDS, usePalette } from "./words.js";
+
+const PLACE = "slicewise-settings";
+const DEFAULTS = {
+  threshold: "",
+  tta: false,
+  colours: "ember",
+  opacity: "60",
+  chart: "bars",
+  palette: "safe",
+  theme: "system",
+  /** @type {string[]} */
+  order: [],
+};
+
+/** @returns {typeof DEFAULTS} */
+function kept() {
+  try {
+    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(PLACE) ?? "{}") };
+  } catch {
+    return { ...DEFAULTS }; // no storage, or not ours
+  }
+}
+
+export const settings = kept();
+
+function keep() {
+  try {
+    localStorage.setItem(PLACE, JSON.stringify(settings));
+  } catch {
+    // they hold for this visit
+  }
+}
+
+/** Set one and keep it. @param {string} name @param {any} value */
+export function choose(name, value) {
+  /** @type {Record<string, any>} */ (settings)[name] = value;
+  keep();
+}
+
+/** What the settings ask of the service, beside the files. @returns {Record<string, string>} */
+export function asked() {
+  return { ...(settings.tta && { tta: "true" }), ...(settings.threshold && { threshold: settings.threshold }) };
+}
+
+/** Bind the fields of the form, each named after its setting. @param {() => void} changed */
+export function bindSettings(changed) {
+  const form = /** @type {HTMLFormElement} */ (at("settings"));
+  const fields = /** @type {HTMLInputElement[]} */ ([...form.elements].filter((one) => one.getAttribute("name")));
+  const fit = () => {
+    for (const field of fields) {
+      const value = /** @type {any} */ (settings)[field.name];
+      if (field.type === "checkbox") field.checked = value;
+      else field.value = value;
+    }
+    usePalette(settings.palette);
+    wear(settings.theme);
+  };
+  form.addEventListener("change", (event) => {
+    const field = /** @type {HTMLInputElement} */ (event.target);
+    if (!field.reportValidity()) return;
+    choose(field.name, field.type === "checkbox" ? field.checked : field.value);
+    fit();
+    changed();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  at("forget").addEventListener("click", () => {
+    Object.assign(settings, DEFAULTS);
+    keep();
+    fit();
+    changed();
+  });
+  fit();
+}
+
+/** Light, dark, or as the system is: the style sheets ask for one, this answers.
+ * @param {string} theme */
+function wear(theme) {
+  document.documentElement.style.setProperty("color-scheme", theme === "system" ? "light dark" : theme);
+  const media = { light: "not all", dark: "screen", system: "(prefers-color-scheme: dark)" }[theme] ?? "";
+  for (const sheet of document.styleSheets) {
+    for (const rule of sheet.cssRules) {
+      if (!(rule instanceof CSSMediaRule)) continue;
+      if (DARK.has(rule) || rule.media.mediaText.includes("prefers-color-scheme")) {
+        DARK.add(rule);
+        rule.media.mediaText = media;
+      }
+    }
+  }
+}
+/** @type {Set<CSSMediaRule>} */
+const DARK = new Set();
+
+/** Panels that open, close and change places; where they stand is kept. @param {HTMLElement} place */
+export function bindPanels(place) {
+  const panels = () => /** @type {HTMLElement[]} */ ([...place.children]);
+  for (const id of settings.order) {
+    const panel = panels().find((one) => one.id === id);
+    if (panel) place.append(panel);
+  }
+  for (const panel of panels()) {
+    const title = panel.querySelector("h2")?.textContent ?? "";
+    const move = (/** @type {number} */ by) => () => {
+      const all = panels();
+      const to = all.indexOf(panel) + by;
+      if (to < 0 || to >= all.length) return;
+      all[to][by < 0 ? "before" : "after"](panel);
+      choose("order", panels().map((one) => one.id));
+    };
+    const up = button("↑", move(-1), { class: "link", "aria-label": WORDS.moveUp(title), title: WORDS.moveUp(title) });
+    const down = button("↓", move(1), { class: "link", "aria-label": WORDS.moveDown(title), title: WORDS.moveDown(title) });
+    panel.querySelector(".tools")?.append(up, down);
+  }
+}
