@@ -8,7 +8,7 @@ import { FIELDS, HEADLINES, MEANINGS, MEASURED, look, percent } from "./words.js
 
 const STEP = 200; // entries of the tree that are added at once
 const CLASS_FIELDS = ["n", "groups", "precision", "sensitivity", "specificity", "f1", "auroc", "auprc"];
-const SOURCE_FIELDS = ["accuracy", "balanced_accuracy", "tumor.sensitivity", "tumor.specificity"];
+const SOURCE_FIELDS = ["n", "groups", "classes", "accuracy", "balanced_accuracy", "tumor.sensitivity", "tumor.specificity"];
 
 /** Three decimals that are never rounded to certainty. @param {any} value */
 function number(value) {
@@ -21,7 +21,7 @@ function number(value) {
 const found = (report, path) => path.split(".").reduce((at, name) => at?.[name], report);
 
 /** @param {any} figure */
-const ends = (figure) => (typeof figure?.ci_low === "number" ? `${number(figure.ci_low)}–${number(figure.ci_high)}` : MEASURED.noInterval);
+const ends = (figure) => (typeof figure?.ci_low === "number" ? MEASURED.range(number(figure.ci_low), number(figure.ci_high)) : MEASURED.noInterval);
 
 /** A figure for a cell: value above its interval. @param {any} figure */
 function shown(figure) {
@@ -68,7 +68,9 @@ export const notice = (kind, title, words) => element("p", { class: `notice ${ki
 function section(title, ...inside) {
   const known = inside.filter((one) => one);
   if (!known.some((one) => typeof one !== "string")) return null;
-  return element("section", {}, element("h4", {}, title), ...known.map((one) => (typeof one === "string" ? element("p", { class: "lead" }, one) : one)));
+  const made = element("section", {}, element("h4", {}, title), ...known.map((one) => (typeof one === "string" ? element("p", { class: "lead" }, one) : one)));
+  for (const caption of made.querySelectorAll("caption")) caption.classList.toggle("unseen", caption.textContent === title);
+  return made;
 }
 
 /** Where a value lies, with its interval as whiskers; the numbers stand beside it. @param {Figure} figure @param {number} most */
@@ -109,6 +111,7 @@ function matrix(report) {
     const wrong = mistakes.filter((one) => one.true === truth);
     const all = report.per_class[truth].n;
     const right = wrong.reduce((left, one) => left - one.n, all);
+    if (!(right >= 0)) throw new RangeError("more mistakes than slices");
     const cells = names.map((answer) => {
       const count = answer === truth ? right : (wrong.find((one) => one.answered === answer)?.n ?? 0);
       const share = all ? count / all : 0;
@@ -136,6 +139,13 @@ function made(report) {
     [MEASURED.how, report.description],
     [MEASURED.command, report.command && element("code", {}, report.command)],
   ]);
+}
+
+/** @param {Report} report */
+function sources({ per_source: given = {} }) {
+  const held = (/** @type {Record<string, number>} */ slices) => Object.entries(slices).filter(([, n]) => n).map(([name, n]) => `${look(name).title} ${n.toLocaleString("en")}`);
+  const rows = Object.fromEntries(Object.entries(given).map(([name, one]) => [name, { ...one, classes: held(one.slices).join(", ") }]));
+  return section(MEASURED.sources, MEASURED.sourcesHow, listed(MEASURED.sources, "source", rows, SOURCE_FIELDS));
 }
 
 /** @param {Report} report */
@@ -196,27 +206,44 @@ function tree(name, value) {
   return element("details", { class: "tree", ontoggle: () => inside.childElementCount || more() }, element("summary", {}, `${name} (${entries.length})`), inside, rest);
 }
 
+/** Tumor against no tumor, at the threshold. @param {Report} report */
+function flagged({ tumor: { threshold } = {}, threshold_sweep: best }) {
+  const known = typeof threshold?.value === "number";
+  return section(
+    MEASURED.tumorTitle,
+    threshold && element("p", {}, known ? MEASURED.tumorAt(number(threshold.value), threshold.reason) : MEASURED.tumorAt(threshold.reason ?? MEASURED.notMeasured)),
+    typeof best?.threshold === "number" ? MEASURED.tumorBest(number(best.youden_j), number(best.threshold)) : null,
+  );
+}
+
+/** What a reader must know first. @param {Report} report */
+function warned({ allow_seen: allowed, seen_evaluated: seen, cautions }) {
+  const stamp = allowed && seen?.count !== 0 ? [notice("alert", MEASURED.warning, MEASURED.seen(seen?.count, seen?.checked === true))] : [];
+  return [...stamp, ...(cautions ?? []).map((/** @type {string} */ words) => notice("caution", MEASURED.caution, words))];
+}
+
 /** All that a report says, the most important first. @param {Report} report @param {(report: Report) => Node} [headline] */
 export function dashboard(report, headline = cards) {
-  const threshold = report.tumor?.threshold;
-  const best = report.threshold_sweep;
-  const seen = report.seen_evaluated;
-  const warned = report.allow_seen && seen?.count !== 0 ? notice("alert", MEASURED.warning, MEASURED.seen(seen?.count, seen?.checked !== false && seen !== undefined)) : null;
-  return element(
-    "div",
-    { class: "dashboard" },
-    warned,
-    ...(report.cautions ?? []).map((/** @type {string} */ words) => notice("caution", MEASURED.caution, words)),
-    made(report),
-    section(MEASURED.headlines, headline(report)),
-    threshold && element("p", {}, MEASURED.tumorAt(number(threshold.value), threshold.reason ?? "")),
-    typeof best?.threshold === "number" ? element("p", { class: "lead" }, MEASURED.tumorBest(number(best.youden_j), number(best.threshold))) : null,
-    section(MEASURED.classes, listed(MEASURED.classes, MEASURED.className, report.per_class, CLASS_FIELDS, (name) => look(name).title)),
-    section(MEASURED.matrix, MEASURED.matrixHow, matrix(report)),
-    section(MEASURED.sources, MEASURED.sourcesHow, listed(MEASURED.sources, "source", report.per_source, ["n", "groups", ...SOURCE_FIELDS])),
-    ...decided(report),
-    ...mistaken(report),
-    ...folded(report),
-    tree(MEASURED.whole, report),
-  );
+  const titled = (/** @type {string} */ name) => look(name).title;
+  /** @type {[string, () => any][]} */
+  const parts = [
+    [MEASURED.caution, () => warned(report)],
+    [MEASURED.made, () => made(report)],
+    [MEASURED.headlines, () => section(MEASURED.headlines, headline(report))],
+    [MEASURED.tumorTitle, () => flagged(report)],
+    [MEASURED.classes, () => section(MEASURED.classes, listed(MEASURED.classes, MEASURED.className, report.per_class, CLASS_FIELDS, titled))],
+    [MEASURED.matrix, () => section(MEASURED.matrix, MEASURED.matrixHow, matrix(report))],
+    [MEASURED.sources, () => sources(report)],
+    [MEASURED.decisions, () => decided(report)],
+    [MEASURED.mistakes, () => mistaken(report)],
+    [MEASURED.folds, () => folded(report)],
+  ];
+  const shown = parts.flatMap(([name, make]) => {
+    try {
+      return make();
+    } catch {
+      return notice("alert", MEASURED.warning, MEASURED.odd(name)); // the file of another program, or changed by hand
+    }
+  });
+  return element("div", { class: "dashboard" }, ...shown, tree(MEASURED.whole, report));
 }

@@ -6,7 +6,7 @@ import { at, element } from "./dom.js";
 import { MEASURED } from "./words.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
-const NEEDED = ["n", "groups", "accuracy", "per_class", "tumor"];
+const NEEDED = { n: "number", groups: "number", accuracy: "object", per_class: "object", tumor: "object" };
 
 /** Whether a file may be a metrics.json, by its name. @param {File} file */
 export const isMetrics = (file) => /\.json$/i.test(file.name);
@@ -34,23 +34,17 @@ async function parsed(file) {
   } catch (error) {
     throw new Error(MEASURED.notJson(file.name, /** @type {Error} */ (error).message));
   }
-  const missing = NEEDED.filter((name) => report?.[name] === null || report?.[name] === undefined);
+  const missing = Object.entries(NEEDED).flatMap(([name, kind]) => (typeof report?.[name] === kind && report[name] !== null ? [] : [name]));
   if (missing.length) throw new Error(MEASURED.notMetrics(file.name, MEASURED.without(missing.join(", "))));
   return report;
 }
 
 /** @param {any} report @param {string} name @param {boolean} pictures whether its pictures may lie beside it */
 function show(report, name, pictures) {
-  let made;
-  try {
-    made = dashboard(report);
-  } catch {
-    throw new Error(MEASURED.notMetrics(name, MEASURED.unreadable));
-  }
   const { bundle, split } = report;
   const title = element("h3", { tabindex: -1 }, MEASURED.title(bundle ? `${bundle.name} ${bundle.version}` : MEASURED.severalModels, split));
   const curves = pictures ? element("p", { class: "lead" }, MEASURED.curves) : null;
-  at("measured").replaceChildren(element("article", { class: "card" }, title, made, ...(curves ? [curves] : [])));
+  at("measured").replaceChildren(element("article", { class: "card" }, title, dashboard(report), ...(curves ? [curves] : [])));
   at("evaluateSaid").textContent = pictures ? name : MEASURED.measured;
 }
 

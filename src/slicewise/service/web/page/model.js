@@ -70,7 +70,7 @@ async function described(model) {
 }
 
 /** @param {Record<string, any>} evaluation */
-const measured = (evaluation) => figures(evaluation, MEASURED.title(MEASURED.headlines, evaluation.split));
+const measured = (evaluation) => figures(evaluation, MEASURED.figuresOf(evaluation.split, evaluation.n, evaluation.groups));
 
 /** @param {Node[]} known @param {string} words where there is none */
 const or = (known, words) => (known.length ? known : [element("p", { class: "lead" }, words)]);

@@ -140,13 +140,15 @@ const thousands = (/** @type {any} */ n) => (typeof n === "number" ? n.toLocaleS
 export const MEASURED = {
   notMeasured: "not measured",
   noInterval: "no interval",
+  range: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high}`,
   measuring: "The service reads the slices and measures. This may take a minute.",
   measured: "Measured.",
   notJson: (/** @type {string} */ name, /** @type {string} */ why) => `${name}: expected the JSON of a metrics.json, got something else (${why})`,
   notMetrics: (/** @type {string} */ name, /** @type {string} */ got) =>
     `${name}: expected the metrics.json of slicewise evaluate or train, with n, groups, accuracy, per_class and tumor; got ${got}`,
-  without: (/** @type {string} */ missing) => `JSON without ${missing}`,
-  unreadable: "values of other kinds",
+  without: (/** @type {string} */ missing) => `JSON in which these are missing or of another kind: ${missing}`,
+  odd: (/** @type {string} */ part) => `${part}: this part has values of other kinds than expected and cannot be shown; all that is in it stands at the end.`,
+  made: "How it was measured",
   tooLong: (/** @type {string} */ name, /** @type {number} */ size, /** @type {number} */ most) => `${name}: expected at most ${megabytes(most)}, got ${megabytes(size)}`,
   title: (/** @type {string} */ name, /** @type {any} */ split) => `${name}, split ${split ?? "not said"}`,
   severalModels: "several models",
@@ -165,18 +167,18 @@ export const MEASURED = {
   intervalOf: (/** @type {any} */ of) => `${of.level * 100} %, ${thousands(of.resamples)} resamples of whole groups, seed ${of.seed}`,
   groupMeans: "A group is what may belong together: a patient where known, else copies of one slice. Splits keep groups whole.",
   copies: (/** @type {string} */ where) => `no patients are known in ${where}: groups there are copies alone`,
-  units: "groups",
   split: "split",
   command: "command",
   how: "how",
   headlines: "Headline figures",
+  figuresOf: (/** @type {any} */ split, /** @type {any} */ n, /** @type {any} */ groups) => `Of the split ${split ?? "(not said)"}: ${thousands(n)} slices in ${thousands(groups)} whole groups`,
   figure: "figure",
   value: "value",
   interval: "interval",
   lies: "from 0 to its largest",
   meaning: "meaning",
   tumorTitle: "Tumor or no tumor",
-  tumorAt: (/** @type {string} */ limit, /** @type {string} */ why) => `A slice is flagged from this tumor probability on: ${limit}${why && ` (${why})`}.`,
+  tumorAt: (/** @type {string} */ limit, /** @type {string} */ why = "") => `A slice is flagged from this tumor probability on: ${limit}${why && ` (${why})`}.`,
   tumorBest: (/** @type {string} */ j, /** @type {string} */ at) =>
     `On these very slices the largest sensitivity + specificity - 1 (${j}) lies at ${at}. It is shown to compare with; a threshold is to be chosen on other slices.`,
   classes: "Each class against all the others",
@@ -232,7 +234,7 @@ export const FIELDS = {
 
 const near = (/** @type {number} */ value) => value.toFixed(3);
 const fittedOn = (/** @type {any} */ of) => `${thousands(of.n)} slices of ${thousands(of.groups)} groups`;
-const range = (/** @type {number} */ value, /** @type {number[] | null} */ ci) => (ci ? `${near(value)} (${ci.map(near).join("–")})` : near(value));
+const range = (/** @type {number} */ value, /** @type {number[] | null} */ ci) => (ci ? `${near(value)} (${ci.map(near).join(" to ")})` : near(value));
 
 /** Of the panel of the model. */
 export const MODEL = {
@@ -263,7 +265,7 @@ export const MODEL = {
       ? "Probabilities are not calibrated: no temperature was fitted."
       : `Probabilities are calibrated: scores are divided by a temperature of ${near(rule.temperature)}` +
         `${rule.class_bias ? `, and classes get ${Object.entries(rule.class_bias).map(([name, bias]) => `${name.replaceAll("_", " ")} ${bias < 0 ? "" : "+"}${near(bias)}`).join(", ")}` : ""}` +
-        `${rule.fitted_on ? `; fitted on ${rule.fitted_on}` : ""}.`,
+        `${rule.fitted_on ? `; fitted on ${rule.fitted_on}` : ""}.${rule.class_balance ? ` A class counts as its frequency to the power ${1 - rule.class_balance}: rare classes are taken to be less rare.` : ""}`,
   flagged: (/** @type {any} */ point) =>
     point
       ? `A slice is flagged as a tumor from a tumor probability of ${near(point.threshold)} on (rule: ${RULES[point.rule] ?? point.rule}). On the ${fittedOn(point)} that it was chosen on: ` +
