@@ -66,7 +66,7 @@ export const WORDS = {
     "several mean that the picture does not decide between them.",
   tumorMeans:
     "One minus the probability of the class without a tumor. From the threshold on, the slice is flagged. " +
-    "A missed tumor weighs more than a false alarm, so the threshold may lie below one half.",
+    "The threshold was fitted on held-out slices, so it need not be one half.",
   profile: "Tumor probability of each slice, in the order of the series",
   profileOf: (/** @type {number} */ flagged, /** @type {number} */ total) =>
     `${flagged} of ${total} at or above the threshold (dashed); hatched: withheld.`,
