@@ -46,6 +46,7 @@ export const WORDS = {
   beside: "side by side",
   modelView: "what the model receives",
   reset: "reset",
+  window: (/** @type {number} */ width, /** @type {number} */ level) => `W ${amount(width)} L ${amount(level)}`,
   noMap: "Nothing on this slice speaks for this class: there is no map.",
   mapMeans:
     "The heat map shows what spoke for a class, not the outline of a tumor, and says nothing about how sure the model is.",
@@ -125,6 +126,11 @@ export const WORDS = {
 /** @param {number} bytes */
 function megabytes(bytes) {
   return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 1 : 0)} MiB`;
+}
+
+/** @param {number} value */
+function amount(value) {
+  return Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 /** @type {Record<string, string>} */
