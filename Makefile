@@ -4,7 +4,7 @@ RUNTIME := .venv
 DEV := .venv-dev
 STAMP := .installed
 
-.PHONY: demo serve test debian lint page bench fuzz clean
+.PHONY: demo serve test trials debian lint page bench fuzz clean
 
 demo: $(RUNTIME)/$(STAMP)
 	@rm -f demo/report.html
@@ -21,6 +21,10 @@ serve: $(RUNTIME)/$(STAMP)
 
 test: lint debian
 	$(DEV)/bin/pytest -n logical --maxprocesses 2 --dist loadfile
+
+# What is too heavy for every change: browsers on many cases, real peers, kills, broken files.
+trials: lint debian fuzz
+	$(DEV)/bin/pytest -m trials -n logical --maxprocesses 2 --dist loadfile
 
 # What tests need beside Python, where we may install it; without it they skip and say why.
 debian:
@@ -40,8 +44,8 @@ lint: $(DEV)/$(STAMP) page
 page:
 	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qy npm; } || true
-	@[ -x node_modules/.bin/tsc ] || npm install --no-package-lock --no-audit --no-fund --silent || \
-	  echo "no npm packages here: the scripts of the page are not checked"
+	@[ node_modules/$(STAMP) -nt package.json ] || { npm install --no-package-lock --no-audit --no-fund --silent && \
+	  touch node_modules/$(STAMP); } || echo "no npm packages here: the scripts of the page are not checked"
 	@[ ! -x node_modules/.bin/tsc ] || { node_modules/.bin/tsc -p . && node_modules/.bin/eslint src/slicewise/service/web; }
 
 bench: $(DEV)/$(STAMP)

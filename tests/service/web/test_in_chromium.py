@@ -2,100 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from browsers import faults_of, give, opened, pixels
 from builders_imaging import nifti_bytes, zip_bytes
 from builders_service import png, series, service_settings
 from processes import serving
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.audit_log.store import AuditStore
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("page")
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder) as (_, found):
-        yield found
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    with opened(browser, address) as found:
-        yield found
-
-
-@contextmanager
-def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
-    """A tab of its own; at its end its console has told of no fault."""
-    page = browser.new_page(**options)
-    page.set_default_timeout(WAIT_MS)
-    faults: list[str] = []
-
-    def heard(said: Any) -> None:
-        """What a browser says of an answer that is no success is told on the page as well."""
-        if said.type == "error" and "Failed to load resource" not in said.text:
-            faults.append(said.text)
-
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", heard)
-    page.goto(address)
-    yield page
-    page.close()
-    assert not faults
-
-
-def give(page: Any, **contents: bytes) -> None:
-    """Choose files; a double underscore of a name is its dot."""
-    page.set_input_files(
-        "#files",
-        [
-            {"name": name.replace("__", "."), "mimeType": "application/octet-stream", "buffer": one}
-            for name, one in contents.items()
-        ],
-    )
-    page.wait_for_selector("#visit > li:first-child .state:not(:has-text('...'))")
-    page.wait_for_function(
-        "() => ['Done', 'Not answered'].includes("
-        "document.querySelector('#visit > li:first-child .state').textContent)"
-    )
-
-
-def pixels(page: Any) -> np.ndarray:
-    """What the canvas shows, RGBA."""
-    size, flat = page.evaluate(
-        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
-        "const c = document.getElementById('canvas');"
-        "done([[c.height, c.width], "
-        "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]); })))"
-    )
-    return np.array(flat, dtype=np.uint8).reshape(*size, 4)
 
 
 def test_a_picture_is_shown_with_its_answer_and_reasons(page):
@@ -189,3 +107,47 @@ def test_it_fits_a_phone_and_the_dark(browser, address):
         give(page, head__png=png(1))
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 25)"
+
+
+def test_axe_finds_nothing_serious(page):
+    give(page, head__png=png(1))
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    assert faults_of(page) == []
+
+
+def test_settings_hold_for_the_next_file_and_the_next_visit(page):
+    page.click("#choices summary")
+    page.fill("[name=threshold]", "0.01")
+    page.select_option("[name=chart]", "doughnut")
+    page.select_option("[name=theme]", "dark")
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 25)"
+    give(page, head__png=png(1))
+    assert page.locator("#answer .ring").count() == 1
+    assert "threshold was given with the request" in page.inner_text("#answer .reasons")
+    page.click("#choices summary")
+    page.click("#forget")
+    assert page.locator("#answer .bars").count() == 1
+    assert page.input_value("[name=threshold]") == ""
+
+
+def test_notes_stand_on_the_printed_report_and_are_sent_nowhere(page):
+    give(page, **{name.replace(".", "__"): one for name, one in series(5).items()})
+    sent = []
+    page.on("request", lambda request: sent.append((request.url, request.post_data or "")))
+    page.click("#takeaway summary")
+    page.fill("#notes", "Bed 7, headache")
+    page.click(".feedback button:has-text('Agree')")
+    page.wait_for_selector(".feedback [role=status]:has-text('Thank you')")
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    printed = page.inner_text("body")
+    assert "Bed 7, headache" in printed
+    assert "Not a medical device" in printed
+    assert "This visit" not in printed
+    assert page.locator("#report img").count() >= 2
+    assert page.pdf().startswith(b"%PDF")
+    assert sent
+    assert not any("Bed 7" in part for pair in sent for part in pair)
+    page.reload()
+    assert page.input_value("#notes") == ""

@@ -1,6 +1,6 @@
 // What a reader chooses, kept in the browser: how to answer, how it looks, and where panels stand.
 
-import { at, button } from "./dom.js";
+import { at, button, element } from "./dom.js";
 import { WORDS, usePalette } from "./words.js";
 
 const PLACE = "slicewise-settings";
@@ -56,14 +56,14 @@ export function bindSettings(changed) {
       if (field.type === "checkbox") field.checked = value;
       else field.value = value;
     }
-    usePalette(settings.palette);
-    wear(settings.theme);
+    dress();
   };
-  form.addEventListener("change", (event) => {
+  form.addEventListener("change", (event) => /** @type {HTMLInputElement} */ (event.target).reportValidity());
+  form.addEventListener("input", (event) => {
     const field = /** @type {HTMLInputElement} */ (event.target);
-    if (!field.reportValidity()) return;
+    if (!field.checkValidity()) return;
     choose(field.name, field.type === "checkbox" ? field.checked : field.value);
-    fit();
+    dress();
     changed();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -74,6 +74,11 @@ export function bindSettings(changed) {
     changed();
   });
   fit();
+}
+
+function dress() {
+  usePalette(settings.palette);
+  wear(settings.theme);
 }
 
 /** Light, dark, or as the system is: the style sheets ask for one, this answers.
@@ -112,6 +117,6 @@ export function bindPanels(place) {
     };
     const up = button("↑", move(-1), { class: "link", "aria-label": WORDS.moveUp(title), title: WORDS.moveUp(title) });
     const down = button("↓", move(1), { class: "link", "aria-label": WORDS.moveDown(title), title: WORDS.moveDown(title) });
-    panel.querySelector(".tools")?.append(up, down);
+    panel.querySelector("summary")?.after(element("p", { class: "tools" }, up, down));
   }
 }

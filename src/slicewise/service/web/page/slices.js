@@ -51,9 +51,19 @@ export function inOrder(slices) {
   return [...slices].sort((x, y) => height(x) - height(y));
 }
 
+/** @type {WeakMap<SlicePixels, [number, number]>} */
+const WINDOWS = new WeakMap();
+
 /** The window a slice is first shown with: its own, or robust percentiles.
  * @param {SlicePixels} slice @returns {[number, number]} low and high */
 export function windowOf(slice) {
+  const found = WINDOWS.get(slice) ?? measured(slice);
+  WINDOWS.set(slice, found);
+  return found;
+}
+
+/** @param {SlicePixels} slice @returns {[number, number]} */
+function measured(slice) {
   if (slice.window && slice.window[1] > 1) {
     const low = slice.window[0] - 0.5 - (slice.window[1] - 1) / 2;
     return [low, low + slice.window[1] - 1];

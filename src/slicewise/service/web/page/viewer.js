@@ -3,6 +3,7 @@
 import { canvasOf, greyOf, heatOf, inputOf, marksOf, ringed } from "./draw.js";
 import { settings } from "./settings.js";
 import { windowOf } from "./slices.js";
+import { WORDS } from "./words.js";
 
 /** @typedef {import("./types.js").SlicePixels} SlicePixels */
 /** @typedef {import("./types.js").Maps} Maps */
@@ -151,6 +152,10 @@ export class Viewer {
       pen.textAlign = "left";
       pen.fillText(`${length} mm`, left + 12, height - 12);
     }
+    const [low, high] = this.limits ?? windowOf(slice);
+    pen.textAlign = "left";
+    pen.font = "12px system-ui, sans-serif";
+    pen.fillText(WORDS.window(high - low, (low + high) / 2), left + 8, 14);
     pen.shadowBlur = 0;
   }
 

@@ -46,6 +46,7 @@ export const WORDS = {
   beside: "side by side",
   modelView: "what the model receives",
   reset: "reset",
+  window: (/** @type {number} */ width, /** @type {number} */ level) => `W ${amount(width)} L ${amount(level)}`,
   noMap: "Nothing on this slice speaks for this class: there is no map.",
   mapMeans:
     "The heat map shows what spoke for a class, not the outline of a tumor, and says nothing about how sure the model is.",
@@ -66,7 +67,7 @@ export const WORDS = {
     "several mean that the picture does not decide between them.",
   tumorMeans:
     "One minus the probability of the class without a tumor. From the threshold on, the slice is flagged. " +
-    "A missed tumor weighs more than a false alarm, so the threshold may lie below one half.",
+    "The threshold was fitted on held-out slices, so it need not be one half.",
   profile: "Tumor probability of each slice, in the order of the series",
   profileOf: (/** @type {number} */ flagged, /** @type {number} */ total) =>
     `${flagged} of ${total} at or above the threshold (dashed); hatched: withheld.`,
@@ -304,6 +305,11 @@ export const LICENCES = [
 /** @param {number} bytes */
 function megabytes(bytes) {
   return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 1 : 0)} MiB`;
+}
+
+/** @param {number} value */
+function amount(value) {
+  return Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 /** @type {Record<string, string>} */
