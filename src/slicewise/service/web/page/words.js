@@ -265,7 +265,7 @@ export const MODEL = {
     rule.temperature === null
       ? "Probabilities are not calibrated: no temperature was fitted."
       : `Probabilities are calibrated: scores are divided by a temperature of ${near(rule.temperature)}` +
-        `${rule.class_bias ? `, and classes get ${Object.entries(rule.class_bias).map(([name, bias]) => `${name.replaceAll("_", " ")} ${bias < 0 ? "" : "+"}${near(bias)}`).join(", ")}` : ""}` +
+        `${rule.class_bias ? `, and these biases are added: ${Object.entries(rule.class_bias).map(([name, bias]) => `${name.replaceAll("_", " ")} ${bias < 0 ? "" : "+"}${near(bias)}`).join(", ")}` : ""}` +
         `${rule.fitted_on ? `; fitted on ${rule.fitted_on}` : ""}.${rule.class_balance ? ` A class counts as its frequency to the power ${1 - rule.class_balance}: rare classes are taken to be less rare.` : ""}`,
   flagged: (/** @type {any} */ point) =>
     point
