@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { dashboard } from "./dashboard.js";
 import { at, element } from "./dom.js";
-import { MEASURED } from "./words.js";
+import { MEASURED, WORDS } from "./words.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
 const NEEDED = { n: "number", groups: "number", accuracy: "object", per_class: "object", tumor: "object" };
@@ -19,7 +19,7 @@ export async function open(file) {
     at("evaluateBad").textContent = "";
     show(report, file.name, true);
   } catch (error) {
-    tell(error);
+    failed(error);
   }
   at("evaluation").scrollIntoView({ block: "start" });
 }
@@ -42,18 +42,21 @@ async function parsed(file) {
 /** @param {any} report @param {string} name @param {boolean} pictures whether its pictures may lie beside it */
 function show(report, name, pictures) {
   const { bundle, split } = report;
-  const title = element("h3", { tabindex: -1 }, MEASURED.title(bundle ? `${bundle.name} ${bundle.version}` : MEASURED.severalModels, split));
+  const title = element("h3", {}, MEASURED.title(bundle ? `${bundle.name} ${bundle.version}` : MEASURED.severalModels, split));
   const curves = pictures ? element("p", { class: "lead" }, MEASURED.curves) : null;
-  at("measured").replaceChildren(element("article", { class: "card" }, title, dashboard(report), ...(curves ? [curves] : [])));
+  at("measured").replaceChildren(element("article", { class: "card" }, title, dashboard(report), curves));
   at("evaluateSaid").textContent = pictures ? name : MEASURED.measured;
 }
 
-/** What went wrong; nothing of an earlier run stays beside it. @param {any} error */
-function tell(error) {
+/** What is going on, or went wrong; nothing of an earlier run stays beside it. @param {string} said @param {string} [bad] */
+function tell(said, bad = "") {
   at("measured").replaceChildren();
-  at("evaluateSaid").textContent = "";
-  at("evaluateBad").textContent = error.name === "AbortError" ? "" : error.message;
+  at("evaluateSaid").textContent = said;
+  at("evaluateBad").textContent = bad;
 }
+
+/** @param {any} error */
+const failed = (error) => (error.name === "AbortError" ? tell(WORDS.cancelled) : tell("", error.message));
 
 /** Let the service measure what the form names. @param {HTMLFormElement} form */
 async function measure(form) {
@@ -63,13 +66,12 @@ async function measure(form) {
   at("evaluateStop").onclick = () => stop.abort();
   at("evaluateStop").hidden = false;
   send?.toggleAttribute("disabled", true);
-  tell(new DOMException("", "AbortError"));
-  at("evaluateSaid").textContent = MEASURED.measuring;
+  tell(MEASURED.measuring);
   try {
     const wanted = { manifest: manifest.value.trim(), split: split.value || null, resamples: Number(resamples.value), allow_seen: seen.checked };
     show((await api.evaluate(wanted, stop.signal)).report, manifest.value, false);
   } catch (error) {
-    tell(error);
+    failed(error);
   }
   at("evaluateStop").hidden = true;
   send?.toggleAttribute("disabled", false);
