@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from slicewise.audit_log.keys import Role
 from slicewise.explain.heatmap import LEVEL
-from slicewise.inference.decision import BundleReference, Reason, Verdict
+from slicewise.inference.decision import BundleReference, Prediction, Reason, Verdict
 from slicewise.service.access.auth import Caller
 from slicewise.service.compat.predictions import (
     ApiPredictOut,
@@ -41,6 +41,7 @@ from slicewise.service.prediction.traffic_split import arm_of
 from slicewise.service.services import Services
 
 router = APIRouter(tags=["older routes"])
+Level = Literal["unanimous", "majority", "split"]
 _DRAWING = Drawing(original=True, box=True)
 
 _ALONE = "only one bundle is loaded"
@@ -73,7 +74,7 @@ class ModelAnswerOut(BaseModel):
 class AgreementOut(BaseModel):
     """How far bundles agree that have an answer."""
 
-    level: Literal["unanimous", "majority", "split"] = Field(
+    level: Level = Field(
         description="All, more than half, or no more than half name the same class."
     )
     share: float = Field(description="Of those that name the class most of them name.")
@@ -137,7 +138,7 @@ async def _analysis(
         found = await engine.answer(replace(request, arm=arm, drawing=None))
         same = (one for one in found.predictions if one.prediction.source == key.prediction.source)
         answers += [*same]
-    agreement = _agreement(answers)
+    agreement = agreement_of([one.prediction for one in answers])
     missing = _TOO_FEW if shown else _NOT_SHOWN if others else _ALONE
     return {
         **ranked(results),
@@ -169,14 +170,12 @@ def _model(recorded: RecordedPrediction) -> ModelAnswerOut:
     )
 
 
-def _agreement(answers: Sequence[RecordedPrediction]) -> AgreementOut | None:
-    """Of those that are not rejected; None of fewer than two."""
-    given = [one.prediction for one in answers if one.prediction.decision is not Verdict.REJECT]
-    if len(given) < 2:
+def agreement_of(answers: Sequence[Prediction]) -> AgreementOut | None:
+    """Of answers to one slice that are not rejected; None of fewer than two."""
+    labels = [one.label for one in answers if one.decision is not Verdict.REJECT]
+    if len(labels) < 2:
         return None
-    ((_, most),) = Counter(one.label for one in given).most_common(1)
-    share = most / len(given)
-    level: Literal["unanimous", "majority", "split"] = "majority" if share > 0.5 else "split"
-    return AgreementOut(
-        level="unanimous" if most == len(given) else level, share=share, models=len(given)
-    )
+    ((_, most),) = Counter(labels).most_common(1)
+    share = most / len(labels)
+    level: Level = "unanimous" if share == 1 else "majority" if share > 0.5 else "split"
+    return AgreementOut(level=level, share=share, models=len(labels))

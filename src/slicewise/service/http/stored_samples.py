@@ -48,10 +48,14 @@ def stored_sample(
 def _files(roots: DataRoots, deadline: Deadline) -> Iterator[Path]:
     """Files that may be images, by no link to a folder; the first `MOST_ENTRIES` in order."""
     done = 0
+
+    def on(_: object = None) -> None:
+        deadline("looking for files", done, MOST_ENTRIES)
+
     for root in roots:
-        for entry in walk(root, skip=lambda _: deadline("looking", 0, MOST_ENTRIES), links=False):
-            deadline("looking for files", done, MOST_ENTRIES)
-            if done >= MOST_ENTRIES:
+        for entry in walk(root, skip=on, links=False):
+            on()
+            if done == MOST_ENTRIES:
                 return
             done += 1
             if not isinstance(entry, Failure):
