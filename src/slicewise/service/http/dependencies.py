@@ -85,7 +85,9 @@ class ArmQuery(OptionsQuery):
     """How predictions are wanted, where a bundle may be named."""
 
     arm: Literal["main", "challenger"] | None = Field(
-        None, description="Which bundle answers, for the role review; else whose turn it is."
+        None,
+        description="Which loaded bundle answers, for the role review; the traffic split decides "
+        "by default.",
     )
 
     def named_arm(self) -> Arm | None:

@@ -102,7 +102,7 @@ async def models(caller: Predictor, services: CurrentServices) -> ModelsOut:
     response_class=Response,
     responses={
         200: {"content": {_MARKDOWN: {"schema": {"type": "string"}}}},
-        **documented(404),
+        **documented(404, 422),
     },
 )
 async def card(sha256: str, caller: Predictor, services: CurrentServices) -> Response:
