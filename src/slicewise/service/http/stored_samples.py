@@ -17,7 +17,7 @@ from slicewise.imaging.formats.content import HEAD_BYTES, Content, content_of
 from slicewise.imaging.slice import Failure
 from slicewise.service.http.evaluation_jobs import DataRoots, Deadline
 
-MOST_ENTRIES = 10_000
+MOST_ENTRIES = 50_000
 """Files and unreadable folders that are looked at, over all allowed folders."""
 
 
