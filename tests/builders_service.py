@@ -8,7 +8,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from PIL import Image
 
 from builders import CLASSES, head_pixels, head_with_spot, write_tiny_bundle
 from builders_imaging import AXIAL, dicom_bytes, picture_bytes
+from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.service.app import create_app
@@ -50,6 +51,15 @@ def running(settings: Settings) -> Iterator[TestClient]:
     """A client of a started service; closed at the end."""
     with TestClient(create_app(settings), base_url=HERE) as client:
         yield client
+
+
+@contextmanager
+def keyed(settings: Settings) -> Iterator[tuple[TestClient, dict[str, dict[str, str]]]]:
+    """A client of a started service, and the headers of a key of every role."""
+    with closing(KeyStore.open(settings.audit_log)) as keys:
+        headers = {role.value: {"X-API-Key": keys.create(role.value, role)} for role in Role}
+    with running(settings) as client:
+        yield client, headers
 
 
 def png(kind: int = 0, seed: int = 0, side: int = 128) -> bytes:

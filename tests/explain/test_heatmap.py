@@ -7,7 +7,7 @@ import pytest
 
 from builders_explain import answer
 from slicewise.errors import BundleError
-from slicewise.explain.heatmap import heat_map, heat_map_of
+from slicewise.explain.heatmap import Box, HeatMap, heat_map, heat_map_of
 from slicewise.imaging.preprocess import Placement, PreprocessSpec, preprocess
 from slicewise.imaging.slice import Slice
 
@@ -76,6 +76,64 @@ class TestHeatMap:
         cells = ready.image.reshape(28, 4, 28, 4).mean(axis=(1, 3)).astype(np.float32)
         heat = heat_map(cells, ready.placement, (300, 220))
         assert heat.peak == pytest.approx((155, 125), abs=6)
+
+
+def of_values(values: list[list[float]]) -> HeatMap:
+    array = np.array(values, dtype=np.float32)
+    row, column = np.unravel_index(int(array.argmax()), array.shape)
+    return HeatMap(array, (int(row), int(column)))
+
+
+class TestBox:
+    def test_it_holds_what_hangs_together_with_the_peak(self) -> None:
+        heat = of_values(
+            [
+                [0.0, 0.0, 0.0, 0.0, 0.0, 0.9],
+                [0.0, 0.6, 0.0, 0.0, 0.0, 0.0],
+                [0.0, 0.7, 1.0, 0.5, 0.4, 0.0],
+                [0.0, 0.0, 0.0, 0.5, 0.0, 0.0],
+            ]
+        )
+        assert heat.box() == Box(x=1, y=1, width=3, height=3)
+
+    def test_one_pixel(self) -> None:
+        assert of_values([[0.0, 0.4], [0.49, 1.0]]).box() == Box(1, 1, 1, 1)
+
+    def test_all_of_it_up_to_the_borders(self) -> None:
+        assert of_values([[0.5, 0.6, 0.7], [1.0, 0.8, 0.9]]).box() == Box(0, 0, 3, 2)
+
+    def test_a_bend_is_followed(self) -> None:
+        heat = of_values([[1.0, 0.5, 0.5], [0.0, 0.0, 0.5], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0]])
+        assert heat.box() == Box(0, 0, 3, 3)
+
+    @pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 3), (6, 2)])
+    def test_it_lies_round_the_hot_cell(self, row: int, column: int) -> None:
+        heat = heat_map(hot((7, 7), row, column), Placement(10, 20, 70), (100, 120))
+        box = heat.box()
+        assert box is not None
+        assert heat.peak is not None
+        assert box.y <= heat.peak[0] < box.y + box.height
+        assert box.x <= heat.peak[1] < box.x + box.width
+        inside = np.zeros((100, 120), dtype=bool)
+        inside[box.y : box.y + box.height, box.x : box.x + box.width] = True
+        assert not (heat.values[~inside] >= 0.5).any()
+        assert box.width * box.height < 400
+
+    def test_without_evidence_there_is_none(self) -> None:
+        assert HeatMap(np.zeros((4, 4), dtype=np.float32), None).box() is None
+
+    @pytest.mark.parametrize(
+        ("size", "expected"),
+        [
+            ((200, 100), Box(21, 10, 31, 20)),
+            ((100, 50), Box(10, 5, 16, 10)),
+            ((20, 10), Box(2, 1, 4, 2)),
+        ],
+    )
+    def test_on_a_smaller_picture_it_covers_the_same(
+        self, size: tuple[int, int], expected: Box
+    ) -> None:
+        assert Box(21, 10, 31, 20).scaled((100, 200), size) == expected
 
 
 def test_the_map_is_that_of_the_answered_class() -> None:

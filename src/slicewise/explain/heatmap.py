@@ -12,6 +12,27 @@ from slicewise.imaging.preprocess import Placement
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
 
+LEVEL = 0.5
+"""Share of a map's maximum from which on a pixel counts as evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of whole pixels of a slice: its upper left corner and its extent."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def scaled(self, shape: tuple[int, int], size: tuple[int, int]) -> Box:
+        """The smallest that covers the same on a picture of (columns, rows) of a slice (H, W)."""
+        (columns, rows), (height, width) = size, shape
+        left, top = self.x * columns // width, self.y * rows // height
+        right = -(-(self.x + self.width) * columns // width)
+        bottom = -(-(self.y + self.height) * rows // height)
+        return Box(left, top, right - left, bottom - top)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
@@ -19,6 +40,25 @@ class HeatMap:
 
     values: Array  # (H, W) in [0, 1], relative to the strongest evidence on this slice
     peak: tuple[int, int] | None  # row and column of the strongest; None where there is none at all
+
+    def box(self) -> Box | None:
+        """Round the peak and all pixels of at least `LEVEL` that hang together with it.
+
+        None where there is no evidence. It grows from the peak as long as such pixels lie along one
+        of its sides.
+        """
+        if self.peak is None:
+            return None
+        hot = np.pad(self.values >= LEVEL, 1)  # with a rim that is never hot
+        top, left = self.peak[0] + 1, self.peak[1] + 1
+        bottom, right = top + 1, left + 1
+        grown = True
+        while grown:
+            up, down = int(hot[top - 1, left:right].any()), int(hot[bottom, left:right].any())
+            back, on = int(hot[top:bottom, left - 1].any()), int(hot[top:bottom, right].any())
+            top, bottom, left, right = top - up, bottom + down, left - back, right + on
+            grown = bool(up or down or back or on)
+        return Box(left - 1, top - 1, right - left, bottom - top)
 
 
 def heat_map(cam: Array, placement: Placement, shape: tuple[int, int]) -> HeatMap:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(None, ge=1, description="Older predictions are pruned.")
 
     data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="Folders that evaluation may read, separated by colons."
+        (), description="Folders that evaluation and samples may read, separated by colons."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of other pages that may call, separated by commas."

@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
     [
         (
             "thresold=0.4",
-            "expected no other query parameters than tta, threshold, explain; "
+            "expected no other query parameters than tta, threshold, explain, arm; "
             "got 'thresold' (nearest: threshold)",
         ),
         ("threshold=high", "query parameter threshold: expected a number; got 'high'"),
@@ -64,7 +64,7 @@ def test_colours_are_those_that_can_be_drawn():
     [
         (
             {"thresold": "0.4"},
-            "expected no other fields than file, tta, threshold, explain; "
+            "expected no other fields than file, tta, threshold, explain, arm; "
             "got 'thresold' (nearest: threshold)",
         ),
         ({"threshold": "-1"}, "field threshold: expected at least 0; got '-1'"),

@@ -454,6 +454,44 @@ def test_a_shadow_answers_for_the_record_only(tmp_path, rival):
     assert (shadow.shadow_of, main.shadow_of) == (main.id, None)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/batch", "/v1/explain"])
+def test_a_bundle_that_is_named_answers_with_no_shadow_beside_it(tmp_path, rival, route, share):
+    settings = service_settings(tmp_path, challenger=rival, challenger_share=share)
+    names = {"main": "tiny", "challenger": "rival"}
+    with running(settings) as client:
+        for arm, name in names.items():
+            sent = files(png(0), png(1))
+            given = {"params": {"arm": arm}} if name == "tiny" else {"data": {"arm": arm}}
+            said = client.post(route, files=sent, **given).json()["predictions"]
+            assert {one["bundle"]["name"] for one in said} == {name}
+            assert {one["threshold"] for one in said} == {0.4 if name == "tiny" else 0.2}
+        records = kept_in(services(client).store)
+    assert [(row.arm, row.bundle[0]) for row in records] == [
+        *[("main", "tiny")] * 2,
+        *[("challenger", "rival")] * 2,
+    ]
+    assert {row.route for row in records} == {route}
+
+
+def test_a_bundle_that_is_named_answers_a_whole_series(tmp_path, rival):
+    with running(service_settings(tmp_path, challenger=rival)) as client:
+        sent = {"file": ("scan.zip", zip_bytes(series(4)))}
+        said = client.post("/v1/explain?arm=challenger", files=sent).json()
+        assert {one["bundle"]["name"] for one in said["predictions"]} == {"rival"}
+        assert said["studies"][0]["bundle"]["name"] == "rival"
+        assert {row.arm for row in kept_in(services(client).store)} == {"challenger"}
+
+
+def test_a_named_bundle_is_held_to_its_own_classes_only(tmp_path, rival, monkeypatch):
+    settings = service_settings(tmp_path, challenger=rival, challenger_share=0.5)
+    with running(settings) as client:
+        monkeypatch.setattr(
+            services(client).engine.classifiers[Arm.CHALLENGER], "threshold", lambda given: 1 / 0
+        )
+        assert client.post("/v1/predict?arm=main", files=files(png(0))).status_code == 200
+
+
 def test_a_failing_shadow_harms_nobody(tmp_path, rival, monkeypatch):
     with running(service_settings(tmp_path, challenger=rival)) as client, capture_logs() as logged:
         engine = services(client).engine

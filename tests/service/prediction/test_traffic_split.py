@@ -40,6 +40,12 @@ def test_neighbouring_hashes_are_spread() -> None:
     assert 0.45 < sum(places) / len(places) < 0.55
 
 
+@pytest.mark.parametrize("named", [Arm.MAIN, Arm.CHALLENGER])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_bundle_that_is_named_answers_whatever_the_share(named: Arm, share: float) -> None:
+    assert {arm_of(one, share, named) for one in INPUTS[:50]} == {named}
+
+
 def test_all_and_none() -> None:
     assert set(arms(1.0)) == {Arm.CHALLENGER}
     assert set(arms(0.0)) == {Arm.MAIN}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from browsers import faults_of, give, held, opened, pixels
+from builders import write_tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
-from builders_service import png, series
+from builders_service import png, series, service_settings
 from processes import serving
+from slicewise.audit_log.keys import KeyStore, Role
 
 pytestmark = pytest.mark.trials
 PHONE = {"width": 390, "height": 800}
@@ -172,3 +175,24 @@ def test_what_is_saved_is_what_is_shown(page, tmp_path):
         page.click("#png")
     assert picture.value.suggested_filename == "head.png-1.png"
     assert Path(picture.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_a_reviewer_sees_two_bundles_side_by_side(browser, tmp_path):
+    write_tiny_bundle(tmp_path / "second", name="second")
+    with closing(KeyStore.open(service_settings(tmp_path).audit_log)) as keys:
+        secrets = {role: keys.create(role, role) for role in (Role.PREDICT, Role.REVIEW)}
+    second = {"SLICEWISE_CHALLENGER": str(tmp_path / "second")}
+    with serving(tmp_path, **second) as (_, address):
+        for role, secret in secrets.items():
+            with opened(browser, address) as page:
+                page.fill("#key", secret)
+                page.click("#keyrow button")
+                page.wait_for_selector(f"#who:has-text('{role}')")
+                give(page, head__png=png(1))
+                asks = page.locator("#compared button")
+                assert asks.count() == (role is Role.REVIEW)
+                if role is Role.REVIEW:
+                    asks.click()
+                    page.wait_for_selector(".arms section:nth-child(2)")
+                    names = page.locator(".arms h4").all_inner_texts()
+                    assert [name.split()[0] for name in names] == ["tiny", "second"]

@@ -20,7 +20,7 @@ from slicewise.evaluation.compare import Direction, direction_of
 from slicewise.evaluation.evaluate import PartInput
 from slicewise.evaluation.explanations.regions import Boxes, head_region, tumor_region
 from slicewise.evaluation.summary import counts_of, nested
-from slicewise.explain.heatmap import heat_map_of
+from slicewise.explain.heatmap import LEVEL, heat_map_of
 from slicewise.explain.overlay import display, overlay, stamped
 from slicewise.files import whole
 from slicewise.imaging.batches import batched
@@ -38,8 +38,6 @@ from slicewise.text import class_text, figure_text, percent_text, signed_text
 BATCH = 16
 NEAR = 0.05
 """Tolerance of the pointing game, share of the slice's longer side."""
-LEVEL = 0.5
-"""Share of a map's maximum from which on a pixel counts for the overlap."""
 CENTRE_SPREAD = 0.25
 """Standard deviation of the central Gaussian, share of the square round the head."""
 _LATTICE = 50

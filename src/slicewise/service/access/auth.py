@@ -31,6 +31,13 @@ class Caller:
     name: str
     role: Role
 
+    def require(self, role: Role, wish: str = "") -> None:
+        """Raise an AccessError, which begins with what was wished, without at least a role."""
+        if not self.role.allows(role):
+            raise AccessError(
+                f"{wish}expected the role {role} or more; got {self.role}", known=True
+            )
+
 
 ANYBODY = Caller("open", Role.ADMIN)  # of a service that is open, which is only on loopback
 
@@ -120,8 +127,7 @@ def caller_dependency(role: Role) -> Callable[..., Awaitable[Caller]]:
         secret = header if bearer is None else bearer.credentials
         found = await access.admit(secret, request.client.host if request.client else "unknown")
         request.state.caller = found
-        if not found.role.allows(role):
-            raise AccessError(f"expected the role {role} or more; got {found.role}", known=True)
+        found.require(role)
         return found
 
     return caller

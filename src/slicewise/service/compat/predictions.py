@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -9,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from slicewise.errors import ConfigError
-from slicewise.inference.decision import BundleReference, Reason, Verdict, reasons_text
+from slicewise.inference.decision import (
+    BundleReference,
+    Prediction,
+    Reason,
+    Verdict,
+    reasons_text,
+)
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.words import finding_text
 from slicewise.service.http.dependencies import (
@@ -25,9 +33,11 @@ from slicewise.service.http.dependencies import (
 )
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem, documented
-from slicewise.service.http.routes.sample import SampleOptions, drawn
+from slicewise.service.http.routes.sample import SampleOptions, SampleQuery, drawn
+from slicewise.service.prediction.engine import Engine
 from slicewise.service.prediction.pictures import Drawing
 from slicewise.service.prediction.results import (
+    Origin,
     PredictionRequest,
     PredictionResults,
     RecordedPrediction,
@@ -195,7 +205,7 @@ async def predict(upload: Upload, query: Annotated[SaveCamQuery, Query()]) -> Pr
 async def api_predict(upload: Upload, query: Options) -> ApiPredictOut:
     """One file; of a series, its first key slice."""
     results = await upload.results(query, most=1, drawing=Drawing(original=True))
-    return ApiPredictOut(**_ranked(results))
+    return ApiPredictOut(**ranked(results))
 
 
 @router.get(
@@ -207,12 +217,21 @@ async def random_test(
     origin: RequestOrigin, services: CurrentServices, query: SampleOptions
 ) -> RandomTestOut:
     """The answer is recorded like any other."""
-    engine, drawing = services.engine, Drawing(original=True)
+    engine = services.engine
+    async with synthetic(engine, origin, query, Drawing(original=True)) as (request, what):
+        return RandomTestOut(**ranked(await answered(engine, request)), **what)
+
+
+@asynccontextmanager
+async def synthetic(
+    engine: Engine, origin: Origin, query: SampleQuery, drawing: Drawing
+) -> AsyncIterator[tuple[PredictionRequest, dict[str, Any]]]:
+    """A request with a synthetic slice, which has a place until the context ends; what it is."""
     with engine.admission.admit() as admission:
         content, seed, label = await engine.work(drawn, query.seed, query.label)
         file = UploadedFile.of("synthetic.png", content)
-        results = await answered(engine, PredictionRequest([file], admission, origin, drawing))
-    return RandomTestOut(**_ranked(results), true_label=old_name(label), seed=seed)
+        request = PredictionRequest([file], admission, origin, drawing)
+        yield request, {"true_label": old_name(label), "seed": seed}
 
 
 def old_name(label: str) -> str:
@@ -251,15 +270,20 @@ def _binary(
     }
 
 
-def _ranked(results: PredictionResults) -> dict[str, Any]:
+def ranked(results: PredictionResults) -> dict[str, Any]:
+    """The fields of `ApiPredictOut`."""
     key = results.key_prediction()
-    ranked = sorted(key.prediction.probabilities.items(), key=lambda pair: -pair[1])
     return {
-        "predictions": [ClassOut(class_=old_name(name), probability=p) for name, p in ranked],
+        "predictions": ranking(key.prediction),
         "gradcam": "" if key.pictures is None else key.pictures.heatmap,
         "original": "" if key.pictures is None else key.pictures.original or "",
         **_common(key, results),
     }
+
+
+def ranking(prediction: Prediction) -> list[ClassOut]:
+    pairs = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+    return [ClassOut(class_=old_name(name), probability=p) for name, p in pairs]
 
 
 def _require_negative_class(upload: UploadRequest) -> None:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from slicewise.audit_log.keys import Role
+from slicewise.audit_log.records import Arm
 from slicewise.service.access.auth import Caller, caller_dependency
 from slicewise.service.http.body import kind_of, read_form
 from slicewise.service.http.problems import AnswerlessError, documented
@@ -64,6 +65,10 @@ class OptionsQuery(BaseModel):
         """What is drawn of a prediction."""
         return None
 
+    def named_arm(self) -> Arm | None:
+        """The bundle that has to answer; None for the one whose turn it is."""
+        return None
+
 
 class PredictQuery(OptionsQuery):
     """How predictions are wanted, where a picture may come with them."""
@@ -74,6 +79,19 @@ class PredictQuery(OptionsQuery):
 
     def drawing(self) -> Drawing | None:
         return Drawing(numbers=self.explain == "map") if self.explain else None
+
+
+class ArmQuery(OptionsQuery):
+    """How predictions are wanted, where a bundle may be named."""
+
+    arm: Literal["main", "challenger"] | None = Field(
+        None,
+        description="Which loaded bundle answers, for the role review; the traffic split decides "
+        "by default.",
+    )
+
+    def named_arm(self) -> Arm | None:
+        return None if self.arm is None else Arm(self.arm)
 
 
 Options = Annotated[OptionsQuery, Query()]
@@ -92,6 +110,7 @@ class UploadRequest:
     """A request with files, of a caller who may predict; nobody has read its body yet."""
 
     request: Request
+    caller: Caller
     origin: Origin
     services: Services
 
@@ -106,29 +125,34 @@ class UploadRequest:
 
         Raises:
             HTTPException: The body is not as it must be.
+            AccessError: A bundle is named by a caller who may not.
             SliceWiseError: As `answered` raises.
         """
-        async with self._admitted(query, most) as (uploads, asked, admission):
-            how = drawing or asked.drawing(), asked.tta, asked.threshold
+        async with self.admitted(query, most) as (uploads, asked, admission):
+            if (arm := asked.named_arm()) is not None:
+                self.caller.require(Role.REVIEW, "arm: ")
+            how = drawing or asked.drawing(), asked.tta, asked.threshold, arm
             wanted = PredictionRequest(uploads, admission, self.origin, *how)
             return await answered(self.services.engine, wanted)
 
-    async def slices(self, query: Model) -> tuple[Model, PreparedUploads]:
-        """The options, and the slices of the files, which nobody answers for or keeps.
+    async def slices(
+        self, query: Model, most: int | None = None
+    ) -> tuple[list[Sent], Model, PreparedUploads]:
+        """The files, the options, and the slices of the files, which nobody answers for or keeps.
 
         Raises:
             HTTPException: The body is not as it must be.
             SliceWiseError: As `Engine.read` raises; AnswerlessError where there is no slice.
         """
-        async with self._admitted(query) as (uploads, asked, admission):
+        async with self.admitted(query, most) as (uploads, asked, admission):
             wanted = PredictionRequest(uploads, admission, self.origin)
             prepared = await self.services.engine.read(wanted)
         if not prepared.series:
             raise AnswerlessError(prepared.failures)
-        return asked, prepared
+        return uploads, asked, prepared
 
     @asynccontextmanager
-    async def _admitted(
+    async def admitted(
         self, query: Model, most: int | None = None
     ) -> AsyncIterator[tuple[list[Sent], Model, Admission]]:
         """The files and options of the request, which has a place until the context ends."""
@@ -154,9 +178,9 @@ class UploadRequest:
 
 
 async def _upload_request(
-    request: Request, origin: RequestOrigin, services: CurrentServices
+    request: Request, caller: Predictor, origin: RequestOrigin, services: CurrentServices
 ) -> UploadRequest:
-    return UploadRequest(request, origin, services)
+    return UploadRequest(request, caller, origin, services)
 
 
 Upload = Annotated[UploadRequest, Depends(_upload_request)]

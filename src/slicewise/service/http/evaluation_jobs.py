@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from slicewise.errors import AccessError, InputError, LimitError, OverloadError, SliceWiseError
 from slicewise.service.settings import PREFIX
 
-BUSY_S = 30  # when to come back while another evaluation is running, seconds
+BUSY_S = 30  # when to come back while another one is running, seconds
 _INDEX = re.compile(r"#\d+$")
 _OUTSIDE = f"expected a path below one of the folders that the operator allows ({PREFIX}DATA_ROOTS)"
 Result = TypeVar("Result")
@@ -27,6 +27,9 @@ class DataRoots:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = tuple(root.resolve() for root in roots)
         self._names = sorted({str(root) for root in (*roots, *self._roots)}, key=len, reverse=True)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._roots)
 
     def find(self, given: str) -> Path:
         """The file or folder that a request names: absolute, or relative to one of the roots.
@@ -107,7 +110,7 @@ class Deadline:
 
 
 class EvaluationJobs:
-    """Runs one evaluation at a time, beside the requests for single files; so many seconds each."""
+    """Runs one job on data of the server at a time, beside the requests for single files."""
 
     def __init__(self, roots: DataRoots, seconds: float) -> None:
         self.roots = roots
@@ -126,7 +129,7 @@ class EvaluationJobs:
             SliceWiseError: As the job raises, without places on the server.
         """
         if self._lock.locked():
-            raise OverloadError("another evaluation is running", BUSY_S)
+            raise OverloadError("another job on the data of the server is running", BUSY_S)
         deadline = Deadline(self._seconds)
         async with self._lock:
             try:

@@ -51,6 +51,7 @@ VALUES: dict[str, Any] = {
     "correct": 9,
     "accuracy": 0.9,
     "model_name": "four_class",
+    **dict.fromkeys(("width", "height"), 512),
 }
 """By the name of a field, whatever model has it."""
 
@@ -104,6 +105,10 @@ OF_MODELS: dict[str, dict[str, Any]] = {
         "slicewise_version": __version__,
     },
     "CallerOut": {"name": "ward-3", "role": "predict", "requests_a_minute": 600},
+    "UploadOut": {"filename": "slice.png", "format": "PNG", "slices": 1},
+    "BoxOut": {"x": 150, "y": 171, "width": 84, "height": 66, "level": 0.5},
+    "AgreementOut": {"level": "unanimous", "share": 1.0, "models": 2},
+    "AnalysisOut": {"agreement_note": None},
     "ReadyOut": {"waiting": 0},
     "HealthOut": {"model_loaded": True},
     "BinaryOut": {

@@ -20,7 +20,7 @@ import structlog
 
 from slicewise.audit_log.records import Arm, PredictionRecord
 from slicewise.audit_log.store import AuditStore
-from slicewise.errors import OverloadError
+from slicewise.errors import ConfigError, OverloadError
 from slicewise.imaging.batches import batched
 from slicewise.imaging.slice import Failure
 from slicewise.inference.classifier import Answer, Classifier
@@ -102,8 +102,7 @@ class Engine:
         """Whether a thread is there to decode, and the forward passes of answers are run."""
         latest = time.monotonic() - self._settings.request_timeout_s
         hanging = sum(since < latest for since in list(self._busy_since.values()))
-        answering = (one for one in self._batchers.values() if one is not self._shadow)
-        return hanging < WORKERS and all(batcher.alive for batcher in answering)
+        return hanging < WORKERS and all(batcher.alive for batcher in self._answering())
 
     async def answer(self, request: PredictionRequest) -> PredictionResults:
         """Answer for the files of a request; when this returns, every prediction is on disk.
@@ -111,7 +110,8 @@ class Engine:
         Raises:
             OverloadError: It took longer than a request may take.
             LimitError: It holds more slices than a request may hold.
-            ConfigError: A threshold for a model without a negative class, or an unknown class.
+            ConfigError: A threshold for a model without a negative class, an unknown class, or a
+                bundle that is not loaded.
             AuditError: The predictions could not be recorded; then none is given.
         """
         return await self._in_time(self._answer(request))
@@ -199,17 +199,25 @@ class Engine:
         drawn = await self._draw_all(answered, request, failures)
         await asyncio.shield(recorded)
         ids = [record.id for record in records]
-        if self._shadow is not None and ids:
+        if self._shadow is not None and ids and request.arm is None:
             self._start_shadow(self._shadow, request, kept, len(ids))
         return await self._off_loop(len(ids), PredictionResults.of, answered, ids, drawn, failures)
 
     def _check(self, request: PredictionRequest) -> None:
         """Refuse what a bundle that answers cannot do, before anything is decoded."""
-        for batcher in self._batchers.values():
-            if batcher is not self._shadow:
-                batcher.classifier.threshold(request.threshold)
-                if request.drawing is not None:
-                    request.drawing.require_class(batcher.classifier.bundle.classes)
+        for batcher in self._answering(request.arm):
+            batcher.classifier.threshold(request.threshold)
+            if request.drawing is not None:
+                request.drawing.require_class(batcher.classifier.bundle.classes)
+
+    def _answering(self, named: Arm | None = None) -> list[Batcher]:
+        """Who may answer: all but the shadow, or whom the request names."""
+        if named is None:
+            return [one for one in self._batchers.values() if one is not self._shadow]
+        if named not in self._batchers:
+            known = ", ".join(self._batchers)
+            raise ConfigError(f"arm: expected one that is loaded ({known}); got {named}")
+        return [self._batchers[named]]
 
     async def _read(self, request: PredictionRequest) -> PreparedUploads:
         """What the files hold; where nobody waits any more, the thread is stopped."""
@@ -221,7 +229,7 @@ class Engine:
             read_uploads,
             request.uploads,
             self._limits,
-            partial(arm_of, share=self._settings.challenger_share),
+            partial(arm_of, share=self._settings.challenger_share, named=request.arm),
             self.classifiers,
             request.admission,
             stop,

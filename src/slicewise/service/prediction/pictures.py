@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from slicewise.errors import ConfigError
-from slicewise.explain.heatmap import heat_map_of
+from slicewise.explain.heatmap import Box, heat_map_of
 from slicewise.explain.overlay import DEFAULT_STYLE, OverlayStyle, display, overlay
 from slicewise.imaging.slice import Slice
 from slicewise.inference.classifier import Answer
@@ -30,13 +30,15 @@ _UP, _GREY, _COLOUR = 2, 0, 2  # filter type; colour types
 class Drawing:
     """What is drawn of a prediction; `target` is the class, None for the answered one.
 
-    With `numbers` nothing is drawn: the maps of all classes are given as they are.
+    With `numbers` nothing is drawn: the maps of all classes are given as they are. With `box` the
+    evidence has a box round it.
     """
 
     target: str | None = None
     style: OverlayStyle = DEFAULT_STYLE
     original: bool = False
     numbers: bool = False
+    box: bool = False
 
     def require_class(self, classes: Sequence[str]) -> None:
         """Raise a ConfigError where the model has no class of the name of the target."""
@@ -69,12 +71,16 @@ class Maps:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Base64 PNG; `original` where it was wanted, and row and column of the strongest evidence."""
+    """Base64 PNG; `original` where it was wanted, and row and column of the strongest evidence.
+
+    `box`, where it was wanted, is in pixels of the picture, which may be smaller than the slice.
+    """
 
     heatmap: str
     original: str | None
     target: str
     peak: tuple[int, int] | None
+    box: Box | None = None
 
     @property
     def size(self) -> int:
@@ -89,11 +95,14 @@ def draw(slice_: Slice, answer: Answer, drawing: Drawing) -> Pictures | Maps:
         place, (rows, columns) = answer.placement, slice_.shape
         return Maps(values, place.top, place.left, place.side, rows, columns)
     heat = heat_map_of(slice_, answer, drawing.target)
+    drawn = shrunk(overlay(slice_, heat, drawing.style))
+    box = heat.box() if drawing.box else None
     return Pictures(
-        png(overlay(slice_, heat, drawing.style)),
+        png(drawn),
         png(Image.fromarray(display(slice_))) if drawing.original else None,
         drawing.target or answer.prediction.label,
         heat.peak,
+        None if box is None else box.scaled(slice_.shape, drawn.size),
     )
 
 
@@ -113,9 +122,14 @@ def to_draw(
 
 def png(picture: Image.Image) -> str:
     """A picture as base64 PNG, at most `LONGEST_SIDE` pixels a side."""
+    return base64.b64encode(png_bytes(np.asarray(shrunk(picture)))).decode("ascii")
+
+
+def shrunk(picture: Image.Image) -> Image.Image:
+    """The picture itself, at most `LONGEST_SIDE` pixels a side."""
     if max(picture.size) > LONGEST_SIDE:
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return base64.b64encode(png_bytes(np.asarray(picture))).decode("ascii")
+    return picture
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:

@@ -37,7 +37,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionRequest:
-    """The files of one request, what admission control counts for it, and how it is answered."""
+    """The files of one request, what admission control counts for it, and how it is answered.
+
+    `arm` is the bundle that has to answer, with no shadow beside it; None for the traffic split.
+    """
 
     uploads: Sequence[Upload]
     admission: Admission
@@ -45,6 +48,7 @@ class PredictionRequest:
     drawing: Drawing | None = None
     tta: bool = False
     threshold: float | None = None
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

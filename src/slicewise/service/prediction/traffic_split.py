@@ -9,11 +9,14 @@ from slicewise.audit_log.records import Arm
 _SALT = b"slicewise rollout"  # never changes: it would send inputs to the other bundle
 
 
-def arm_of(input_sha256: str, share: float) -> Arm:
+def arm_of(input_sha256: str, share: float, named: Arm | None = None) -> Arm:
     """Which of two bundles answers an upload; the same on every machine, for all its slices.
 
-    A larger share of the challenger keeps every input that a smaller one gave away.
+    A larger share of the challenger keeps every input that a smaller one gave away. Where the
+    request names a bundle, it is that one.
     """
+    if named is not None:
+        return named
     return Arm.CHALLENGER if fraction_of(input_sha256) < share else Arm.MAIN
 
 

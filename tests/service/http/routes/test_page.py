@@ -37,6 +37,13 @@ def test_every_script_loads_scripts_that_are_there(client):
         assert set(re.findall(r"from \"\./([^\"]+)\"", answer.text)) <= scripts
 
 
+def test_it_says_whether_there_are_stored_samples(tmp_path):
+    with running(service_settings(tmp_path, data_roots=(tmp_path,))) as client:
+        said = client.get("/", headers={"Accept": "application/json"})
+    assert said.json()["stored_samples"] is True
+    assert str(tmp_path) not in said.text
+
+
 @pytest.mark.parametrize("name", ["index.html", "__init__.py", "none.js", "..%2Fapp.py"])
 def test_other_files_are_not_given(client, name):
     assert client.get(f"/page/{name}").status_code in (404, 405)
@@ -47,6 +54,7 @@ def test_who_asks_for_json_gets_what_the_service_is(client):
     assert said["bundle"]["name"] == "tiny"
     assert said["key_required"] is False
     assert said["routes"]["POST /v1/read"]
+    assert said["stored_samples"] is False
     assert set(said["reasons"]) == set(Reason)
     browser = client.get("/", headers={"Accept": "text/html,application/json;q=0.9"})
     assert browser.headers["content-type"].startswith("text/html")

@@ -5,7 +5,7 @@ import pytest
 
 from builders import SIZE
 from builders_imaging import nifti_bytes, picture_bytes, zip_bytes
-from builders_service import files, picture_of, png, problem, series
+from builders_service import files, keyed, picture_of, png, problem, series, service_settings
 from slicewise.audit_log.records import PredictionRecord
 from slicewise.explain.heatmap import heat_map_of
 from slicewise.explain.overlay import OverlayStyle, display, overlay
@@ -53,6 +53,37 @@ def test_a_heat_map_is_the_overlay_of_the_library(client):
     drawn = overlay(slice_, heat_map_of(slice_, classifier_of(client).answers([slice_])[0]))
     sent = np.asarray(picture_of(said["heatmap"]), dtype=int)
     assert np.abs(sent - np.asarray(drawn, dtype=int)).max() <= 1
+
+
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/batch", "/v1/explain"])
+def test_a_bundle_that_is_not_loaded_cannot_be_named(client, route):
+    said = problem(client.post(f"{route}?arm=challenger", files=files(png(0))), 422)
+    assert said["detail"] == "arm: expected one that is loaded (main); got challenger"
+    for arm in ("shadow", "Main", "", "both"):
+        problem(client.post(route, files=files(png(0)), params={"arm": arm}), 422)
+
+
+@pytest.mark.parametrize("route", ["/predict", "/api/predict", "/classify_slice", "/v1/read"])
+def test_no_other_route_lets_a_bundle_be_named(client, route):
+    problem(client.post(f"{route}?arm=main", files=files(png(0))), 422)
+
+
+def test_only_reviewers_name_the_bundle_that_answers(tmp_path, rival):
+    settings = service_settings(tmp_path, challenger=rival)
+    with keyed(settings) as (client, headers):
+        for arm in ("main", "challenger"):
+            for given in ({"params": {"arm": arm}}, {"data": {"arm": arm}}):
+                asked = {"files": files(png(0)), **given}
+                refused = client.post("/v1/predict", headers=headers["predict"], **asked)
+                expected = "arm: expected the role review or more; got predict"
+                assert problem(refused, 403)["detail"] == expected
+                for role in ("review", "admin"):
+                    said = client.post("/v1/predict", headers=headers[role], **asked).json()
+                    assert said["bundle"]["name"] == {"main": "tiny", "challenger": "rival"}[arm]
+                    place = f"/v1/predictions/{said['id']}"
+                    assert client.get(place, headers=headers[role]).json()["arm"] == arm
+        plain = client.post("/v1/predict", headers=headers["predict"], files=files(png(0)))
+        assert plain.json()["bundle"]["name"] == "tiny"
 
 
 def test_without_being_asked_there_is_no_heat_map(client):

@@ -21,8 +21,9 @@ from slicewise.service.http.problems import documented
 from slicewise.service.services import Services
 
 router = APIRouter(prefix="/v1/predictions", tags=["predictions"])
+ID_PATTERN = "^[0-9a-f]{32}$"
 PredictionId = Annotated[
-    str, Path(pattern="^[0-9a-f]{32}$", description="`id` of the answer.", examples=[ID])
+    str, Path(pattern=ID_PATTERN, description="`id` of the answer.", examples=[ID])
 ]
 
 
@@ -106,6 +107,13 @@ async def give_feedback(
 ) -> FeedbackTaken:
     """Kept beside the answer, in a chain of its own; no earlier feedback is replaced."""
     feedback = await json_of(request, FeedbackIn)
+    return await keep(feedback, prediction_id, caller, services)
+
+
+async def keep(
+    feedback: FeedbackIn, prediction_id: str, caller: Caller, services: Services
+) -> FeedbackTaken:
+    """Keep feedback on an answer that the caller may see; 404 where there is none."""
     await _record_for(prediction_id, caller, services)
     add = services.store.add_feedback
     id_ = await asyncio.to_thread(add, prediction_id, caller.name, **feedback.model_dump())

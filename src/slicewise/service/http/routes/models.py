@@ -6,9 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from slicewise import __version__
 from slicewise.audit_log.keys import Role
+from slicewise.inference.bundle import CARD_NAME
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.rule import DecisionRule
@@ -17,6 +20,7 @@ from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import documented
 
 router = APIRouter(tags=["models"])
+_MARKDOWN = "text/markdown; charset=utf-8"
 
 
 class ModelOut(BaseModel):
@@ -90,6 +94,25 @@ async def models(caller: Predictor, services: CurrentServices) -> ModelsOut:
             for info in (classifier.bundle.info,)
         ]
     )
+
+
+@router.get(
+    "/v1/models/{sha256}/card",
+    summary="The model card of a bundle",
+    response_class=Response,
+    responses={
+        200: {"content": {_MARKDOWN: {"schema": {"type": "string"}}}},
+        **documented(404, 422),
+    },
+)
+async def card(sha256: str, caller: Predictor, services: CurrentServices) -> Response:
+    """What it is for, what was measured, and what limits it; of a bundle that is loaded."""
+    bundles = [classifier.bundle for classifier in services.engine.classifiers.values()]
+    for bundle in bundles:
+        if bundle.identity == sha256:
+            return Response(bundle.files[CARD_NAME], media_type=_MARKDOWN)
+    known = ", ".join(bundle.identity for bundle in bundles)
+    raise HTTPException(404, f"expected the SHA-256 of a bundle that is loaded: {known}")
 
 
 @router.get("/v1/caller", summary="Who is calling", responses=documented())

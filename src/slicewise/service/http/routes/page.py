@@ -81,6 +81,7 @@ async def _about(request: Request, services: Services) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
         "key_required": not await request.app.state.access.is_open(),
         "bundle": asdict(services.engine.main.bundle.reference),
+        "stored_samples": bool(settings.data_roots),
         "formats": FORMATS,
         "limits": {
             name: getattr(settings, name)

@@ -21,7 +21,7 @@ from slicewise.inference.decision import (
 )
 from slicewise.inference.results import DISCLAIMER
 from slicewise.inference.words import finding_text, headline, study_text
-from slicewise.service.http.dependencies import OptionsQuery, PredictQuery, Upload, described_upload
+from slicewise.service.http.dependencies import ArmQuery, PredictQuery, Upload, described_upload
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
 from slicewise.service.prediction.pictures import Drawing, Maps
@@ -30,7 +30,7 @@ from slicewise.service.prediction.results import PredictionResults, RecordedPred
 router = APIRouter(prefix="/v1", tags=["predictions"])
 
 
-class ExplainQuery(OptionsQuery):
+class ExplainQuery(ArmQuery):
     """How an explanation is wanted."""
 
     target: str | None = Field(None, description="Class to explain; the answered one by default.")
@@ -45,7 +45,11 @@ class ExplainQuery(OptionsQuery):
         return Drawing(self.target, OverlayStyle(self.colormap, self.alpha), original=True)
 
 
-PredictOptions = Annotated[PredictQuery, Query()]
+class NamedPredictQuery(ArmQuery, PredictQuery):
+    """How predictions are wanted, of any bundle."""
+
+
+PredictOptions = Annotated[NamedPredictQuery, Query()]
 
 
 class MapsOut(BaseModel):
@@ -138,7 +142,7 @@ class ExplanationsOut(PredictionsOut):
     "/predict",
     summary="Answer for one file, or for the files of one series",
     response_model=PredictionOut | PredictionsOut,
-    **described_upload(PredictQuery, several=True),
+    **described_upload(NamedPredictQuery, several=True),
 )
 async def predict(upload: Upload, query: PredictOptions) -> Response:
     """One slice is answered with one prediction; several, a zip or a series with a list."""
@@ -152,7 +156,7 @@ async def predict(upload: Upload, query: PredictOptions) -> Response:
     "/predict/batch",
     summary="Answer for several files",
     response_model=PredictionsOut,
-    **described_upload(PredictQuery, several=True),
+    **described_upload(NamedPredictQuery, several=True),
 )
 async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
     """A file that cannot be read is an entry in `errors` and costs the others nothing."""

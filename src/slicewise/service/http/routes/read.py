@@ -56,7 +56,7 @@ async def read(
     pixels. `model_input` is the `offset` and `size` of the picture that the model reads, uint8.
     `errors` names what could not be read.
     """
-    wanted, prepared = await upload.slices(query)
+    _, wanted, prepared = await upload.slices(query)
     most = services.settings.page_max_bytes
     return await upload.reply_with(lambda: packed(prepared, wanted.model_input, most), MEDIA_TYPE)
 

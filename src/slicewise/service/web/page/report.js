@@ -1,6 +1,6 @@
 // What a reader takes away: the printed report, a picture, the answers as a file.
 
-import { probabilities, verdict } from "./answer.js";
+import { probabilities, profile, verdict } from "./answer.js";
 import { at, element, save } from "./dom.js";
 import { still } from "./draw.js";
 import { settings } from "./settings.js";
@@ -31,11 +31,12 @@ export function layOut(view, texts) {
   const indices = stack.study ? stack.predictions.flatMap((answer, at) => (answer && keys.includes(answer.source) ? [at] : [])) : [index];
   const bundle = (one ?? stack.predictions.find((answer) => answer))?.bundle;
   const notes = at("notes").value.trim();
+  const answers = stack.predictions.filter((answer) => answer !== null);
   at("report").replaceChildren(
     element("h1", {}, `${WORDS.reportTitle} ${stack.title}`),
     element("p", { class: "notice disclaimer" }, element("strong", {}, WORDS.research)),
     ...(notes ? [element("h2", {}, WORDS.reportNotes), element("p", { class: "said" }, notes)] : []),
-    ...(stack.study ? [element("h2", {}, WORDS.series(stack.study.plane)), verdict(stack.study, texts)] : []),
+    ...(stack.study ? [element("h2", {}, WORDS.series(stack.study.plane)), verdict(stack.study, texts), profile(stack.study, answers, -1, () => {})] : []),
     ...indices.map((which) => printed(view, which, texts)),
     element("p", { class: "lead" }, WORDS.mapMeans),
     element("p", { class: "lead" }, `${bundle ? `${WORDS.reportModel}: ${bundle.name} ${bundle.version} (${bundle.sha256.slice(0, 12)}). ` : ""}${WORDS.reportTime}: ${new Date().toLocaleString()}.`),
@@ -53,7 +54,7 @@ function printed(view, index, texts) {
     "section",
     {},
     element("div", { class: "pair" }, ...pictures.map((picture, at) => element("figure", {}, element("img", { src: picture.toDataURL("image/png"), alt: captions[at] }), element("figcaption", {}, captions[at])))),
-    ...(prediction ? [verdict(prediction, texts), probabilities(prediction)] : []),
+    element("div", {}, ...(prediction ? [verdict(prediction, texts), probabilities(prediction)] : [])),
   );
 }
 
