@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import threading
 import time
@@ -16,9 +17,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from builders import head_pixels, head_with_spot, write_tiny_bundle
+from builders import CLASSES, head_pixels, head_with_spot, write_tiny_bundle
 from builders_imaging import AXIAL, dicom_bytes, picture_bytes
 from slicewise.audit_log.keys import KeyStore, Role
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.inference.classifier import Answer, Classifier
 from slicewise.service.app import create_app
 from slicewise.service.services import Services
@@ -85,6 +87,20 @@ def series(count: int = 8, uid: str = "1.2.3") -> dict[str, bytes]:
         )
         for i in range(count)
     }
+
+
+def data_root(folder: Path, count: int = 3) -> Path:
+    """Pictures by label and a manifest of them all, every slice a group."""
+    rows = []
+    for kind, label in enumerate(CLASSES):
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            path = folder / label / f"{label}_{i}.png"
+            path.write_bytes(png(kind, seed=10 * kind + i))
+            name, sha = f"{label}/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest()
+            rows.append(ManifestRow(name, label, "made", "", f"{label}{i}", "test", sha, 128, 128))
+    Manifest(tuple(rows), folder).write(folder / "manifest.csv")
+    return folder
 
 
 def picture_of(text: str) -> Image.Image:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import threading
 
@@ -12,7 +11,7 @@ from structlog.testing import capture_logs
 
 from builders import write_tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
-from builders_service import png, problem, running, service_settings
+from builders_service import data_root, png, problem, running, service_settings
 from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
@@ -21,20 +20,6 @@ from slicewise.imaging.read import read_slices
 from slicewise.inference.results import DISCLAIMER
 
 NAMES = ("glioma", "meningioma", "no_tumor", "pituitary")
-
-
-def data_root(folder, count=3):
-    """Pictures by label and a manifest of them all, every slice a group."""
-    rows = []
-    for kind, label in enumerate(NAMES):
-        (folder / label).mkdir(parents=True)
-        for i in range(count):
-            path = folder / label / f"{label}_{i}.png"
-            path.write_bytes(png(kind, seed=10 * kind + i))
-            name, sha = f"{label}/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest()
-            rows.append(ManifestRow(name, label, "made", "", f"{label}{i}", "test", sha, 128, 128))
-    Manifest(tuple(rows), folder).write(folder / "manifest.csv")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,19 @@ export async function models() {
   return (await ask("v1/models")).json();
 }
 
+/** The model card of a bundle, Markdown; null where there is none. @param {string} sha256 @returns {Promise<string | null>} */
+export async function card(sha256) {
+  return (await ask(`v1/models/${sha256}/card`).catch((error) => (error.status === 404 ? null : Promise.reject(error))))?.text() ?? null;
+}
+
+/** Measure the main bundle on a manifest of the server.
+ * @param {{manifest: string, split: string | null, resamples: number, allow_seen: boolean}} wanted @param {AbortSignal} signal
+ * @returns {Promise<{report: Record<string, any>}>} */
+export async function evaluate(wanted, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return (await ask("v1/evaluate", { method: "POST", headers, body: JSON.stringify(wanted), signal })).json();
+}
+
 /** Whether the service can answer now. */
 export async function ready() {
   try {

@@ -3,7 +3,9 @@
 import { probabilities, profile, verdict } from "./answer.js";
 import * as api from "./api.js";
 import { at, button, element, fill } from "./dom.js";
+import { bindEvaluation } from "./evaluation.js";
 import { chosen, dropped } from "./inputs.js";
+import { bindModel, showModels } from "./model.js";
 import { layOut, saveAnswers, savePicture } from "./report.js";
 import { asked, bindPanels, bindSettings, choose, settings } from "./settings.js";
 import { Viewer } from "./viewer.js";
@@ -123,6 +125,8 @@ async function greet() {
     const who = service.key_required ? WORDS.keyGood(name, role) : WORDS.keyOpen;
     at("who").textContent = `${who} ${WORDS.limits(service.limits.max_upload_bytes, rate)}`;
     reviews = role !== "predict";
+    at("evaluate").hidden = !reviews;
+    showModels();
     at("stored").hidden = !(service.stored_samples && reviews);
     ({ models } = await api.models());
     showAnswer();
@@ -218,6 +222,8 @@ bindViewer();
 bindTakeAway();
 bindSettings(showAnswer);
 bindPanels(at("panels"));
+bindModel();
+bindEvaluation();
 greet();
 pulse();
 setInterval(pulse, PULSE_MS);

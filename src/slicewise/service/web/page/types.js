@@ -8,7 +8,8 @@
  * @typedef {{name: string, role: string, requests_a_minute: number}} Caller
  * @typedef {{arm: string, bundle: Bundle, task: string, classes: string[], negative_class: string | null,
  *   architecture: string, input_size: number, intended_use: string, created: string,
- *   licences: Record<string, string>, evaluation: Record<string, any>}} Model
+ *   licences: Record<string, string>, decision: Record<string, any>, evaluation: Record<string, any>}} Model
+ * @typedef {{value: number | null, ci_low?: number | null, ci_high?: number | null, reason?: string}} Figure
  * @typedef {{values: Record<string, number[][]>, top: number, left: number, side: number,
  *   rows: number, columns: number}} Maps
  * @typedef {{id: string, source: string, label: string, probabilities: Record<string, number>,

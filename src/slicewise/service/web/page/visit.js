@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { at, button, element } from "./dom.js";
 import { still } from "./draw.js";
+import { isMetrics, open } from "./evaluation.js";
 import { jobsOf } from "./inputs.js";
 import { asked, settings } from "./settings.js";
 import { inOrder, unpack, windowOf } from "./slices.js";
@@ -33,6 +34,7 @@ export class Visit {
 
   /** Queue what was dropped; one job is sent at a time. @param {import("./inputs.js").Found[]} found */
   async take(found) {
+    if (found.length === 1 && isMetrics(found[0].file)) return open(found[0].file); // else it lies beside pictures
     const { jobs, skipped } = await jobsOf(found);
     at("hint").textContent = skipped ? WORDS.skipped(skipped) : jobs.length ? "" : WORDS.nothing;
     const entries = jobs.map((job) => new Entry(job, this));

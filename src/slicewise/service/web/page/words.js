@@ -121,7 +121,186 @@ export const WORDS = {
   settingsKept: "Kept in this browser. A changed threshold holds for what is dropped from now on.",
   forget: "All as at first",
   docs: "The routes of this service, to try out",
+
+  model: "The model",
+  evaluation: "Evaluation of a run",
+  openMetrics: "open metrics.json",
+  openHint: "The metrics.json that slicewise evaluate or slicewise train wrote; it may be dropped anywhere on this page. It stays in this browser.",
+  evaluateHere: "Measure the main model on a manifest of this server",
+  manifest: "manifest, below a folder that the operator allows",
+  split: "split",
+  splitDefault: "test, or all where there are no splits",
+  resamples: "resamples",
+  allowSeen: "also slices the model was trained on (said on every result)",
+  evaluate: "Measure",
 };
+
+const thousands = (/** @type {any} */ n) => (typeof n === "number" ? n.toLocaleString("en") : "?");
+
+/** Of the dashboard: the panels of the model and of an evaluation. */
+export const MEASURED = {
+  notMeasured: "not measured",
+  noInterval: "no interval",
+  range: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high}`,
+  measuring: "The service reads the slices and measures. This may take a minute.",
+  measured: "Measured.",
+  notJson: (/** @type {string} */ name, /** @type {string} */ why) => `${name}: expected the JSON of a metrics.json, got something else (${why})`,
+  notMetrics: (/** @type {string} */ name, /** @type {string} */ got) =>
+    `${name}: expected the metrics.json of slicewise evaluate or train, with n, groups, accuracy, per_class and tumor; got ${got}`,
+  without: (/** @type {string} */ missing) => `JSON in which these are missing or of another kind: ${missing}`,
+  odd: (/** @type {string} */ part) => `${part}: this part has values of other kinds than expected and cannot be shown; all that is in it stands at the end.`,
+  made: "How it was measured",
+  tooLong: (/** @type {string} */ name, /** @type {number} */ size, /** @type {number} */ most) => `${name}: expected at most ${megabytes(most)}, got ${megabytes(size)}`,
+  title: (/** @type {string} */ name, /** @type {any} */ split) => `${name}, split ${split ?? "not said"}`,
+  severalModels: "several models",
+  seen: (/** @type {any} */ n, /** @type {boolean} */ checked) =>
+    checked ? `${thousands(n)} of these slices were trained on (allow_seen): the figures show memory as well as skill.` : "May hold slices the model was trained on (allow_seen, not checked).",
+  warning: "Warning",
+  caution: "Caution",
+  model: "model",
+  slices: "slices",
+  groups: "groups",
+  left: "left out",
+  leftOut: (/** @type {any} */ seen, /** @type {any} */ failed, /** @type {any} */ untyped) => `${seen ?? "?"} seen in training, ${failed ?? "?"} unreadable, ${untyped ?? "?"} tumors of an unknown kind`,
+  check: "seen slices",
+  readAs: "labels read as",
+  intervals: "intervals",
+  intervalOf: (/** @type {any} */ of) => `${of.level * 100} %, ${thousands(of.resamples)} resamples of whole groups, seed ${of.seed}`,
+  groupMeans: "A group is what may belong together: a patient where known, else copies of one slice. Splits keep groups whole.",
+  copies: (/** @type {string} */ where) => `no patients are known in ${where}: groups there are copies alone`,
+  split: "split",
+  command: "command",
+  how: "how",
+  headlines: "Headline figures",
+  figuresOf: (/** @type {any} */ split, /** @type {any} */ n, /** @type {any} */ groups) => `Of the split ${split ?? "(not said)"}: ${thousands(n)} slices in ${thousands(groups)} whole groups`,
+  figure: "figure",
+  value: "value",
+  interval: "interval",
+  lies: "from 0 to its largest",
+  meaning: "meaning",
+  tumorTitle: "Tumor or no tumor",
+  tumorAt: (/** @type {string} */ limit, /** @type {string} */ why = "") => `A slice is flagged from this tumor probability on: ${limit}${why && ` (${why})`}.`,
+  tumorBest: (/** @type {string} */ j, /** @type {string} */ at) =>
+    `On these very slices the largest sensitivity + specificity - 1 (${j}) lies at ${at}. It is shown to compare with; a threshold is to be chosen on other slices.`,
+  classes: "Each class against all the others",
+  className: "class",
+  matrix: "What was answered for what",
+  matrixHow: "Rows are true classes, columns answers; percentages are of the row. Right answers have a frame. Counted from the slices of each class and its mistakes.",
+  truth: "true class",
+  sources: "Each source",
+  sourcesHow: "Where classes come from different sources, a model can learn the sources instead of the tumors.",
+  decisions: "Accept, review, reject",
+  decisionsHow: (/** @type {any} */ score, /** @type {string} */ area) => `Kept by ${score ?? "confidence"}, the surest first, the area under the risk-coverage curve is ${area}.`,
+  reasons: "Why answers were not simply accepted",
+  sets: "Prediction sets: how often the true class is among the possible ones",
+  promised: (/** @type {string} */ share) => `They aim at ${share} or more.`,
+  all: "all",
+  confidence: "How sure right and wrong answers are",
+  mistakes: "Which mistakes are made, the most frequent first",
+  folds: "Fold by fold, each answered by a model trained without it",
+  mean: "mean of folds",
+  fold: (/** @type {string} */ name) => `fold ${name}`,
+  calibration: "Which calibration helps: smaller is better, a change below 0 is a gain",
+  rule: "With the decision rule fitted on the other folds",
+  curves: "ROC, precision-recall and reliability curves are pictures beside metrics.json (roc.png, pr.png, reliability.png): their points are not in it.",
+  whole: "All that is in it",
+  more: (/** @type {number} */ n) => `${thousands(n)} more`,
+};
+
+/** @type {[path: string, title: string, meaning: string, largest?: number][]} The figures that an evaluation opens with. */
+export const HEADLINES = [
+  ["accuracy", "Accuracy", "share of slices answered right"],
+  ["memorisation_1nn", "Copying (1-NN)", "what copying the label of the nearest training slice would score, without learning"],
+  ["balanced_accuracy", "Balanced accuracy", "mean over classes of the share answered right"],
+  ["macro_auroc", "Macro AUROC", "how well the probabilities rank each class; 0.5 is chance"],
+  ["macro_f1", "Macro F1", "mean over classes of precision and sensitivity together"],
+  ["ece", "Calibration error (ECE)", "mean gap of confidence and accuracy; 0 is best"],
+  ["brier", "Brier score", "squared error of the probabilities; 0 is best, 2 worst", 2],
+  ["tumor.sensitivity", "Tumor sensitivity", "share of tumor slices flagged"],
+  ["tumor.specificity", "Tumor specificity", "share of tumor-free slices left alone"],
+  ["tumor.auroc", "Tumor AUROC", "how well tumors are ranked above the others"],
+  ["tumor.auprc", "Tumor AUPRC", "average precision; depends on the mix"],
+  ["tumor.ppv", "Tumor PPV", "share of tumors among the flagged, in this mix"],
+  ["tumor.npv", "Tumor NPV", "share of tumor-free among the rest, in this mix"],
+  ["decisions.accept.share", "Accepted", "share of answers that stand alone"],
+  ["decisions.accept.accuracy", "Accuracy of accepted", "share of these that is right"],
+];
+
+/** @type {Record<string, string>} Names of fields, where a name in a table reads better. */
+export const FIELDS = {
+  n: "slices", auroc: "AUROC", auprc: "AUPRC", f1: "F1", ece: "ECE", brier: "Brier score", nll: "negative log likelihood", set_size: "mean size",
+  "tumor.sensitivity": "tumor sensitivity", "tumor.specificity": "tumor specificity", balanced_accuracy: "balanced accuracy", p10: "10th percentile",
+  p50: "median", p90: "90th percentile", confident: "from 0.9", share_of_true: "of the true class", median_confidence: "median confidence",
+};
+
+const near = (/** @type {number} */ value) => value.toFixed(3);
+const fittedOn = (/** @type {any} */ of) => `${thousands(of.n)} slices of ${thousands(of.groups)} groups`;
+const range = (/** @type {number} */ value, /** @type {number[] | null} */ ci) => (ci ? `${near(value)} (${ci.map(near).join(" to ")})` : near(value));
+
+/** Of the panel of the model. */
+export const MODEL = {
+  arms: /** @type {Record<string, string>} */ ({ main: "answers", challenger: "answers a share of requests, to compare" }),
+  name: "name",
+  identity: "identity (SHA-256)",
+  role: "role",
+  task: "task",
+  classes: "classes",
+  noTumor: (/** @type {string} */ name) => `${name} is the class without a tumor`,
+  architecture: "architecture",
+  input: "input",
+  pixels: (/** @type {number} */ side) => `${side} × ${side} pixels, one grey channel`,
+  made: "made",
+  use: "intended use",
+  decision: "How it decides",
+  data: "What data trained it",
+  figures: "What was measured",
+  noFigures: "Nothing: this bundle carries no evaluation.",
+  fails: "Where it fails",
+  licences: "Licences",
+  noLicences: "None is named.",
+  notCommercial: "Not for commercial use:",
+  card: "The whole model card",
+  noCard: "No model card of this bundle is to be had here.",
+  calibrated: (/** @type {any} */ rule) =>
+    rule.temperature === null
+      ? "Probabilities are not calibrated: no temperature was fitted."
+      : `Probabilities are calibrated: scores are divided by a temperature of ${near(rule.temperature)}` +
+        `${rule.class_bias ? `, and these biases are added: ${Object.entries(rule.class_bias).map(([name, bias]) => `${name.replaceAll("_", " ")} ${bias < 0 ? "" : "+"}${near(bias)}`).join(", ")}` : ""}` +
+        `${rule.fitted_on ? `; fitted on ${rule.fitted_on}` : ""}.${rule.class_balance ? ` A class counts as its frequency to the power ${1 - rule.class_balance}: rare classes are taken to be less rare.` : ""}`,
+  flagged: (/** @type {any} */ point) =>
+    point
+      ? `A slice is flagged as a tumor from a tumor probability of ${near(point.threshold)} on (rule: ${RULES[point.rule] ?? point.rule}). On the ${fittedOn(point)} that it was chosen on: ` +
+        `sensitivity ${range(point.sensitivity, point.sensitivity_ci)}, specificity ${range(point.specificity, point.specificity_ci)}. On other slices expect the figures below.`
+      : "No tumor threshold was fitted; where there is a class without a tumor, 0.5 is assumed.",
+  sets: (/** @type {any} */ sets) =>
+    sets ? `Classes that cannot be ruled out are to hold the true one in ${percent(sets.coverage)} of the slices of each class; fitted on ${fittedOn(sets)}.` : "No prediction sets were fitted.",
+  accepted: (/** @type {any} */ of) =>
+    of
+      ? `An answer can stand alone from a ${of.trust === null ? `confidence of ${near(of.confidence)}` : `trust score of ${near(of.trust)}`} on. The aim is ${percent(of.target)} right; ` +
+        `where it was fitted (${fittedOn(of)}) ${percent(of.accuracy)} were right and ${percent(of.coverage)} of slices were accepted.` +
+        `${of.unknown === null ? "" : ` Of slices of a class it never saw, ${percent(of.unknown)} would be accepted as another.`}`
+      : "No answer is accepted by itself: no limits were fitted.",
+  refused: "It gives no answer for pictures in colour, blank ones, and files of another modality.",
+  strange: (/** @type {any} */ ood) =>
+    ood
+      ? `It gives no answer either for pictures that no training slice is like: an out-of-distribution score from ${near(ood.reject_above)} on (${percent(ood.rejected)} of ${fittedOn(ood)} held out); ` +
+        `from ${near(ood.review_above)} on a person is to look (${percent(ood.reviewed)}). How the score is made: ${ood.method}.`
+      : "It knows no limit on pictures unlike its training slices.",
+  kinds: (/** @type {string[]} */ names) => `Fitted against ${names.length} kinds of other pictures`,
+};
+
+/** @type {Record<string, string>} */
+const RULES = { youden_j: "largest sensitivity + specificity" };
+
+/** @type {[licence: RegExp, words: string][]} The first that fits is said. */
+export const LICENCES = [
+  [/\bNC\b|non-?\s?commercial/i, "not for commercial use"],
+  [/not documented|unknown|unclear/i, "terms are not known: ask before passing it on"],
+  [/CC0|public domain/i, "no conditions"],
+  [/CC[ -]BY[ -]SA/i, "name the authors, pass on under the same terms"],
+  [/CC[ -]BY/i, "name the authors"],
+  [/\b(MIT|Apache-2\.0|BSD)/i, "free use, also commercial, with the notice kept"],
+];
 
 /** @param {number} bytes */
 function megabytes(bytes) {
