@@ -68,7 +68,7 @@ def test_a_page_of_another_site_or_under_another_name_is_turned_away(client):
     problem(client.post("/v1/predict", files=files(png(0)), headers=foreign), 403)
 
 
-@pytest.mark.parametrize("path", ["/docs", "/", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/", "/openapi.json"])
 def test_what_a_browser_is_shown_is_logged_and_counted_by_its_route(client, path):
     with capture_logs() as logged:
         assert client.get(path).status_code == 200
@@ -78,7 +78,7 @@ def test_what_a_browser_is_shown_is_logged_and_counted_by_its_route(client, path
     )
 
 
-@pytest.mark.parametrize("path", ["/docs", "/", "/openapi.json", "/healthz"])
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/", "/openapi.json", "/healthz"])
 def test_every_answer_has_an_id_and_safe_headers(client, path):
     headers = client.get(path).headers
     assert len(headers["x-request-id"]) == 32

@@ -39,6 +39,9 @@ def serve(
         ),
     ] = None,
     database: Database = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Restart when the code changes; for development.")
+    ] = False,
 ) -> None:
     """Serve predictions over HTTP: the API, metrics and the page.
 
@@ -60,5 +63,6 @@ def serve(
             challenger=challenger,
             challenger_share=challenger_share,
             database_url=database,
+            reload=reload or None,
         )
     )

@@ -20,7 +20,9 @@ from slicewise.service.compat import predictions as compat_predictions
 from slicewise.service.http import problems
 from slicewise.service.http.body import BodyLimit
 from slicewise.service.http.examples import add_examples
+from slicewise.service.http.prefix import PathPrefix
 from slicewise.service.http.routes import (
+    docs,
     evaluation,
     feedback,
     health,
@@ -37,7 +39,7 @@ from slicewise.service.settings import Settings
 
 ROUTES = (
     *(predictions, read, feedback, evaluation, models, sample, health),
-    *(compat_predictions, analysis, uploads, compat_feedback, training, compat_metrics, page),
+    *(compat_predictions, analysis, uploads, compat_feedback, training, compat_metrics, page, docs),
 )
 
 
@@ -78,9 +80,10 @@ def create_app(
         summary="Brain MRI slices to answers that can be checked.",
         description=DISCLAIMER,
         lifespan=lifespan,
-        openapi_url=None,  # it is a route of the page: FastAPI's own has no template in the log
+        openapi_url=None,  # it is a route of `docs`: FastAPI's own has no template in the log
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     problems.install(app)
@@ -110,3 +113,5 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         behind_proxy=settings.trusted_proxy is not None,
     )
     app.add_middleware(SecurityHeaders, settings=settings)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)

@@ -13,14 +13,18 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import ChangeReload
 
+import slicewise
 from slicewise.audit_log.chain import chain_key
 from slicewise.audit_log.store import AuditStore
 from slicewise.errors import ConfigError, ServiceError
@@ -51,6 +55,7 @@ CLOSE_S = 3.0
 """For a client to close its side of TLS once the service ends: one that waits for nothing, such as
 a pool of connections, does not look."""
 
+WATCHED = str(Path(slicewise.__file__).parent)
 log = structlog.stdlib.get_logger("slicewise.service")
 _spawn = multiprocessing.get_context("spawn")
 
@@ -68,10 +73,10 @@ def serve(settings: Settings) -> None:
     remove_left_over()
     with _listen(settings) as listener:  # whoever connects waits until all has been checked
         require_safe(settings)
-        if settings.workers == 1:
+        if settings.workers == 1 and not settings.reload:
             _serve_here(settings, listener)
         else:
-            _serve_in_workers(settings, listener)
+            _serve_in_others(settings, listener)
 
 
 def server_of(settings: Settings, app: FastAPI) -> uvicorn.Server:
@@ -243,6 +248,11 @@ def _work(settings: Settings, listener: socket.socket, heartbeats: Pipe) -> None
     server.run([listener])
 
 
+def _work_until_changed(settings: Settings, sockets: list[socket.socket] | None) -> None:
+    configure_logs(settings.log_level)
+    server_of(settings, create_app(settings, closed=_leave_soon)).run(sockets)
+
+
 def _beat(server: uvicorn.Server, heartbeats: Pipe) -> None:
     """Tell the parent whether the server is ready; end with it, however it ended."""
     try:
@@ -269,13 +279,17 @@ def _serve_here(settings: Settings, listener: socket.socket) -> None:
     server.run([listener])
 
 
-def _serve_in_workers(settings: Settings, listener: socket.socket) -> None:
-    """Try the bundles and migrate the database once, then start processes that share a socket."""
+def _serve_in_others(settings: Settings, listener: socket.socket) -> None:
+    """Try the bundles and migrate the database once, then start processes that take the socket."""
     load_classifiers(settings)
     AuditStore.open(settings.audit_log).close()
     configure_logs(settings.log_level)
+    _log_address(settings, listener)
+    if settings.reload:
+        watched = uvicorn.Config(WATCHED, reload=True, reload_dirs=[WATCHED], log_config=None)
+        ChangeReload(watched, partial(_work_until_changed, settings), [listener]).run()
+        return
     with shared_among_workers():
-        _log_address(settings, listener)
         Workers(settings, listener).run()
 
 

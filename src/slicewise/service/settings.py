@@ -33,8 +33,15 @@ NOT_SETTINGS = ("SLICEWISE_DATA",)
 """Variables with the prefix that are no settings: the tests find real data by it."""
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+_PATH = re.compile(r"(/[\w~-][\w.~-]*)+", re.ASCII)
 _SECRET = re.compile(r"(?<=:).*(?=@)|(?<=password=)[^&\s]*")
 """What may be the password in an address, of whatever form."""
+
+ROUTES = (
+    *("api", "classify_batch", "classify_slice", "classify_with_gradcam", "docs", "health"),
+    *("healthz", "metrics", "model", "openapi.json", "page", "predict", "readyz", "redoc", "v1"),
+)
+"""How paths of routes begin; below such a prefix nobody could tell whether a proxy took it off."""
 
 _ALIKE = 0.8  # share of a name from which it is taken for a misspelt one
 
@@ -90,6 +97,8 @@ class Settings(BaseSettings):
     trusted_proxy: str | None = Field(
         None, description="Address of the proxy that ends TLS before this service."
     )
+    root_path: str = Field("", description="Path at which a proxy shows this service.")
+    reload: bool = Field(False, description="Restart when its code changes; for development.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -121,6 +130,16 @@ class Settings(BaseSettings):
             )
         return given
 
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, given: str) -> str:
+        path = given.rstrip("/")
+        if path and not _PATH.fullmatch(path):
+            raise ValueError(f"expected a path such as /slicewise; got {given}")
+        if path.split("/")[1:2] in ([one] for one in ROUTES):
+            raise ValueError(f"expected a path that begins as no route does; got {given}")
+        return path
+
     @field_validator("cors_origins")
     @classmethod
     def _named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,6 +151,14 @@ class Settings(BaseSettings):
                 f"got {', '.join(wrong)}"
             )
         return given
+
+    @model_validator(mode="after")
+    def _one_process_that_is_restarted(self) -> Settings:
+        if self.reload and self.workers > 1:
+            raise ValueError(
+                f"{PREFIX}RELOAD or --reload: expected one worker beside it, got {self.workers}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _share_of_somebody(self) -> Settings:

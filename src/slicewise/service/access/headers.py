@@ -15,14 +15,14 @@ from slicewise.audit_log.database import Database
 from slicewise.audit_log.keys import KeyStore
 from slicewise.audit_log.log import revision_of
 from slicewise.errors import ConfigError
+from slicewise.service.http.prefix import own_path
 from slicewise.service.http.problems import problem_response
 from slicewise.service.monitoring.logs import PROBES, request_id_of
 from slicewise.service.settings import PREFIX, Settings
 
-CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
+CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of what is no page: a page brings a policy of its own."""
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -157,7 +157,7 @@ class Guard:
                 "expected no Forwarded or X-Forwarded-... header without a declared proxy; "
                 f"its address belongs in {PREFIX}TRUSTED_PROXY"
             )
-        if self._by_proxy and scope["scheme"] != "https" and scope["path"] not in PROBES:
+        if self._by_proxy and scope["scheme"] != "https" and own_path(scope) not in PROBES:
             return "expected HTTPS, through the proxy; got HTTP"
         if scope["method"] not in _SAFE_METHODS and self._is_foreign(headers.get("origin"), host):
             return "expected a request from a page of this service; its origin is another site"

@@ -26,7 +26,6 @@ from slicewise.service.compat.predictions import (
 from slicewise.service.http.dependencies import (
     CurrentServices,
     Options,
-    OptionsQuery,
     Predictor,
     RequestOrigin,
     Upload,
@@ -100,7 +99,7 @@ class RandomAnalysisOut(AnalysisOut, RandomTestOut):
 @router.post(
     "/api/analyze-detailed",
     summary="The answer with a box, and those of other bundles",
-    **described_upload(OptionsQuery),
+    **described_upload(),
 )
 async def analyze_detailed(upload: Upload, query: Options) -> AnalysisOut:
     """One file; of a series, its first key slice. The role review sees every loaded bundle."""

@@ -23,7 +23,6 @@ from slicewise.inference.words import finding_text
 from slicewise.service.http.dependencies import (
     CurrentServices,
     Options,
-    OptionsQuery,
     PredictQuery,
     RequestOrigin,
     Upload,
@@ -141,7 +140,7 @@ class BinaryBatch(ResponseModel):
     disclaimer: str = DISCLAIMER
 
 
-@router.post("/classify_slice", summary="Tumor or not, one file", **described_upload(OptionsQuery))
+@router.post("/classify_slice", summary="Tumor or not, one file", **described_upload())
 async def classify_slice(upload: Upload, query: Options) -> BinaryOut:
     """Of a series, its first key slice."""
     _require_negative_class(upload)
@@ -153,7 +152,7 @@ async def classify_slice(upload: Upload, query: Options) -> BinaryOut:
     "/classify_batch",
     summary="Tumor or not, several files",
     response_model=BinaryBatch,
-    **described_upload(OptionsQuery, several=True),
+    **described_upload(several=True),
 )
 async def classify_batch(upload: Upload, query: Options) -> Response:
     """A file that cannot be read is an entry in `errors`."""
@@ -171,7 +170,7 @@ async def classify_batch(upload: Upload, query: Options) -> Response:
 @router.post(
     "/classify_with_gradcam",
     summary="Tumor or not, with heat map",
-    **described_upload(OptionsQuery),
+    **described_upload(),
 )
 async def classify_with_gradcam(upload: Upload, query: Options) -> BinaryWithOverlay:
     """Of a series, its first key slice."""
@@ -182,7 +181,7 @@ async def classify_with_gradcam(upload: Upload, query: Options) -> BinaryWithOve
     return BinaryWithOverlay(**_binary(key, results), gradcam_overlay=overlay)
 
 
-@router.post("/predict", summary="Older name of /v1/predict", **described_upload(SaveCamQuery))
+@router.post("/predict", summary="Older name of /v1/predict", **described_upload())
 async def predict(upload: Upload, query: Annotated[SaveCamQuery, Query()]) -> PredictOut:
     """One file; of a series, its first key slice."""
     results = await upload.results(query, most=1)
@@ -201,7 +200,7 @@ async def predict(upload: Upload, query: Annotated[SaveCamQuery, Query()]) -> Pr
     )
 
 
-@router.post("/api/predict", summary="Older name of /v1/explain", **described_upload(OptionsQuery))
+@router.post("/api/predict", summary="Older name of /v1/explain", **described_upload())
 async def api_predict(upload: Upload, query: Options) -> ApiPredictOut:
     """One file; of a series, its first key slice."""
     results = await upload.results(query, most=1, drawing=Drawing(original=True))

@@ -36,7 +36,7 @@ class UploadOut(ResponseModel):
     disclaimer: str = DISCLAIMER
 
 
-@router.post("/api/upload", summary="Whether a file can be read", **described_upload(UploadQuery))
+@router.post("/api/upload", summary="Whether a file can be read", **described_upload())
 async def api_upload(upload: Upload, query: Annotated[UploadQuery, Query()]) -> UploadOut:
     """One file, read as it would be to be answered. Nothing is kept."""
     (file,), _, prepared = await upload.slices(query, most=1)

@@ -18,6 +18,7 @@ from slicewise import errors
 from slicewise.config import expected, near
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.service.http.examples import ResponseModel
+from slicewise.service.http.prefix import own_path
 from slicewise.service.monitoring.logs import request_id_of, route_of
 
 PROBLEM_TYPE = "application/problem+json"
@@ -177,9 +178,9 @@ def _mistake(request: Request, error: Mapping[str, Any]) -> str:
     if error["type"] != "extra_forbidden":
         return f"{f'{kind} {name}' if name else place}: {expected(error, _ID)}"
     said = request.app.openapi()["paths"][route_of(request.scope)][request.method.lower()]
-    known = [one["name"] for one in said.get("parameters", ()) if one["in"] == place]
-    for content in said["requestBody"]["content"].values() if place == "body" else ():
-        known += content["schema"]["properties"]
+    bodies = said["requestBody"]["content"].values() if place == "body" else ()
+    known = [field for content in bodies for field in content["schema"]["properties"]]
+    known += [one["name"] for one in said.get("parameters", ()) if one["in"] == "query"]
     return only(f"{kind}s", name, known)
 
 
@@ -192,7 +193,7 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     """What a route says; of no such route and no such method, more than the title."""
     status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
     if detail == HTTPStatus(status).phrase:
-        known, path = request.app.openapi()["paths"], request.url.path
+        known, path = request.app.openapi()["paths"], own_path(request.scope)
         if status == HTTPStatus.NOT_FOUND:
             detail = f"expected a route, as /docs lists them; got {path[:80]!r}{near(path, known)}"
         elif status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -142,7 +142,7 @@ class ExplanationsOut(PredictionsOut):
     "/predict",
     summary="Answer for one file, or for the files of one series",
     response_model=PredictionOut | PredictionsOut,
-    **described_upload(NamedPredictQuery, several=True),
+    **described_upload(several=True),
 )
 async def predict(upload: Upload, query: PredictOptions) -> Response:
     """One slice is answered with one prediction; several, a zip or a series with a list."""
@@ -156,7 +156,7 @@ async def predict(upload: Upload, query: PredictOptions) -> Response:
     "/predict/batch",
     summary="Answer for several files",
     response_model=PredictionsOut,
-    **described_upload(NamedPredictQuery, several=True),
+    **described_upload(several=True),
 )
 async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
     """A file that cannot be read is an entry in `errors` and costs the others nothing."""
@@ -168,7 +168,7 @@ async def predict_batch(upload: Upload, query: PredictOptions) -> Response:
     "/explain",
     summary="Answer with slice and heat map",
     response_model=ExplanationsOut,
-    **described_upload(ExplainQuery, several=True),
+    **described_upload(several=True),
 )
 async def explain(upload: Upload, query: Annotated[ExplainQuery, Query()]) -> Response:
     """Like `/v1/predict/batch`, with pictures; of a series, those of its key slices."""

@@ -35,7 +35,7 @@ class ReadQuery(BaseModel):
     model_input: bool = Field(False, description="Send the picture that the model reads too.")
 
 
-_OPENAPI = described_upload(ReadQuery, several=True)
+_OPENAPI = described_upload(several=True)
 _OPENAPI["responses"][200] = {
     "description": "Slices as numbers",
     "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
