@@ -86,3 +86,13 @@ def test_it_is_known_how_paths_of_routes_begin():
 def test_a_probe_gets_the_head_of_the_page(client):
     for path in ("/", "/page/main.js"):
         assert client.head(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/page/base.css"])
+def test_a_file_comes_packed_to_who_takes_it_so(client, path):
+    packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+    plain = client.get(path, headers={"Accept-Encoding": "identity"})
+    assert packed.content == plain.content
+    assert int(packed.headers["Content-Length"]) < len(plain.content) / 1.5
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
