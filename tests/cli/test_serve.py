@@ -29,7 +29,13 @@ def test_options_come_before_the_environment(served, monkeypatch):
 
 def test_without_options_it_listens_on_loopback(served):
     assert CliRunner().invoke(app, ["serve"]).exit_code == 0
+    assert not served[0].reload
     assert (served[0].host, served[0].port, served[0].workers) == ("127.0.0.1", 8000, 1)
+
+
+def test_it_may_be_restarted_when_its_code_changes(served):
+    assert CliRunner().invoke(app, ["serve", "--reload"]).exit_code == 0
+    assert served[0].reload
 
 
 @pytest.mark.parametrize("given", [["--port", "99999"], ["--workers", "0"], ["--other"]])

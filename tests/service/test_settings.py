@@ -38,6 +38,8 @@ GIVEN = {
     "tls_certificate": ("c.pem", Path("c.pem")),
     "tls_key": ("k.pem", Path("k.pem")),
     "trusted_proxy": ("10.0.0.1", "10.0.0.1"),
+    "root_path": ("/slicewise/", "/slicewise"),
+    "reload": ("0", False),
     "log_level": ("debug", "debug"),
 }
 
@@ -149,6 +151,33 @@ def test_a_share_needs_a_challenger(monkeypatch):
         read_settings(challenger_share=0.5)
     monkeypatch.setenv("SLICEWISE_CHALLENGER", "c.zip")
     assert read_settings(challenger_share=0.5).challenger_share == 0.5
+
+
+@pytest.mark.parametrize("given", ["", "/", "/slicewise", "/slicewise/", "/a-b/c.d_e~1"])
+def test_a_path_prefix_is_kept_without_its_last_slash(given):
+    assert read_settings(root_path=given).root_path == given.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "given", ["slicewise", "/a b", "/..", "/a/../b", "/a//b", "https://x.example/a", '/"', "/é"]
+)
+def test_a_path_prefix_is_a_plain_path(given):
+    with pytest.raises(ConfigError, match=r"^SLICEWISE_ROOT_PATH: expected a path such as"):
+        read_settings(root_path=given)
+
+
+@pytest.mark.parametrize("given", ["/v1", "/api", "/docs/", "/api/slices"])
+def test_a_path_prefix_begins_as_no_route(given):
+    with pytest.raises(ConfigError, match=r"^SLICEWISE_ROOT_PATH: expected .* as no route does"):
+        read_settings(root_path=given)
+
+
+def test_one_process_alone_is_restarted_when_its_code_changes(monkeypatch):
+    assert not read_settings().reload
+    assert read_settings(reload=True).reload
+    monkeypatch.setenv("SLICEWISE_WORKERS", "2")
+    with pytest.raises(ConfigError, match=r"--reload: expected one worker beside it, got 2"):
+        read_settings(reload=True)
 
 
 def test_what_concerns_the_audit_log_is_handed_on_and_shows_no_secret() -> None:

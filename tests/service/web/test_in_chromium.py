@@ -12,6 +12,7 @@ from browsers import faults_of, give, opened, pixels
 from builders_imaging import nifti_bytes, zip_bytes
 from builders_service import png, series, service_settings
 from processes import serving
+from proxies import PREFIX, proxy
 from slicewise.audit_log.keys import KeyStore, Role
 from slicewise.audit_log.store import AuditStore
 
@@ -99,6 +100,43 @@ def test_a_key_is_asked_for_and_a_wrong_one_told_and_limits(browser, tmp_path):
         give(page, big__png=bytes(200_000))
         assert "expected at most 0.1 MiB in one go, got 0.2 MiB" in page.inner_text(".errors")
         assert secret not in page.content()
+
+
+def try_out(page: Any) -> None:
+    """Ask for `/healthz` in Swagger UI."""
+    page.click("[id$=healthz_get] .opblock-summary")
+    page.click("[id$=healthz_get] .try-out__btn")
+    page.click("[id$=healthz_get] .execute")
+    answered = "[id$=healthz_get] .live-responses-table .response .response-col_status"
+    page.wait_for_selector(f"{answered}:has-text('200')")
+
+
+def test_a_route_is_tried_out_and_no_other_host_is_asked(browser, address):
+    asked: list[str] = []
+    with opened(browser, address) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/docs")
+        try_out(page)
+        assert page.locator(".auth-wrapper .authorize").count()
+        page.goto(f"{address}/redoc")
+        page.wait_for_selector("h1:has-text('SliceWise')")
+        page.fill("[role=search] input", "alive")
+        page.wait_for_selector("[data-role='search:results'] :text('Is the process alive')")
+    assert f"{address}/healthz" in asked
+    assert all(one.removeprefix("blob:").startswith(f"{address}/") for one in asked)
+
+
+@pytest.mark.parametrize("strips", [True, False], ids=["strips", "keeps"])
+def test_below_a_path_of_a_proxy_it_works_as_well(browser, tmp_path, strips):
+    with (
+        serving(tmp_path, SLICEWISE_ROOT_PATH=PREFIX) as (_, service),
+        proxy(service, strips=strips) as address,
+        opened(browser, f"{address}{PREFIX}") as page,
+    ):
+        give(page, head__png=png(1))
+        assert page.inner_text("#answer .label strong")
+        page.click("footer a")
+        try_out(page)
 
 
 def test_it_fits_a_phone_and_the_dark(browser, address):

@@ -40,9 +40,9 @@ def test_a_reference_may_ask_no_other_host_and_run_no_foreign_script(client, pat
 
 @pytest.mark.parametrize("path", ["/v1/models", "/nothing", "/openapi.json", "/healthz"])
 def test_what_is_no_page_may_load_nothing(client, path):
-    assert directives(client, path) == {
-        **dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), {"'none'"})
-    }
+    said = directives(client, path)
+    assert set(said) == {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert set.union(*said.values()) == {"'none'"}
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -77,11 +77,9 @@ def test_probes_and_crawlers_get_the_head(client):
 def test_a_key_can_be_given_in_either_way(client):
     said = client.get("/openapi.json").json()
     schemes = said["components"]["securitySchemes"]
-    kinds = {
-        name: (one["type"], one.get("scheme", one.get("name"))) for name, one in schemes.items()
-    }
-    assert sorted(kinds.values()) == [("apiKey", "X-API-Key"), ("http", "bearer")]
-    assert said["paths"]["/v1/predict"]["post"]["security"] == [{name: []} for name in kinds]
+    kinds = [(one["type"], one.get("scheme", one.get("name"))) for one in schemes.values()]
+    assert sorted(kinds) == [("apiKey", "X-API-Key"), ("http", "bearer")]
+    assert said["paths"]["/v1/predict"]["post"]["security"] == [{name: []} for name in schemes]
     assert "security" not in said["paths"]["/healthz"]["get"]
 
 
