@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from builders_service import picture_of
+
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 WAIT_MS = 60_000
@@ -53,13 +55,11 @@ def give(page: Any, **contents: bytes) -> None:
 
 def pixels(page: Any) -> np.ndarray:
     """What the canvas shows, RGBA."""
-    size, flat = page.evaluate(
-        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
-        "const c = document.getElementById('canvas');"
-        "done([[c.height, c.width], "
-        "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]); })))"
+    address = page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => "
+        "done(document.getElementById('canvas').toDataURL()))))"
     )
-    return np.array(flat, dtype=np.uint8).reshape(*size, 4)
+    return np.asarray(picture_of(address.partition(",")[2]).convert("RGBA"))
 
 
 def faults_of(page: Any) -> list[str]:

@@ -34,13 +34,14 @@ def proxy(address: str, *, strips: bool, **headers: str) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             more = {name.replace("__", "-"): value for name, value in headers.items()}
             given = {**dict(self.headers), **more}
-            said = asks.request(self.command, address + path, headers=given, content=body)
-            self.send_response(said.status_code)
-            for name, value in said.headers.multi_items():
-                if name not in HOP:
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(said.content)
+            with asks.stream(self.command, address + path, headers=given, content=body) as said:
+                self.send_response(said.status_code)
+                for name, value in said.headers.multi_items():
+                    if name not in HOP:
+                        self.send_header(name, value)
+                self.end_headers()
+                for part in said.iter_raw():  # packed as it came
+                    self.wfile.write(part)
 
         do_GET = do_POST = do_HEAD = answer  # noqa: N815 (as the library names them)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
