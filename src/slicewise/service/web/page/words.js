@@ -373,7 +373,7 @@ export function look(name, index = 0) {
 /** A share in percent that never rounds to certainty. @param {number} share */
 export function percent(share) {
   const value = share * 100;
-  if (value > 99.9 && value < 100) return "> 99.9 %";
-  if (value < 0.1 && value > 0) return "< 0.1 %";
-  return `${value.toFixed(1)} %`;
+  if (value > 99.9 && value < 100) return ">\u00a099.9\u00a0%";
+  if (value < 0.1 && value > 0) return "<\u00a00.1\u00a0%";
+  return `${value.toFixed(1)}\u00a0%`;
 }
