@@ -38,7 +38,8 @@ def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
 
 
 def give(page: Any, **contents: bytes) -> None:
-    """Choose files; a double underscore of a name is its dot."""
+    """Choose files that make one job, and wait for its end; a double underscore is a dot."""
+    before = page.locator("#visit > li").count()
     page.set_input_files(
         "#files",
         [
@@ -46,10 +47,16 @@ def give(page: Any, **contents: bytes) -> None:
             for name, one in contents.items()
         ],
     )
-    page.wait_for_selector("#visit > li:first-child .state:not(:has-text('...'))")
+    wait_for_end(page, before + 1)
+
+
+def wait_for_end(page: Any, jobs: int) -> None:
+    """Wait until there are so many jobs, and each is answered or told why not."""
     page.wait_for_function(
-        "() => ['Done', 'Not answered'].includes("
-        "document.querySelector('#visit > li:first-child .state').textContent)"
+        "(jobs) => { const all = [...document.querySelectorAll('#visit .state')]; "
+        "return all.length === jobs && "
+        "all.every((one) => ['Done', 'Not answered'].includes(one.textContent)); }",
+        arg=jobs,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from contextlib import closing
 from itertools import pairwise
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from browsers import faults_of, give, opened, pixels
-from builders_imaging import nifti_bytes, zip_bytes
+from browsers import faults_of, give, opened, pixels, wait_for_end
+from builders_imaging import nifti_bytes, picture_bytes, zip_bytes
 from builders_service import png, series, service_settings
 from processes import serving
 from proxies import PREFIX, proxy
@@ -28,7 +29,7 @@ def test_a_picture_is_shown_with_its_answer_and_reasons(page):
 
 def test_a_series_of_files_is_one_stack_with_a_study_answer(page):
     give(page, **{name.replace(".", "__"): one for name, one in series(9).items()})
-    assert page.inner_text("#where").endswith("of 9")
+    assert " of 9: " in page.inner_text("#where")
     assert page.locator(".profile button").count() == 9
     assert "axial" in page.inner_text("#study h3")
 
@@ -42,7 +43,7 @@ def test_a_series_of_files_is_one_stack_with_a_study_answer(page):
 )
 def test_a_zip_and_a_volume_are_scrolled(page, name, content, slices):
     give(page, **{name: content})
-    assert page.inner_text("#where").endswith(f"of {slices}")
+    assert f" of {slices}: " in page.inner_text("#where")
 
 
 def test_scrolling_window_and_opacity_ask_the_service_for_nothing(page):
@@ -60,8 +61,46 @@ def test_scrolling_window_and_opacity_ask_the_service_for_nothing(page):
     shown.append(pixels(page))
     for before, after in pairwise(shown):
         assert not np.array_equal(before, after)
-    assert page.inner_text("#where") == "Slice 6 of 6"
+    assert page.inner_text("#where").startswith("Slice 6 of 6: ")
     assert [url for url in asked if "readyz" not in url] == []
+
+
+DROP = """([kind, name, text]) => {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const carried = new DataTransfer();
+  carried.items.add(new File([bytes], name));
+  const event = kind === 'paste'
+    ? new ClipboardEvent('paste', { clipboardData: carried, bubbles: true })
+    : new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_files_are_dropped_and_pasted(page, kind):
+    page.evaluate(DROP, [kind, 'with "quotes" & ü.png', base64.b64encode(png(1)).decode()])
+    wait_for_end(page, 1)
+    assert page.inner_text("#answer h3") == 'with "quotes" & ü.png'
+
+
+def test_a_withheld_answer_names_no_class(page):
+    colours = np.zeros((96, 96, 3), np.uint8)
+    colours[20:70, 20:70] = (200, 30, 60)
+    give(page, photo__png=picture_bytes(colours))
+    assert page.inner_text("#answer .label strong") == "Answer withheld"
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    said = " ".join(
+        [page.inner_text(part) for part in ("#answer .verdict", "#where", "#visit")]
+        + [page.get_attribute("#canvas", "aria-label"), page.inner_html("#report")]
+    )
+    assert "in colour" in said
+    assert not any(name in said for name in ("Glioma", "Meningioma", "No tumor", "Pituitary"))
+    assert page.locator("#answer .bars, #answer .tumor").count() == 0
+    assert "withheld" in page.locator("#target option").first.inner_text()
+    shown = pixels(page)
+    page.select_option("#target", "glioma")
+    assert not np.array_equal(shown, pixels(page))
+    assert page.locator(".feedback button").all_inner_texts() == ["Send"]
 
 
 def test_a_bad_file_is_told_beside_a_good_one(page):
@@ -188,5 +227,38 @@ def test_notes_stand_on_the_printed_report_and_are_sent_nowhere(page):
     assert page.pdf().startswith(b"%PDF")
     assert sent
     assert not any("Bed 7" in part for pair in sent for part in pair)
+    page.emulate_media(media="screen")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    give(page, other__png=png(1))
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert "Bed 7" not in page.inner_html("#report")
+    page.locator(".pick").last.click()
+    assert page.input_value("#notes") == "Bed 7, headache"
     page.reload()
     assert page.input_value("#notes") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "5", '{"order": 5, "colours": "constructor", "opacity": {}}']
+)
+def test_what_the_browser_kept_cannot_break_the_page(page, text):
+    page.evaluate(
+        "(text) => { for (const key of Object.keys(localStorage)) localStorage[key] = text;"
+        "localStorage['slicewise-settings:/'] = text; }",
+        text,
+    )
+    page.reload()
+    give(page, head__png=png(1))
+    assert page.inner_text("#answer .label strong")
+    assert page.input_value("[name=colours]") == "ember"
+
+
+def test_what_was_typed_stays_while_slices_are_scrolled_back(page):
+    give(page, **{name.replace(".", "__"): one for name, one in series(4).items()})
+    page.fill(".feedback input", "left side")
+    page.select_option("#target", "glioma")
+    page.fill("#opacity", "10")
+    assert page.input_value(".feedback input") == "left side"
+    page.focus(".profile button[tabindex='0']")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.parentElement.className") == "profile"

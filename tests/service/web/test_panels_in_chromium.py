@@ -78,7 +78,7 @@ def test_a_metrics_file_is_shown_and_sent_nowhere(browser, address, metrics):
         page.wait_for_selector("#measured article")
         said = page.inner_text("#measured")
         assert "2 of these slices were trained on" in said
-        assert f"{metrics['accuracy']['value']:.3f}" in page.inner_text(".figures li")
+        assert f"{metrics['accuracy']['value']:.3f}" in page.inner_text(".headlines li")
         texts = page.locator("#measured td.cell").all_inner_texts()
         cells = [int(text.split()[0]) for text in texts]
         assert sum(cells) == metrics["n"]

@@ -11,7 +11,7 @@ import pytest
 
 from browsers import faults_of, give, held, opened, pixels
 from builders import write_tiny_bundle
-from builders_imaging import picture_bytes, zip_bytes
+from builders_imaging import nifti_bytes, picture_bytes, zip_bytes
 from builders_service import png, series, service_settings
 from processes import serving
 from slicewise.audit_log.keys import KeyStore, Role
@@ -100,7 +100,7 @@ def test_wheel_drag_and_touch(browser, address):
         page.mouse.move(middle[0] + 90, middle[1] + 40)
         page.mouse.up()
         assert not np.array_equal(shown, pixels(page))
-        assert page.inner_text("#where") == "Slice 2 of 6"
+        assert page.inner_text("#where").startswith("Slice 2 of 6: ")
         page.mouse.dblclick(*middle)
         assert np.array_equal(shown, pixels(page))
 
@@ -111,6 +111,7 @@ def test_a_job_is_stopped_and_asked_again(page):
         page.wait_for_selector("#visit .state:has-text('Answering')")
         page.click("#visit button:has-text('Cancel')")
         page.wait_for_selector("#visit .state:has-text('Cancelled')")
+    assert page.locator("#visit button:has-text('Cancel')").count() == 0
     page.click("#visit button:has-text('Ask again')")
     page.wait_for_selector("#visit .state:has-text('Done')")
 
@@ -146,12 +147,12 @@ def test_a_file_that_is_no_slice_is_told_and_breaks_nothing(page, name, content)
         "['Done', 'Not answered'].includes(document.querySelector('#visit .state')?.textContent)"
     )
     said = page.inner_text("#hint") + page.inner_text("#visit") + page.inner_text("#answer")
-    assert any(word in said for word in ("expected", "can be no image", "withheld", "No answer"))
+    assert any(word in said for word in ("expected", "can be no image", "Empty", "withheld"))
     give(page, head__png=png(0))
-    assert page.inner_text("#answer .label strong")
+    assert page.inner_text("#answer h3") == "head.png"
 
 
-def test_a_dropped_folder_is_one_study_without_what_is_no_image(page, tmp_path):
+def test_a_chosen_folder_is_one_study_without_what_is_no_image(page, tmp_path):
     folder = tmp_path / "disc" / "IMAGES"
     folder.mkdir(parents=True)
     for name, content in series(5).items():
@@ -160,7 +161,7 @@ def test_a_dropped_folder_is_one_study_without_what_is_no_image(page, tmp_path):
     (tmp_path / "disc" / "autorun.inf").write_text("[autorun]")
     page.set_input_files("#folder", str(tmp_path / "disc"))
     page.wait_for_selector("#visit .state:has-text('Done')")
-    assert page.inner_text("#where").endswith("of 5")
+    assert " of 5: " in page.inner_text("#where")
     assert "2 files skipped" in page.inner_text("#hint")
 
 
@@ -173,6 +174,7 @@ def test_what_is_saved_is_what_is_shown(page, tmp_path):
     assert one["headline"] == page.inner_text("#answer .label strong")
     with page.expect_download() as picture:
         page.click("#png")
+    assert (one["source"], one["decision"]) == ("head.png", page.inner_text("#answer .badge"))
     assert picture.value.suggested_filename == "head.png-1.png"
     assert Path(picture.value.path()).read_bytes().startswith(b"\x89PNG")
 
@@ -193,6 +195,26 @@ def test_only_a_reviewer_sees_two_bundles_side_by_side(browser, tmp_path):
                 assert asks.count() == (role is Role.REVIEW)
                 if role is Role.REVIEW:
                     asks.click()
-                    page.wait_for_selector(".arms section:nth-child(2)")
-                    names = page.locator(".arms h4").all_inner_texts()
+                    page.wait_for_selector(".models section:nth-child(2)")
+                    names = page.locator(".models h4").all_inner_texts()
                     assert [name.split()[0] for name in names] == ["tiny", "second"]
+
+
+def test_a_volume_larger_than_one_answer_is_read_whole(browser, tmp_path):
+    volume = np.random.default_rng(0).random((128, 128, 30), np.float32)
+    most = {"SLICEWISE_PAGE_MAX_BYTES": str(2**20)}
+    with serving(tmp_path, **most) as (_, address), opened(browser, address) as page:
+        give(page, head__nii=nifti_bytes(volume))
+        assert page.inner_text("#where").startswith("Slice")
+        assert " of 30" in page.inner_text("#where")
+        page.click("#visit button:has-text('Remove')")
+        assert page.locator("#view").is_hidden()
+
+
+def test_the_window_of_one_scan_is_not_that_of_the_next(page):
+    give(page, **{name.replace(".", "__"): one for name, one in series(4).items()})
+    page.focus("#canvas")
+    for _ in range(30):
+        page.keyboard.press("}")
+    give(page, head__png=png(1))
+    assert pixels(page)[..., :3].max() > 200

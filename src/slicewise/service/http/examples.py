@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "notes": "accepted.",
     "plane": "axial",
     "headline": "Glioma",
+    "unsure": False,
     "summary": "Glioma (97.1 %), flagged as a tumor: tumor probability 99.1 %, "
     "at or above the threshold of 41.0 %.",
     "created": "2026-03-01T09:30:00Z",

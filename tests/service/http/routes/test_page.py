@@ -95,4 +95,6 @@ def test_a_file_comes_packed_to_who_takes_it_so(client, path):
     assert packed.content == plain.content
     assert int(packed.headers["Content-Length"]) < len(plain.content) / 1.5
     assert "Content-Encoding" not in plain.headers
-    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept, Accept-Encoding"
+    known = client.get(path, headers={"If-None-Match": plain.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")

@@ -87,11 +87,24 @@ def test_nothing_readable_is_a_problem_document(client):
     assert problem(response, 422)["detail"].startswith("a.png: expected")
 
 
-def test_more_pixels_than_the_page_may_get_are_refused(tmp_path):
+def test_what_finds_no_room_comes_with_the_next_answer(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 60000, (5, 512, 512), dtype=np.uint16)
+    with running(service_settings(tmp_path, page_max_bytes=2**20)) as client:
+        sent = files(zip_bytes({f"{i}.png": picture_bytes(one) for i, one in enumerate(noise)}))
+        found, first = [], 0
+        while first is not None:
+            head, values, _ = read(client, sent, f"?first={first}")
+            found += [values(one) for series in head["series"] for one in series["slices"]]
+            assert head["next"] in (first + 2, None)
+            first = head["next"]
+    np.testing.assert_array_equal(found, noise)
+
+
+def test_a_slice_that_never_finds_room_is_refused(tmp_path):
     with running(service_settings(tmp_path, page_max_bytes=2**20)) as client:
         noise = np.random.default_rng(0).integers(0, 60000, (1024, 1024), dtype=np.uint16)
         response = client.post("/v1/read", files=files(picture_bytes(noise)))
-        assert "send fewer files at a time" in problem(response, 413)["detail"]
+        assert "expected a slice of at most 1,048,576 bytes" in problem(response, 413)["detail"]
 
 
 @pytest.mark.parametrize(

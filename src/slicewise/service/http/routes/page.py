@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -40,7 +41,7 @@ async def page(request: Request, services: CurrentServices) -> Response:
     """The page; who asks for JSON, and not for HTML, gets what this service is."""
     wanted = request.headers.get("accept", "")
     if "application/json" in wanted and "text/html" not in wanted:
-        return JSONResponse(await _about(request, services))
+        return JSONResponse(await _about(request, services), headers={"Vary": "Accept"})
     content, headers = _file("index.html"), dict(_PAGE_HEADERS)
     if root := services.settings.root_path:  # a proxy may show it without the last slash
         content = content.replace(b"<head>", f'<head><base href="{root}/">'.encode())
@@ -60,7 +61,10 @@ async def part_of_page(request: Request, name: str) -> Response:
 
 def _packed(request: Request, content: bytes, kind: str, headers: dict[str, str]) -> Response:
     """A file of ours, as gzip where the browser takes it: it holds nothing secret to guess at."""
-    headers["Vary"] = "Accept-Encoding"
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers |= {"Vary": "Accept, Accept-Encoding", "ETag": tag}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         content, headers["Content-Encoding"] = gzip.compress(content, mtime=0), "gzip"
     return Response(content, media_type=kind, headers=headers)

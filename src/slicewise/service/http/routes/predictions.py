@@ -20,7 +20,7 @@ from slicewise.inference.decision import (
     Verdict,
 )
 from slicewise.inference.results import DISCLAIMER
-from slicewise.inference.words import finding_text, headline, study_text
+from slicewise.inference.words import finding_text, headline, study_text, unsure
 from slicewise.service.http.dependencies import ArmQuery, PredictQuery, Upload, described_upload
 from slicewise.service.http.examples import ResponseModel
 from slicewise.service.http.problems import InputProblem
@@ -86,6 +86,7 @@ class PredictionOut(ResponseModel):
     headline: str = Field(
         description="The answer in a word or two: its class, or that it is unsure."
     )
+    unsure: bool = Field(description="Whether label and numbers say different things of a tumor.")
     summary: str = Field(description="The answer, or why there is none, in a sentence.")
     maps: MapsOut | None = Field(None, description="With `explain=map`.")
     disclaimer: str = DISCLAIMER
@@ -110,6 +111,7 @@ class StudyPredictionOut(ResponseModel):
     headline: str = Field(
         description="The answer in a word or two: its class, or that it is unsure."
     )
+    unsure: bool = Field(description="Whether label and numbers say different things of a tumor.")
     summary: str = Field(description="The answer, or why there is none, in a sentence or two.")
     slices: list[str] = Field(description="Sources of its predictions, in order along the normal.")
     threshold: float | None
@@ -183,11 +185,13 @@ def _prediction(recorded: RecordedPrediction, kind: type[PredictionOut]) -> Pred
         pictures = {"maps": pictures}
     answer = recorded.prediction
     known = {**asdict(answer), **pictures, "id": recorded.id}
-    return kind(**known, headline=_headline(answer), summary=finding_text(answer))
+    return kind(**known, **_headline(answer), summary=finding_text(answer))
 
 
-def _headline(answer: Prediction | StudyPrediction) -> str:
-    return "Answer withheld" if answer.decision is Verdict.REJECT else headline(answer)
+def _headline(answer: Prediction | StudyPrediction) -> dict[str, Any]:
+    withheld = answer.decision is Verdict.REJECT
+    said = "Answer withheld" if withheld else headline(answer)
+    return {"headline": said, "unsure": unsure(answer)}
 
 
 def _results(
@@ -197,7 +201,7 @@ def _results(
     studies = []
     for study, slices in zip(results.studies, results.slices, strict=True):
         summary = study_text(study, [found[source] for source in slices])
-        words = {"headline": _headline(study), "summary": summary}
+        words = {**_headline(study), "summary": summary}
         studies.append(StudyPredictionOut(**asdict(study), slices=slices, **words))
     return kind(
         predictions=[_prediction(recorded, one) for recorded in results.predictions],

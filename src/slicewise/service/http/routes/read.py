@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Any
 
 import numpy as np
@@ -33,6 +34,9 @@ class ReadQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model_input: bool = Field(False, description="Send the picture that the model reads too.")
+    first: int = Field(
+        0, ge=0, description="Go on with this slice; `next` of the answer before tells which."
+    )
 
 
 _OPENAPI = described_upload(several=True)
@@ -54,35 +58,52 @@ async def read(
     `type` and `offset` of its values in the arrays, `pixel_spacing_mm` (rows, columns),
     `orientation`, `position_mm`, `window` (center, width), and `square` (top, left, side) in
     pixels. `model_input` is the `offset` and `size` of the picture that the model reads, uint8.
-    `errors` names what could not be read.
+    `errors` names what could not be read. `next` is null, or the number of the first slice of the
+    request that found no room in this answer: send the same files again with it as `first`.
     """
     _, wanted, prepared = await upload.slices(query)
     most = services.settings.page_max_bytes
-    return await upload.reply_with(lambda: packed(prepared, wanted.model_input, most), MEDIA_TYPE)
+    return await upload.reply_with(lambda: packed(prepared, wanted, most), MEDIA_TYPE)
 
 
-def packed(prepared: PreparedUploads, model_input: bool, most: int) -> bytes:
-    """All slices of a request in one piece, as `read` describes it.
+def packed(prepared: PreparedUploads, wanted: ReadQuery, most: int) -> bytes:
+    """The slices of a request in one piece, as `read` describes it.
 
     Args:
         most: Bytes that the arrays may have.
 
     Raises:
-        LimitError: They have more.
+        LimitError: The first slice alone has more.
     """
     arrays = _Arrays(most)
-    series = [
-        {
-            "source": one.series.source,
-            "plane": one.series.plane,
-            "is_volume": one.series.is_volume,
-            "notes": one.series.notes,
-            "slices": [_described(slice_, arrays, model_input) for slice_ in one.slices],
-        }
-        for one in prepared.series
-    ]
+    series: list[dict[str, Any]] = []
+    number, following = 0, None
+    for one in prepared.series:
+        sent: list[dict[str, Any]] = []
+        for slice_ in one.slices:
+            if number >= wanted.first and following is None:
+                described = _described(slice_, arrays, wanted.model_input)
+                if described is not None:
+                    sent.append(described)
+                elif arrays.parts:
+                    following = number
+                else:
+                    raise LimitError(
+                        f"{slice_.ready.slice_.source}: expected a slice of at most {most:,} bytes "
+                        "of pixels; got more"
+                    )
+            number += 1
+        series.append(
+            {
+                "source": one.series.source,
+                "plane": one.series.plane,
+                "is_volume": one.series.is_volume,
+                "notes": one.series.notes,
+                "slices": sent,
+            }
+        )
     errors = [problem.model_dump() for problem in InputProblem.of(prepared.failures)]
-    head = {"series": series, "errors": errors, "disclaimer": DISCLAIMER}
+    head = {"series": series, "errors": errors, "next": following, "disclaimer": DISCLAIMER}
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % _ALIGNED)
     return b"".join((len(text).to_bytes(4, "little"), text, *arrays.parts))
@@ -95,28 +116,36 @@ class _Arrays:
         self.parts: list[bytes] = []
         self._end, self._most = 0, most
 
-    def add(self, values: NDArray[Any]) -> int:
-        """Put one behind the others; returns where it begins."""
-        content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-        padded = content + b"\0" * (-len(content) % _ALIGNED)
-        begin, self._end = self._end, self._end + len(padded)
-        if self._end > self._most:
-            expected = f"expected slices of at most {self._most:,} bytes of pixels in one request"
-            raise LimitError(f"{expected}, got more; send fewer files at a time")
-        self.parts.append(padded)
-        return begin
+    def add(self, *arrays: NDArray[Any]) -> list[int] | None:
+        """Put some behind the others: where each begins; None where there is no room for all."""
+        contents = []
+        for values in arrays:
+            content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+            contents.append(content + b"\0" * (-len(content) % _ALIGNED))
+        begins = [self._end, *accumulate(map(len, contents), initial=self._end)][1:]
+        if begins[-1] > self._most:
+            return None
+        self._end = begins.pop()
+        self.parts += contents
+        return begins
 
 
-def _described(prepared: PreparedSlice, arrays: _Arrays, model_input: bool) -> dict[str, Any]:
+def _described(
+    prepared: PreparedSlice, arrays: _Arrays, model_input: bool
+) -> dict[str, Any] | None:
     ready = prepared.ready
     slice_, place = ready.slice_, ready.prepared.placement
     values = compact(slice_.pixels)
+    image = ready.prepared.image
+    begins = arrays.add(values, image) if model_input else arrays.add(values)
+    if begins is None:
+        return None
     found: dict[str, Any] = {
         "source": slice_.source,
         "rows": slice_.shape[0],
         "columns": slice_.shape[1],
         "type": values.dtype.name,
-        "offset": arrays.add(values),
+        "offset": begins[0],
         "pixel_spacing_mm": slice_.pixel_spacing_mm,
         "orientation": slice_.orientation,
         "position_mm": slice_.position_mm,
@@ -124,8 +153,7 @@ def _described(prepared: PreparedSlice, arrays: _Arrays, model_input: bool) -> d
         "square": [place.top, place.left, place.side],
     }
     if model_input:
-        image = ready.prepared.image
-        found["model_input"] = {"offset": arrays.add(image), "size": len(image)}
+        found["model_input"] = {"offset": begins[1], "size": len(image)}
     return found
 
 

@@ -1,19 +1,18 @@
 // The answer for a slice or a series in words and charts; DOM only, no requests.
 
-import { button, element, meaning } from "./dom.js";
+import { badge, button, element, meaning } from "./dom.js";
+import { look, percent } from "./format.js";
 import { settings } from "./settings.js";
-import { DECISIONS, MEANINGS, WORDS, look, percent } from "./words.js";
+import { DECISIONS, MEANINGS, WORDS } from "./words.js";
 
 /** @typedef {import("./types.js").Prediction} Prediction */
 /** @typedef {import("./types.js").Study} Study */
-
-const SHADES = /** @type {Record<string, string>} */ ({ accept: "good", review: "caution", reject: "alert" });
 
 /** Label, decision and reasons of a slice or a series.
  * @param {Prediction | Study} answer @param {Record<string, string>} texts each reason in words */
 export function verdict(answer, texts) {
   const rejected = answer.decision === "reject";
-  const sure = !rejected && !answer.headline.startsWith("Unsure"); // else no class has a colour
+  const sure = !rejected && !answer.unsure; // else no class has a colour
   const label = "study" in answer ? answer.study.label : answer.label;
   const share = "study" in answer ? "" : percent(answer.confidence);
   const reasons = answer.reasons.map((reason) =>
@@ -33,7 +32,7 @@ export function verdict(answer, texts) {
     element(
       "p",
       {},
-      element("span", { class: `badge ${SHADES[answer.decision]}` }, answer.decision),
+      badge(answer.decision),
       ` ${DECISIONS[answer.decision]}`,
     ),
     reasons.length ? element("ul", { class: "reasons" }, ...reasons) : element("p", { class: "lead" }, WORDS.within),
@@ -101,42 +100,59 @@ function bar(share, colour, limit) {
   );
 }
 
-/** The answer for a series: what was found, a bar a slice to click, and its key slices.
- * @param {Study} study @param {Prediction[]} predictions in the order of the series
- * @param {number} shown which slice is shown @param {(index: number) => void} onPick */
-export function profile(study, predictions, shown, onPick) {
+/** The answers along a series: a bar a slice to pick, and its key slices.
+ * @param {Study} study @param {(Prediction | null)[]} predictions in the order of the series
+ * @param {(index: number) => void} onPick */
+export function profile(study, predictions, onPick) {
   const key = new Set(study.study.key_slices);
-  const limit = predictions.find((one) => one.threshold !== null)?.threshold ?? null;
+  const limit = predictions.find((one) => one !== null && one.threshold !== null)?.threshold ?? null;
+  const flagged = predictions.filter((one) => one !== null && one.decision !== "reject" && one.tumor_flag);
+  const title = limit === null ? WORDS.confidences : WORDS.profile;
   const columns = predictions.map((one, index) => {
-    const withheld = one.decision === "reject";
+    const withheld = one === null || one.decision === "reject";
     const height = withheld ? 1 : one.tumor_probability ?? one.confidence;
-    const words = `${WORDS.slice} ${index + 1}: ${withheld ? WORDS.withheld : percent(height)}`;
+    const words = WORDS.barOf(index + 1, withheld ? WORDS.withheld : percent(height));
     return button("", () => onPick(index), {
-      class: [withheld ? "withheld" : "", key.has(one.source) ? "key" : "", index === shown ? "shown" : ""].join(" "),
+      class: [withheld ? "withheld" : "", one !== null && key.has(one.source) ? "key" : ""].join(" "),
       style: { height: `${Math.max(2, height * 100).toFixed(1)}%` },
       title: words,
       "aria-label": words,
-      tabindex: index === shown ? 0 : -1,
+      tabindex: -1,
     });
   });
+  const along = (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const next = step && columns[columns.indexOf(/** @type {HTMLElement} */ (event.target)) + step];
+    if (!next) return;
+    event.preventDefault();
+    next.click();
+    next.focus();
+  };
   return element(
     "section",
     { class: "study" },
     element(
       "div",
-      { class: "profile", role: "group", "aria-label": WORDS.profile },
+      { class: "profile", role: "group", "aria-label": title, onkeydown: along },
       ...columns,
       limit === null ? null : element("span", { class: "limit", style: { bottom: `${(limit * 100).toFixed(1)}%` } }),
     ),
-    element("p", { class: "lead" }, `${WORDS.profile}: ${WORDS.profileOf(study.study.slices_flagged ?? 0, study.study.slices_total)}`),
+    element("p", { class: "lead" }, `${title}${limit === null ? "" : WORDS.profileOf(flagged.length, predictions.length)}; ${WORDS.hatched}`),
     ...study.notes.map((note) => element("p", { class: "lead" }, note)),
     element(
       "p",
       {},
       `${WORDS.keySlices}: `,
-      ...predictions.flatMap((one, index) =>
-        key.has(one.source) ? [button(String(index + 1), () => onPick(index), { class: "link" }), " "] : [],
-      ),
+      ...predictions.flatMap((one, index) => (one !== null && key.has(one.source) ? [button(String(index + 1), () => onPick(index), { class: "link" }), " "] : [])),
     ),
   );
+}
+
+/** Mark which slice of a profile is shown. @param {HTMLElement} place @param {number} shown */
+export function markShown(place, shown) {
+  place.querySelectorAll(".profile button").forEach((one, index) => {
+    one.classList.toggle("shown", index === shown);
+    one.setAttribute("tabindex", index === shown ? "0" : "-1");
+    one.toggleAttribute("aria-current", index === shown);
+  });
 }

@@ -2,7 +2,8 @@
 
 import { WORDS } from "./words.js";
 
-const KEY = "slicewise-key";
+const KEY = `slicewise-key:${new URL(".", document.baseURI).pathname}`;
+const LONGEST_WAIT_S = 10;
 
 /** What went wrong with a request, in words for the reader. */
 export class Problem extends Error {
@@ -14,15 +15,27 @@ export class Problem extends Error {
   }
 }
 
-/** The key of this tab; empty where there is none. */
-export function key() {
-  return sessionStorage.getItem(KEY) ?? "";
+let secret = "";
+try {
+  secret = sessionStorage.getItem(KEY) ?? "";
+} catch {
+  // no storage: the key holds until the page is left
 }
 
-/** @param {string} secret */
-export function setKey(secret) {
-  if (secret) sessionStorage.setItem(KEY, secret);
-  else sessionStorage.removeItem(KEY);
+/** The key of this tab; empty where there is none. */
+export function key() {
+  return secret;
+}
+
+/** @param {string} given */
+export function setKey(given) {
+  secret = given;
+  try {
+    if (given) sessionStorage.setItem(KEY, given);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // as above
+  }
 }
 
 /** What the service says of itself. @returns {Promise<import("./types.js").Info>} */
@@ -70,9 +83,10 @@ export async function sample(kind) {
   return new File([content], kind === "stored" ? `random-${seed}` : `synthetic-${seed}.png`, { type: content.type });
 }
 
-/** The slices of files as numbers, still packed. @param {File[]} files @param {AbortSignal} signal */
-export async function read(files, signal) {
-  return (await send("v1/read?model_input=true", files, {}, signal)).arrayBuffer();
+/** The slices of a file as numbers, still packed, from the first that is wanted.
+ * @param {File} file @param {number} first @param {AbortSignal} signal */
+export async function read(file, first, signal) {
+  return (await send(`v1/read?model_input=true&first=${first}`, [file], {}, signal)).arrayBuffer();
 }
 
 /** Answers for files, with heat maps as numbers.
@@ -96,7 +110,7 @@ function send(path, files, fields, signal) {
   return ask(path, { method: "POST", body: form, signal });
 }
 
-/** A good answer, or a Problem; a busy service is asked again.
+/** A good answer, or a Problem; a service that is busy for a moment is asked again, once.
  * @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
 async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
@@ -107,9 +121,10 @@ async function ask(path, options = {}) {
       throw new Problem(WORDS.offline, 0);
     });
     if (response.ok) return response;
-    const again = Number(response.headers.get("Retry-After") ?? 0);
-    if (![429, 503].includes(response.status) || attempt === 3 || !again) throw await problemOf(response);
-    await pause(Math.min(again, 10) * 1000, options.signal ?? undefined);
+    const wait = Number(response.headers.get("Retry-After") ?? 0);
+    const short = [429, 503].includes(response.status) && wait > 0 && wait <= LONGEST_WAIT_S;
+    if (!short || attempt > 0) throw await problemOf(response);
+    await pause(wait * 1000, options.signal ?? undefined);
   }
 }
 
@@ -117,7 +132,7 @@ async function ask(path, options = {}) {
 async function problemOf(response) {
   const said = await response.json().catch(() => ({}));
   if (response.status === 401) return new Problem(key() ? WORDS.keyWrong : WORDS.keyWanted, 401);
-  return new Problem(said.detail ?? `HTTP ${response.status}`, response.status, said.errors ?? []);
+  return new Problem(said.detail ?? WORDS.http(response.status), response.status, said.errors ?? []);
 }
 
 /** @param {number} ms @param {AbortSignal} [signal] @returns {Promise<void>} */
@@ -126,7 +141,7 @@ function pause(ms, signal) {
     const timer = setTimeout(resolve, ms);
     signal?.addEventListener("abort", () => {
       clearTimeout(timer);
-      reject(new DOMException("cancelled", "AbortError"));
+      reject(new DOMException(WORDS.cancelled, "AbortError"));
     });
   });
 }

@@ -1,9 +1,10 @@
 // What was measured of a model, as metrics.json and bundles hold it, in tables and bars; no requests.
 
 import { button, element } from "./dom.js";
-import { FIELDS, HEADLINES, MEANINGS, MEASURED, look, percent } from "./words.js";
+import { look, percent } from "./format.js";
+import { FIELDS, HEADLINES, MEANINGS, MEASURED } from "./words.js";
 
-/** @typedef {import("./types.js").Figure} Figure */
+/** @typedef {import("./types.js").Measured} Measured */
 /** @typedef {Record<string, any>} Report */
 
 const STEP = 200; // entries of the tree that are added at once
@@ -14,20 +15,21 @@ const SOURCE_FIELDS = ["n", "groups", "classes", "accuracy", "balanced_accuracy"
 function number(value) {
   if (typeof value !== "number") return MEASURED.notMeasured;
   if (value > 0 && value < 0.0005) return "<0.001";
-  return value >= 0.9995 && value < 1 - 1e-14 ? ">0.999" : value.toFixed(3);
+  if (value >= 0.9995 && value < 1 - 1e-14) return ">0.999";
+  return value.toFixed(3).replace(/^-(0\.000)$/, "$1");
 }
 
 /** @param {any} report @param {string} path names with dots between */
 const found = (report, path) => path.split(".").reduce((at, name) => at?.[name], report);
 
-/** @param {any} figure */
-const ends = (figure) => (typeof figure?.ci_low === "number" ? MEASURED.range(number(figure.ci_low), number(figure.ci_high)) : MEASURED.noInterval);
+/** @param {any} measured */
+const ends = (measured) => (typeof measured?.ci_low === "number" ? MEASURED.range(number(measured.ci_low), number(measured.ci_high)) : MEASURED.noInterval);
 
-/** A figure for a cell: value above its interval. @param {any} figure */
-function shown(figure) {
-  const value = figure?.value ?? figure?.mean;
-  if (typeof value !== "number") return element("span", { class: "lead", title: figure?.reason }, MEASURED.notMeasured);
-  return element("span", {}, number(value), element("span", { class: "interval" }, ends(figure)));
+/** A measured value for a cell: value above its interval. @param {any} measured */
+function shown(measured) {
+  const value = measured?.value ?? measured?.mean;
+  if (typeof value !== "number") return element("span", { class: "lead", title: measured?.reason }, MEASURED.notMeasured);
+  return element("span", {}, number(value), element("span", { class: "interval" }, ends(measured)));
 }
 
 /** @param {any} one */
@@ -38,7 +40,7 @@ function cell(one) {
   return element("td", {}, Number.isInteger(one) ? one.toLocaleString("en") : typeof one === "number" ? number(one) : String(one));
 }
 
-/** A table whose rows begin with their heading; cells are words, numbers, figures or elements.
+/** A table whose rows begin with their heading; cells are words, numbers, measured values or elements.
  * @param {string} caption @param {string[]} columns @param {any[][]} rows */
 export function table(caption, columns, rows) {
   const head = columns.map((name) => element("th", { scope: "col" }, name));
@@ -73,40 +75,39 @@ function section(title, ...inside) {
   return made;
 }
 
-/** Where a value lies, with its interval as whiskers; the numbers stand beside it. @param {Figure} figure @param {number} most */
+/** Where a value lies, with its interval as whiskers; the numbers stand beside it. @param {Measured} measured @param {number} most */
 function whisker({ value, ci_low: low, ci_high: high }, most) {
   const place = (/** @type {number} */ at) => `${(100 * Math.min(1, Math.max(0, at / most))).toFixed(2)}%`;
   const reach = low === null || high === null || low === undefined || high === undefined ? null : element("span", { class: "reach", style: { left: place(low), width: place(high - low) } });
   return element("span", { class: "whisker", "aria-hidden": "true" }, reach, value === null ? null : element("span", { class: "mark", style: { left: place(value) } }));
 }
 
-/** The headline figures as cards. @param {Report} report */
+/** The headline metrics as cards. @param {Report} report */
 function cards(report) {
   const known = HEADLINES.filter(([path]) => found(report, path));
   const made = known.map(([path, title, meaning, most = 1]) => {
-    const figure = found(report, path);
-    const measured = typeof figure.value === "number";
-    const below = measured ? ends(figure) : figure.reason ?? "";
-    return element("li", {}, element("span", {}, title), element("b", {}, number(figure.value)), whisker(figure, most), element("span", { class: "interval" }, below), element("span", { class: "lead" }, meaning));
+    const measured = found(report, path);
+    const below = typeof measured.value === "number" ? ends(measured) : measured.reason ?? "";
+    return element("li", {}, element("span", {}, title), element("b", {}, number(measured.value)), whisker(measured, most), element("span", { class: "interval" }, below), element("span", { class: "lead" }, meaning));
   });
-  return element("ul", { class: "figures" }, ...made);
+  return element("ul", { class: "headlines" }, ...made);
 }
 
-/** The headline figures as a table. @param {Report} report @param {string} [caption] */
-export function figures(report, caption = MEASURED.headlines) {
+/** The headline metrics as a table. @param {Report} report @param {string} [caption] */
+export function metricsTable(report, caption = MEASURED.headlines) {
   const rows = HEADLINES.filter(([path]) => found(report, path)).map(([path, title, meaning, most = 1]) => {
-    const figure = found(report, path);
-    return [title, number(figure.value), typeof figure.value === "number" ? ends(figure) : figure.reason ?? "", whisker(figure, most), meaning];
+    const measured = found(report, path);
+    return [title, number(measured.value), typeof measured.value === "number" ? ends(measured) : measured.reason ?? "", whisker(measured, most), meaning];
   });
-  return table(caption, [MEASURED.figure, MEASURED.value, MEASURED.interval, MEASURED.lies, MEASURED.meaning], rows);
+  return table(caption, [MEASURED.metric, MEASURED.value, MEASURED.interval, MEASURED.lies, MEASURED.meaning], rows);
 }
 
 /** Slices of each true class by answer, from the slices of each class and its mistakes; null where those are not in the report. @param {Report} report */
 function matrix(report) {
   /** @type {any[] | undefined} */
   const mistakes = report.error_analysis?.mistakes;
+  if (!report.per_class || !Array.isArray(mistakes)) return null;
   const names = Object.keys(report.per_class);
-  if (!Array.isArray(mistakes)) return null;
   const rows = names.map((truth) => {
     const wrong = mistakes.filter((one) => one.true === truth);
     const all = report.per_class[truth].n;
@@ -145,7 +146,7 @@ function made(report) {
 function sources({ per_source: given = {} }) {
   const held = (/** @type {Record<string, number>} */ slices) => Object.entries(slices).filter(([, n]) => n).map(([name, n]) => `${look(name).title} ${n.toLocaleString("en")}`);
   const rows = Object.fromEntries(Object.entries(given).map(([name, one]) => [name, { ...one, classes: held(one.slices).join(", ") }]));
-  return section(MEASURED.sources, MEASURED.sourcesHow, listed(MEASURED.sources, "source", rows, SOURCE_FIELDS));
+  return section(MEASURED.sources, MEASURED.sourcesHow, listed(MEASURED.sources, MEASURED.source, rows, SOURCE_FIELDS));
 }
 
 /** @param {Report} report */
@@ -158,8 +159,8 @@ function decided(report) {
     section(
       MEASURED.decisions,
       MEASURED.decisionsHow(decisions.scored_by, number(decisions.risk_coverage_area?.value)),
-      counts.length ? table(MEASURED.decisions, ["decision", "slices", "share", "accuracy within"], counts) : null,
-      reasons.length ? table(MEASURED.reasons, ["reason", "slices", "meaning"], reasons) : null,
+      counts.length ? table(MEASURED.decisions, [MEASURED.decision, MEASURED.slices, MEASURED.share, MEASURED.accuracyWithin], counts) : null,
+      reasons.length ? table(MEASURED.reasons, [MEASURED.reason, MEASURED.slices, MEASURED.meaning], reasons) : null,
     ),
     section(MEASURED.sets, sets?.promised && MEASURED.promised(percent(sets.promised)), listed(MEASURED.sets, MEASURED.truth, covered, ["coverage", "set_size"], (name) => look(name).title)),
   ];
@@ -174,8 +175,8 @@ function mistaken(report) {
   ]);
   const columns = ["n", "groups", "share_of_true", "median_confidence", "confident", "sources"].map((field) => FIELDS[field] ?? field);
   return [
-    section(MEASURED.confidence, listed(MEASURED.confidence, "answers", confidence, ["n", "p10", "p50", "p90", "confident"])),
-    section(MEASURED.mistakes, rows.length ? table(MEASURED.mistakes, ["true → answered", ...columns], rows) : null),
+    section(MEASURED.confidence, listed(MEASURED.confidence, MEASURED.answers, confidence, ["n", "p10", "p50", "p90", "confident"])),
+    section(MEASURED.mistakes, rows.length ? table(MEASURED.mistakes, [MEASURED.confused, ...columns], rows) : null),
   ];
 }
 
@@ -185,9 +186,9 @@ function folded(report) {
   const rows = HEADLINES.filter(([path]) => found(over, path)).map(([path, title]) => [title, ...Object.values(folds).map((fold) => found(fold, path) ?? null), found(over, path)]);
   const counts = ["n", "groups"].map((field) => [FIELDS[field] ?? field, ...Object.values(folds).map((fold) => fold[field]), ""]);
   return [
-    section(MEASURED.folds, over?.description, rows.length ? table(MEASURED.folds, [MEASURED.figure, ...Object.keys(folds).map(MEASURED.fold), MEASURED.mean], [...counts, ...rows]) : null),
-    section(MEASURED.calibration, compared?.description, listed(MEASURED.calibration, "calibration", { ...compared?.methods, ...compared?.change }, ["ece", "brier", "nll"], (name) => name.replaceAll("_", " "))),
-    section(MEASURED.rule, rule ? figures(rule, MEASURED.rule) : null),
+    section(MEASURED.folds, over?.description, rows.length ? table(MEASURED.folds, [MEASURED.metric, ...Object.keys(folds).map(MEASURED.fold), MEASURED.mean], [...counts, ...rows]) : null),
+    section(MEASURED.calibration, compared?.description, listed(MEASURED.calibration, MEASURED.method, { ...compared?.methods, ...compared?.change }, ["ece", "brier", "nll"], (name) => name.replaceAll("_", " "))),
+    section(MEASURED.rule, rule ? metricsTable(rule, MEASURED.rule) : null),
   ];
 }
 

@@ -26,6 +26,12 @@ export function button(words, onclick, more = {}) {
   return element("button", { type: "button", onclick, ...more }, words);
 }
 
+/** The word for a decision, in its colour. @param {string} decision */
+export function badge(decision) {
+  const shade = { accept: "good", review: "caution", reject: "alert" }[decision] ?? "";
+  return element("span", { class: `badge ${shade}` }, decision);
+}
+
 /** A term and what it means, closed at first. @param {string} words @param {...Child} inside */
 export function meaning(words, ...inside) {
   return element("details", { class: "meaning" }, element("summary", {}, words), ...inside);
@@ -35,6 +41,7 @@ export function meaning(words, ...inside) {
 export function fill() {
   const words = /** @type {Record<string, any>} */ (WORDS);
   for (const one of document.querySelectorAll("[data-words]")) one.textContent = words[one.getAttribute("data-words") ?? ""];
+  at("method").replaceChildren(...WORDS.method.map((step) => element("li", {}, step)));
   for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", words[one.getAttribute("data-label") ?? ""]);
 }
 

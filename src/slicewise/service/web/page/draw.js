@@ -3,6 +3,7 @@
 /** @typedef {import("./types.js").SlicePixels} SlicePixels */
 /** @typedef {import("./types.js").Maps} Maps */
 
+const FINEST = 512; // pixels of a side of a heat map: it is smooth, and enlarged beyond
 // The colours of the reports: lightness rises in a straight line, so equal steps look equal.
 /** @type {Record<string, string>} */
 const ANCHORS = {
@@ -51,9 +52,10 @@ export function inputOf({ values, size }) {
  * @returns {{image: ImageData, peak: [number, number]} | null} */
 export function heatOf(maps, name, colours) {
   const cam = maps.values[name];
-  const rows = weights(maps.rows, maps.top, maps.side, cam.length);
-  const columns = weights(maps.columns, maps.left, maps.side, cam[0].length);
-  const found = new Float32Array(maps.rows * maps.columns);
+  const step = Math.max(1, Math.ceil(Math.max(maps.rows, maps.columns) / FINEST));
+  const rows = weights(maps.rows, step, maps.top, maps.side, cam.length);
+  const columns = weights(maps.columns, step, maps.left, maps.side, cam[0].length);
+  const found = new Float32Array(rows.length * columns.length);
   let highest = 0;
   let at = 0;
   rows.forEach((some, row) => {
@@ -62,27 +64,28 @@ export function heatOf(maps, name, colours) {
     columns.forEach((others, column) => {
       let value = 0;
       for (const [cell, weight] of others) value += weight * line[cell];
-      const place = row * maps.columns + column;
+      const place = row * columns.length + column;
       found[place] = value;
       if (value > highest) [highest, at] = [value, place];
     });
   });
   if (highest <= 0) return null;
-  const image = new ImageData(maps.columns, maps.rows);
-  const ramp = RAMPS[colours] ?? RAMPS.ember;
+  const image = new ImageData(columns.length, rows.length);
+  const ramp = RAMPS[colours];
   for (let i = 0; i < found.length; i += 1) {
     const level = Math.round((found[i] / highest) * 255);
     const [red, green, blue] = ramp[level];
     image.data.set([red, green, blue, level], 4 * i);
   }
-  return { image, peak: [Math.floor(at / maps.columns), at % maps.columns] };
+  return { image, peak: [step * Math.floor(at / columns.length), step * (at % columns.length)] };
 }
 
 /** For each pixel the cells of the map that it mixes: a cubic B-spline, as the reports draw it.
- * @param {number} pixels @param {number} start @param {number} side @param {number} cells
+ * @param {number} pixels @param {number} step of how many pixels one is taken @param {number} start @param {number} side @param {number} cells
  * @returns {[number, number][][]} */
-function weights(pixels, start, side, cells) {
-  return Array.from({ length: pixels }, (_, pixel) => {
+function weights(pixels, step, start, side, cells) {
+  return Array.from({ length: Math.ceil(pixels / step) }, (_, index) => {
+    const pixel = index * step + (step - 1) / 2;
     if (pixel < start || pixel >= start + side) return [];
     const where = ((pixel - start + 0.5) * cells) / side - 0.5;
     const below = Math.floor(where);

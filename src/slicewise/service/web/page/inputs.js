@@ -1,10 +1,15 @@
 // What a reader drops, chooses or pastes, to jobs: files that are answered together.
 
+import { WORDS } from "./words.js";
+
 /** @typedef {{file: File, path: string}} Found */
 /** @typedef {() => Promise<File>} Made a file that is made when it is sent */
-/** @typedef {{title: string, size: number, names: Map<string, string>, whole: Made, chunks: Made[]}} Job */
+/** Files that are answered together. They are sent under plain names; `names` has their own.
+ * @typedef {{title: string, size: number, names: Map<string, string>, whole: Made, chunks: Made[], notes: string,
+ *   errors: {source: string, error: string}[]}} Job */
 
 const SKIPPED = /(^|\/)(\.|__macosx\/|thumbs\.db$|desktop\.ini$|dicomdir$|autorun\.inf$)/i;
+const STUDY = "study.zip";
 const CHUNK_FILES = 8; // DICOM files that are read together, so that the first appears soon
 
 /** All files of a drop, folders to any depth. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
@@ -37,21 +42,34 @@ async function walk(entry) {
   }
 }
 
-/** Files that belong together, and how many were left out: DICOM files of a drop are one study.
- * @param {Found[]} found @returns {Promise<{jobs: Job[], skipped: number}>} */
+/** Files that belong together, and which were left out: DICOM files of a drop are one study.
+ * @param {Found[]} found @returns {Promise<{jobs: Job[], skipped: number, empty: string[]}>} */
 export async function jobsOf(found) {
-  const some = found.filter((one) => !SKIPPED.test(one.path) && one.file.size > 0);
+  const images = found.filter((one) => !SKIPPED.test(one.path));
+  const some = images.filter((one) => one.file.size > 0);
+  const empty = images.filter((one) => one.file.size === 0).map((one) => one.path);
   const are = await Promise.all(some.map((one) => isDicom(one.file)));
   const dicom = some.filter((_, index) => are[index]);
   const jobs = some.filter((_, index) => !are[index]).map(single);
   if (dicom.length) jobs.unshift(dicom.length === 1 ? single(dicom[0]) : study(dicom));
-  return { jobs, skipped: found.length - some.length };
+  return { jobs, skipped: found.length - images.length, empty };
 }
 
 /** @param {Found} found @returns {Job} */
 function single({ file, path }) {
-  const made = async () => file;
-  return { title: path, size: file.size, names: new Map(), whole: made, chunks: [made] };
+  const plain = `file${/(\.nii)?\.[a-z0-9]{1,8}$/i.exec(path)?.[0] ?? ""}`;
+  const made = async () => new File([file], plain, { type: file.type });
+  return { title: path, size: file.size, names: new Map([[plain, path]]), whole: made, chunks: [made], notes: "", errors: [] };
+}
+
+/** What the service calls a file, or a part of one, under the reader's own name.
+ * @param {Job} job @param {string} source */
+export function named(job, source) {
+  for (const end of [source.length, source.lastIndexOf("#"), source.indexOf("!"), source.lastIndexOf(" [")]) {
+    const own = end > 0 ? job.names.get(source.slice(0, end)) : undefined;
+    if (own !== undefined) return own + source.slice(end);
+  }
+  return source;
 }
 
 /** @param {File} file */
@@ -64,10 +82,12 @@ async function isDicom(file) {
 /** Several DICOM files as one zip, and as small ones for reading. @param {Found[]} dicom @returns {Job} */
 function study(dicom) {
   const sorted = [...dicom].sort((x, y) => x.path.localeCompare(y.path, "en", { numeric: true }));
-  const names = new Map();
+  const folder = sorted[0].path.split("/").slice(0, -1).join("/");
+  const title = folder || WORDS.dicomFiles(dicom.length);
+  const names = new Map([[STUDY, title]]);
   const members = sorted.map((one, index) => {
     const name = `${String(index + 1).padStart(5, "0")}.dcm`;
-    names.set(`study.zip!${name}`, one.path);
+    names.set(`${STUDY}!${name}`, one.path);
     return { name, file: one.file };
   });
   // From the middle outwards: what is most worth seeing comes first.
@@ -78,9 +98,8 @@ function study(dicom) {
     const some = outwards.slice(at, at + CHUNK_FILES).sort((x, y) => x - y);
     chunks.push(() => zipped(some.map((index) => members[index])));
   }
-  const folder = sorted[0].path.split("/").slice(0, -1).join("/");
   const size = members.reduce((sum, one) => sum + one.file.size + 128, 0);
-  return { title: folder || `${dicom.length} DICOM files`, size, names, whole: () => zipped(members), chunks };
+  return { title, size, names, whole: () => zipped(members), chunks, notes: "", errors: [] };
 }
 
 /** Files as a zip that stores them as they are (APPNOTE 4.3). @param {{name: string, file: File}[]} members */
@@ -101,7 +120,7 @@ async function zipped(members) {
   }
   const size = directory.reduce((sum, part) => sum + part.length, 0);
   const end = record(22, 0x06054b50, [[8, 2, members.length], [10, 2, members.length], [12, 4, size], [16, 4, offset]]);
-  return new File([...parts, ...directory, end], "study.zip", { type: "application/zip" });
+  return new File([...parts, ...directory, end], STUDY, { type: "application/zip" });
 }
 
 /** @param {number} length @param {number} signature @param {[number, number, number][]} fields at, bytes, value */

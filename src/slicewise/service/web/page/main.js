@@ -1,24 +1,27 @@
 // The page: files go to the visit, one stack is shown at a time, and its answer stands beside it.
 
-import { probabilities, profile, verdict } from "./answer.js";
+import { markShown, probabilities, profile, verdict } from "./answer.js";
 import * as api from "./api.js";
-import { at, button, element, fill } from "./dom.js";
+import { comparison } from "./compare.js";
+import { at, element, fill } from "./dom.js";
 import { bindEvaluation } from "./evaluation.js";
+import { feedbackForm } from "./feedback.js";
+import { look } from "./format.js";
 import { chosen, dropped } from "./inputs.js";
 import { bindModel, showModels } from "./model.js";
 import { layOut, saveAnswers, savePicture } from "./report.js";
-import { asked, bindPanels, bindSettings, choose, settings } from "./settings.js";
+import { bindPanels, bindSettings, choose, requestOptions, settings } from "./settings.js";
 import { Viewer } from "./viewer.js";
 import { Visit, keySlice } from "./visit.js";
-import { WORDS, look } from "./words.js";
+import { WORDS } from "./words.js";
 
 /** @typedef {import("./types.js").Prediction} Prediction */
 /** @typedef {import("./visit.js").Stack} Stack */
 
-const PULSE_MS = 15_000;
+const HEALTH_MS = 15_000;
 
 fill();
-const viewer = new Viewer(at("canvas"), () => showAnswer());
+const viewer = new Viewer(at("canvas"), () => showSlice());
 /** @type {import("./types.js").Info | null} */
 let service = null;
 /** @type {import("./types.js").Model[]} */
@@ -26,89 +29,86 @@ let models = [];
 let reviews = false;
 /** @type {Stack | null} */
 let shown = null;
-const visit = new Visit(show, () => shown, () => service?.limits.max_upload_bytes ?? Infinity);
+/** What stands beside the picture now; nothing of it is made anew while it stays. */
+let standing = { study: "", answer: "" };
+const visit = new Visit({
+  show,
+  shown: () => shown,
+  most: () => service?.limits.max_upload_bytes ?? Infinity,
+  options: () => requestOptions(models[0]?.negative_class !== null),
+});
 
-/** @param {Stack} stack */
-function show(stack) {
+/** @param {Stack | null} stack @param {boolean} other whether it shows other files than before */
+function show(stack, other) {
   const source = shown?.slices[viewer.index]?.source;
-  const same = stack.slices.findIndex((one) => one.source === source);
   shown = stack;
-  at("view").hidden = false;
+  standing = { study: "", answer: "" };
+  at("view").hidden = stack === null;
+  if (!stack) {
+    viewer.show([], [], 0, true);
+    return;
+  }
+  const same = stack.slices.findIndex((one) => one.source === source);
   const maps = stack.slices.map((_, index) => stack.predictions[index]?.maps ?? null);
-  viewer.show(stack.slices, maps, same >= 0 && !stack.study ? same : keySlice(stack));
+  viewer.show(stack.slices, maps, same >= 0 && !stack.study ? same : keySlice(stack), other);
+  if (other) for (const id of ["brightness", "contrast"]) at(id).value = "0";
   at("slider").max = String(stack.slices.length - 1);
   at("slider").hidden = stack.slices.length < 2;
   const answered = stack.predictions.find((one) => one);
   const classes = answered ? Object.keys(answered.probabilities) : [];
   at("target").replaceChildren(element("option", { value: "" }, WORDS.answered), ...classes.map((name) => element("option", { value: name }, look(name).title)));
   at("takeaway").hidden = !answered;
-  showAnswer();
+  at("notes").value = stack.job.notes;
+  showSlice();
 }
 
-/** The words beside the slice that is shown. */
-function showAnswer() {
+/** What belongs to the slice that is shown. */
+function showSlice() {
   if (!shown) return;
   const prediction = shown.predictions[viewer.index] ?? null;
-  const slice = shown.slices[viewer.index];
-  viewer.target = at("target").value || prediction?.label || "";
+  const withheld = prediction?.decision === "reject";
+  at("target").options[0].textContent = withheld ? WORDS.noClass : WORDS.answered;
+  viewer.target = at("target").value || (withheld ? "" : prediction?.label) || "";
   viewer.draw();
+  const where = WORDS.position(viewer.index + 1, shown.slices.length);
   at("slider").value = String(viewer.index);
-  at("where").textContent = `${WORDS.slice} ${viewer.index + 1} ${WORDS.of} ${shown.slices.length}`;
-  at("slider").setAttribute("aria-valuetext", at("where").textContent);
-  at("canvas").setAttribute("aria-label", `${shown.title}, ${at("where").textContent}${prediction ? `: ${prediction.headline}` : ""}`);
-  const empty = prediction !== null && viewer.opacity > 0 && viewer.heat() === null;
+  at("slider").setAttribute("aria-valuetext", where);
+  at("where").textContent = prediction ? `${where}: ${prediction.headline}` : where;
+  at("canvas").setAttribute("aria-label", `${shown.title}, ${at("where").textContent}`);
+  const empty = prediction !== null && viewer.target && viewer.opacity > 0 && viewer.heat() === null;
   at("nomap").textContent = empty ? WORDS.noMap : "";
+  showWords(shown, prediction, where);
+}
+
+/** The words beside it; what is there already stays, with what a reader typed or opened.
+ * @param {Stack} stack @param {Prediction | null} prediction @param {string} where */
+function showWords(stack, prediction, where) {
   const texts = service?.reasons ?? {};
-  const { study } = shown;
-  at("study").replaceChildren(
-    ...(study ? [element("h3", {}, WORDS.series(study.plane)), verdict(study, texts), profile(study, /** @type {Prediction[]} */ (shown.predictions), viewer.index, (index) => viewer.move(index))] : []),
-  );
-  at("answer").replaceChildren(
-    ...(prediction ? [element("h3", {}, study ? at("where").textContent : shown.title), verdict(prediction, texts), probabilities(prediction), judged(prediction)] : []),
-  );
-  const others = shown.others.flatMap((answers) => answers.get(slice.source) ?? []);
-  at("compared").replaceChildren(
-    ...(others.length ? [element("h3", {}, WORDS.compared), element("div", { class: "arms" }, ...others.map((one) => arm(one, texts)))] : []),
-    ...(prediction && reviews && models.length > 1 && !others.length ? [button(WORDS.compare, compare)] : []),
-  );
-}
-
-/** What one of several models answers. @param {Prediction} one @param {Record<string, string>} texts */
-function arm(one, texts) {
-  return element("section", {}, element("h4", {}, `${one.bundle.name} ${one.bundle.version}`), verdict(one, texts), probabilities(one));
-}
-
-/** Ask every loaded model for the stack that is shown. */
-async function compare() {
-  const stack = shown;
-  if (!stack) return;
-  at("compared").replaceChildren(element("p", { role: "status" }, WORDS.comparing));
-  try {
-    const file = await stack.job.whole();
-    for (const { arm } of models) {
-      const answers = await api.predict([file], { ...asked(), arm });
-      stack.others.push(new Map(answers.predictions.map((one) => [one.source, one])));
-    }
-    if (stack === shown) showAnswer();
-  } catch (error) {
-    at("compared").replaceChildren(element("p", { class: "errors", role: "alert" }, /** @type {Error} */ (error).message));
+  const looks = `${settings.chart} ${settings.palette} ${service !== null}`;
+  const { study } = stack;
+  if (standing.study !== looks) {
+    standing.study = looks;
+    at("study").replaceChildren(
+      ...(study ? [element("h3", {}, WORDS.series(study.plane)), element("p", { class: "lead" }, stack.first || stack.title), verdict(study, texts), profile(study, stack.predictions, (index) => viewer.move(index))] : []),
+    );
   }
+  markShown(at("study"), viewer.index);
+  const answer = `${looks} ${prediction?.id}`;
+  if (standing.answer !== answer) {
+    standing.answer = answer;
+    at("answer").replaceChildren(
+      ...(prediction ? [element("h3", {}, study ? where : stack.title), verdict(prediction, texts), probabilities(prediction), stack.options.tta ? element("p", { class: "lead" }, WORDS.wasTta) : "", feedbackForm(prediction)] : []),
+    );
+  }
+  const several = prediction !== null && reviews && models.length > 1;
+  at("compared").replaceChildren(...(several ? comparison(stack, prediction, models, texts, () => stack === shown && showSlice()) : []));
 }
 
-/** Agree or not, with the right class and a note. @param {Prediction} prediction */
-function judged(prediction) {
-  const label = /** @type {HTMLSelectElement} */ (element("select", { "aria-label": WORDS.rightClass }, element("option", { value: "" }, WORDS.rightClass), ...Object.keys(prediction.probabilities).map((name) => element("option", { value: name }, look(name).title))));
-  const note = /** @type {HTMLInputElement} */ (element("input", { type: "text", maxlength: 1000, placeholder: WORDS.note, "aria-label": WORDS.note }));
-  const said = element("span", { role: "status" });
-  const send = async (/** @type {boolean} */ agree) => {
-    try {
-      await api.feedback(prediction.id, { agree, ...(label.value && { label: label.value }), ...(note.value && { note: note.value }) });
-      said.textContent = WORDS.sent;
-    } catch (error) {
-      said.textContent = /** @type {Error} */ (error).message;
-    }
-  };
-  return element("p", { class: "feedback" }, button(WORDS.agree, () => send(true)), button(WORDS.disagree, () => send(false)), label, note, said);
+/** Which settings differ from those of the model. */
+function showOptions() {
+  const { tta, threshold } = requestOptions(models[0]?.negative_class !== null);
+  const said = [threshold ? WORDS.overrideThreshold(threshold) : "", tta ? WORDS.overrideTta : ""].filter((one) => one);
+  at("overrides").textContent = said.length ? WORDS.overrides(said) : "";
 }
 
 /** Who is calling, what answers, and what is allowed. */
@@ -125,36 +125,41 @@ async function greet() {
     const who = service.key_required ? WORDS.keyGood(name, role) : WORDS.keyOpen;
     at("who").textContent = `${who} ${WORDS.limits(service.limits.max_upload_bytes, rate)}`;
     reviews = role !== "predict";
-    at("evaluate").hidden = !reviews;
-    showModels();
-    at("stored").hidden = !(service.stored_samples && reviews);
+    for (const id of ["stored", "evaluate"]) at(id).hidden = !(service.stored_samples && reviews);
     ({ models } = await api.models());
-    showAnswer();
+    showModels();
+    showOptions();
+    showSlice();
   } catch (error) {
     at("who").textContent = /** @type {Error} */ (error).message;
   }
 }
 
-async function pulse() {
+async function showHealth() {
   const ready = await api.ready();
-  at("health").textContent = ready ? WORDS.alive : WORDS.busy;
+  const said = ready ? WORDS.alive : WORDS.busy;
+  if (at("health").textContent !== said) at("health").textContent = said;
   at("health").className = ready ? "good" : "alert";
+  if (ready && service === null) greet();
 }
 
 /** Files that are dropped, chosen, pasted, or drawn by the service. */
 function bindInputs() {
   const zone = at("drop");
+  const carriesFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
   for (const name of ["dragenter", "dragover"]) {
     document.addEventListener(name, (event) => {
+      if (!carriesFiles(/** @type {DragEvent} */ (event))) return;
       event.preventDefault();
       zone.classList.add("over");
     });
   }
   document.addEventListener("dragleave", (event) => event.relatedTarget === null && zone.classList.remove("over"));
-  document.addEventListener("drop", async (event) => {
+  document.addEventListener("drop", (event) => {
+    if (!event.dataTransfer || !carriesFiles(event)) return;
     event.preventDefault();
     zone.classList.remove("over");
-    if (event.dataTransfer) await visit.take(await dropped(event.dataTransfer));
+    visit.take(dropped(event.dataTransfer));
   });
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData?.files;
@@ -185,45 +190,67 @@ function bindInputs() {
 
 function bindViewer() {
   at("slider").addEventListener("input", () => viewer.move(Number(at("slider").value)));
-  at("opacity").value = settings.opacity;
-  viewer.opacity = Number(settings.opacity) / 100;
   at("opacity").addEventListener("input", () => {
     viewer.opacity = Number(at("opacity").value) / 100;
     viewer.draw();
   });
   at("opacity").addEventListener("change", () => choose("opacity", at("opacity").value));
-  at("target").addEventListener("change", showAnswer);
-  at("beside").addEventListener("change", () => {
-    viewer.beside = at("beside").checked;
-    viewer.draw();
+  for (const id of ["brightness", "contrast"]) {
+    at(id).addEventListener("input", () => viewer.tune(Number(at("brightness").value) / 100, Number(at("contrast").value) / 100));
+  }
+  at("target").addEventListener("change", showSlice);
+  for (const [id, option] of [["beside", "beside"], ["modelview", "modelView"]]) {
+    at(id).addEventListener("change", () => {
+      /** @type {Record<string, any>} */ (/** @type {unknown} */ (viewer))[option] = at(id).checked;
+      viewer.draw();
+    });
+  }
+  at("reset").addEventListener("click", () => {
+    for (const id of ["brightness", "contrast"]) at(id).value = "0";
+    viewer.reset();
   });
-  at("modelview").addEventListener("change", () => {
-    viewer.modelView = at("modelview").checked;
-    viewer.draw();
-  });
-  at("reset").addEventListener("click", () => viewer.reset());
 }
 
 function bindTakeAway() {
-  const view = () => shown && { stack: shown, index: viewer.index, target: viewer.target, limits: viewer.limits };
-  const with_ = (/** @type {(view: import("./report.js").View) => void} */ use) => () => {
-    const found = view();
-    if (found) use(found);
+  const taken = (/** @type {(view: import("./report.js").View) => void} */ use) => () => {
+    if (shown) use({ stack: shown, index: viewer.index, target: viewer.target, limits: viewer.limits });
   };
-  at("png").addEventListener("click", with_(savePicture));
-  at("json").addEventListener("click", with_(saveAnswers));
+  at("notes").addEventListener("input", () => shown && (shown.job.notes = at("notes").value));
+  at("png").addEventListener("click", taken(savePicture));
+  at("json").addEventListener("click", taken(saveAnswers));
   at("print").addEventListener("click", () => window.print());
-  window.addEventListener("beforeprint", with_((found) => layOut(found, service?.reasons ?? {})));
+  window.addEventListener("beforeprint", taken((view) => layOut(view, service?.reasons ?? {})));
   window.addEventListener("afterprint", () => at("report").replaceChildren());
+}
+
+/** Links within the page; below a path prefix the address of the page may be another. */
+function bindLinks() {
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const place = at((link.getAttribute("href") ?? "").slice(1));
+      place.scrollIntoView();
+      place.focus();
+    });
+  }
+}
+
+function settingsChanged() {
+  at("opacity").value = settings.opacity;
+  viewer.opacity = Number(settings.opacity) / 100;
+  showOptions();
+  showSlice();
 }
 
 bindInputs();
 bindViewer();
 bindTakeAway();
-bindSettings(showAnswer);
+bindLinks();
+bindSettings(settingsChanged);
 bindPanels(at("panels"));
 bindModel();
 bindEvaluation();
+settingsChanged();
 greet();
-pulse();
-setInterval(pulse, PULSE_MS);
+showHealth();
+setInterval(showHealth, HEALTH_MS);

@@ -1,10 +1,11 @@
 // The panel of the model: what it is, how it decides, what was measured of it, and its card.
 
 import * as api from "./api.js";
-import { dashboard, facts, figures, notice } from "./dashboard.js";
+import { dashboard, facts, metricsTable, notice } from "./dashboard.js";
 import { at, element, meaning } from "./dom.js";
+import { look } from "./format.js";
 import { markdown, part } from "./markdown.js";
-import { LICENCES, MEASURED, MODEL, look } from "./words.js";
+import { LICENCES, MEASURED, MODEL } from "./words.js";
 
 /** @typedef {import("./types.js").Model} Model */
 
@@ -46,7 +47,7 @@ async function described(model) {
     { class: "card", "aria-label": `${bundle.name} ${bundle.version}` },
     element("h3", {}, `${bundle.name} ${bundle.version}`),
     facts([
-      [MODEL.role, `${model.arm}: ${MODEL.arms[model.arm] ?? ""}`],
+      [MODEL.role, `${model.arm}: ${MODEL.roles[model.arm] ?? ""}`],
       [MODEL.identity, element("code", {}, bundle.sha256)],
       [MODEL.task, model.task],
       [MODEL.classes, model.negative_class ? `${names}; ${MODEL.noTumor(look(model.negative_class).title)}` : names],
@@ -63,14 +64,14 @@ async function described(model) {
     ...or(of("Limits"), MODEL.noCard),
     element("h4", {}, MODEL.licences),
     ...licences(model.licences),
-    element("h4", {}, MODEL.figures),
-    Object.keys(evaluation).length ? dashboard(evaluation, measured) : element("p", {}, MODEL.noFigures),
+    element("h4", {}, MODEL.metrics),
+    Object.keys(evaluation).length ? dashboard(evaluation, measured) : element("p", {}, MODEL.noMetrics),
     card ? meaning(MODEL.card, ...markdown(card, 5)) : element("p", { class: "lead" }, MODEL.noCard),
   );
 }
 
 /** @param {Record<string, any>} evaluation */
-const measured = (evaluation) => figures(evaluation, MEASURED.figuresOf(evaluation.split, evaluation.n, evaluation.groups));
+const measured = (evaluation) => metricsTable(evaluation, MEASURED.metricsOf(evaluation.split, evaluation.n, evaluation.groups));
 
 /** @param {Node[]} known @param {string} words where there is none */
 const or = (known, words) => (known.length ? known : [element("p", { class: "lead" }, words)]);
@@ -78,7 +79,7 @@ const or = (known, words) => (known.length ? known : [element("p", { class: "lea
 /** The decision rule, a sentence for each part. @param {Record<string, any>} rule */
 function rules(rule) {
   const ood = rule.out_of_distribution;
-  const words = [MODEL.flagged(rule.operating_point), MODEL.calibrated(rule), MODEL.accepted(rule.acceptance), MODEL.sets(rule.conformal), MODEL.refused, MODEL.strange(ood)];
+  const words = [MODEL.flagged(rule.operating_point), MODEL.calibrated(rule), MODEL.accepted(rule.acceptance), MODEL.sets(rule.conformal), MODEL.refused, MODEL.outOfDistribution(ood)];
   const kinds = ood && meaning(MODEL.kinds(ood.fitted_on_kinds), ood.fitted_on_kinds.map((/** @type {string} */ name) => name.replaceAll("_", " ")).join(", "));
   return words.map((sentence, index) => element("li", {}, sentence, index === words.length - 1 ? kinds : null));
 }

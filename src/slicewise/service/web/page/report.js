@@ -3,57 +3,70 @@
 import { probabilities, profile, verdict } from "./answer.js";
 import { at, element, save } from "./dom.js";
 import { still } from "./draw.js";
+import { look, percent } from "./format.js";
+import { named } from "./inputs.js";
 import { settings } from "./settings.js";
 import { windowOf } from "./slices.js";
-import { WORDS, look } from "./words.js";
+import { WORDS } from "./words.js";
 
 /** @typedef {import("./visit.js").Stack} Stack */
+/** @typedef {import("./types.js").Bundle} Bundle */
 /** @typedef {{stack: Stack, index: number, target: string, limits: [number, number] | null}} View */
 
 const PANEL = 512; // pixels of a side of a saved picture
 const MOST_KEY_SLICES = 6; // on paper
 
-/** The slice without and with the heat map of a class.
+/** The slice without, and with the heat map of a class; that alone where no class is wanted.
  * @param {View} view @param {number} index @param {string} name */
-function pair({ stack, limits }, index, name) {
+function pictures({ stack, limits }, index, name) {
   const slice = stack.slices[index];
   const maps = stack.predictions[index]?.maps;
   const window = limits ?? windowOf(slice);
-  const heat = maps ? { maps, name, colours: settings.colours, opacity: Math.max(0.3, Number(settings.opacity) / 100) } : null;
-  return [still(slice, window, null), still(slice, window, heat)];
+  const plain = still(slice, window, null);
+  if (!maps || !name) return [plain];
+  return [plain, still(slice, window, { maps, name, colours: settings.colours, opacity: Math.max(0.3, Number(settings.opacity) / 100) })];
 }
+
+/** @param {Bundle} bundle */
+const model = (bundle) => `${bundle.name} ${bundle.version} (${bundle.sha256.slice(0, 12)})`;
+
+/** @param {Stack} stack @param {number} index */
+const caption = (stack, index) => (stack.slices.length > 1 ? WORDS.position(index + 1, stack.slices.length) : stack.title);
 
 /** Lay out the report that a printer, or a PDF, gets. @param {View} view @param {Record<string, string>} texts */
 export function layOut(view, texts) {
   const { stack, index } = view;
-  const one = stack.predictions[index];
-  const keys = stack.study?.study.key_slices.slice(0, MOST_KEY_SLICES) ?? [];
-  const indices = stack.study ? stack.predictions.flatMap((answer, at) => (answer && keys.includes(answer.source) ? [at] : [])) : [index];
-  const bundle = (one ?? stack.predictions.find((answer) => answer))?.bundle;
-  const notes = at("notes").value.trim();
-  const answers = stack.predictions.filter((answer) => answer !== null);
+  const { study, predictions } = stack;
+  const keys = study?.study.key_slices.slice(0, MOST_KEY_SLICES) ?? [];
+  const indices = study ? predictions.flatMap((answer, which) => (answer && keys.includes(answer.source) ? [which] : [])) : [index];
+  const bundle = predictions.find((answer) => answer)?.bundle;
+  const notes = stack.job.notes.trim();
   at("report").replaceChildren(
     element("h1", {}, `${WORDS.reportTitle} ${stack.title}`),
     element("p", { class: "notice disclaimer" }, element("strong", {}, WORDS.research)),
     ...(notes ? [element("h2", {}, WORDS.reportNotes), element("p", { class: "said" }, notes)] : []),
-    ...(stack.study ? [element("h2", {}, WORDS.series(stack.study.plane)), verdict(stack.study, texts), profile(stack.study, answers, -1, () => {})] : []),
+    ...(study ? [element("h2", {}, WORDS.series(study.plane)), element("p", { class: "lead" }, stack.first), verdict(study, texts), profile(study, predictions, () => {})] : []),
     ...indices.map((which) => printed(view, which, texts)),
+    ...(stack.options.tta ? [element("p", { class: "lead" }, WORDS.wasTta)] : []),
     element("p", { class: "lead" }, WORDS.mapMeans),
-    element("p", { class: "lead" }, `${bundle ? `${WORDS.reportModel}: ${bundle.name} ${bundle.version} (${bundle.sha256.slice(0, 12)}). ` : ""}${WORDS.reportTime}: ${new Date().toLocaleString()}.`),
+    element("p", { class: "lead" }, `${bundle ? `${WORDS.reportModel}: ${model(bundle)}. ` : ""}${WORDS.reportTime}: ${new Date().toLocaleString()}.`),
   );
 }
 
-/** A slice of the report: both pictures and its answer. @param {View} view @param {number} index @param {Record<string, string>} texts */
+/** A slice of the report: its pictures and its answer. @param {View} view @param {number} index @param {Record<string, string>} texts */
 function printed(view, index, texts) {
   const { stack } = view;
   const prediction = stack.predictions[index];
-  const shown = !prediction || prediction.decision === "reject" ? "" : index === view.index && view.target ? view.target : prediction.label;
-  const pictures = pair(view, index, shown).slice(0, shown ? 2 : 1);
-  const captions = [stack.slices.length > 1 ? `${WORDS.slice} ${index + 1} ${WORDS.of} ${stack.slices.length}` : stack.title, `${WORDS.reportMap} ${look(shown).title}`];
+  const label = prediction && prediction.decision !== "reject" ? prediction.label : "";
+  const name = index === view.index ? view.target : label;
+  const words = [caption(stack, index), `${WORDS.reportMap} ${look(name).title}`];
+  const figures = pictures(view, index, name).map((picture, which) =>
+    element("figure", {}, element("img", { src: picture.toDataURL("image/png"), alt: words[which] }), element("figcaption", {}, words[which])),
+  );
   return element(
     "section",
     {},
-    element("div", { class: "pair" }, ...pictures.map((picture, at) => element("figure", {}, element("img", { src: picture.toDataURL("image/png"), alt: captions[at] }), element("figcaption", {}, captions[at])))),
+    element("div", { class: "pair" }, ...figures),
     element("div", {}, ...(prediction ? [verdict(prediction, texts), probabilities(prediction)] : [])),
   );
 }
@@ -62,25 +75,31 @@ function printed(view, index, texts) {
 export function savePicture(view) {
   const { stack, index, target } = view;
   const prediction = stack.predictions[index];
-  const pictures = pair(view, index, prediction?.decision === "reject" ? "" : target);
-  const lines = [stack.title, prediction?.headline ?? "", prediction?.summary ?? "", WORDS.research].filter((line) => line);
+  const found = pictures(view, index, target);
+  const lines = stack.slices.length > 1 ? [WORDS.reportFile(stack.title, caption(stack, index))] : [stack.title];
+  if (prediction) {
+    const share = prediction.decision === "reject" ? "" : ` ${percent(prediction.confidence)}`;
+    lines.push(`${prediction.headline}${share} (${prediction.decision})`, prediction.summary);
+    if (found.length > 1) lines.push(`${WORDS.right}: ${WORDS.reportMap} ${look(target).title}`);
+    lines.push(`${WORDS.reportModel}: ${model(prediction.bundle)}`);
+  }
   const canvas = document.createElement("canvas");
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const font = "15px system-ui, sans-serif";
   pen.font = font;
-  const wrapped = lines.flatMap((line) => folded(pen, line, 2 * PANEL - 16));
-  canvas.width = 2 * PANEL;
+  const wrapped = [...lines, WORDS.research].flatMap((line) => folded(pen, line, found.length * PANEL - 16));
+  canvas.width = found.length * PANEL;
   canvas.height = PANEL + 16 + 21 * wrapped.length;
   pen.fillStyle = "#111827";
   pen.fillRect(0, 0, canvas.width, canvas.height);
-  pictures.forEach((picture, at) => {
+  found.forEach((picture, which) => {
     const scale = Math.min(PANEL / picture.width, PANEL / picture.height);
     const [width, height] = [picture.width * scale, picture.height * scale];
-    pen.drawImage(picture, at * PANEL + (PANEL - width) / 2, (PANEL - height) / 2, width, height);
+    pen.drawImage(picture, which * PANEL + (PANEL - width) / 2, (PANEL - height) / 2, width, height);
   });
   pen.font = font;
   pen.fillStyle = "#f3f4f6";
-  wrapped.forEach((line, at) => pen.fillText(line, 8, PANEL + 22 + 21 * at));
+  wrapped.forEach((line, which) => pen.fillText(line, 8, PANEL + 22 + 21 * which));
   canvas.toBlob((content) => content && save(content, `${plain(stack.title)}-${index + 1}.png`));
 }
 
@@ -95,10 +114,13 @@ function folded(pen, text, width) {
   return lines;
 }
 
-/** Save the answers as the service gave them, without the maps. @param {View} view */
+/** Save the answers of a stack under the reader's own file names, without the maps. @param {View} view */
 export function saveAnswers({ stack }) {
-  const predictions = stack.predictions.filter((one) => one).map((one) => ({ ...one, maps: undefined }));
-  const content = { predictions, studies: stack.study ? [stack.study] : [], errors: [], disclaimer: WORDS.research };
+  const own = (/** @type {string} */ source) => named(stack.job, source);
+  const predictions = stack.predictions.flatMap((one) => (one ? [{ ...one, source: own(one.source), maps: undefined }] : []));
+  const studies = stack.study ? [stack.study].map((one) => ({ ...one, source: own(one.source), slices: one.slices.map(own), study: { ...one.study, key_slices: one.study.key_slices.map(own) } })) : [];
+  const errors = stack.job.errors.map((one) => ({ ...one, source: own(one.source) }));
+  const content = { predictions, studies, errors, options: stack.options, disclaimer: WORDS.research };
   save(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }), `${plain(stack.title)}.json`);
 }
 

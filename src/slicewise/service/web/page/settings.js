@@ -1,9 +1,11 @@
 // What a reader chooses, kept in the browser: how to answer, how it looks, and where panels stand.
 
 import { at, button, element } from "./dom.js";
-import { WORDS, usePalette } from "./words.js";
+import { usePalette } from "./format.js";
+import { WORDS } from "./words.js";
 
-const PLACE = "slicewise-settings";
+// Below a path prefix, several services may share the storage of one host.
+const PLACE = `slicewise-settings:${new URL(".", document.baseURI).pathname}`;
 const DEFAULTS = {
   threshold: "",
   tta: false,
@@ -16,13 +18,28 @@ const DEFAULTS = {
   order: [],
 };
 
-/** @returns {typeof DEFAULTS} */
+/** What is kept, where it still is what it must be. @returns {typeof DEFAULTS} */
 function kept() {
+  /** @type {Record<string, any>} */
+  const found = { ...DEFAULTS, order: [] };
   try {
-    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(PLACE) ?? "{}") };
+    const stored = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
+    for (const [name, value] of Object.entries(DEFAULTS)) {
+      if (fits(name, value, stored?.[name])) found[name] = stored[name];
+    }
   } catch {
-    return { ...DEFAULTS }; // no storage, or not ours
+    // no storage, or none of ours
   }
+  return /** @type {typeof DEFAULTS} */ (found);
+}
+
+/** @param {string} name @param {any} usual @param {any} value */
+function fits(name, usual, value) {
+  if (Array.isArray(usual)) return Array.isArray(value) && value.every((one) => typeof one === "string");
+  const field = /** @type {HTMLInputElement | HTMLSelectElement | null} */ (document.querySelector(`#settings [name=${name}]`));
+  if (field instanceof HTMLSelectElement && ![...field.options].some((one) => one.value === value)) return false;
+  if (name === "opacity" || name === "threshold") return typeof value === "string" && Number(value) >= 0 && Number(value) <= (name === "opacity" ? 100 : 1);
+  return typeof value === typeof usual;
 }
 
 export const settings = kept();
@@ -41,9 +58,10 @@ export function choose(name, value) {
   keep();
 }
 
-/** What the settings ask of the service, beside the files. @returns {Record<string, string>} */
-export function asked() {
-  return { ...(settings.tta && { tta: "true" }), ...(settings.threshold && { threshold: settings.threshold }) };
+/** What the settings want of the service, beside the files.
+ * @param {boolean} threshold whether the model has one @returns {Record<string, string>} */
+export function requestOptions(threshold) {
+  return { ...(settings.tta && { tta: "true" }), ...(threshold && settings.threshold && { threshold: settings.threshold }) };
 }
 
 /** Bind the fields of the form, each named after its setting. @param {() => void} changed */
@@ -68,7 +86,7 @@ export function bindSettings(changed) {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   at("forget").addEventListener("click", () => {
-    Object.assign(settings, DEFAULTS);
+    Object.assign(settings, { ...DEFAULTS, order: [] });
     keep();
     fit();
     changed();

@@ -5,9 +5,9 @@
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => ArrayLike<number>>} */
 const KINDS = { uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, float32: Float32Array };
 
-/** The slices of an answer, in its order, and what could not be read.
+/** The slices of an answer, in its order.
  * @param {ArrayBuffer} buffer
- * @returns {{slices: SlicePixels[], errors: {source: string, error: string}[]}} */
+ * @returns {{slices: SlicePixels[], next: number | null}} and the slice to go on with */
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -34,7 +34,7 @@ export function unpack(buffer) {
       });
     }
   }
-  return { slices, errors: head.errors };
+  return { slices, next: head.next };
 }
 
 /** Slices from the lowest to the highest along their normal, where all have a place; else as they are.

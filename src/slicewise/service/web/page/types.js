@@ -9,15 +9,15 @@
  * @typedef {{arm: string, bundle: Bundle, task: string, classes: string[], negative_class: string | null,
  *   architecture: string, input_size: number, intended_use: string, created: string,
  *   licences: Record<string, string>, decision: Record<string, any>, evaluation: Record<string, any>}} Model
- * @typedef {{value: number | null, ci_low?: number | null, ci_high?: number | null, reason?: string}} Figure
+ * @typedef {{value: number | null, ci_low?: number | null, ci_high?: number | null, reason?: string}} Measured
  * @typedef {{values: Record<string, number[][]>, top: number, left: number, side: number,
  *   rows: number, columns: number}} Maps
  * @typedef {{id: string, source: string, label: string, probabilities: Record<string, number>,
  *   confidence: number, tumor_probability: number | null, tumor_flag: boolean | null,
  *   threshold: number | null, prediction_set: string[] | null, decision: string, reasons: string[],
- *   headline: string, summary: string, bundle: Bundle, timing_ms: number, maps: Maps | null}} Prediction
+ *   headline: string, unsure: boolean, summary: string, bundle: Bundle, timing_ms: number, maps: Maps | null}} Prediction
  * @typedef {{source: string, plane: string | null, threshold: number | null, decision: string,
- *   reasons: string[], notes: string[], headline: string, summary: string, study: {label: string, tumor_probability: number | null,
+ *   reasons: string[], notes: string[], headline: string, unsure: boolean, summary: string, study: {label: string, tumor_probability: number | null,
  *   slices_flagged: number | null, slices_total: number, key_slices: string[]}, slices: string[]}} Study
  * @typedef {{predictions: Prediction[], studies: Study[],
  *   errors: {source: string, error: string}[]}} Answers

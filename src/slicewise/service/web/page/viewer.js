@@ -9,6 +9,7 @@ import { WORDS } from "./words.js";
 /** @typedef {import("./types.js").Maps} Maps */
 
 const MOST_ZOOM = 12;
+const STEP_PX = 40; // of a wheel or a touch pad, for one slice
 
 export class Viewer {
   /** @param {HTMLCanvasElement} canvas @param {(index: number) => void} onMove called when another slice is shown */
@@ -29,6 +30,7 @@ export class Viewer {
     this.limits = null;
     this.zoom = 1;
     this.shift = [0, 0];
+    this.wheeled = 0;
     this.pending = false;
     /** @type {{slice: SlicePixels | null, limits: string, grey: HTMLCanvasElement | null}} */
     this.cache = { slice: null, limits: "", grey: null };
@@ -37,8 +39,10 @@ export class Viewer {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  /** Show another stack, or the same with more slices. @param {SlicePixels[]} slices @param {(Maps | null)[]} maps @param {number} index */
-  show(slices, maps, index) {
+  /** Show another stack, or the same with more slices.
+   * @param {SlicePixels[]} slices @param {(Maps | null)[]} maps @param {number} index @param {boolean} other */
+  show(slices, maps, index, other) {
+    if (other) this.reset();
     this.slices = slices;
     this.maps = maps;
     this.heats.clear();
@@ -150,7 +154,7 @@ export class Viewer {
       const length = [100, 50, 20, 10, 5, 2, 1].find((mm) => mm * millimetre < width / 3) ?? 1;
       pen.fillRect(left + 12, height - 24, length * millimetre, 2);
       pen.textAlign = "left";
-      pen.fillText(`${length} mm`, left + 12, height - 12);
+      pen.fillText(WORDS.millimetres(length), left + 12, height - 12);
     }
     const [low, high] = this.limits ?? windowOf(slice);
     pen.textAlign = "left";
@@ -188,9 +192,16 @@ export class Viewer {
   listen() {
     const { canvas } = this;
     canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && this.slices.length < 2) return; // the page is scrolled
       event.preventDefault();
-      if (event.ctrlKey) this.enlarge(Math.exp(-event.deltaY / 300));
-      else this.move(this.index + Math.sign(event.deltaY));
+      if (event.ctrlKey) {
+        this.enlarge(Math.exp(-event.deltaY / 300));
+        return;
+      }
+      this.wheeled += event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * STEP_PX : event.deltaY;
+      if (Math.abs(this.wheeled) < STEP_PX) return;
+      this.move(this.index + Math.sign(this.wheeled));
+      this.wheeled = 0;
     }, { passive: false });
     canvas.addEventListener("dblclick", () => this.reset());
     canvas.addEventListener("keydown", (event) => {
@@ -212,7 +223,7 @@ export class Viewer {
         "{": () => this.adjust(-20, 0),
         "}": () => this.adjust(20, 0),
       };
-      if (!(event.key in keys)) return;
+      if (!Object.hasOwn(keys, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       keys[event.key]();
     });
@@ -248,6 +259,17 @@ export class Viewer {
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => pointers.delete(/** @type {PointerEvent} */ (event).pointerId));
     }
+  }
+
+  /** Set the window by sliders, from -1 to 1 each, beside that of the slice. @param {number} brightness @param {number} contrast */
+  tune(brightness, contrast) {
+    const slice = this.slices[this.index];
+    if (!slice) return;
+    const [low, high] = windowOf(slice);
+    const width = (high - low) * Math.exp(-2 * contrast);
+    const level = (low + high) / 2 - brightness * (high - low);
+    this.limits = [level - width / 2, level + width / 2];
+    this.draw();
   }
 
   /** @param {number} factor */

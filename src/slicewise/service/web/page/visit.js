@@ -1,11 +1,11 @@
 // The answers of this visit: what was dropped is read and answered, one after the other, and shown as a gallery.
 
 import * as api from "./api.js";
-import { at, button, element } from "./dom.js";
+import { at, badge, button, element } from "./dom.js";
 import { still } from "./draw.js";
 import { isMetrics, open } from "./evaluation.js";
-import { jobsOf } from "./inputs.js";
-import { asked, settings } from "./settings.js";
+import { jobsOf, named } from "./inputs.js";
+import { settings } from "./settings.js";
 import { inOrder, unpack, windowOf } from "./slices.js";
 import { WORDS } from "./words.js";
 
@@ -13,163 +13,201 @@ import { WORDS } from "./words.js";
 /** @typedef {import("./types.js").Prediction} Prediction */
 /** @typedef {import("./types.js").Study} Study */
 /** @typedef {import("./inputs.js").Job} Job */
-/** What is looked at together: a series, or one slice. `others` are the answers of each loaded model.
- * @typedef {{title: string, job: Job, slices: SlicePixels[], predictions: (Prediction | null)[], study: Study | null,
- *   others: Map<string, Prediction>[]}} Stack */
+/** What is looked at together: a series, or one slice, with the options that it was answered under.
+ * @typedef {{title: string, first: string, job: Job, slices: SlicePixels[], predictions: (Prediction | null)[], study: Study | null,
+ *   options: Record<string, string>,
+ *   compared: {state: "idle" | "running" | "done", answers: Map<string, Prediction>[], problem: string}}} Stack */
+/** @typedef {{show: (stack: Stack | null, fresh: boolean) => void, shown: () => Stack | null, most: () => number,
+ *   options: () => Record<string, string>}} Host */
 
 const THUMBNAIL = 112;
+const PASSING = [0, 401, 403, 408, 429, 503]; // what may go well another time
 
 /** Takes files; shows what becomes of them. */
 export class Visit {
-  /** @param {(stack: Stack) => void} show @param {() => Stack | null} shown
-   * @param {() => number} most bytes in one request */
-  constructor(show, shown, most) {
-    this.show = show;
-    this.shown = shown;
-    this.most = most;
+  /** @param {Host} host */
+  constructor(host) {
+    this.host = host;
     this.running = Promise.resolve();
     /** @type {Entry | null} whose stacks are shown as they come */
     this.leading = null;
   }
 
-  /** Queue what was dropped; one job is sent at a time. @param {import("./inputs.js").Found[]} found */
-  async take(found) {
-    if (found.length === 1 && isMetrics(found[0].file)) return open(found[0].file); // else it lies beside pictures
-    const { jobs, skipped } = await jobsOf(found);
-    at("hint").textContent = skipped ? WORDS.skipped(skipped) : jobs.length ? "" : WORDS.nothing;
-    const entries = jobs.map((job) => new Entry(job, this));
-    this.leading = entries[0] ?? this.leading;
-    for (const entry of entries) this.queue(entry);
+  /** Queue what was dropped; one job is sent at a time. A JSON alone may be a metrics.json.
+   * @param {import("./inputs.js").Found[] | Promise<import("./inputs.js").Found[]>} dropped */
+  async take(dropped) {
+    try {
+      const found = await dropped;
+      if (found.length === 1 && isMetrics(found[0].file)) {
+        await open(found[0].file);
+        return;
+      }
+      const { jobs, skipped, empty } = await jobsOf(found);
+      const said = [empty.length ? WORDS.empty(empty) : "", skipped ? WORDS.skipped(skipped) : ""].filter((one) => one);
+      at("hint").textContent = said.join(" ") || (jobs.length ? "" : WORDS.nothing);
+      const entries = jobs.map((job) => new Entry(job, this));
+      entries.forEach((entry, index) => (entry.next = entries[index + 1] ?? null));
+      this.leading = entries[0] ?? this.leading;
+      for (const entry of entries) this.queue(entry);
+    } catch (error) {
+      at("hint").textContent = WORDS.unreadable(/** @type {Error} */ (error).message);
+    }
   }
 
   /** The reader's own choice: nothing that comes later takes its place. @param {Stack} stack */
   pick(stack) {
     this.leading = null;
-    this.show(stack);
+    this.host.show(stack, stack !== this.host.shown());
     at("view").scrollIntoView({ block: "nearest" });
   }
 
   /** @param {Entry} entry */
   queue(entry) {
-    this.running = this.running.then(() => entry.run());
+    const run = () => entry.run();
+    this.running = this.running.then(run, run);
   }
 }
 
-/** One job in the list of this visit: its state, its stacks, and a way to stop it. */
+/** One job in the list of this visit: its state, its stacks, and ways to stop, repeat and remove it. */
 class Entry {
   /** @param {Job} job @param {Visit} visit */
   constructor(job, visit) {
     this.job = job;
     this.visit = visit;
     this.stop = new AbortController();
-    this.state = element("span", { class: "state" }, WORDS.waiting);
+    /** @type {Entry | null} what came after it in the same drop */
+    this.next = null;
+    /** @type {Stack[]} */
+    this.open = [];
+    this.state = element("span", { class: "state", role: "status" }, WORDS.waiting);
     this.progress = /** @type {HTMLProgressElement} */ (element("progress", { max: job.chunks.length + 1, value: 0, "aria-label": WORDS.reading }));
-    this.tool = element("span");
+    this.tools = element("span");
     this.stacks = element("ul", { class: "stacks" });
     this.errors = element("ul", { class: "errors", role: "alert" });
-    this.item = element("li", {}, element("p", {}, element("b", {}, job.title), " ", this.state, " ", this.tool), this.progress, this.stacks, this.errors);
+    this.item = element("li", {}, element("p", {}, element("b", {}, job.title), " ", this.state, " ", this.tools), this.progress, this.stacks, this.errors);
     at("visit").prepend(this.item);
     at("empty").hidden = true;
     /** @type {Map<string, SlicePixels>} */
     this.slices = new Map();
-    this.cancelable();
+    this.offer([WORDS.cancel, () => this.cancel()]);
   }
 
-  /** A way to stop while it waits or runs. */
-  cancelable() {
-    this.tool.replaceChildren(button(WORDS.cancel, () => this.stop.abort(), { class: "link", "aria-label": `${WORDS.cancel}: ${this.job.title}` }));
+  /** What can be done with it now. @param {...[string, () => void]} ways */
+  offer(...ways) {
+    const buttons = ways.map(([words, act]) => button(words, act, { class: "link", "aria-label": `${words}: ${this.job.title}` }));
+    this.tools.replaceChildren(...buttons);
   }
 
-  /** A way to ask again after what may pass: no key, a busy service, a cancelled job. */
-  repeatable() {
-    const again = () => {
-      this.stop = new AbortController();
-      this.errors.replaceChildren();
-      this.progress.value = 0;
-      this.progress.hidden = false;
-      this.state.textContent = WORDS.waiting;
-      this.cancelable();
-      this.visit.queue(this);
-    };
-    this.tool.replaceChildren(button(WORDS.again, again, { class: "link", "aria-label": `${WORDS.again}: ${this.job.title}` }));
+  cancel() {
+    this.stop.abort();
+    this.state.textContent = WORDS.cancelled;
+    this.offer();
+  }
+
+  repeat() {
+    this.stop = new AbortController();
+    this.errors.replaceChildren();
+    this.progress.value = 0;
+    this.progress.hidden = false;
+    this.state.textContent = WORDS.waiting;
+    this.offer([WORDS.cancel, () => this.cancel()]);
+    this.visit.queue(this);
+  }
+
+  /** Forget its pixels and answers. */
+  remove() {
+    this.slices.clear();
+    this.item.remove();
+    at("empty").hidden = at("visit").childElementCount > 0;
+    const shown = this.visit.host.shown();
+    if (shown && this.open.includes(shown)) this.visit.host.show(null, true);
+    this.open = [];
   }
 
   async run() {
+    const repeat = /** @type {[string, () => void]} */ ([WORDS.again, () => this.repeat()]);
+    const remove = /** @type {[string, () => void]} */ ([WORDS.remove, () => this.remove()]);
     try {
       this.stop.signal.throwIfAborted();
       const { size } = this.job;
-      if (size > this.visit.most()) throw new Error(WORDS.tooLarge(size, this.visit.most()));
+      const most = this.visit.host.most();
+      if (size > most) throw new Error(WORDS.tooLarge(size, most));
+      const options = this.visit.host.options();
       const [first, ...others] = this.job.chunks;
       this.state.textContent = WORDS.reading;
       await this.read([first]);
-      const answers = this.job.whole().then((file) => api.predict([file], asked(), this.stop.signal));
+      const answers = this.job.whole().then((file) => api.predict([file], options, this.stop.signal));
       answers.catch(() => {}); // told below, after reading
       await this.read(others);
       this.state.textContent = WORDS.answering;
-      this.finish(await answers);
+      this.finish(await answers, options);
       this.state.textContent = WORDS.done;
-      this.tool.replaceChildren();
+      this.offer(remove);
     } catch (error) {
       const problem = /** @type {any} */ (error);
       const stopped = problem.name === "AbortError";
       this.stop.abort();
       this.state.textContent = stopped ? WORDS.cancelled : WORDS.failed;
       if (!stopped) this.tell(problem.errors?.length ? problem.errors : [{ source: "", error: problem.message }]);
-      if (stopped || [0, 401, 403, 429, 503].includes(problem.status)) this.repeatable();
-      else this.tool.replaceChildren();
+      if (stopped || PASSING.includes(problem.status)) this.offer(repeat, remove);
+      else this.offer(remove);
       if (problem.status === 401) at("key").focus();
+      if (this.visit.leading === this) this.visit.leading = this.next;
     }
     this.progress.hidden = true;
   }
 
-  /** Read some slices, the middle ones first, and show them as they come. @param {import("./inputs.js").Made[]} chunks */
+  /** Read some files, the middle ones first, and show their slices as they come. @param {import("./inputs.js").Made[]} chunks */
   async read(chunks) {
     for (const chunk of chunks) {
       try {
-        for (const slice of unpack(await api.read([await chunk()], this.stop.signal)).slices) this.slices.set(slice.source, slice);
-        this.list([this.stack(this.job.title, inOrder([...this.slices.values()]), [], null)]);
+        const file = await chunk();
+        for (let first = /** @type {number | null} */ (0); first !== null; ) {
+          const { slices, next } = unpack(await api.read(file, first, this.stop.signal));
+          for (const slice of slices) this.slices.set(slice.source, slice);
+          this.list([this.stack(this.job.title, inOrder([...this.slices.values()]), [], null, {})]);
+          first = next;
+        }
       } catch (error) {
-        if (!(error instanceof api.Problem) || error.status !== 422) throw error; // of bad files the answers tell
+        if (!(error instanceof api.Problem) || ![413, 422].includes(error.status)) throw error; // of bad files the answers tell
       }
       this.progress.value += 1;
     }
   }
 
-  /** @param {import("./types.js").Answers} answers */
-  finish(answers) {
+  /** @param {import("./types.js").Answers} answers @param {Record<string, string>} options */
+  finish(answers, options) {
     const waiting = new Map(answers.predictions.map((one) => [one.source, one]));
     /** @param {string[]} sources @param {string} title @param {Study | null} study */
     const found = (sources, title, study) => {
       const known = sources.filter((source) => this.slices.has(source));
       const predictions = known.map((source) => waiting.get(source) ?? null);
       for (const source of sources) waiting.delete(source);
-      return this.stack(title, known.map((source) => /** @type {SlicePixels} */ (this.slices.get(source))), predictions, study);
+      const slices = known.map((source) => /** @type {SlicePixels} */ (this.slices.get(source)));
+      return this.stack(title, slices, predictions, study, options);
     };
-    const stacks = answers.studies.map((study) => found(study.slices, this.named(study.source), study));
-    for (const source of [...waiting.keys()]) stacks.push(found([source], this.named(source), null));
+    const stacks = answers.studies.map((study) => found(study.slices, named(this.job, study.source), study));
+    for (const source of [...waiting.keys()]) stacks.push(found([source], named(this.job, source), null));
+    this.job.errors = answers.errors;
     this.list(stacks.filter((one) => one.slices.length));
     this.tell(answers.errors);
   }
 
-  /** @param {string} title @param {SlicePixels[]} slices @param {(Prediction | null)[]} predictions @param {Study | null} study @returns {Stack} */
-  stack(title, slices, predictions, study) {
-    return { title, job: this.job, slices, predictions, study, others: [] };
-  }
-
-  /** @param {string} source */
-  named(source) {
-    const [file, index] = source.split("#");
-    const path = this.job.names.get(file) ?? source.replace("study.zip", this.job.title);
-    return index && this.job.names.has(file) ? `${path}#${index}` : path;
+  /** @param {string} title @param {SlicePixels[]} slices @param {(Prediction | null)[]} predictions
+   * @param {Study | null} study @param {Record<string, string>} options @returns {Stack} */
+  stack(title, slices, predictions, study, options) {
+    const first = study && study.slices[0].includes("!") ? WORDS.firstOf(named(this.job, study.slices[0]), slices.length) : "";
+    return { title, first, job: this.job, slices, predictions, study, options, compared: { state: "idle", answers: [], problem: "" } };
   }
 
   /** @param {Stack[]} stacks */
   list(stacks) {
-    const shown = this.visit.shown();
-    const mine = this.visit.leading === this || shown === null || this.open?.includes(shown);
+    const shown = this.visit.host.shown();
+    const own = shown !== null && this.open.includes(shown);
+    const mine = this.visit.leading === this || shown === null || own;
     this.open = stacks;
     this.stacks.replaceChildren(...stacks.map((one) => element("li", {}, this.card(one))));
-    if (mine && stacks.length) this.visit.show(stacks[0]);
+    if (mine && stacks.length) this.visit.host.show(stacks[0], !own);
   }
 
   /** A stack in the gallery: its picture and what was answered. @param {Stack} stack */
@@ -181,9 +219,11 @@ class Entry {
       element(
         "span",
         {},
-        element("span", { class: "title" }, stack.title === this.job.title ? "" : stack.title, " ", element("span", { class: "lead" }, WORDS.slices(stack.slices.length))),
+        stack.title === this.job.title ? null : element("span", {}, stack.title),
+        stack.first ? element("span", { class: "lead" }, stack.first) : null,
+        element("span", { class: "lead" }, WORDS.slices(stack.slices.length)),
         answer && element("b", {}, answer.headline),
-        answer && element("span", { class: `badge ${SHADES[answer.decision]}` }, answer.decision),
+        answer && badge(answer.decision),
       ),
     );
     return pick;
@@ -191,11 +231,9 @@ class Entry {
 
   /** @param {{source: string, error: string}[]} errors */
   tell(errors) {
-    this.errors.replaceChildren(...errors.map((one) => element("li", {}, one.source ? `${this.named(one.source)}: ${one.error}` : one.error)));
+    this.errors.replaceChildren(...errors.map((one) => element("li", {}, one.source ? `${named(this.job, one.source)}: ${one.error}` : one.error)));
   }
 }
-
-const SHADES = /** @type {Record<string, string>} */ ({ accept: "good", review: "caution", reject: "alert" });
 
 /** The key slice of a stack, small, with its heat map. @param {Stack} stack */
 function thumbnail(stack) {
@@ -204,8 +242,9 @@ function thumbnail(stack) {
   const heat = prediction?.maps && prediction.decision !== "reject" ? { maps: prediction.maps, name: prediction.label, colours: settings.colours, opacity: 0.6 } : null;
   const picture = still(slice, windowOf(slice), heat);
   const scale = THUMBNAIL / Math.max(picture.width, picture.height);
-  const small = /** @type {HTMLCanvasElement} */ (element("canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale), "aria-hidden": "true" }));
-  small.getContext("2d")?.drawImage(picture, 0, 0, small.width, small.height);
+  const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const small = /** @type {HTMLCanvasElement} */ (element("canvas", { width, height, "aria-hidden": "true" }));
+  small.getContext("2d")?.drawImage(picture, 0, 0, width, height);
   return small;
 }
 

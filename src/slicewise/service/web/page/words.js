@@ -1,4 +1,6 @@
-// Every word that the page shows, in one place, and the colours of classes.
+// Every word that the page shows, in one place.
+
+import { amount, megabytes, percent, thousands } from "./format.js";
 
 export const WORDS = {
   skip: "Skip to the files",
@@ -23,8 +25,17 @@ export const WORDS = {
   synthetic: "try a synthetic slice",
   stored: "try a random slice of this server",
   dropHint:
-    "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them. DICOM files that are dropped together are one study.",
+    "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, or a zip of them. DICOM files that are dropped together are one study. " +
+    "Take names and numbers of patients out before: pixels and headers are sent to this service.",
   nothing: "There is no file in what was dropped that could be an image.",
+  empty: (/** @type {string[]} */ names) => `Empty, and not sent: ${names.join(", ")}.`,
+  unreadable: (/** @type {string} */ why) => `What was dropped cannot be read here: ${why}`,
+  dicomFiles: (/** @type {number} */ n) => `${n} DICOM files`,
+  http: (/** @type {number} */ status) => `HTTP status ${status}`,
+  overrides: (/** @type {string[]} */ what) => `Settings for what is dropped now: ${what.join("; ")}.`,
+  overrideThreshold: (/** @type {string} */ value) => `tumor threshold ${value}`,
+  overrideTta: "average over six views",
+  wasTta: "Averaged over six views of each slice, as the settings wanted.",
   skipped: (/** @type {number} */ n) => `${n} file${n === 1 ? "" : "s"} skipped that can be no image`,
   waiting: "Waiting",
   reading: "Reading",
@@ -33,6 +44,7 @@ export const WORDS = {
   failed: "Not answered",
   cancelled: "Cancelled",
   cancel: "Cancel",
+  remove: "Remove",
   again: "Ask again",
   tooLarge: (/** @type {number} */ size, /** @type {number} */ most) =>
     `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; drop fewer files, or a smaller zip`,
@@ -47,15 +59,29 @@ export const WORDS = {
   modelView: "what the model receives",
   reset: "reset",
   window: (/** @type {number} */ width, /** @type {number} */ level) => `W ${amount(width)} L ${amount(level)}`,
+  noClass: "none: the answer is withheld",
+  brightness: "brightness",
+  contrast: "contrast",
+  millimetres: (/** @type {number} */ n) => `${n} mm`,
+  position: (/** @type {number} */ index, /** @type {number} */ total) => `Slice ${index} of ${total}`,
   noMap: "Nothing on this slice speaks for this class: there is no map.",
   mapMeans:
     "The heat map shows what spoke for a class, not the outline of a tumor, and says nothing about how sure the model is.",
+  methodTitle: "How the heat map is made",
+  method: [
+    "The network turns the slice into a grid of features.",
+    "For each class it is worked out how much each feature speaks for it (Grad-CAM).",
+    "What speaks for the class is added up in each cell of the grid; what speaks against it is left out.",
+    "The grid is enlarged to the slice. The ring marks the strongest cell; the scale of colours is that of this slice alone.",
+    "Use it to check: a map beside the lesion, on the skull or on letters is a reason not to trust the answer.",
+  ],
   keysTitle: "Mouse, touch and keys",
   keys:
     "Wheel, arrow keys, Page Up and Down, Home and End, or a finger: slices. Drag, or [ ] { }: brightness and contrast. " +
     "Ctrl and wheel, two fingers, or + and -: zoom. Shift and drag: move. Double click or 0: as at first.",
 
   series: (/** @type {string | null} */ plane) => `The series${plane ? ` (${plane})` : ""}`,
+  firstOf: (/** @type {string} */ first, /** @type {number} */ n) => `${first}${n > 1 ? ` and ${n - 1} more` : ""}`,
   meaning: "What does this mean?",
   probability: "Probability of each class",
   tumor: "Tumor probability",
@@ -67,10 +93,12 @@ export const WORDS = {
     "several mean that the picture does not decide between them.",
   tumorMeans:
     "One minus the probability of the class without a tumor. From the threshold on, the slice is flagged. " +
-    "The threshold was fitted on held-out slices, so it need not be one half.",
+    "A threshold that was fitted on held-out slices need not be one half.",
   profile: "Tumor probability of each slice, in the order of the series",
-  profileOf: (/** @type {number} */ flagged, /** @type {number} */ total) =>
-    `${flagged} of ${total} at or above the threshold (dashed); hatched: withheld.`,
+  confidences: "Confidence of the answer for each slice, in the order of the series",
+  barOf: (/** @type {number} */ slice, /** @type {string} */ what) => `Slice ${slice}: ${what}`,
+  profileOf: (/** @type {number} */ flagged, /** @type {number} */ total) => `; ${flagged} of ${total} at or above the threshold (dashed)`,
+  hatched: "hatched: withheld.",
   keySlices: "Key slices",
   withheld: "Answer withheld",
   within: "within the fitted limits of this model",
@@ -78,6 +106,7 @@ export const WORDS = {
   disagree: "Disagree",
   rightClass: "right class?",
   note: "note (no names)",
+  send: "Send",
   sent: "Thank you: your feedback is in the audit log.",
   compare: "Compare the loaded models",
   comparing: "Asking each model",
@@ -92,6 +121,8 @@ export const WORDS = {
   reportNotes: "Notes",
   reportModel: "Model",
   reportTime: "Printed",
+  reportFile: (/** @type {string} */ name, /** @type {string} */ slice) => `${name}, ${slice}`,
+  right: "Right",
   reportMap: "with the heat map of",
 
   visit: "This visit",
@@ -135,7 +166,6 @@ export const WORDS = {
   evaluate: "Measure",
 };
 
-const thousands = (/** @type {any} */ n) => (typeof n === "number" ? n.toLocaleString("en") : "?");
 
 /** Of the dashboard: the panels of the model and of an evaluation. */
 export const MEASURED = {
@@ -154,7 +184,7 @@ export const MEASURED = {
   title: (/** @type {string} */ name, /** @type {any} */ split) => `${name}, split ${split ?? "not said"}`,
   severalModels: "several models",
   seen: (/** @type {any} */ n, /** @type {boolean} */ checked) =>
-    checked ? `${thousands(n)} of these slices were trained on (allow_seen): the figures show memory as well as skill.` : "May hold slices the model was trained on (allow_seen, not checked).",
+    checked ? `${thousands(n)} of these slices were trained on (allow_seen): the metrics show memory as well as skill.` : "May hold slices the model was trained on (allow_seen, not checked).",
   warning: "Warning",
   caution: "Caution",
   model: "model",
@@ -171,9 +201,9 @@ export const MEASURED = {
   split: "split",
   command: "command",
   how: "how",
-  headlines: "Headline figures",
-  figuresOf: (/** @type {any} */ split, /** @type {any} */ n, /** @type {any} */ groups) => `Of the split ${split ?? "(not said)"}: ${thousands(n)} slices in ${thousands(groups)} whole groups`,
-  figure: "figure",
+  headlines: "Headline metrics",
+  metricsOf: (/** @type {any} */ split, /** @type {any} */ n, /** @type {any} */ groups) => `Of the split ${split ?? "(not said)"}: ${thousands(n)} slices in ${thousands(groups)} whole groups`,
+  metric: "metric",
   value: "value",
   interval: "interval",
   lies: "from 0 to its largest",
@@ -190,6 +220,14 @@ export const MEASURED = {
   sources: "Each source",
   sourcesHow: "Where classes come from different sources, a model can learn the sources instead of the tumors.",
   decisions: "Accept, review, reject",
+  decision: "decision",
+  share: "share",
+  accuracyWithin: "accuracy within",
+  reason: "reason",
+  source: "source",
+  answers: "answers",
+  confused: "true → answered",
+  method: "calibration",
   decisionsHow: (/** @type {any} */ score, /** @type {string} */ area) => `Kept by ${score ?? "confidence"}, the surest first, the area under the risk-coverage curve is ${area}.`,
   reasons: "Why answers were not simply accepted",
   sets: "Prediction sets: how often the true class is among the possible ones",
@@ -207,7 +245,7 @@ export const MEASURED = {
   more: (/** @type {number} */ n) => `${thousands(n)} more`,
 };
 
-/** @type {[path: string, title: string, meaning: string, largest?: number][]} The figures that an evaluation opens with. */
+/** @type {[path: string, title: string, meaning: string, largest?: number][]} The metrics that an evaluation opens with. */
 export const HEADLINES = [
   ["accuracy", "Accuracy", "share of slices answered right"],
   ["memorisation_1nn", "Copying (1-NN)", "what copying the label of the nearest training slice would score, without learning"],
@@ -239,7 +277,7 @@ const range = (/** @type {number} */ value, /** @type {number[] | null} */ ci) =
 
 /** Of the panel of the model. */
 export const MODEL = {
-  arms: /** @type {Record<string, string>} */ ({ main: "answers", challenger: "answers a share of requests, to compare" }),
+  roles: /** @type {Record<string, string>} */ ({ main: "answers", challenger: "is compared: answers a share of requests, or none that is seen" }),
   name: "name",
   identity: "identity (SHA-256)",
   role: "role",
@@ -253,8 +291,8 @@ export const MODEL = {
   use: "intended use",
   decision: "How it decides",
   data: "What data trained it",
-  figures: "What was measured",
-  noFigures: "Nothing: this bundle carries no evaluation.",
+  metrics: "What was measured",
+  noMetrics: "Nothing: this bundle carries no evaluation.",
   fails: "Where it fails",
   licences: "Licences",
   noLicences: "None is named.",
@@ -270,7 +308,7 @@ export const MODEL = {
   flagged: (/** @type {any} */ point) =>
     point
       ? `A slice is flagged as a tumor from a tumor probability of ${near(point.threshold)} on (rule: ${RULES[point.rule] ?? point.rule}). On the ${fittedOn(point)} that it was chosen on: ` +
-        `sensitivity ${range(point.sensitivity, point.sensitivity_ci)}, specificity ${range(point.specificity, point.specificity_ci)}. On other slices expect the figures below.`
+        `sensitivity ${range(point.sensitivity, point.sensitivity_ci)}, specificity ${range(point.specificity, point.specificity_ci)}. On other slices expect the metrics below.`
       : "No tumor threshold was fitted; where there is a class without a tumor, 0.5 is assumed.",
   sets: (/** @type {any} */ sets) =>
     sets ? `Classes that cannot be ruled out are to hold the true one in ${percent(sets.coverage)} of the slices of each class; fitted on ${fittedOn(sets)}.` : "No prediction sets were fitted.",
@@ -281,11 +319,11 @@ export const MODEL = {
         `${of.unknown === null ? "" : ` Of slices of a class it never saw, ${percent(of.unknown)} would be accepted as another.`}`
       : "No answer is accepted by itself: no limits were fitted.",
   refused: "It gives no answer for pictures in colour, blank ones, and files of another modality.",
-  strange: (/** @type {any} */ ood) =>
+  outOfDistribution: (/** @type {any} */ ood) =>
     ood
-      ? `It gives no answer either for pictures that no training slice is like: an out-of-distribution score from ${near(ood.reject_above)} on (${percent(ood.rejected)} of ${fittedOn(ood)} held out); ` +
+      ? `It gives no answer either for pictures out of distribution: a score from ${near(ood.reject_above)} on (${percent(ood.rejected)} of ${fittedOn(ood)} held out); ` +
         `from ${near(ood.review_above)} on a person is to look (${percent(ood.reviewed)}). How the score is made: ${ood.method}.`
-      : "It knows no limit on pictures unlike its training slices.",
+      : "It has no limit for pictures out of distribution.",
   kinds: (/** @type {string[]} */ names) => `Fitted against ${names.length} kinds of other pictures`,
 };
 
@@ -301,16 +339,6 @@ export const LICENCES = [
   [/CC[ -]BY/i, "name the authors"],
   [/\b(MIT|Apache-2\.0|BSD)/i, "free use, also commercial, with the notice kept"],
 ];
-
-/** @param {number} bytes */
-function megabytes(bytes) {
-  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 1 : 0)} MiB`;
-}
-
-/** @param {number} value */
-function amount(value) {
-  return Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
-}
 
 /** @type {Record<string, string>} */
 export const ROLES = {
@@ -343,37 +371,3 @@ export const MEANINGS = {
   not_mr: "The file names another modality, such as CT.",
   end_of_series: "At the ends of a series there is little brain, and the model is wrong more often.",
 };
-
-/** @type {Record<string, {title: string, safe: string, classic: string}>} */
-const CLASSES = {
-  glioma: { title: "Glioma", safe: "#d55e00", classic: "#ef4444" },
-  meningioma: { title: "Meningioma", safe: "#e69f00", classic: "#f59e0b" },
-  no_tumor: { title: "No tumor", safe: "#009e73", classic: "#10b981" },
-  pituitary: { title: "Pituitary tumor", safe: "#0072b2", classic: "#6366f1" },
-  tumor: { title: "Tumor", safe: "#d55e00", classic: "#ef4444" },
-};
-const SPARE = ["#0ea5e9", "#d946ef", "#84cc16", "#f97316", "#14b8a6", "#a855f7"];
-/** @type {"safe" | "classic"} */
-let palette = "safe";
-
-/** Which colours classes have from now on. @param {string} name */
-export function usePalette(name) {
-  palette = name === "classic" ? "classic" : "safe";
-}
-
-/** How a class is shown; classes of a user's own model get a spare colour.
- * @param {string} name @param {number} [index] */
-export function look(name, index = 0) {
-  const words = name.replaceAll("_", " ");
-  const known = CLASSES[name];
-  if (known) return { title: known.title, colour: known[palette] };
-  return { title: words.charAt(0).toUpperCase() + words.slice(1), colour: SPARE[index % SPARE.length] };
-}
-
-/** A share in percent that never rounds to certainty. @param {number} share */
-export function percent(share) {
-  const value = share * 100;
-  if (value > 99.9 && value < 100) return ">\u00a099.9\u00a0%";
-  if (value < 0.1 && value > 0) return "<\u00a00.1\u00a0%";
-  return `${value.toFixed(1)}\u00a0%`;
-}
