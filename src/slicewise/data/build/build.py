@@ -9,14 +9,16 @@ from pathlib import Path
 from slicewise.arrays import Array
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.plan import plan, unreadable
+from slicewise.data.build.recognition import contradicting, copies_of, recognised, summary, tied
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import File, Item, read_file
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
-from slicewise.data.duplicates.search import Pair, find_pairs
+from slicewise.data.duplicates.search import Pair
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
     MASK_COLUMN,
+    PUBLIC_COLUMN,
     PUBLISHED_COLUMN,
     TAKEN_COLUMN,
     Manifest,
@@ -73,9 +75,11 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
         ConfigError: If the task is not as expected.
     """
     collected = collect(config, parse_task(config.task), progress)
-    pairs = find_pairs(collected.prints, progress)
-    built = assembled(collected.items, collected.excluded, pairs, config)
-    return replace(built, report=replace(built.report, notes=tuple(collected.notes)))
+    items = recognised(collected.items) if config.known else collected.items
+    pairs = copies_of(items, collected.prints, progress)
+    built = assembled(items, collected.excluded, pairs, config)
+    notes = (*collected.notes, *filter(None, [tied(items)]))
+    return replace(built, report=replace(built.report, notes=notes, known=summary(items, config)))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -109,7 +113,9 @@ def assembled(
     """
     everything = clustered(items, pairs)
     kept, left_out = without_conflicts(everything)
-    reasons = unwanted or {}
+    reasons = dict(unwanted or {})
+    if config.known_conflicts == "drop":
+        reasons |= {item.reference: why for item in kept if (why := contradicting(item))}
     left_out += [item.excluded(reasons[ref]) for item in kept if (ref := item.reference) in reasons]
     kept = [item for item in kept if item.reference not in reasons]
     if config.copies == "one":
@@ -205,6 +211,8 @@ def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:
         extra[MASK_COLUMN] = str(Path(item.mask).resolve())
     if known.taken:
         extra[TAKEN_COLUMN] = known.taken
+    if item.public:
+        extra[PUBLIC_COLUMN] = item.public.group
     return ManifestRow(
         path=item.written,
         label=item.label,

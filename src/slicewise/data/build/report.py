@@ -37,7 +37,8 @@ class BuildReport:
     """What a build found: copies are slices that equal or resemble an earlier one.
 
     Slices that were moved are in another fold, so that their group is in one; `boundary` says in
-    words where the splits come from; `notes` what else was met.
+    words where the splits come from; `known` which public slices were recognised; `notes` what else
+    was met.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -46,6 +47,7 @@ class BuildReport:
     near_copies: int
     moved: int
     boundary: str
+    known: str = ""
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
@@ -56,6 +58,7 @@ class BuildReport:
             f"{len(self.excluded)} left out",
             f"copies found: {self.exact_copies} exact, {self.near_copies} near "
             "(mirrored, turned, resized, retouched)",
+            *([f"known public slices: {self.known}"] if self.known else []),
             f"splits: {self.boundary}",
             *map(printable, self.notes),
         ]

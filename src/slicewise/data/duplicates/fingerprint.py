@@ -185,7 +185,7 @@ def _shrunk(pixels: Array) -> Array:
 
 def _digest(pixels: Array) -> NDArray[np.uint8]:
     content = hashlib.sha256(repr(pixels.shape).encode())
-    content.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
+    content.update(np.ascontiguousarray(pixels, dtype="<f4").data)
     return np.frombuffer(content.digest()[:16], dtype=np.uint8)
 
 

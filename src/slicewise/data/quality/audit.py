@@ -9,8 +9,9 @@ from pathlib import Path
 from slicewise.data.build.build import clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.plan import plan
+from slicewise.data.build.recognition import copies_of, recognised
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
-from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
+from slicewise.data.duplicates.search import CORRELATION, Pair
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.dataset import Dataset, files_of, read_dataset
 from slicewise.data.quality.issues import find_issues
@@ -115,8 +116,9 @@ def _audited(
 ) -> Audit:
     if not read.items:
         raise nothing_readable(", ".join(audited), read.excluded)
-    pairs = find_pairs(read.prints, progress)
-    items = clustered(read.items, pairs)
+    known = recognised(read.items) if config.known else read.items
+    pairs = copies_of(known, read.prints, progress)
+    items = clustered(known, pairs)
     dataset = replace(read, items=items)
     sides = sides_of(items, manifest is not None)
     groups = leak_free(items)
