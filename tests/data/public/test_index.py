@@ -65,6 +65,15 @@ def test_every_file_is_known_by_its_bytes(index, files):
     assert [one.contradicting for one in found][3:] == [("meningioma", "pituitary")] * 2 + [()]
     assert found[5].published == (("br35h", "no_tumor"), ("nickparvar", "no_tumor"))
     assert found[5].collections == ("br35h", "nickparvar")
+    assert found[5].elsewhere == ()
+
+
+def test_copies_in_other_collections_are_told(tmp_path, rows):
+    rows[1] |= {"collection": "sartaj"}
+    index = PublicIndex.load(index_of(tmp_path / "more.npz", rows))
+    found = index.find([row["file_sha256"] for row in rows[:3]], [""] * 3)
+    assert [one.collections for one in found] == [("nickparvar", "sartaj")] * 2 + [("nickparvar",)]
+    assert [one.elsewhere for one in found] == [("sartaj",), ("nickparvar",), ()]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])

@@ -25,6 +25,8 @@ def public(tmp_path, monkeypatch):
     rows = [
         row_of(one, 3, "figshare:pit_1", figshare_number="1904", published_label="pituitary"),
         row_of(two, 5, mirrored="1", label_conflict="1"),
+        row_of(save(head(8, side=64), folder.parent / "8.jpg"), 3, "figshare:pit_1")
+        | {"published_label": "pituitary", "figshare_number": "1904", "collection": "figshare"},
         row_of(two, 5, mirrored="1", label_conflict="1", collection="sartaj")
         | {"published_label": "meningioma"},
     ]
@@ -40,7 +42,8 @@ def test_a_line_says_all_that_is_known(public):
     done = known(public / "0.jpg")
     assert done.exit_code == 0
     assert done.stdout == (
-        f"{public / '0.jpg'}: known by bytes: nickparvar (pituitary); group figshare:pit_1; "
+        f"{public / '0.jpg'}: known by bytes: nickparvar (pituitary); copies in figshare; "
+        "group figshare:pit_1; "
         "slice 1904 of Figshare\n"
     )
     assert done.stderr == ""
@@ -90,6 +93,7 @@ def test_json_and_a_table_hold_the_same(public, tmp_path):
         "patients": True,
         "cluster": 3,
         "published": [{"collection": "nickparvar", "label": "pituitary"}],
+        "collections": ["figshare", "nickparvar"],
         "figshare_numbers": [1904],
         "mirrored": False,
         "contradicting_labels": [],
@@ -98,7 +102,8 @@ def test_json_and_a_table_hold_the_same(public, tmp_path):
     rows = read_table(table)
     assert [row["known_by"] for row in rows] == ["bytes", "bytes", ""]
     assert [row["group"] for row in rows] == ["figshare:pit_1", "cluster:5", ""]
-    assert rows[1]["labels"] == "glioma meningioma"
+    assert rows[1]["published"] == "nickparvar:glioma sartaj:meningioma"
+    assert rows[0]["collections"] == "figshare nickparvar"
     assert [bool(row["error"]) for row in rows] == [False, False, True]
 
 

@@ -11,16 +11,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, write_arrays
 from slicewise.errors import ManifestError
-from slicewise.files import whole
+from slicewise.files import write_whole
 from slicewise.imaging.batches import batched
 
 SIDE = 56
@@ -77,15 +77,13 @@ class Fingerprints:
 
     def save(self, path: Path) -> None:
         """Write to a compressed `.npz`, two codes a byte (about 1 kB a slice)."""
+        write_whole(path, write_arrays(self.arrays()))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `save` writes."""
         packed = (self.codes[..., 0::2] << 4) | self.codes[..., 1::2]
-        with whole(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.array(FORMAT, dtype=np.uint8),
-                codes=packed,
-                boxes=self.boxes,
-                digests=self.digests,
-            )
+        version = np.array(FORMAT, dtype=np.uint8)
+        return {"format": version, "codes": packed, "boxes": self.boxes, "digests": self.digests}
 
     @classmethod
     def load(cls, file: Path | BinaryIO, name: str = "") -> Fingerprints:

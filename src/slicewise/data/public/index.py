@@ -53,6 +53,7 @@ class PublicSlice:
         patients: Group of whole patients that it belongs to, such as `figshare:gli_11`; empty where
             nothing but copies is known.
         published: Pairs of collection and label under which it was published.
+        collections: Those in which it or a copy of it stands.
         figshare: Numbers of the Figshare slices that it is a copy of.
         mirrored: Whether it is mirrored beside them.
         contradicting: Labels of its set of copies that contradict each other.
@@ -62,6 +63,7 @@ class PublicSlice:
     cluster: int
     patients: str
     published: tuple[tuple[str, str], ...]
+    collections: tuple[str, ...] = ()
     figshare: tuple[int, ...] = ()
     mirrored: bool = False
     contradicting: tuple[str, ...] = ()
@@ -72,9 +74,10 @@ class PublicSlice:
         return self.patients or f"cluster:{self.cluster}"
 
     @property
-    def collections(self) -> tuple[str, ...]:
-        """The collections that it was published in."""
-        return tuple(dict.fromkeys(collection for collection, _ in self.published))
+    def elsewhere(self) -> tuple[str, ...]:
+        """Collections in which only copies of it stand."""
+        own = {collection for collection, _ in self.published}
+        return tuple(name for name in self.collections if name not in own)
 
     def as_json(self) -> dict[str, object]:
         """As `data known --json` prints it."""
@@ -84,6 +87,7 @@ class PublicSlice:
             "patients": bool(self.patients),
             "cluster": self.cluster,
             "published": [{"collection": one, "label": label} for one, label in self.published],
+            "collections": list(self.collections),
             "figshare_numbers": list(self.figshare),
             "mirrored": self.mirrored,
             "contradicting_labels": list(self.contradicting),
@@ -102,6 +106,10 @@ class PublicIndex:
             tuple((one.partition(":")[0], one.partition(":")[2]) for one in line.split())
             for line in publications
         ]
+        self._of_cluster: dict[int, set[tuple[str, str]]] = {}
+        pairs = np.stack([arrays["cluster"].astype(np.int64), arrays["published"]])
+        for cluster, line in np.unique(pairs, axis=1).T.tolist():
+            self._of_cluster.setdefault(cluster, set()).update(self._publications[line])
 
     @classmethod
     def load(cls, path: Path) -> PublicIndex:
@@ -146,14 +154,14 @@ class PublicIndex:
             cluster,
             self._groups[int(arrays["group_of_cluster"][cluster])],
             self._publications[int(arrays["published"][picture])],
+            tuple(sorted({collection for collection, _ in self._of_cluster[cluster]})),
             tuple(number for number in arrays["figshare"][cluster].tolist() if number),
             bool(arrays["mirrored"][picture]),
             self._contradicting(cluster) if arrays["conflict"][cluster] else (),
         )
 
     def _contradicting(self, cluster: int) -> tuple[str, ...]:
-        own = np.unique(self._arrays["published"][self._arrays["cluster"] == cluster])
-        labels = {label for one in own.tolist() for _, label in self._publications[one]}
+        labels = {label for _, label in self._of_cluster[cluster]}
         return tuple(sorted(contradicted(labels)))
 
 

@@ -17,7 +17,7 @@ from slicewise.imaging.slice import Failure, failure_of
 from slicewise.text import counted
 
 COLUMNS = (
-    "path", "known_by", "group", "patients", "cluster", "collections", "labels",
+    "path", "known_by", "group", "patients", "cluster", "published", "collections",
     "figshare_numbers", "mirrored", "contradicting_labels", "error",
 )  # fmt: skip
 
@@ -44,6 +44,8 @@ class Looked:
         if found.figshare:
             turned = ", mirrored" if found.mirrored else ""
             of = f"; slice {' or '.join(map(str, found.figshare))} of Figshare{turned}"
+        if found.elsewhere:
+            names += f"; copies in {', '.join(found.elsewhere)}"
         odd = (
             f"; labels contradict: {', '.join(found.contradicting)}" if found.contradicting else ""
         )
@@ -60,8 +62,8 @@ class Looked:
             "group": found.group,
             "patients": "yes" if found.patients else "no",
             "cluster": str(found.cluster),
+            "published": " ".join(map(":".join, found.published)),
             "collections": " ".join(found.collections),
-            "labels": " ".join(dict.fromkeys(label for _, label in found.published)),
             "figshare_numbers": " ".join(map(str, found.figshare)),
             "mirrored": "yes" if found.mirrored else "no",
             "contradicting_labels": " ".join(found.contradicting),

@@ -23,6 +23,7 @@ from slicewise.data.quality.leakage import (
     sides_of,
 )
 from slicewise.data.quality.page import render_page
+from slicewise.data.quality.public import find_public
 from slicewise.data.quality.results import AuditResults, class_counts, suggested_manifest
 from slicewise.data.quality.shortcuts import FEATURES, FOLDS, SEED, probe, require_sklearn
 from slicewise.data.quality.verdict import QualityFinding, verdict
@@ -135,6 +136,7 @@ def _audited(
         class_probe=probe(dataset.features, labels, groups, "class", progress),
         source_probe=probe(dataset.features, sources, groups, "source", progress),
         issues=issues,
+        public=find_public(items, sides),
         suggested=suggested_manifest(dataset, pairs, issues, config, manifest),
     )
     return Audit(results, verdict(results), pairs, tuple(audited))
