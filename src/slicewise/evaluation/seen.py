@@ -69,7 +69,7 @@ def find_seen(bundle: Bundle, slices: Fingerprints, units: Units | None = None) 
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
     described, trained = f"compared with the {len(training)} training slices", _groups(content)
     if trained:
-        described += f" and the {len(trained)} groups"
+        described += f" and the {len(trained)} names of groups"
     own = units or [()] * n
     hit = [was or any(_hashed(name) in trained for name in ours)
            for was, ours in zip(seen.tolist(), own, strict=True)]  # fmt: skip

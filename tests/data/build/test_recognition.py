@@ -11,10 +11,10 @@ import pytest
 from builders_data import COPIES, head, item, save
 from builders_public import index_of, row_of, ship
 from slicewise.data.build.build import build
-from slicewise.data.build.config import config_of
+from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.recognition import contradicting, relabelled
 from slicewise.data.manifest import PUBLIC_COLUMN, Manifest
-from slicewise.data.public.index import PublicSlice
+from slicewise.data.public.index import PublicSlice, public_index
 from slicewise.errors import ConfigError, LeakageError
 
 PATIENTS = "figshare:gli_1"
@@ -195,3 +195,49 @@ def test_labels_are_held_to_those_that_were_published(label, contradicts, other)
     assert relabelled(slice_) == other
     assert not contradicting(item(1, label))
     assert not relabelled(item(1, label))
+
+
+def some_of_nickparvar(real_data: Path, root: Path) -> Path:
+    """Links to every sixtieth file, in its split and class folders."""
+    given = real_data / "nickparvar"
+    for path in sorted(given.rglob("*.jpg"))[::60]:
+        link = root / "nickparvar" / path.relative_to(given)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    return root / "nickparvar"
+
+
+@pytest.mark.realdata
+def test_groups_are_those_that_figshare_beside_it_gives(real_data, tmp_path):
+    root = some_of_nickparvar(real_data, tmp_path)
+    alone = build(config_of([root], known_conflicts="keep"))
+    own = real_data / "figshare"
+    with (own / "folds.csv").open(newline="") as file:
+        rows = {row["number"]: row for row in csv.DictReader(file)}
+    index = public_index()
+    found = index.find([row.sha256 for row in alone.manifest.rows], [""] * len(alone.manifest.rows))
+    for number in {str(number) for one in found for number in one.figshare}:
+        link = tmp_path / "figshare" / rows[number]["label"] / f"{number}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(own / rows[number]["label"] / f"{number}.jpg")
+    table = {"path": own / "folds.csv", "key": "number", "group_column": "group"}
+    sources = [{"root": root}, {"root": tmp_path / "figshare", "table": table}]
+    beside = build(BuildConfig.model_validate({"sources": sources, "known": False}))
+    wanted = {row.path: row.group for row in beside.manifest.rows if row.source == "nickparvar"}
+    same = [
+        row.group == wanted[row.path] or row.group == f"public:{wanted[row.path]}"
+        for row in alone.manifest.rows
+        if row.path in wanted
+    ]
+    assert len(same) > 90
+    assert sum(same) >= 0.99 * len(same)
+    assert sum(row.group.startswith("public:figshare:") for row in alone.manifest.rows) > 60
+
+
+@pytest.mark.realdata
+def test_the_published_split_of_nickparvar_is_refused_by_patient(real_data, tmp_path):
+    root = some_of_nickparvar(real_data, tmp_path)
+    with pytest.raises(
+        LeakageError, match=r"the patients of figshare:gli_\d+ by the index of .* in"
+    ):
+        build(config_of([root], published_splits=True))

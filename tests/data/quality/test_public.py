@@ -112,6 +112,7 @@ def test_it_is_said_first_on_the_page_and_in_the_verdict(folder, tmp_path):
     page = (tmp_path / "out" / "audit.html").read_text()
     assert page.index("What is public already") < page.index("What was found")
     assert page.index("Published under labels") < page.index("What was found")
+    assert ">glioma and meningioma<" in page
     content = audit.as_json()["known"]
     assert (content["slices"], content["groups_of_patients"]) == (20, 2)
     assert content["in_groups_across_splits"] == 10

@@ -134,7 +134,12 @@ def _public(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     yield blocks.Table(("collection", "slices that stand in it, or have a copy there"), collections)
     if groups := public.contradictions:
         yield blocks.Prose("Published under labels that contradict each other:")
-        yield blocks.Gallery(tuple(shown.strip(group, most=4) for group in groups[:_CONFLICTS]))
+        named = (
+            (group, " and ".join(found.contradicting))
+            for group in groups[:_CONFLICTS]
+            if (found := results.items[group[0]].public)
+        )
+        yield blocks.Gallery(tuple(shown.strip(group, title, most=4) for group, title in named))
 
 
 def _content(results: AuditResults) -> Iterator[blocks.Block]:
@@ -280,7 +285,8 @@ def _groups(
         "Here a mistake would show first. A pair is joined from an agreement of "
         f"{SAME_AGREEMENT:g}."
     )
-    near = sorted((p for p in pairs if not p.exact), key=lambda pair: pair.agreement)[:_PAIRS]
+    measured = (pair for pair in pairs if not (pair.exact or pair.told))
+    near = sorted(measured, key=lambda pair: pair.agreement)[:_PAIRS]
     strips = (shown.pair(p.first, p.second, f"agreement {p.agreement:.2f}") for p in near)
     faintest = (blocks.Prose(text), blocks.Gallery(tuple(strips)))
     yield blocks.Section("The least alike pairs that were joined", faintest)
