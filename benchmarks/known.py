@@ -41,7 +41,7 @@ from slicewise.stats.intervals import share_by_group
 
 NAMES = ("nickparvar", "figshare", "br35h", "navoneel")
 TASK = "glioma,meningioma,pituitary,no_tumor,tumor"
-UNKNOWN, SIDE, SEED = 10_000, 224, 42
+UNKNOWN, SIDES, SEED = 10_000, (224, 512), 42
 
 
 def read(data: Path, name: str) -> tuple[list[Item], Fingerprints]:
@@ -128,11 +128,12 @@ def tell_agreement(data: Path, found: Sequence[Item], both: Sequence[Item]) -> N
 def tell_cost(index: PublicIndex) -> None:
     """What an unknown set costs: hashes of pixels, and looking up."""
     draws = np.random.default_rng(SEED)
-    pixels = draws.integers(0, 256, (50, SIDE, SIDE)).astype(np.float32)
-    start = time.process_time()
-    for number in range(UNKNOWN):
-        pixels_sha256(Slice(pixels[number % 50], "made"))
-    print(f"{UNKNOWN} pictures of {SIDE} px: hashes of pixels {seconds(start)}")
+    for side in SIDES:
+        pixels = draws.integers(0, 256, (50, side, side)).astype(np.float32)
+        start = time.process_time()
+        for number in range(UNKNOWN):
+            pixels_sha256(Slice(pixels[number % 50], "made"))
+        print(f"{UNKNOWN} pictures of {side} px: hashes of pixels {seconds(start)}")
     hashes = [[draws.bytes(32).hex() for _ in range(UNKNOWN)] for _ in range(2)]
     start = time.process_time()
     found = index.find(*hashes)
