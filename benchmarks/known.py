@@ -26,7 +26,12 @@ from slicewise.data.build.config import config_of
 from slicewise.data.build.recognition import copies_of, recognised
 from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import deal
-from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate
+from slicewise.data.duplicates.fingerprint import (
+    Fingerprints,
+    concatenate,
+    fingerprints,
+    hashed_fingerprints,
+)
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.duplicates.search import find_pairs
 from slicewise.data.groups import group_names
@@ -41,7 +46,7 @@ from slicewise.stats.intervals import share_by_group
 
 NAMES = ("nickparvar", "figshare", "br35h", "navoneel")
 TASK = "glioma,meningioma,pituitary,no_tumor,tumor"
-UNKNOWN, SIDES, SEED = 10_000, (224, 512), 42
+UNKNOWN, FEW, SIDES, SEED = 10_000, 1_000, (224, 512), 42
 
 
 def read(data: Path, name: str) -> tuple[list[Item], Fingerprints]:
@@ -126,14 +131,17 @@ def tell_agreement(data: Path, found: Sequence[Item], both: Sequence[Item]) -> N
 
 
 def tell_cost(index: PublicIndex) -> None:
-    """What an unknown set costs: hashes of pixels, and looking up."""
+    """What an unknown set costs: fingerprints with the hash of pixels or without, looking up."""
     draws = np.random.default_rng(SEED)
     for side in SIDES:
-        pixels = draws.integers(0, 256, (50, side, side)).astype(np.float32)
+        pixels = draws.integers(0, 256, (FEW, side, side)).astype(np.float32)
+        slices = [Slice(one, "made") for one in pixels]
         start = time.process_time()
-        for number in range(UNKNOWN):
-            pixels_sha256(Slice(pixels[number % 50], "made"))
-        print(f"{UNKNOWN} pictures of {side} px: hashes of pixels {seconds(start)}")
+        fingerprints(one.pixels for one in slices)
+        print(f"{FEW} fingerprints, {side} px, without the index: {seconds(start)}")
+        start = time.process_time()
+        hashed_fingerprints((one.pixels, pixels_sha256(one)) for one in slices)
+        print(f"{FEW} fingerprints, {side} px, with hashes for the index: {seconds(start)}")
     hashes = [[draws.bytes(32).hex() for _ in range(UNKNOWN)] for _ in range(2)]
     start = time.process_time()
     found = index.find(*hashes)

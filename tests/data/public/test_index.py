@@ -107,6 +107,8 @@ def test_the_shape_of_a_picture_is_part_of_its_hash():
         (0, 256, {}),
         (-1, 255, {}),
         (0, 4095, {}),
+        (0, 0.5, {}),
+        (0.25, 200, {}),
         (0, 255, {"modality": "MR"}),
         (0, 255, {"pixel_spacing_mm": (1.0, 1.0), "window": Window(40, 80)}),
     ],

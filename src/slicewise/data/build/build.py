@@ -13,7 +13,11 @@ from slicewise.data.build.recognition import contradicting, copies_of, recognise
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import File, Item, read_file
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
-from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
+from slicewise.data.duplicates.fingerprint import (
+    Fingerprints,
+    fingerprints,
+    hashed_fingerprints,
+)
 from slicewise.data.duplicates.search import Pair
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
@@ -60,7 +64,7 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
     """Read every source; errors as `plan`."""
     collected = Collected()
     files, collected.excluded = plan(config, task, collected.notes.append)
-    collected.prints = fingerprints(_read_all(files, collected, progress))
+    collected.prints = hashed_fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
         collected.items = [replace(item, fold=item.published_split) for item in collected.items]
     return collected
@@ -155,8 +159,11 @@ def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
 
 def _read_all(
     files: Sequence[File], collected: Collected, progress: Progress | None
-) -> Iterator[Array]:
-    """Pixels of the slices that are kept; their items, and what is left out, go to `collected`."""
+) -> Iterator[tuple[Array, str]]:
+    """Pixels of the slices that are kept, and their hash where they have one.
+
+    Their items, and what is left out, go to `collected`.
+    """
     tally = ProgressCount(progress, "reading", len(files))
     for file in files:
         try:
@@ -165,7 +172,7 @@ def _read_all(
                     collected.excluded.append(item.excluded(unwanted))
                 else:
                     collected.items.append(item)
-                    yield slice_.pixels
+                    yield slice_.pixels, item.pixels_sha256
         except InputError as error:
             bad = unreadable(str(file.path), file.label, file.source, str(error))
             collected.excluded.append(bad)

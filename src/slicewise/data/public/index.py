@@ -190,9 +190,12 @@ def pixels_sha256(slice_: Slice) -> str:
     of_scanner = slice_.modality is not None or slice_.pixel_spacing_mm is not None
     if of_scanner or pixels.min() < 0 or pixels.max() > _LARGEST:
         return ""
-    height, width = pixels.shape
+    grey = np.ascontiguousarray(pixels, dtype=np.uint8)
+    if not np.array_equal(grey, pixels):
+        return ""
+    height, width = grey.shape
     content = hashlib.sha256(f"{width}x{height}:".encode())
-    content.update(np.ascontiguousarray(pixels.astype(np.uint8)).data)
+    content.update(grey.data)
     return content.hexdigest()
 
 
