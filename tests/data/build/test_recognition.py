@@ -60,6 +60,7 @@ def test_patients_of_the_index_are_groups_and_copies_of_it_copies(public):
     assert built.report.known == line
     assert f"known public slices: {line}" in built.report.summary()
     assert built.report.near_copies == 1
+    assert "no patients or groups are known in 3 slices of set." in built.report.summary()
     [left_out] = built.report.excluded
     assert left_out.reason == "known label conflict: published as glioma and meningioma"
     assert "known label conflict" in built.report.summary()

@@ -72,9 +72,22 @@ class BuildReport:
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
         # Of some sources nothing is known but copies: their splits may run through patients.
-        if unknown := {row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)}:
-            lines += ["", _CAUTION.format(", ".join(map(printable, sorted(unknown))))]
+        if unknown := Counter(
+            row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)
+        ):
+            lines += ["", _CAUTION.format(", ".join(_unknown(unknown, self.rows)))]
         return "\n".join(lines)
+
+
+def _unknown(unknown: Counter[str], rows: Sequence[ManifestRow]) -> list[str]:
+    """Sources of whose slices nothing but copies is known, with how many where it is some."""
+    totals = Counter(row.source for row in rows)
+    return [
+        printable(name)
+        if count == totals[name]
+        else f"{counted(count, 'slice')} of {printable(name)}"
+        for name, count in sorted(unknown.items())
+    ]
 
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:
