@@ -100,6 +100,12 @@ def units_of(rows: Sequence[ManifestRow], pixels: Sequence[str] = ()) -> list[se
     return found
 
 
+def public_units(pixels: Sequence[str]) -> list[set[str]]:
+    """Of each slice what the index of public slices knows by `pixels_sha256` alone."""
+    found = public_index().find([""] * len(pixels), pixels)
+    return [{Key(Bond.PUBLIC, one.group).group} if one else set() for one in found]
+
+
 def seen_bytes(slices: Fingerprints, units: Units) -> bytes:
     """Content of `seen.npz`, of the slices that a model was trained on and their units."""
     hashes = sorted({_hashed(name) for names in units for name in names})
