@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 
 from builders import head_pixels, write_tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
-from builders_public import index_of, row_of, ship
 from builders_service import png, problem, running, service_settings
 from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -222,6 +221,8 @@ class TestMetrics:
         assert said["notes"] == f"{text}{CAUTION if known else ''}{DISCLAIMER}"
 
     def test_other_slices_of_known_patients_are_told(self, tmp_path, root, monkeypatch):
+        from builders_public import index_of, row_of, ship
+
         rows = [
             row_of(root / "glioma" / f"glioma_{i}.png", i, "figshare:gli_1" if i else "")
             for i in range(3)
