@@ -59,3 +59,22 @@ def test_knows_the_slices_it_was_trained_on(real_data: Path) -> None:
     mirrored = np.ascontiguousarray(pixels[:, ::-1])
     check = find_seen(load_bundle(bundled_model()), fingerprints([pixels, mirrored]))
     assert check.seen.all()
+
+
+def test_it_knows_the_patients_that_trained_it_by_any_of_their_public_slices() -> None:
+    """Of the 66 groups of Figshare patients 13 were held back, and are not refused."""
+    from slicewise.arrays import read_arrays
+    from slicewise.data.duplicates.fingerprint import fingerprints
+    from slicewise.data.manifest import ManifestRow
+    from slicewise.data.public.index import INDEX_PATH, KINDS, public_index
+    from slicewise.evaluation.seen import find_seen, units_of
+
+    files = read_arrays(INDEX_PATH.read_bytes(), KINDS)["files"].tolist()
+    hashes = [f"{prefix:016x}{'0' * 48}" for prefix in files]
+    found = public_index().find(hashes, [""] * len(hashes))
+    one_of = {one.patients: text for text, one in zip(hashes, found, strict=True) if one.patients}
+    rows = [ManifestRow(f"{n}.png", "glioma", "s", "", f"g{n}", "", text, 9, 9)
+            for n, text in enumerate(one_of.values())]  # fmt: skip
+    blank = fingerprints([np.zeros((32, 32), np.float32)] * len(rows))
+    check = find_seen(load_bundle(bundled_model()), blank, units_of(rows))
+    assert (len(rows), int(check.patients.sum()), int(check.seen.sum())) == (66, 53, 0)

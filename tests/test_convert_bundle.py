@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +13,11 @@ import pytest
 
 from builders import head_pixels, make_slice, write_tiny_bundle
 from builders_training import write_heads
+from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest
 from slicewise.errors import BundleError
+from slicewise.evaluation.seen import find_seen, units_of
+from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import CARD_NAME, INFO_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
 
@@ -92,3 +96,39 @@ def test_with_its_manifest_the_card_is_written_anew(convert_bundle, older, tmp_p
     assert "slicewise train x.yaml" in card
     count = sum((row.source, row.label) == ("even", "glioma") for row in manifest.rows)
     assert f"| even | glioma | {count} |" in card
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """A manifest, and a bundle that has its slices in `seen.npz` without their groups."""
+    manifest = write_heads(tmp_path)
+    slices = [read_slice(manifest.resolve(row)) for row in manifest.rows]
+    prints = fingerprints([slice_.pixels for slice_ in slices])
+    prints.save(tmp_path / "seen.npz")
+    write_tiny_bundle(tmp_path / "bare", {"seen.npz": (tmp_path / "seen.npz").read_bytes()})
+    return tmp_path / "bare", tmp_path / "manifest.csv", manifest, prints
+
+
+def test_groups_of_the_slices_are_added(convert_bundle, seen, tmp_path):
+    bare, path, manifest, prints = seen
+    convert_bundle.convert(bare, tmp_path / "grouped", seen=path)
+    before, after = load_bundle(bare), load_bundle(tmp_path / "grouped")
+    assert after.info.version == "0.1.1"
+    kept = {"seen.npz", CARD_NAME}
+    assert all(after.files[name] == before.files[name] for name in before.files if name not in kept)
+    card = after.files[CARD_NAME].decode()
+    assert "with the hashed groups of its slices in seen.npz. Nothing else changed" in card
+    other = fingerprints([head_pixels(seed=99)])
+    units = units_of(manifest.rows[:1])
+    assert find_seen(before, other, units).patients.tolist() == [False]
+    assert find_seen(after, other, units).patients.tolist() == [True]
+    assert find_seen(after, prints).seen.all()
+
+
+def test_groups_of_other_slices_are_refused(convert_bundle, seen, tmp_path):
+    bare, path, manifest, _ = seen
+    replace(manifest, rows=manifest.rows[1:]).write(path)
+    with pytest.raises(
+        BundleError, match=f"manifest of the {len(manifest.rows)} slices of seen.npz"
+    ):
+        convert_bundle.convert(bare, tmp_path / "grouped", seen=path)

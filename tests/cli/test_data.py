@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from builders_audit import dim_head, leaky_folder
 from builders_data import head, save
+from builders_public import index_of, rows_of, ship
 from slicewise.cli.main import app
 from slicewise.errors import ConfigError, LeakageError, ManifestError
 
@@ -170,3 +171,28 @@ def test_a_folder_without_slices_is_named(tmp_path):
     )
     assert isinstance(done.exception, ManifestError)
     assert f"{tmp_path / 'empty'}: expected at least one readable slice" in str(done.exception)
+
+
+def test_known_slices_are_told_of_and_can_be_switched_off(tmp_path, monkeypatch):
+    for number in range(3):
+        save(head(number, side=64), tmp_path / "a" / "glioma" / f"{number}.png")
+    rows = list(rows_of(tmp_path / "a", {"0": (1, "figshare:gli_1"), "1": (2, "figshare:gli_1")}))
+    ship(monkeypatch, index_of(tmp_path / "index.npz", rows))
+    command = ["data", "build", str(tmp_path / "a"), "--out", str(tmp_path / "m.csv")]
+    done = runner.invoke(app, command)
+    line = "known public slices: 3 files, 2 known: 2 distinct slices in 1 group"
+    assert line in done.stdout
+    assert "known public" not in runner.invoke(app, [*command, "--no-known"]).stdout
+    wrong = runner.invoke(app, [*command, "--no-known", "--known-conflicts", "keep"])
+    assert "known_conflicts: expected known: true beside it; got false" in str(wrong.exception)
+
+
+def test_what_is_known_is_a_key_of_a_yaml(crossing):
+    folder, _ = crossing
+    options = ["--no-known", "--known-conflicts", "keep"]
+    error = refused(folder / "a.yaml", *options, "--out", folder / "m.csv")
+    assert 'as keys: known: false, known_conflicts: "keep"' in str(error)
+    with (folder / "a.yaml").open("a") as file:
+        file.write("known: false\non_conflict: drop\n")
+    error = refused(folder / "a.yaml", "--out", folder / "m.csv")
+    assert "expected a fold for every slice" in str(error)

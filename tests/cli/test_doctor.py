@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from builders_records import records
 from slicewise.audit_log.store import AuditStore
 from slicewise.cli import doctor
 from slicewise.cli.main import app
+from slicewise.data.public.index import INDEX_PATH
 from slicewise.inference.bundle import bundled_model, load_bundle
 from slicewise.service.settings import Settings
 
@@ -166,3 +168,20 @@ def test_what_breaks_in_a_check_is_a_finding(monkeypatch):
     assert checks["device"]["message"] == (
         "ImportError: libgomp.so.1: cannot open shared object file"
     )
+
+
+def test_the_index_of_known_slices_is_named_with_its_hash():
+    code, checks = look("public")
+    assert code == 0
+    message = checks["known slices"]["message"]
+    assert message.startswith("index version 1: 17,346 files")
+    assert message.endswith(hashlib.sha256(INDEX_PATH.read_bytes()).hexdigest())
+
+
+def test_an_index_that_is_damaged_is_an_error(monkeypatch, here):
+    (here / "index.npz").write_bytes(b"cut off")
+    monkeypatch.setattr("slicewise.data.public.index.INDEX_PATH", here / "index.npz")
+    code, checks = look("public")
+    assert (code, checks["public"]["status"]) == (1, "error")
+    assert "expected an index of public slices" in checks["public"]["message"]
+    assert checks["public"]["mend"] == "pip install --force-reinstall slicewise"

@@ -40,6 +40,8 @@ COMMANDS = {
     "parquet": "data build data --out m.parquet",
     "audit": "data audit data --out audit",
     "audit json": "data audit m.csv --out again --json",
+    "known": "data known data --csv out/known.csv",
+    "known json": "data known data --json",
     "stats": "data stats m.csv",
 }
 SCRIPT = """

@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "data build": ("data", "build", "folders", "--out", "built.csv"),
     "data audit": ("data", "audit", "folders", "--out", "audit"),
+    "data known": ("data", "known", "folders"),
+    "data known --json": ("data", "known", "folders", "--json"),
     "data stats": ("data", "stats", "manifest.csv"),
     "data phantom": ("data", "phantom", "drawn", "--count", "1", "--size", "64"),
     "train": ("train", "run.yaml"),

@@ -404,7 +404,8 @@ def test_slices_that_any_of_several_models_has_seen_are_refused(folder):
     assert report["refused"]["seen"]["paths"] == ["no_tumor/12.png"]
     assert "other 0.1.0: compared with the 1 training slices" in report["refused"]["seen"]["check"]
     compared = json.loads((folder / "out/compare.json").read_text())
-    assert compared["n"] == report["n"] == 11
+    assert report["refused"]["same_patients"]["paths"] == ["no_tumor/13.png"]  # of its group
+    assert compared["n"] == report["n"] == 10
     right = compared["against_first"]["other 0.1.0"]["right"]
     assert right["both"] == round(11 * report["accuracy"]["value"])
     assert right["first_only"] == right["other_only"] == 0

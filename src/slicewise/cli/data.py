@@ -83,6 +83,16 @@ def data_build(
         bool,
         typer.Option("--published-splits", help="Keep the folders Training and Testing as splits."),
     ] = False,
+    no_known: Annotated[
+        bool, typer.Option("--no-known", help="Do not look for known public slices.")
+    ] = False,
+    known_conflicts: Annotated[
+        str | None,
+        typer.Option(
+            help="Known slices published under contradicting labels: drop or keep. The default is "
+            "drop."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split. The default is 42.")] = None,
 ) -> None:
     """Build a manifest of folders, with leak-free groups and splits."""
@@ -104,6 +114,8 @@ def data_build(
         "on_conflict": on_conflict,
         "copies": copies,
         "published_splits": published_splits or None,
+        "known": False if no_known else None,
+        "known_conflicts": known_conflicts,
         "seed": seed,
     }
     config = build_config(
@@ -164,6 +176,50 @@ def data_audit(
     for finding in audit.verdict:
         show(f"{finding.severity + ':':<9}{finding.text}")
     show(f"\npage: {out / PAGE_NAME}\nfiles: {out}")
+
+
+@data.command("known")
+def data_known(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures, DICOM, NIfTI, zips, or folders of them.", metavar="PATH"),
+    ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one row a slice to this .csv or .parquet file."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Say which slices are known public ones: patients, copies, labels that contradict.
+
+    The exit code is 1 where an input could not be read. The others are looked up all the same.
+    """
+    from slicewise.data.public.index import public_index
+    from slicewise.data.public.lookup import COLUMNS, LookUp, look_up
+    from slicewise.data.tables import write_table
+    from slicewise.imaging.slice import Failure
+    from slicewise.text import counted
+
+    if csv is not None:
+        require_file(csv, ".csv", ".parquet")
+    found, skipped = LookUp(), list[str]()
+    for one in look_up(paths, public_index(), skipped.append):
+        if isinstance(one, Failure):
+            found.failures.append(one)
+            show(f"{one.source}\n  error: {one.error}", err=True)
+        else:
+            found.slices.append(one)
+            if not json_:
+                show(one.text())
+    if csv is not None:
+        write_table(csv, found.rows(), COLUMNS)
+    if json_:
+        show_json(found.as_json())
+    if len(found.slices) + len(found.failures) > 1:
+        show(found.summary(), err=True)
+    if skipped:
+        show(f"skipped {counted(len(skipped), 'file')} not meant as images", err=True)
+    raise typer.Exit(1 if found.failures else 0)
 
 
 @data.command("stats")

@@ -109,6 +109,16 @@ def _model() -> Iterator[InstallationCheck]:
     yield InstallationCheck("licences", "ok", f"of the model: {'; '.join(licences)}")
 
 
+def _public() -> Iterator[InstallationCheck]:
+    import hashlib
+
+    from slicewise.data.public.index import INDEX_PATH, public_index
+
+    described = public_index().described
+    identity = hashlib.sha256(INDEX_PATH.read_bytes()).hexdigest()
+    yield InstallationCheck("known slices", "ok", f"index {described}; SHA-256 {identity}")
+
+
 def _decoders() -> Iterator[InstallationCheck]:
     from pydicom import uid
     from pydicom.pixels.decoders.base import get_decoder
@@ -222,7 +232,7 @@ def _terminal() -> Iterator[InstallationCheck]:
 CHECKS: dict[str, Callable[[], Iterator[InstallationCheck]]] = {
     look.__name__.removeprefix("_"): look
     for look in (
-        *(_versions, _extras, _model, _decoders, _cores),
+        *(_versions, _extras, _model, _public, _decoders, _cores),
         *(_memory, _device, _database, _places, _terminal),
     )
 }

@@ -174,10 +174,14 @@ def _text(report: Mapping[str, Any], judgement: Judgement | None, page: Path) ->
     from slicewise.evaluation.sections.headlines import headlines
     from slicewise.inference.results import DISCLAIMER
 
-    refused = ", ".join(f"{entry['count']} {kind}" for kind, entry in report["refused"].items())
+    counts = {kind: entry["count"] for kind, entry in report["refused"].items()}
+    refused = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
     yield f"{report['n']} slices in {report['groups']} groups; refused: {refused}"
-    if report["allow_seen"] and report["seen_evaluated"]["count"]:
-        yield f"{SEEN_NOTICE}: {report['seen_evaluated']['count']}"
+    if report["allow_seen"]:
+        seen, others = (report[f"{kind}_evaluated"]["count"] for kind in ("seen", "same_patients"))
+        if seen or others:
+            more = f", and {others} others of their patients" if others else ""
+            yield f"{SEEN_NOTICE}: {seen}{more}"
     yield from (f"caution: {sentence}" for sentence in report["cautions"])
     yield from (f"  {h.title:<24} {h.text(report)}" for h in headlines(report))
     if judgement is not None:

@@ -10,7 +10,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from slicewise.data.manifest import COLUMNS, MASK_COLUMN, PUBLISHED_COLUMN, TAKEN_COLUMN
+from slicewise.data.manifest import (
+    COLUMNS,
+    MASK_COLUMN,
+    PUBLIC_COLUMN,
+    PUBLISHED_COLUMN,
+    TAKEN_COLUMN,
+)
 from slicewise.data.tables import read_table
 from slicewise.delimited import with_slashes
 from slicewise.errors import ManifestError
@@ -62,7 +68,7 @@ class TableSpec(BaseModel):
     @classmethod
     def _no_column_of_the_manifest(cls, name: str | None) -> str | None:
         """The fold keeps its column's name in the manifest, which must have none such."""
-        if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN, TAKEN_COLUMN):
+        if name in (*COLUMNS, PUBLISHED_COLUMN, MASK_COLUMN, PUBLIC_COLUMN, TAKEN_COLUMN):
             raise ValueError(f"expected a name that is no manifest column; got {name!r}: rename it")
         return name
 

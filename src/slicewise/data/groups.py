@@ -1,4 +1,4 @@
-"""Leak-free groups: slices that share a patient, a user's group, a volume or a picture."""
+"""Leak-free groups: slices that share a patient, a group of patients, a volume or a picture."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ class Bond(IntEnum):
 
     PATIENT = 0
     GROUP = 1
-    FOLD = 2
-    VOLUME = 3
-    COPIES = 4
+    PUBLIC = 2
+    FOLD = 3
+    VOLUME = 4
+    COPIES = 5
 
 
 COPIES_PREFIX = f"{Bond.COPIES.name.lower()}:"
@@ -31,6 +32,8 @@ class Key:
     @property
     def shown(self) -> str:
         """What to call it in a message, which never names a patient."""
+        if self.bond == Bond.PUBLIC:
+            return f"the patients of {self.name} by the index of public slices"
         return "a patient" if self.bond == Bond.PATIENT else self.name
 
     @property

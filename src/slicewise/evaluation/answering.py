@@ -13,6 +13,7 @@ from slicewise.arrays import Array, Floats, Ints
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import Manifest, ManifestRow
+from slicewise.data.public.index import pixels_sha256
 from slicewise.errors import EvaluationError, InputError, InternalError
 from slicewise.evaluation.labels import Labels
 from slicewise.evaluation.slices import require_unchanged
@@ -39,6 +40,7 @@ class SplitAnswers:
         rows: Labels as the evaluation reads them.
         tables: One a classifier; columns in the order of the classes of the evaluation.
         thumbnails: (N, 1024) float32, for the nearest-neighbour baseline.
+        pixels: `pixels_sha256` of each.
         failed: Slices that could not be read, or whose file has changed.
     """
 
@@ -46,6 +48,7 @@ class SplitAnswers:
     tables: tuple[PredictionTable, ...]
     thumbnails: NDArray[np.float32]
     prints: Fingerprints
+    pixels: tuple[str, ...]
     failed: tuple[Failure, ...]
 
 
@@ -61,6 +64,7 @@ def answer_split(
     failed: list[Failure] = []
     answers: list[list[_Kept]] = [[] for _ in classifiers]
     thumbnails, prints = [], []
+    pixels: list[str] = []
     for batch in batched(readable(manifest, rows, failed, step), BATCH):
         slices = [slice_ for _, slice_ in batch]
         for classifier, own in zip(classifiers, answers, strict=True):
@@ -68,6 +72,7 @@ def answer_split(
         read += [row for row, _ in batch]
         thumbnails.append(np.stack([thumbnail(slice_.pixels) for slice_ in slices]))
         prints.append(fingerprints([slice_.pixels for slice_ in slices]))
+        pixels += map(pixels_sha256, slices)
     if not read:
         raise EvaluationError(
             f"none of {len(rows)} slices can be used; the first: {failed[0].error}"
@@ -80,6 +85,7 @@ def answer_split(
         ),
         np.concatenate(thumbnails),
         concatenate(prints),
+        tuple(pixels),
         tuple(failed),
     )
 

@@ -20,7 +20,7 @@ from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.seen import find_seen, neighbour_correct
+from slicewise.evaluation.seen import find_seen, neighbour_correct, units_of
 from slicewise.evaluation.slices import sample_slices
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.bundle import Bundle
@@ -113,9 +113,11 @@ def evaluate(
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     step = ProgressCount(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
-    checks = [find_seen(model.bundle, answers.prints) for model in models]
+    units = units_of(answers.rows, answers.pixels)
+    checks = [find_seen(model.bundle, answers.prints, units) for model in models]
     seen = np.asarray(np.any([check.seen for check in checks], axis=0))
-    kept = _kept(seen, split, allow_seen=allow_seen)
+    patients = np.asarray(np.any([check.patients for check in checks], axis=0)) & ~seen
+    kept = _kept(seen | patients, split, allow_seen=allow_seen)
     tables = [table.take(kept) for table in answers.tables]
     thumbnails = answers.thumbnails[kept]
     neighbour = _neighbour(manifest, split, training, tables[0].labels, thumbnails, step)
@@ -128,6 +130,7 @@ def evaluate(
         answers.failed,
         allow_seen,
         untyped,
+        tuple(answers.tables[0].paths[patients].tolist()),
         checked=all(check.checked for check in checks),
     )
     context = _context(classifier.bundle, split, command, refusals, labels)
@@ -198,8 +201,9 @@ def _kept(seen: Bools, split: str, *, allow_seen: bool) -> Bools:
         return np.ones_like(seen)
     if seen.all():
         raise EvaluationError(
-            f"split {split!r}: all {seen.size} slices are ones the model was trained on, or copies "
-            "of them; --allow-seen (over HTTP allow_seen) evaluates them, with a notice"
+            f"split {split!r}: all {seen.size} slices are ones the model was trained on, copies of "
+            "them, or others of their patients; --allow-seen (over HTTP allow_seen) evaluates "
+            "them, with a notice"
         )
     return ~seen
 

@@ -48,6 +48,7 @@ class Refusals:
         failed: Slices that could not be read, or whose file has changed.
         allow_seen: Whether the seen slices were evaluated all the same.
         untyped: Paths of slices labelled `tumor` only, where others tell the kind.
+        patients: Paths of other slices of patients that the model was trained on.
         checked: Whether every model could be checked for `seen`.
     """
 
@@ -56,14 +57,16 @@ class Refusals:
     failed: tuple[Failure, ...] = ()
     allow_seen: bool = False
     untyped: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
     checked: bool = True
 
     @property
     def notice(self) -> str | None:
         """What every file has to say; None where no seen slice was, or may have been, let in."""
-        if not self.allow_seen or (self.checked and not self.seen):
+        met = self.seen or self.patients
+        if not self.allow_seen or (self.checked and not met):
             return None
-        return SEEN_NOTICE if self.seen else UNCHECKED_NOTICE
+        return SEEN_NOTICE if met else UNCHECKED_NOTICE
 
     def as_json(self) -> dict[str, Any]:
         """Their fields of `metrics.json`."""
@@ -71,12 +74,16 @@ class Refusals:
         seen = {"count": len(self.seen), "paths": list(self.seen), **check}
         marks = [{"fault": True} if isinstance(e, InternalFailure) else {} for e in self.failed]
         errors = [asdict(e) | mark for e, mark in zip(self.failed, marks, strict=True)]
+        patients = {"count": len(self.patients), "paths": list(self.patients)}
+        nobody = {"count": 0, "paths": []}
         refused = {
-            "seen": {"count": 0, "paths": [], **check} if self.allow_seen else seen,
+            "seen": {**nobody, **check} if self.allow_seen else seen,
+            "same_patients": nobody if self.allow_seen else patients,
             "failed": {"count": len(errors), "errors": errors},
             "untyped": {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED},
         }
-        evaluated = {"seen_evaluated": seen} if self.allow_seen else {}
+        let_in = {"seen_evaluated": seen, "same_patients_evaluated": patients}
+        evaluated = let_in if self.allow_seen else {}
         return {"allow_seen": self.allow_seen, "refused": refused, **evaluated}
 
 
@@ -138,7 +145,9 @@ def write_metrics(
     report["cautions"] = cautions(report)
     out_dir.mkdir(parents=True, exist_ok=True)
     write_json(out_dir / "metrics.json", report)
-    write_predictions(table, out_dir / "predictions.csv", seen=frozenset(refusals.seen))
+    write_predictions(
+        table, out_dir / "predictions.csv", seen=frozenset((*refusals.seen, *refusals.patients))
+    )
     if plots:
         write_plots(table, report, out_dir, refusals.notice)
     return report
@@ -213,6 +222,8 @@ def _counts(report: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     yield report["n"], "slices"
     yield report["groups"], "groups"
     yield refused["seen"], "refused: seen in training"
+    if refused["same_patients"]:
+        yield refused["same_patients"], "refused: of patients seen in training"
     yield refused["failed"] - (faults := count_faults(report)), "unreadable"
     if faults:
         yield faults, "SliceWise failed on"
@@ -240,13 +251,18 @@ def _made(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Intervals", f"{interval['method']}: {resamples}, {how}"
     seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
     unreadable = failed["count"] - (faults := count_faults(report))
-    text = f"{seen['count']} seen in training ({seen['check']}), {unreadable} unreadable"
+    text = f"{seen['count']} seen in training ({seen['check']}), "
+    if patients := report["refused"]["same_patients"]["count"]:
+        text += f"{patients} others of the same patients, "
+    text += f"{unreadable} unreadable"
     if faults:
         text += f", {faults} that SliceWise failed on"
     if untyped["count"]:
         text += f", {untyped['count']} {untyped['reason']}"
     if report["allow_seen"]:
         text += f"; {report['seen_evaluated']['count']} seen ones evaluated all the same"
+        if patients := report["same_patients_evaluated"]["count"]:
+            text += f", and {patients} others of their patients"
     yield "Left out", text
     if labels and labels["read_as"]:
         pairs = (f"{theirs} as {ours}" for theirs, ours in labels["read_as"].items())

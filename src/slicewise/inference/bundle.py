@@ -68,7 +68,7 @@ class Origin(Record):
     training_groups: int
     created: str = Field(description="UTC date and time, ISO 8601.")
     slicewise_version: str
-    converted_from: BundleReference | None = Field(None, description="The same in another schema.")
+    converted_from: BundleReference | None = Field(None, description="The same in an earlier form.")
 
 
 class BundleInfo(Record):

@@ -41,5 +41,8 @@ def test_sources_without_patients_are_named():
     known, unknown = row("glioma", "patient:a", "train"), row("glioma", "copies:ab", "test")
     assert "caution" not in BuildReport((known,), (), 0, 0, 0, "x").summary()
     assert "caution: no patients or groups are known in made." in (
+        BuildReport((unknown, unknown), (), 0, 0, 0, "x").summary()
+    )
+    assert "caution: no patients or groups are known in 1 slice of made." in (
         BuildReport((known, unknown), (), 0, 0, 0, "x").summary()
     )

@@ -11,6 +11,7 @@ from slicewise.data.duplicates.fingerprint import (
     concatenate,
     fingerprint,
     fingerprints,
+    hashed_fingerprints,
     interpolation,
 )
 from slicewise.errors import ManifestError
@@ -125,3 +126,13 @@ def test_interpolation_is_linear_with_reach_one():
 def test_interpolation_averages_with_a_longer_reach():
     weights = interpolation(np.array([[2.0]], np.float32), 5, np.array([2.0], np.float32))
     assert weights[0, 0] == pytest.approx([0, 0.25, 0.5, 0.25, 0])
+
+
+def test_a_known_hash_of_pixels_takes_the_place_of_the_digest():
+    one, two = (as_pixels(head(seed, side=64)) for seed in (1, 2))
+    named = hashed_fingerprints([(one, "ab" * 32), (two, "cd" * 32), (one, "ab" * 32), (two, "")])
+    plain = fingerprints([one, two, one, two])
+    assert named.digests[0].tobytes() == named.digests[2].tobytes() == b"\xab" * 16
+    np.testing.assert_array_equal(named.digests[3], plain.digests[3])
+    np.testing.assert_array_equal(named.codes, plain.codes)
+    np.testing.assert_array_equal(named.boxes, plain.boxes)

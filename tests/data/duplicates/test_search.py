@@ -59,6 +59,21 @@ def test_equal_pixels_match_even_without_contrast():
     assert [hits.tolist() for hits in match(blank, blank)] == [[0, 1], [0, 1]]
 
 
+def test_what_is_told_joins_and_what_stays_apart_is_not_compared(originals):
+    """The first two are told to be copies; a mirrored one is compared with what is not apart."""
+    images = [head(1), head(2), COPIES["mirrored"](head(1)), COPIES["small"](head(3)), head(3)]
+    prints = fingerprints([as_pixels(image) for image in images])
+    told = [7, 7, None, None, None]
+    pairs = find_pairs(prints, copies=told, apart=np.array([True, True, False, False, False]))
+    assert [(p.first, p.second, p.told) for p in pairs if p.told] == [(0, 1, True)]
+    joined = clusters(5, ((pair.first, pair.second) for pair in pairs))
+    assert joined == [0, 0, 0, 3, 3]
+    none = find_pairs(prints, copies=[None] * 5, apart=np.ones(5, bool))
+    assert none == []
+    free = find_pairs(prints, copies=[None] * 5, apart=np.zeros(5, bool))
+    assert free == find_pairs(prints)
+
+
 def test_nothing_has_no_copies(originals):
     nothing = fingerprints([])
     assert find_pairs(nothing) == []

@@ -24,6 +24,7 @@ from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
 from slicewise.data.duplicates.search import match
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS
+from slicewise.evaluation.seen import find_seen, units_of
 from slicewise.imaging.preprocess import PreprocessSpec, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import TaskInfo, load_bundle
@@ -111,6 +112,9 @@ def test_train_and_validation_slices_are_remembered_and_no_others(finished, mani
         rows = manifest.subset(split).rows
         asked = fingerprints([read_slice(manifest.resolve(row)).pixels for row in rows])
         assert {len(hits) > 0 for hits in match(asked, seen)} == {known}
+        blank = fingerprints([np.zeros((32, 32), np.float32)] * len(rows))
+        others = find_seen(load_bundle(finished / "bundle"), blank, units_of(rows))
+        assert set(others.patients.tolist()) == {known}
 
 
 def test_a_draft_answers_before_its_figures_are_known(tmp_path):

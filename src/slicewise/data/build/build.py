@@ -9,14 +9,20 @@ from pathlib import Path
 from slicewise.arrays import Array
 from slicewise.data.build.config import BuildConfig
 from slicewise.data.build.plan import plan, unreadable
+from slicewise.data.build.recognition import contradicting, copies_of, recognised, summary, tied
 from slicewise.data.build.report import BuildReport, Excluded
 from slicewise.data.build.sources import File, Item, read_file
 from slicewise.data.build.splits import boundary, inherit, split_names, within_folds
-from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
-from slicewise.data.duplicates.search import Pair, find_pairs
+from slicewise.data.duplicates.fingerprint import (
+    Fingerprints,
+    fingerprints,
+    hashed_fingerprints,
+)
+from slicewise.data.duplicates.search import Pair
 from slicewise.data.groups import clusters, group_names
 from slicewise.data.manifest import (
     MASK_COLUMN,
+    PUBLIC_COLUMN,
     PUBLISHED_COLUMN,
     TAKEN_COLUMN,
     Manifest,
@@ -58,7 +64,7 @@ def collect(config: BuildConfig, task: Task, progress: Progress | None) -> Colle
     """Read every source; errors as `plan`."""
     collected = Collected()
     files, collected.excluded = plan(config, task, collected.notes.append)
-    collected.prints = fingerprints(_read_all(files, collected, progress))
+    collected.prints = hashed_fingerprints(_read_all(files, collected, progress))
     if config.published_splits:
         collected.items = [replace(item, fold=item.published_split) for item in collected.items]
     return collected
@@ -73,9 +79,11 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
         ConfigError: If the task is not as expected.
     """
     collected = collect(config, parse_task(config.task), progress)
-    pairs = find_pairs(collected.prints, progress)
-    built = assembled(collected.items, collected.excluded, pairs, config)
-    return replace(built, report=replace(built.report, notes=tuple(collected.notes)))
+    items = recognised(collected.items) if config.known else collected.items
+    pairs = copies_of(items, collected.prints, progress)
+    built = assembled(items, collected.excluded, pairs, config)
+    notes = (*collected.notes, *filter(None, [tied(items)]))
+    return replace(built, report=replace(built.report, notes=notes, known=summary(items, config)))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -109,7 +117,9 @@ def assembled(
     """
     everything = clustered(items, pairs)
     kept, left_out = without_conflicts(everything)
-    reasons = unwanted or {}
+    reasons = dict(unwanted or {})
+    if config.known_conflicts == "drop":
+        reasons |= {item.reference: why for item in kept if (why := contradicting(item))}
     left_out += [item.excluded(reasons[ref]) for item in kept if (ref := item.reference) in reasons]
     kept = [item for item in kept if item.reference not in reasons]
     if config.copies == "one":
@@ -149,8 +159,11 @@ def nothing_readable(roots: str, excluded: Sequence[Excluded]) -> ManifestError:
 
 def _read_all(
     files: Sequence[File], collected: Collected, progress: Progress | None
-) -> Iterator[Array]:
-    """Pixels of the slices that are kept; their items, and what is left out, go to `collected`."""
+) -> Iterator[tuple[Array, str]]:
+    """Pixels of the slices that are kept, and their hash where they have one.
+
+    Their items, and what is left out, go to `collected`.
+    """
     tally = ProgressCount(progress, "reading", len(files))
     for file in files:
         try:
@@ -159,7 +172,7 @@ def _read_all(
                     collected.excluded.append(item.excluded(unwanted))
                 else:
                     collected.items.append(item)
-                    yield slice_.pixels
+                    yield slice_.pixels, item.pixels_sha256
         except InputError as error:
             bad = unreadable(str(file.path), file.label, file.source, str(error))
             collected.excluded.append(bad)
@@ -205,6 +218,8 @@ def _row(item: Item, group: str, split: str, fold_column: str) -> ManifestRow:
         extra[MASK_COLUMN] = str(Path(item.mask).resolve())
     if known.taken:
         extra[TAKEN_COLUMN] = known.taken
+    if item.public:
+        extra[PUBLIC_COLUMN] = item.public.group
     return ManifestRow(
         path=item.written,
         label=item.label,

@@ -104,6 +104,10 @@ class BuildConfig(BaseModel):
         "refuse", description="What to do where a group stands in several folds."
     )
     seed: int = Field(42, description="Of the order in which groups are dealt.")
+    known: bool = Field(True, description="Recognise known public slices and their patients.")
+    known_conflicts: Literal["drop", "keep"] = Field(
+        "drop", description="Known slices whose published labels contradict each other."
+    )
 
     _in_file: bool = False
 
@@ -146,6 +150,8 @@ class BuildConfig(BaseModel):
             )
         if "on_conflict" in self.model_fields_set and not (folds or self.published_splits):
             raise ValueError("on_conflict: expected folds or published_splits beside it; got none")
+        if "known_conflicts" in self.model_fields_set and not self.known:
+            raise ValueError("known_conflicts: expected known: true beside it; got false")
         if "seed" in self.model_fields_set and folds:
             raise ValueError("seed: expected no folds beside it, which leave nothing to draw")
         return self

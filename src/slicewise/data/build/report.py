@@ -37,7 +37,8 @@ class BuildReport:
     """What a build found: copies are slices that equal or resemble an earlier one.
 
     Slices that were moved are in another fold, so that their group is in one; `boundary` says in
-    words where the splits come from; `notes` what else was met.
+    words where the splits come from; `known` which public slices were recognised; `notes` what else
+    was met.
     """
 
     rows: tuple[ManifestRow, ...]
@@ -46,6 +47,7 @@ class BuildReport:
     near_copies: int
     moved: int
     boundary: str
+    known: str = ""
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
@@ -56,6 +58,7 @@ class BuildReport:
             f"{len(self.excluded)} left out",
             f"copies found: {self.exact_copies} exact, {self.near_copies} near "
             "(mirrored, turned, resized, retouched)",
+            *([f"known public slices: {self.known}"] if self.known else []),
             f"splits: {self.boundary}",
             *map(printable, self.notes),
         ]
@@ -69,9 +72,22 @@ class BuildReport:
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
         # Of some sources nothing is known but copies: their splits may run through patients.
-        if unknown := {row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)}:
-            lines += ["", _CAUTION.format(", ".join(map(printable, sorted(unknown))))]
+        if unknown := Counter(
+            row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)
+        ):
+            lines += ["", _CAUTION.format(", ".join(_unknown(unknown, self.rows)))]
         return "\n".join(lines)
+
+
+def _unknown(unknown: Counter[str], rows: Sequence[ManifestRow]) -> list[str]:
+    """Sources of whose slices nothing but copies is known, with how many where it is some."""
+    totals = Counter(row.source for row in rows)
+    return [
+        printable(name)
+        if count == totals[name]
+        else f"{counted(count, 'slice')} of {printable(name)}"
+        for name, count in sorted(unknown.items())
+    ]
 
 
 def _counts(rows: Sequence[ManifestRow]) -> list[str]:

@@ -13,6 +13,7 @@ from slicewise.data.annotations import NOTHING_KNOWN, Known
 from slicewise.data.build.config import MaskSpec, SourceConfig
 from slicewise.data.build.report import Excluded
 from slicewise.data.groups import Bond, Key
+from slicewise.data.public.index import PublicSlice, pixels_sha256
 from slicewise.data.tasks import Task, normal_name
 from slicewise.errors import InputError, ManifestError
 from slicewise.imaging.discovery import Skip, ignore_skip, walk
@@ -64,6 +65,8 @@ class Item:
         patient: A pseudonym of the DICOM patient or study.
         unfit: Why the slice can have no label.
         fold: The fold or published split that is kept as a boundary.
+        pixels_sha256: As `data.public` defines it.
+        public: What the index of public slices knows of it.
         cluster: Index of the first of its copies; -1 before copies were looked for.
         inherited: What slices that were left out shared with it and with others.
     """
@@ -81,6 +84,8 @@ class Item:
     unfit: str = ""
     known: Known = NOTHING_KNOWN
     fold: str = ""
+    pixels_sha256: str = ""
+    public: PublicSlice | None = None
     cluster: int = -1
     cluster_name: str = ""
     inherited: tuple[Key, ...] = ()
@@ -104,6 +109,8 @@ class Item:
             keys.append(Key(Bond.PATIENT, named))
         if known.group:
             keys.append(Key(Bond.GROUP, f"{self.source}:{known.group}"))
+        if self.public and self.public.patients:
+            keys.append(Key(Bond.PUBLIC, self.public.patients))
         if self.index is not None:
             keys.append(Key(Bond.VOLUME, self.sha256[:12]))
         if known.fold and len(keys) == 1:
@@ -191,6 +198,7 @@ def read_file(file: File) -> Iterator[tuple[Item, Slice]]:
             unfit=unfit,
             known=file.known,
             fold=file.known.fold,
+            pixels_sha256=pixels_sha256(slice_),
         )
         yield item, slice_
 

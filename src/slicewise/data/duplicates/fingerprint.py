@@ -11,16 +11,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from slicewise.arrays import Array
+from slicewise.arrays import Array, write_arrays
 from slicewise.errors import ManifestError
-from slicewise.files import whole
+from slicewise.files import write_whole
 from slicewise.imaging.batches import batched
 
 SIDE = 56
@@ -77,15 +77,13 @@ class Fingerprints:
 
     def save(self, path: Path) -> None:
         """Write to a compressed `.npz`, two codes a byte (about 1 kB a slice)."""
+        write_whole(path, write_arrays(self.arrays()))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `save` writes."""
         packed = (self.codes[..., 0::2] << 4) | self.codes[..., 1::2]
-        with whole(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.array(FORMAT, dtype=np.uint8),
-                codes=packed,
-                boxes=self.boxes,
-                digests=self.digests,
-            )
+        version = np.array(FORMAT, dtype=np.uint8)
+        return {"format": version, "codes": packed, "boxes": self.boxes, "digests": self.digests}
 
     @classmethod
     def load(cls, file: Path | BinaryIO, name: str = "") -> Fingerprints:
@@ -120,7 +118,18 @@ def fingerprints(slices: Iterable[Array]) -> Fingerprints:
 
     Holds 256 shrunken pictures at a time.
     """
-    small = ((_shrunk(pixels), _digest(pixels)) for pixels in slices)
+    return hashed_fingerprints((pixels, "") for pixels in slices)
+
+
+def hashed_fingerprints(slices: Iterable[tuple[Array, str]]) -> Fingerprints:
+    """The same of slices with a SHA-256 of their pixels in hexadecimal, empty where none is known.
+
+    Digests are taken from these hashes, which saves hashing twice: they tell what is equal within
+    one collection, and are never to be stored.
+    """
+    small = (
+        (_shrunk(pixels), _start_of(text) if text else _digest(pixels)) for pixels, text in slices
+    )
     parts = []
     for batch in batched(small, _BATCH):
         pictures, digests = zip(*batch, strict=True)
@@ -185,8 +194,12 @@ def _shrunk(pixels: Array) -> Array:
 
 def _digest(pixels: Array) -> NDArray[np.uint8]:
     content = hashlib.sha256(repr(pixels.shape).encode())
-    content.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
+    content.update(np.ascontiguousarray(pixels, dtype="<f4").data)
     return np.frombuffer(content.digest()[:16], dtype=np.uint8)
+
+
+def _start_of(sha256: str) -> NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex(sha256)[:16], dtype=np.uint8)
 
 
 def _head_boxes(scaled: Array) -> Array:

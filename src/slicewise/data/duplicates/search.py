@@ -8,14 +8,14 @@ neighbouring slices of one patient do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Array, Ints
+from slicewise.arrays import Array, Bools, Ints
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT, verified
 from slicewise.data.duplicates.fingerprint import SIDE, Fingerprints, blur, interpolation
 from slicewise.data.groups import UnionFind
@@ -47,39 +47,76 @@ _PAIRS = 512
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two slices, by index, that show the same picture; their agreement is in (0, 1]."""
+    """Two slices, by index, that show the same picture; their agreement is in (0, 1].
+
+    What was told, and not measured, has an agreement of 1.
+    """
 
     first: int
     second: int
     agreement: float
     exact: bool
+    told: bool = False
 
 
-def find_pairs(prints: Fingerprints, progress: Progress | None = None) -> list[Pair]:
+def find_pairs(
+    prints: Fingerprints,
+    progress: Progress | None = None,
+    copies: Sequence[Hashable | None] = (),
+    apart: Bools | None = None,
+) -> list[Pair]:
     """Pairs that connect every group of copies within one collection.
 
     Enough to span each group: what is connected already is not compared again.
+
+    Args:
+        copies: (N,) equal names for slices that are told to be copies; None for those of which
+            nothing is told. Empty where nothing is told of any.
+        apart: (N,) slices of which all copies among each other are told: they are compared with the
+            others only.
     """
     sets = UnionFind(len(prints))
-    seen: dict[bytes, int] = {}
-    pairs = []
-    for later, digest in enumerate(prints.digests):
-        earlier = seen.setdefault(digest.tobytes(), later)
-        if sets.join(earlier, later):
-            pairs.append(Pair(earlier, later, 1.0, True))
-    distinct = np.array([i for i in range(len(prints)) if sets.root(i) == i], dtype=np.int64)
-    chosen = prints.take(distinct)
-    found = find_candidates(chosen, None, progress)
+    pairs = [
+        *_joined(sets, [digest.tobytes() for digest in prints.digests], exact=True),
+        *_joined(sets, copies, exact=False),
+    ]
+    _, distinct = np.unique(prints.digests, axis=0, return_index=True)
+    found = _open_candidates(prints, np.sort(distinct), apart, progress)
     for part in likeliest_first(found, progress):
-        ends = [distinct[part[side]].tolist() for side in ("first", "second")]
-        apart = [sets.root(one) != sets.root(two) for one, two in zip(*ends, strict=True)]
-        open_pairs = part[np.array(apart, dtype=bool)]
-        scores = _agreements(chosen, chosen, open_pairs)
+        ends = [part[side].tolist() for side in ("first", "second")]
+        unlike = [sets.root(one) != sets.root(two) for one, two in zip(*ends, strict=True)]
+        open_pairs = part[np.array(unlike, dtype=bool)]
+        scores = _agreements(prints, prints, open_pairs)
         for index in np.flatnonzero(scores >= SAME_AGREEMENT):
-            one, two = (int(distinct[open_pairs[side][index]]) for side in ("first", "second"))
+            one, two = sorted(int(open_pairs[side][index]) for side in ("first", "second"))
             if sets.join(one, two):
                 pairs.append(Pair(one, two, float(scores[index]), False))
     return pairs
+
+
+def _joined(sets: UnionFind, names: Sequence[Hashable | None], *, exact: bool) -> Iterator[Pair]:
+    """Joins slices of equal names, each with the first."""
+    first: dict[Hashable, int] = {}
+    for later, name in enumerate(names):
+        if name is not None and sets.join(earlier := first.setdefault(name, later), later):
+            yield Pair(earlier, later, 1.0, exact, told=not exact)
+
+
+def _open_candidates(
+    prints: Fingerprints, distinct: Ints, apart: Bools | None, progress: Progress | None
+) -> Candidates:
+    """Candidates among the distinct slices, by index, but for pairs of those that stay apart."""
+    known = np.zeros(len(prints), dtype=np.bool_) if apart is None else apart
+    queries, told = distinct[~known[distinct]], distinct[known[distinct]]
+    parts = [np.zeros(0, dtype=CANDIDATE)]
+    for references in (None, told):
+        if len(queries) and (references is None or len(references)):
+            others = None if references is None else prints.take(references)
+            found = find_candidates(prints.take(queries), others, progress)
+            found["first"] = queries[found["first"]]
+            found["second"] = (queries if references is None else references)[found["second"]]
+            parts.append(found)
+    return np.concatenate(parts)
 
 
 def match(

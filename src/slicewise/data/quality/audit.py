@@ -9,8 +9,9 @@ from pathlib import Path
 from slicewise.data.build.build import clustered, nothing_readable
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.plan import plan
+from slicewise.data.build.recognition import copies_of, recognised
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
-from slicewise.data.duplicates.search import CORRELATION, Pair, find_pairs
+from slicewise.data.duplicates.search import CORRELATION, Pair
 from slicewise.data.manifest import Manifest
 from slicewise.data.quality.dataset import Dataset, files_of, read_dataset
 from slicewise.data.quality.issues import find_issues
@@ -22,6 +23,7 @@ from slicewise.data.quality.leakage import (
     sides_of,
 )
 from slicewise.data.quality.page import render_page
+from slicewise.data.quality.public import find_public
 from slicewise.data.quality.results import AuditResults, class_counts, suggested_manifest
 from slicewise.data.quality.shortcuts import FEATURES, FOLDS, SEED, probe, require_sklearn
 from slicewise.data.quality.verdict import QualityFinding, verdict
@@ -115,8 +117,9 @@ def _audited(
 ) -> Audit:
     if not read.items:
         raise nothing_readable(", ".join(audited), read.excluded)
-    pairs = find_pairs(read.prints, progress)
-    items = clustered(read.items, pairs)
+    known = recognised(read.items) if config.known else read.items
+    pairs = copies_of(known, read.prints, progress)
+    items = clustered(known, pairs)
     dataset = replace(read, items=items)
     sides = sides_of(items, manifest is not None)
     groups = leak_free(items)
@@ -133,6 +136,7 @@ def _audited(
         class_probe=probe(dataset.features, labels, groups, "class", progress),
         source_probe=probe(dataset.features, sources, groups, "source", progress),
         issues=issues,
+        public=find_public(items, sides),
         suggested=suggested_manifest(dataset, pairs, issues, config, manifest),
     )
     return Audit(results, verdict(results), pairs, tuple(audited))

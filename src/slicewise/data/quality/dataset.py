@@ -16,7 +16,7 @@ from slicewise.arrays import Array, Bools
 from slicewise.data.annotations import Known
 from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import File, Item, read_file, referred
-from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprints
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, hashed_fingerprints
 from slicewise.data.duplicates.neighbour import THUMBNAIL_PX, thumbnail
 from slicewise.data.groups import Bond, Key
 from slicewise.data.manifest import Manifest, ManifestRow
@@ -133,7 +133,9 @@ def _read(chunk: Sequence[File]) -> Dataset:
     return Dataset(
         items,
         excluded,
-        fingerprints(pixels),
+        hashed_fingerprints(
+            (one, item.pixels_sha256) for one, item in zip(pixels, items, strict=True)
+        ),
         _stacked([thumbnail(one) for one in pixels], THUMBNAIL_PX**2, np.float32),
         _stacked(features, len(FEATURES), np.float32),
         _stacked(looks, len(APPEARANCE_NAMES), np.float32),

@@ -18,6 +18,7 @@ from slicewise.data.tasks import contradicted
 from slicewise.stats.intervals import Share, share_by_group
 
 RANDOM_SEED = 42
+RANDOM_SPLIT = f"a random 80/20 split by slice, seed {RANDOM_SEED}"
 _TEST_SHARE = 0.2
 
 Group = list[int]
@@ -211,7 +212,11 @@ def _split(sides: Sides) -> tuple[Ints, Ints, str]:
         others = np.flatnonzero((names != first) & (names != ""))
         return others, np.flatnonzero(names == first), split
     why = f"{sides.origin} name {given[0]} only" if given else "no split was given"
-    order = np.random.default_rng(RANDOM_SEED).permutation(len(names))
-    cut = round(len(names) * _TEST_SHARE)
-    split = f"a random 80/20 split by slice, seed {RANDOM_SEED}, since {why}"
-    return np.sort(order[cut:]), np.sort(order[:cut]), split
+    return *random_split(len(names)), f"{RANDOM_SPLIT}, since {why}"
+
+
+def random_split(n: int) -> tuple[Ints, Ints]:
+    """The training and the test side of N slices, split by slice as `RANDOM_SPLIT` says."""
+    order = np.random.default_rng(RANDOM_SEED).permutation(n)
+    cut = round(n * _TEST_SHARE)
+    return np.sort(order[cut:]), np.sort(order[:cut])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from slicewise.data.duplicates.agreement import SAME_AGREEMENT
 from slicewise.data.duplicates.search import Pair
-from slicewise.data.quality.leakage import Crossed, Group
+from slicewise.data.quality.leakage import RANDOM_SEED, Crossed, Group
 from slicewise.data.quality.results import AuditResults, kept_of, outcome
 from slicewise.data.quality.shortcuts import FAMILIES, Probe
 from slicewise.data.quality.verdict import KINDS, QualityFinding, percent
@@ -84,6 +84,7 @@ def render_page(
     """The page; of the pairs of copies the least alike are shown."""
     shown = Thumbnails(results, progress)
     parts: dict[str, Iterator[blocks.Block]] = {
+        "What is public already": _public(results, shown),
         "What was found": (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
         "What is in it": _content(results),
         "Copies across splits": _crossings(results, shown, of_splits=True),
@@ -106,6 +107,39 @@ def render_page(
         tuple(section for section in sections if section.blocks),
     )
     return render_html(page)
+
+
+def _public(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
+    public = results.public
+    if public is None:
+        return
+    test, leaking = public.leaking
+    numbers = {
+        "known public slices": len(public.known),
+        "distinct slices among them": public.distinct,
+        "groups of patients, or else of copies": public.groups,
+        "groups of whole patients": public.patients,
+        "groups on both sides of a random split": public.torn,
+        "known test slices of a random split": test,
+        "whose group is on its other side": leaking,
+        "whose group is in several of the splits given": len(public.crossing),
+    }
+    yield blocks.Prose(
+        "Slices of the older public collections are recognised by an index of hashes, which knows "
+        "the patients of most, though their files name none. The random split is 80/20 by slice, "
+        f"seed {RANDOM_SEED}."
+    )
+    yield blocks.Table(("what", "n"), tuple((what, f"{n:,}") for what, n in numbers.items()))
+    collections = tuple((name, f"{n:,}") for name, n in public.collections.items())
+    yield blocks.Table(("collection", "slices that stand in it, or have a copy there"), collections)
+    if groups := public.contradictions:
+        yield blocks.Prose("Published under labels that contradict each other:")
+        named = (
+            (group, " and ".join(found.contradicting))
+            for group in groups[:_CONFLICTS]
+            if (found := results.items[group[0]].public)
+        )
+        yield blocks.Gallery(tuple(shown.strip(group, title, most=4) for group, title in named))
 
 
 def _content(results: AuditResults) -> Iterator[blocks.Block]:
@@ -251,7 +285,8 @@ def _groups(
         "Here a mistake would show first. A pair is joined from an agreement of "
         f"{SAME_AGREEMENT:g}."
     )
-    near = sorted((p for p in pairs if not p.exact), key=lambda pair: pair.agreement)[:_PAIRS]
+    measured = (pair for pair in pairs if not (pair.exact or pair.told))
+    near = sorted(measured, key=lambda pair: pair.agreement)[:_PAIRS]
     strips = (shown.pair(p.first, p.second, f"agreement {p.agreement:.2f}") for p in near)
     faintest = (blocks.Prose(text), blocks.Gallery(tuple(strips)))
     yield blocks.Section("The least alike pairs that were joined", faintest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slicewise.arrays import Ints
@@ -16,7 +16,8 @@ from slicewise.data.groups import COPIES_PREFIX
 from slicewise.data.manifest import Manifest, slice_of
 from slicewise.data.quality.dataset import Dataset
 from slicewise.data.quality.issues import Issue
-from slicewise.data.quality.leakage import Copies, Crossed, Group, Memorisation, Sides, leak_free
+from slicewise.data.quality.leakage import Copies, Crossed, Memorisation, Sides, leak_free
+from slicewise.data.quality.public import PublicSlices
 from slicewise.data.quality.shortcuts import Probe
 
 ISSUE_COLUMN = "suspect"
@@ -28,7 +29,8 @@ class AuditResults:
     """Everything that was found; probes say what files and borders tell, or why that is unknown.
 
     `groups` are (N,) numbers of leak-free groups, `counts` from `class_counts`. There is no memory
-    without two sides, and no suggestion where nothing would be left.
+    without two sides, no suggestion where nothing would be left, and nothing `public` where no
+    slice is known.
     """
 
     dataset: Dataset
@@ -41,6 +43,7 @@ class AuditResults:
     source_probe: Probe | str
     issues: list[Issue]
     suggested: Built | None
+    public: PublicSlices | None = None
 
     @property
     def items(self) -> list[Item]:
@@ -55,7 +58,7 @@ class AuditResults:
             any(not key.group.startswith(COPIES_PREFIX) for key in one.keys) for one in self.items
         )
 
-    def paths(self, group: Group) -> list[str]:
+    def paths(self, group: Iterable[int]) -> list[str]:
         """References of slices, in order."""
         return [self.items[index].reference for index in group]
 
@@ -70,6 +73,7 @@ class AuditResults:
             "sources": sorted({item.source for item in self.items}),
             "splits": self.sides.origin,
             "counts": self.counts,
+            "known": self.public and self.public.as_json(self.paths(range(len(self.items)))),
             "exact_duplicates": [self.paths(group) for group in copies.exact],
             "near_duplicates": [self.paths(group) for group in copies.near],
             "cross_split": self._crossed(copies.cross_split),

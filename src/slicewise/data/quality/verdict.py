@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slicewise.data.manifest import SPLITS
-from slicewise.data.quality.leakage import Crossed
+from slicewise.data.quality.leakage import RANDOM_SPLIT, Crossed
 from slicewise.data.quality.results import AuditResults, outcome
 from slicewise.data.quality.shortcuts import FOLDS, Probe, headline
 from slicewise.reports.blocks import Kind
@@ -43,6 +43,7 @@ class QualityFinding:
 def verdict(results: AuditResults) -> list[QualityFinding]:
     """What a newcomer should know, the gravest first."""
     found = [
+        *_public(results),
         *_copies(results),
         *_splits(results),
         *_memory(results),
@@ -60,6 +61,40 @@ def percent(share: float | Share) -> str:
     if isinstance(share, float):
         return percent_text(share)
     return share_text(share.value, share.ci_low, share.ci_high)
+
+
+def _public(results: AuditResults) -> Iterator[QualityFinding]:
+    public = results.public
+    if public is None:
+        return
+    known, total = len(public.known), len(results.items)
+    all_of = f"All {total:,}" if known == total else f"{known:,} of the {total:,}"
+    names = ", ".join(f"{name} {count:,}" for name, count in public.collections.items())
+    test, leaking = public.leaking
+    text = (
+        f"{all_of} slices are known public ones: {counted(public.distinct, 'distinct slice')} in "
+        f"{counted(public.groups, 'group')}, {public.patients:,} of them of whole patients. They, "
+        f"or copies of them, stand in {names}. A{RANDOM_SPLIT[1:]} puts "
+        f"{counted(public.torn, 'group')} ({percent(public.torn / public.groups)}) on both sides"
+    )
+    text += f", and with them {leaking:,} of its {test:,} known test slices." if test else "."
+    if public.crossing and (origin := results.sides.origin):
+        crossing = counted(len(public.crossing), "known slice")
+        text += f" {origin[0].upper()}{origin[1:]} do so with the groups of {crossing}."
+    text += " `slicewise data build` keeps these groups whole."
+    severity: Severity = "severe" if leaking > _SEVERE_LEAK * max(test, 1) else "note"
+    yield QualityFinding(severity, "known", text)
+    if groups := public.contradictions:
+        slices = sum(map(len, groups))
+        text = (
+            f"{counted(len(groups), 'known slice')} ({counted(slices, 'file')} here) "
+            f"{'was' if len(groups) == 1 else 'were'} published under labels that contradict each "
+            "other; the suggested manifest leaves them out."
+        )
+        yield QualityFinding("warning", "known", text)
+    if other := len(public.relabelled):
+        text = f"{counted(other, 'known slice')} {'has' if other == 1 else 'have'} another label "
+        yield QualityFinding("warning", "known", f"{text}than any that it was published under.")
 
 
 def _copies(results: AuditResults) -> Iterator[QualityFinding]:
@@ -93,7 +128,10 @@ def _splits(results: AuditResults) -> Iterator[QualityFinding]:
         severity: Severity = "severe" if one.share.value > _SEVERE_LEAK else "warning"
         yield QualityFinding(severity, "splits", _leak_text(one, back, sides.origin))
     if results.copies.torn:
-        units = ", ".join(f"{count} by {bond}" for bond, count in results.copies.torn.items())
+        units = ", ".join(
+            f"{count} by {'known patients' if bond == 'public' else bond}"
+            for bond, count in results.copies.torn.items()
+        )
         text = f"Units that belong together stand in more than one split: {units}."
         yield QualityFinding("severe", "splits", text)
     elif not leaks:

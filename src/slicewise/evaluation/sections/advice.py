@@ -81,6 +81,11 @@ def _left_out(report: Report) -> Iterator[str]:
             f"{report['seen_evaluated']['count']} of these slices, or copies of them, were trained "
             "on (--allow-seen): the metrics show memory as well as skill."
         )
+    if report["allow_seen"] and (others := report["same_patients_evaluated"]["count"]):
+        yield (
+            f"{others} of these slices are others of patients that were trained on (--allow-seen): "
+            "the metrics are too good."
+        )
     if not seen["checked"]:
         yield f"It is not known whether these slices were trained on: {seen['check']}."
     if unreadable := failed["count"] - (faults := count_faults(report)):

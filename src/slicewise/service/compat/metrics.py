@@ -12,9 +12,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate, fingerprint
+from slicewise.data.public.index import pixels_sha256
 from slicewise.data.tasks import Task
 from slicewise.errors import AccessError, InputError, InternalError, LimitError, ManifestError
-from slicewise.evaluation.seen import find_seen
+from slicewise.evaluation.seen import find_seen, public_units
 from slicewise.imaging.batches import batched
 from slicewise.imaging.discovery import walk
 from slicewise.imaging.read import read_slices
@@ -126,7 +127,7 @@ def measured(
     task = Task(info.name, info.classes, info.negative_class)
     found: list[MeasuredSlice] = []
     skipped: list[Failure] = []
-    prints, synthetic = [], 0
+    prints, pixels, synthetic = [], list[str](), 0
     files = _files(wanted, roots, deadline, skipped)
     for done, path in enumerate(files, 1):
         shown = roots.hidden(str(path))
@@ -147,6 +148,7 @@ def measured(
                         continue
                     found.append(_measured(one, label))
                     prints.append(fingerprint(slice_.pixels))
+                    pixels.append(pixels_sha256(slice_))
                     synthetic += is_synthetic(slice_)
                 deadline("measuring", done - 1, len(files))
         deadline("measuring", done, len(files))
@@ -159,7 +161,7 @@ def measured(
         counts={name: CountOut(total=total[name], correct=right[name]) for name in sorted(total)},
         skipped=[SkippedOut(path=one.source, error=one.error) for one in skipped],
         predictions=found[: wanted.max_predictions] if wanted.return_predictions else None,
-        notes=_notes(classifier.bundle, concatenate(prints), synthetic),
+        notes=_notes(classifier.bundle, concatenate(prints), pixels, synthetic),
         bundle=classifier.bundle.reference,
     )
 
@@ -174,15 +176,17 @@ def _measured(one: Prediction, label: str) -> MeasuredSlice:
     )
 
 
-def _notes(bundle: Bundle, prints: Fingerprints, synthetic: int) -> str:
+def _notes(bundle: Bundle, prints: Fingerprints, pixels: Sequence[str], synthetic: int) -> str:
     """What `/v1/evaluate` would have left out of a measurement."""
-    check = find_seen(bundle, prints)
+    check = find_seen(bundle, prints, public_units(pixels))
     known, of = int(check.seen.sum()), counted(len(prints), "slice")
     text = f"The model was trained on {known} of {of}, or on copies of them"
+    if others := int(check.patients.sum()):
+        text += f"; on other slices of the patients of {others} more"
     if not check.checked:
         text = f"Whether the model was trained on any of {of} is {check.described}"
     text += f"; synthetic: {synthetic} of {of}" if synthetic else ""
-    wrong = known or synthetic or not check.checked
+    wrong = known or others or synthetic or not check.checked
     return f"{text}. {_CAUTION if wrong else ''}{DISCLAIMER}"
 
 

@@ -209,6 +209,11 @@ def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
         tuple(
             (InternalFailure if "fault" in e else Failure)(e["source"], e["error"]) for e in failed
         ),
+        patients=tuple(
+            path
+            for each in refused.values()
+            for path in each.get("same_patients", {}).get("paths", ())
+        ),
         checked=all(each["seen"].get("checked", True) for each in refused.values()),
     )
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +17,7 @@ from slicewise.data.duplicates.fingerprint import concatenate
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.seen import seen_bytes, units_of
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
@@ -115,11 +115,9 @@ def make_product(
 
 
 def seen_fingerprints(parts: Sequence[DecodedSlices]) -> bytes:
-    """`seen.npz` of all slices of the parts."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / SEEN_NAME
-        concatenate([part.fingerprints for part in parts]).save(path)
-        return path.read_bytes()
+    """`seen.npz` of all slices of the parts, and of their groups."""
+    units = [names for part in parts for names in units_of(part.manifest.rows)]
+    return seen_bytes(concatenate([part.fingerprints for part in parts]), units)
 
 
 def write_product(

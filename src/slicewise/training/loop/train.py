@@ -358,7 +358,7 @@ def _measured(
 
 def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
     """The part of `metrics.json` that a bundle carries: metrics and what was refused, no paths."""
-    left_out = {"bundle", "refused", "seen_evaluated"}
+    left_out = {"bundle", "refused", "seen_evaluated", "same_patients_evaluated"}
     kept = {key: value for key, value in report.items() if key not in left_out}
     refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
     return {"description": description, **kept, "refused": refused}

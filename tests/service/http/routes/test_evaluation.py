@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from builders import write_tiny_bundle
+from builders import head_pixels, write_tiny_bundle
 from builders_imaging import picture_bytes, zip_bytes
 from builders_service import data_root, png, problem, running, service_settings
 from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.errors import EvaluationError
+from slicewise.evaluation.seen import seen_bytes
 from slicewise.imaging import read
 from slicewise.imaging.read import read_slices
 from slicewise.inference.results import DISCLAIMER
@@ -203,6 +204,24 @@ class TestMetrics:
         assert said["total"] == 12
         text = f"The model was trained on {known} of 12 slices, or on copies of them. "
         assert said["notes"] == f"{text}{CAUTION if known else ''}{DISCLAIMER}"
+
+    def test_other_slices_of_known_patients_are_told(self, tmp_path, root, monkeypatch):
+        from builders_public import index_of, row_of, ship
+
+        rows = [
+            row_of(root / "glioma" / f"glioma_{i}.png", i, "figshare:gli_1" if i else "")
+            for i in range(3)
+        ]
+        ship(monkeypatch, index_of(tmp_path / "index.npz", rows))
+        content = seen_bytes(fingerprints([head_pixels(seed=77)]), [{"public:figshare:gli_1"}])
+        write_tiny_bundle(tmp_path / "trained", {"seen.npz": content})
+        wanted = {"data_roots": (root,), "bundle": tmp_path / "trained"}
+        with running(service_settings(tmp_path, **wanted)) as client:
+            said = client.post("/metrics", json={"root": "."}).json()
+        told = (
+            "on 0 of 12 slices, or on copies of them; on other slices of the patients of 2 more. "
+        )
+        assert f"{told}{CAUTION}" in said["notes"]
 
     def test_a_bundle_that_cannot_tell_says_so(self, measuring):
         said = measuring.post("/metrics", json={"root": "."}).json()
