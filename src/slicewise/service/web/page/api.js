@@ -79,8 +79,9 @@ export async function ready() {
 export async function sample(kind) {
   const response = await ask(kind === "stored" ? "v1/sample?kind=stored" : "v1/sample");
   const seed = response.headers.get("X-Sample-Seed") ?? "0";
+  const label = response.headers.get("X-Sample-Label") ?? "";
   const content = await response.blob();
-  return new File([content], kind === "stored" ? `random-${seed}` : `synthetic-${seed}.png`, { type: content.type });
+  return new File([content], kind === "stored" ? WORDS.storedName(seed, label) : `synthetic-${seed}.png`, { type: content.type });
 }
 
 /** The slices of a file as numbers, still packed, from the first that is wanted.
@@ -114,6 +115,7 @@ function send(path, files, fields, signal) {
  * @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
 async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
+  if (!/^[\x21-\x7e]*$/.test(key())) throw new Problem(WORDS.keyWrong, 401); // no header can hold it
   if (key()) headers.set("X-API-Key", key());
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(path, { ...options, headers }).catch((error) => {

@@ -42,7 +42,7 @@ async function parsed(file) {
 /** @param {any} report @param {string} name @param {boolean} pictures whether its pictures may lie beside it */
 function show(report, name, pictures) {
   const { bundle, split } = report;
-  const title = element("h3", {}, MEASURED.title(bundle ? `${bundle.name} ${bundle.version}` : MEASURED.severalModels, split));
+  const title = element("h3", {}, MEASURED.title(typeof bundle?.name === "string" ? `${bundle.name} ${bundle.version}` : MEASURED.severalModels, split));
   const curves = pictures ? element("p", { class: "lead" }, MEASURED.curves) : null;
   at("measured").replaceChildren(element("article", { class: "card" }, title, dashboard(report), curves));
   at("evaluateSaid").textContent = pictures ? name : MEASURED.measured;

@@ -36,6 +36,7 @@ const visit = new Visit({
   shown: () => shown,
   most: () => service?.limits.max_upload_bytes ?? Infinity,
   options: () => requestOptions(models[0]?.negative_class !== null),
+  refused: () => greet().then(() => at("key").focus()),
 });
 
 /** @param {Stack | null} stack @param {boolean} other whether it shows other files than before */
@@ -131,6 +132,7 @@ async function greet() {
     showOptions();
     showSlice();
   } catch (error) {
+    reviews = false;
     at("who").textContent = /** @type {Error} */ (error).message;
   }
 }

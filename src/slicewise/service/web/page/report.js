@@ -31,7 +31,7 @@ function pictures({ stack, limits }, index, name) {
 const model = (bundle) => `${bundle.name} ${bundle.version} (${bundle.sha256.slice(0, 12)})`;
 
 /** @param {Stack} stack @param {number} index */
-const caption = (stack, index) => (stack.slices.length > 1 ? WORDS.position(index + 1, stack.slices.length) : stack.title);
+const caption = (stack, index) => (stack.slices.length > 1 ? WORDS.reportFile(WORDS.position(index + 1, stack.slices.length), named(stack.job, stack.slices[index].source)) : stack.title);
 
 /** Lay out the report that a printer, or a PDF, gets. @param {View} view @param {Record<string, string>} texts */
 export function layOut(view, texts) {
@@ -76,7 +76,7 @@ export function savePicture(view) {
   const { stack, index, target } = view;
   const prediction = stack.predictions[index];
   const found = pictures(view, index, target);
-  const lines = stack.slices.length > 1 ? [WORDS.reportFile(stack.title, caption(stack, index))] : [stack.title];
+  const lines = stack.slices.length > 1 ? [stack.title, caption(stack, index)] : [stack.title];
   if (prediction) {
     const share = prediction.decision === "reject" ? "" : ` ${percent(prediction.confidence)}`;
     lines.push(`${prediction.headline}${share} (${prediction.decision})`, prediction.summary);

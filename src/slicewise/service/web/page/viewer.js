@@ -281,7 +281,9 @@ export class Viewer {
 
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
-    this.shift = [this.shift[0] + dx, this.shift[1] + dy];
+    const { clientWidth: width, clientHeight: height } = this.canvas; // a part always stays in sight
+    const within = (/** @type {number} */ to, /** @type {number} */ size) => Math.max(-0.4 * size * this.zoom, Math.min(0.4 * size * this.zoom, to));
+    this.shift = [within(this.shift[0] + dx, width), within(this.shift[1] + dy, height)];
     this.draw();
   }
 

@@ -18,7 +18,7 @@ import { WORDS } from "./words.js";
  *   options: Record<string, string>,
  *   compared: {state: "idle" | "running" | "done", answers: Map<string, Prediction>[], problem: string}}} Stack */
 /** @typedef {{show: (stack: Stack | null, fresh: boolean) => void, shown: () => Stack | null, most: () => number,
- *   options: () => Record<string, string>}} Host */
+ *   options: () => Record<string, string>, refused: () => void}} Host */
 
 const THUMBNAIL = 112;
 const PASSING = [0, 401, 403, 408, 429, 503]; // what may go well another time
@@ -151,7 +151,7 @@ class Entry {
       if (!stopped) this.tell(problem.errors?.length ? problem.errors : [{ source: "", error: problem.message }]);
       if (stopped || PASSING.includes(problem.status)) this.offer(repeat, remove);
       else this.offer(remove);
-      if (problem.status === 401) at("key").focus();
+      if (problem.status === 401) this.visit.host.refused();
       if (this.visit.leading === this) this.visit.leading = this.next;
     }
     this.progress.hidden = true;

@@ -121,7 +121,8 @@ export const WORDS = {
   reportNotes: "Notes",
   reportModel: "Model",
   reportTime: "Printed",
-  reportFile: (/** @type {string} */ name, /** @type {string} */ slice) => `${name}, ${slice}`,
+  reportFile: (/** @type {string} */ slice, /** @type {string} */ name) => `${slice}: ${name}`,
+  storedName: (/** @type {string} */ seed, /** @type {string} */ label) => `random-${seed}${label && ` (in a folder of ${label})`}`,
   right: "Right",
   reportMap: "with the heat map of",
 
