@@ -152,6 +152,9 @@ export const WORDS = {
   dark: "dark",
   settingsKept: "Kept in this browser. A changed threshold holds for what is dropped from now on.",
   forget: "All as at first",
+  leak:
+    "A score on public files says little by itself: of 5,789 files of the best-known Kaggle set 5,455 show a patient, or a slice, " +
+    "that stands on both sides of its published split. This knows them and keeps them together:",
   docs: "The routes of this service, to try out",
 
   model: "The model",
