@@ -3,7 +3,7 @@ import js from "@eslint/js";
 const BROWSER = [
   "document", "window", "navigator", "fetch", "sessionStorage", "localStorage", "requestAnimationFrame", "setTimeout", "setInterval",
   "clearTimeout", "FormData", "File", "Blob", "Headers", "AbortController", "DOMException", "ImageData", "ResizeObserver", "TextDecoder",
-  "TextEncoder", "URL", "CSSMediaRule", "HTMLSelectElement", "WheelEvent",
+  "TextEncoder", "URL", "CSSMediaRule", "HTMLSelectElement", "WheelEvent", "CompressionStream", "Response",
 ];
 
 export default [

@@ -24,7 +24,7 @@ def test_more_is_refused(extent, message):
 
 
 def test_bytes():
-    with pytest.raises(LimitError, match="at most 10 bytes, got 11"):
+    with pytest.raises(LimitError, match="at most 10 bytes, unpacked; got 11"):
         Limits(max_bytes=10).check_bytes(11)
     with pytest.raises(InputError, match="empty"):
         Limits().check_bytes(0)

@@ -127,7 +127,7 @@ class TestReadInputs:
         with path.open("wb") as stream:
             stream.truncate(10**12)
         _, (failure,) = split(read_inputs([path]))
-        assert "at most 536,870,912 bytes, got 1,000,000,000,000" in failure.error
+        assert "at most 536,870,912 bytes, unpacked; got 1,000,000,000,000" in failure.error
 
     def test_reading_is_lazy(self, folder):
         answers = read_inputs([folder / "b.png", folder / "gone.png"])

@@ -33,7 +33,7 @@ class Limits:
         if size == 0:
             raise InputError("expected an image, got an empty file")
         if size > self.max_bytes:
-            raise LimitError(f"expected at most {self.max_bytes:,} bytes, got {size:,}")
+            raise LimitError(f"expected at most {self.max_bytes:,} bytes, unpacked; got {size:,}")
 
     def check_expansion(self, expanded: int, compressed: int) -> None:
         """Refuse compressed bytes that expand, so far, to more than `max_zip_ratio` allows."""

@@ -175,8 +175,9 @@ def test_below_a_path_of_a_proxy_it_works_as_well(browser, tmp_path, strips):
     ):
         give(page, head__png=png(1))
         assert page.inner_text("#answer .label strong")
-        page.click("footer a")
-        try_out(page)
+        with page.expect_popup() as reference:
+            page.click("footer a")
+        try_out(reference.value)
 
 
 def test_it_fits_a_phone_and_the_dark(browser, address):

@@ -218,3 +218,26 @@ def test_the_window_of_one_scan_is_not_that_of_the_next(page):
         page.keyboard.press("}")
     give(page, head__png=png(1))
     assert pixels(page)[..., :3].max() > 200
+
+
+def test_two_patients_of_one_folder_have_their_own_names(page, tmp_path):
+    for patient, uid in (("P1", "1.2.3"), ("P2", "1.2.4")):
+        folder = tmp_path / "two" / patient
+        folder.mkdir(parents=True)
+        for name, content in series(4, uid).items():
+            (folder / name).write_bytes(content)
+        (folder / "LICENSE").write_text("words")
+    page.set_input_files("#folder", str(tmp_path / "two"))
+    page.wait_for_selector("#visit .state:has-text('Done')")
+    assert "two (8 DICOM files)" in page.inner_text("#visit b")
+    titles = page.locator(".pick").all_inner_texts()
+    assert ["P1" in titles[0], "P2" in titles[1]] == [True, True]
+    assert "P2" not in titles[0]
+    assert "2 files skipped" in page.inner_text("#hint")
+    with page.expect_download() as all_:
+        page.click("#saveall")
+    saved = json.loads(Path(all_.value.path()).read_text())
+    assert sorted(one["source"].split("/")[1][:2] for one in saved["predictions"]) == (
+        ["P1"] * 4 + ["P2"] * 4
+    )
+    assert len(saved["studies"]) == 2

@@ -5,11 +5,13 @@ import { WORDS } from "./words.js";
 /** @typedef {{file: File, path: string}} Found */
 /** @typedef {() => Promise<File>} Made a file that is made when it is sent */
 /** Files that are answered together. They are sent under plain names; `names` has their own.
- * @typedef {{title: string, size: number, names: Map<string, string>, whole: Made, chunks: Made[], notes: string,
+ * @typedef {{title: string, names: Map<string, string>, whole: Made, chunks: Made[], notes: string,
  *   errors: {source: string, error: string}[]}} Job */
 
 const SKIPPED = /(^|\/)(\.|__macosx\/|thumbs\.db$|desktop\.ini$|dicomdir$|autorun\.inf$)/i;
+const IMAGE = /\.(png|jpe?g|jfif|tiff?|bmp|webp|gif|jp2|jls|nii|nii\.gz|gz|zip|dcm|dic|dicom|ima)$/i; // in a folder, the rest is none
 const STUDY = "study.zip";
+const DEFLATED = 8;
 const CHUNK_FILES = 8; // DICOM files that are read together, so that the first appears soon
 
 /** All files of a drop, folders to any depth. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
@@ -50,16 +52,24 @@ export async function jobsOf(found) {
   const empty = images.filter((one) => one.file.size === 0).map((one) => one.path);
   const are = await Promise.all(some.map((one) => isDicom(one.file)));
   const dicom = some.filter((_, index) => are[index]);
-  const jobs = some.filter((_, index) => !are[index]).map(single);
+  const others = some.filter(({ path }, index) => !are[index] && (!path.includes("/") || IMAGE.test(path)));
+  const jobs = others.map(single);
   if (dicom.length) jobs.unshift(dicom.length === 1 ? single(dicom[0]) : study(dicom));
-  return { jobs, skipped: found.length - images.length, empty };
+  return { jobs, skipped: found.length - empty.length - dicom.length - others.length, empty };
 }
 
 /** @param {Found} found @returns {Job} */
 function single({ file, path }) {
   const plain = `file${/(\.nii)?\.[a-z0-9]{1,8}$/i.exec(path)?.[0] ?? ""}`;
   const made = async () => new File([file], plain, { type: file.type });
-  return { title: path, size: file.size, names: new Map([[plain, path]]), whole: made, chunks: [made], notes: "", errors: [] };
+  return { title: path, names: new Map([[plain, path]]), whole: made, chunks: [made], notes: "", errors: [] };
+}
+
+/** The folder that holds all of some files; empty where there is none. @param {string[]} paths */
+export function folderOf(paths) {
+  const parts = paths.map((path) => path.split("/").slice(0, -1));
+  const differ = parts[0].findIndex((part, depth) => parts.some((other) => other[depth] !== part));
+  return (differ < 0 ? parts[0] : parts[0].slice(0, differ)).join("/");
 }
 
 /** What the service calls a file, or a part of one, under the reader's own name.
@@ -82,8 +92,8 @@ async function isDicom(file) {
 /** Several DICOM files as one zip, and as small ones for reading. @param {Found[]} dicom @returns {Job} */
 function study(dicom) {
   const sorted = [...dicom].sort((x, y) => x.path.localeCompare(y.path, "en", { numeric: true }));
-  const folder = sorted[0].path.split("/").slice(0, -1).join("/");
-  const title = folder || WORDS.dicomFiles(dicom.length);
+  const folder = folderOf(sorted.map((one) => one.path));
+  const title = folder ? `${folder} (${WORDS.dicomFiles(dicom.length)})` : WORDS.dicomFiles(dicom.length);
   const names = new Map([[STUDY, title]]);
   const members = sorted.map((one, index) => {
     const name = `${String(index + 1).padStart(5, "0")}.dcm`;
@@ -98,25 +108,25 @@ function study(dicom) {
     const some = outwards.slice(at, at + CHUNK_FILES).sort((x, y) => x - y);
     chunks.push(() => zipped(some.map((index) => members[index])));
   }
-  const size = members.reduce((sum, one) => sum + one.file.size + 128, 0);
-  return { title, size, names, whole: () => zipped(members), chunks, notes: "", errors: [] };
+  return { title, names, whole: () => zipped(members), chunks, notes: "", errors: [] };
 }
 
-/** Files as a zip that stores them as they are (APPNOTE 4.3). @param {{name: string, file: File}[]} members */
+/** Files as a zip, deflated (APPNOTE 4.3). @param {{name: string, file: File}[]} members */
 async function zipped(members) {
   const parts = [];
   const directory = [];
   let offset = 0;
   for (const { name, file } of members) {
     const check = crc32(new Uint8Array(await file.arrayBuffer()));
+    const packed = await new Response(file.stream().pipeThrough(new CompressionStream("deflate-raw"))).blob();
     const bytes = new TextEncoder().encode(name);
-    const local = record(30, 0x04034b50, [[4, 2, 20], [14, 4, check], [18, 4, file.size], [22, 4, file.size], [26, 2, bytes.length]]);
+    const local = record(30, 0x04034b50, [[4, 2, 20], [8, 2, DEFLATED], [14, 4, check], [18, 4, packed.size], [22, 4, file.size], [26, 2, bytes.length]]);
     directory.push(
-      record(46, 0x02014b50, [[4, 2, 20], [6, 2, 20], [16, 4, check], [20, 4, file.size], [24, 4, file.size], [28, 2, bytes.length], [42, 4, offset]]),
+      record(46, 0x02014b50, [[4, 2, 20], [6, 2, 20], [10, 2, DEFLATED], [16, 4, check], [20, 4, packed.size], [24, 4, file.size], [28, 2, bytes.length], [42, 4, offset]]),
       bytes,
     );
-    parts.push(local, bytes, file);
-    offset += 30 + bytes.length + file.size;
+    parts.push(local, bytes, packed);
+    offset += 30 + bytes.length + packed.size;
   }
   const size = directory.reduce((sum, part) => sum + part.length, 0);
   const end = record(22, 0x06054b50, [[8, 2, members.length], [10, 2, members.length], [12, 4, size], [16, 4, offset]]);

@@ -36,7 +36,10 @@ const visit = new Visit({
   shown: () => shown,
   most: () => service?.limits.max_upload_bytes ?? Infinity,
   options: () => requestOptions(models[0]?.negative_class !== null),
-  refused: () => greet().then(() => at("key").focus()),
+  troubled: (status) => {
+    if (status === 0) showHealth();
+    if (status === 401) greet().then(() => at("key").focus());
+  },
 });
 
 /** @param {Stack | null} stack @param {boolean} other whether it shows other files than before */
@@ -219,7 +222,9 @@ function bindTakeAway() {
   };
   at("notes").addEventListener("input", () => shown && (shown.job.notes = at("notes").value));
   at("png").addEventListener("click", taken(savePicture));
-  at("json").addEventListener("click", taken(saveAnswers));
+  at("json").addEventListener("click", taken(({ stack }) => saveAnswers([stack], stack.title)));
+  at("saveall").addEventListener("click", () => saveAnswers(visit.stacks(), WORDS.visitFile));
+  window.addEventListener("beforeunload", (event) => visit.holds() && event.preventDefault());
   at("print").addEventListener("click", () => window.print());
   window.addEventListener("beforeprint", taken((view) => layOut(view, service?.reasons ?? {})));
   window.addEventListener("afterprint", () => at("report").replaceChildren());

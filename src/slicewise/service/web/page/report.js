@@ -114,14 +114,24 @@ function folded(pen, text, width) {
   return lines;
 }
 
-/** Save the answers of a stack under the reader's own file names, without the maps. @param {View} view */
-export function saveAnswers({ stack }) {
-  const own = (/** @type {string} */ source) => named(stack.job, source);
-  const predictions = stack.predictions.flatMap((one) => (one ? [{ ...one, source: own(one.source), maps: undefined }] : []));
-  const studies = stack.study ? [stack.study].map((one) => ({ ...one, source: own(one.source), slices: one.slices.map(own), study: { ...one.study, key_slices: one.study.key_slices.map(own) } })) : [];
-  const errors = stack.job.errors.map((one) => ({ ...one, source: own(one.source) }));
-  const content = { predictions, studies, errors, options: stack.options, disclaimer: WORDS.research };
-  save(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }), `${plain(stack.title)}.json`);
+/** Save the answers of stacks under the reader's own file names, without the maps.
+ * @param {Stack[]} stacks @param {string} title */
+export function saveAnswers(stacks, title) {
+  const parts = stacks.map(({ job, title, predictions, study, options }) => {
+    const own = (/** @type {string} */ source) => named(job, source);
+    return {
+      predictions: predictions.flatMap((one) => (one ? [{ ...one, source: own(one.source), maps: undefined, options }] : [])),
+      studies: study ? [{ ...study, source: title, slices: study.slices.map(own), study: { ...study.study, key_slices: study.study.key_slices.map(own) } }] : [],
+    };
+  });
+  const jobs = [...new Set(stacks.map((one) => one.job))];
+  const content = {
+    predictions: parts.flatMap((one) => one.predictions),
+    studies: parts.flatMap((one) => one.studies),
+    errors: jobs.flatMap((job) => job.errors.map((one) => ({ ...one, source: named(job, one.source) }))),
+    disclaimer: WORDS.research,
+  };
+  save(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }), `${plain(title)}.json`);
 }
 
 /** A name for a file. @param {string} title */

@@ -44,9 +44,11 @@ function fits(name, usual, value) {
 
 export const settings = kept();
 
-function keep() {
+/** @param {Record<string, any>} changed beside what another tab may have kept meanwhile */
+function keep(changed) {
+  Object.assign(settings, changed);
   try {
-    localStorage.setItem(PLACE, JSON.stringify(settings));
+    localStorage.setItem(PLACE, JSON.stringify({ ...kept(), ...changed }));
   } catch {
     // they hold for this visit
   }
@@ -54,8 +56,7 @@ function keep() {
 
 /** Set one and keep it. @param {string} name @param {any} value */
 export function choose(name, value) {
-  /** @type {Record<string, any>} */ (settings)[name] = value;
-  keep();
+  keep({ [name]: value });
 }
 
 /** What the settings want of the service, beside the files.
@@ -86,8 +87,7 @@ export function bindSettings(changed) {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   at("forget").addEventListener("click", () => {
-    Object.assign(settings, { ...DEFAULTS, order: [] });
-    keep();
+    keep({ ...DEFAULTS, order: [] });
     fit();
     changed();
   });

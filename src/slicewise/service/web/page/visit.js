@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { at, badge, button, element } from "./dom.js";
 import { still } from "./draw.js";
 import { isMetrics, open } from "./evaluation.js";
-import { jobsOf, named } from "./inputs.js";
+import { folderOf, jobsOf, named } from "./inputs.js";
 import { settings } from "./settings.js";
 import { inOrder, unpack, windowOf } from "./slices.js";
 import { WORDS } from "./words.js";
@@ -18,7 +18,7 @@ import { WORDS } from "./words.js";
  *   options: Record<string, string>,
  *   compared: {state: "idle" | "running" | "done", answers: Map<string, Prediction>[], problem: string}}} Stack */
 /** @typedef {{show: (stack: Stack | null, fresh: boolean) => void, shown: () => Stack | null, most: () => number,
- *   options: () => Record<string, string>, refused: () => void}} Host */
+ *   options: () => Record<string, string>, troubled: (status: number) => void}} Host */
 
 const THUMBNAIL = 112;
 const PASSING = [0, 401, 403, 408, 429, 503]; // what may go well another time
@@ -29,6 +29,8 @@ export class Visit {
   constructor(host) {
     this.host = host;
     this.running = Promise.resolve();
+    /** @type {Set<Entry>} */
+    this.entries = new Set();
     /** @type {Entry | null} whose stacks are shown as they come */
     this.leading = null;
   }
@@ -52,6 +54,16 @@ export class Visit {
     } catch (error) {
       at("hint").textContent = WORDS.unreadable(/** @type {Error} */ (error).message);
     }
+  }
+
+  /** All that was answered, the oldest first. */
+  stacks() {
+    return [...this.entries].flatMap((entry) => entry.open).filter((one) => one.predictions.length);
+  }
+
+  /** Whether something would be lost: work that is under way, or notes. */
+  holds() {
+    return [...this.entries].some((entry) => !entry.ended || entry.job.notes);
   }
 
   /** The reader's own choice: nothing that comes later takes its place. @param {Stack} stack */
@@ -79,6 +91,8 @@ class Entry {
     this.next = null;
     /** @type {Stack[]} */
     this.open = [];
+    this.ended = false;
+    visit.entries.add(this);
     this.state = element("span", { class: "state", role: "status" }, WORDS.waiting);
     this.progress = /** @type {HTMLProgressElement} */ (element("progress", { max: job.chunks.length + 1, value: 0, "aria-label": WORDS.reading }));
     this.tools = element("span");
@@ -100,12 +114,14 @@ class Entry {
 
   cancel() {
     this.stop.abort();
+    this.ended = true;
     this.state.textContent = WORDS.cancelled;
     this.offer();
   }
 
   repeat() {
     this.stop = new AbortController();
+    this.ended = false;
     this.errors.replaceChildren();
     this.progress.value = 0;
     this.progress.hidden = false;
@@ -117,11 +133,13 @@ class Entry {
   /** Forget its pixels and answers. */
   remove() {
     this.slices.clear();
+    this.visit.entries.delete(this);
     this.item.remove();
     at("empty").hidden = at("visit").childElementCount > 0;
     const shown = this.visit.host.shown();
     if (shown && this.open.includes(shown)) this.visit.host.show(null, true);
     this.open = [];
+    at("saveall").hidden = this.visit.stacks().length === 0;
   }
 
   async run() {
@@ -129,14 +147,12 @@ class Entry {
     const remove = /** @type {[string, () => void]} */ ([WORDS.remove, () => this.remove()]);
     try {
       this.stop.signal.throwIfAborted();
-      const { size } = this.job;
-      const most = this.visit.host.most();
-      if (size > most) throw new Error(WORDS.tooLarge(size, most));
       const options = this.visit.host.options();
       const [first, ...others] = this.job.chunks;
       this.state.textContent = WORDS.reading;
+      if (!others.length) this.checked(await this.job.whole());
       await this.read([first]);
-      const answers = this.job.whole().then((file) => api.predict([file], options, this.stop.signal));
+      const answers = this.job.whole().then((file) => api.predict([this.checked(file)], options, this.stop.signal));
       answers.catch(() => {}); // told below, after reading
       await this.read(others);
       this.state.textContent = WORDS.answering;
@@ -151,10 +167,19 @@ class Entry {
       if (!stopped) this.tell(problem.errors?.length ? problem.errors : [{ source: "", error: problem.message }]);
       if (stopped || PASSING.includes(problem.status)) this.offer(repeat, remove);
       else this.offer(remove);
-      if (problem.status === 401) this.visit.host.refused();
+      this.visit.host.troubled(problem.status);
       if (this.visit.leading === this) this.visit.leading = this.next;
     }
     this.progress.hidden = true;
+    this.ended = true;
+    at("saveall").hidden = this.visit.stacks().length === 0;
+  }
+
+  /** @param {File} file */
+  checked(file) {
+    const most = this.visit.host.most();
+    if (file.size > most) throw new Error(WORDS.tooLarge(file.size, most));
+    return file;
   }
 
   /** Read some files, the middle ones first, and show their slices as they come. @param {import("./inputs.js").Made[]} chunks */
@@ -186,11 +211,18 @@ class Entry {
       const slices = known.map((source) => /** @type {SlicePixels} */ (this.slices.get(source)));
       return this.stack(title, slices, predictions, study, options);
     };
-    const stacks = answers.studies.map((study) => found(study.slices, named(this.job, study.source), study));
+    const stacks = answers.studies.map((study) => found(study.slices, this.titled(study), study));
     for (const source of [...waiting.keys()]) stacks.push(found([source], named(this.job, source), null));
     this.job.errors = answers.errors;
     this.list(stacks.filter((one) => one.slices.length));
     this.tell(answers.errors);
+  }
+
+  /** A series by the folder of its own files: what was dropped may be several patients. @param {Study} study */
+  titled(study) {
+    const title = named(this.job, study.source);
+    const folder = folderOf(study.slices.map((source) => named(this.job, source)));
+    return folder && title.startsWith(this.job.title) ? folder + title.slice(this.job.title.length) : title;
   }
 
   /** @param {string} title @param {SlicePixels[]} slices @param {(Prediction | null)[]} predictions
@@ -206,6 +238,7 @@ class Entry {
     const own = shown !== null && this.open.includes(shown);
     const mine = this.visit.leading === this || shown === null || own;
     this.open = stacks;
+    this.item.classList.toggle("wide", stacks.length > 1);
     this.stacks.replaceChildren(...stacks.map((one) => element("li", {}, this.card(one))));
     if (mine && stacks.length) this.visit.host.show(stacks[0], !own);
   }

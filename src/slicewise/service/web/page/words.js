@@ -47,7 +47,7 @@ export const WORDS = {
   remove: "Remove",
   again: "Ask again",
   tooLarge: (/** @type {number} */ size, /** @type {number} */ most) =>
-    `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; drop fewer files, or a smaller zip`,
+    `expected at most ${megabytes(most)} in one go, got ${megabytes(size)}; slicewise predict on the command line takes more`,
 
   view: "The picture, and where the model looked",
   slice: "Slice",
@@ -129,6 +129,8 @@ export const WORDS = {
   visit: "This visit",
   visitEmpty:
     "Nothing yet. What you drop is sent to this service only; its answers are recorded there, pictures are not kept.",
+  saveAll: "Save all answers (JSON)",
+  visitFile: "slicewise-visit",
   slices: (/** @type {number} */ n) => (n === 1 ? "" : `${n} slices`),
   moveUp: (/** @type {string} */ what) => `Move up: ${what}`,
   moveDown: (/** @type {string} */ what) => `Move down: ${what}`,
