@@ -1,4 +1,4 @@
-"""The page in headless Chromium: its first load, and a DICOM series of 200 slices, 256 x 256.
+"""The page in headless Chromium: its first load, and DICOM series of 200 slices.
 
     python -m benchmarks.page
 
@@ -28,20 +28,23 @@ from benchmarks.service_process import Server, running
 from benchmarks.service_process import slicewise as service
 from slicewise.synthetic.phantom_files import write_phantoms
 
-SLICES, SIDE, DRAWN = 200, 256, 50
+SLICES, SIDES, DRAWN = 200, (256, 512), 50
 _BUNDLE = Path(slicewise.__file__).parent / "models" / "four_class"
-# The canvas is looked at after the frame that follows a key.
-_STEP = """() => new Promise((done) => {
-  const canvas = document.getElementById('canvas');
+# How long it takes until the frame that follows an input is drawn.
+_DRAWN = """(act) => new Promise((done) => {
+  const at = (id) => document.getElementById(id);
   const start = performance.now();
-  canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown' }));
+  if (act === 'opacity') {
+    at('opacity').value = String(20 + Math.floor(Math.random() * 60));
+    at('opacity').dispatchEvent(new Event('input'));
+  } else at('canvas').dispatchEvent(new KeyboardEvent('keydown', { key: act }));
   requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
 })"""
 
 
-def write_series(folder: Path) -> list[Path]:
+def write_series(folder: Path, side: int) -> list[Path]:
     """Slices of a phantom's series one after the other, a millimetre apart, as a single series."""
-    drawn = sorted(write_phantoms(folder, 1, 1, SIDE)[-1].parent.iterdir())
+    drawn = sorted(write_phantoms(folder, 1, 1, side)[-1].parent.iterdir())
     out = folder / "long"
     out.mkdir()
     for number in range(SLICES):
@@ -72,20 +75,29 @@ def series(page: Any, files: list[Path]) -> dict[str, float]:
     first = time.perf_counter() - start
     page.wait_for_selector("#visit .state:has-text('Done')", timeout=300_000)
     answered = time.perf_counter() - start
-    page.evaluate("() => document.getElementById('canvas').focus()")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    steps = [page.evaluate(_STEP) for _ in range(60)]
-    page.fill("#opacity", "20")
-    heap = page.evaluate("() => performance.memory.usedJSHeapSize")
-    return {
-        "first picture, s": first,
-        "all answered, s": answered,
-        "next slice, median ms": statistics.median(steps),
-        "next slice, longest ms": max(steps),
-        "requests while scrolling": len([url for url in asked if "readyz" not in url]),
-        "JavaScript heap, MB": heap / 1e6,
-    }
+    found = {"first picture, s": first, "all answered, s": answered}
+    for what, act in (("next slice", "ArrowDown"), ("window", "]"), ("opacity", "opacity")):
+        steps = [page.evaluate(_DRAWN, act) for _ in range(60)]
+        found[f"{what}, median ms"] = statistics.median(steps)
+        found[f"{what}, longest ms"] = max(steps)
+    found["requests meanwhile"] = len([url for url in asked if "readyz" not in url])
+    found["memory of the tab, MB"] = renderer_mb()
+    return found
+
+
+def renderer_mb() -> float:
+    """The largest process of a tab on this machine: its share of resident memory (PSS), MB."""
+    largest = 0.0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"--type=renderer" in (process / "cmdline").read_bytes():
+                text = (process / "smaps_rollup").read_text()
+                largest = max(largest, int(text.partition("\nPss:")[2].split()[0]) / 1000)
+        except OSError:
+            continue  # it has ended
+    return largest
 
 
 def as_client(server: Server, files: list[Path], explain: str) -> tuple[float, int]:
@@ -112,22 +124,26 @@ def main() -> None:
         raise SystemExit("chromium is not installed (apt-get install chromium)")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
         folder = Path(name)
-        files = write_series(folder)
         kind = service(f"sqlite:///{folder / 'audit.db'}", _BUNDLE, threads=1)
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         with running(kind, folder / "log") as server:
-            page = browser.new_page()
-            load_ms, size = first_load(page, f"http://127.0.0.1:{server.port}/")
-            print(f"\nThe page: loaded in {load_ms:.0f} ms, {size / 1000:.0f} kB")
-            print(f"A series of {SLICES} slices, {SIDE} x {SIDE}")
-            for what, value in series(page, files).items():
-                print(f"  {what:26} {value:8.2f}")
-            page.close()
-            numbers = as_client(server, files[:DRAWN], "map")
-            pictures = as_client(server, files[:DRAWN], "true")
-            print(f"Answers for {DRAWN} of them, maps as numbers against drawn pictures")
-            print(f"  {numbers[0]:.2f} s, {numbers[1] / 1000:.0f} kB (every slice)")
-            print(f"  {pictures[0]:.2f} s, {pictures[1] / 1000:.0f} kB (key slices alone)")
+            address = f"http://127.0.0.1:{server.port}/"
+            for side in SIDES:
+                files = write_series(folder / str(side), side)
+                page = browser.new_page()
+                load_ms, size = first_load(page, address)
+                print(f"\nThe page: loaded in {load_ms:.0f} ms, {size / 1000:.0f} kB")
+                print(f"A series of {SLICES} slices, {side} x {side}")
+                for what, value in series(page, files).items():
+                    print(f"  {what:26} {value:8.2f}")
+                page.close()
+                numbers = as_client(server, files[:DRAWN], "map")
+                pictures = as_client(server, files[:DRAWN], "true")
+                ratio = numbers[0] / pictures[0]
+                print(f"Answers for {DRAWN} of them, maps as numbers beside drawn pictures")
+                print(f"  {numbers[0]:.2f} s, {numbers[1] / 1000:.0f} kB (every slice)")
+                print(f"  {pictures[0]:.2f} s, {pictures[1] / 1000:.0f} kB (key slices alone)")
+                print(f"  ratio of time {ratio:.2f}")
         browser.close()
 
 

@@ -263,3 +263,6 @@ def test_what_was_typed_stays_while_slices_are_scrolled_back(page):
     page.focus(".profile button[tabindex='0']")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.parentElement.className") == "profile"
+    assert page.input_value(".feedback input") == ""
+    page.keyboard.press("ArrowRight")
+    assert page.input_value(".feedback input") == "left side"

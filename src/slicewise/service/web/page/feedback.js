@@ -7,9 +7,19 @@ import { WORDS } from "./words.js";
 
 /** @typedef {import("./types.js").Prediction} Prediction */
 
+/** @type {WeakMap<Prediction, HTMLElement>} */
+const FORMS = new WeakMap();
+
+/** The form of an answer; what was typed into it stays. @param {Prediction} prediction */
+export function feedbackForm(prediction) {
+  const form = FORMS.get(prediction) ?? made(prediction);
+  FORMS.set(prediction, form);
+  return form;
+}
+
 /** Agree or not, with the right class and a note; with a withheld answer nobody can agree.
  * @param {Prediction} prediction */
-export function feedbackForm(prediction) {
+function made(prediction) {
   const classes = Object.keys(prediction.probabilities).map((name) => element("option", { value: name }, look(name).title));
   const label = /** @type {HTMLSelectElement} */ (element("select", { "aria-label": WORDS.rightClass }, element("option", { value: "" }, WORDS.rightClass), ...classes));
   const note = /** @type {HTMLInputElement} */ (element("input", { type: "text", maxlength: 1000, placeholder: WORDS.note, "aria-label": WORDS.note }));

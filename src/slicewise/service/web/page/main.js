@@ -54,7 +54,7 @@ function show(stack, other) {
   }
   const same = stack.slices.findIndex((one) => one.source === source);
   const maps = stack.slices.map((_, index) => stack.predictions[index]?.maps ?? null);
-  viewer.show(stack.slices, maps, same >= 0 && !stack.study ? same : keySlice(stack), other);
+  viewer.show(stack.slices, maps, same >= 0 && (viewer.moved || !stack.study) ? same : keySlice(stack), other);
   if (other) for (const id of ["brightness", "contrast"]) at(id).value = "0";
   at("slider").max = String(stack.slices.length - 1);
   at("slider").hidden = stack.slices.length < 2;
@@ -101,7 +101,7 @@ function showWords(stack, prediction, where) {
   if (standing.answer !== answer) {
     standing.answer = answer;
     at("answer").replaceChildren(
-      ...(prediction ? [element("h3", {}, study ? where : stack.title), verdict(prediction, texts), probabilities(prediction), stack.options.tta ? element("p", { class: "lead" }, WORDS.wasTta) : "", feedbackForm(prediction)] : []),
+      ...(prediction ? [element("h3", {}, study ? where : stack.title), verdict(prediction, texts), probabilities(prediction), stack.options.tta ? element("p", { class: "lead" }, WORDS.wasTta) : "", feedbackForm(prediction)] : [element("p", { class: "lead" }, WORDS.noAnswer)]),
     );
   }
   const several = prediction !== null && reviews && models.length > 1;

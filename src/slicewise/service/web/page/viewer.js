@@ -31,6 +31,7 @@ export class Viewer {
     this.zoom = 1;
     this.shift = [0, 0];
     this.wheeled = 0;
+    this.moved = false; // whether the reader chose the slice
     this.pending = false;
     /** @type {{slice: SlicePixels | null, limits: string, grey: HTMLCanvasElement | null}} */
     this.cache = { slice: null, limits: "", grey: null };
@@ -42,7 +43,10 @@ export class Viewer {
   /** Show another stack, or the same with more slices.
    * @param {SlicePixels[]} slices @param {(Maps | null)[]} maps @param {number} index @param {boolean} other */
   show(slices, maps, index, other) {
-    if (other) this.reset();
+    if (other) {
+      this.reset();
+      this.moved = false;
+    }
     this.slices = slices;
     this.maps = maps;
     this.heats.clear();
@@ -64,6 +68,7 @@ export class Viewer {
     const wanted = Math.max(0, Math.min(index, this.slices.length - 1));
     if (wanted === this.index || !this.slices.length) return;
     this.index = wanted;
+    this.moved = true;
     this.draw();
     this.onMove(wanted);
   }

@@ -65,6 +65,7 @@ export const WORDS = {
   millimetres: (/** @type {number} */ n) => `${n} mm`,
   position: (/** @type {number} */ index, /** @type {number} */ total) => `Slice ${index} of ${total}`,
   noMap: "Nothing on this slice speaks for this class: there is no map.",
+  noAnswer: "No answer yet. What goes on with the file, or went wrong, stands under “This visit”.",
   mapMeans:
     "The heat map shows what spoke for a class, not the outline of a tumor, and says nothing about how sure the model is.",
   methodTitle: "How the heat map is made",
