@@ -83,7 +83,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     pairs = copies_of(items, collected.prints, progress)
     built = assembled(items, collected.excluded, pairs, config)
     notes = (*collected.notes, *filter(None, [tied(items)]))
-    return replace(built, report=replace(built.report, notes=notes, known=summary(items, config)))
+    known = summary(items, built.report.excluded)
+    return replace(built, report=replace(built.report, notes=notes, known=known))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:

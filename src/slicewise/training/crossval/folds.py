@@ -26,6 +26,7 @@ from slicewise.training.loop.checks import require_trainable
 from slicewise.training.loop.train import (
     EVALUATION,
     answerable,
+    leaked,
     summary,
     train_manifest,
 )
@@ -101,6 +102,7 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     everything, trained = len(final.rows), len(final.subset("train").rows)
     words = POOLED.format(trained=trained, everything=everything, watching=everything - trained)
     described = "the pooled held-out answers of cross-validation"
+    words += leaked(report)
     decision = fit_decision(pooled(tables), described, config.bundle)
     metrics, folder = summary(report, words), config.fold_folder(None)
     return train_manifest(config, task, final, folder, command, decision, metrics, refit=refit)

@@ -116,7 +116,7 @@ def make_product(
 
 def seen_fingerprints(parts: Sequence[DecodedSlices]) -> bytes:
     """`seen.npz` of all slices of the parts, and of their groups."""
-    units = [names for part in parts for names in units_of(part.manifest.rows)]
+    units = [names for part in parts for names in units_of(part.manifest.rows, part.pixels)]
     return seen_bytes(concatenate([part.fingerprints for part in parts]), units)
 
 

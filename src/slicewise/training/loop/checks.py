@@ -13,8 +13,9 @@ import torch
 from slicewise.config import nearest
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
-from slicewise.errors import ConfigError, TrainingError
+from slicewise.errors import ConfigError, LeakageError, TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
+from slicewise.evaluation.seen import known_before
 from slicewise.imaging.read import file_and_index
 from slicewise.inference.bundle import INFO_NAME
 from slicewise.training.config import RunConfig, TrainerConfig, load_config, save_config
@@ -38,7 +39,7 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         parts: The slices of each model, by the folder that it is to have.
 
     Raises:
-        LeakageError: A group stands in two splits.
+        LeakageError: A group stands in two splits, or patients that are trained on are tested on.
         ConfigError: The model or a source with a weight is unknown, or the model not possible.
         TrainingError: A folder holds another run or cannot be written, slices do not suffice or
             are missing, or start weights, device, precision or schedule do not fit.
@@ -57,6 +58,10 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
                 "two classes; got one class"
             )
         _require_files(config, manifest)
+    if not config.bundle.allow_seen:
+        for folder, manifest in parts.items():
+            if not is_finished(folder):
+                _require_unseen(folder, manifest)
     if open_parts:
         # Build it once, with its start weights, and the schedules of each model.
         with torch.random.fork_rng(()):
@@ -207,6 +212,20 @@ def _require_files(config: RunConfig, manifest: Manifest) -> None:
     if missing:
         raise TrainingError(
             f"{len(missing)} files of the manifest are not there: {'; '.join(missing[:_SHOWN])}"
+        )
+
+
+def _require_unseen(folder: Path, manifest: Manifest) -> None:
+    """Check that no test slice would be left out at the end, as far as is known without reading."""
+    development = [row for row in manifest.rows if row.split in {"train", "val"}]
+    test = manifest.subset("test").rows
+    if found := known_before(development, test):
+        why = ", ".join(f"{count} {how}" for how, count in sorted(found.items()))
+        raise LeakageError(
+            f"{folder}: expected no test slice of a patient that is trained on; "
+            f"{found.total()} of {len(test)} are known to be ({why}) and would be in no metric; "
+            "build the manifest anew with `slicewise data build`, which keeps such patients in one "
+            "split or fold, or let bundle.allow_seen: true measure them all the same, with a notice"
         )
 
 

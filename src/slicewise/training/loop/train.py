@@ -24,7 +24,7 @@ from torch.utils.data import BatchSampler
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
-from slicewise.errors import TrainingError
+from slicewise.errors import SeenError, TrainingError
 from slicewise.evaluation.evaluate import evaluate
 from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
@@ -78,6 +78,10 @@ VALIDATION_ONLY = (
     "Measured on the validation split, which also chose the epoch and fitted calibration, "
     "threshold, prediction sets, acceptance and out-of-distribution limits: expect less on new "
     "patients."
+)
+LEAKED = (
+    " But {count} of the {n} slices are copies of slices that were trained on, or others of their "
+    "patients (bundle.allow_seen): the metrics are too good."
 )
 HELD_OUT = "Measured on the test split, whose groups took no part in training or fitting."
 
@@ -319,7 +323,7 @@ def _publish(
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     if metrics is None:
         classifier = Classifier(draft(product, config, task, manifest))
-        metrics = _measured(classifier, manifest, partial / EVALUATION, command)
+        metrics = _measured(config, classifier, manifest, partial / EVALUATION, command)
     commands = {"Training": command}
     write_product(partial / BUNDLE, product, config, task, manifest, metrics, commands)
     _stamped(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
@@ -345,15 +349,30 @@ def _stamped(report: Path, bundle: Path) -> bool:
 
 
 def _measured(
-    classifier: Classifier, manifest: Manifest, folder: Path, command: str
+    config: RunConfig, classifier: Classifier, manifest: Manifest, folder: Path, command: str
 ) -> dict[str, Any]:
     """Metrics of the test split, or of the validation split where there is no test split."""
     held_out = bool(manifest.subset("test").rows)
-    split = "test" if held_out else "val"
-    report = evaluate(
-        manifest, classifier, folder, command=command, split=split, allow_seen=not held_out
-    )
-    return summary(report, HELD_OUT if held_out else VALIDATION_ONLY)
+    split, allow_seen = "test" if held_out else "val", config.bundle.allow_seen or not held_out
+
+    def measure(*, allow_seen: bool) -> dict[str, Any]:
+        return evaluate(
+            manifest, classifier, folder, command=command, split=split, allow_seen=allow_seen
+        )
+
+    try:
+        report = measure(allow_seen=allow_seen)
+    except SeenError as error:  # by pixels, which no check before the training can know
+        announce(f"MEASURED ON SLICES THAT WERE SEEN, no others are left to test on: {error}")
+        report = measure(allow_seen=True)
+    return summary(report, HELD_OUT + leaked(report) if held_out else VALIDATION_ONLY)
+
+
+def leaked(report: dict[str, Any]) -> str:
+    """That a report counts slices whose patients were trained on; empty where it does not."""
+    kinds = ("seen_evaluated", "same_patients_evaluated")
+    count = sum(report[kind]["count"] for kind in kinds if kind in report)
+    return LEAKED.format(count=count, n=report["n"]) if count else ""
 
 
 def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
