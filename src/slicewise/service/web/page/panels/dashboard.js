@@ -1,10 +1,10 @@
 // What was measured of a model, as metrics.json and bundles hold it, in tables and bars; no requests.
 
-import { button, element } from "./dom.js";
-import { look, percent } from "./format.js";
-import { FIELDS, HEADLINES, MEANINGS, MEASURED } from "./words.js";
+import { button, element } from "../dom.js";
+import { look, percent } from "../format.js";
+import { FIELDS, HEADLINES, MEANINGS, MEASURED } from "../words.js";
 
-/** @typedef {import("./types.js").Measured} Measured */
+/** @typedef {import("../types.js").Measured} Measured */
 /** @typedef {Record<string, any>} Report */
 
 const STEP = 200; // entries of the tree that are added at once
