@@ -204,7 +204,6 @@ def test_settings_hold_for_the_next_file_and_the_next_visit(page):
     give(page, head__png=png(1))
     assert page.locator("#answer .ring").count() == 1
     assert "threshold was given with the request" in page.inner_text("#answer .reasons")
-    page.click("#choices summary")
     page.click("#forget")
     assert page.locator("#answer .bars").count() == 1
     assert page.input_value("[name=threshold]") == ""

@@ -50,7 +50,7 @@ async def page(request: Request, services: CurrentServices) -> Response:
     return _packed(request, content, "text/html", headers)
 
 
-@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
 async def part_of_page(request: Request, name: str) -> Response:
     """A script or style sheet of the page."""
     kind = _KINDS.get(Path(name).suffix)
@@ -99,7 +99,10 @@ async def _about(request: Request, services: Services) -> dict[str, Any]:
 @cache
 def _names() -> frozenset[str]:
     """Files of the page; a name from a request is only ever looked up among them."""
-    return frozenset(one.name for one in files(_PAGE).iterdir()) | {_BASE_STYLE}
+    root = files(_PAGE)
+    folders = [one for one in root.iterdir() if one.is_dir()]
+    below = {f"{folder.name}/{one.name}" for folder in folders for one in folder.iterdir()}
+    return frozenset({one.name for one in root.iterdir()} | below | {_BASE_STYLE})
 
 
 def _file(name: str) -> bytes:

@@ -1,22 +1,22 @@
 // The page: files go to the visit, one stack is shown at a time, and its answer stands beside it.
 
-import { markShown, probabilities, profile, verdict } from "./answer.js";
+import { markShown, probabilities, profile, verdict } from "./answers/answer.js";
 import * as api from "./api.js";
-import { comparison } from "./compare.js";
+import { comparison } from "./answers/compare.js";
 import { at, element, fill } from "./dom.js";
-import { bindEvaluation } from "./evaluation.js";
-import { feedbackForm } from "./feedback.js";
+import { bindEvaluation } from "./panels/evaluation.js";
+import { feedbackForm } from "./answers/feedback.js";
 import { look } from "./format.js";
-import { chosen, dropped } from "./inputs.js";
-import { bindModel, showModels } from "./model.js";
-import { layOut, saveAnswers, savePicture } from "./report.js";
-import { bindPanels, bindSettings, choose, requestOptions, settings } from "./settings.js";
-import { Viewer } from "./viewer.js";
-import { Visit, keySlice } from "./visit.js";
+import { chosen, dropped } from "./scan/inputs.js";
+import { bindModel, showModels } from "./panels/model.js";
+import { layOut, saveAnswers, savePicture } from "./scan/report.js";
+import { bindPanels, bindSettings, choose, requestOptions, settings } from "./panels/settings.js";
+import { Viewer } from "./scan/viewer.js";
+import { Visit, keySlice } from "./scan/visit.js";
 import { WORDS } from "./words.js";
 
 /** @typedef {import("./types.js").Prediction} Prediction */
-/** @typedef {import("./visit.js").Stack} Stack */
+/** @typedef {import("./scan/visit.js").Stack} Stack */
 
 const HEALTH_MS = 15_000;
 
@@ -217,7 +217,7 @@ function bindViewer() {
 }
 
 function bindTakeAway() {
-  const taken = (/** @type {(view: import("./report.js").View) => void} */ use) => () => {
+  const taken = (/** @type {(view: import("./scan/report.js").View) => void} */ use) => () => {
     if (shown) use({ stack: shown, index: viewer.index, target: viewer.target, limits: viewer.limits });
   };
   at("notes").addEventListener("input", () => shown && (shown.job.notes = at("notes").value));

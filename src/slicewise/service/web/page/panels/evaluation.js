@@ -1,9 +1,9 @@
 // The panel of an evaluation: a metrics.json that the reader opens, or one that the service makes.
 
-import * as api from "./api.js";
+import * as api from "../api.js";
 import { dashboard } from "./dashboard.js";
-import { at, element } from "./dom.js";
-import { MEASURED, WORDS } from "./words.js";
+import { at, element } from "../dom.js";
+import { MEASURED, WORDS } from "../words.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
 const NEEDED = { n: "number", groups: "number", accuracy: "object", per_class: "object", tumor: "object" };

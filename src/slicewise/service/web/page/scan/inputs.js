@@ -1,6 +1,6 @@
 // What a reader drops, chooses or pastes, to jobs: files that are answered together.
 
-import { WORDS } from "./words.js";
+import { WORDS } from "../words.js";
 
 /** @typedef {{file: File, path: string}} Found */
 /** @typedef {() => Promise<File>} Made a file that is made when it is sent */

@@ -1,10 +1,10 @@
 // What was measured of a model, as metrics.json and bundles hold it, in tables and bars; no requests.
 
-import { button, element } from "./dom.js";
-import { look, percent } from "./format.js";
-import { FIELDS, HEADLINES, MEANINGS, MEASURED } from "./words.js";
+import { button, element } from "../dom.js";
+import { look, percent } from "../format.js";
+import { FIELDS, HEADLINES, MEANINGS, MEASURED } from "../words.js";
 
-/** @typedef {import("./types.js").Measured} Measured */
+/** @typedef {import("../types.js").Measured} Measured */
 /** @typedef {Record<string, any>} Report */
 
 const STEP = 200; // entries of the tree that are added at once
@@ -133,7 +133,7 @@ function made(report) {
     [MEASURED.split, report.split],
     [MEASURED.slices, report.n?.toLocaleString("en")],
     [MEASURED.groups, typeof report.groups === "number" ? `${report.groups.toLocaleString("en")}${copies}. ${MEASURED.groupMeans}` : null],
-    [MEASURED.left, refused && MEASURED.leftOut(count(refused.seen), count(refused.failed), count(refused.untyped))],
+    [MEASURED.left, refused && MEASURED.leftOut(count(refused.seen), count(refused.same_patients), count(refused.failed), count(refused.untyped))],
     [MEASURED.check, refused?.seen?.check],
     [MEASURED.readAs, Object.entries(labels?.read_as ?? {}).map(([from, to]) => `${from} → ${to}`).join(", ")],
     [MEASURED.intervals, interval && MEASURED.intervalOf(interval)],
@@ -218,8 +218,9 @@ function flagged({ tumor: { threshold } = {}, threshold_sweep: best }) {
 }
 
 /** What a reader must know first. @param {Report} report */
-function warned({ allow_seen: allowed, seen_evaluated: seen, cautions }) {
+function warned({ allow_seen: allowed, seen_evaluated: seen, same_patients_evaluated: patients, cautions }) {
   const stamp = allowed && seen?.count !== 0 ? [notice("alert", MEASURED.warning, MEASURED.seen(seen?.count, seen?.checked === true))] : [];
+  if (allowed && patients?.count) stamp.push(notice("alert", MEASURED.warning, MEASURED.samePatients(patients.count)));
   return [...stamp, ...(cautions ?? []).map((/** @type {string} */ words) => notice("caution", MEASURED.caution, words))];
 }
 

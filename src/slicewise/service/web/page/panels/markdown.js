@@ -1,6 +1,6 @@
 // The Markdown of model cards to elements: headings, paragraphs, lists, tables, code. Text stays text.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 /** Bold and code of a line; all else as it stands. @param {string} text */
 const inline = (text) =>

@@ -1,7 +1,7 @@
 // Numbers to pixels: the window, the heat map over it, and what is written beside them.
 
-/** @typedef {import("./types.js").SlicePixels} SlicePixels */
-/** @typedef {import("./types.js").Maps} Maps */
+/** @typedef {import("../types.js").SlicePixels} SlicePixels */
+/** @typedef {import("../types.js").Maps} Maps */
 
 const FINEST = 512; // pixels of a side of a heat map: it is smooth, and enlarged beyond
 // The colours of the reports: lightness rises in a straight line, so equal steps look equal.

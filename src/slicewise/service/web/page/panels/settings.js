@@ -1,8 +1,8 @@
 // What a reader chooses, kept in the browser: how to answer, how it looks, and where panels stand.
 
-import { at, button, element } from "./dom.js";
-import { usePalette } from "./format.js";
-import { WORDS } from "./words.js";
+import { at, button, element } from "../dom.js";
+import { usePalette } from "../format.js";
+import { WORDS } from "../words.js";
 
 // Below a path prefix, several services may share the storage of one host.
 const PLACE = `slicewise-settings:${new URL(".", document.baseURI).pathname}`;
@@ -16,12 +16,13 @@ const DEFAULTS = {
   theme: "system",
   /** @type {string[]} */
   order: [],
+  open: ["gallery"],
 };
 
 /** What is kept, where it still is what it must be. @returns {typeof DEFAULTS} */
 function kept() {
   /** @type {Record<string, any>} */
-  const found = { ...DEFAULTS, order: [] };
+  const found = structuredClone(DEFAULTS);
   try {
     const stored = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
     for (const [name, value] of Object.entries(DEFAULTS)) {
@@ -87,7 +88,7 @@ export function bindSettings(changed) {
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   at("forget").addEventListener("click", () => {
-    keep({ ...DEFAULTS, order: [] });
+    keep(structuredClone(DEFAULTS));
     fit();
     changed();
   });
@@ -135,6 +136,9 @@ export function bindPanels(place) {
     };
     const up = button("↑", move(-1), { class: "link", "aria-label": WORDS.moveUp(title), title: WORDS.moveUp(title) });
     const down = button("↓", move(1), { class: "link", "aria-label": WORDS.moveDown(title), title: WORDS.moveDown(title) });
+    const held = /** @type {HTMLDetailsElement} */ (panel);
+    held.open = settings.open.includes(panel.id);
+    held.addEventListener("toggle", () => choose("open", panels().flatMap((one) => (/** @type {HTMLDetailsElement} */ (one).open ? [one.id] : []))));
     panel.querySelector("summary")?.after(element("p", { class: "tools" }, up, down));
   }
 }

@@ -1,12 +1,12 @@
 // The answer for a slice or a series in words and charts; DOM only, no requests.
 
-import { badge, button, element, meaning } from "./dom.js";
-import { look, percent } from "./format.js";
-import { settings } from "./settings.js";
-import { DECISIONS, MEANINGS, WORDS } from "./words.js";
+import { badge, button, element, meaning } from "../dom.js";
+import { look, percent } from "../format.js";
+import { settings } from "../panels/settings.js";
+import { DECISIONS, MEANINGS, WORDS } from "../words.js";
 
-/** @typedef {import("./types.js").Prediction} Prediction */
-/** @typedef {import("./types.js").Study} Study */
+/** @typedef {import("../types.js").Prediction} Prediction */
+/** @typedef {import("../types.js").Study} Study */
 
 /** Label, decision and reasons of a slice or a series.
  * @param {Prediction | Study} answer @param {Record<string, string>} texts each reason in words */

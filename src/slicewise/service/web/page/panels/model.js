@@ -1,13 +1,13 @@
 // The panel of the model: what it is, how it decides, what was measured of it, and its card.
 
-import * as api from "./api.js";
+import * as api from "../api.js";
 import { dashboard, facts, metricsTable, notice } from "./dashboard.js";
-import { at, element, meaning } from "./dom.js";
-import { look } from "./format.js";
+import { at, element, meaning } from "../dom.js";
+import { look } from "../format.js";
 import { markdown, part } from "./markdown.js";
-import { LICENCES, MEASURED, MODEL } from "./words.js";
+import { LICENCES, MEASURED, MODEL } from "../words.js";
 
-/** @typedef {import("./types.js").Model} Model */
+/** @typedef {import("../types.js").Model} Model */
 
 /** Whether it is filled, or being filled. */
 let filled = false;

@@ -1,12 +1,12 @@
 // A stack of slices on a canvas: scroll, window and level, zoom, pan, heat map, scale and marks.
 
 import { canvasOf, greyOf, heatOf, inputOf, marksOf, ringed } from "./draw.js";
-import { settings } from "./settings.js";
+import { settings } from "../panels/settings.js";
 import { windowOf } from "./slices.js";
-import { WORDS } from "./words.js";
+import { WORDS } from "../words.js";
 
-/** @typedef {import("./types.js").SlicePixels} SlicePixels */
-/** @typedef {import("./types.js").Maps} Maps */
+/** @typedef {import("../types.js").SlicePixels} SlicePixels */
+/** @typedef {import("../types.js").Maps} Maps */
 
 const MOST_ZOOM = 12;
 const STEP_PX = 40; // of a wheel or a touch pad, for one slice

@@ -1,11 +1,11 @@
 // What a reader thinks of an answer, for the audit log.
 
-import * as api from "./api.js";
-import { button, element } from "./dom.js";
-import { look } from "./format.js";
-import { WORDS } from "./words.js";
+import * as api from "../api.js";
+import { button, element } from "../dom.js";
+import { look } from "../format.js";
+import { WORDS } from "../words.js";
 
-/** @typedef {import("./types.js").Prediction} Prediction */
+/** @typedef {import("../types.js").Prediction} Prediction */
 
 /** @type {WeakMap<Prediction, HTMLElement>} */
 const FORMS = new WeakMap();

@@ -1,15 +1,15 @@
 // The same files answered by each loaded model, for reviewers.
 
 import { probabilities, verdict } from "./answer.js";
-import * as api from "./api.js";
-import { button, element } from "./dom.js";
-import { WORDS } from "./words.js";
+import * as api from "../api.js";
+import { button, element } from "../dom.js";
+import { WORDS } from "../words.js";
 
-/** @typedef {import("./types.js").Prediction} Prediction */
-/** @typedef {import("./visit.js").Stack} Stack */
+/** @typedef {import("../types.js").Prediction} Prediction */
+/** @typedef {import("../scan/visit.js").Stack} Stack */
 
 /** What each model answers for a slice, or the button that asks them.
- * @param {Stack} stack @param {Prediction} prediction @param {import("./types.js").Model[]} models
+ * @param {Stack} stack @param {Prediction} prediction @param {import("../types.js").Model[]} models
  * @param {Record<string, string>} texts @param {() => void} changed */
 export function comparison(stack, prediction, models, texts, changed) {
   const { state, answers, problem } = stack.compared;
@@ -28,7 +28,7 @@ function answered(one, texts) {
 }
 
 /** Ask every model, under the options of the first answer; all of them count, or none.
- * @param {Stack} stack @param {import("./types.js").Model[]} models @param {() => void} changed */
+ * @param {Stack} stack @param {import("../types.js").Model[]} models @param {() => void} changed */
 async function compare(stack, models, changed) {
   stack.compared = { state: "running", answers: [], problem: "" };
   changed();

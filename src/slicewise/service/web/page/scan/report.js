@@ -1,16 +1,16 @@
 // What a reader takes away: the printed report, a picture, the answers as a file.
 
-import { probabilities, profile, verdict } from "./answer.js";
-import { at, element, save } from "./dom.js";
+import { probabilities, profile, verdict } from "../answers/answer.js";
+import { at, element, save } from "../dom.js";
 import { still } from "./draw.js";
-import { look, percent } from "./format.js";
+import { look, percent } from "../format.js";
 import { named } from "./inputs.js";
-import { settings } from "./settings.js";
+import { settings } from "../panels/settings.js";
 import { windowOf } from "./slices.js";
-import { WORDS } from "./words.js";
+import { WORDS } from "../words.js";
 
 /** @typedef {import("./visit.js").Stack} Stack */
-/** @typedef {import("./types.js").Bundle} Bundle */
+/** @typedef {import("../types.js").Bundle} Bundle */
 /** @typedef {{stack: Stack, index: number, target: string, limits: [number, number] | null}} View */
 
 const PANEL = 512; // pixels of a side of a saved picture

@@ -1,17 +1,17 @@
 // The answers of this visit: what was dropped is read and answered, one after the other, and shown as a gallery.
 
-import * as api from "./api.js";
-import { at, badge, button, element } from "./dom.js";
+import * as api from "../api.js";
+import { at, badge, button, element } from "../dom.js";
 import { still } from "./draw.js";
-import { isMetrics, open } from "./evaluation.js";
+import { isMetrics, open } from "../panels/evaluation.js";
 import { folderOf, jobsOf, named } from "./inputs.js";
-import { settings } from "./settings.js";
+import { settings } from "../panels/settings.js";
 import { inOrder, unpack, windowOf } from "./slices.js";
-import { WORDS } from "./words.js";
+import { WORDS } from "../words.js";
 
-/** @typedef {import("./types.js").SlicePixels} SlicePixels */
-/** @typedef {import("./types.js").Prediction} Prediction */
-/** @typedef {import("./types.js").Study} Study */
+/** @typedef {import("../types.js").SlicePixels} SlicePixels */
+/** @typedef {import("../types.js").Prediction} Prediction */
+/** @typedef {import("../types.js").Study} Study */
 /** @typedef {import("./inputs.js").Job} Job */
 /** What is looked at together: a series, or one slice, with the options that it was answered under.
  * @typedef {{title: string, first: string, job: Job, slices: SlicePixels[], predictions: (Prediction | null)[], study: Study | null,
@@ -200,7 +200,7 @@ class Entry {
     }
   }
 
-  /** @param {import("./types.js").Answers} answers @param {Record<string, string>} options */
+  /** @param {import("../types.js").Answers} answers @param {Record<string, string>} options */
   finish(answers, options) {
     const waiting = new Map(answers.predictions.map((one) => [one.source, one]));
     /** @param {string[]} sources @param {string} title @param {Study | null} study */

@@ -1,6 +1,6 @@
 // The binary answer of /v1/read to slices, without copying their pixels.
 
-/** @typedef {import("./types.js").SlicePixels} SlicePixels */
+/** @typedef {import("../types.js").SlicePixels} SlicePixels */
 
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => ArrayLike<number>>} */
 const KINDS = { uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, float32: Float32Array };
