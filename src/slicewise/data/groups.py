@@ -8,12 +8,16 @@ from enum import IntEnum
 
 
 class Bond(IntEnum):
-    """Why slices belong together; the lowest names the group."""
+    """Why slices belong together; the lowest names the group.
+
+    A fold comes before what the index knows: where one holds them all, they are not all of the
+    patients of one known slice.
+    """
 
     PATIENT = 0
     GROUP = 1
-    PUBLIC = 2
-    FOLD = 3
+    FOLD = 2
+    PUBLIC = 3
     VOLUME = 4
     COPIES = 5
 

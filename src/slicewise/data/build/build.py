@@ -128,7 +128,7 @@ def assembled(
         left_out += more
     if not kept:
         roots = ", ".join(str(source.root) for source in config.sources)
-        raise nothing_readable(roots, excluded)
+        raise nothing_readable(roots, (*excluded, *left_out))
     staying = {item.reference for item in kept}
     kept = inherit(kept, [item for item in everything if item.reference not in staying])
     kept, more, moved = within_folds(kept, config)

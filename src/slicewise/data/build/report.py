@@ -18,8 +18,8 @@ may stand in several splits, and scores on them will be too good. --table or --p
 with patients or groups prevents it."""
 _MISSING = """\
 caution: no {}.
-A model cannot learn, choose or be measured on a class that is missing. More groups of it, or
-splits that are dealt (no folds, no --published-splits), may give every split its share."""
+Nothing can be learned, chosen or measured of a class where it is missing. More groups of it, or
+splits that are dealt (without folds and --published-splits), may give each split its share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,11 @@ def _missing(rows: Sequence[ManifestRow]) -> list[str]:
     left = {name: sorted(classes - own) for name, own in labels.items() if classes - own}
     if not left:
         return []
-    shown = "; ".join(
-        f"{' and '.join(map(printable, own))} in {name}" for name, own in left.items()
+    shown = (
+        f"{' and '.join(map(printable, own)) if labels[name] else 'slice at all'} in {name}"
+        for name, own in left.items()
     )
-    return ["", _MISSING.format(shown)]
+    return ["", _MISSING.format("; no ".join(shown))]
 
 
 def _unknown(unknown: Counter[str], rows: Sequence[ManifestRow]) -> list[str]:
