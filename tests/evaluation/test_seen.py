@@ -206,7 +206,7 @@ def test_groups_of_another_kind_are_refused(groups):
     content = io.BytesIO()
     np.savez(content, **prints_of(1).arrays(), groups=groups)
     bundle = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content.getvalue()})
-    with pytest.raises(BundleError, match=r"expected .*groups"):
+    with pytest.raises(BundleError, match="groups"):
         find_seen(bundle, prints_of(1))
 
 
