@@ -14,6 +14,7 @@ from slicewise.errors import ConfigError
 from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.training.data.augment import AugmentConfig
+from slicewise.zoo.catalogue import CATALOGUE
 
 DEALT_COLUMN = "fold"
 """Column of the folds, also where they are dealt rather than given."""
@@ -87,8 +88,20 @@ class ModelConfig(Section):
         "mean", description="How places make a slice's answer: their mean, or evidence of a tumor."
     )
     weights: Path | None = Field(None, description="safetensors to start from; none: from scratch.")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    pretrained: bool = Field(False, description="Start from the published weights, as timm has.")
+    start: Path | None = Field(None, description="Bundle whose weights to go on from.")
+    channels: Literal[1, 3] = Field(1, description="That the stem reads; 3 is grey three times.")
+    head_norm: bool = Field(False, description="Batch norm behind the pooling.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Behind the pooling.")
+    hidden: int = Field(0, ge=0, le=4096, description="Units of a hidden layer; 0 is none.")
+    hidden_dropout: float = Field(0.0, ge=0, lt=1, description="Behind the hidden layer.")
     frozen_stages: int = Field(0, ge=0, description="Leading parts of the backbone left untrained.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_architecture(cls, given: Any) -> Any:
+        row = CATALOGUE.get(str(given.get("name"))) if isinstance(given, dict) else None
+        return given if row is None else {**row.defaults, **given}
 
 
 class OptimizerConfig(Section):
@@ -241,6 +254,7 @@ class BundleConfig(Section):
 
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
     weight_storage: Literal["float32", "float16", "int8"] = "float32"
+    weights: bool = Field(False, description="Keep the weights, for model.start of other runs.")
     calibration: Literal["temperature", "bias_corrected"] = "temperature"
     class_balance: float = Field(
         0.0,
@@ -278,6 +292,17 @@ class RunConfig(Section):
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     bundle: BundleConfig = BundleConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_of_the_architecture(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        model, pixels = given.get("model", {}), given.get("preprocessing", {})
+        row = CATALOGUE.get(str(model.get("name"))) if isinstance(model, dict) else None
+        if row is None or not isinstance(pixels, dict):
+            return given
+        return {**given, "preprocessing": {"size": row.size, **pixels}}
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -169,7 +169,7 @@ def optimizer_and_schedule(
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    for part in (network.backbone, network.head, network.surroundings):
+    for part in (network.backbone, network.before, network.head, network.surroundings):
         trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
         scale = config.backbone_lr_scale if part is network.backbone else 1.0
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
