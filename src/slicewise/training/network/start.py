@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,9 @@ def start_of(config: ModelConfig) -> Start | None:
     """
     given = [key for key in ("weights", "pretrained", "start") if getattr(config, key)]
     if len(given) > 1:
-        raise ConfigError(f"model: expected one of weights, pretrained and start; got {given}")
+        raise ConfigError(
+            f"model: expected one of weights, pretrained and start; got {', '.join(given)}"
+        )
     if config.start is not None:
         bundle = load_bundle(config.start)
         if bundle.info.origin.architecture != config.name:
@@ -95,6 +98,7 @@ def published(name: str, cache: Path | None = None) -> Path:
     found = huggingface_hub.try_to_load_from_cache(source, PUBLISHED, cache_dir=cache)
     if isinstance(found, str):
         return Path(found)
+    print(f"fetching the weights {source}", file=sys.stderr, flush=True)
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     try:
