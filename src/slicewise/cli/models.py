@@ -45,10 +45,10 @@ def models_fetch(
         typer.Option(help="The folder of the cache. The default is that of Hugging Face."),
     ] = None,
 ) -> None:
-    """Fetch the published weights of a network into a cache and print the path of their file.
+    """Fetch the published weights of a network into a cache.
 
-    On a machine without internet, name a copy of the file in model.weights, or let HF_HUB_CACHE be
-    a copy of the folder and use model.pretrained.
+    The path of their file is printed. On a machine without internet, name a copy of the file in
+    model.weights, or let HF_HUB_CACHE be a copy of the folder and use model.pretrained.
     """
     require_extra("published weights", "train", "timm")
     from slicewise.training.config import ModelConfig
