@@ -104,12 +104,39 @@ class ModelConfig(Section):
         return given if row is None else {**row.defaults, **given}
 
 
+class StrategyConfig(Section):
+    """Which part of the backbone trains, and from which epoch on; the head always does."""
+
+    name: Literal["full", "head", "partial", "two_phase", "progressive"] = "full"
+    stages: int | None = Field(None, ge=1, description="Last stages that train, for partial.")
+    layers: tuple[str, ...] = Field((), description="Layers that train, for partial.")
+    epochs: int = Field(
+        5, ge=1, description="Of the head alone, for two_phase; between stages, for progressive."
+    )
+
+    @model_validator(mode="after")
+    def _one_choice_of_a_part(self) -> Self:
+        given = (self.stages is not None) + bool(self.layers)
+        if given != (self.name == "partial"):
+            wanted = "stages or layers" if self.name == "partial" else "neither stages nor layers"
+            raise ValueError(f"name {self.name}: expected {wanted}")
+        return self
+
+    @property
+    def in_phases(self) -> bool:
+        """Whether the part that trains grows over the epochs."""
+        return self.name in ("two_phase", "progressive")
+
+
 class OptimizerConfig(Section):
     """Optimizer and its learning rates."""
 
     name: Literal["adam", "adamw", "sgd", "adamax"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     backbone_lr_scale: float = Field(1.0, gt=0, description="Backbone lr as a share of lr.")
+    stage_lr_decay: float = Field(
+        1.0, gt=0, le=1, description="Lr of a stage of the backbone as a share of the next one's."
+    )
     weight_decay: float = Field(0.01, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
 
@@ -284,6 +311,7 @@ class RunConfig(Section):
     folds: FoldsConfig = FoldsConfig()
     preprocessing: PreprocessSpec = PreprocessSpec()
     model: ModelConfig = ModelConfig()
+    strategy: StrategyConfig = StrategyConfig()
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
@@ -295,18 +323,29 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _size_of_the_architecture(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        model, pixels = given.get("model", {}), given.get("preprocessing", {})
+    def _defaults_of_the_architecture(cls, given: Any) -> Any:
+        model = given.get("model") if isinstance(given, dict) else None
         row = CATALOGUE.get(str(model.get("name"))) if isinstance(model, dict) else None
-        if row is None or not isinstance(pixels, dict):
+        if row is None:
             return given
-        return {**given, "preprocessing": {"size": row.size, **pixels}}
+        own: dict[str, dict[str, Any]] = {
+            "preprocessing": {"size": row.size},
+            "strategy": {"name": row.strategy},
+        }
+        sections = {key: given.get(key, {}) for key in own}
+        merged = {
+            k: {**own[k], **found} for k, found in sections.items() if isinstance(found, dict)
+        }
+        return {**given, **merged}
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         cycles, every = self.scheduler.cycles, self.trainer.validate_every
+        if self.strategy.in_phases and self.strategy.epochs >= self.all_epochs:
+            raise ValueError(
+                f"strategy {self.strategy.name}: expected strategy.epochs below the "
+                f"{self.all_epochs} of the run; got {self.strategy.epochs}"
+            )
         if every > self.trainer.epochs:
             raise ValueError("trainer.validate_every is larger than trainer.epochs")
         if self.scheduler.name == "plateau" and every != 1:

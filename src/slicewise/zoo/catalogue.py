@@ -35,12 +35,13 @@ class Architecture:
         parameters: With its own head, one channel and four classes, at that size.
         features: D, of each place of the last feature map.
         stride: Side of the input over side of that map.
-        stages: Parts that `model.frozen_stages` counts, the stem first.
+        stages: Parts of the backbone that can be frozen, the stem first.
         heat_map: How its heat maps are computed.
         weights_licence: Of the published weights that `model.pretrained` takes.
         note: What it is, and its source.
         formerly: Its name in older systems, where that was another one.
         multiple: What `preprocessing.size` must be a multiple of.
+        strategy: What `strategy.name` is where the configuration gives none.
         defaults: Keys of the section `model` with values of its own.
     """
 
@@ -56,6 +57,7 @@ class Architecture:
     note: str
     formerly: str = ""
     multiple: int = 1
+    strategy: str = "full"
     defaults: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -138,12 +140,14 @@ _ROWS = (
         *("resnet50_gap", "resnet50", 224, 24_031_428, 2048, 32, 5, _M, _APACHE),
         "ResNet-50, frozen, with batch norm and a hidden layer behind the pooling",
         formerly="resnet50",
-        defaults={**_GAP, "frozen_stages": 5},
+        strategy="head",
+        defaults=_GAP,
     ),
     Architecture(
         *("medical_cnn", "efficientnet_b0", 224, 4_171_456, 1280, 32, 8, _M, _APACHE),
         "EfficientNet-B0, frozen, with a hidden layer",
-        defaults={**_MEDICAL, "frozen_stages": 8},
+        strategy="head",
+        defaults=_MEDICAL,
     ),
     Architecture(
         *("xception_medical", "efficientnet_b0", 299, 4_171_456, 1280, 32, 8, _M, _APACHE),

@@ -38,7 +38,7 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.measured import Evaluation, Measured, Spread
 from slicewise.inference.rule import STUDY_RULES, DecisionRule, OperatingPoint
 from slicewise.text import cell_text
-from slicewise.training.config import RunConfig
+from slicewise.training.config import RunConfig, StrategyConfig
 from slicewise.training.data.dataset import DecodedSlices, load_split
 from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
 from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
@@ -147,7 +147,7 @@ def write_product(
     """Write a bundle into a new or empty folder, with metrics as in `metrics.json` and a
     `description` of what they were measured on; return its identity."""
     info = _info(product, config, task, manifest, evaluation)
-    card = model_card(info, manifest, commands, config.model.frozen_stages)
+    card = model_card(info, manifest, commands, config.model.frozen_stages, config.strategy)
     return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
 
 
@@ -190,7 +190,11 @@ def _info(
 
 
 def model_card(
-    info: BundleInfo, manifest: Manifest, commands: dict[str, str], frozen_stages: int = 0
+    info: BundleInfo,
+    manifest: Manifest,
+    commands: dict[str, str],
+    frozen_stages: int = 0,
+    strategy: StrategyConfig | None = None,
 ) -> str:
     """Markdown for `MODEL_CARD.md`; the first `frozen_stages` of the network were not trained."""
     environment = Environment(
@@ -207,10 +211,26 @@ def model_card(
         counts=_counts(manifest),
         split={name: len(manifest.subset(name).rows) for name in ("val", "test")},
         commands=commands,
-        frozen=frozen_stages,
+        trained=_trained(frozen_stages, strategy or StrategyConfig()),
         sources_differ=_sources_differ(manifest, info.task.negative_class),
         spreads=_spreads(info.evaluation),
     )
+
+
+def _trained(frozen: int, strategy: StrategyConfig) -> str:
+    """Which weights were trained, in words."""
+    if strategy.name == "head":
+        return "The backbone kept the start weights; what stands behind its pooling was trained."
+    if strategy.name == "partial":
+        count = "stage" if strategy.stages == 1 else f"{strategy.stages} stages"
+        part = ", ".join(strategy.layers) or f"the last {count}"
+        return f"Of the backbone {part} and no more was trained; the rest kept the start weights."
+    count = "stage" if frozen == 1 else f"{frozen} stages"
+    kept = (
+        f"The first {count} kept the start weights; all other weights" if frozen else "All weights"
+    )
+    gradually = {"two_phase": ", at first the head alone", "progressive": ", stage by stage"}
+    return f"{kept} were trained afterwards{gradually.get(strategy.name, '')}."
 
 
 def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from slicewise.config import nearest
 from slicewise.data.tasks import Task
 from slicewise.errors import ConfigError
 from slicewise.training.config import ModelConfig
@@ -70,24 +71,57 @@ class SliceNet(nn.Module):
         self.register_buffer("mean", _statistic(backbone.mean, 0.0, backbone.inputs))
         self.register_buffer("std", _statistic(backbone.std, 1.0, backbone.inputs))
         self.needs_statistics = backbone.mean is None
-        self._frozen: tuple[nn.Module, ...] = ()
+        self.stages = backbone.stages
+        self._frozen: list[nn.Module] = []
 
     def normalise_by(self, mean: float, std: float) -> None:
         """Units are those of images in [0, 1]."""
         self.mean.fill_(mean)
         self.std.fill_(std)
 
-    def freeze(self, stages: Sequence[nn.Module]) -> None:
-        """Keep stages as they are: neither weights nor batch-norm statistics change."""
-        self._frozen = tuple(stages)
-        for stage in stages:
+    def freeze(self, stages: int, but: Sequence[str] = ()) -> None:
+        """Keep a part of the backbone: neither its weights nor its batch-norm statistics change.
+
+        Args:
+            stages: How many leading stages to keep; all others train.
+            but: Names of the only layers of the backbone that train, whatever their stage; of
+                several that begin alike, their common beginning. None to go by stages.
+
+        Raises:
+            ConfigError: There are fewer stages, or no such layer.
+        """
+        if stages > len(self.stages):
+            raise ConfigError(f"expected at most {len(self.stages)} stages to freeze; got {stages}")
+        self.backbone.requires_grad_(True)
+        self._frozen = list(self.stages[:stages])
+        for stage in self._frozen:
             stage.requires_grad_(False)
+        if but:
+            self._freeze_all_but(but)
+        self.train(self.training)
+
+    def _freeze_all_but(self, names: Sequence[str]) -> None:
+        layers = dict(self.backbone.named_modules())
+        for name in names:
+            if name not in layers:
+                raise ConfigError(
+                    f"strategy.layers {name!r}: expected a layer of the backbone; "
+                    f"nearest: {nearest(name, layers)}"
+                )
+        beginnings = tuple(f"{name}." for name in names)
+        self._frozen = [
+            layer
+            for own, layer in ((f"{name}.", one) for name, one in layers.items() if name)
+            if not own.startswith(beginnings) and not any(one.startswith(own) for one in beginnings)
+        ]
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(name.startswith(beginnings))
 
     def train(self, mode: bool = True) -> SliceNet:
-        """Training mode for all but the frozen stages."""
+        """Training mode for all but what is frozen."""
         super().train(mode)
-        for stage in self._frozen:
-            stage.eval()
+        for part in self._frozen:
+            part.eval()
         return self
 
     def features(self, images: Tensor) -> Tensor:
@@ -181,7 +215,7 @@ def create_network(
     if weights is not None and whole:
         resume(network, weights, task, name)
         network.needs_statistics = False
-    network.freeze(backbone.stages[:frozen])
+    network.freeze(frozen)
     return network
 
 
