@@ -36,8 +36,8 @@ from torchvision import transforms
 from slicewise.data.tasks import Task
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import Weights
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network
 
 _STORED = "_float16"

@@ -51,7 +51,7 @@ def models_fetch(
     model.weights, or let HF_HUB_CACHE be a copy of the folder and use model.pretrained.
     """
     require_extra("published weights", "train", "timm")
-    from slicewise.training.config import ModelConfig
+    from slicewise.training.network.config import ModelConfig
     from slicewise.training.network.start import published, start_in_words
 
     path = published(name, cache)

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from slicewise.data.tasks import THREE_CLASS
 from slicewise.errors import TrainingError
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import BACKBONES
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import create_network
 from slicewise.training.network.start import start_of
 from slicewise.zoo.catalogue import CATALOGUE

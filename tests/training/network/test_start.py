@@ -19,8 +19,8 @@ from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS
 from slicewise.errors import ConfigError, TrainingError
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.config import ModelConfig
 from slicewise.training.loop.train import train
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network
 from slicewise.training.network.start import PUBLISHED, start_in_words, start_of
 

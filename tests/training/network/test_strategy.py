@@ -196,7 +196,8 @@ def test_a_head_on_start_weights_is_no_surprise(heads: Path, capsys) -> None:
         heads, name="second", model={"start": str(bundle)}, strategy={"name": "head"}
     )
     splits = prepare(settings, FOUR_CLASS, Manifest.read(heads / "manifest.csv"))
-    network = fit(settings, FOUR_CLASS, splits, heads / "second")
+    settings.folder.mkdir(parents=True)
+    network = fit(settings, FOUR_CLASS, splits, settings.folder)
     start = load_file(bundle / "weights.safetensors")
     for name, value in network.state_dict().items():
         assert torch.equal(value, start[name]) == (not name.startswith("head.")), name

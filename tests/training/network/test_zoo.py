@@ -20,10 +20,10 @@ from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import ConfigError
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.runtime import ort
-from slicewise.training.config import ModelConfig
 from slicewise.training.export.graph import BundleGraph, onnx_bytes, rounded
 from slicewise.training.export.randomise import shuffled_graph
 from slicewise.training.loop.train import train
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 from slicewise.zoo.catalogue import CATALOGUE
 

@@ -38,11 +38,12 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.measured import Evaluation, Measured, Spread
 from slicewise.inference.rule import STUDY_RULES, DecisionRule, OperatingPoint
 from slicewise.text import cell_text
-from slicewise.training.config import RunConfig, StrategyConfig
+from slicewise.training.config import RunConfig
 from slicewise.training.data.dataset import DecodedSlices, load_split
 from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
 from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
 from slicewise.training.loop.callbacks import announce
+from slicewise.training.network.config import StrategyConfig
 from slicewise.training.network.model import SliceNet
 from slicewise.training.network.start import start_in_words
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import Backbone
+from slicewise.training.network.config import ModelConfig
 
 
 def layers_before(config: ModelConfig, backbone: Backbone) -> list[nn.Module]:

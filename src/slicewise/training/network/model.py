@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from slicewise.config import nearest
 from slicewise.data.tasks import Task
 from slicewise.errors import ConfigError
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import BACKBONES, Backbone, Statistic
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.head import gradient, layers_before
 from slicewise.training.network.start import Start, resume
 from slicewise.training.network.timm_backbones import timm_backbone

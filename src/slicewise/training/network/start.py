@@ -15,8 +15,8 @@ from torch import nn
 from slicewise.data.tasks import Task
 from slicewise.errors import ConfigError, TrainingError
 from slicewise.inference.bundle import WEIGHTS_NAME, Bundle, load_bundle
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import Weights, load_into, read_weights
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.timm_backbones import published_config
 from slicewise.zoo.catalogue import CATALOGUE
 
