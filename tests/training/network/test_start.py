@@ -187,7 +187,7 @@ def test_a_bundle_without_weights_says_how_to_keep_them(finished: Path) -> None:
         ({"weights": "a/b.safetensors"}, "the weights of b.safetensors", {}),
         (
             {"name": "swin_t", "pretrained": True},
-            "timm/swin_tiny_patch4_window7_224.ms_in1k of timm, trained on ImageNet (mit)",
+            "the weights timm/swin_tiny_patch4_window7_224.ms_in1k that timm publishes (mit)",
             {"start weights": "mit"},
         ),
     ],

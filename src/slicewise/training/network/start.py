@@ -13,7 +13,7 @@ from safetensors.torch import load
 from torch import nn
 
 from slicewise.data.tasks import Task
-from slicewise.errors import ConfigError, TrainingError
+from slicewise.errors import BundleError, ConfigError, TrainingError
 from slicewise.inference.bundle import WEIGHTS_NAME, Bundle, load_bundle
 from slicewise.training.network.backbones import Weights, load_into, read_weights
 from slicewise.training.network.config import ModelConfig
@@ -71,7 +71,7 @@ def start_in_words(config: ModelConfig) -> tuple[str, Mapping[str, str]]:
         return f"the bundle {info.name} {info.version}", info.licences
     if config.pretrained:
         found = published_config(config.name)
-        words = f"{found.hf_hub_id} of timm, trained on ImageNet ({found.license})"
+        words = f"the weights {found.hf_hub_id} that timm publishes ({found.license})"
         return words, {"start weights": str(found.license)}
     if config.weights is not None:
         return f"the weights of {config.weights.name}", {}
@@ -79,7 +79,7 @@ def start_in_words(config: ModelConfig) -> tuple[str, Mapping[str, str]]:
 
 
 def published(name: str, cache: Path | None = None) -> Path:
-    """The file of a network's published weights, from timm's cache; fetched where it is not there.
+    """The file of a network's published weights, from the cache that timm uses; fetched if need be.
 
     Args:
         name: As `model.name` says.
@@ -133,7 +133,12 @@ def _of_bundle(bundle: Bundle, path: Path) -> Weights:
             f"{path}: expected a bundle with {WEIGHTS_NAME}; got one without (bundle.weights: true "
             "in the configuration of its run, and the same command again, write it)"
         )
-    return {key: value.float() for key, value in load(bundle.files[WEIGHTS_NAME]).items()}
+    try:
+        return {key: value.float() for key, value in load(bundle.files[WEIGHTS_NAME]).items()}
+    except Exception as error:  # safetensors raises its own type
+        raise BundleError(
+            f"{path}: {WEIGHTS_NAME}: expected a safetensors file ({error})"
+        ) from error
 
 
 def _default_cache() -> str:
