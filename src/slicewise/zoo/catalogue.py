@@ -96,7 +96,7 @@ _ROWS = (
         "ConvNeXt-T (Liu et al., CVPR 2022)",
     ),
     Architecture(
-        *("densenet121", "densenet121", 224, 6_951_684, 1024, 32, 6, _L, _APACHE),
+        *("densenet121", "densenet121", 224, 6_951_684, 1024, 32, 5, _L, _APACHE),
         "DenseNet-121 (Huang et al., CVPR 2017)",
     ),
     Architecture(
@@ -104,7 +104,7 @@ _ROWS = (
         "MobileNetV2 (Sandler et al., CVPR 2018)",
     ),
     Architecture(
-        *("vgg19_bn", "vgg19_bn", 224, 20_036_292, 512, 32, 32, _L, _BSD),
+        *("vgg19_bn", "vgg19_bn", 224, 20_036_292, 512, 32, 16, _L, _BSD),
         "VGG-19 with batch norm (Simonyan and Zisserman, ICLR 2015), pooled by the mean",
     ),
     Architecture(
@@ -112,12 +112,12 @@ _ROWS = (
         "Xception (Chollet, CVPR 2017); its weights are published pickled only",
     ),
     Architecture(
-        *("swin_t", "swin_tiny_patch4_window7_224", 224, 27_519_358, 768, 32, 6, _L, _MIT),
+        *("swin_t", "swin_tiny_patch4_window7_224", 224, 27_519_358, 768, 32, 5, _L, _MIT),
         "Swin-T (Liu et al., ICCV 2021)",
         multiple=4,
     ),
     Architecture(
-        *("swin_s", "swin_small_patch4_window7_224", 224, 48_837_262, 768, 32, 6, _L, _MIT),
+        *("swin_s", "swin_small_patch4_window7_224", 224, 48_837_262, 768, 32, 5, _L, _MIT),
         "Swin-S",
         multiple=4,
     ),

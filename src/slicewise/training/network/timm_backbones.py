@@ -250,19 +250,21 @@ def _layout(model: Any) -> nn.Module:
 
 
 def _stages(model: Any) -> tuple[nn.Module, ...]:
-    """Its parts as timm groups them, each with the parameters that belong to no layer."""
+    """Its parts as timm groups them; a norm that is a group of its own goes with what it follows.
+
+    Parameters that belong to no layer, such as a class token, are in the group that timm says.
+    """
     matcher = model.group_matcher(coarse=True)
     modules, parameters = group_modules(model, matcher), group_parameters(model, matcher)
     named = dict(model.named_parameters())
-    return tuple(
-        nn.ModuleList(
-            [
-                *(model.get_submodule(name) for name in modules.get(group, ())),
-                nn.ParameterList(named[name] for name in parameters.get(group, ())),
-            ]
-        )
-        for group in sorted({*modules, *parameters})
-    )
+    stages: list[nn.ModuleList] = []
+    for group in sorted({*modules, *parameters}):
+        own = [named[name] for name in parameters.get(group, ())]
+        if not stages or any(parameter.ndim > 1 for parameter in own):
+            stages.append(nn.ModuleList())
+        stages[-1].extend(model.get_submodule(name) for name in modules.get(group, ()))
+        stages[-1].append(nn.ParameterList(own))
+    return tuple(stages)
 
 
 def _require_known_head(name: str, backbone: Backbone, seen: _Seen) -> None:
