@@ -184,6 +184,9 @@ def test_three_channels_are_grey_three_times() -> None:
         ("mobilenetv3_small_050", 64, "gradient of its head is not known"),
         ("ghostnet_050", 64, "gradient of its head is not known"),
         ("test_vit4", 64, "something else"),
+        ("inception_next_atto", 64, "something else"),
+        ("poolformer_s12", 64, "something else"),
+        ("xcit_nano_12_p16_224", 64, "something else"),
         ("mixer_s32_224", 224, "something else"),
         ("deit_tiny_distilled_patch16_224", 64, "cannot be built with a mean over its last"),
     ],
@@ -191,6 +194,11 @@ def test_three_channels_are_grey_three_times() -> None:
 def test_what_cannot_be_explained_or_built_is_refused(name: str, size: int, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         made(name, size)
+
+
+def test_a_network_whose_parts_timm_does_not_know_is_one_stage() -> None:
+    network = made("rdnet_tiny", frozen_stages=1)
+    assert not any(p.requires_grad for p in network.backbone.parameters())
 
 
 @pytest.mark.parametrize("name", ["test_convnext", "medical_cnn", "resnet50_gap"])

@@ -72,7 +72,10 @@ def timm_backbone(name: str, inputs: int, size: int, weights: Weights | None) ->
     model = _created(name, inputs, size, weights, config)
     norm = _norm(model)
     seen = None if name in CATALOGUE else _seen(name, model, inputs, size)
-    _cut(model)
+    try:
+        _cut(model)
+    except AssertionError as error:  # its pooling cannot be taken away
+        raise _unknown_head(name) from error
     layout = _layout(model)
     mean, std = None, None
     if weights is not None:
@@ -145,7 +148,8 @@ def _require_whole_patches(name: str, size: int, config: PretrainedCfg) -> None:
     """Refuse a size of which timm would leave out the last rows and columns."""
     with torch.device("meta"), _quiet():
         embedding = getattr(timm.create_model(timm_name(name)), "patch_embed", None)
-    patch = getattr(embedding, "patch_size", (1,))[0]
+    sides = getattr(embedding, "patch_size", 1)
+    patch = sides if isinstance(sides, int) else sides[0]
     if size % patch:
         at = max(1, round(size / patch)) * patch
         raise ConfigError(
@@ -254,7 +258,10 @@ def _stages(model: Any) -> tuple[nn.Module, ...]:
 
     Parameters that belong to no layer, such as a class token, are in the group that timm says.
     """
-    matcher = model.group_matcher(coarse=True)
+    try:
+        matcher = model.group_matcher(coarse=True)
+    except (AttributeError, AssertionError):  # timm does not know its parts: all of it is one
+        return (model,)
     modules, parameters = group_modules(model, matcher), group_parameters(model, matcher)
     named = dict(model.named_parameters())
     stages: list[nn.ModuleList] = []
@@ -278,11 +285,15 @@ def _require_known_head(name: str, backbone: Backbone, seen: _Seen) -> None:
             )
         if all(torch.allclose(*pair, rtol=_TOLERANCE, atol=_TOLERANCE) for pair in pairs):
             return
-    except (RuntimeError, IndexError, TypeError, ValueError):  # what it returns is no map
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):  # it gives no map
         pass
     finally:
         backbone.module.train()
-    raise ConfigError(
+    raise _unknown_head(name)
+
+
+def _unknown_head(name: str) -> ConfigError:
+    return ConfigError(
         f"model.name {name}: expected a network whose last layer reads the mean of its last "
         "feature map, with or without a LayerNorm in between; what stands between them here is "
         "something else, so that the gradient of its head is not known"
