@@ -117,15 +117,13 @@ def _created(
     options: dict[str, Any] = {"in_chans": inputs, "num_classes": 0, "global_pool": "avg"}
     if config.fixed_input_size:
         options["img_size"] = size
-        _require_whole_patches(name, size, config)
+    model = _bare(name, size, options)
+    if config.fixed_input_size:
+        _require_whole_patches(name, size, model)
     if weights is None:
-        return _bare(name, size, options)
-    with torch.device("meta"):
-        known = _bare(name, size, options).state_dict()
-    last, stems = (
-        _listed(config.classifier),
-        [f"{one}.weight" for one in _listed(config.first_conv)],
-    )
+        return model
+    known, last = model.state_dict(), _listed(config.classifier)
+    stems = [f"{layer}.weight" for layer in _listed(config.first_conv)]
     kept = {key: value for key, value in weights.items() if key.rpartition(".")[0] not in last}
     if "fc_norm.weight" in known:  # published in front of the pooling, it stands behind the mean
         kept = {re.sub("^norm[.]", "fc_norm.", key): value for key, value in kept.items()}
@@ -144,11 +142,9 @@ def _created(
         raise TrainingError(f"the weights given do not fit {name}: {_first_line(error)}") from error
 
 
-def _require_whole_patches(name: str, size: int, config: PretrainedCfg) -> None:
+def _require_whole_patches(name: str, size: int, model: Any) -> None:
     """Refuse a size of which timm would leave out the last rows and columns."""
-    with torch.device("meta"), _quiet():
-        embedding = getattr(timm.create_model(timm_name(name)), "patch_embed", None)
-    sides = getattr(embedding, "patch_size", 1)
+    sides = getattr(getattr(model, "patch_embed", None), "patch_size", 1)
     patch = sides if isinstance(sides, int) else sides[0]
     if size % patch:
         at = max(1, round(size / patch)) * patch
