@@ -222,11 +222,7 @@ def create_network(
 def _statistic(value: Statistic, otherwise: float, inputs: int) -> Tensor:
     """A number for one input, (inputs, 1, 1) for several: one grey channel becomes that many."""
     numbers = torch.tensor(otherwise if value is None else value)
-    return (
-        numbers
-        if inputs == 1
-        else numbers.reshape(-1, 1, 1).repeat(inputs // numbers.numel(), 1, 1)
-    )
+    return numbers if inputs == 1 else numbers.reshape(-1, 1, 1).expand(inputs, 1, 1).clone()
 
 
 def _contrast(classes: int, negative: int | None) -> Tensor:
