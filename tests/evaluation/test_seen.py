@@ -17,7 +17,13 @@ from slicewise.data.duplicates.fingerprint import fingerprints
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import ManifestRow
 from slicewise.errors import BundleError, EvaluationError
-from slicewise.evaluation.seen import find_seen, neighbour_correct, seen_bytes, units_of
+from slicewise.evaluation.seen import (
+    find_seen,
+    joined_seen,
+    neighbour_correct,
+    seen_bytes,
+    units_of,
+)
 from slicewise.inference.bundle import Bundle
 
 
@@ -95,6 +101,15 @@ def test_other_slices_of_patients_that_were_trained_on_are_found(trained, asked,
     assert (check.seen.tolist(), check.patients.tolist()) == ([False], [same])
     if trained.group != "fold:1":
         assert "and the" in check.described
+
+
+def test_what_two_models_have_seen_is_joined():
+    parts = [bundle_of([row(n, f"made:{n}")], [n]).files["seen.npz"] for n in (1, 2)]
+    both = Bundle(bundle_info(), "cd" * 32, {"seen.npz": joined_seen(parts)})
+    asked = [row(9, "made:1"), row(9, "made:2"), row(9, "made:3"), row(9, "made:4")]
+    check = find_seen(both, prints_of(5, 6, 7, 2), units_of(asked))
+    assert check.seen.tolist() == [False, False, False, True]
+    assert check.patients.tolist() == [True, True, False, False]
 
 
 def test_a_copy_gives_its_patient_away_and_is_counted_once():

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slicewise.arrays import Array, Bools, read_arrays, write_arrays
-from slicewise.data.duplicates.fingerprint import Fingerprints
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate
 from slicewise.data.duplicates.neighbour import nearest
 from slicewise.data.duplicates.search import match
 from slicewise.data.groups import Bond, Key
@@ -109,6 +109,18 @@ def public_units(pixels: Sequence[str]) -> list[set[str]]:
 def seen_bytes(slices: Fingerprints, units: Units) -> bytes:
     """Content of `seen.npz`, of the slices that a model was trained on and their units."""
     hashes = sorted({_hashed(name) for names in units for name in names})
+    return write_arrays({**slices.arrays(), GROUPS: np.array(hashes, dtype=np.uint64)})
+
+
+def joined_seen(contents: Sequence[bytes]) -> bytes:
+    """One `seen.npz` of several: their slices, and the units of all.
+
+    Raises:
+        ManifestError: If the fingerprints of one are of an unknown format.
+        BundleError: If the names are.
+    """
+    slices = concatenate([Fingerprints.load(BytesIO(one), SEEN_NAME) for one in contents])
+    hashes = sorted(set[int]().union(*map(_groups, contents)))
     return write_arrays({**slices.arrays(), GROUPS: np.array(hashes, dtype=np.uint64)})
 
 

@@ -426,6 +426,10 @@ RESUMED = {
     "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "optimizer": {"lr": 0.05}},
     "onecycle": {"scheduler": {"name": "onecycle"}, "optimizer": {"name": "sgd"}},
     "best": {"checkpoint": {"export": "best"}},
+    "stage by stage": {
+        "strategy": {"name": "progressive", "epochs": 1},
+        "optimizer": {"stage_lr_decay": 0.5},
+    },
     "average": {
         "trainer": {"epochs": 2},
         "scheduler": {"cycles": 2, "cycle_epochs": 1},

@@ -21,6 +21,7 @@ from slicewise.training.config import RunConfig, TrainerConfig, load_config, sav
 from slicewise.training.data.dataset import EpochSampler, Possible
 from slicewise.training.loop.module import optimizer_and_schedule
 from slicewise.training.network.model import create_network
+from slicewise.training.network.start import start_of
 
 CONFIG_NAME = "config.yaml"
 MANIFEST_NAME = "manifest.csv"
@@ -60,7 +61,13 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
     if open_parts:
         # Build it once, with its start weights, and the schedules of each model.
         with torch.random.fork_rng(()):
-            network = create_network(config.model, task, weights=config.model.weights)
+            start, size = start_of(config.model), config.preprocessing.size
+            network = create_network(config.model, task, weights=start, size=size)
+        if config.loss.region and not network.scores_places:
+            raise ConfigError(
+                "loss.region: expected a linear layer right behind the pooling; "
+                f"{config.model.name} has more before it"
+            )
         for part in open_parts:
             count = len(part.subset("train").rows)
             batches = len(EpochSampler(count, config.data.batch_size, config.seed))

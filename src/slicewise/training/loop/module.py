@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
@@ -27,6 +27,7 @@ from slicewise.training.config import LossConfig, OptimizerConfig, RunConfig, Sc
 from slicewise.training.data.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
 from slicewise.training.data.dataset import Images, Possible
 from slicewise.training.network.model import SliceNet
+from slicewise.training.network.strategy import freeze
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -53,6 +54,10 @@ class SliceModule(L.LightningModule):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.register_buffer("slice_weights", slice_weights, persistent=False)
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze what the strategy does not train in this epoch."""
+        freeze(self.network, self.config, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Augment, predict, and return the loss.
@@ -154,6 +159,7 @@ def optimizer_and_schedule(
     Raises:
         TrainingError: The schedule cannot be spread over so many steps.
     """
+    freeze(network, config, config.all_epochs - 1)  # all that ever trains has its place
     optimizer = _optimizer(network, config.optimizer)
     epoch_steps = max(1, steps // config.all_epochs)
     mode = config.early_stopping.mode
@@ -167,11 +173,10 @@ def optimizer_and_schedule(
 
 
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Backbone and head with their own rates; no decay on norms and biases."""
+    """Stages of the backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    for part in (network.backbone, network.head, network.surroundings):
-        trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
-        scale = config.backbone_lr_scale if part is network.backbone else 1.0
+    for part, scale in _rates(network, config):
+        trained = [p for p in part if p.requires_grad]
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
             if chosen := [p for p in trained if (p.ndim > 1) is matrix]:
                 rate = config.lr * scale
@@ -185,6 +190,20 @@ def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimi
         "adamax": torch.optim.Adamax,
     }
     return kinds[config.name](groups, lr=config.lr)
+
+
+def _rates(network: SliceNet, config: OptimizerConfig) -> Iterator[tuple[Sequence[Tensor], float]]:
+    """Parameters with the share of `optimizer.lr` that is theirs, the head's last."""
+    rest, rate = list(network.backbone.parameters()), config.backbone_lr_scale
+    if config.stage_lr_decay < 1:
+        stages = [list(stage.parameters()) for stage in network.stages]
+        for back, stage in enumerate(reversed(stages)):
+            yield stage, rate * config.stage_lr_decay**back
+        known = {id(p) for stage in stages for p in stage}
+        rest = [p for p in rest if id(p) not in known]
+    yield rest, rate
+    for part in (network.before, network.head, network.surroundings):
+        yield list(part.parameters()) if part is not None else [], 1.0
 
 
 def _scheduler(

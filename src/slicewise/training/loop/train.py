@@ -45,6 +45,7 @@ from slicewise.training.export.bundling import (
     draft,
     exported,
     make_product,
+    with_weights,
     write_product,
 )
 from slicewise.training.export.graph import without_origin
@@ -69,7 +70,9 @@ from slicewise.training.loop.checks import (
     require_trainable,
 )
 from slicewise.training.loop.module import SliceModule, class_weights, slice_weights
-from slicewise.training.network.model import SliceNet, create_network, parameter_counts
+from slicewise.training.network.model import SliceNet, create_network
+from slicewise.training.network.start import start_of
+from slicewise.training.network.strategy import counts_in_words
 
 METRICS_NAME = "metrics.json"
 EVALUATION = "evaluation"
@@ -135,6 +138,8 @@ def train_manifest(
             manifest.write(folder / MANIFEST_NAME)
         graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
+    if config.bundle.weights:
+        product = with_weights(product, trained_network(config, task, folder))
     _publish(config, task, manifest, folder, command, product, metrics)
     return bundle
 
@@ -204,17 +209,20 @@ def _state_of_the_process(config: RunConfig) -> Iterator[None]:
 def _train(
     config: RunConfig, task: Task, train: LabelledSlices, validation: LabelledSlices, folder: Path
 ) -> None:
-    network = create_network(config.model, task, weights=config.model.weights)
+    start, size = start_of(config.model), config.preprocessing.size
+    network = create_network(config.model, task, weights=start, size=size)
     if network.needs_statistics:
         network.normalise_by(*pixel_statistics(train.images))
     network = network.to(memory_format=torch.channels_last)
-    everything, trained = parameter_counts(network)
     origin = "training split" if network.needs_statistics else "start weights"
     announce(
-        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
+        f"{config.model.name}: {counts_in_words(network, config)}; "
         f"normalisation of the {origin}: "
-        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
+        f"mean {network.mean.mean():.4f}, standard deviation {network.std.mean():.4f}"
     )
+    kept = [p for p in network.backbone.parameters() if not p.requires_grad]
+    if kept and start is None:
+        announce("THE FROZEN PART IS RANDOM: expected start weights (pretrained, weights, start)")
     sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
     each = slice_weights(train.possible, sources, balance, config.data.source_weights)
     weights = class_weights(train.possible, config.loss.class_weights, each)
