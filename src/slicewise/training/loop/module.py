@@ -36,6 +36,7 @@ class SliceModule(L.LightningModule):
 
     class_weights: Tensor
     slice_weights: Tensor
+    tumor_weights: Tensor | None
 
     def __init__(
         self,
@@ -44,14 +45,21 @@ class SliceModule(L.LightningModule):
         class_weights: Tensor,
         slice_weights: Tensor,
         regions: Images | None = None,
+        tumor: tuple[int, Tensor] | None = None,
     ) -> None:
-        """Take (K,) and (N,) weights in the loss, and regions as in `LabelledSlices`."""
+        """Take (K,) and (N,) weights in the loss, and regions as in `LabelledSlices`.
+
+        Args:
+            tumor: Index of the class without a tumor and (N,) weights, for `tumor_loss`.
+        """
         super().__init__()
         self.network = network
         self.config = config
         self._regions = regions
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.register_buffer("slice_weights", slice_weights, persistent=False)
+        self._negative, weights = tumor or (0, None)
+        self.register_buffer("tumor_weights", weights, persistent=False)
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -82,7 +90,12 @@ class SliceModule(L.LightningModule):
             if scores is not None and regions is not None:
                 places = region_loss(scores, regions[order], possible[order], self.network.negative)
                 own = own + self.config.loss.region * places
-            return (own * self.slice_weights[positions[order]]).mean()
+            own = own * self.slice_weights[positions[order]]
+            if self.tumor_weights is not None:
+                sides = tumor_loss(logits, possible[order], self._negative)
+                weights = self.tumor_weights[positions[order]]
+                own = own + self.config.loss.tumor * sides * weights
+            return own.mean()
 
         value = of(torch.arange(len(images), device=images.device))
         if blend is not None:
@@ -243,6 +256,13 @@ def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) 
     return (1 - config.label_smoothing) * hard + config.label_smoothing * smooth
 
 
+def tumor_loss(logits: Tensor, possible: Tensor, negative: int) -> Tensor:
+    """(N,) loss of each slice in telling tumor from none, whatever the type; see `loss`."""
+    index = torch.arange(logits.shape[1], device=logits.device)
+    side = (index == negative) == possible[:, negative, None]
+    return -F.log_softmax(logits, dim=1).masked_fill(~side, -torch.inf).logsumexp(dim=1)
+
+
 def region_loss(scores: Tensor, regions: Tensor, possible: Tensor, negative: int | None) -> Tensor:
     """Of each slice: how far from the tumor its evidence lies.
 
@@ -303,6 +323,33 @@ def slice_weights(
         wanted = 1 / counts[of] ** balance
         weights[inside] = wanted / wanted.mean()
     return weights * [factors.get(source, 1.0) for source in sources]
+
+
+def tumor_weights(
+    possible: Possible,
+    sources: Sequence[str],
+    balance: float,
+    factors: Mapping[str, float],
+    negative: int,
+) -> Floats:
+    """(N,) weights of slices for `tumor_loss`: 0 in a source with one side only.
+
+    Such a source would teach how it looks rather than what a tumor is. In the others both sides
+    count alike. Sources share the total, the number of their slices, as in `slice_weights`.
+
+    Args:
+        negative: Index of the class without a tumor.
+    """
+    names, healthy = np.asarray(sources), possible[:, negative]
+    weights = np.zeros(len(names))
+    for source in set(names[healthy]) & set(names[~healthy]):
+        inside = names == source
+        for side in (inside & healthy, inside & ~healthy):
+            weights[side] = inside.sum() / (2 * side.sum())
+    both = weights > 0
+    one = np.ones((both.sum(), 1), dtype=np.bool_)
+    weights[both] *= slice_weights(one, names[both].tolist(), balance, factors)
+    return weights
 
 
 def class_weights(possible: Possible, kind: str, weights: Floats) -> Tensor:

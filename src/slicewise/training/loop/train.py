@@ -68,7 +68,12 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.module import SliceModule, class_weights, slice_weights
+from slicewise.training.loop.module import (
+    SliceModule,
+    class_weights,
+    slice_weights,
+    tumor_weights,
+)
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 METRICS_NAME = "metrics.json"
@@ -218,13 +223,21 @@ def _train(
     sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
     each = slice_weights(train.possible, sources, balance, config.data.source_weights)
     weights = class_weights(train.possible, config.loss.class_weights, each)
+    tumor = None
+    if config.loss.tumor:
+        negative = task.classes.index(task.negative_class or "")
+        factors = config.data.source_weights
+        sides = tumor_weights(train.possible, sources, balance, factors, negative)
+        tumor = negative, torch.from_numpy(sides).float()
     last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
     shuffled = EpochSampler(len(train.images), size, config.seed)
     in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
     ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         _trainer(config, folder).fit(
-            SliceModule(network, config, weights, torch.from_numpy(each).float(), train.regions),
+            SliceModule(
+                network, config, weights, torch.from_numpy(each).float(), train.regions, tumor
+            ),
             loader(train.images, train.possible, shuffled),
             loader(validation.images, validation.possible, list(in_order)),
             ckpt_path=str(last) if last.is_file() else None,
