@@ -121,6 +121,9 @@ class LossConfig(Section):
     region: float = Field(
         0.0, ge=0, description="Weight of the loss that puts evidence into known tumor regions."
     )
+    tumor: float = Field(
+        0.0, ge=0, description="Weight of tumor against none, where a source has slices of both."
+    )
 
 
 class TrainerConfig(Section):

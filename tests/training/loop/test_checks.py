@@ -122,6 +122,17 @@ def test_evidence_without_a_negative_class_is_reported_first(heads):
 
 
 @pytest.mark.usefixtures("unread")
+def test_tumor_against_none_needs_a_source_of_both(heads):
+    none = "no_tumor"
+    changed(heads, lambda row: replace(row, source="sick" if row.label != none else "healthy"))
+    refused(heads, ConfigError, r"loss\.tumor: expected a source with", loss={"tumor": 1})
+    changed(heads, lambda row: replace(row, source="any" if row.split == "val" else row.source))
+    refused(heads, ConfigError, r"loss\.tumor: expected a source with", loss={"tumor": 1})
+    changed(heads, lambda row: None if row.label == none else row)
+    refused(heads, ConfigError, r"loss\.tumor: .*three_class", THREE_CLASS, loss={"tumor": 1})
+
+
+@pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

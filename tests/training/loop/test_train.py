@@ -725,6 +725,22 @@ def test_an_unknown_type_that_is_taken_for_one_is_trained_as_it(heads):
         prepared("no_tumor", "")
 
 
+def test_keys_of_the_loss_reach_the_training_slices(heads):
+    """Nearly at rest, the loss goes with the weights of its terms and of a source."""
+
+    def value(name: str, tumor: float, factor: float = 1.0) -> float:
+        still = {"optimizer": {"lr": 1e-12}, "augment": {"preset": "none"}, **QUICK}
+        weights = {"even": factor, "odd": 3.0}  # every training slice is of `even`
+        fitted(heads, name, loss={"tumor": tumor}, data={"source_weights": weights}, **still)
+        return float(log_of(name, heads)[0]["train_loss"])
+
+    plain = value("plain", 0.0)
+    added = value("once", 1.0) - plain
+    assert 0.3 < added < 1.5  # of two sides that weigh alike, log 2 where nothing is known
+    assert value("twice", 2.0) - plain == pytest.approx(2 * added, rel=1e-3)
+    assert value("half", 2.0, 0.5) == pytest.approx((plain + 2 * added) / 2, rel=1e-3)
+
+
 def test_a_missing_test_split_is_fine(heads):
     manifest = without(heads, lambda row: row.split == "test")
     assert set(prepare(run_config(heads), FOUR_CLASS, manifest)) == {"train", "val"}

@@ -40,7 +40,8 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
 
     Raises:
         LeakageError: A group stands in two splits.
-        ConfigError: The model or a source with a weight is unknown, or the model not possible.
+        ConfigError: The model or a source with a weight is unknown, or the model or the loss of
+            tumor against none not possible.
         TrainingError: A folder holds another run or cannot be written, slices do not suffice or
             are missing, or start weights, device, precision or schedule do not fit.
         ManifestError: The table of boxes is not as expected.
@@ -57,6 +58,8 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
                 "early_stopping.monitor val_macro_auroc: expected validation slices of at least "
                 "two classes; got one class"
             )
+        if config.loss.tumor:
+            _require_both_sides(manifest, task)
         _require_files(config, manifest)
     if open_parts:
         # Build it once, with its start weights, and the schedules of each model.
@@ -87,6 +90,20 @@ def _require_sources(config: RunConfig, manifest: Manifest) -> None:
                 f"data.source_weights {name!r}: expected a source of the manifest; "
                 f"nearest: {nearest(name, sorted(known))}"
             )
+
+
+def _require_both_sides(manifest: Manifest, task: Task) -> None:
+    if task.negative_class is None:
+        raise ConfigError(
+            f"loss.tumor: expected a task with a negative class; {task.name} has none"
+        )
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in manifest.subset("train").rows:
+        sides[row.label == task.negative_class].add(row.source)
+    if not sides[True] & sides[False]:
+        raise ConfigError(
+            "loss.tumor: expected a source with training slices of a tumor and of none; got none"
+        )
 
 
 def is_finished(folder: Path) -> bool:

@@ -69,7 +69,8 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.module import SliceModule, class_weights, slice_weights
+from slicewise.training.loop.losses import class_weights, slice_weights, tumor_weights
+from slicewise.training.loop.module import SliceModule
 from slicewise.training.network.model import SliceNet, create_network
 from slicewise.training.network.start import start_of
 from slicewise.training.network.strategy import counts_in_words
@@ -223,16 +224,13 @@ def _train(
     kept = [p for p in network.backbone.parameters() if not p.requires_grad]
     if kept and start is None:
         announce("THE FROZEN PART IS RANDOM: expected start weights (pretrained, weights, start)")
-    sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
-    each = slice_weights(train.possible, sources, balance, config.data.source_weights)
-    weights = class_weights(train.possible, config.loss.class_weights, each)
     last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
     shuffled = EpochSampler(len(train.images), size, config.seed)
     in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
     ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         _trainer(config, folder).fit(
-            SliceModule(network, config, weights, torch.from_numpy(each).float(), train.regions),
+            _module(network, config, task, train),
             loader(train.images, train.possible, shuffled),
             loader(validation.images, validation.possible, list(in_order)),
             ckpt_path=str(last) if last.is_file() else None,
@@ -242,6 +240,22 @@ def _train(
         signal.signal(signal.SIGINT, ctrl_c or signal.SIG_DFL)  # it ignores any further Ctrl+C
         text = f"interrupted; run the same command again to go on in {folder}"
         raise TrainingError(text) from error
+
+
+def _module(network: SliceNet, config: RunConfig, task: Task, train: LabelledSlices) -> SliceModule:
+    """The network with the losses of a configuration, and the weights of slices and classes."""
+    sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
+    factors = config.data.source_weights
+    each = slice_weights(train.possible, sources, balance, factors)
+    of_classes = class_weights(train.possible, config.loss.class_weights, each)
+    tumor = None
+    if config.loss.tumor:
+        negative = task.classes.index(task.negative_class or "")
+        sides = tumor_weights(train.possible, sources, balance, factors, negative)
+        tumor = negative, torch.from_numpy(sides).float()
+    return SliceModule(
+        network, config, of_classes, torch.from_numpy(each).float(), train.regions, tumor
+    )
 
 
 def _trainer(config: RunConfig, folder: Path) -> L.Trainer:
