@@ -4,7 +4,7 @@ RUNTIME := .venv
 DEV := .venv-dev
 STAMP := .installed
 
-.PHONY: demo serve test trials debian lint page bench fuzz clean
+.PHONY: demo serve test trials zoo debian lint page bench fuzz clean
 
 demo: $(RUNTIME)/$(STAMP)
 	@rm -f demo/report.html
@@ -25,6 +25,10 @@ test: lint debian
 # What is too heavy for every change: browsers on many cases, real peers, kills, broken files.
 trials: lint debian fuzz
 	$(DEV)/bin/pytest -m trials -n logical --maxprocesses 2 --dist loadfile
+
+# Every network of the catalogue: one step, export, parity, heat maps against Grad-CAM.
+zoo: $(DEV)/$(STAMP)
+	$(DEV)/bin/pytest -m "trials or not trials" tests/zoo tests/training/network
 
 # What tests need beside Python, where we may install it; without it they skip and say why.
 debian:

@@ -36,8 +36,8 @@ from torchvision import transforms
 from slicewise.data.tasks import Task
 from slicewise.inference.bundle import MODEL_NAME, Bundle, bundled_model, load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import Weights
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network
 
 _STORED = "_float16"
@@ -91,7 +91,7 @@ def _network(bundle: Bundle, pool: Pool, weights: Weights) -> SliceNet:
     info = bundle.info
     task = Task(info.task.name, info.task.classes, info.task.negative_class)
     config = ModelConfig(name=info.origin.architecture, pool=pool)
-    network = create_network(config, task, weights=None)
+    network = create_network(config, task, weights=None, size=info.preprocessing.size)
     known = network.state_dict()
     network.load_state_dict({k: v for k, v in weights.items() if k in known}, strict=False)
     return network.eval()

@@ -1,12 +1,13 @@
-"""Tumor against no tumor inside one collection, where the collection itself tells nothing.
+"""What the models of a cross-validation say of each collection that they did not see.
 
 `python -m benchmarks.sources MANIFEST RUN --out sources.json` takes the manifest a cross-validation
 was trained from, with the slices whose tumor type is not told, and the folder of its folds. Each
 slice is answered by the model of the fold that held it out, with calibration, threshold and limit
 of acceptance fitted on the held-out answers of the other folds, as those of the final model are on
-all folds, and its own limits on unlike pictures. Collections with both kinds of slices are
-reported, each by itself. Beside it stands how often the label is the right type of tumor, and how
-often it is the one that training would have taken a slice of an untold type for.
+all folds, and its own limits on unlike pictures. Each collection is reported by itself, where it
+tells nothing of the class if it has slices with and without a tumor: tumor against no tumor, how
+often the label is right, what is accepted, and the calibration. Beside it stands how often the
+label is the one that training would have taken a slice of an untold type for.
 """
 
 from __future__ import annotations
@@ -24,16 +25,17 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.fold_rules import rule_of_folds
+from slicewise.arrays import Bools, Floats, Ints, Strings
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import NO_TUMOR, TUMOR
 from slicewise.imaging.batches import batched
 from slicewise.imaging.read import read_slice
 from slicewise.inference.bundle import load_bundle
 from slicewise.inference.classifier import Classifier
-from slicewise.inference.decision import Prediction
+from slicewise.inference.decision import Prediction, Verdict
 from slicewise.stats.bootstrap import Bootstrap, Key, Quantity, group_intervals
 from slicewise.stats.intervals import share_of
-from slicewise.stats.metrics import auroc
+from slicewise.stats.metrics import auroc, ece_of
 from slicewise.training.config import BundleConfig, load_config
 from slicewise.training.loop.checks import CONFIG_NAME
 
@@ -71,7 +73,7 @@ def folds_of(run: Path) -> list[Path]:
 
 
 def held_out(manifest: Manifest, folder: Path, folds: Sequence[Path]) -> list[Answered]:
-    """Slices of collections with both kinds that a fold held out, answered by its model.
+    """Slices that a fold held out, answered by its model.
 
     A slice whose group has a part in the fold's training is left out, which whole folds do not
     have.
@@ -86,11 +88,7 @@ def held_out(manifest: Manifest, folder: Path, folds: Sequence[Path]) -> list[An
     fold = folder.name.removeprefix("fold-")
     trained = {row.group for row in Manifest.read(folder / "manifest.csv").subset("train").rows}
     chosen = [
-        row
-        for row in manifest.rows
-        if row.source in both_kinds(manifest.rows)
-        and row.extra[column] == fold
-        and row.group not in trained
+        row for row in manifest.rows if row.extra[column] == fold and row.group not in trained
     ]
     classifier = ruled_by([other for other in folds if other != folder], folder, config.bundle)
     slices = (read_slice(manifest.resolve(row)) for row in chosen)
@@ -108,14 +106,6 @@ def ruled_by(others: Sequence[Path], folder: Path, settings: BundleConfig) -> Cl
     return Classifier(replace(bundle, info=bundle.info.model_copy(update={"decision": rule})))
 
 
-def both_kinds(rows: Sequence[ManifestRow]) -> set[str]:
-    """Collections with slices of a tumor and slices without."""
-    kinds: dict[str, set[bool]] = defaultdict(set)
-    for row in rows:
-        kinds[row.source].add(row.label == NO_TUMOR)
-    return {name for name, found in kinds.items() if len(found) > 1}
-
-
 def by_source(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
     """Answers by collection, sorted."""
     found: dict[str, list[Answered]] = defaultdict(list)
@@ -125,31 +115,65 @@ def by_source(answered: Sequence[Answered]) -> dict[str, list[Answered]]:
 
 
 def figures(answered: Sequence[Answered]) -> dict[str, Any]:
-    """Of one collection: tumor against no tumor, and the type, with intervals by group."""
-    tumor = np.array([one.row.label != NO_TUMOR for one in answered])
-    scores = np.array([one.prediction.tumor_probability for one in answered])
-    flags = np.array([one.prediction.tumor_flag for one in answered])
+    """Of one collection, with intervals by group; what it has no slices for is null, and says why.
+
+    `right` is the share of right labels, of each class; `a_group` is its mean over groups, of the
+    slices without a tumor. Decisions and calibration are those of slices of a told type.
+    """
     groups = np.array([one.row.group for one in answered])
-    labels = np.array([one.prediction.label for one in answered])
-    said = np.array([one.row.label for one in answered])
-    taken = np.array([one.row.extra.get(TAKEN_COLUMN) or "" for one in answered])
-    quantities: dict[Key, Quantity] = {
-        ("auroc",): lambda i: auroc(scores[i], tumor[i]),
-        ("sensitivity",): share_of(flags, tumor),
-        ("specificity",): share_of(~flags, ~tumor),
-        ("none_right",): share_of(labels == NO_TUMOR, ~tumor),
-        ("type_right",): share_of(labels == said, tumor & (said != TUMOR)),
-        ("type_as_taken",): share_of(labels == taken, taken != ""),
-    }
-    found = group_intervals(quantities, groups, groups, Bootstrap())
+    told = np.array([one.row.label != TUMOR for one in answered])
+    tumor = np.array([one.row.label != NO_TUMOR for one in answered])
+    taken = np.array([bool(one.row.extra.get(TAKEN_COLUMN)) for one in answered])
+    found = group_intervals(_quantities(answered, groups), groups, groups, Bootstrap())
     return {
         "with_tumor": int(tumor.sum()),
         "without": int((~tumor).sum()),
-        "typed": int((tumor & (said != TUMOR)).sum()),
-        "taken": int((taken != "").sum()),
+        "typed": int((tumor & told).sum()),
+        "taken": int(taken.sum()),
         "groups": len(set(groups.tolist())),
-        **{key[0]: value.as_json() for key, value in found.items()},
+        **{".".join(key): value.as_json() for key, value in found.items()},
     }
+
+
+def _quantities(answered: Sequence[Answered], groups: Strings) -> dict[Key, Quantity]:
+    """What is measured of a collection, of slice indices."""
+    predictions = [one.prediction for one in answered]
+    labels = np.array([one.label for one in predictions])
+    said = np.array([one.row.label for one in answered])
+    taken = np.array([one.row.extra.get(TAKEN_COLUMN) or "" for one in answered])
+    scores = np.array([one.tumor_probability for one in predictions])
+    flags = np.array([one.tumor_flag for one in predictions])
+    sure = np.array([one.confidence for one in predictions])
+    accepted = np.array([one.decision is Verdict.ACCEPT for one in predictions])
+    tumor, told, right = said != NO_TUMOR, said != TUMOR, labels == said
+    a_group, firsts = _by_group(right, groups, ~tumor)
+
+    def calibration(chosen: Ints) -> float:
+        own = chosen[told[chosen]]
+        return ece_of(sure[own], right[own])
+
+    return {
+        ("auroc",): lambda i: auroc(scores[i], tumor[i]),
+        ("sensitivity",): share_of(flags, tumor),
+        ("specificity",): share_of(~flags, ~tumor),
+        ("none_right",): share_of(right, ~tumor),
+        ("none_right", "a_group"): share_of(a_group, firsts),
+        ("type_right",): share_of(right, tumor & told),
+        **{("right", name): share_of(right, said == name) for name in sorted(set(said[told]))},
+        ("type_as_taken",): share_of(labels == taken, taken != ""),
+        ("accepted",): share_of(accepted, told),
+        ("accepted", "right"): share_of(right, told & accepted),
+        ("calibration_error",): calibration,
+    }
+
+
+def _by_group(hits: Bools, groups: Strings, among: Bools) -> tuple[Floats, Bools]:
+    """(N,) the share of hits of a group at the first of its slices that are `among`, and where."""
+    shares, firsts = np.zeros(len(hits)), np.zeros(len(hits), dtype=np.bool_)
+    for group in np.unique(groups[among]):
+        own = np.flatnonzero(among & (groups == group))
+        shares[own[0]], firsts[own[0]] = hits[own].mean(), True
+    return shares, firsts
 
 
 if __name__ == "__main__":

@@ -80,8 +80,9 @@ class SmallFeatures(nn.Module):
         return self.second(self.first(images))
 
 
-def small_backbone(weights: Weights | None) -> Backbone:
+def small_backbone(weights: Weights | None, inputs: int) -> Backbone:
     assert weights is None
+    assert inputs == 1
     module = SmallFeatures()
     return Backbone(module, 16, None, None, (module.first, module.second))
 

@@ -38,12 +38,16 @@ BELOW = {
     "fitting": {"predictions", "inference", "stats"},
     "evaluation": {"fitting"} | LOWER,
     "audit_log": {"inference", "stats"},
-    "training": {"evaluation", "fitting"} | LOWER,
+    "zoo": {"data"},
+    "training": {"evaluation", "fitting", "zoo"} | LOWER,
     "service": {"audit_log", "evaluation", "fitting", "output"} | LOWER,
 }
 """Which rooms a room may import, beside those that all may."""
 FOR_ALL = {"errors", "arrays", "progress", "config", "text", "files", "delimited"}
-TRAINING_ONLY = {"torch", "torchvision", "timm", "lightning", "optuna", "onnx", "safetensors"}
+TRAINING_ONLY = {
+    *("torch", "torchvision", "timm", "lightning", "optuna", "onnx", "safetensors"),
+    "huggingface_hub",
+}
 MODULES = sorted(ROOT.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 

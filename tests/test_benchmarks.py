@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydicom.uid import JPEG2000Lossless
 from builders import SIZE, write_tiny_bundle
 from builders_evaluation import table_of
 from builders_training import run_config, write_heads
-from slicewise.data.manifest import ManifestRow
+from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.inference.decision import BundleReference, Prediction, Verdict
 from slicewise.predictions.files import write_predictions
 from slicewise.predictions.table import pooled
@@ -122,6 +123,78 @@ def test_figures_of_a_collection(sources):
     shares = ("sensitivity", "specificity", "none_right", "type_right", "type_as_taken")
     assert [found[k]["value"] for k in shares] == [1.0, 0.5, 0.5, 0.5, 0.5]
     assert found["auroc"]["value"] == (3 * 1.5 + 0.5) / 8
+    rights = ("right.glioma", "right.meningioma", "right.no_tumor")
+    assert [found[k]["value"] for k in rights] == [1.0, 0.0, 0.5]
+    assert "right.tumor" not in found
+
+
+def test_every_collection_is_reported(sources, run, monkeypatch):
+    """One with tumors only as well, and of no slice whose group the fold was trained on."""
+    manifest = Manifest.read(run.parent / "manifest.csv")
+    sources_of = {"glioma": "both", "no_tumor": "both"}
+    numbers = {"a": "1", "b": "2", "c": "3"}
+    rows = [
+        replace(
+            row,
+            source=sources_of.get(row.label, "tumors"),
+            extra={"fold": numbers[row.extra["fold"]]},
+        )
+        for row in manifest.rows
+    ]
+    replace(manifest, rows=tuple(rows)).write(run.parent / "m.csv")
+    given = ["sources", str(run.parent / "m.csv"), str(run), "--out", str(run / "s.json")]
+    monkeypatch.setattr("sys.argv", given)
+    sources.main()
+    report = json.loads((run / "s.json").read_text())
+    kept = [row.label for row in rows if row.split != "train"]
+    found = {name: (one["with_tumor"], one["without"]) for name, one in report.items()}
+    types = kept.count("meningioma") + kept.count("pituitary")
+    assert found == {
+        "both": (kept.count("glioma"), kept.count("no_tumor")),
+        "tumors": (types, 0),
+    }
+    assert report["both"]["auroc"]["value"] is not None
+    assert report["tumors"]["auroc"]["value"] is None
+
+
+def figures_of(sources, answers):
+    """Figures of slices given as label, group and what is said of it."""
+    rows = [(row_of(label, group, ""), p) for label, group, p in answers]
+    return sources.figures([sources.Answered(row, p) for row, p in rows])
+
+
+def test_what_a_collection_has_no_slices_for_is_null(sources):
+    none = replace(said(0.2), label="no_tumor", tumor_flag=False)
+    found = figures_of(sources, [("no_tumor", str(i), none) for i in range(3)])
+    assert found["none_right"]["value"] == 1.0
+    assert found["accepted.right"]["value"] == 1.0
+    for missing in ("auroc", "sensitivity", "type_right", "type_as_taken"):
+        assert found[missing]["value"] is None
+        assert found[missing]["reason"]
+    waiting = replace(none, decision=Verdict.REVIEW)
+    found = figures_of(sources, [("no_tumor", str(i), waiting) for i in range(3)])
+    assert found["accepted"]["value"] == 0.0
+    assert found["accepted.right"]["value"] is None
+
+
+def test_slices_without_tumor_count_once_a_group(sources):
+    right, wrong = (replace(said(0.2), label=name) for name in ("no_tumor", "glioma"))
+    none = [("no_tumor", "a", p) for p in (right, right, right, wrong)]
+    tumor = [("glioma", "b", wrong), ("glioma", "c", wrong)]
+    found = figures_of(sources, [*tumor, *none, ("no_tumor", "b", wrong)])
+    assert found["none_right"]["value"] == 3 / 5
+    assert found["none_right.a_group"]["value"] == (3 / 4 + 0) / 2
+
+
+def test_decisions_and_calibration_leave_untold_types_out(sources):
+    sure = replace(said(0.9), confidence=0.9)
+    reviewed = replace(sure, label="meningioma", decision=Verdict.REVIEW)
+    told = [("glioma", "a", sure), ("glioma", "b", sure), ("glioma", "c", reviewed)]
+    wrong = replace(sure, label="meningioma")
+    found = figures_of(sources, [*told, ("glioma", "d", wrong), ("tumor", "e", sure)])
+    assert found["accepted"]["value"] == 3 / 4
+    assert found["accepted.right"]["value"] == pytest.approx(2 / 3)
+    assert found["calibration_error"]["value"] == pytest.approx(0.9 - 2 / 4)
 
 
 def row_of(label, group, taken_as):

@@ -139,8 +139,8 @@ def test_the_plain_app_answers_as_a_bundle_of_its_weights_does() -> None:
 
     from slicewise.data.tasks import FOUR_CLASS
     from slicewise.inference.classifier import Classifier
-    from slicewise.training.config import ModelConfig
     from slicewise.training.export.graph import onnx_bytes, rounded
+    from slicewise.training.network.config import ModelConfig
     from slicewise.training.network.model import create_network
 
     made_up = bundle_info(weight_storage="float16")

@@ -156,6 +156,20 @@ def test_files_replace_those_of_the_configuration(project, monkeypatch, untold):
     assert command == "slicewise train quick.yaml --weights start.safetensors --boxes boxes.csv"
 
 
+@pytest.mark.parametrize("start", [{"pretrained": True}, {"start": "runs/first/bundle"}])
+def test_weights_of_the_command_stand_for_any_other_start(project, monkeypatch, untold, start):
+    asked = []
+    monkeypatch.setattr(
+        "slicewise.training.loop.train.train",
+        lambda config, task, command, refit: asked.append(config.model) or Path("x"),
+    )
+    path = write_config(project, name="begun", model=start)
+    run("train", path, "--weights", project / "start.safetensors")
+    (model,) = asked
+    assert (model.pretrained, model.start) == (False, None)
+    assert model.weights == project / "start.safetensors"
+
+
 @pytest.mark.parametrize(
     ("sections", "error", "message"),
     [

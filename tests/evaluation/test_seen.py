@@ -19,6 +19,7 @@ from slicewise.data.manifest import ManifestRow
 from slicewise.errors import BundleError, EvaluationError
 from slicewise.evaluation.seen import (
     find_seen,
+    joined_seen,
     known_before,
     neighbour_correct,
     seen_bytes,
@@ -146,6 +147,25 @@ def test_what_one_manifest_says_of_files_and_patients_in_two_splits_is_counted()
         "the same file": 1, "by the index or DICOM": 2, "by the patient's name": 1,
     }  # fmt: skip
     assert not known_before(trained, asked[4:])
+
+
+def test_what_two_models_have_seen_is_joined():
+    numbers = {n: f"{n:x}" * 12 for n in range(1, 5)}
+    parts = [bundle_of([row(n, f"copies:{numbers[n]}")], [n]).files["seen.npz"] for n in (1, 2)]
+    both = Bundle(bundle_info(), "cd" * 32, {"seen.npz": joined_seen(parts)})
+    asked = [row(9, f"copies:{name}") for name in numbers.values()]
+    check = find_seen(both, prints_of(5, 6, 7, 2), units_of(asked))
+    assert check.seen.tolist() == [False, False, False, True]
+    assert check.patients.tolist() == [True, True, False, False]
+    assert check.groups_checked
+    assert known_before([], asked, parts[0]) == {"by model.start": 1}
+    bare = write_arrays(prints_of(3).arrays())  # of an earlier SliceWise
+    once = joined_seen([parts[0], bare])
+    for content in (once, joined_seen([once, parts[1]])):
+        joined = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content})
+        check = find_seen(joined, prints_of(3, 6, 7, 4), units_of(asked))
+        assert check.seen[0]
+        assert not check.groups_checked
 
 
 def test_a_copy_gives_its_patient_away_and_is_counted_once():

@@ -19,6 +19,7 @@ from slicewise.cli.data import data
 from slicewise.cli.doctor import doctor
 from slicewise.cli.evaluate import evaluate
 from slicewise.cli.keys import keys
+from slicewise.cli.models import models
 from slicewise.cli.monitor import monitor
 from slicewise.cli.options import show
 from slicewise.cli.predict import predict
@@ -57,6 +58,7 @@ app.command()(predict)
 app.add_typer(data, name="data")
 app.command()(train)
 app.command()(evaluate)
+app.add_typer(models, name="models")
 app.command()(serve)
 app.command()(monitor)
 app.add_typer(audit, name="audit")

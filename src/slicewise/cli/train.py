@@ -30,7 +30,9 @@ def train(
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="A .safetensors file to start from. The default is that of CONFIG."),
+        typer.Option(
+            help="A .safetensors file to start from. The default is what CONFIG starts from."
+        ),
     ] = None,
     boxes: Annotated[
         Path | None,
@@ -85,7 +87,8 @@ def _overridden(
     command = ["slicewise", "train", path.name]
     for name, file in files.items():
         if file is not None:
-            section = getattr(config, SECTIONS[name]).model_copy(update={name: file})
+            others = {"pretrained": False, "start": None} if name == "weights" else {}
+            section = getattr(config, SECTIONS[name]).model_copy(update={**others, name: file})
             config = config.model_copy(update={SECTIONS[name]: section})
             command += [f"--{name}", file.name]
     return config, command

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slicewise.arrays import Array, Bools, Strings, read_arrays, write_arrays
-from slicewise.data.duplicates.fingerprint import Fingerprints
+from slicewise.data.duplicates.fingerprint import Fingerprints, concatenate
 from slicewise.data.duplicates.neighbour import nearest
 from slicewise.data.duplicates.search import match
 from slicewise.data.groups import Bond, Key
@@ -35,6 +35,8 @@ GROUPS = "groups"
 
 A bundle of an earlier SliceWise has none.
 """
+NAMELESS = "nameless"
+"""Array that stands there where slices of a start bundle have no names."""
 Units = Sequence[Collection[str]]
 """Of each slice the names of what it belongs to and may not be torn from."""
 _FOLD_PREFIX = f"{Bond.FOLD.name.lower()}:"
@@ -92,10 +94,10 @@ def find_seen(
     content = bundle.files[SEEN_NAME]
     training = Fingerprints.load(BytesIO(content), SEEN_NAME)
     seen = np.array([len(found) > 0 for found in match(slices, training)], dtype=np.bool_)
-    described, groups = f"compared with the {len(training)} training slices", _groups(content)
-    if groups:
-        described += f" and the {len(groups)} names of groups"
-    own, trained = units or [()] * n, groups or set[int]()
+    described = f"compared with the {len(training)} training slices"
+    own, (trained, whole) = units or [()] * n, _groups(content)
+    if trained:
+        described += f" and the {len(trained)} names of groups"
 
     def meeting(names: Collection[str]) -> Bools:
         return np.array([not ours.isdisjoint(names) for ours in map(set, own)], dtype=np.bool_)
@@ -114,24 +116,33 @@ def find_seen(
     rules = np.select(found, ["", *RULES], "")
     alike = named & ~seen & (rules == "")
     text = f"{described} of the bundle"
-    return SeenCheck(seen, rules, alike, text, groups_checked=groups is not None)
+    return SeenCheck(seen, rules, alike, text, groups_checked=whole)
 
 
-def known_before(trained: Sequence[ManifestRow], asked: Sequence[ManifestRow]) -> Counter[str]:
+def known_before(
+    trained: Sequence[ManifestRow], asked: Sequence[ManifestRow], start: bytes | None = None
+) -> Counter[str]:
     """How many rows of one manifest are of files or patients of others, by how that is known.
 
     No file is read, so copies that were saved again are not found.
+
+    Args:
+        start: `seen.npz` of the bundle that training goes on from.
     """
-    files = {row.sha256 for row in trained}
+    files, begun = {row.sha256 for row in trained}, _groups(start)[0] if start else set[int]()
     met = set[str]().union(*units_of(trained))
-    shared = [(row.sha256 in files, met & names)
-              for row, names in zip(asked, units_of(asked), strict=True)]  # fmt: skip
-    return Counter(
-        "the same file" if same
-        else "by the index or DICOM" if any(map(_UNIQUE.fullmatch, names))
-        else "by the patient's name"
-        for same, names in shared if same or names
-    )  # fmt: skip
+    found: Counter[str] = Counter()
+    for row, names in zip(asked, units_of(asked), strict=True):
+        unique = {name for name in names if _UNIQUE.fullmatch(name)}
+        if row.sha256 in files:
+            found["the same file"] += 1
+        elif unique & met:
+            found["by the index or DICOM"] += 1
+        elif names & met:
+            found["by the patient's name"] += 1
+        elif begun & {_hashed(name) for name in unique}:
+            found["by model.start"] += 1
+    return found
 
 
 def units_of(rows: Sequence[ManifestRow], pixels: Sequence[str] = ()) -> list[set[str]]:
@@ -167,16 +178,31 @@ def seen_bytes(slices: Fingerprints, units: Units) -> bytes:
     return write_arrays({**slices.arrays(), GROUPS: np.array(hashes, dtype=np.uint64)})
 
 
-def _groups(content: bytes) -> set[int] | None:
-    """Hashes of names; None where a bundle of an earlier SliceWise has none."""
+def joined_seen(contents: Sequence[bytes]) -> bytes:
+    """One `seen.npz` of several: their slices, and the units of all, as far as they are named.
+
+    Raises:
+        ManifestError: If the fingerprints of one are of an unknown format.
+        BundleError: If the names are.
+    """
+    slices = concatenate([Fingerprints.load(BytesIO(one), SEEN_NAME) for one in contents])
+    found = [_groups(one) for one in contents]
+    hashes = sorted(set[int]().union(*(names for names, _ in found)))
+    missing = {} if all(whole for _, whole in found) else {NAMELESS: np.array(1, dtype=np.uint8)}
+    return write_arrays({**slices.arrays(), GROUPS: np.array(hashes, dtype=np.uint64), **missing})
+
+
+def _groups(content: bytes) -> tuple[set[int], bool]:
+    """Hashes of names, and whether all slices have theirs among them."""
     with np.load(BytesIO(content), allow_pickle=False) as stored:
-        if GROUPS not in stored.files:
-            return None
+        there, whole = GROUPS in stored.files, NAMELESS not in stored.files
+    if not there:
+        return set(), False
     found = read_arrays(content, {GROUPS: "u"})[GROUPS]
     if found.ndim != 1 or found.dtype != np.uint64:
         got = f"{found.dtype} of shape {found.shape}"
         raise BundleError(f"{SEEN_NAME}: expected {GROUPS} of uint64 in one row; got {got}")
-    return set(found.tolist())
+    return set(found.tolist()), whole
 
 
 def _hashed(name: str) -> int:

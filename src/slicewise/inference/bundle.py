@@ -28,6 +28,7 @@ from slicewise.inference.rule import STUDY_RULES, DecisionRule, Record, StudyRul
 
 INFO_NAME, MODEL_NAME, CARD_NAME = "bundle.json", "model.onnx", "MODEL_CARD.md"
 SEEN_NAME, OOD_NAME, TRUST_NAME = "seen.npz", "ood.npz", "trust.npz"
+WEIGHTS_NAME = "weights.safetensors"
 _SCHEMA_1_FILES = {"outliers.npz": OOD_NAME, "neighbours.npz": TRUST_NAME}
 _MAX_BYTES = 2 * 2**30
 _MAX_FILES = 64

@@ -14,6 +14,8 @@ from slicewise.errors import ConfigError
 from slicewise.files import write_whole
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.training.data.augment import AugmentConfig
+from slicewise.training.network.config import ModelConfig, StrategyConfig
+from slicewise.zoo.catalogue import CATALOGUE
 
 DEALT_COLUMN = "fold"
 """Column of the folds, also where they are dealt rather than given."""
@@ -79,24 +81,15 @@ class FoldsConfig(Section):
         return self.column or DEALT_COLUMN
 
 
-class ModelConfig(Section):
-    """Architecture and start weights."""
-
-    name: str = "resnet18"
-    pool: Literal["mean", "evidence"] = Field(
-        "mean", description="How places make a slice's answer: their mean, or evidence of a tumor."
-    )
-    weights: Path | None = Field(None, description="safetensors to start from; none: from scratch.")
-    dropout: float = Field(0.0, ge=0, lt=1)
-    frozen_stages: int = Field(0, ge=0, description="Leading parts of the backbone left untrained.")
-
-
 class OptimizerConfig(Section):
     """Optimizer and its learning rates."""
 
     name: Literal["adam", "adamw", "sgd", "adamax"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     backbone_lr_scale: float = Field(1.0, gt=0, description="Backbone lr as a share of lr.")
+    stage_lr_decay: float = Field(
+        1.0, gt=0, le=1, description="Lr of a stage of the backbone as a share of the next one's."
+    )
     weight_decay: float = Field(0.01, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
 
@@ -127,6 +120,9 @@ class LossConfig(Section):
     )
     region: float = Field(
         0.0, ge=0, description="Weight of the loss that puts evidence into known tumor regions."
+    )
+    tumor: float = Field(
+        0.0, ge=0, description="Weight of tumor against none, where a source has slices of both."
     )
 
 
@@ -241,6 +237,7 @@ class BundleConfig(Section):
 
     version: str = Field("0.1.0", pattern=r"^\d+\.\d+\.\d+$")
     weight_storage: Literal["float32", "float16", "int8"] = "float32"
+    weights: bool = Field(False, description="Keep the weights, for model.start of other runs.")
     calibration: Literal["temperature", "bias_corrected"] = "temperature"
     class_balance: float = Field(
         0.0,
@@ -273,6 +270,7 @@ class RunConfig(Section):
     folds: FoldsConfig = FoldsConfig()
     preprocessing: PreprocessSpec = PreprocessSpec()
     model: ModelConfig = ModelConfig()
+    strategy: StrategyConfig = StrategyConfig()
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
@@ -282,9 +280,31 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     bundle: BundleConfig = BundleConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_architecture(cls, given: Any) -> Any:
+        model = given.get("model") if isinstance(given, dict) else None
+        row = CATALOGUE.get(str(model.get("name"))) if isinstance(model, dict) else None
+        if row is None:
+            return given
+        own: dict[str, dict[str, Any]] = {
+            "preprocessing": {"size": row.size},
+            "strategy": {"name": row.strategy},
+        }
+        sections = {key: given.get(key, {}) for key in own}
+        merged = {
+            k: {**own[k], **found} for k, found in sections.items() if isinstance(found, dict)
+        }
+        return {**given, **merged}
+
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         cycles, every = self.scheduler.cycles, self.trainer.validate_every
+        if self.strategy.in_phases and self.strategy.epochs >= self.all_epochs:
+            raise ValueError(
+                f"strategy {self.strategy.name}: expected strategy.epochs below the "
+                f"{self.all_epochs} of the run; got {self.strategy.epochs}"
+            )
         if every > self.trainer.epochs:
             raise ValueError("trainer.validate_every is larger than trainer.epochs")
         if self.scheduler.name == "plateau" and every != 1:

@@ -33,7 +33,7 @@ from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.measured import Evaluation
 from slicewise.inference.rule import STUDY_RULES, Acceptance, DecisionRule
-from slicewise.training.config import BundleConfig, ModelConfig
+from slicewise.training.config import BundleConfig
 from slicewise.training.data.dataset import load_slices, load_split
 from slicewise.training.export.bundling import (
     draft,
@@ -45,6 +45,7 @@ from slicewise.training.export.bundling import (
 from slicewise.training.export.decision_fit import evidence_of, fit_decision
 from slicewise.training.export.graph import rounded
 from slicewise.training.loop.train import prepare, train
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import create_network
 
 

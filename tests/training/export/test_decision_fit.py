@@ -32,13 +32,14 @@ from slicewise.inference.rule import DecisionRule
 from slicewise.inference.trust import TrustReference
 from slicewise.predictions.table import PredictionTable
 from slicewise.synthetic.ood.kinds import KINDS, ood_slices
-from slicewise.training.config import BundleConfig, ModelConfig
+from slicewise.training.config import BundleConfig
 from slicewise.training.data import dataset
 from slicewise.training.data.dataset import DecodedSlices, load_slices
 from slicewise.training.export import decision_fit as module
 from slicewise.training.export.bundling import draft, exported, make_product
 from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
 from slicewise.training.loop.train import prepare
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import create_network
 
 

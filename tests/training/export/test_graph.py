@@ -17,7 +17,6 @@ from builders_training import write_heads
 from slicewise.data.tasks import FOUR_CLASS
 from slicewise.imaging.preprocess import PreprocessSpec
 from slicewise.inference.runtime import ort
-from slicewise.training.config import ModelConfig
 from slicewise.training.data.dataset import load_slices
 from slicewise.training.export import graph as module
 from slicewise.training.export.graph import (
@@ -29,6 +28,7 @@ from slicewise.training.export.graph import (
     without_origin,
 )
 from slicewise.training.export.randomise import shuffled_graph
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network
 
 OUTPUTS = ["logits", "cam", "embedding"]

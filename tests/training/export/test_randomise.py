@@ -15,9 +15,9 @@ from slicewise.data.tasks import FOUR_CLASS
 from slicewise.errors import TrainingError
 from slicewise.inference.bundle import MODEL_NAME, bundled_model
 from slicewise.inference.classifier import Classifier
-from slicewise.training.config import ModelConfig
 from slicewise.training.export.graph import onnx_bytes, rounded
 from slicewise.training.export.randomise import PARTS, shuffled_classifiers, shuffled_graph
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import create_network
 
 

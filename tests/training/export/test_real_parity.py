@@ -14,8 +14,8 @@ from slicewise.data.tasks import THREE_CLASS
 from slicewise.imaging.preprocess import PreprocessSpec, preprocess, to_batch
 from slicewise.imaging.read import read_slice
 from slicewise.inference.runtime import ort
-from slicewise.training.config import ModelConfig
 from slicewise.training.export.graph import BundleGraph, onnx_bytes, rounded
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network
 
 CLASSES = ("glioma", "meningioma", "pituitary")

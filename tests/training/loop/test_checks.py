@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 from builders_training import run_config
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS, Task
-from slicewise.errors import ConfigError, LeakageError, ManifestError, TrainingError
+from slicewise.errors import (
+    BundleError,
+    ConfigError,
+    LeakageError,
+    ManifestError,
+    TrainingError,
+)
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.folds import cross_validate, require_folds
 from slicewise.training.loop import train as train_module
@@ -69,6 +75,19 @@ def changed(folder: Path, change: Callable[[ManifestRow], ManifestRow | None]) -
             "scheduler onecycle: cannot be spread over 10 steps",
         ),
         (
+            {"model": {"hidden": 8}, "loss": {"region": 0.1}},
+            ConfigError,
+            "loss.region: expected a linear layer right behind the pooling; small has more",
+        ),
+        ({"strategy": {"name": "partial", "stages": 3}}, ConfigError, "small has 2 stages"),
+        ({"model": {"start": "gone"}}, BundleError, "gone: no such bundle"),
+        ({"model": {"name": "vit_b_16"}, "preprocessing": {"size": 40}}, ConfigError, "multiples"),
+        (
+            {"model": {"weights": "a.safetensors", "pretrained": True}},
+            ConfigError,
+            "expected one of weights, pretrained and start",
+        ),
+        (
             {"loss": {"region": 0.1}, "data": {"boxes": "gone.csv"}},
             ManifestError,
             r"gone\.csv",
@@ -79,7 +98,10 @@ def changed(folder: Path, change: Callable[[ManifestRow], ManifestRow | None]) -
             "data.source_weights 'evne': expected a source of the manifest; nearest: even",
         ),
     ],
-    ids=["name", "stages", "weights", "precision", "schedule", "boxes", "source"],
+    ids=[
+        *("name", "stages", "weights", "precision", "schedule", "region", "last stages", "start"),
+        *("size", "two starts", "boxes", "source"),
+    ],
 )
 def test_a_wrong_configuration_is_reported_first(heads, sections, error, message):
     refused(heads, error, message, **sections)
@@ -103,6 +125,17 @@ def test_start_weights_of_another_network_are_reported_first(heads):
 def test_evidence_without_a_negative_class_is_reported_first(heads):
     changed(heads, lambda row: None if row.label == "no_tumor" else row)
     refused(heads, ConfigError, "model.pool evidence", THREE_CLASS, model={"pool": "evidence"})
+
+
+@pytest.mark.usefixtures("unread")
+def test_tumor_against_none_needs_a_source_of_both(heads):
+    none = "no_tumor"
+    changed(heads, lambda row: replace(row, source="sick" if row.label != none else "healthy"))
+    refused(heads, ConfigError, r"loss\.tumor: expected a source with", loss={"tumor": 1})
+    changed(heads, lambda row: replace(row, source="any" if row.split == "val" else row.source))
+    refused(heads, ConfigError, r"loss\.tumor: expected a source with", loss={"tumor": 1})
+    changed(heads, lambda row: None if row.label == none else row)
+    refused(heads, ConfigError, r"loss\.tumor: .*three_class", THREE_CLASS, loss={"tumor": 1})
 
 
 @pytest.mark.usefixtures("unread")

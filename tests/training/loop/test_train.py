@@ -38,7 +38,8 @@ from slicewise.training.export.graph import calibration_images, onnx_bytes, quan
 from slicewise.training.loop import train as module
 from slicewise.training.loop.callbacks import COLUMNS, read_log, trained_network
 from slicewise.training.loop.checks import claim
-from slicewise.training.loop.train import fit, pixel_statistics, prepare, summary, train
+from slicewise.training.loop.measure import summary
+from slicewise.training.loop.train import fit, pixel_statistics, prepare, train
 from slicewise.training.network.model import SliceNet
 
 QUICK = {"trainer": {"epochs": 1}}
@@ -451,6 +452,10 @@ RESUMED = {
     "plateau": {"scheduler": {"name": "plateau", "patience": 0}, "optimizer": {"lr": 0.05}},
     "onecycle": {"scheduler": {"name": "onecycle"}, "optimizer": {"name": "sgd"}},
     "best": {"checkpoint": {"export": "best"}},
+    "stage by stage": {
+        "strategy": {"name": "progressive", "epochs": 1},
+        "optimizer": {"stage_lr_decay": 0.5},
+    },
     "average": {
         "trainer": {"epochs": 2},
         "scheduler": {"cycles": 2, "cycle_epochs": 1},
@@ -744,6 +749,22 @@ def test_an_unknown_type_that_is_taken_for_one_is_trained_as_it(heads):
     assert prepared("meningioma", "") == [meningioma, either]
     with pytest.raises(TrainingError, match="a class that label tumor leaves open; got 'no_tumor'"):
         prepared("no_tumor", "")
+
+
+def test_keys_of_the_loss_reach_the_training_slices(heads):
+    """Nearly at rest, the loss goes with the weights of its terms and of a source."""
+
+    def value(name: str, tumor: float, factor: float = 1.0) -> float:
+        still = {"optimizer": {"lr": 1e-12}, "augment": {"preset": "none"}, **QUICK}
+        weights = {"even": factor, "odd": 3.0}  # every training slice is of `even`
+        fitted(heads, name, loss={"tumor": tumor}, data={"source_weights": weights}, **still)
+        return float(log_of(name, heads)[0]["train_loss"])
+
+    plain = value("plain", 0.0)
+    added = value("once", 1.0) - plain
+    assert 0.3 < added < 1.5  # of two sides that weigh alike, log 2 where nothing is known
+    assert value("twice", 2.0) - plain == pytest.approx(2 * added, rel=1e-3)
+    assert value("half", 2.0, 0.5) == pytest.approx((plain + 2 * added) / 2, rel=1e-3)
 
 
 def test_a_missing_test_split_is_fine(heads):

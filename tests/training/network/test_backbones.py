@@ -9,21 +9,23 @@ from safetensors.torch import save_file
 
 from slicewise.data.tasks import THREE_CLASS
 from slicewise.errors import TrainingError
-from slicewise.training.config import ModelConfig
 from slicewise.training.network.backbones import BACKBONES
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import create_network
+from slicewise.training.network.start import start_of
+from slicewise.zoo.catalogue import CATALOGUE
 
 
 def build(name: str = "resnet18", weights: Path | None = None, frozen: int = 0):
-    config = ModelConfig(name=name, frozen_stages=frozen)
-    return create_network(config, THREE_CLASS, weights=weights).eval()
+    config = ModelConfig(name=name, frozen_stages=frozen, weights=weights)
+    return create_network(config, THREE_CLASS, weights=start_of(config)).eval()
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_shapes(name: str) -> None:
     network = build(name)
     assert network(torch.rand(2, 1, 64, 64)).shape == (2, 3)
-    assert network.features(torch.rand(2, 1, 64, 64)).shape[1] == network.head.in_features
+    assert network.features(torch.rand(2, 1, 64, 64)).shape[1] == CATALOGUE[name].features
 
 
 def test_grey_stem_equals_feeding_grey_three_times(tmp_path: Path) -> None:
@@ -88,8 +90,16 @@ def fine_weights(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("name", "weights", "message"),
     [
-        ("resnet18", {"head": torch.ones(1)}, "resnet18: conv1.weight is missing"),
-        ("resnet18", {"conv1.weight": torch.ones(1)}, "conv1.weight has 1 dim"),
+        (
+            "resnet18",
+            {"head": torch.ones(1)},
+            "resnet18: conv1.weight, .* and 95 more are missing; head is unknown",
+        ),
+        (
+            "resnet18",
+            {"conv1.weight": torch.ones(1)},
+            "resnet18: conv1.weight is of another shape",
+        ),
         ("resnetv2_50_stages3", {"fc.weight": torch.ones(1)}, "stem.conv.weight is missing"),
         (
             "resnetv2_50_stages3",

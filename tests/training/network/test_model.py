@@ -8,7 +8,7 @@ import torch
 
 from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS
 from slicewise.errors import ConfigError
-from slicewise.training.config import ModelConfig
+from slicewise.training.network.config import ModelConfig
 from slicewise.training.network.model import SliceNet, create_network, parameter_counts
 
 

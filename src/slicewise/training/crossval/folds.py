@@ -23,13 +23,8 @@ from slicewise.training.config import DEALT_COLUMN, RunConfig
 from slicewise.training.crossval.pooled_report import FOLDER, pool
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.loop.checks import require_trainable
-from slicewise.training.loop.train import (
-    EVALUATION,
-    answerable,
-    leaked,
-    summary,
-    train_manifest,
-)
+from slicewise.training.loop.measure import leaked, summary
+from slicewise.training.loop.train import EVALUATION, answerable, train_manifest
 
 HEADLINES = (
     *("accuracy", "balanced_accuracy", "macro_auroc", "ece", "memorisation_1nn"),

@@ -6,29 +6,32 @@ import datetime
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from safetensors.torch import save
 
 from slicewise import __version__
 from slicewise.data.duplicates.fingerprint import concatenate
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import Task
 from slicewise.errors import EvaluationError
-from slicewise.evaluation.seen import seen_bytes, units_of
+from slicewise.evaluation.seen import joined_seen, seen_bytes, units_of
 from slicewise.inference.bundle import (
     CARD_NAME,
     MODEL_NAME,
     OOD_NAME,
     SEEN_NAME,
     TRUST_NAME,
+    WEIGHTS_NAME,
     Bundle,
     BundleInfo,
     Origin,
     Preprocessing,
     TaskInfo,
+    load_bundle,
     write_bundle,
 )
 from slicewise.inference.classifier import Classifier
@@ -40,7 +43,9 @@ from slicewise.training.data.dataset import DecodedSlices, load_split
 from slicewise.training.export.decision_fit import evidence_of, fit_decision, fit_refusal
 from slicewise.training.export.graph import calibration_images, onnx_bytes, quantized, rounded
 from slicewise.training.loop.callbacks import announce
+from slicewise.training.network.config import StrategyConfig
 from slicewise.training.network.model import SliceNet
+from slicewise.training.network.start import start_in_words
 
 DRAFT = "draft"
 """Identity of a bundle that is not written yet."""
@@ -104,7 +109,10 @@ def make_product(
     if decision is None:
         table = validation.table(classifier, trust)
         decision = fit_decision(table, "the validation split", config.bundle)
-    fitted = {SEEN_NAME: seen_fingerprints(development), TRUST_NAME: trust.to_bytes()}
+    fitted = {
+        SEEN_NAME: seen_fingerprints(development, config.model.start),
+        TRUST_NAME: trust.to_bytes(),
+    }
     files, limits, refusal = {**bare.files, **fitted}, None, config.bundle.refusal
     try:
         ood, limits = fit_refusal(classifier, validation, train, refusal, config.seed, workers)
@@ -114,10 +122,18 @@ def make_product(
     return Product(decision.model_copy(update={"out_of_distribution": limits}), files)
 
 
-def seen_fingerprints(parts: Sequence[DecodedSlices]) -> bytes:
-    """`seen.npz` of all slices of the parts, and of their groups."""
+def seen_fingerprints(parts: Sequence[DecodedSlices], start: Path | None = None) -> bytes:
+    """`seen.npz` of all slices of the parts, and of what the start bundle had seen."""
     units = [names for part in parts for names in units_of(part.manifest.rows, part.pixels)]
-    return seen_bytes(concatenate([part.fingerprints for part in parts]), units)
+    seen = seen_bytes(concatenate([part.fingerprints for part in parts]), units)
+    before = None if start is None else load_bundle(start).files.get(SEEN_NAME)
+    return seen if before is None else joined_seen([seen, before])
+
+
+def with_weights(product: Product, network: SliceNet) -> Product:
+    """The same with the weights of the network, for `model.start` of other runs."""
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    return replace(product, files={**product.files, WEIGHTS_NAME: save(state)})
 
 
 def write_product(
@@ -132,7 +148,7 @@ def write_product(
     """Write a bundle into a new or empty folder, with metrics as in `metrics.json` and a
     `description` of what they were measured on; return its identity."""
     info = _info(product, config, task, manifest, evaluation)
-    card = model_card(info, manifest, commands, config.model.frozen_stages)
+    card = model_card(info, manifest, commands, config.model.frozen_stages, config.strategy)
     return write_bundle(folder, info, {**product.files, CARD_NAME: card.encode()})
 
 
@@ -145,8 +161,8 @@ def draft(product: Product, config: RunConfig, task: Task, manifest: Manifest) -
 def _info(
     product: Product, config: RunConfig, task: Task, manifest: Manifest, evaluation: dict[str, Any]
 ) -> BundleInfo:
-    training, weights = manifest.subset("train").rows, config.model.weights
-    start = "random initialisation" if weights is None else f"the weights of {weights.name}"
+    training = manifest.subset("train").rows
+    start, licences = start_in_words(config.model)
     written = config.model_dump_json().encode()
     origin = Origin(
         run_id=f"{config.name}-{hashlib.sha256(written).hexdigest()[:12]}",
@@ -168,14 +184,18 @@ def _info(
         evaluation=Evaluation.model_validate(evaluation),
         origin=origin,
         weight_storage=config.bundle.weight_storage,
-        licences=config.bundle.licences,
+        licences={**licences, **config.bundle.licences},
         intended_use=config.bundle.intended_use,
         files={},
     )
 
 
 def model_card(
-    info: BundleInfo, manifest: Manifest, commands: dict[str, str], frozen_stages: int = 0
+    info: BundleInfo,
+    manifest: Manifest,
+    commands: dict[str, str],
+    frozen_stages: int = 0,
+    strategy: StrategyConfig | None = None,
 ) -> str:
     """Markdown for `MODEL_CARD.md`; the first `frozen_stages` of the network were not trained."""
     environment = Environment(
@@ -192,10 +212,26 @@ def model_card(
         counts=_counts(manifest),
         split={name: len(manifest.subset(name).rows) for name in ("val", "test")},
         commands=commands,
-        frozen=frozen_stages,
+        trained=_trained(frozen_stages, strategy or StrategyConfig()),
         sources_differ=_sources_differ(manifest, info.task.negative_class),
         spreads=_spreads(info.evaluation),
     )
+
+
+def _trained(frozen: int, strategy: StrategyConfig) -> str:
+    """Which weights were trained, in words."""
+    if strategy.name == "head":
+        return "The backbone kept the start weights; what stands behind its pooling was trained."
+    if strategy.name == "partial":
+        count = "stage" if strategy.stages == 1 else f"{strategy.stages} stages"
+        part = ", ".join(strategy.layers) or f"the last {count}"
+        return f"Of the backbone {part} and no more was trained; the rest kept the start weights."
+    count = "stage" if frozen == 1 else f"{frozen} stages"
+    kept = (
+        f"The first {count} kept the start weights; all other weights" if frozen else "All weights"
+    )
+    gradually = {"two_phase": ", at first the head alone", "progressive": ", stage by stage"}
+    return f"{kept} were trained afterwards{gradually.get(strategy.name, '')}."
 
 
 def _sources_differ(manifest: Manifest, negative: str | None) -> str | None:

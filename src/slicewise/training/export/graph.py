@@ -40,7 +40,8 @@ class BundleGraph(nn.Module):
     The gradient of the evidence of class k by feature d, averaged over places, is V[k, d] / (h w),
     with V the evidence kernel of the network: pooled by the mean, every place has it; pooled by
     log-mean-exp, places share it by weights that sum to 1. So Grad-CAM (Selvaraju et al. 2017) is
-    one product. Without a head on the surroundings, evidence and logit are the same.
+    one product. Without a head on the surroundings, evidence and logit are the same. Where a norm
+    or a hidden layer stands before the last layer, each slice has a gradient of its own.
     """
 
     def __init__(self, network: SliceNet) -> None:
@@ -52,10 +53,14 @@ class BundleGraph(nn.Module):
         """(N, 1, H, W) in [0, 1] to logits (N, K), cam (N, K, h, w) and embedding (N, D)."""
         features = self.network.features(image)
         embedding = features.mean(dim=(2, 3))
-        kernel = self.network.evidence_kernel()[:, :, None, None]
         area = features.shape[2] * features.shape[3]
-        cam = torch.relu(nn.functional.conv2d(features, kernel)) / area
-        return self.network.logits(features), cam, embedding
+        if self.network.scores_places:
+            kernel = self.network.evidence_kernel()[:, :, None, None]
+            seen = nn.functional.conv2d(features, kernel)
+        else:
+            each = self.network.gradient(embedding) @ features.flatten(2)
+            seen = each.reshape(-1, *each.shape[1:2], *features.shape[2:])
+        return self.network.logits(features), torch.relu(seen) / area, embedding
 
 
 def rounded(network: SliceNet, storage: str) -> SliceNet:

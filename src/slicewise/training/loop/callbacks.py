@@ -242,7 +242,7 @@ def trained_network(config: RunConfig, task: Task, folder: Path) -> SliceNet:
     if not path.is_file():
         raise TrainingError(f"{path}: expected the checkpoint of a finished run; there is none")
     with torch.random.fork_rng(()):  # its first weights are drawn, and not wanted
-        network = create_network(config.model, task, weights=None)
+        network = create_network(config.model, task, weights=None, size=config.preprocessing.size)
     network = network.to(memory_format=torch.channels_last)
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     try:

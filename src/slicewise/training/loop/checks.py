@@ -17,11 +17,12 @@ from slicewise.errors import ConfigError, LeakageError, TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
 from slicewise.evaluation.seen import known_before
 from slicewise.imaging.read import file_and_index
-from slicewise.inference.bundle import INFO_NAME
+from slicewise.inference.bundle import INFO_NAME, SEEN_NAME, load_bundle
 from slicewise.training.config import RunConfig, TrainerConfig, load_config, save_config
 from slicewise.training.data.dataset import EpochSampler, Possible
 from slicewise.training.loop.module import optimizer_and_schedule
 from slicewise.training.network.model import create_network
+from slicewise.training.network.start import start_of
 
 CONFIG_NAME = "config.yaml"
 MANIFEST_NAME = "manifest.csv"
@@ -40,7 +41,8 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
 
     Raises:
         LeakageError: A group stands in two splits, or patients that are trained on are tested on.
-        ConfigError: The model or a source with a weight is unknown, or the model not possible.
+        ConfigError: The model or a source with a weight is unknown, or the model or the loss of
+            tumor against none not possible.
         TrainingError: A folder holds another run or cannot be written, slices do not suffice or
             are missing, or start weights, device, precision or schedule do not fit.
         ManifestError: The table of boxes is not as expected.
@@ -57,15 +59,19 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
                 "early_stopping.monitor val_macro_auroc: expected validation slices of at least "
                 "two classes; got one class"
             )
+        if config.loss.tumor:
+            _require_both_sides(manifest, task)
         _require_files(config, manifest)
-    if not config.bundle.allow_seen:
-        for folder, manifest in parts.items():
-            if not is_finished(folder):
-                _require_unseen(folder, manifest)
     if open_parts:
         # Build it once, with its start weights, and the schedules of each model.
         with torch.random.fork_rng(()):
-            network = create_network(config.model, task, weights=config.model.weights)
+            start, size = start_of(config.model), config.preprocessing.size
+            network = create_network(config.model, task, weights=start, size=size)
+        if config.loss.region and not network.scores_places:
+            raise ConfigError(
+                "loss.region: expected a linear layer right behind the pooling; "
+                f"{config.model.name} has more before it"
+            )
         for part in open_parts:
             count = len(part.subset("train").rows)
             batches = len(EpochSampler(count, config.data.batch_size, config.seed))
@@ -73,6 +79,11 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         device_and_precision(config.trainer)
         if config.loss.region and config.data.boxes is not None:
             read_boxes(config.data.boxes)
+        if not config.bundle.allow_seen:
+            begun = config.model.start and load_bundle(config.model.start)
+            for folder, manifest in parts.items():
+                if not is_finished(folder):
+                    _require_unseen(folder, manifest, begun.files.get(SEEN_NAME) if begun else None)
         for folder in (*parts, config.cache):
             _require_writable(folder)
 
@@ -85,6 +96,20 @@ def _require_sources(config: RunConfig, manifest: Manifest) -> None:
                 f"data.source_weights {name!r}: expected a source of the manifest; "
                 f"nearest: {nearest(name, sorted(known))}"
             )
+
+
+def _require_both_sides(manifest: Manifest, task: Task) -> None:
+    if task.negative_class is None:
+        raise ConfigError(
+            f"loss.tumor: expected a task with a negative class; {task.name} has none"
+        )
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in manifest.subset("train").rows:
+        sides[row.label == task.negative_class].add(row.source)
+    if not sides[True] & sides[False]:
+        raise ConfigError(
+            "loss.tumor: expected a source with training slices of a tumor and of none; got none"
+        )
 
 
 def is_finished(folder: Path) -> bool:
@@ -215,11 +240,11 @@ def _require_files(config: RunConfig, manifest: Manifest) -> None:
         )
 
 
-def _require_unseen(folder: Path, manifest: Manifest) -> None:
+def _require_unseen(folder: Path, manifest: Manifest, start: bytes | None) -> None:
     """Check that no test slice would be left out at the end, as far as is known without reading."""
     development = [row for row in manifest.rows if row.split in {"train", "val"}]
     test = manifest.subset("test").rows
-    if found := known_before(development, test):
+    if found := known_before(development, test, start):
         why = ", ".join(f"{count} {how}" for how, count in sorted(found.items()))
         raise LeakageError(
             f"{folder}: expected no test slice of a patient that is trained on; "

@@ -1,9 +1,9 @@
-"""The Lightning module: one step of training, one pass of validation, optimizer and losses."""
+"""The Lightning module: one step of training, one pass of validation, and the optimizer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import lightning as L  # noqa: N812 (Lightning's own name for it)
@@ -19,14 +19,15 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from slicewise.arrays import Floats
 from slicewise.errors import TrainingError
 from slicewise.inference.decision import probabilities_of
 from slicewise.stats.metrics import accuracy, balanced_accuracy, macro_auroc
-from slicewise.training.config import LossConfig, OptimizerConfig, RunConfig, SchedulerConfig
+from slicewise.training.config import OptimizerConfig, RunConfig, SchedulerConfig
 from slicewise.training.data.augment import AugmentDraw, apply, draw, draw_mix, mix, warp
-from slicewise.training.data.dataset import Images, Possible
+from slicewise.training.data.dataset import Images
+from slicewise.training.loop.losses import loss, region_loss, tumor_loss
 from slicewise.training.network.model import SliceNet
+from slicewise.training.network.strategy import freeze
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -36,6 +37,7 @@ class SliceModule(L.LightningModule):
 
     class_weights: Tensor
     slice_weights: Tensor
+    tumor_weights: Tensor | None
 
     def __init__(
         self,
@@ -44,15 +46,26 @@ class SliceModule(L.LightningModule):
         class_weights: Tensor,
         slice_weights: Tensor,
         regions: Images | None = None,
+        tumor: tuple[int, Tensor] | None = None,
     ) -> None:
-        """Take (K,) and (N,) weights in the loss, and regions as in `LabelledSlices`."""
+        """Take (K,) and (N,) weights in the loss, and regions as in `LabelledSlices`.
+
+        Args:
+            tumor: Index of the class without a tumor and (N,) weights, for `tumor_loss`.
+        """
         super().__init__()
         self.network = network
         self.config = config
         self._regions = regions
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.register_buffer("slice_weights", slice_weights, persistent=False)
+        self._negative, weights = tumor or (0, None)
+        self.register_buffer("tumor_weights", weights, persistent=False)
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze what the strategy does not train in this epoch."""
+        freeze(self.network, self.config, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Augment, predict, and return the loss.
@@ -82,7 +95,12 @@ class SliceModule(L.LightningModule):
             if scores is not None and regions is not None:
                 places = region_loss(scores, regions[order], possible[order], self.network.negative)
                 own = own + self.config.loss.region * places
-            return (own * self.slice_weights[positions[order]]).mean()
+            own = own * self.slice_weights[positions[order]]
+            if self.tumor_weights is not None:
+                sides = tumor_loss(logits, possible[order], self._negative)
+                weights = self.tumor_weights[positions[order]]
+                own = own + self.config.loss.tumor * sides * weights
+            return own.mean()
 
         value = of(torch.arange(len(images), device=images.device))
         if blend is not None:
@@ -154,6 +172,7 @@ def optimizer_and_schedule(
     Raises:
         TrainingError: The schedule cannot be spread over so many steps.
     """
+    freeze(network, config, config.all_epochs - 1)  # all that ever trains has its place
     optimizer = _optimizer(network, config.optimizer)
     epoch_steps = max(1, steps // config.all_epochs)
     mode = config.early_stopping.mode
@@ -167,11 +186,10 @@ def optimizer_and_schedule(
 
 
 def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Backbone and head with their own rates; no decay on norms and biases."""
+    """Stages of the backbone and head with their own rates; no decay on norms and biases."""
     groups = []
-    for part in (network.backbone, network.head, network.surroundings):
-        trained = [p for p in part.parameters() if p.requires_grad] if part is not None else []
-        scale = config.backbone_lr_scale if part is network.backbone else 1.0
+    for part, scale in _rates(network, config):
+        trained = [p for p in part if p.requires_grad]
         for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
             if chosen := [p for p in trained if (p.ndim > 1) is matrix]:
                 rate = config.lr * scale
@@ -185,6 +203,20 @@ def _optimizer(network: SliceNet, config: OptimizerConfig) -> torch.optim.Optimi
         "adamax": torch.optim.Adamax,
     }
     return kinds[config.name](groups, lr=config.lr)
+
+
+def _rates(network: SliceNet, config: OptimizerConfig) -> Iterator[tuple[Sequence[Tensor], float]]:
+    """Parameters with the share of `optimizer.lr` that is theirs, the head's last."""
+    rest, rate = list(network.backbone.parameters()), config.backbone_lr_scale
+    if config.stage_lr_decay < 1:
+        stages = [list(stage.parameters()) for stage in network.stages]
+        for back, stage in enumerate(reversed(stages)):
+            yield stage, rate * config.stage_lr_decay**back
+        known = {id(p) for stage in stages for p in stage}
+        rest = [p for p in rest if id(p) not in known]
+    yield rest, rate
+    for part in (network.before, network.head, network.surroundings):
+        yield list(part.parameters()) if part is not None else [], 1.0
 
 
 def _scheduler(
@@ -222,104 +254,3 @@ def _scheduler(
 
 def _cosine(progress: float, final: float) -> float:
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def loss(logits: Tensor, possible: Tensor, weights: Tensor, config: LossConfig) -> Tensor:
-    """(N,) loss of each slice of a batch.
-
-    Where a label leaves several classes open, their joint probability counts.
-
-    Args:
-        logits: (N, K).
-        possible: (N, K) bool, which classes the label leaves open; at least one in each row.
-        weights: (K,) class weights; several open classes share their mean.
-        config: Which loss; focal is Lin et al. 2017.
-    """
-    log_p = F.log_softmax(logits, dim=1)
-    log_joint = log_p.masked_fill(~possible, -torch.inf).logsumexp(dim=1)
-    share = (possible * weights).sum(dim=1) / possible.sum(dim=1)
-    hard = share * _term(log_joint, config)
-    smooth = (weights * _term(log_p, config)).mean(dim=1)
-    return (1 - config.label_smoothing) * hard + config.label_smoothing * smooth
-
-
-def region_loss(scores: Tensor, regions: Tensor, possible: Tensor, negative: int | None) -> Tensor:
-    """Of each slice: how far from the tumor its evidence lies.
-
-    Without a negative class: minus the log of the share of the true class's evidence, a softmax
-    over places, that lies in the region. With one, every place is a small picture of its own: it
-    shows the tumor's class inside the region and no tumor elsewhere; both sides count alike.
-
-    Args:
-        scores: (N, K, h, w) class scores of every place.
-        regions: (N, 1, H, W) in [0, 1], 1 inside of the tumor; all 0 where no place is known.
-        possible: (N, K) bool, which classes the label leaves open.
-        negative: Index of the class without a tumor; None where there is none.
-
-    Returns:
-        (N,) losses; 0 where a slice has a tumor but no region.
-    """
-    cover = F.adaptive_avg_pool2d(regions, (scores.shape[2], scores.shape[3])).flatten(1)
-    peak = cover.amax(dim=1, keepdim=True)
-    cover = cover / peak.clamp(min=1e-6)
-    flat = scores.flatten(2)
-    known = peak[:, 0] > 0
-    if negative is None:
-        evidence = flat.masked_fill(~possible[:, :, None], -torch.inf).logsumexp(dim=1)
-        inside = (F.log_softmax(evidence, dim=1) + cover.clamp(min=1e-6).log()).logsumexp(dim=1)
-        return torch.where(known, -inside, 0.0)
-    log_p = F.log_softmax(flat, dim=1)
-    tumor = -log_p.masked_fill(~possible[:, :, None], -torch.inf).logsumexp(dim=1)
-    inside, outside = (cover > 0.5).float(), (cover < 0.1).float()
-    healthy = possible[:, negative]
-    hot = (tumor * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
-    cold = (-log_p[:, negative] * outside).sum(dim=1) / outside.sum(dim=1).clamp(min=1)
-    return torch.where(healthy, cold, torch.where(known, 0.5 * (hot + cold), 0.0))
-
-
-def _term(log_p: Tensor, config: LossConfig) -> Tensor:
-    return -log_p * (1 - log_p.exp()) ** config.focal_gamma if config.name == "focal" else -log_p
-
-
-def slice_weights(
-    possible: Possible, sources: Sequence[str], balance: float, factors: Mapping[str, float]
-) -> Floats:
-    """(N,) weights of slices, all 1 where balance is 0 and there are no factors.
-
-    Slices that leave the same classes open share a total weight of their number. Of it each source
-    has a part that goes with its number of slices to the power of `1 - balance`. Then come the
-    factors, which change totals.
-
-    Args:
-        possible: (N, K) which classes each label leaves open.
-        sources: (N) names of data sets.
-        balance: In [0, 1].
-        factors: By source; 1 where it is not named.
-    """
-    names, weights = np.asarray(sources), np.ones(len(sources))
-    for kind in np.unique(possible, axis=0):
-        inside = (possible == kind).all(axis=1)
-        _, of, counts = np.unique(names[inside], return_inverse=True, return_counts=True)
-        wanted = 1 / counts[of] ** balance
-        weights[inside] = wanted / wanted.mean()
-    return weights * [factors.get(source, 1.0) for source in sources]
-
-
-def class_weights(possible: Possible, kind: str, weights: Floats) -> Tensor:
-    """(K,) weights of classes: ones, or inverse to the total weight of their slices.
-
-    With the latter, slices count 1 in the mean, and all classes alike.
-
-    Args:
-        possible: (N, K) which classes each label leaves open; those with several do not count.
-        kind: `none` or `balanced`.
-        weights: (N,) of the slices.
-    """
-    classes = possible.shape[1]
-    if kind == "none":
-        return torch.ones(classes)
-    told = possible.sum(axis=1) == 1
-    totals = (possible * weights[:, None])[told].sum(axis=0)
-    there = totals > 0
-    balanced = np.where(there, totals.sum() / (classes * np.where(there, totals, 1)), 0.0)
-    return torch.from_numpy(balanced).float()

@@ -24,8 +24,7 @@ from torch.utils.data import BatchSampler
 from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
-from slicewise.errors import SeenError, TrainingError
-from slicewise.evaluation.evaluate import evaluate
+from slicewise.errors import TrainingError
 from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
@@ -45,6 +44,7 @@ from slicewise.training.export.bundling import (
     draft,
     exported,
     make_product,
+    with_weights,
     write_product,
 )
 from slicewise.training.export.graph import without_origin
@@ -68,22 +68,15 @@ from slicewise.training.loop.checks import (
     is_finished,
     require_trainable,
 )
-from slicewise.training.loop.module import SliceModule, class_weights, slice_weights
-from slicewise.training.network.model import SliceNet, create_network, parameter_counts
+from slicewise.training.loop.losses import class_weights, slice_weights, tumor_weights
+from slicewise.training.loop.measure import measured
+from slicewise.training.loop.module import SliceModule
+from slicewise.training.network.model import SliceNet, create_network
+from slicewise.training.network.start import start_of
+from slicewise.training.network.strategy import counts_in_words
 
 METRICS_NAME = "metrics.json"
 EVALUATION = "evaluation"
-
-VALIDATION_ONLY = (
-    "Measured on the validation split, which also chose the epoch and fitted calibration, "
-    "threshold, prediction sets, acceptance and out-of-distribution limits: expect less on new "
-    "patients."
-)
-LEAKED = (
-    " But {count} of the {n} slices are copies of slices that were trained on, or others of their "
-    "patients (bundle.allow_seen): the metrics are too good."
-)
-HELD_OUT = "Measured on the test split, whose groups took no part in training or fitting."
 
 
 def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
@@ -139,6 +132,8 @@ def train_manifest(
             manifest.write(folder / MANIFEST_NAME)
         graph = exported(config, fit(config, task, splits, folder), manifest)
     product = make_product(config, task, graph, manifest, decision)
+    if config.bundle.weights:
+        product = with_weights(product, trained_network(config, task, folder))
     _publish(config, task, manifest, folder, command, product, metrics)
     return bundle
 
@@ -208,27 +203,27 @@ def _state_of_the_process(config: RunConfig) -> Iterator[None]:
 def _train(
     config: RunConfig, task: Task, train: LabelledSlices, validation: LabelledSlices, folder: Path
 ) -> None:
-    network = create_network(config.model, task, weights=config.model.weights)
+    start, size = start_of(config.model), config.preprocessing.size
+    network = create_network(config.model, task, weights=start, size=size)
     if network.needs_statistics:
         network.normalise_by(*pixel_statistics(train.images))
     network = network.to(memory_format=torch.channels_last)
-    everything, trained = parameter_counts(network)
     origin = "training split" if network.needs_statistics else "start weights"
     announce(
-        f"{config.model.name}: {everything / 1e6:.1f} M parameters, {trained / 1e6:.1f} M trained; "
+        f"{config.model.name}: {counts_in_words(network, config)}; "
         f"normalisation of the {origin}: "
-        f"mean {float(network.mean):.4f}, standard deviation {float(network.std):.4f}"
+        f"mean {network.mean.mean():.4f}, standard deviation {network.std.mean():.4f}"
     )
-    sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
-    each = slice_weights(train.possible, sources, balance, config.data.source_weights)
-    weights = class_weights(train.possible, config.loss.class_weights, each)
+    kept = [p for p in network.backbone.parameters() if not p.requires_grad]
+    if kept and start is None:
+        announce("THE FROZEN PART IS RANDOM: expected start weights (pretrained, weights, start)")
     last, size = folder / CHECKPOINTS / LAST, config.data.batch_size
     shuffled = EpochSampler(len(train.images), size, config.seed)
     in_order = BatchSampler(range(len(validation.images)), size, drop_last=False)
     ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         _trainer(config, folder).fit(
-            SliceModule(network, config, weights, torch.from_numpy(each).float(), train.regions),
+            _module(network, config, task, train),
             loader(train.images, train.possible, shuffled),
             loader(validation.images, validation.possible, list(in_order)),
             ckpt_path=str(last) if last.is_file() else None,
@@ -238,6 +233,22 @@ def _train(
         signal.signal(signal.SIGINT, ctrl_c or signal.SIG_DFL)  # it ignores any further Ctrl+C
         text = f"interrupted; run the same command again to go on in {folder}"
         raise TrainingError(text) from error
+
+
+def _module(network: SliceNet, config: RunConfig, task: Task, train: LabelledSlices) -> SliceModule:
+    """The network with the losses of a configuration, and the weights of slices and classes."""
+    sources, balance = [row.source for row in train.manifest.rows], config.loss.source_balance
+    factors = config.data.source_weights
+    each = slice_weights(train.possible, sources, balance, factors)
+    of_classes = class_weights(train.possible, config.loss.class_weights, each)
+    tumor = None
+    if config.loss.tumor:
+        negative = task.classes.index(task.negative_class or "")
+        sides = tumor_weights(train.possible, sources, balance, factors, negative)
+        tumor = negative, torch.from_numpy(sides).float()
+    return SliceModule(
+        network, config, of_classes, torch.from_numpy(each).float(), train.regions, tumor
+    )
 
 
 def _trainer(config: RunConfig, folder: Path) -> L.Trainer:
@@ -323,7 +334,7 @@ def _publish(
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     if metrics is None:
         classifier = Classifier(draft(product, config, task, manifest))
-        metrics = _measured(config, classifier, manifest, partial / EVALUATION, command)
+        metrics = measured(config, classifier, manifest, partial / EVALUATION, command)
     commands = {"Training": command}
     write_product(partial / BUNDLE, product, config, task, manifest, metrics, commands)
     _stamped(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
@@ -346,38 +357,3 @@ def _stamped(report: Path, bundle: Path) -> bool:
         content["bundle"]["sha256"] = identity
         write_json(report, content)
     return bool(content["bundle"]["sha256"] == identity)
-
-
-def _measured(
-    config: RunConfig, classifier: Classifier, manifest: Manifest, folder: Path, command: str
-) -> dict[str, Any]:
-    """Metrics of the test split, or of the validation split where there is no test split."""
-    held_out = bool(manifest.subset("test").rows)
-    split, allow_seen = "test" if held_out else "val", config.bundle.allow_seen or not held_out
-
-    def measure(*, allow_seen: bool) -> dict[str, Any]:
-        return evaluate(
-            manifest, classifier, folder, command=command, split=split, allow_seen=allow_seen
-        )
-
-    try:
-        report = measure(allow_seen=allow_seen)
-    except SeenError as error:  # by pixels, which no check before the training can know
-        announce(f"MEASURED ON SLICES THAT WERE SEEN, no others are left to test on: {error}")
-        report = measure(allow_seen=True)
-    return summary(report, HELD_OUT + leaked(report) if held_out else VALIDATION_ONLY)
-
-
-def leaked(report: dict[str, Any]) -> str:
-    """That a report counts slices whose patients were trained on; empty where it does not."""
-    kinds = ("seen_evaluated", "same_patients_evaluated")
-    count = sum(report[kind]["count"] for kind in kinds if kind in report)
-    return LEAKED.format(count=count, n=report["n"]) if count else ""
-
-
-def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
-    """The part of `metrics.json` that a bundle carries: metrics and what was refused, no paths."""
-    left_out = {"bundle", "refused", "seen_evaluated", "same_patients_evaluated"}
-    kept = {key: value for key, value in report.items() if key not in left_out}
-    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
-    return {"description": description, **kept, "refused": refused}
