@@ -38,6 +38,8 @@ class Key:
         """What to call it in a message, which never names a patient."""
         if self.bond == Bond.PUBLIC:
             return f"the patients of {self.name} by the index of public slices"
+        if self.bond == Bond.COPIES:
+            return f"copies of the file with SHA-256 {self.name}..."
         return "a patient" if self.bond == Bond.PATIENT else self.name
 
     @property

@@ -198,7 +198,7 @@ def test_a_fold_that_parts_known_patients_is_refused_with_its_sides(public, tmp_
     with pytest.raises(LeakageError) as refused:
         build(config_of([public], table=table))
     told = str(refused.value)
-    sides = ", ".join(f"{2 if name == names[0] else 1} in {name}" for name in sorted(names))
+    sides = ", ".join(f"{2 if name == names[0] else 1} in fold {name}" for name in sorted(names))
     assert f"the patients of {PATIENTS} by the index of public slices ({sides})" in told
     assert "1 x public" in told
     assert "--on-conflict move" in told
@@ -216,7 +216,7 @@ def test_published_folders_that_part_known_patients_are_refused(public, tmp_path
         split = "Training" if number % 2 else "Testing"
         (root / split / "glioma").mkdir(parents=True, exist_ok=True)
         (public / "glioma" / f"{number}.png").rename(root / split / "glioma" / f"{number}.png")
-    with pytest.raises(LeakageError, match=r"2 in test, 2 in train"):
+    with pytest.raises(LeakageError, match=r"2 in fold test, 2 in fold train"):
         build(config_of([root], published_splits=True))
     assert len(build(config_of([root])).manifest.rows) == 7  # whole groups are dealt anew
 
