@@ -192,7 +192,8 @@ def data_known(
 ) -> None:
     """Say which slices are public already, and of which patients.
 
-    Copies, and labels that contradict each other, are told too. The exit code is 1 where an input could not be read. The others are looked up all the same.
+    Copies, and labels that contradict each other, are told too. The exit code is 1 where an input
+    could not be read. The others are looked up all the same.
     """
     from slicewise.data.public.index import public_index
     from slicewise.data.public.lookup import COLUMNS, LookUp, look_up
