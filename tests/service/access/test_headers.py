@@ -134,6 +134,10 @@ def client(address: str = "http://127.0.0.1:8000", **changed: Any) -> TestClient
         response.headers["Content-Security-Policy"] = "default-src 'none'"
         return {}
 
+    @app.get("/api/random-test")
+    async def recording() -> dict[str, str]:
+        return {}
+
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {}
@@ -182,6 +186,23 @@ def test_another_name_for_this_machine_is_refused_on_loopback(host: str) -> None
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
 def test_names_of_this_machine_are_fine(host: str) -> None:
     assert client().get("/thing", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "origin", "status"),
+    [
+        ("cross-site", None, 403),
+        ("cross-site", "https://lab.example.org", 200),
+        ("same-origin", None, 200),
+        (None, None, 200),
+    ],
+)
+def test_a_page_elsewhere_makes_no_record_by_a_picture(site, origin, status) -> None:
+    headers = {"Sec-Fetch-Site": site, "Origin": origin}
+    given = {name: value for name, value in headers.items() if value}
+    service = client(cors_origins=("https://lab.example.org",))
+    assert service.get("/api/random-test", headers=given).status_code == status
+    assert service.get("/thing", headers=given).status_code == 200
 
 
 @pytest.mark.parametrize(
