@@ -4,8 +4,9 @@
 
 DATA holds `nickparvar/`, `figshare/` (with `folds.csv`), `br35h/` and `navoneel/`. Measured are:
 what is known of each; how a published, a random and a split by patient groups of Nickparvar score
-with the label of the nearest training picture; whether the groups found in Nickparvar alone are
-those found with Figshare and its groups beside it; and the time of both searches.
+with the label of the nearest training picture; for how many files of Nickparvar the others of
+their group are the same with Figshare and the groups given for it beside them; and the time of
+both searches.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from slicewise.data.annotations import Known
 from slicewise.data.build.build import clustered, collect
 from slicewise.data.build.config import config_of
 from slicewise.data.build.recognition import copies_of, recognised
@@ -107,27 +109,26 @@ def tell_neighbours(items: Sequence[Item]) -> None:
         )
 
 
-def tell_agreement(data: Path, found: Sequence[Item], both: Sequence[Item]) -> None:
-    """Whether the groups of Nickparvar are those found with Figshare's own groups beside it."""
-    with (data / "figshare" / "folds.csv").open(newline="") as file:
-        own = {row["number"]: row["group"] for row in csv.DictReader(file)}
-    of_figshare: dict[str, set[str]] = defaultdict(set)
-    for item in both:
-        if item.source == "figshare":
-            of_figshare[item.cluster_name].add(f"figshare:{own[item.file.stem]}")
-    agree: Counter[str] = Counter()
-    beside = [of_figshare[item.cluster_name] for item in both if item.source == "nickparvar"]
-    for item, names in zip(found, beside, strict=True):
-        patients = {item.public.patients} - {""} if item.public else set()
-        kind = "both no patients" if not (patients or names) else "other patients"
-        if patients and names:
-            kind = "same patients" if patients <= names else kind
-        elif patients:
-            kind = "patients by the index only"
-        elif names:
-            kind = "patients by Figshare only"
-        agree[kind] += 1
-    print(f"groups of {len(found)} files: {dict(agree)}")
+def tell_agreement(found: Sequence[Item], both: Sequence[Item]) -> None:
+    """For how many files the others of their group are the same, without Figshare and with it."""
+    mates = [
+        _mates([name for name, item in zip(group_names([i.ties for i in items]), items, strict=True)
+                if item.source == "nickparvar"])
+        for items in (found, both)
+    ]  # fmt: skip
+    kinds = Counter(
+        "the same" if one == two else "fewer" if one < two else "more" if one > two else "others"
+        for one, two in zip(*mates, strict=True)
+    )
+    print(f"others in the group of {len(found)} files, without Figshare against with: {kinds}")
+
+
+def _mates(groups: Sequence[str]) -> list[frozenset[int]]:
+    members: dict[str, set[int]] = defaultdict(set)
+    for index, group in enumerate(groups):
+        members[group].add(index)
+    whole = {group: frozenset(own) for group, own in members.items()}
+    return [whole[group] for group in groups]
 
 
 def tell_cost(index: PublicIndex) -> None:
@@ -168,9 +169,14 @@ def main() -> None:
     alone = clustered(known["nickparvar"], copies_of(recognised(items), prints))
     print(f"nickparvar, index and search of what it does not know: {seconds(start)}")
     tell_neighbours(alone)
-    both = [replace(item, public=None) for name in NAMES[:2] for item in sets[name][0]]
+    with (data / "figshare" / "folds.csv").open(newline="") as file:
+        own = {row["number"]: row["group"] for row in csv.DictReader(file)}
+    of_figshare = [
+        replace(item, known=Known(group=own[item.file.stem])) for item in sets["figshare"][0]
+    ]
+    both = [*items, *of_figshare]
     prints_of = [sets[name][1] for name in NAMES[:2]]
-    tell_agreement(data, alone, clustered(both, find_pairs(concatenate(prints_of))))
+    tell_agreement(alone, clustered(both, find_pairs(concatenate(prints_of))))
 
 
 if __name__ == "__main__":

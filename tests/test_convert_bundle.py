@@ -111,6 +111,9 @@ def seen(tmp_path):
 
 def test_groups_of_the_slices_are_added(convert_bundle, seen, tmp_path):
     bare, path, manifest, prints = seen
+    pseudonym = replace(manifest.rows[0], patient_id="dicom_0123456789ab")
+    manifest = replace(manifest, rows=(pseudonym, *manifest.rows[1:]))
+    manifest.write(path)
     convert_bundle.convert(bare, tmp_path / "grouped", seen=path)
     before, after = load_bundle(bare), load_bundle(tmp_path / "grouped")
     assert after.info.version == "0.1.1"

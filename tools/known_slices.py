@@ -5,7 +5,9 @@
 The table has a row a file of the older public collections: hashes of its bytes and of its pixels,
 collection, published label, group of patients or cluster of copies, Figshare number, whether it is
 mirrored, and whether the labels of its cluster contradict each other. Of a hash the index keeps the
-first 64 bits. The same table gives the same bytes again.
+first 64 bits. The same table gives the same bytes again. Groups and clusters are names that
+manifests and bundles keep: a later table must give new ones to new pictures, and no old one to
+others.
 """
 
 from __future__ import annotations

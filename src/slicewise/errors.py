@@ -67,6 +67,10 @@ class EvaluationError(SliceWiseError):
     """A quantity cannot be computed from the predictions given."""
 
 
+class SeenError(EvaluationError):
+    """All slices that were to be measured on are of the patients that trained the model."""
+
+
 class TrainingError(SliceWiseError):
     """A training run cannot start, go on or be exported."""
 

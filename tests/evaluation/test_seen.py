@@ -20,6 +20,7 @@ from slicewise.errors import BundleError, EvaluationError
 from slicewise.evaluation.seen import (
     find_seen,
     joined_seen,
+    known_before,
     neighbour_correct,
     seen_bytes,
     units_of,
@@ -72,17 +73,20 @@ def bundle_of(trained, seeds):
 @pytest.mark.parametrize(
     ("trained", "asked", "same"),
     [
-        (row(1, "made:a"), row(2, "made:a"), True),  # a user's own group
+        (row(1, "made:a"), row(2, "made:a"), False),  # a user's own name, by itself
         (row(1, "made:a"), row(2, "made:b"), False),
         (row(1, "made:a"), row(2, "other:a"), False),
-        (row(1, "g", patient_id="7"), row(2, "h", patient_id="7"), True),
+        (row(1, "g", patient_id="7"), row(2, "h", patient_id="7"), False),
+        (row(1, "g", patient_id="dicom_7"), row(2, "h", patient_id="dicom_7"), False),
+        (row(1, "copies:0123456789ab"), row(2, "copies:0123456789ab", source="other"), True),
+        (row(1, "volume:0123456789ab"), row(2, "volume:0123456789ab"), True),
         (row(1, "g", patient_id="7"), row(2, "h", patient_id="7", source="other"), False),
         (
-            row(1, "g", patient_id="dicom_1234"),
-            row(2, "h", patient_id="dicom_1234", source="other"),
+            row(1, "g", patient_id="dicom_0123456789ab"),
+            row(2, "h", patient_id="dicom_0123456789ab", source="other"),
             True,
         ),
-        (row(1, "patient:made:7"), row(2, "h", patient_id="7"), True),
+        (row(1, "patient:made:7"), row(2, "h", patient_id="7"), False),
         (row(1, "fold:1"), row(2, "fold:1"), False),  # a fold is no unit of patients
         (
             row(1, "g", extra={"public_group": "figshare:gli_1"}),
@@ -99,17 +103,69 @@ def bundle_of(trained, seeds):
 def test_other_slices_of_patients_that_were_trained_on_are_found(trained, asked, same):
     check = find_seen(bundle_of([trained], [1]), prints_of(2), units_of([asked]))
     assert (check.seen.tolist(), check.patients.tolist()) == ([False], [same])
+    assert check.rules.tolist() == ["known_patients" if same else ""]
     if trained.group != "fold:1":
         assert "and the" in check.described
 
 
+def test_names_count_in_a_source_that_shares_slices_with_the_training_data():
+    """Two sets of patients 1 to 4 called `images`: only where a slice is shared are they one."""
+    trained = [row(n, f"images:{n}", source="images") for n in range(1, 5)]
+    bundle = bundle_of(trained, [1, 2, 3, 4])
+    rows = [row(n, f"images:{n}", source="images") for n in (1, 2, 2, 9)]
+    others = [row(20, "images:3", source="elsewhere")]
+    everything = [*rows, *others]
+    sources = [one.source for one in everything]
+    apart = find_seen(bundle, prints_of(11, 12, 13, 14, 15), units_of(everything), sources)
+    assert not apart.patients.any()
+    assert apart.alike.tolist() == [True, True, True, False, True]
+    shared = find_seen(bundle, prints_of(1, 12, 13, 14, 15), units_of(everything), sources)
+    assert shared.seen.tolist() == [True, False, False, False, False]
+    assert shared.rules.tolist() == ["", "name", "name", "", ""]
+    assert shared.alike.tolist() == [False, False, False, False, True]
+    by_index = [*rows, row(30, "images:8", source="images", extra={"public_group": "figshare:a"})]
+    bundle = bundle_of([*trained, row(5, "x", extra={"public_group": "figshare:a"})], [1])
+    found = find_seen(bundle, prints_of(11, 12, 13, 14, 15), units_of(by_index))
+    assert found.rules.tolist() == ["name", "name", "name", "", "known_patients"]
+
+
+def test_what_one_manifest_says_of_files_and_patients_in_two_splits_is_counted():
+    trained = [
+        row(1, "a", patient_id="7"),
+        row(2, "b", extra={"public_group": "figshare:gli_1"}),
+        row(3, "c", patient_id="dicom_0123456789ab"),
+    ]
+    asked = [
+        row(4, "d", patient_id="7"),
+        row(5, "e", extra={"public_group": "figshare:gli_1"}),
+        row(6, "f", patient_id="dicom_0123456789ab", source="other"),
+        row(1, "g"),
+        row(7, "h", patient_id="7", source="other"),
+        row(8, "i", patient_id="8"),
+    ]
+    assert known_before(trained, asked) == {
+        "the same file": 1, "by the index or DICOM": 2, "by the patient's name": 1,
+    }  # fmt: skip
+    assert not known_before(trained, asked[4:])
+
+
 def test_what_two_models_have_seen_is_joined():
-    parts = [bundle_of([row(n, f"made:{n}")], [n]).files["seen.npz"] for n in (1, 2)]
+    numbers = {n: f"{n:x}" * 12 for n in range(1, 5)}
+    parts = [bundle_of([row(n, f"copies:{numbers[n]}")], [n]).files["seen.npz"] for n in (1, 2)]
     both = Bundle(bundle_info(), "cd" * 32, {"seen.npz": joined_seen(parts)})
-    asked = [row(9, "made:1"), row(9, "made:2"), row(9, "made:3"), row(9, "made:4")]
+    asked = [row(9, f"copies:{name}") for name in numbers.values()]
     check = find_seen(both, prints_of(5, 6, 7, 2), units_of(asked))
     assert check.seen.tolist() == [False, False, False, True]
     assert check.patients.tolist() == [True, True, False, False]
+    assert check.groups_checked
+    assert known_before([], asked, parts[0]) == {"by model.start": 1}
+    bare = write_arrays(prints_of(3).arrays())  # of an earlier SliceWise
+    once = joined_seen([parts[0], bare])
+    for content in (once, joined_seen([once, parts[1]])):
+        joined = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content})
+        check = find_seen(joined, prints_of(3, 6, 7, 4), units_of(asked))
+        assert check.seen[0]
+        assert not check.groups_checked
 
 
 def test_a_copy_gives_its_patient_away_and_is_counted_once():
@@ -124,6 +180,7 @@ def test_a_copy_gives_its_patient_away_and_is_counted_once():
     check = find_seen(bundle_of([row(9, "x")], [1, 4]), prints_of(1, 2, 3, 4, 5), units_of(rows))
     assert check.seen.tolist() == [True, False, False, True, False]
     assert check.patients.tolist() == [False, True, False, False, False]
+    assert check.rules.tolist() == ["", "group_of_seen", "", "", ""]
 
 
 def test_the_index_knows_patients_that_a_manifest_does_not(tmp_path, monkeypatch):
@@ -147,12 +204,29 @@ def test_a_bundle_of_earlier_knows_no_groups():
     check = find_seen(bundle, prints_of(1, 2), units_of([row(1, "a"), row(2, "b")]))
     assert (check.seen.tolist(), check.patients.tolist()) == ([True, False], [False, False])
     assert check.described == "compared with the 1 training slices of the bundle"
+    assert (check.checked, check.groups_checked) == (True, False)
+    none = find_seen(bundle_of([], [1]), prints_of(2))
+    assert (none.checked, none.groups_checked) == (True, True)
 
 
-def test_groups_of_another_kind_are_refused():
-    content = write_arrays(prints_of(1).arrays() | {"groups": np.array([0.5])})
-    bundle = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content})
-    with pytest.raises(BundleError, match="groups: expected finite numbers of kind u"):
+@pytest.mark.parametrize(
+    "groups",
+    [
+        np.array([0.5]),
+        np.array(5, dtype=np.uint64),
+        np.ones((2, 2), dtype=np.uint64),
+        np.ones(2, dtype=np.uint8),
+        np.array([-1]),
+        np.array(["a"]),
+        np.array([{}], dtype=object),
+    ],
+    ids=["float", "scalar", "table", "short", "signed", "text", "object"],
+)
+def test_groups_of_another_kind_are_refused(groups):
+    content = io.BytesIO()
+    np.savez(content, **prints_of(1).arrays(), groups=groups)
+    bundle = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content.getvalue()})
+    with pytest.raises(BundleError, match="groups"):
         find_seen(bundle, prints_of(1))
 
 

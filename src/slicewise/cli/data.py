@@ -213,6 +213,7 @@ def data_known(
             if not json_:
                 show(one.text())
     if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         write_table(csv, found.rows(), COLUMNS)
     if json_:
         show_json(found.as_json())

@@ -174,8 +174,11 @@ def _text(report: Mapping[str, Any], judgement: Judgement | None, page: Path) ->
     from slicewise.evaluation.sections.headlines import headlines
     from slicewise.inference.results import DISCLAIMER
 
-    counts = {kind: entry["count"] for kind, entry in report["refused"].items()}
-    refused = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+    refused = ", ".join(
+        f"{entry['count']} {kind.replace('_', ' ')}"
+        + ("" if entry.get("checked", True) else " (not checked)")
+        for kind, entry in report["refused"].items()
+    )
     yield f"{report['n']} slices in {report['groups']} groups; refused: {refused}"
     if report["allow_seen"]:
         seen, others = (report[f"{kind}_evaluated"]["count"] for kind in ("seen", "same_patients"))

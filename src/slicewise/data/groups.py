@@ -8,12 +8,16 @@ from enum import IntEnum
 
 
 class Bond(IntEnum):
-    """Why slices belong together; the lowest names the group."""
+    """Why slices belong together; the lowest names the group.
+
+    A fold comes before what the index knows: where one holds them all, they are not all of the
+    patients of one known slice.
+    """
 
     PATIENT = 0
     GROUP = 1
-    PUBLIC = 2
-    FOLD = 3
+    FOLD = 2
+    PUBLIC = 3
     VOLUME = 4
     COPIES = 5
 
@@ -34,6 +38,8 @@ class Key:
         """What to call it in a message, which never names a patient."""
         if self.bond == Bond.PUBLIC:
             return f"the patients of {self.name} by the index of public slices"
+        if self.bond == Bond.COPIES:
+            return f"copies of the file with SHA-256 {self.name}..."
         return "a patient" if self.bond == Bond.PATIENT else self.name
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from slicewise.arrays import Bools
+from slicewise.arrays import Bools, Strings
 from slicewise.data.duplicates.neighbour import thumbnail
 from slicewise.data.manifest import SPLITS, Manifest, ManifestRow
-from slicewise.errors import EvaluationError, ManifestError
+from slicewise.errors import EvaluationError, ManifestError, SeenError
 from slicewise.evaluation.answering import answer_split, readable
 from slicewise.evaluation.compare import comparison, names_of, require_same_task
 from slicewise.evaluation.gate import Gate, judge, require_known, write_gate
 from slicewise.evaluation.labels import Labels, read_labels
 from slicewise.evaluation.report import Refusals, ReportContext, write_metrics, write_pages
-from slicewise.evaluation.seen import find_seen, neighbour_correct, units_of
+from slicewise.evaluation.seen import RULES, find_seen, neighbour_correct, units_of
 from slicewise.evaluation.slices import sample_slices
 from slicewise.imaging.slice import Failure, InternalFailure
 from slicewise.inference.bundle import Bundle
@@ -113,11 +114,13 @@ def evaluate(
         require_known(gate, labels.classes, sorted({row.source for row in rows}))
     step = ProgressCount(progress, "reading slices", len(rows) + len(training))
     answers = answer_split(manifest, rows, models, labels, step)
-    units = units_of(answers.rows, answers.pixels)
-    checks = [find_seen(model.bundle, answers.prints, units) for model in models]
+    units, sources = units_of(answers.rows, answers.pixels), [row.source for row in answers.rows]
+    checks = [find_seen(model.bundle, answers.prints, units, sources) for model in models]
     seen = np.asarray(np.any([check.seen for check in checks], axis=0))
-    patients = np.asarray(np.any([check.patients for check in checks], axis=0)) & ~seen
-    kept = _kept(seen | patients, split, allow_seen=allow_seen)
+    rules = np.select([check.patients for check in checks], [check.rules for check in checks], "")
+    rules[seen] = ""
+    alike = np.any([check.alike for check in checks], axis=0) & ~seen & (rules == "")
+    kept = _kept(seen, rules, split, allow_seen=allow_seen)
     tables = [table.take(kept) for table in answers.tables]
     thumbnails = answers.thumbnails[kept]
     neighbour = _neighbour(manifest, split, training, tables[0].labels, thumbnails, step)
@@ -130,8 +133,11 @@ def evaluate(
         answers.failed,
         allow_seen,
         untyped,
-        tuple(answers.tables[0].paths[patients].tolist()),
+        tuple(answers.tables[0].paths[rules != ""].tolist()),
         checked=all(check.checked for check in checks),
+        rules=_by_rule(rules),
+        groups_checked=all(check.groups_checked for check in checks),
+        alike=int(alike.sum()),
     )
     context = _context(classifier.bundle, split, command, refusals, labels)
     method = bootstrap or Bootstrap()
@@ -195,17 +201,24 @@ def choose(manifest: Manifest, split: str, bundle: Bundle, names: Mapping[str, s
     return Chosen(labels.read(typed), labels.read(training), labels, untyped)
 
 
-def _kept(seen: Bools, split: str, *, allow_seen: bool) -> Bools:
+def _kept(seen: Bools, rules: Strings, split: str, *, allow_seen: bool) -> Bools:
     """(N,) which slices are evaluated: those that no model was trained on."""
+    met: Bools = np.asarray(seen | (rules != ""))
     if allow_seen:
         return np.ones_like(seen)
-    if seen.all():
-        raise EvaluationError(
+    if met.all():
+        why = [f"{seen.sum()} seen", *(f"{n} {RULES[rule]}" for rule, n in _by_rule(rules).items())]
+        raise SeenError(
             f"split {split!r}: all {seen.size} slices are ones the model was trained on, copies of "
-            "them, or others of their patients; --allow-seen (over HTTP allow_seen) evaluates "
-            "them, with a notice"
+            f"them, or others of their patients ({'; '.join(why)}); --allow-seen (over HTTP "
+            "allow_seen) evaluates them, with a notice"
         )
-    return ~seen
+    return ~met
+
+
+def _by_rule(rules: Strings) -> dict[str, int]:
+    counts = Counter(rules.tolist())
+    return {rule: counts[rule] for rule in RULES if counts[rule]}
 
 
 def _neighbour(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from slicewise.evaluation.sections.advice import advice, cautions, count_faults
 from slicewise.evaluation.sections.answers import answer_sections
 from slicewise.evaluation.sections.headlines import headlines
 from slicewise.evaluation.sections.plots import write_plots
+from slicewise.evaluation.seen import RULES
 from slicewise.evaluation.summary import summarise
 from slicewise.files import write_json, write_whole
 from slicewise.imaging.slice import Failure, InternalFailure
@@ -50,6 +51,10 @@ class Refusals:
         untyped: Paths of slices labelled `tumor` only, where others tell the kind.
         patients: Paths of other slices of patients that the model was trained on.
         checked: Whether every model could be checked for `seen`.
+        rules: How many `patients` there are by key of `seen.RULES`.
+        groups_checked: Whether every model knows the groups that it was trained on.
+        alike: How many of the evaluated slices have a group that is called like one of these, and
+            nothing else in common.
     """
 
     seen: tuple[str, ...]
@@ -59,6 +64,9 @@ class Refusals:
     untyped: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
     checked: bool = True
+    rules: Mapping[str, int] = field(default_factory=dict)
+    groups_checked: bool = True
+    alike: int = 0
 
     @property
     def notice(self) -> str | None:
@@ -74,11 +82,13 @@ class Refusals:
         seen = {"count": len(self.seen), "paths": list(self.seen), **check}
         marks = [{"fault": True} if isinstance(e, InternalFailure) else {} for e in self.failed]
         errors = [asdict(e) | mark for e, mark in zip(self.failed, marks, strict=True)]
+        known = {"checked": self.groups_checked, "alike_in_name": self.alike}
         patients = {"count": len(self.patients), "paths": list(self.patients)}
+        patients |= {"rules": dict(self.rules), **known}
         nobody = {"count": 0, "paths": []}
         refused = {
             "seen": {**nobody, **check} if self.allow_seen else seen,
-            "same_patients": nobody if self.allow_seen else patients,
+            "same_patients": {**nobody, "rules": {}, **known} if self.allow_seen else patients,
             "failed": {"count": len(errors), "errors": errors},
             "untyped": {"count": len(self.untyped), "paths": list(self.untyped), "reason": UNTYPED},
         }
@@ -253,7 +263,9 @@ def _made(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     unreadable = failed["count"] - (faults := count_faults(report))
     text = f"{seen['count']} seen in training ({seen['check']}), "
     if patients := report["refused"]["same_patients"]["count"]:
-        text += f"{patients} others of the same patients, "
+        rules = report["refused"]["same_patients"]["rules"]
+        why = "; ".join(f"{count} {RULES[rule]}" for rule, count in rules.items())
+        text += f"{patients} others of the same patients ({why}), "
     text += f"{unreadable} unreadable"
     if faults:
         text += f", {faults} that SliceWise failed on"

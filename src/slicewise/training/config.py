@@ -251,6 +251,9 @@ class BundleConfig(Section):
     started_from: str | None = Field(
         None, description="Start weights in words; default the name of the weights file."
     )
+    allow_seen: bool = Field(
+        False, description="Test on slices of patients that are trained on too, with a notice."
+    )
     licences: dict[str, str] = Field(default_factory=lambda: {"model": "MIT"})
     intended_use: str = (
         "Research on brain MRI slices. Not a medical device; not for diagnosis or patient care."

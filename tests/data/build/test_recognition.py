@@ -10,12 +10,13 @@ import pytest
 
 from builders_data import COPIES, head, item, save
 from builders_public import index_of, row_of, ship
+from slicewise.data.annotations import Known
 from slicewise.data.build.build import build
 from slicewise.data.build.config import BuildConfig, config_of
 from slicewise.data.build.recognition import contradicting, relabelled
 from slicewise.data.manifest import PUBLIC_COLUMN, Manifest
 from slicewise.data.public.index import PublicSlice, public_index
-from slicewise.errors import ConfigError, LeakageError
+from slicewise.errors import ConfigError, LeakageError, ManifestError
 
 PATIENTS = "figshare:gli_1"
 
@@ -86,10 +87,51 @@ def test_contradictions_are_kept_where_that_is_asked_for(public):
     built = build(config_of([public], known_conflicts="keep"))
     assert len(built.manifest.rows) == 8
     assert built.report.known.endswith("1 with contradicting labels kept")
+    one = build(config_of([public], known_conflicts="keep", copies="one"))
+    assert one.report.known.endswith("1 with contradicting labels kept")
     with pytest.raises(ConfigError, match="known_conflicts: expected known: true"):
         config_of([public], known_conflicts="keep", known=False)
     with pytest.raises(ConfigError, match="known_conflicts: expected one of 'drop' or 'keep'"):
         config_of([public], known_conflicts="move")
+
+
+def test_contradictions_that_copies_at_hand_show_are_counted_as_left_out(public):
+    """Of three files of one contradicting set of copies two stand here under both labels."""
+    save(COPIES["mirrored"](head(6, side=96)), public / "meningioma" / "m.png")
+    built = build(config_of([public], known_conflicts="keep"))
+    assert built.report.known.endswith("1 with contradicting labels left out")
+    assert {one.kind for one in built.report.excluded} == {"label conflict"}
+    for path, label in (("99.png", "glioma"), ("6.png", "glioma")):
+        image = save(head(99 if path == "99.png" else 6, side=96), public / label / path)
+        assert image.is_file()
+    built = build(config_of([public], known_conflicts="keep"))
+    gone = {Path(one.path).name for one in built.report.excluded}
+    assert gone == {"6.png", "99.png", "m.png"}  # one set of copies by the index
+
+
+def test_unknown_slices_of_a_fold_are_not_of_the_patients_of_a_copy_in_it(public, tmp_path):
+    """3 and 6 share nothing but the fold with 0, a mirrored copy of a known slice."""
+    root = tmp_path / "own"
+    for number in range(9):
+        save(head(60 + number, side=96), root / "glioma" / f"{number}.png")
+    save(COPIES["mirrored"](head(0, side=96)), root / "glioma" / "0.png")
+    save(head(0, side=96), root / "glioma" / "known.png")
+    table = tmp_path / "t.csv"
+    lines = [f"{n},{'abc'[n % 3]}" for n in range(9)] + ["known,a"]
+    table.write_text("\n".join(["name,fold", *lines]))
+    columns = {"path": str(table), "key": "name", "fold_column": "fold"}
+    rows = by_stem(build(config_of([root], table=columns)))
+    assert rows["known"].extra[PUBLIC_COLUMN] == PATIENTS
+    assert {rows[str(n)].group for n in (3, 6)} == {"fold:a"}
+    assert {rows[str(n)].group for n in (1, 4, 7)} == {"fold:b"}
+
+
+def test_nothing_but_contradictions_says_why_nothing_is_left(public):
+    for path in (public / "glioma").iterdir():
+        if path.stem != "6":
+            path.unlink()
+    with pytest.raises(ManifestError, match=r"1 left out, first .*6\.png: known label conflict"):
+        build(config_of([public]))
 
 
 def test_what_is_labelled_tumor_only_contradicts_no_type_of_it(public):
@@ -156,7 +198,7 @@ def test_a_fold_that_parts_known_patients_is_refused_with_its_sides(public, tmp_
     with pytest.raises(LeakageError) as refused:
         build(config_of([public], table=table))
     told = str(refused.value)
-    sides = ", ".join(f"{2 if name == names[0] else 1} in {name}" for name in sorted(names))
+    sides = ", ".join(f"{2 if name == names[0] else 1} in fold {name}" for name in sorted(names))
     assert f"the patients of {PATIENTS} by the index of public slices ({sides})" in told
     assert "1 x public" in told
     assert "--on-conflict move" in told
@@ -174,7 +216,7 @@ def test_published_folders_that_part_known_patients_are_refused(public, tmp_path
         split = "Training" if number % 2 else "Testing"
         (root / split / "glioma").mkdir(parents=True, exist_ok=True)
         (public / "glioma" / f"{number}.png").rename(root / split / "glioma" / f"{number}.png")
-    with pytest.raises(LeakageError, match=r"2 in test, 2 in train"):
+    with pytest.raises(LeakageError, match=r"2 in fold test, 2 in fold train"):
         build(config_of([root], published_splits=True))
     assert len(build(config_of([root])).manifest.rows) == 7  # whole groups are dealt anew
 
@@ -186,6 +228,9 @@ def test_published_folders_that_part_known_patients_are_refused(public, tmp_path
         ("no_tumor", True, True),
         ("tumor", False, False),
         ("pituitary", True, True),
+        ("abnormal", False, False),  # of a task that the index does not know
+        ("lgg", False, False),
+        ("Glioma", False, False),
     ],
 )
 def test_labels_are_held_to_those_that_were_published(label, contradicts, other):
@@ -194,6 +239,8 @@ def test_labels_are_held_to_those_that_were_published(label, contradicts, other)
     slice_ = replace(item(1, label), public=one)
     assert bool(contradicting(slice_)) == contradicts
     assert relabelled(slice_) == other
+    taken = replace(slice_, label="tumor", known=Known(taken=label))
+    assert (bool(contradicting(taken)), relabelled(taken)) == (contradicts, other)
     assert not contradicting(item(1, label))
     assert not relabelled(item(1, label))
 

@@ -1,5 +1,7 @@
+import pytest
+
 from slicewise.data.build.report import BuildReport, Excluded
-from slicewise.data.manifest import ManifestRow
+from slicewise.data.manifest import SPLITS, ManifestRow
 
 
 def row(label: str, group: str, split: str) -> ManifestRow:
@@ -23,7 +25,7 @@ def test_the_summary_counts_slices_groups_and_reasons():
     assert text[5].split() == ["source", "class", "train", "val", "test", "groups"]
     assert ["made", "glioma", "2", "0", "0", "1"] in [line.split() for line in text]
     assert ["all", "2", "0", "1", "2"] in [line.split() for line in text]
-    assert text[-4:] == [
+    assert text[-8:-4] == [
         "       2  copy of",
         "       2  duplicate of",
         "       1  synthetic",
@@ -38,11 +40,34 @@ def test_one_of_each_is_in_the_singular():
 
 
 def test_sources_without_patients_are_named():
-    known, unknown = row("glioma", "patient:a", "train"), row("glioma", "copies:ab", "test")
-    assert "caution" not in BuildReport((known,), (), 0, 0, 0, "x").summary()
+    known = [row("glioma", "patient:a", split) for split in SPLITS]
+    unknown = row("glioma", "copies:ab", "test")
+    assert "caution" not in BuildReport((*known,), (), 0, 0, 0, "x").summary()
     assert "caution: no patients or groups are known in made." in (
         BuildReport((unknown, unknown), (), 0, 0, 0, "x").summary()
     )
     assert "caution: no patients or groups are known in 1 slice of made." in (
-        BuildReport((known, unknown), (), 0, 0, 0, "x").summary()
+        BuildReport((*known, unknown), (), 0, 0, 0, "x").summary()
     )
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ({"test": "g m", "val": "g m", "train": "g m"}, None),
+        ({"test": "g", "val": "g m", "train": "g m"}, "no m in test."),
+        ({"test": "", "val": "g m p", "train": "g m p"}, "no slice at all in test."),
+        ({"test": "g", "val": "", "train": "g m p"}, "no slice at all in val; no m and p in test."),
+        ({"test": "p", "val": "g m", "train": "g m"},
+         "no p in train; no p in val; no g and m in test."),
+    ],
+)  # fmt: skip
+def test_classes_that_a_split_lacks_are_a_caution(held, told):
+    rows = tuple(
+        row(label, f"patient:{label}{split}", split)
+        for split, labels in held.items()
+        for label in labels.split()
+    )
+    text = BuildReport(rows, (), 0, 0, 0, "x").summary()
+    assert ("caution" in text) == bool(told)
+    assert told is None or f"caution: {told}\n" in text

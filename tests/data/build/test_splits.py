@@ -127,7 +127,7 @@ def test_folds_that_are_not_there_or_mean_another_split(folds, test, val, messag
 def test_a_crossing_patient_is_not_named():
     keys = [[Key(Bond.PATIENT, "made:Doe-7")]] * 2
     with pytest.raises(
-        LeakageError, match=r"1 x patient\): a patient \(1 in 1, 1 in 2\)"
+        LeakageError, match=r"1 x patient\): a patient \(1 in fold 1, 1 in fold 2\)"
     ) as caught:
         refuse(crossings(keys, ["1", "2"]))
     assert "Doe" not in str(caught.value)
@@ -139,7 +139,8 @@ def test_crossings_name_the_fold_that_holds_most():
     found = crossings(keys, ["1", "2", "2", "1"])
     assert [(c.key, c.sides, c.home) for c in found] == [(copies, {"1": 1, "2": 2}, "2")]
     with pytest.raises(
-        LeakageError, match=r"1 leak-free unit stands .*1 x copies.*c \(1 in 1, 2 in 2\)"
+        LeakageError,
+        match=r"1 leak-free unit stands .*1 x copies.*c\.\.\. \(1 in fold 1, 2 in fold 2\)",
     ):
         refuse(found)
     refuse([])

@@ -126,6 +126,51 @@ def test_members_of_a_zip_and_pages_are_looked_up_by_themselves(public, tmp_path
     }
 
 
+def test_one_bad_member_of_a_zip_costs_no_other(public, tmp_path):
+    archive = tmp_path / "z.zip"
+    with Image.open(public / "1.jpg") as picture:
+        grey = save(picture.copy(), tmp_path / "grey.png")
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(public / "0.jpg", "d/0.jpg")
+        packed.writestr("cut.png", b"\x89PNG\r\n\x1a\n cut off")
+        packed.write(grey, "grey.png")
+        packed.writestr("empty.jpg", b"")
+        packed.writestr("notes.txt", "text")
+    for given in (archive, tmp_path):  # by name, and in a folder
+        done = known(given, "--json")
+        assert done.exit_code == 1
+        content = json.loads(done.stdout)
+        names = {one["path"].rpartition("!")[2]: one["known"] for one in content["slices"]}
+        assert (names["d/0.jpg"], names["grey.png"]) == (True, True)
+        assert {bad["path"] for bad in content["errors"]} == {
+            f"{archive}!cut.png", f"{archive}!empty.jpg",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [[], ["notes.txt"], [".hidden.png", "a/b.csv"]])
+def test_a_folder_without_images_is_an_error(tmp_path, files):
+    for name in files:
+        (tmp_path / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / name).write_text("text")
+    (tmp_path / "d").mkdir(exist_ok=True)
+    done = known(tmp_path / "d")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"{tmp_path / 'd'}\n  error: expected at least one image")
+
+
+def test_the_folder_of_a_table_is_made(public, tmp_path):
+    table = tmp_path / "new" / "dir" / "a.csv"
+    assert known(public, "--csv", table).exit_code == 0
+    assert len(read_table(table)) == 2
+
+
+def test_a_mirrored_slice_of_figshare_is_told_so(tmp_path, monkeypatch):
+    path = save(head(1, side=64), tmp_path / "1.png")
+    row = row_of(path, 1, "figshare:gli_1", figshare_number="7", mirrored="1")
+    ship(monkeypatch, index_of(tmp_path / "index.npz", [row]))
+    assert known(path).stdout.endswith("; slice 7 of Figshare, mirrored\n")
+
+
 @pytest.mark.parametrize("name", ["t.xlsx", "taken/t.csv"])
 def test_a_table_that_cannot_be_written_is_refused_before_the_work(public, tmp_path, name):
     (tmp_path / "taken").write_text("a file")

@@ -112,7 +112,8 @@ def test_it_is_said_first_on_the_page_and_in_the_verdict(folder, tmp_path):
     page = (tmp_path / "out" / "audit.html").read_text()
     assert page.index("What is public already") < page.index("What was found")
     assert page.index("Published under labels") < page.index("What was found")
-    assert ">glioma and meningioma<" in page
+    assert ">published as glioma and meningioma<" in page
+    assert page.index("puts 2 groups (100.0 %)") < page.index("What was found")
     content = audit.as_json()["known"]
     assert (content["slices"], content["groups_of_patients"]) == (20, 2)
     assert content["in_groups_across_splits"] == 10
@@ -129,6 +130,23 @@ def test_the_suggested_manifest_keeps_known_patients_whole(folder, tmp_path):
         "public:figshare:gli_1",
         "public:figshare:pit_1",
     }
+
+
+def test_contradictions_are_said_to_stay_where_they_do(folder):
+    [said] = [f.text for f in audit_folders(config_of([folder])).verdict if "contradict" in f.text]
+    assert "; the suggested manifest leaves them out." in said
+    kept = audit_folders(config_of([folder], known_conflicts="keep"))
+    [said] = [f.text for f in kept.verdict if "contradict" in f.text]
+    assert "; the suggested manifest keeps 1 of these files." in said
+
+
+def test_a_folder_of_contradictions_alone_is_audited(folder):
+    for path in folder.rglob("*.png"):
+        if path.stem != "0":
+            path.unlink()
+    audit = audit_folders(config_of([folder]))
+    assert audit.results.suggested is None
+    assert any("leaves them out" in finding.text for finding in audit.verdict)
 
 
 def test_without_the_index_nothing_is_known(folder):

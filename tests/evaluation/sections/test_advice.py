@@ -90,6 +90,26 @@ def test_seen_unchecked_and_unreadable_slices_are_cautions():
     assert told(said, "1 slice could not be read, or had changed,")
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"groups_checked": False}, "whether other slices of the same patients were trained on"),
+        ({"alike": 1}, "1 slice here has a group or patient called like one that was trained on"),
+        ({"alike": 3}, "3 slices here have a group or patient called like one"),
+    ],
+)
+def test_patients_that_are_not_known_are_a_caution(given, words):
+    assert told(cautions(report_of(large(), **given)), words)
+    assert not told(cautions(report_of(large())), words)
+
+
+def test_classes_without_a_slice_are_a_caution():
+    table = large()
+    some = table.take(table.targets % 2 == 1)
+    assert told(cautions(report_of(some)), "No slice here is of ")
+    assert not told(cautions(report_of(table)), "No slice here is of ")
+
+
 def test_joined_tumors_are_a_caution():
     report = {**report_of(large()), "labels": {"collapsed": True}}
     assert told(cautions(report), "tells only tumor from no tumor")

@@ -172,3 +172,26 @@ def test_trust_is_fitted_on_the_other_folds(folds):
 def test_folds_that_remember_nothing_are_not_mixed_with_others(folds):
     with pytest.raises(EvaluationError, match="class_distances: expected all of 2 tables or none"):
         decided_by_others([folds[0], with_distances(folds[1]), folds[2]], 0, LIMITS, SETTINGS)
+
+
+def test_what_one_fold_measured_though_it_was_seen_stamps_the_whole():
+    nobody = {"count": 0, "paths": [], "rules": {}, "checked": True, "alike_in_name": 0}
+    seen = {"count": 1, "paths": ["a.png"], "check": "compared", "checked": True}
+    some = {**nobody, "count": 2, "paths": ["b.png", "c.png"], "rules": {"name": 2}}
+    failed = {"count": 0, "errors": []}
+    strict = {"seen": seen, "same_patients": {**some, "alike_in_name": 4}, "failed": failed}
+    loose = {"seen": {**seen, "count": 0, "paths": []}, "same_patients": nobody, "failed": failed}
+    given = {
+        "one": {"allow_seen": False, "refused": strict},
+        "two": {
+            "allow_seen": True, "refused": {**loose, "same_patients": {**nobody, "checked": False}},
+            "seen_evaluated": {**seen, "paths": ["d.png"]}, "same_patients_evaluated": some,
+        },
+    }  # fmt: skip
+    found = pooled_report._refusals(given)
+    assert (found.seen, found.patients) == (("d.png",), ("b.png", "c.png"))
+    assert (found.allow_seen, found.rules, found.alike) == (True, {"name": 2}, 4)
+    assert (found.checked, found.groups_checked) == (True, False)
+    apart = pooled_report._refusals({"one": given["one"]})
+    assert (apart.seen, apart.patients) == (("a.png",), ("b.png", "c.png"))
+    assert apart.notice is None

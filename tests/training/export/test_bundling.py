@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from builders import CLASSES, bundle_info
+from builders_public import index_of, row_of, ship
 from builders_training import logits_of, run_config, run_values, write_heads
 from slicewise.cli.main import app
 from slicewise.data.duplicates.fingerprint import Fingerprints, fingerprints
@@ -27,7 +28,7 @@ from slicewise.data.tasks import FOUR_CLASS
 from slicewise.evaluation.seen import find_seen, units_of
 from slicewise.imaging.preprocess import PreprocessSpec, to_batch
 from slicewise.imaging.read import read_slice
-from slicewise.inference.bundle import TaskInfo, load_bundle
+from slicewise.inference.bundle import Bundle, TaskInfo, load_bundle
 from slicewise.inference.classifier import Classifier
 from slicewise.inference.decision import BundleReference
 from slicewise.inference.measured import Evaluation
@@ -115,7 +116,23 @@ def test_train_and_validation_slices_are_remembered_and_no_others(finished, mani
         assert {len(hits) > 0 for hits in match(asked, seen)} == {known}
         blank = fingerprints([np.zeros((32, 32), np.float32)] * len(rows))
         others = find_seen(load_bundle(finished / "bundle"), blank, units_of(rows))
-        assert set(others.patients.tolist()) == {known}
+        assert not others.patients.any()  # names alone tie nothing
+        assert set(others.alike.tolist()) == {known}
+
+
+def test_groups_of_slices_that_the_index_knows_by_pixels_are_remembered(tmp_path, monkeypatch):
+    """Saved again as PNG, in a manifest that says nothing of public slices."""
+    manifest = write_heads(tmp_path, groups=2)
+    paths = [Path(manifest.resolve(row)) for row in manifest.rows[:3]]
+    rows = [row_of(path, n, "figshare:gli_1", file_sha256=f"{n + 1:x}" * 64)
+            for n, path in enumerate(paths)]  # fmt: skip
+    ship(monkeypatch, index_of(tmp_path / "index.npz", rows))
+    one = replace(manifest, rows=manifest.rows[:1])
+    content = seen_fingerprints([load_slices(one, PreprocessSpec(size=32), tmp_path / "c")])
+    bundle = Bundle(bundle_info(), "cd" * 32, {"seen.npz": content})
+    blank = fingerprints([np.zeros((32, 32), np.float32)] * 2)
+    asked = units_of([manifest.rows[2], manifest.rows[6]], [rows[2]["pixel_sha256"], ""])
+    assert find_seen(bundle, blank, asked).patients.tolist() == [True, False]
 
 
 def test_a_draft_answers_before_its_figures_are_known(tmp_path):

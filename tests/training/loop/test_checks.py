@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 from builders_training import run_config
 from slicewise.data.manifest import Manifest, ManifestRow
 from slicewise.data.tasks import FOUR_CLASS, THREE_CLASS, Task
-from slicewise.errors import BundleError, ConfigError, ManifestError, TrainingError
+from slicewise.errors import (
+    BundleError,
+    ConfigError,
+    LeakageError,
+    ManifestError,
+    TrainingError,
+)
 from slicewise.training.config import RunConfig
 from slicewise.training.crossval.folds import cross_validate, require_folds
 from slicewise.training.loop import train as train_module
@@ -155,6 +161,44 @@ def test_tumor_against_none_needs_a_source_of_both(heads):
 def test_slices_that_do_not_suffice_are_reported_first(heads, change, message):
     changed(heads, change)
     refused(heads, TrainingError, message)
+
+
+def leaking(kind: str) -> Callable[[ManifestRow], ManifestRow]:
+    """The first test slice and others belong together, by what a manifest may say of it."""
+
+    def change(row: ManifestRow) -> ManifestRow:
+        if Path(row.path).stem not in {"0", "2", "6", "7"}:  # 6 and 7 are tested on
+            return row
+        if kind == "index":
+            return replace(row, extra={**row.extra, "public_group": "figshare:gli_1"})
+        if kind == "dicom":
+            return replace(row, patient_id="dicom_0123456789ab")
+        if kind == "name":
+            return replace(row, patient_id="7", source="even")
+        return replace(row, sha256="ab" * 32)
+
+    return change
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("index", "2 by the index or DICOM"),
+        ("dicom", "2 by the index or DICOM"),
+        ("name", "2 by the patient's name"),
+        ("file", "2 the same file"),
+    ],
+)
+def test_test_slices_of_patients_that_are_trained_on_are_reported_first(heads, kind, why):
+    changed(heads, leaking(kind))
+    message = rf"quick: expected no test slice .* 2 of 8 are known to be \({why}\).*`slicewise data"
+    refused(heads, LeakageError, message)
+    with pytest.raises(AssertionError, match="a pixel was read"):
+        train(run_config(heads, bundle={"allow_seen": True}), FOUR_CLASS, "x")
+    message = r"fold-[ac]: expected no test slice .*bundle\.allow_seen: true"
+    with pytest.raises(LeakageError, match=message):
+        cross_validate(run_config(heads), FOUR_CLASS, "x")
 
 
 @pytest.mark.usefixtures("unread")

@@ -22,6 +22,7 @@ import yaml
 from onnx import numpy_helper
 from PIL import Image
 
+from builders_public import index_of, row_of, ship
 from builders_training import logits_of, register_small, run_config, write_heads
 from slicewise.data.manifest import Manifest
 from slicewise.data.tasks import BINARY, FOUR_CLASS
@@ -37,7 +38,8 @@ from slicewise.training.export.graph import calibration_images, onnx_bytes, quan
 from slicewise.training.loop import train as module
 from slicewise.training.loop.callbacks import COLUMNS, read_log, trained_network
 from slicewise.training.loop.checks import claim
-from slicewise.training.loop.train import fit, pixel_statistics, prepare, summary, train
+from slicewise.training.loop.measure import summary
+from slicewise.training.loop.train import fit, pixel_statistics, prepare, train
 from slicewise.training.network.model import SliceNet
 
 QUICK = {"trainer": {"epochs": 1}}
@@ -71,6 +73,30 @@ def test_resnet18_end_to_end(heads, tmp_path):
     answers = Classifier.load(tmp_path / "b.zip").predict(slices)
     hits = sum(answer.label == row.label for answer, row in zip(answers, rows, strict=True))
     assert hits / len(rows) == metrics["accuracy"]["value"]
+
+
+@pytest.mark.parametrize("told", ["by the file", "by pixels", "some by pixels"])
+def test_test_slices_of_trained_patients_cost_no_bundle(heads, monkeypatch, told):
+    """Allowed where the manifest tells it; what only pixels tell is found when all is trained."""
+    manifest = Manifest.read(heads / "manifest.csv")
+    test = [row.path for row in manifest.subset("test").rows]
+    public = [manifest.subset("train").rows[0].path, *(test[:3] if told[0] == "s" else test)]
+    known = {} if told == "by the file" else {"file_sha256": "ab" * 32}
+    rows = [row_of(heads / path, n, "figshare:gli_1", **known) for n, path in enumerate(public)]
+    if known:
+        rows = [row | {"file_sha256": f"{n + 1:x}" * 64} for n, row in enumerate(rows)]
+    ship(monkeypatch, index_of(heads / "index.npz", rows))
+    bundle = {} if known else {"bundle": {"allow_seen": True}}
+    if not known:
+        with pytest.raises(LeakageError, match="8 of 8 are known to be"):
+            train(run_config(heads, **QUICK), FOUR_CLASS, "x")
+    info = load_bundle(train(run_config(heads, **QUICK, **bundle), FOUR_CLASS, "x")).info
+    measured = info.evaluation
+    some = told == "some by pixels"
+    assert (measured.n, measured.allow_seen) == (4 if some else 8, not some)
+    assert measured.refused["same_patients"] == (4 if some else 0)  # of two groups
+    assert ("But 8 of the 8 slices" in measured.description) != some
+    assert any("others of patients that were trained on" in c for c in measured.cautions) != some
 
 
 def run_of(finished: Path) -> tuple[RunConfig, Manifest]:

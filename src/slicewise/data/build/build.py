@@ -83,7 +83,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> Built:
     pairs = copies_of(items, collected.prints, progress)
     built = assembled(items, collected.excluded, pairs, config)
     notes = (*collected.notes, *filter(None, [tied(items)]))
-    return replace(built, report=replace(built.report, notes=notes, known=summary(items, config)))
+    known = summary(items, built.report.excluded)
+    return replace(built, report=replace(built.report, notes=notes, known=known))
 
 
 def clustered(items: Sequence[Item], pairs: Iterable[Pair]) -> list[Item]:
@@ -127,7 +128,7 @@ def assembled(
         left_out += more
     if not kept:
         roots = ", ".join(str(source.root) for source in config.sources)
-        raise nothing_readable(roots, excluded)
+        raise nothing_readable(roots, (*excluded, *left_out))
     staying = {item.reference for item in kept}
     kept = inherit(kept, [item for item in everything if item.reference not in staying])
     kept, more, moved = within_folds(kept, config)

@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.report import Excluded
 from slicewise.data.build.sources import Item
 from slicewise.data.duplicates.fingerprint import Fingerprints
 from slicewise.data.duplicates.search import Pair, find_pairs
 from slicewise.data.public.index import public_index
-from slicewise.data.tasks import NO_TUMOR, TUMOR, contradict
+from slicewise.data.tasks import FOUR_CLASS, NO_TUMOR, TUMOR, contradict
 from slicewise.progress import Progress
 from slicewise.text import counted
+
+_LABELS = {*FOUR_CLASS.classes, TUMOR}
+"""Those that public slices were published under; a task may have others."""
 
 
 def recognised(items: Sequence[Item]) -> list[Item]:
@@ -41,22 +44,24 @@ def copies_of(
 def contradicting(item: Item) -> str:
     """Which published labels of a known slice contradict each other; empty where none do.
 
-    What is labelled `tumor` only is contradicted by no type of tumor.
+    What is labelled `tumor` only is contradicted by no type of tumor, and of labels that the index
+    does not have nothing is said.
     """
-    labels = item.public.contradicting if item.public else ()
-    if not labels or (item.label == TUMOR and NO_TUMOR not in labels):
+    labels, own = item.public.contradicting if item.public else (), item.trained_as
+    if not labels or own not in _LABELS or (own == TUMOR and NO_TUMOR not in labels):
         return ""
     return f"known label conflict: published as {' and '.join(labels)}"
 
 
 def relabelled(item: Item) -> bool:
     """Whether the label of a known slice contradicts every label that it was published under."""
-    published = item.public.published if item.public else ()
-    return bool(published) and all(contradict(item.label, label) for _, label in published)
+    published, own = item.public.published if item.public else (), item.trained_as
+    told = bool(published) and own in _LABELS
+    return told and all(contradict(own, label) for _, label in published)
 
 
-def summary(items: Sequence[Item], config: BuildConfig) -> str:
-    """What is known of the slices, in one line; empty where nothing is."""
+def summary(items: Sequence[Item], excluded: Sequence[Excluded]) -> str:
+    """What is known of the slices, of which some were left out; empty where nothing is."""
     known = [item.public for item in items if item.public]
     if not known:
         return ""
@@ -65,9 +70,11 @@ def summary(items: Sequence[Item], config: BuildConfig) -> str:
     distinct, groups = len({one.cluster for one in known}), len({one.group for one in known})
     text = f"{counted(files, 'file')}, {named}: {counted(distinct, 'distinct slice')} in "
     text += counted(groups, "group")
-    if odd := sum(bool(contradicting(item)) for item in items):
-        then = "left out" if config.known_conflicts == "drop" else "kept"
-        text += f"; {odd:,} with contradicting labels {then}"
+    if odd := [item.reference for item in items if contradicting(item)]:
+        gone = len({one.path for one in excluded} & set(odd))
+        kept = len(odd) - gone
+        then = "left out" if not kept else f"kept, {gone:,} left out" if gone else "kept"
+        text += f"; {kept or gone:,} with contradicting labels {then}"
     if other := sum(map(relabelled, items)):
         text += f"; {other:,} under another label than published"
     return text

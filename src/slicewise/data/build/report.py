@@ -16,6 +16,10 @@ _CAUTION = """\
 caution: no patients or groups are known in {}. Slices of one patient
 may stand in several splits, and scores on them will be too good. --table or --pattern
 with patients or groups prevents it."""
+_MISSING = """\
+caution: no {}.
+Nothing can be learned, chosen or measured of a class where it is missing. More groups of it, or
+splits that are dealt (without folds and --published-splits), may give each split its share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,27 @@ class BuildReport:
         lines += ["", *_counts(self.rows)]
         if self.excluded:
             lines += ["", "left out:", *_reasons(self.excluded)]
+        lines += _missing(self.rows)
         # Of some sources nothing is known but copies: their splits may run through patients.
         if unknown := Counter(
             row.source for row in self.rows if row.group.startswith(COPIES_PREFIX)
         ):
             lines += ["", _CAUTION.format(", ".join(_unknown(unknown, self.rows)))]
         return "\n".join(lines)
+
+
+def _missing(rows: Sequence[ManifestRow]) -> list[str]:
+    """Cautions of splits without a slice of a class that others have."""
+    labels = {name: {row.label for row in rows if row.split == name} for name in SPLITS}
+    classes = {row.label for row in rows}
+    left = {name: sorted(classes - own) for name, own in labels.items() if classes - own}
+    if not left:
+        return []
+    shown = (
+        f"{' and '.join(map(printable, own)) if labels[name] else 'slice at all'} in {name}"
+        for name, own in left.items()
+    )
+    return ["", _MISSING.format("; no ".join(shown))]
 
 
 def _unknown(unknown: Counter[str], rows: Sequence[ManifestRow]) -> list[str]:

@@ -199,7 +199,7 @@ def refuse(found: Sequence[Crossing], option: str = "--on-conflict ") -> None:
     kinds = Counter(crossing.key.bond.name.lower() for crossing in found)
     bonds = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
     shown = "; ".join(
-        f"{c.key.shown} ({', '.join(f'{n} in {fold}' for fold, n in c.sides.items())})"
+        f"{c.key.shown} ({', '.join(f'{n} in fold {fold}' for fold, n in c.sides.items())})"
         for c in found[:_SHOWN]
     )
     stray = sum(sum(c.sides.values()) - c.sides[c.home] for c in found)

@@ -95,7 +95,7 @@ class PublicSlice:
 
 
 class PublicIndex:
-    """The index, from arrays as `LAYOUT` describes them."""
+    """The index, from arrays as `KINDS` describes them."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays

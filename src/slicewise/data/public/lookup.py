@@ -9,11 +9,11 @@ from pathlib import Path
 
 from slicewise.data.public.index import PublicIndex, PublicSlice, pixels_sha256
 from slicewise.errors import InputError
-from slicewise.imaging.discovery import entry_or_failure, is_bystander, is_folder, walk
+from slicewise.imaging.discovery import entry_or_failure, ignore_skip, is_bystander, is_folder, walk
 from slicewise.imaging.entry import Entry
 from slicewise.imaging.limits import DEFAULT_LIMITS
-from slicewise.imaging.read import read_slices
-from slicewise.imaging.slice import Failure, failure_of
+from slicewise.imaging.read import read_inputs
+from slicewise.imaging.slice import Failure, Series, failure_of
 from slicewise.text import counted
 
 COLUMNS = (
@@ -113,8 +113,13 @@ def look_up(
     """
     for path in map(Path, paths):
         if is_folder(path):
+            empty = True
             for found in walk(path, skip=skip):
-                yield from _looked(found, index, skip)
+                for one in _looked(found, index, skip):
+                    empty = False
+                    yield one
+            if empty:
+                yield Failure(str(path), "expected at least one image, got none")
         else:
             yield from _looked(entry_or_failure(path), index, None)
 
@@ -135,10 +140,12 @@ def _looked(
             found = index.find([digest], [""])[0]
             if found:
                 return [Looked(entry.source, found)]
-        slices = read_slices(entry.source)
+        answers = list(read_inputs([entry], skip=skip or ignore_skip))
     except OSError as error:
         return [Failure(entry.source, f"expected a readable file; {error.strerror}")]
     except InputError as error:
         return [failure_of(entry.source, error)]
+    slices = [one for answer in answers if isinstance(answer, Series) for one in answer.slices]
     known = index.find([""] * len(slices), [pixels_sha256(one) for one in slices])
-    return [Looked(one.source, two) for one, two in zip(slices, known, strict=True)]
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    return [*(Looked(one.source, two) for one, two in zip(slices, known, strict=True)), *failures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -84,8 +84,8 @@ def render_page(
     """The page; of the pairs of copies the least alike are shown."""
     shown = Thumbnails(results, progress)
     parts: dict[str, Iterator[blocks.Block]] = {
-        "What is public already": _public(results, shown),
-        "What was found": (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in verdict),
+        "What is public already": _public(results, verdict, shown),
+        "What was found": _found(f for f in verdict if f.topic != "known"),
         "What is in it": _content(results),
         "Copies across splits": _crossings(results, shown, of_splits=True),
         "Copies across sources": _crossings(results, shown, of_splits=False),
@@ -109,10 +109,17 @@ def render_page(
     return render_html(page)
 
 
-def _public(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
+def _found(findings: Iterable[QualityFinding]) -> Iterator[blocks.Block]:
+    return (blocks.Notice(KINDS[f.severity], f.severity, f.text) for f in findings)
+
+
+def _public(
+    results: AuditResults, verdict: Sequence[QualityFinding], shown: Thumbnails
+) -> Iterator[blocks.Block]:
     public = results.public
     if public is None:
         return
+    yield from _found(f for f in verdict if f.topic == "known")
     test, leaking = public.leaking
     numbers = {
         "known public slices": len(public.known),
@@ -122,8 +129,9 @@ def _public(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
         "groups on both sides of a random split": public.torn,
         "known test slices of a random split": test,
         "whose group is on its other side": leaking,
-        "whose group is in several of the splits given": len(public.crossing),
     }
+    if results.sides.origin:
+        numbers["known slices whose group is in several of the splits given"] = len(public.crossing)
     yield blocks.Prose(
         "Slices of the older public collections are recognised by an index of hashes, which knows "
         "the patients of most, though their files name none. The random split is 80/20 by slice, "
@@ -135,7 +143,7 @@ def _public(results: AuditResults, shown: Thumbnails) -> Iterator[blocks.Block]:
     if groups := public.contradictions:
         yield blocks.Prose("Published under labels that contradict each other:")
         named = (
-            (group, " and ".join(found.contradicting))
+            (group, f"published as {' and '.join(found.contradicting)}")
             for group in groups[:_CONFLICTS]
             if (found := results.items[group[0]].public)
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from slicewise.arrays import Ints
 from slicewise.data.build.build import Built, assembled, without_conflicts
 from slicewise.data.build.config import BuildConfig
+from slicewise.data.build.recognition import contradicting
 from slicewise.data.build.sources import Item
 from slicewise.data.build.splits import homes
 from slicewise.data.duplicates.search import Pair
@@ -161,6 +162,8 @@ def suggested_manifest(
     references = [item.reference for item in items]
     kinds = _kinds(issues, references, leave_out=True)
     unwanted = {reference: f"suspect: {names}" for reference, names in kinds.items()}
+    if rules.known_conflicts == "drop":
+        unwanted |= {item.reference: why for item in items if (why := contradicting(item))}
     if all(item.reference in unwanted for item in without_conflicts(items)[0]):
         return None
     built = assembled(items, dataset.excluded, pairs, rules, unwanted, keep_splits=given)

@@ -86,10 +86,14 @@ def _public(results: AuditResults) -> Iterator[QualityFinding]:
     yield QualityFinding(severity, "known", text)
     if groups := public.contradictions:
         slices = sum(map(len, groups))
+        rows = results.suggested.report.rows if results.suggested else ()
+        staying = {row.path for row in rows}
+        kept = sum(results.items[i].written in staying for group in groups for i in group)
+        then = f"keeps {kept:,} of these files" if kept else "leaves them out"
         text = (
             f"{counted(len(groups), 'known slice')} ({counted(slices, 'file')} here) "
             f"{'was' if len(groups) == 1 else 'were'} published under labels that contradict each "
-            "other; the suggested manifest leaves them out."
+            f"other; the suggested manifest {then}."
         )
         yield QualityFinding("warning", "known", text)
     if other := len(public.relabelled):

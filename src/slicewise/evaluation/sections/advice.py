@@ -30,7 +30,7 @@ MANY_CONFIDENT = 0.25
 def cautions(report: Report) -> list[str]:
     """What a reader of the metrics must know before reading them."""
     groups = few_groups(report["groups"], report["per_class"])
-    return [*groups, *_no_spread(report), *_left_out(report)]
+    return [*groups, *_no_spread(report), *_without_slices(report), *_left_out(report)]
 
 
 def advice(report: Report) -> list[str]:
@@ -74,6 +74,13 @@ def _no_spread(report: Report) -> Iterator[str]:
         )
 
 
+def _without_slices(report: Report) -> Iterator[str]:
+    """Classes of the model that no slice is of."""
+    missing = [class_text(name) for name, entry in report["per_class"].items() if not entry["n"]]
+    if missing:
+        yield f"No slice here is of {' or '.join(missing)}: the metrics say nothing of that."
+
+
 def _left_out(report: Report) -> Iterator[str]:
     seen, failed, untyped = (report["refused"][kind] for kind in ("seen", "failed", "untyped"))
     if report["allow_seen"] and report["seen_evaluated"]["count"]:
@@ -88,6 +95,18 @@ def _left_out(report: Report) -> Iterator[str]:
         )
     if not seen["checked"]:
         yield f"It is not known whether these slices were trained on: {seen['check']}."
+    patients = report["refused"]["same_patients"]
+    if seen["checked"] and not patients["checked"]:
+        yield (
+            "It is not known whether other slices of the same patients were trained on: the model "
+            "does not name its groups, as those of an earlier SliceWise do not."
+        )
+    if alike := patients["alike_in_name"]:
+        yield (
+            f"{counted(alike, 'slice')} here {'has' if alike == 1 else 'have'} a group or patient "
+            "called like one that was trained on, but nothing else shows that they are the same. "
+            "They are measured; if they are the same patients, the metrics are too good."
+        )
     if unreadable := failed["count"] - (faults := count_faults(report)):
         named, verb = counted(unreadable, "slice"), "is" if unreadable == 1 else "are"
         yield f"{named} could not be read, or had changed, and {verb} in no metric."

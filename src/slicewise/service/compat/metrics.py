@@ -183,6 +183,8 @@ def _notes(bundle: Bundle, prints: Fingerprints, pixels: Sequence[str], syntheti
     text = f"The model was trained on {known} of {of}, or on copies of them"
     if others := int(check.patients.sum()):
         text += f"; on other slices of the patients of {others} more"
+    elif not check.groups_checked:
+        text += "; whether on other slices of their patients is not known"
     if not check.checked:
         text = f"Whether the model was trained on any of {of} is {check.described}"
     text += f"; synthetic: {synthetic} of {of}" if synthetic else ""

@@ -23,12 +23,8 @@ from slicewise.training.config import DEALT_COLUMN, RunConfig
 from slicewise.training.crossval.pooled_report import FOLDER, pool
 from slicewise.training.export.decision_fit import fit_decision
 from slicewise.training.loop.checks import require_trainable
-from slicewise.training.loop.train import (
-    EVALUATION,
-    answerable,
-    summary,
-    train_manifest,
-)
+from slicewise.training.loop.measure import leaked, summary
+from slicewise.training.loop.train import EVALUATION, answerable, train_manifest
 
 HEADLINES = (
     *("accuracy", "balanced_accuracy", "macro_auroc", "ece", "memorisation_1nn"),
@@ -101,6 +97,7 @@ def cross_validate(config: RunConfig, task: Task, command: str, *, refit: bool =
     everything, trained = len(final.rows), len(final.subset("train").rows)
     words = POOLED.format(trained=trained, everything=everything, watching=everything - trained)
     described = "the pooled held-out answers of cross-validation"
+    words += leaked(report)
     decision = fit_decision(pooled(tables), described, config.bundle)
     metrics, folder = summary(report, words), config.fold_folder(None)
     return train_manifest(config, task, final, folder, command, decision, metrics, refit=refit)

@@ -4,6 +4,7 @@ that is fitted on all of them; here each fold is decided by a rule fitted alike 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import getitem
@@ -200,21 +201,29 @@ def _fold_report(config: RunConfig, name: str) -> dict[str, Any]:
 
 
 def _refusals(reports: Mapping[str, dict[str, Any]]) -> Refusals:
-    """What the folds left out, together."""
+    """What the folds left out, together; where one measured what was seen, only what all did."""
     refused = {name: report["refused"] for name, report in reports.items()}
     failed = [error for each in refused.values() for error in each["failed"]["errors"]]
+    allowed = any(report["allow_seen"] for report in reports.values())
+    seen, patients = (
+        [report.get(f"{kind}_evaluated", {}) for report in reports.values()]
+        if allowed
+        else [each.get(kind, {}) for each in refused.values()]
+        for kind in ("seen", "same_patients")
+    )
+    others = [each.get("same_patients", {}) for each in refused.values()]
     return Refusals(
-        tuple(path for each in refused.values() for path in each["seen"]["paths"]),
+        tuple(path for each in seen for path in each.get("paths", ())),
         "; ".join(f"fold {name}: {each['seen']['check']}" for name, each in refused.items()),
         tuple(
             (InternalFailure if "fault" in e else Failure)(e["source"], e["error"]) for e in failed
         ),
-        patients=tuple(
-            path
-            for each in refused.values()
-            for path in each.get("same_patients", {}).get("paths", ())
-        ),
+        allowed,
+        patients=tuple(path for each in patients for path in each.get("paths", ())),
         checked=all(each["seen"].get("checked", True) for each in refused.values()),
+        rules=sum((Counter(each.get("rules", {})) for each in patients), Counter[str]()),
+        groups_checked=all(each.get("checked", True) for each in others),
+        alike=sum(each.get("alike_in_name", 0) for each in others),
     )
 
 

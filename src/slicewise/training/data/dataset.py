@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from slicewise.arrays import Floats, Strings
 from slicewise.data.duplicates.fingerprint import FORMAT, SIDE, Fingerprints, fingerprint
 from slicewise.data.manifest import MASK_COLUMN, Manifest, ManifestRow
+from slicewise.data.public.index import pixels_sha256
 from slicewise.data.tasks import Task
 from slicewise.errors import InputError, SliceWiseError, TrainingError
 from slicewise.evaluation.explanations.regions import Boxes, read_boxes, tumor_region
@@ -74,6 +75,11 @@ class DecodedSlices:
         return Fingerprints(*(self.records[name] for name in ("codes", "box", "digest")))
 
     @property
+    def pixels(self) -> list[str]:
+        """`pixels_sha256` of each, as it was decoded."""
+        return [text.decode() for text in self.records["pixels_sha256"].tolist()]
+
+    @property
     def groups(self) -> Strings:
         """(N,) leak-free unit of each."""
         return np.array([row.group for row in self.manifest.rows])
@@ -120,7 +126,7 @@ def load_slices(
         TrainingError: Some files cannot be read, are not those the manifest was made of, or are
             synthetic; the first few are named.
     """
-    kind = f"slices {FORMAT} {' '.join(APPEARANCE_NAMES)}"
+    kind = f"slices with hashes {FORMAT} {' '.join(APPEARANCE_NAMES)}"
     path = cache / f"{cache_key(manifest.rows, spec, kind)}.npy"
     return DecodedSlices(manifest, cached(path, lambda: _decode(manifest, spec, workers)))
 
@@ -161,6 +167,7 @@ def _record(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("codes", "u1", (SIDE, SIDE)),
             ("box", "f2", (4,)),
             ("digest", "u1", (16,)),
+            ("pixels_sha256", "S64"),
         ]
     )
 
@@ -217,6 +224,7 @@ def _recorded(slice_: Slice, spec: PreprocessSpec, record: np.dtype[np.void]) ->
             prints.codes[0],
             prints.boxes[0],
             prints.digests[0],
+            pixels_sha256(slice_).encode(),
         ),
         dtype=record,
     )

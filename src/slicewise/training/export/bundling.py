@@ -124,7 +124,7 @@ def make_product(
 
 def seen_fingerprints(parts: Sequence[DecodedSlices], start: Path | None = None) -> bytes:
     """`seen.npz` of all slices of the parts, and of what the start bundle had seen."""
-    units = [names for part in parts for names in units_of(part.manifest.rows)]
+    units = [names for part in parts for names in units_of(part.manifest.rows, part.pixels)]
     seen = seen_bytes(concatenate([part.fingerprints for part in parts]), units)
     before = None if start is None else load_bundle(start).files.get(SEEN_NAME)
     return seen if before is None else joined_seen([seen, before])

@@ -13,10 +13,11 @@ import torch
 from slicewise.config import nearest
 from slicewise.data.manifest import TAKEN_COLUMN, Manifest, ManifestRow
 from slicewise.data.tasks import Task
-from slicewise.errors import ConfigError, TrainingError
+from slicewise.errors import ConfigError, LeakageError, TrainingError
 from slicewise.evaluation.explanations.regions import read_boxes
+from slicewise.evaluation.seen import known_before
 from slicewise.imaging.read import file_and_index
-from slicewise.inference.bundle import INFO_NAME
+from slicewise.inference.bundle import INFO_NAME, SEEN_NAME, load_bundle
 from slicewise.training.config import RunConfig, TrainerConfig, load_config, save_config
 from slicewise.training.data.dataset import EpochSampler, Possible
 from slicewise.training.loop.module import optimizer_and_schedule
@@ -39,7 +40,7 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         parts: The slices of each model, by the folder that it is to have.
 
     Raises:
-        LeakageError: A group stands in two splits.
+        LeakageError: A group stands in two splits, or patients that are trained on are tested on.
         ConfigError: The model or a source with a weight is unknown, or the model or the loss of
             tumor against none not possible.
         TrainingError: A folder holds another run or cannot be written, slices do not suffice or
@@ -78,6 +79,11 @@ def require_trainable(config: RunConfig, task: Task, parts: Mapping[Path, Manife
         device_and_precision(config.trainer)
         if config.loss.region and config.data.boxes is not None:
             read_boxes(config.data.boxes)
+        if not config.bundle.allow_seen:
+            begun = config.model.start and load_bundle(config.model.start)
+            for folder, manifest in parts.items():
+                if not is_finished(folder):
+                    _require_unseen(folder, manifest, begun.files.get(SEEN_NAME) if begun else None)
         for folder in (*parts, config.cache):
             _require_writable(folder)
 
@@ -231,6 +237,20 @@ def _require_files(config: RunConfig, manifest: Manifest) -> None:
     if missing:
         raise TrainingError(
             f"{len(missing)} files of the manifest are not there: {'; '.join(missing[:_SHOWN])}"
+        )
+
+
+def _require_unseen(folder: Path, manifest: Manifest, start: bytes | None) -> None:
+    """Check that no test slice would be left out at the end, as far as is known without reading."""
+    development = [row for row in manifest.rows if row.split in {"train", "val"}]
+    test = manifest.subset("test").rows
+    if found := known_before(development, test, start):
+        why = ", ".join(f"{count} {how}" for how, count in sorted(found.items()))
+        raise LeakageError(
+            f"{folder}: expected no test slice of a patient that is trained on; "
+            f"{found.total()} of {len(test)} are known to be ({why}) and would be in no metric; "
+            "build the manifest anew with `slicewise data build`, which keeps such patients in one "
+            "split or fold, or let bundle.allow_seen: true measure them all the same, with a notice"
         )
 
 

@@ -25,7 +25,6 @@ from slicewise.data.manifest import Manifest
 from slicewise.data.statistics import moments
 from slicewise.data.tasks import Task
 from slicewise.errors import TrainingError
-from slicewise.evaluation.evaluate import evaluate
 from slicewise.files import write_json
 from slicewise.inference.bundle import INFO_NAME, MODEL_NAME, TRUST_NAME, load_bundle
 from slicewise.inference.classifier import Classifier
@@ -70,6 +69,7 @@ from slicewise.training.loop.checks import (
     require_trainable,
 )
 from slicewise.training.loop.losses import class_weights, slice_weights, tumor_weights
+from slicewise.training.loop.measure import measured
 from slicewise.training.loop.module import SliceModule
 from slicewise.training.network.model import SliceNet, create_network
 from slicewise.training.network.start import start_of
@@ -77,13 +77,6 @@ from slicewise.training.network.strategy import counts_in_words
 
 METRICS_NAME = "metrics.json"
 EVALUATION = "evaluation"
-
-VALIDATION_ONLY = (
-    "Measured on the validation split, which also chose the epoch and fitted calibration, "
-    "threshold, prediction sets, acceptance and out-of-distribution limits: expect less on new "
-    "patients."
-)
-HELD_OUT = "Measured on the test split, whose groups took no part in training or fitting."
 
 
 def train(config: RunConfig, task: Task, command: str, *, refit: bool = False) -> Path:
@@ -341,7 +334,7 @@ def _publish(
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it wrote
     if metrics is None:
         classifier = Classifier(draft(product, config, task, manifest))
-        metrics = _measured(classifier, manifest, partial / EVALUATION, command)
+        metrics = measured(config, classifier, manifest, partial / EVALUATION, command)
     commands = {"Training": command}
     write_product(partial / BUNDLE, product, config, task, manifest, metrics, commands)
     _stamped(partial / EVALUATION / METRICS_NAME, partial / BUNDLE)
@@ -364,23 +357,3 @@ def _stamped(report: Path, bundle: Path) -> bool:
         content["bundle"]["sha256"] = identity
         write_json(report, content)
     return bool(content["bundle"]["sha256"] == identity)
-
-
-def _measured(
-    classifier: Classifier, manifest: Manifest, folder: Path, command: str
-) -> dict[str, Any]:
-    """Metrics of the test split, or of the validation split where there is no test split."""
-    held_out = bool(manifest.subset("test").rows)
-    split = "test" if held_out else "val"
-    report = evaluate(
-        manifest, classifier, folder, command=command, split=split, allow_seen=not held_out
-    )
-    return summary(report, HELD_OUT if held_out else VALIDATION_ONLY)
-
-
-def summary(report: dict[str, Any], description: str) -> dict[str, Any]:
-    """The part of `metrics.json` that a bundle carries: metrics and what was refused, no paths."""
-    left_out = {"bundle", "refused", "seen_evaluated", "same_patients_evaluated"}
-    kept = {key: value for key, value in report.items() if key not in left_out}
-    refused = {kind: entry["count"] for kind, entry in report["refused"].items()}
-    return {"description": description, **kept, "refused": refused}

@@ -188,21 +188,23 @@ CAUTION = "Such slices do not tell how good the model is; /v1/evaluate leaves th
 
 
 class TestMetrics:
-    @pytest.mark.parametrize("known", [0, 3])
-    def test_slices_that_the_model_was_trained_on_are_told(self, tmp_path, root, known):
+    @pytest.mark.parametrize(("known", "grouped"), [(0, True), (3, True), (0, False), (3, False)])
+    def test_slices_that_the_model_was_trained_on_are_told(self, tmp_path, root, known, grouped):
         trained = [root / "glioma" / f"glioma_{i}.png" for i in range(known)] or [
             tmp_path / "a.png"
         ]
         (tmp_path / "a.png").write_bytes(picture_bytes(np.eye(64, dtype=np.uint8) * 200))
         prints = fingerprints([read_slices(path)[0].pixels for path in trained])
-        prints.save(tmp_path / "seen.npz")
-        extra = {"seen.npz": (tmp_path / "seen.npz").read_bytes()}
+        prints.save(tmp_path / "seen.npz")  # as an earlier SliceWise did, without groups
+        bare = (tmp_path / "seen.npz").read_bytes()
+        extra = {"seen.npz": seen_bytes(prints, []) if grouped else bare}
         write_tiny_bundle(tmp_path / "trained", extra)
         wanted = {"data_roots": (root,), "bundle": tmp_path / "trained"}
         with running(service_settings(tmp_path, **wanted)) as client:
             said = client.post("/metrics", json={"root": "."}).json()
         assert said["total"] == 12
-        text = f"The model was trained on {known} of 12 slices, or on copies of them. "
+        unknown = "" if grouped else "; whether on other slices of their patients is not known"
+        text = f"The model was trained on {known} of 12 slices, or on copies of them{unknown}. "
         assert said["notes"] == f"{text}{CAUTION if known else ''}{DISCLAIMER}"
 
     def test_other_slices_of_known_patients_are_told(self, tmp_path, root, monkeypatch):
