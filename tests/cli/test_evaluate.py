@@ -57,7 +57,8 @@ def test_the_headlines_and_the_report_are_named(project):
     result = evaluated(project, "--gallery", 2)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == "8 slices in 8 groups; refused: 0 seen, 0 same patients, 0 failed, 0 untyped"
+    refused = "0 seen (not checked), 0 same patients (not checked), 0 failed, 0 untyped"
+    assert lines[0] == f"8 slices in 8 groups; refused: {refused}"
     assert any(line.startswith("caution: These slices come from 8 groups") for line in lines)
     assert any(line.split()[0] == "Accuracy" for line in lines[1:])
     assert f"report: {project / 'out/report.html'}" in lines
