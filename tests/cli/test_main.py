@@ -285,6 +285,7 @@ def test_ctrl_c_at_any_time_is_told(tmp_path, command):
     save(head(1, side=64), tmp_path / "a.png")
     began = (
         "import signal, sys, threading, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
         "wait, sys.argv = float(sys.argv[1]), ['slicewise', *sys.argv[2:]]\n"
         "def ctrl_c():\n"
         "    time.sleep(wait)\n"
