@@ -13,8 +13,7 @@ from slicewise import __version__
 from slicewise.inference.results import DISCLAIMER
 from slicewise.service.access.auth import Access
 from slicewise.service.access.headers import Guard, SecurityHeaders
-from slicewise.service.compat import analysis, training, uploads
-from slicewise.service.compat import feedback as compat_feedback
+from slicewise.service.compat import analysis, pages
 from slicewise.service.compat import metrics as compat_metrics
 from slicewise.service.compat import predictions as compat_predictions
 from slicewise.service.http import problems
@@ -39,7 +38,7 @@ from slicewise.service.settings import Settings
 
 ROUTES = (
     *(predictions, read, feedback, evaluation, models, sample, health),
-    *(compat_predictions, analysis, uploads, compat_feedback, training, compat_metrics, page, docs),
+    *(compat_predictions, analysis, pages, compat_metrics, page, docs),
 )
 
 

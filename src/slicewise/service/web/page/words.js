@@ -51,7 +51,6 @@ export const WORDS = {
 
   view: "The picture, and where the model looked",
   slice: "Slice",
-  of: "of",
   heatMap: "heat map",
   ofClass: "of",
   answered: "the answered class",
@@ -86,7 +85,6 @@ export const WORDS = {
   meaning: "What does this mean?",
   probability: "Probability of each class",
   tumor: "Tumor probability",
-  threshold: "threshold",
   marked: "threshold marked",
   set: "Classes that cannot be ruled out",
   setMeans:
@@ -286,7 +284,6 @@ const range = (/** @type {number} */ value, /** @type {number[] | null} */ ci) =
 /** Of the panel of the model. */
 export const MODEL = {
   roles: /** @type {Record<string, string>} */ ({ main: "answers", challenger: "is compared: answers a share of requests, or none that is seen" }),
-  name: "name",
   identity: "identity (SHA-256)",
   role: "role",
   task: "task",
@@ -349,7 +346,7 @@ export const LICENCES = [
 ];
 
 /** @type {Record<string, string>} */
-export const ROLES = {
+const ROLES = {
   predict: "may ask for answers",
   review: "may ask for answers and see all records",
   admin: "may do everything",
